@@ -2,11 +2,11 @@
 
 import sys
 
-from gan.common import garbage_collection, signals
+from gan.common import processes
 
 if __name__ == "__main__":
-    signals.end_silently()  # before the slow imports
-    garbage_collection.skip_at_exit()
+    processes.end_silently()  # before the slow imports
+    processes.skip_at_exit()
 
     from gan.cli import main
 

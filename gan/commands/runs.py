@@ -13,16 +13,13 @@ from pathlib import Path
 from typing import NamedTuple
 
 from gan.common.errors import UserError, writing
-from gan.common.names import one_line
-from gan.common.narrow import print_aligned
-from gan.common.table import counted
+from gan.common.output import counted, one_line, print_aligned
 from gan.run import checkpoints, lock, run_folder
 from gan.run.run_folder import find_runs, is_run, jobs_of
 from gan.run.state import best_score, goal, status, target
 
 COLUMNS = ("run", "model", "data", "images", "best score", "MB", "date", "status")
 NUMBERS = ("images", "best score", "MB", "date")
-MAX_CELL = 40  # characters, in a terminal that is too narrow
 DEFAULT = Path("runs")
 
 
@@ -65,7 +62,7 @@ def run(arguments: argparse.Namespace) -> None:
     if not found:
         print(f"{arguments.folder}: no runs yet; train one with gan train data.root=FOLDER")
         return
-    print_aligned(COLUMNS, [each.cells for each in found], NUMBERS, MAX_CELL)
+    print_aligned(COLUMNS, [each.cells for each in found], NUMBERS)
     print(f"{counted(len(found), 'run')}, {sum(each.bytes for each in found) / 1e6:,.0f} MB")
 
 

@@ -9,9 +9,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from gan.commands import options
-from gan.common.assignments import parse_assignments
 from gan.common.errors import UserError, at_least
-from gan.common.size import pair
+from gan.common.option_values import pair, parse_assignments
 
 if TYPE_CHECKING:
     import numpy as np

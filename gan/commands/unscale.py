@@ -12,9 +12,8 @@ from typing import TYPE_CHECKING, Any
 from gan.commands import options
 from gan.commands.options import add_command
 from gan.common.errors import UserError, at_least
-from gan.common.memory import available
-from gan.common.progress import counting
-from gan.common.table import counted
+from gan.common.output import counted, counting
+from gan.common.processes import available_memory
 
 if TYPE_CHECKING:
     import numpy as np
@@ -47,7 +46,7 @@ def run(arguments: argparse.Namespace) -> int:
         at_least("--max-pixels", arguments.max_pixels, 1)
 
     from gan.data.decoding.pool import cores, parallel_map
-    from gan.images.unscale import Unscaled, Unscaler
+    from gan.images.pixel_art import Unscaled, Unscaler
     from gan.inference.translate_files import max_pixels
 
     found = plan(arguments.input, arguments.output)
@@ -56,7 +55,7 @@ def run(arguments: argparse.Namespace) -> int:
         print(f"{len(found) - len(todo)} existing files are skipped; use --force to overwrite")
     if not todo:
         return 0
-    limit = arguments.max_pixels or max_pixels(available() // cores(), True)
+    limit = arguments.max_pixels or max_pixels(available_memory() // cores(), True)
     unscaler = Unscaler(arguments.cell, max_pixels=limit)
     if arguments.palette:
         palette = load_palette(arguments.palette, unscaler, [file for file, _ in found])

@@ -1,4 +1,4 @@
-"""The user's own code: folders given with --code on this command line, which are therefore trusted.
+"""The user's own code: folders given with --code on this command line, which are therefore trusted; and our revision.
 
 Configurations and checkpoints may name classes of modules in these folders. Other modules stay refused: a file that
 may come from an untrusted source must not select what is imported.
@@ -9,9 +9,9 @@ from __future__ import annotations
 import importlib
 import importlib.util
 import os
+import subprocess
 import sys
 import sysconfig
-from collections.abc import Iterator
 from importlib.machinery import ModuleSpec, PathFinder
 from pathlib import Path
 from typing import Any
@@ -27,9 +27,6 @@ def add(folder: str | os.PathLike[str]) -> None:
     """Add a folder to the end of the import path, and accept classes of the modules in it.
 
     It is added at the end, so that a file named like a module of Python or of a library does not replace it.
-
-    Raises:
-        UserError: the folder does not exist, or contains installed packages.
     """
     path = os.path.realpath(os.path.expanduser(folder))
     if not os.path.isdir(path):
@@ -47,32 +44,30 @@ def is_own(module: str) -> bool:
 
     A folder without `__init__.py` is not a package here. Otherwise every folder below one of the folders would be a
     package, also a run folder from someone else. Modules in run folders and shared models are refused for the same
-    reason.
+    reason. Nothing is imported.
     """
     top, *inner = module.split(".")
     if not _folders or not top.isidentifier():
         return False
     try:
-        found = importlib.util.find_spec(top)
+        spec = importlib.util.find_spec(top)
     except ValueError:  # "__main__"
         return False
-    if found is None:
-        return False
     for folder in _folders:
-        if _same(found, PathFinder.find_spec(top, [folder])):
-            return all(_is_code(spec, folder) for spec in _way(found, inner))
+        own = PathFinder.find_spec(top, [folder])
+        if spec is not None and own is not None and _places(spec) == _places(own):
+            specs = [spec]
+            for name in inner:
+                if (spec := PathFinder.find_spec(name, specs[-1].submodule_search_locations or [])) is None:
+                    break
+                specs.append(spec)
+            return all(_is_code(spec, folder) for spec in specs)
     return False
 
 
-def _way(spec: ModuleSpec, inner: list[str]) -> Iterator[ModuleSpec]:
-    """Yield a package and the modules in it that a dotted name leads to. Nothing is imported."""
-    yield spec
-    for name in inner:
-        found = PathFinder.find_spec(name, spec.submodule_search_locations or [])
-        if found is None:
-            return
-        spec = found
-        yield spec
+def _places(spec: ModuleSpec) -> set[str]:
+    """Return the file of a module, or the folders of a package."""
+    return {os.path.realpath(place) for place in spec.submodule_search_locations or [spec.origin or ""]}
 
 
 def _is_code(spec: ModuleSpec, code: str) -> bool:
@@ -93,21 +88,8 @@ def _is_model(folder: Path, code: str) -> bool:
     return str(folder) != code and any(folder.glob("checkpoints/*.ckpt"))
 
 
-def _same(found: ModuleSpec, own: ModuleSpec | None) -> bool:
-    return own is not None and _places(found) == _places(own)
-
-
-def _places(spec: ModuleSpec) -> set[str]:
-    """Return the file of a module, or the folders of a package."""
-    return {os.path.realpath(place) for place in spec.submodule_search_locations or [spec.origin or ""]}
-
-
 def own_class(target: str) -> Any:
-    """Return the class with a dotted name, if it is defined in the user's own code; None for other names.
-
-    Raises:
-        UserError: its module cannot be imported.
-    """
+    """Return the class with a dotted name, if it is defined in the user's own code; None for other names."""
     module, _, name = target.rpartition(".")
     if not all(part.isidentifier() for part in target.split(".")) or not is_own(module):
         return None
@@ -129,3 +111,18 @@ def advice(target: str) -> str:
 def described() -> str:
     """Return the options --code of this command line, for messages."""
     return " ".join(f"--code {folder}" for folder in _folders)
+
+
+def git_revision() -> str | None:
+    """Return the git revision of this checkout, with "-dirty" if it was changed; None for an installed package.
+
+    An installed package may be in an environment inside of the user's own repository.
+    """
+    checkout = Path(__file__).resolve().parents[2]
+    if not (checkout / "train.py").is_file():
+        return None
+    command = ["git", "-C", str(checkout), "describe", "--always", "--dirty", "--abbrev=40"]
+    try:
+        return subprocess.run(command, capture_output=True, text=True, timeout=10, check=True).stdout.strip()
+    except (OSError, subprocess.SubprocessError):
+        return None

@@ -13,14 +13,14 @@ if TYPE_CHECKING:
 SIZE = 16  # bytes
 
 
-def of_bytes(data: bytes) -> str:
+def of_bytes(data: bytes | memoryview) -> str:
     """Return the digest of bytes: 32 hexadecimal digits."""
     return hashlib.blake2b(data, digest_size=SIZE).hexdigest()
 
 
 def of_tensor(values: Tensor) -> str:
     """Return the digest of the values of a tensor, which does not depend on its device or shape."""
-    return hashlib.blake2b(values.detach().cpu().contiguous().numpy().data, digest_size=SIZE).hexdigest()
+    return of_bytes(values.detach().cpu().contiguous().numpy().data)
 
 
 def of_tensors(tensors: Iterable[tuple[str, Tensor]]) -> str:
@@ -33,10 +33,6 @@ def of_tensors(tensors: Iterable[tuple[str, Tensor]]) -> str:
 
 
 def of_file(path: Path) -> str:
-    """Return the digest of the bytes of a file.
-
-    Raises:
-        OSError: the file cannot be read.
-    """
+    """Return the digest of the bytes of a file."""
     with open(path, "rb") as file:
         return hashlib.file_digest(file, lambda: hashlib.blake2b(digest_size=SIZE)).hexdigest()

@@ -1,14 +1,48 @@
-"""Exceptions that users see, and their text."""
+"""Exceptions that users see, their text, and what to type instead."""
 
 from __future__ import annotations
 
 import difflib
+import math
+import os
+import shlex
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
+from itertools import islice
+from pathlib import Path
 
-from gan.common.program import train_command
+from gan.common.output import one_line
 
-EPSILON = 2**-52
+SCRIPT = "python train.py"
+COMMAND = "gan train"
+
+
+_started = [COMMAND]  # the command for training that the user typed, and its options that must be typed again
+
+
+def started_as(command: str, *flags: str) -> None:
+    """Record the command for training that the user typed, SCRIPT or COMMAND, and its --code and --config-dir."""
+    _started[:] = [command, *flags]
+
+
+def train_command() -> str:
+    """Return the command for training as a user types it, with --code and --config-dir, which must be typed again."""
+    return " ".join([_started[0], *map(shlex.quote, _started[1:])])
+
+
+def child_words() -> list[str]:
+    """Return the words of this command line before the overrides, for the processes that Lightning starts."""
+    return [*(["train"] if _started[0] == COMMAND else []), *_started[1:]]
+
+
+def install(extra: str) -> str:
+    """Return the command that installs the optional packages of an extra, such as "sweep".
+
+    It also works for an installed checkout, so the package index need not have retro-gan.
+    """
+    return f"pip install 'retro-gan[{extra}]'"
+
+
 MAX_LENGTH = 600  # characters of a printed message
 
 
@@ -34,7 +68,8 @@ def shown(value: object) -> str:
 
 def fraction(name: str, value: object, below_one: bool = False) -> float:
     """Return `value` if it is a number in 0..1, less than 1 with `below_one`; otherwise raise UserError."""
-    if isinstance(value, int | float) and not isinstance(value, bool) and 0 <= value <= 1 - below_one * EPSILON:
+    limit = math.nextafter(1, 0) if below_one else 1
+    if isinstance(value, int | float) and not isinstance(value, bool) and 0 <= value <= limit:
         return value
     raise UserError(f"{name}={value}: must be a number from 0 to 1" + ", and less than 1" * below_one)
 
@@ -47,17 +82,14 @@ def switch(name: str, value: object) -> bool:
 
 
 def to_line(error: object) -> str:
-    """Return a message in one line: control characters are escaped, and the middle of a long message is omitted."""
-    line = "".join(letter if letter.isprintable() else ascii(letter)[1:-1] for letter in " ".join(str(error).split()))
-    if len(line) <= MAX_LENGTH:
-        return line
-    half = (MAX_LENGTH - 5) // 2
-    return f"{line[:half]} ... {line[-half:]}"
+    """Return a message in one line: as `one_line`, and spaces and line breaks become one space."""
+    return one_line(" ".join(str(error).split()), MAX_LENGTH)
 
 
-def reason(error: OSError) -> str:
-    """Return the system's message of an OSError; if there is none, the text or type of the exception."""
-    return error.strerror or to_line(error) or type(error).__name__
+def reason(error: BaseException) -> str:
+    """Return the message of an error of the system, of YAML or of another library; if it has none, its type."""
+    words = getattr(error, "strerror", None) or getattr(error, "problem", None) or error
+    return to_line(words) or type(error).__name__
 
 
 def describe_os_error(error: OSError) -> str:
@@ -90,3 +122,20 @@ def did_you_mean(name: str, choices: Iterable[str], otherwise: str | None = None
     if otherwise is not None:
         return otherwise
     return f"choose from {', '.join(known.values())}" if len(known) < 20 else f"see {train_command()} --help"
+
+
+MAX_NAMES = 10_000  # names of a folder that are compared
+
+
+def path_hint(path: str | os.PathLike[str]) -> str:
+    """Return a hint such as `; did you mean runs/first?` for a missing path; an empty string if none is similar."""
+    missing = Path(path)
+    while not missing.parent.exists() and missing != missing.parent:
+        missing = missing.parent
+    try:
+        with os.scandir(missing.parent) as entries:
+            names = {entry.name.lower(): entry.name for entry in islice(entries, MAX_NAMES)}
+    except OSError:
+        return ""
+    near = difflib.get_close_matches(missing.name.lower(), names, n=2, cutoff=0.6)
+    return f"; did you mean {' or '.join(str(missing.parent / names[name]) for name in near)}?" if near else ""

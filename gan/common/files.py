@@ -1,4 +1,7 @@
-"""Atomic writes: a file is complete or absent. No torch, so that commands start quickly."""
+"""Files that are complete or absent, and safe names for them. No torch, so that commands start quickly.
+
+No name from data makes a command write outside of its folder.
+"""
 
 from __future__ import annotations
 
@@ -10,6 +13,8 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import IO, Any
+
+from gan.common.output import is_invisible
 
 WINDOWS = os.name == "nt"
 WAIT = 5.0  # seconds
@@ -70,12 +75,60 @@ def write_json(path: Path, value: Any) -> None:
 
 def is_alive(process: int) -> bool:
     """Return whether a process with this number exists on this machine."""
-    if WINDOWS:  # on Windows os.kill ends the process with any signal
+    if WINDOWS:  # os.kill ends the process with any signal
         return True
     try:
         os.kill(process, 0)
     except (ProcessLookupError, OverflowError):
         return False
-    except OSError:
-        return True
+    except OSError:  # of another user
+        pass
+    return True
+
+
+MAX_PART = 255  # bytes of a file's or folder's name on common file systems
+MAX_PATH = 1024  # bytes of all parts together
+MAX_CLEANED = 80  # maximum number of characters that a cleaned name keeps
+RESERVED = re.compile(r"(con|prn|aux|nul|conin\$|conout\$|(com|lpt)[0-9\u00b9\u00b2\u00b3])\s*(\..*)?", re.IGNORECASE)
+FORBIDDEN = re.compile(r'[\\:*?"<>|]')  # on Windows, where the first two also change the folder
+CLEANED = re.compile(r".*~[0-9a-f]{20}")  # names that `cleaned` returns
+
+
+def file_name(name: str, suffix: str = "") -> str:
+    """Return a safe relative path for a name from data, with a suffix such as ".png".
+
+    A name that is safe on every system stays unchanged, including "/" between its parts. Other names keep only harmless
+    characters and get a digest, so that different names give different paths.
+    """
+    return name + suffix if is_safe(name, suffix) else cleaned(name) + suffix
+
+
+def is_safe(name: str, suffix: str = "") -> bool:
+    """Return whether a name is a valid path below a folder on every system, and not a cleaned name of `file_name`."""
+    if any(map(is_invisible, name)) or FORBIDDEN.search(name) or CLEANED.fullmatch(name):
+        return False
+    *folders, last = name.split("/")
+    parts = [*folders, last + suffix]
+    if any(len(part.encode()) > MAX_PART for part in parts) or len((name + suffix).encode()) > MAX_PATH:
+        return False
+    # Not empty, hidden, "." or "..", not shortened by Windows, and not the name of a device.
+    plain = all(part and part[0] != "." and part[-1] not in ". " for part in (*folders, last))
+    return plain and not any(map(RESERVED.fullmatch, parts))
+
+
+def cleaned(name: str) -> str:
+    """Return the harmless characters of a name, followed by a digest of the whole name."""
+    digest = hashlib.blake2b(name.encode("utf-8", "surrogatepass"), digest_size=10).hexdigest()
+    kept = re.sub(r"[^\w.-]+", "_", name)[:MAX_CLEANED].strip("._")
+    while len(kept.encode()) > MAX_PART // 2:
+        kept = kept[:-1]
+    return f"{kept or '_'}~{digest}"
+
+
+def is_text(value: str) -> bool:
+    """Return whether a string can be encoded."""
+    try:
+        value.encode("utf-8", "surrogateescape")  # names of folders may have any bytes
+    except UnicodeEncodeError:
+        return False
     return True

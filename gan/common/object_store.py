@@ -14,9 +14,8 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from gan.common.errors import UserError, to_line
+from gan.common.errors import UserError, install, to_line
 from gan.common.files import replace, temporary
-from gan.common.program import install
 
 # Scheme, which is also the name of our extra -> library that fsspec needs, and its options.
 SCHEMES: dict[str, tuple[str, dict[str, Any]]] = {
@@ -26,24 +25,20 @@ SCHEMES: dict[str, tuple[str, dict[str, Any]]] = {
 ADDRESS = re.compile(rf"({'|'.join(SCHEMES)})://[a-z0-9][\w.-]{{1,221}}(/[\w@=+-][\w.@=+-]*)+/?", re.ASCII)
 EXAMPLE = "s3://BUCKET/runs/NAME"
 SECRET = re.compile(r"KEY|SECRET|TOKEN|PASSWORD|CREDENTIAL", re.IGNORECASE)  # in names of environment variables
-KEY_ID = re.compile(r"\b(AKIA|ASIA|GOOG)[A-Z0-9]{12,}\b")
 USER_INFO = re.compile(r"(://)\S*@|[^\s/@'\"]+:(?!//)[^\s@'\"]*@")  # user:password@ in an address
 PARAMETERS = re.compile(r"\?\S*=\S*")  # such as a signature
-# Pattern of the code or class of an error -> message. Messages of the services are not shown: they may contain keys.
+# Pattern of the code or class of an error -> message
 REASONS = {
-    r"NoCredentials|PartialCredentials|CredentialRetrieval|DefaultCredentials": "no credentials were found; for S3, "
-    "set AWS_PROFILE, or AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY",
-    r"ExpiredToken|TokenRefreshRequired|RequestExpired|RefreshError|UnauthorizedSSOToken": "the credentials have "
-    "expired; renew them",
-    r"InvalidAccessKeyId|SignatureDoesNotMatch|InvalidToken|AuthFailure|InvalidClientTokenId|401": "the credentials "
-    "are not valid",
+    r".*(Credential|Expired|SSOToken).*|TokenRefreshRequired|RefreshError|AuthFailure|401"
+    r"|Invalid(AccessKeyId|Token|ClientTokenId)|SignatureDoesNotMatch": "the credentials are missing, expired or not "
+    "valid; for S3, set AWS_PROFILE, or AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY",
     r"AccessDenied|AllAccessDisabled|AccountProblem|Forbidden|Permission|403": "access is denied; check the "
     "permissions of the credentials",
     r"NoSuchBucket": "there is no such bucket",
     r"NoSuchKey|FileNotFound|404": "an object is missing",
-    r".*StorageFull|InsufficientStorage|QuotaExceeded|.*QuotaExceeded|EntityTooLarge|507": "the bucket is full",
-    r"EndpointConnection|ConnectTimeout|ReadTimeout|ConnectionClosed|ConnectionRefused|ClientConnector.*|HTTPClient"
-    r"|ServerDisconnected|ConnectionReset|gaierror|ConnectionTimeout|Timeout": "it cannot be reached",
+    r".*StorageFull|InsufficientStorage|.*QuotaExceeded|EntityTooLarge|507": "the bucket is full",
+    r".*(Connect|Connection|Read)(Timeout|Closed|Refused|Reset)?|ClientConnector.*|HTTPClient|ServerDisconnected"
+    r"|gaierror|Timeout": "it cannot be reached",
     r"SlowDown|ServiceUnavailable|InternalError|503|500": "the service fails; try again later",
 }
 
@@ -71,9 +66,8 @@ def is_remote(text: object) -> bool:
 def check_address(option: str, text: str) -> str:
     """Return an address without a trailing slash; raise UserError if it is not valid."""
     if not ADDRESS.fullmatch(text) or ".." in text:
-        raise UserError(
-            f"{without_keys(option)}: is not the URL of a folder in object storage; give one such as {EXAMPLE}"
-        )
+        said = without_keys(option)
+        raise UserError(f"{said}: is not the URL of a folder in object storage; give one such as {EXAMPLE}")
     return text.rstrip("/")
 
 
@@ -203,23 +197,19 @@ def explain(error: BaseException) -> str:
 
 
 def without_keys(text: str) -> str:
-    """Return a text with *** for access key ids, users and parameters in addresses, and secret variables' values."""
+    """Return a text with *** for users and signatures in addresses, and for values of secret variables."""
     secrets = [value for name, value in os.environ.items() if SECRET.search(name) and len(value) >= 8]
     for secret in sorted(secrets, key=len, reverse=True):
         text = text.replace(secret, "***")
-    return PARAMETERS.sub("?***", USER_INFO.sub(r"\1***@", KEY_ID.sub("***", text)))
+    return PARAMETERS.sub("?***", USER_INFO.sub(r"\1***@", text))
 
 
 def names_of(error: BaseException | None) -> list[str]:
     """Return the error codes of services and the class names in the chain of an error."""
     names: list[str] = []
-    seen: set[int] = set()
-    while error is not None and id(error) not in seen:
-        seen.add(id(error))
+    while error is not None and len(names) < 100:  # a chain may be a circle
         response = getattr(error, "response", None)
-        if isinstance(response, dict):
-            names.append(str(response.get("Error", {}).get("Code", "")))
-        names += [str(code) for code in (getattr(error, "code", None),) if isinstance(code, int | str)]
-        names.append(type(error).__name__)
+        code = response.get("Error", {}).get("Code", "") if isinstance(response, dict) else getattr(error, "code", "")
+        names += [str(code), type(error).__name__]
         error = error.__cause__ or error.__context__
     return names

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-import re
-import struct
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +18,6 @@ MAX_NODES = 20_000
 MAX_SCALAR = 8192  # characters; PATH_MAX is 4096
 MAX_OPTION = 2**16  # largest number in a network's options, such as widths, sides and layers
 Loader: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
-Scalar = None | bool | int | float | str
 
 
 def read_yaml(path: Path) -> Any:
@@ -35,7 +32,7 @@ def read_yaml(path: Path) -> Any:
     except FileNotFoundError:
         raise
     except (OSError, ValueError, OverflowError, RecursionError, yaml.YAMLError) as error:
-        raise UserError(f"{path}: cannot be read ({describe(error)})") from error
+        raise UserError(f"{path}: cannot be read ({reason(error)})") from error
 
 
 def parse_yaml(text: str) -> Any:
@@ -45,28 +42,25 @@ def parse_yaml(text: str) -> Any:
         ValueError, OverflowError, RecursionError, yaml.YAMLError: as `read_yaml`, except for files.
     """
     check_events(text)
-    found = Loader(text).get_single_data()
-    if wrong := find_fault(found):
+    tree = Loader(text).get_single_data()
+    if wrong := find_fault(tree):
         raise ValueError(f"it {wrong}")
-    return found
+    return tree
 
 
 def check_events(text: str) -> None:
-    """Raise ValueError if a YAML text has aliases or tags, or exceeds MAX_DEPTH, MAX_NODES or MAX_SCALAR.
+    """Raise ValueError if a YAML text has aliases or tags, or exceeds MAX_DEPTH or MAX_NODES.
 
-    The check reads parser events, before any object is built, because nested aliases expand exponentially.
+    The check reads parser events, before any object is built: nested aliases expand exponentially, and deep nesting
+    exceeds the stack of the C library.
     """
     depth = 0
     for count, event in enumerate(yaml.parse(text, Loader)):
         if isinstance(event, yaml.AliasEvent) or getattr(event, "tag", None) is not None:
             raise ValueError("it has aliases or tags")
         depth += isinstance(event, yaml.CollectionStartEvent) - isinstance(event, yaml.CollectionEndEvent)
-        if depth > MAX_DEPTH:
-            raise ValueError(f"it is nested more than {MAX_DEPTH} deep")
-        if count > MAX_NODES:
-            raise ValueError(f"it has more than {MAX_NODES:,} values")
-        if isinstance(event, yaml.ScalarEvent) and len(event.value) > MAX_SCALAR:
-            raise ValueError(f"it has a value of more than {MAX_SCALAR:,} characters")
+        if depth > MAX_DEPTH or count > MAX_NODES:
+            raise ValueError("it is too deep or too large")
 
 
 def find_fault(tree: Any) -> str | None:
@@ -75,31 +69,27 @@ def find_fault(tree: Any) -> str | None:
     The function uses no recursion, because the containers may be nested deeper than the recursion limit. They may also
     contain the same list a million times.
     """
-    left: list[tuple[Any, int]] = [(tree, 0)]
-    seen = 0
-    while left:
-        value, depth = left.pop()
-        seen += 1
-        if depth > MAX_DEPTH or seen + len(left) > MAX_NODES:
-            return "is too deep or too large"
-        if isinstance(value, dict):
-            if not all(isinstance(key, str) and len(key) <= MAX_SCALAR for key in value):
+    level, count = [tree], 0
+    for _ in range(MAX_DEPTH + 1):
+        inside: list[Any] = []
+        count += len(level)
+        for value in level:
+            if isinstance(value, dict) and not all(isinstance(key, str) for key in value):
                 return "has keys that are not strings"
-            inside = list(value.values())
-        elif isinstance(value, list | tuple):
-            inside = list(value)
-        elif isinstance(value, str) and len(value) > MAX_SCALAR:
-            return "contains a string that is too long"
-        elif isinstance(value, int) and abs(value) >= 2**63:
-            return "contains a number that is too large"
-        elif not isinstance(value, str | int | float | None):
-            return f"contains a {type(value).__name__}"
-        else:
-            continue
-        if len(inside) > MAX_NODES:
-            return "is too deep or too large"
-        left += [(each, depth + 1) for each in inside]
-    return None
+            if isinstance(value, dict):
+                inside += [*value, *value.values()]
+            elif isinstance(value, list | tuple):
+                inside += value
+            elif isinstance(value, str) and len(value) > MAX_SCALAR:
+                return "contains a string that is too long"
+            elif isinstance(value, int) and abs(value) >= 2**63:
+                return "contains a number that is too large"
+            elif not isinstance(value, str | int | float | None):
+                return f"contains a {type(value).__name__}"
+            if count + len(inside) > 2 * MAX_NODES:  # keys count, too
+                return "is too deep or too large"
+        level = inside
+    return "is too deep or too large" if level else None
 
 
 def read_json(path: Path, max_bytes: int = MAX_JSON) -> Any:
@@ -137,32 +127,20 @@ def parse_json(data: bytes | str) -> Any:
 
 
 def check_header(path: Path) -> None:
-    """Raise UserError if the file does not exist or its safetensors header is longer than MAX_HEADER."""
-    if not path.is_file():
-        raise UserError(f"{path}: cannot be read (no such file)")
+    """Raise UserError if a file cannot be read or its safetensors header is longer than MAX_HEADER."""
     try:
         with open(path, "rb") as file:
-            start = file.read(8)
-    except OSError as error:
+            length = int.from_bytes(file.read(8), "little")
+        if length > MAX_HEADER:
+            raise ValueError(f"its header has {length:,} bytes")
+    except (OSError, ValueError) as error:
         raise UserError(f"{path}: cannot be read ({reason(error)})") from error
-    length = struct.unpack("<Q", start)[0] if len(start) == 8 else 0
-    if length > MAX_HEADER:
-        raise UserError(f"{path}: cannot be read (its header has {length:,} bytes)")
 
 
 def is_plain(value: Any) -> bool:
     """Return whether a value is a scalar or a list of scalars, without interpolations."""
-    return all(map(is_scalar, value)) if isinstance(value, list) else is_scalar(value)
-
-
-def is_scalar(value: Any) -> bool:
-    """Return whether a value is a scalar without interpolations."""
+    if isinstance(value, list):
+        return all(not isinstance(item, list) and is_plain(item) for item in value)
     if isinstance(value, str):
         return "${" not in value and len(value) <= MAX_SCALAR
     return value is None or isinstance(value, bool | int | float)
-
-
-def describe(error: BaseException) -> str:
-    """Return the message of an error in one line of ASCII."""
-    words = getattr(error, "strerror", None) or getattr(error, "problem", None) or str(error) or type(error).__name__
-    return " ".join(re.sub(r"[^\x20-\x7e\s]", "?", str(words)).split())

@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 import torch
 
 from gan.common.errors import writing
-from gan.common.progress import counting
+from gan.common.output import counting
 from gan.evaluation import generator, translator
 from gan.evaluation.feature_cache import cached_features
 from gan.evaluation.generator import Row

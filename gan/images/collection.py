@@ -128,7 +128,7 @@ def to_pil_images(given: Given) -> list[Image.Image]:
         values = values if values.dtype == torch.uint8 else values.float()
         return to_pil_images((values.movedim(-3, -1) if values.ndim > 2 else values).numpy())
     if isinstance(given, np.ndarray):
-        return [from_array(pixels) for pixels in to_arrays(given)]
+        return from_array(given)
     if isinstance(given, Iterable):
         return [image for each in given for image in to_pil_images(each)]
     raise UserError(f"an image of type {type(given).__name__}: give a path, a Pillow image, an array or a tensor")
@@ -153,27 +153,21 @@ def from_path(path: Path) -> list[Image.Image]:
     return images
 
 
-def from_array(pixels: np.ndarray) -> Image.Image:
-    """Return an image RGB or RGBA of uint8 (H, W) or (H, W, C)."""
-    image = Image.fromarray(pixels)
-    return image if image.mode == "RGBA" else image.convert("RGB")
-
-
-def to_arrays(pixels: np.ndarray) -> Iterator[np.ndarray]:
-    """Yield uint8 (H, W) or (H, W, C) of an array (H, W), (H, W, C) or (N, H, W, C)."""
-    shape = pixels.shape
-    if pixels.ndim not in (2, 3, 4) or (pixels.ndim > 2 and shape[-1] not in MODES):
+def from_array(pixels: np.ndarray) -> list[Image.Image]:
+    """Return images RGB or RGBA of an array (H, W), (H, W, C) or (N, H, W, C)."""
+    many = pixels[..., None] if pixels.ndim == 2 else pixels
+    many = many[None] if many.ndim == 3 else many
+    floats = np.issubdtype(pixels.dtype, np.floating)
+    known = many.ndim == 4 and many.shape[-1] in MODES and 0 not in many.shape[1:]
+    if not known or not (floats or pixels.dtype == np.uint8):
         raise UserError(
-            f"an image of shape {shape}: give arrays (H, W, C) or (N, H, W, C), and tensors (C, H, W) or (N, C, H, W), "
-            "with 1, 3 or 4 channels C"
+            f"an image of {pixels.dtype} {pixels.shape}: give uint8, or floats in 0..1, as arrays (H, W, C) or "
+            "(N, H, W, C), or tensors (C, H, W) or (N, C, H, W), with 1, 3 or 4 channels C"
         )
-    if 0 in (shape[1:] if pixels.ndim == 4 else shape):
-        raise UserError(f"an image of shape {shape}: it has no pixels")
-    if np.issubdtype(pixels.dtype, np.floating):
-        if pixels.size and not (pixels.min() >= 0 and pixels.max() <= 1):  # NaN fails both
+    if floats:
+        if many.size and not (many.min() >= 0 and many.max() <= 1):  # NaN fails both
             raise UserError("an image with floats outside of 0..1: give floats in 0..1, or uint8 in 0..255")
-        pixels = np.rint(pixels * 255).astype(np.uint8)
-    if pixels.dtype != np.uint8:
-        raise UserError(f"an image of type {pixels.dtype}: give uint8 in 0..255, or floats in 0..1")
-    for each in pixels if pixels.ndim == 4 else pixels[None]:
-        yield np.ascontiguousarray(each[..., 0] if each.ndim == 3 and each.shape[-1] == 1 else each)
+        many = np.rint(many * 255).astype(np.uint8)
+    mode = "RGBA" if many.shape[-1] == 4 else "RGB"
+    flat = many[..., 0] if many.shape[-1] == 1 else many
+    return [Image.fromarray(np.ascontiguousarray(each)).convert(mode) for each in flat]

@@ -1,23 +1,32 @@
-"""Change the pixels of image files and keep format, alpha, EXIF, resolution, frames and their durations."""
+"""Change the pixels of image files and keep format, alpha, EXIF, resolution, frames and their durations.
+
+A text in the metadata of a file may say where the image comes from. PNG has a text chunk, GIF a comment, and JPEG, WebP
+and TIFF have an XMP packet, so that EXIF stays that of the camera. Other formats hold no text.
+"""
 
 from __future__ import annotations
 
+import hashlib
+import html
 import math
+import re
 from collections.abc import Callable
+from contextlib import suppress
 from io import BytesIO
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
 from PIL import Image
+from PIL.PngImagePlugin import PngInfo
 
 from gan.common import digest
+from gan.common.errors import to_line
 from gan.common.files import write_atomically
 from gan.data.decoding.color import composite
 from gan.data.decoding.errors import ImageError, TooLarge
-from gan.data.decoding.reader import MAX_PIXELS, Header, header, read_first_frame, read_frames
+from gan.data.decoding.reader import MAX_PIXELS, header, read_first_frame, read_frames
 from gan.data.sources.files import File, content
-from gan.images.embedded_text import save_options
 
 # EXIF tags that are kept. Others describe the pixel layout, orientation and size, which change.
 DESCRIPTIVE = (269, 270, 271, 272, 305, 306, 315, 316, 18246, 18249, 33432, *range(40091, 40096))
@@ -42,28 +51,6 @@ class Contents(NamedTuple):
     digest: str = ""  # of the bytes of the file
 
 
-def convert(
-    data: bytes, path: Path, change: Callable[[Image.Image], Image.Image], format: str | None = None, **options: Any
-) -> Image.Image:
-    """Read an image or animation, change its frames and write it: `read` and `write`.
-
-    Args:
-        data: the file's bytes.
-        path: file to write, atomically.
-        change: function from an upright RGB or RGBA image to one of the same mode and size.
-        format: Pillow's name of the format to write; None for the format of the file.
-        options: options of Pillow's `save` for the format, which override OPTIONS.
-
-    Returns:
-        The first frame before the change.
-
-    Raises:
-        ImageError: the image cannot be read, or cannot be written in this format.
-        OSError: the file cannot be written.
-    """
-    return Image.fromarray(write(read(data, format), path, change, format, **options))
-
-
 def read(data: bytes, format: str | None = None, max_pixels: int = MAX_PIXELS) -> Contents:
     """Return the contents of a file.
 
@@ -75,12 +62,14 @@ def read(data: bytes, format: str | None = None, max_pixels: int = MAX_PIXELS) -
         ImageError: the file cannot be read, or has several frames and the format holds one.
     """
     about = header(BytesIO(data), max_pixels)
-    form = "JPEG" if about.format == "MPO" else about.format
-    many = (format or form) in ANIMATED and about.frames > 1
-    if format and not many and form in ANIMATED and about.frames > 1:
+    form = "JPEG" if about.format == "MPO" else about.format  # whose further images are thumbnails
+    animated = form in ANIMATED and about.frames > 1
+    many = animated and (format or form) in ANIMATED
+    if animated and not many:
         raise ImageError(f"has {about.frames} frames, but {format} holds one; use .png, .webp or .gif")
-    if many:
-        check_frames(about, max_pixels)
+    if many and about.frames * about.width * about.height > max_pixels:
+        frames = f"{about.frames:,} frames of {about.width}x{about.height}"
+        raise TooLarge(f"{frames} are more than the limit of {max_pixels:,} pixels in total")
     images, total = [], 0
     for image in read_frames(BytesIO(data), "all" if many else "first", max_pixels):
         images.append(np.asarray(image))
@@ -109,12 +98,6 @@ def colors_in(data: bytes, max_colors: int) -> np.ndarray:
     return np.array(sorted(color for _, color in counted) if counted else [[0] * 3] * (max_colors + 1), np.uint8)
 
 
-def check_frames(about: Header, max_pixels: int) -> None:
-    if about.frames * about.width * about.height > max_pixels:
-        frames = f"{about.frames:,} frames of {about.width}x{about.height}"
-        raise TooLarge(f"{frames} are more than the limit of {max_pixels:,} pixels in total")
-
-
 def write(
     contents: Contents,
     path: Path,
@@ -123,11 +106,19 @@ def write(
     describe: Callable[[Image.Image | None], str] | None = None,
     **options: Any,
 ) -> np.ndarray:
-    """Change the frames that `read` returned and write them; see `convert`.
+    """Change the frames that `read` returned and write them. Return the first frame before the change.
 
     Args:
-        describe: returns a text to embed in the file, see `gan.images.embedded_text`. Its argument is the image as
-            written, or None for an animation and for formats that may be lossy.
+        path: file to write, atomically.
+        change: function from an upright RGB or RGBA image to one of the same mode and size.
+        format: Pillow's name of the format to write; None for the format of the file.
+        describe: returns a text to embed in the file. Its argument is the image as written, or None for an animation
+            and for formats that may be lossy.
+        options: options of Pillow's `save` for the format, which override OPTIONS.
+
+    Raises:
+        ImageError: the image cannot be written in this format.
+        OSError: the file cannot be written.
     """
     format = format or contents.format
     after = []
@@ -146,14 +137,14 @@ def write(
 
 def encode(image: Image.Image, format: str, options: dict[str, Any]) -> bytes:
     """Encode an image; omit EXIF if the format rejects it. Raise ImageError if the format rejects the image."""
-    for given in (options, {name: value for name, value in options.items() if name != "exif"}):
-        try:
-            file = BytesIO()
-            image.save(file, format, **given)
-            return file.getvalue()
-        except Exception as error:  # encoders raise many kinds of error
-            reason = " ".join(str(error).split())
-    raise ImageError(f"it cannot be written as {format} ({reason})")
+    file = BytesIO()
+    try:
+        image.save(file, format, **options)
+    except Exception as error:  # encoders raise many kinds of error
+        if "exif" in options:
+            return encode(image, format, {name: value for name, value in options.items() if name != "exif"})
+        raise ImageError(f"it cannot be written as {format} ({to_line(error)})") from error
+    return file.getvalue()
 
 
 def read_metadata(data: bytes, format: str, frames: int) -> dict[str, Any]:
@@ -166,16 +157,16 @@ def read_metadata(data: bytes, format: str, frames: int) -> dict[str, Any]:
         if frames > 1:
             options |= frame_timing(image, frames)
         exif = Image.Exif()
-        try:
+        with suppress(Exception):  # malformed metadata raises many kinds of error
             own = image.getexif()
             exif.update({tag: value for tag, value in own.items() if tag in DESCRIPTIVE})
             for table in IFDS:
-                if found := {tag: value for tag, value in own.get_ifd(table).items() if tag not in PIXEL_TAGS}:
-                    exif.get_ifd(table).update(found)
+                if kept := {tag: value for tag, value in own.get_ifd(table).items() if tag not in PIXEL_TAGS}:
+                    exif.get_ifd(table).update(kept)
                     exif[table] = 0  # Pillow replaces the value by the offset
-            return options | ({"exif": exif.tobytes()} if len(exif) else {})
-        except Exception:  # malformed metadata raises many kinds of error
-            return options
+            if len(exif):
+                options["exif"] = exif.tobytes()
+    return options
 
 
 def frame_timing(image: Any, frames: int) -> dict[str, Any]:
@@ -186,17 +177,67 @@ def frame_timing(image: Any, frames: int) -> dict[str, Any]:
         image.load()  # the duration of WebP is set only by `load`
         durations.append(image.info.get("duration", 0))
     options = {name: image.info[name] for name in ("loop", "default_image") if name in image.info}
-    if image.format == "GIF":
-        options["disposal"] = 2
+    options |= {"disposal": 2} if image.format == "GIF" else {}
     return options | ({"duration": durations} if any(durations) else {})
 
 
 def software_of(path: Path) -> str:
     """Return the program that wrote a PNG, from its metadata; an empty string if it is unknown or not a PNG."""
-    if not path.is_file():
-        return ""
-    try:
-        with Image.open(path, formats=("PNG",)) as image:
-            return str(image.info.get("Software", ""))
-    except Exception:  # damaged files make Pillow raise nearly anything
-        return ""
+    with suppress(Exception), Image.open(path, formats=("PNG",)) as image:  # damaged files raise nearly anything
+        return str(image.info.get("Software", ""))
+    return ""
+
+
+KEY = "retro-gan"  # the PNG keyword, and the first word of a GIF's comment
+XMP_TAG = 700  # of TIFF
+IN_XMP = re.compile(rb'gan:origin="([^"<>]*)"')
+XMP = (
+    '<?xpacket begin="\ufeff" id="W5M0MpCehiHzreSzNTczkc9d"?><x:xmpmeta xmlns:x="adobe:ns:meta/"><rdf:RDF '
+    'xmlns:rdf="http://www.w3.org/1999/02/22-rdf-syntax-ns#"><rdf:Description rdf:about="" xmlns:gan="urn:retro-gan:1" '
+    'gan:origin="{}"/></rdf:RDF></x:xmpmeta><?xpacket end="r"?>'
+)
+MAX_TEXT = 1 << 20  # bytes
+
+
+def save_options(format: str, text: str, exif: bytes | None = None) -> dict[str, Any]:
+    """Return options of Pillow's `save` that embed an ASCII text; none for formats without metadata.
+
+    Args:
+        format: Pillow's name of the format.
+        exif: EXIF data to write into the same file. In a TIFF, both are in the same table.
+    """
+    if format == "PNG":
+        chunk = PngInfo()
+        chunk.add_text(KEY, text)
+        return {"pnginfo": chunk}
+    if format == "GIF":
+        return {"comment": f"{KEY} {text}".encode("ascii")}
+    packet = XMP.format(html.escape(text)).encode()
+    if format == "TIFF":
+        tags = Image.Exif()
+        tags.load(exif or b"")
+        for table in IFDS:  # which Pillow cannot write into a compressed TIFF
+            tags.pop(table, None)
+        tags[XMP_TAG] = packet
+        return {"exif": tags}
+    return {"xmp": packet} if format in ("JPEG", "WEBP") else {}
+
+
+def read_text(image: Image.Image) -> str | None:
+    """Return the embedded text of an opened image; None if it has none, or one longer than MAX_TEXT."""
+    text: Any = image.info.get(KEY)
+    if image.format == "GIF":
+        comment, start = image.info.get("comment", b""), f"{KEY} ".encode()
+        text = comment[len(start) :].decode("ascii", "replace") if comment.startswith(start) else None
+    elif image.format in ("JPEG", "MPO", "WEBP", "TIFF"):
+        packet = image.info.get("xmp")
+        match = IN_XMP.search(packet[: 2 * MAX_TEXT]) if isinstance(packet, bytes) else None
+        text = html.unescape(match[1].decode("ascii", "replace")) if match else None
+    return str(text) if isinstance(text, str) and len(text) <= MAX_TEXT else None
+
+
+def pixel_digest(image: Image.Image) -> str:
+    """Return a digest of the mode, the size and the pixels of an image."""
+    digest = hashlib.blake2b(f"{image.mode} {image.width}x{image.height} ".encode(), digest_size=16)
+    digest.update(image.tobytes())
+    return digest.hexdigest()

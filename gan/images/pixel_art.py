@@ -1,21 +1,26 @@
-"""Convert an image to pixel art: a grid of cells of one color each, from a palette. This needs no training."""
+"""Convert images to pixel art: a grid of cells of one color each, from a palette; and restore enlarged pixel art."""
 
 from __future__ import annotations
 
+import errno
 import re
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
+from PIL import Image
 from scipy.cluster.vq import kmeans2
 from skimage.color import lab2rgb, rgb2lab
 
-from gan.common.errors import UserError
-from gan.common.untrusted import describe, read_bytes
-from gan.data.decoding.errors import ImageError
+from gan.common.errors import UserError, reason
+from gan.common.untrusted import read_bytes
+from gan.data.decoding.errors import ImageError, TooLarge
 from gan.data.decoding.pool import IsolatedProcess
-from gan.data.pixel_grid import Grid, find_grid
+from gan.data.decoding.reader import MAX_PIXELS
+from gan.data.pixel_grid import Grid, find_grid, grid_of_side, restore
+from gan.data.sources.files import File
+from gan.images import files
 from gan.images.dither import dithered, palette_of
 from gan.images.files import colors_in
 from gan.images.palettes import COLORS
@@ -134,23 +139,18 @@ def read_palette(path: str) -> np.ndarray:
     try:
         data = read_bytes(Path(path), MAX_FILE)
     except (OSError, ValueError) as error:
-        raise UserError(
-            f"--palette {path}: neither a palette ({', '.join(COLORS)}), nor a number of colors, nor a readable file "
-            f"({describe(error)})"
-        ) from error
+        kinds = f"neither a palette ({', '.join(COLORS)}), nor a number of colors, nor a readable file"
+        raise UserError(f"--palette {path}: {kinds} ({reason(error)})") from error
     try:
         with IsolatedProcess() as isolated:
-            found = isolated(colors_in, data, MAX_COLORS)
-    except ImageError as error:
-        if len(data) > MAX_TEXT:
-            raise UserError(f"--palette {path}: neither an image nor a text of at most 1 MiB") from error
-        colors = [color for line in data.decode("utf-8", "replace").splitlines() if (color := color_in(line))]
-        found = np.array(colors, np.uint8).reshape(-1, 3)
-    if not len(found):
-        raise UserError(f"--palette {path}: neither an image nor a text with a color at the start of a line")
-    if len(found) > MAX_COLORS:
-        raise UserError(f"--palette {path}: contains more than {MAX_COLORS} colors")
-    return found
+            palette = isolated(colors_in, data, MAX_COLORS)
+    except ImageError:
+        lines = data.decode("utf-8", "replace").splitlines() if len(data) <= MAX_TEXT else []
+        palette = np.array([color for line in lines if (color := color_in(line))], np.uint8).reshape(-1, 3)
+    if not 1 <= len(palette) <= MAX_COLORS:
+        kinds = "an image, or a text of at most 1 MiB with a color at the start of a line"
+        raise UserError(f"--palette {path}: give {kinds}; 1 to {MAX_COLORS} colors")
+    return palette
 
 
 def color_in(line: str) -> list[int] | None:
@@ -161,3 +161,70 @@ def color_in(line: str) -> list[int] | None:
         levels = [int(number) for number in numbers.groups()]
         return levels if max(levels) < 256 else None
     return None
+
+
+FORMAT = "PNG"
+
+
+class Unscaled(NamedTuple):
+    """What was done with a file: the reason if it failed, and its enlargement, such as "4x", if it has a grid."""
+
+    error: str = ""
+    factor: str = ""
+
+
+@dataclass(frozen=True)
+class Unscaler:
+    """Restores files of enlarged pixel art. Files without a grid are written at their size. It is picklable.
+
+    Args:
+        side: side of the cells in pixels; None finds the grid of each file, in its first frame.
+        palette: uint8 (K, 3); None keeps the colors.
+        dither: one of `gan.images.palettes.DITHERS`.
+        max_pixels: limit of width * height, summed over the frames of an animation.
+    """
+
+    side: float | None = None
+    palette: np.ndarray | None = None
+    dither: str = "none"
+    max_pixels: int = MAX_PIXELS
+
+    def __call__(self, task: tuple[File, Path]) -> Unscaled:
+        """Read a file and write it as PNG, atomically. Raise OSError if the file cannot be written."""
+        file, target = task
+        try:
+            contents = files.read_file(file, FORMAT, self.max_pixels)
+            grid = self.grid(contents.images[0])
+            files.write(contents, target, lambda image: Image.fromarray(self.change(np.asarray(image), grid)), FORMAT)
+        except TooLarge as error:
+            return Unscaled(f"{error}; set another limit with --max-pixels")
+        except ImageError as error:
+            return Unscaled(str(error))
+        except MemoryError:
+            return Unscaled("does not fit into memory")
+        except OSError as error:
+            if error.errno != errno.ENAMETOOLONG:
+                raise
+            return Unscaled(reason(error))
+        return Unscaled(factor=grid.factor if grid else "")
+
+    def colors(self, file: File) -> np.ndarray:
+        """Return the opaque pixels of the first frame at its own size, uint8 (N, 3); none if it cannot be read."""
+        try:
+            image = files.read_first(file.path, self.max_pixels)
+        except (ImageError, MemoryError):
+            return np.empty((0, 3), np.uint8)
+        pixels = self.change(image, self.grid(image)).reshape(-1, image.shape[2])
+        return pixels[pixels[:, -1] > 127][:, :3] if image.shape[2] == 4 else pixels
+
+    def grid(self, pixels: np.ndarray) -> Grid | None:
+        return find_grid(pixels) if self.side is None else grid_of_side(pixels, self.side)
+
+    def change(self, pixels: np.ndarray, grid: Grid | None) -> np.ndarray:
+        """Return the pixel art, uint8 (h, w, 3 or 4), of an image uint8 (H, W, 3 or 4)."""
+        small = pixels if grid is None else restore(pixels, grid)
+        if self.palette is None:
+            return small
+        alpha = small[..., 3] if small.shape[2] == 4 else None
+        colors = to_pixel_art(small[..., :3], 1, self.palette, alpha, self.dither)
+        return np.concatenate([colors, small[..., 3:]], -1)

@@ -1,31 +1,121 @@
-"""Write videos with PyAV: from images, or from another video by changing its frames."""
+"""Write animations and videos: GIF, WebP and APNG with Pillow, videos with PyAV, also from another video."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
 from PIL import Image
+from torch import Tensor
 
-from gan.common.errors import UserError
+from gan.common.errors import UserError, install, to_line
 from gan.common.files import write_atomically
-from gan.common.program import install
+from gan.data.decoding.color import composite
+from gan.data.decoding.errors import ImageError
 from gan.data.decoding.reader import MAX_PIXELS
+from gan.images.convert import to_pil_image
+from gan.images.files import WHITE, encode, save_options
 
 # FFmpeg's container format of each extension
 CONTAINERS = {".mp4": "mp4", ".m4v": "ipod", ".mov": "mov", ".mkv": "matroska", ".webm": "webm", ".avi": "avi"}
 READ = "mov,matroska,webm,avi"  # FFmpeg's demuxers for these containers
 LIMITED_RANGE = 1  # default color range
 # Constant quality, nearly lossless. No B-frames, because their timestamps are wrong in AVI.
-OPTIONS = {"crf": "18", "b": "0", "bf": "0"}
+CODEC_OPTIONS = {"crf": "18", "b": "0", "bf": "0"}
+# Pillow's format of each extension, and its options. `disposal`: each frame replaces the previous one, also in
+# transparent areas.
+ANIMATIONS: dict[str, tuple[str, dict[str, Any]]] = {
+    ".gif": ("GIF", {"disposal": 2}),
+    ".webp": ("WEBP", {"lossless": True}),
+    ".png": ("PNG", {"disposal": 1}),
+}
+SUFFIXES = (*ANIMATIONS, *CONTAINERS)
+
+
+def check(path: Path) -> None:
+    """Raise UserError if the extension is not one of SUFFIXES."""
+    if path.suffix.lower() not in SUFFIXES:
+        raise UserError(f"{path}: not an animation; use one of the extensions {', '.join(SUFFIXES)}")
+
+
+def save(frames: Tensor, path: Path, rate: float, scale: int = 1, text: str | None = None) -> None:
+    """Write uint8 frames (F, C, H, W), premultiplied if C = 4, atomically. GIF, WebP and APNG loop forever.
+
+    Args:
+        rate: frames per second; GIF rounds durations to hundredths of a second.
+        scale: factor by which to enlarge the pixels.
+        text: text for the metadata of the file, see `gan.images.files`; videos have none.
+
+    Raises:
+        UserError: as `check`, or PyAV is missing, or the format does not support such frames.
+        OSError: the file cannot be written.
+    """
+    check(path)
+    suffix = path.suffix.lower()
+    if suffix in CONTAINERS:
+        flat = (composite(image, WHITE) for image in to_images(frames, scale))
+        save_video(flat, path, Fraction(rate).limit_denominator(1001))
+        return
+    format, options = ANIMATIONS[suffix]
+    first, *rest = to_images(frames, scale)
+    options = {"save_all": True, "append_images": rest, "duration": 1000 / rate, "loop": 0, **options}
+    options |= {} if text is None else save_options(format, text)
+    try:
+        encoded = encode(first, format, options)
+    except ImageError as error:
+        raise UserError(f"{path}: {error}") from error
+    write_atomically(path, lambda file: file.write(encoded))
+
+
+def to_images(frames: Tensor, scale: int) -> Iterator[Image.Image]:
+    """Yield frames as RGB or straight RGBA images, enlarged."""
+    for frame in frames:
+        image = to_pil_image(frame)
+        image = image.convert("RGB") if image.mode == "L" else image
+        yield image.resize((scale * image.width, scale * image.height), Image.Resampling.NEAREST)
+
+
+def import_av(path: Path) -> Any:
+    """Return PyAV; raise UserError if it is not installed."""
+    try:
+        import av
+    except ImportError:
+        raise UserError(f"{path}: videos need PyAV: {install('video')}") from None
+    return av
+
+
+def save_video(images: Iterable[Image.Image], target: Path, rate: Fraction) -> None:
+    """Write RGB images of one size as a video with `rate` frames per second, atomically.
+
+    The extension of `target` must be one of CONTAINERS.
+    """
+    av = import_av(target)
+
+    def write(file: Any) -> None:
+        with av.open(file, "w", format=CONTAINERS[target.suffix.lower()]) as writer:
+            stream = None
+            for number, image in enumerate(images):
+                frame = to_player_format(av.VideoFrame.from_image(image))
+                frame.pts, frame.time_base = number, 1 / rate
+                stream = stream or add_stream(frame, writer, rate)
+                writer.mux(stream.encode(frame))
+            if stream is not None:
+                writer.mux(stream.encode())
+
+    try:
+        write_atomically(target, write)
+    except (av.FFmpegError, ValueError) as error:
+        raise UserError(f"{target}: cannot be written ({to_line(error)})") from error
 
 
 def convert(
     source: Path, target: Path, change: Callable[[Image.Image], Image.Image], max_pixels: int = MAX_PIXELS
 ) -> None:
     """Change a video frame by frame and write it atomically. Keep size, rate, timestamps and the first audio track.
+
+    Formats that can make FFmpeg open other files or URLs are refused.
 
     Args:
         max_pixels: limit of width * height of a frame; larger videos are refused before decoding.
@@ -36,85 +126,35 @@ def convert(
     av = import_av(source)
     if target.suffix.lower() not in CONTAINERS:
         raise UserError(f"{target}: not a video; use one of {', '.join(CONTAINERS)}")
-    kind = CONTAINERS[target.suffix.lower()]
-    try:
-        with open_video(source, max_pixels) as reader:
-            if not reader.streams.video:
-                raise UserError(f"{source}: no readable video (it has no frames)")
-            head = reader.streams.video[0].codec_context
-            if head.width * head.height > max_pixels:
-                limit = f"the limit of {max_pixels:,} pixels; change it with --max-pixels"
-                raise UserError(f"{source}: {head.width}x{head.height} is more than {limit}")
-            head.options = {"max_pixels": str(max_pixels)}  # a later frame may be larger
-            write_atomically(target, lambda file: write(reader, file, kind, change))
-    except av.InvalidDataError as error:
-        raise UserError(f"{source}: no readable video ({error.strerror})") from error
-    except (av.FFmpegError, ValueError) as error:
-        raise write_error(target, error) from error
-
-
-def save(images: Iterable[Image.Image], target: Path, rate: Fraction) -> None:
-    """Write RGB images of one size as a video with `rate` frames per second, atomically.
-
-    The extension of `target` must be one of CONTAINERS.
-
-    Raises:
-        UserError: PyAV is missing, or it cannot write the video.
-    """
-    av = import_av(target)
-    kind = CONTAINERS[target.suffix.lower()]
-    try:
-        write_atomically(target, lambda file: encode(images, file, kind, rate))
-    except (av.FFmpegError, ValueError) as error:
-        raise write_error(target, error) from error
-
-
-def import_av(path: Path) -> Any:
-    try:
-        import av
-    except ImportError:
-        raise UserError(f"{path}: videos need PyAV: {install('video')}") from None
-    return av
-
-
-def write_error(target: Path, error: Exception) -> UserError:
-    return UserError(f"{target}: cannot be written ({' '.join(str(error).split())})")
-
-
-def encode(images: Iterable[Image.Image], file: Any, kind: str, rate: Fraction) -> None:
-    import av
-
-    with av.open(file, "w", format=kind) as writer:
-        stream = None
-        for number, image in enumerate(images):
-            frame = to_player_format(av.VideoFrame.from_image(image))
-            frame.pts, frame.time_base = number, 1 / rate
-            stream = stream or add_stream(frame, writer, rate)
-            writer.mux(stream.encode(frame))
-        if stream is not None:
-            writer.mux(stream.encode())
-
-
-def open_video(source: Path, max_pixels: int = MAX_PIXELS) -> Any:
-    """Open a video for reading. Formats that can make FFmpeg open other files or URLs are refused."""
-    import av
-
     limits = {"format_whitelist": READ, "protocol_whitelist": "file", "max_pixels": str(max_pixels)}
     try:
-        return av.open(f"file:{source}", options=limits)
+        reader = av.open(f"file:{source}", options=limits)
     except av.FFmpegError as error:
         raise UserError(f"{source}: no readable video ({error.strerror})") from error
 
+    def write(file: Any) -> None:
+        with av.open(file, "w", format=CONTAINERS[target.suffix.lower()]) as writer:
+            copy(reader, writer, change)
 
-def write(reader: Any, file: Any, kind: str, change: Callable[[Image.Image], Image.Image]) -> None:
-    import av
-
-    with av.open(file, "w", format=kind) as writer:
-        copy(reader, writer, change)
+    with reader:
+        if not reader.streams.video:
+            raise UserError(f"{source}: no readable video (it has no frames)")
+        head = reader.streams.video[0].codec_context
+        if head.width * head.height > max_pixels:
+            limit = f"the limit of {max_pixels:,} pixels; change it with --max-pixels"
+            raise UserError(f"{source}: {head.width}x{head.height} is more than {limit}")
+        head.options = {"max_pixels": str(max_pixels)}  # a later frame may be larger
+        try:
+            write_atomically(target, write)
+        except (ImageError, av.InvalidDataError) as error:
+            raise UserError(f"{source}: no readable video ({getattr(error, 'strerror', error)})") from error
+        except (av.FFmpegError, ValueError) as error:
+            raise UserError(f"{target}: cannot be written ({to_line(error)})") from error
 
 
 def copy(reader: Any, writer: Any, change: Callable[[Image.Image], Image.Image]) -> None:
-    """Change all frames and copy all audio packets, in the original order."""
+    """Change all frames and copy all audio packets, in the original order. Raise ImageError for a damaged frame."""
+    av = import_av(Path(reader.name))
     video = reader.streams.video[0]
     sound = reader.streams.audio[0] if reader.streams.audio else None
     written = spoken = None
@@ -123,7 +163,11 @@ def copy(reader: Any, writer: Any, change: Callable[[Image.Image], Image.Image])
         if packet.stream is sound:
             early.append(packet)
         else:
-            for frame in decode_packet(packet):
+            try:
+                frames = packet.decode()
+            except av.FFmpegError as error:  # such as a frame above max_pixels
+                raise ImageError(error.strerror or str(error)) from error
+            for frame in frames:
                 after = change_frame(frame, change)
                 if written is None:
                     written = add_stream_like(video, after, writer)
@@ -136,16 +180,6 @@ def copy(reader: Any, writer: Any, change: Callable[[Image.Image], Image.Image])
                 writer.mux(heard)
     if written is not None:
         writer.mux(written.encode())
-
-
-def decode_packet(packet: Any) -> Any:
-    """Return the frames of a packet; raise InvalidDataError for any error, such as a frame above max_pixels."""
-    import av
-
-    try:
-        return packet.decode()
-    except av.FFmpegError as error:
-        raise av.InvalidDataError(error.errno or 0, error.strerror or str(error)) from error
 
 
 def change_frame(frame: Any, change: Callable[[Image.Image], Image.Image]) -> Any:
@@ -169,7 +203,7 @@ def to_player_format(frame: Any, colorspace: Any = None, color_range: Any = LIMI
 def add_stream(frame: Any, writer: Any, rate: Fraction) -> Any:
     """Add a stream for frames like this one, and return it."""
     codec = "libvpx-vp9" if writer.format.name == "webm" else "libx264"
-    stream = writer.add_stream(codec, rate=rate, options=OPTIONS)
+    stream = writer.add_stream(codec, rate=rate, options=CODEC_OPTIONS)
     stream.width, stream.height, stream.pix_fmt = frame.width, frame.height, frame.format.name
     return stream
 

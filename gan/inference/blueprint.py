@@ -22,9 +22,9 @@ from torch.nn.modules.module import (
 from torch.overrides import TorchFunctionMode
 
 from gan.common.errors import UserError
+from gan.common.processes import available_memory
 from gan.common.untrusted import MAX_OPTION as MAX_NUMBER
 from gan.inference.sampling import CHUNK
-from gan.inference.tiling import available
 
 MAX_LIST = 64
 MAX_TEXT = 4096  # characters
@@ -165,5 +165,5 @@ def output_shape(network: nn.Module, function: Callable[..., Any], *inputs: Tens
 
 def check_memory(needed: int, what: str) -> None:
     """Raise UserError if less than `needed` bytes of memory are available."""
-    if needed > (free := available()):
+    if needed > (free := available_memory()):
         raise UserError(f"{what}: needs {math.ceil(needed / 1e9):,} GB of memory, but {free / 1e9:.1f} GB are free")

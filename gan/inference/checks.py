@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from gan.common.errors import UserError
-from gan.common.size import pair
+from gan.common.option_values import pair
 from gan.inference import blueprint
 from gan.inference.construct import section
 from gan.inference.sampling import CHUNK

@@ -14,7 +14,7 @@ from torch import nn
 from gan import networks
 from gan.common import code
 from gan.common.errors import UserError
-from gan.common.names import one_line
+from gan.common.output import one_line
 from gan.data import sources
 from gan.inference import blueprint
 

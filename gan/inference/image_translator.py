@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 from PIL import Image
 
-from gan.common.steady import Video, from_first_frame
+from gan.common.video_state import Video, from_first_frame
 from gan.inference.image_function import ImageFunction
 
 MAX_NUMBER = 1 << 32  # of an image
@@ -27,7 +27,7 @@ class ImageTranslator:
             as a `gan.images.pixel_art.PixelArt`; None keeps the translation.
         exact: whether files keep every color of the result, as a palette needs.
         seed: selects the random parts of the function, together with the pixels of each image.
-        steady: whether the frames of a file keep the random parts and statistics, see `gan.common.steady`.
+        steady: whether the frames of a file keep the random parts and statistics, see `gan.common.video_state`.
         video: the frames of the file that is translated, see `for_frames`.
     """
 

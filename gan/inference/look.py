@@ -6,8 +6,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from gan.data.color_table.names import is_table
-from gan.data.styles import registry, tables
+from gan.data.styles import is_table, registry, table_files
 from gan.data.styles.settings import Settings
 from gan.inference.image_function import ImageFunction
 
@@ -36,7 +35,7 @@ class Look(ImageFunction):
     def __init__(self, style: str | Sequence[str], settings: Settings | None = None) -> None:
         self.names = [style] if isinstance(style, str) else list(style)
         self.filters = registry.filter_names(style, settings, PREFIX)
-        self.recorded = [tables.recorded(each) if is_table(each) else each for each in self.filters]
+        self.recorded = [table_files.recorded(each) if is_table(each) else each for each in self.filters]
         if all(map(is_table, self.filters)):
             self.bytes_per_pixel = TABLE_BYTES_PER_PIXEL
         self.apply = registry.make_style(self.filters, None, PREFIX)

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
-from gan.common.threads import tuned
+from gan.common.torch_runtime import tuned
 from gan.images.convert import to_uint8
 
 CHUNK = 16  # images in every forward pass, because kernels for other batch sizes round differently

@@ -7,7 +7,7 @@ from typing import Any
 from PIL import Image
 
 from gan.common.errors import UserError, at_least
-from gan.common.size import pair
+from gan.common.option_values import pair
 from gan.images.collection import Given, is_single, to_pil_images
 from gan.inference.image_translator import ImageTranslator
 from gan.inference.loading import move, select_direction

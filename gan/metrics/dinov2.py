@@ -9,8 +9,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import interpolate
 
-from gan.common.errors import UserError
-from gan.common.program import install
+from gan.common.errors import UserError, install
 from gan.metrics import pretrained as files
 from gan.metrics.pixels import rgb
 

@@ -28,7 +28,7 @@ import torch
 from torch import Tensor
 
 from gan.common.errors import UserError
-from gan.common.threads import tuned
+from gan.common.torch_runtime import tuned
 from gan.metrics.pixels import takes_arrays
 
 OWN = re.compile(r"[^\W\d]\w*(\.[^\W\d]\w*)+")  # module.Class

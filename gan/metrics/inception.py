@@ -8,8 +8,7 @@ from io import BytesIO
 import torch
 from torch import Tensor, nn
 
-from gan.common.errors import UserError
-from gan.common.program import install
+from gan.common.errors import UserError, install
 from gan.metrics import pretrained as files
 from gan.metrics.pixels import rgb
 

@@ -10,8 +10,7 @@ import torch
 from torch import Tensor
 
 from gan.common.errors import UserError
-from gan.common.names import one_line
-from gan.common.table import first_few
+from gan.common.output import first_few, one_line
 from gan.data.split import group_keys
 from gan.inference import loading
 

@@ -8,8 +8,7 @@ from pathlib import Path
 from omegaconf import DictConfig, open_dict
 
 from gan.common.errors import UserError
-from gan.common.home import without_home
-from gan.common.nested import flatten
+from gan.common.nested import flatten, without_home
 from gan.run import run_folder
 from gan.run.config import to_plain
 from gan.run.overrides import key_of, parsed_value

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
-from gan.common.program import train_command
+from gan.common.errors import train_command
 from gan.run.paths import CONF, group_files, groups
 
 EXAMPLES = {

@@ -12,8 +12,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from gan.common.errors import UserError, to_line
-from gan.common.program import install
+from gan.common.errors import UserError, install, to_line
 from gan.common.untrusted import MAX_JSON
 from gan.run.shared_folder import CONFIG, WEIGHTS
 

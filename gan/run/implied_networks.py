@@ -7,8 +7,8 @@ from collections.abc import Iterator
 from typing import Any
 
 from gan.common.errors import UserError
+from gan.common.option_values import pair
 from gan.common.output import print_line
-from gan.common.size import pair
 from gan.run.config import options, unresolved
 from gan.run.early_checks import init_from_options
 from gan.run.overrides import key_of

@@ -14,10 +14,10 @@ from hydra.core.hydra_config import HydraConfig
 from hydra.types import RunMode
 from omegaconf import DictConfig, open_dict, read_write
 
-from gan.common.home import without_home
+from gan.common.code import git_revision
+from gan.common.errors import child_words
+from gan.common.nested import without_home
 from gan.common.processes import global_rank, is_child
-from gan.common.program import child_words
-from gan.common.revision import git_revision
 from gan.run import run_folder, untrained
 from gan.run.config import check_options, to_plain
 from gan.run.lock import acquire

@@ -15,12 +15,11 @@ from hydra.errors import HydraException, InstantiationException, MissingConfigEx
 from hydra.types import RunMode
 from omegaconf.errors import OmegaConfBaseException
 
-from gan.common import signals
+from gan.common import processes
 from gan.common.code import advice
-from gan.common.errors import UserError, describe_os_error, did_you_mean, to_line
+from gan.common.errors import UserError, describe_os_error, did_you_mean, install, to_line
 from gan.common.output import print_error, print_page
 from gan.common.processes import is_child
-from gan.common.program import install
 from gan.run import paths
 from gan.run.address import with_addresses
 from gan.run.config import ONE, options
@@ -42,7 +41,7 @@ def launch(main: Callable[[], Any], words: list[str]) -> None:
         return
     before = sys.argv[1:]
     # Lightning ends the child processes with SIGTERM, also those that wait in a collective and run no Python.
-    with nullcontext() if is_child() else signals.termination_as_exit(), removed_unless_trained():
+    with nullcontext() if is_child() else processes.termination_as_exit(), removed_unless_trained():
         if not is_child():
             from gan.run.resume import prepare
 

@@ -15,7 +15,7 @@ from hydra.errors import HydraException
 from gan.common.errors import UserError
 from gan.common.output import print_line
 from gan.common.untrusted import is_plain, read_yaml
-from gan.data.color_table.names import is_table
+from gan.data.styles import is_table
 from gan.run.config import options
 from gan.run.paths import folders
 

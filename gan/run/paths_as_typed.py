@@ -11,8 +11,8 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from gan.common.errors import UserError
-from gan.common.home import with_home, without_home
-from gan.data.color_table.names import is_table
+from gan.common.nested import with_home, without_home
+from gan.data.styles import is_table
 from gan.run.overrides import READ_PATHS, STYLE, key_of, parsed_value
 from gan.run.paths import quote
 from gan.run.secrets import hide_in_override

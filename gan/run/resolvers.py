@@ -207,7 +207,7 @@ def fused(precision: str, *, _root_: DictConfig) -> bool:
 
 def sides(size: Any) -> list[int]:
     """Return [height, width] of data.size."""
-    from gan.common.size import pair
+    from gan.common.option_values import pair
 
     return list(pair(OmegaConf.to_container(size) if OmegaConf.is_config(size) else size))
 

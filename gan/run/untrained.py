@@ -7,7 +7,7 @@ from collections.abc import Collection, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from gan.common import signals
+from gan.common import processes
 from gan.run import checkpoints, run_folder
 from gan.run.lock import is_lost, release
 
@@ -74,7 +74,7 @@ def trained() -> None:
 @contextmanager
 def removed_unless_trained() -> Iterator[None]:
     """Remove the folders at an exception before the first training step, also at Ctrl-C and SIGTERM."""
-    signals.before_end = remove
+    processes.before_end = remove
     try:
         yield
     except BaseException:

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from gan.common.names import one_line
+from gan.common.output import one_line
 from gan.run import run_folder
 from gan.run.metrics import is_number, json_lines, read_metrics
 

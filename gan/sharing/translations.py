@@ -12,7 +12,7 @@ from PIL import Image
 
 from gan.common.errors import UserError
 from gan.data.decoding.reader import header
-from gan.images.embedded_text import pixel_digest
+from gan.images.files import pixel_digest
 from gan.sharing import record
 
 if TYPE_CHECKING:

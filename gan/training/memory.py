@@ -11,8 +11,8 @@ from lightning import Trainer
 from torch import Tensor
 
 from gan.common.errors import UserError, at_least, switch, to_line
-from gan.common.memory import available
 from gan.common.output import print_line
+from gan.common.processes import available_memory
 from gan.data.module import DEVICE_SHARE, gpu_memory
 from gan.training.micro_batches import choose_micro_batch, describe_batch_norm, images_together, predict
 from gan.training.rehearsal import Need, images_in, rehearse
@@ -109,7 +109,7 @@ def describe_on_cpu(model: Any, batch: Mapping[str, Tensor], precision: str, pro
     except Exception as error:  # a custom part may read values of tensors
         print_line(f"memory: could not be estimated ({to_line(error)})")
         return
-    needed, free = processes * step, available()
+    needed, free = processes * step, available_memory()
     amount = f"{needed / GIB:.1f} GiB" if needed >= GIB / 10 else f"{needed / 2**20:.0f} MiB"
     print_line(f"memory: about {amount} in addition to PyTorch and the images (batch {images_in(batch)})")
     if needed > free:

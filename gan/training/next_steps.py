@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from gan.common.progress import duration
+from gan.common.output import duration
 from gan.run import checkpoints
 
 

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from gan.commands import train as command
-from gan.common import code, program
+from gan.common import code, errors
 from gan.common.errors import UserError
 from gan.run import checkpoints, paths
 from gan.run.resume import prepare
@@ -108,7 +108,7 @@ def restored(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     monkeypatch.setattr(paths, "_own", [])
     monkeypatch.setattr(sys, "path", [*sys.path])
     yield
-    program.started_as(program.COMMAND)
+    errors.started_as(errors.COMMAND)
 
 
 def installed(folder: Path) -> list[str]:
@@ -132,9 +132,9 @@ def gan(folder: Path, *words: str, check: int = 0) -> subprocess.CompletedProces
 def test_our_options_are_taken_and_the_others_stay(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(folder)
     words = ["-m", "--code", "my code", "seed=0,1", "--config-dir=my conf", "model=dcgan", "--cfg", "job"]
-    assert command.take_flags(words, program.COMMAND) == ["-m", "seed=0,1", "model=dcgan", "--cfg", "job"]
+    assert command.take_flags(words, errors.COMMAND) == ["-m", "seed=0,1", "model=dcgan", "--cfg", "job"]
     assert sys.path[-1] == str(folder / "my code") and paths.own() == [folder / "my conf"]
-    assert program.child_words() == ["train", "--code=my code", "--config-dir=my conf"]
+    assert errors.child_words() == ["train", "--code=my code", "--config-dir=my conf"]
 
 
 @pytest.mark.parametrize(
@@ -150,7 +150,7 @@ def test_our_options_are_taken_and_the_others_stay(folder: Path, monkeypatch: py
 def test_wrong_options(words: list[str], said: str, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(folder)
     with pytest.raises(UserError, match=said):
-        command.take_flags(words, program.COMMAND)
+        command.take_flags(words, errors.COMMAND)
 
 
 def test_lightning_starts_further_processes_with_the_command(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -330,7 +330,7 @@ def test_directions_differ(both_ways: Path, gan_command: Train, tmp_path: Path) 
         (["RUN", "in", ""], "an argument is empty"),
         (["RUN", "in", "out", "--palette", "1"], "--palette 1: give 2 to 256"),
         (["RUN", "in", "out", "--palette", "none.hex"], "nor a number of colors, nor a readable file"),
-        (["RUN", "in", "out", "--palette", "notes.txt"], "neither an image nor a text with a color"),
+        (["RUN", "in", "out", "--palette", "notes.txt"], "give an image, or a text"),
         (["RUN", "in", "out", "--set", "grain=1"], "--set: needs a look, such as look:film"),
         (["RUN", "in", "out", "--seed", "1"], "--seed: needs a look, such as look:film"),
         (["nowhere", "in", "out"], "nowhere"),

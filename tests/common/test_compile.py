@@ -9,8 +9,8 @@ import torch
 from torch import nn
 from torch._dynamo.utils import counters
 
-from gan.common.compile import compile_in_place, uncompiled
 from gan.common.errors import UserError
+from gan.common.torch_runtime import compile_in_place, uncompiled
 from tests.recipes import build, fit
 
 pytestmark = pytest.mark.filterwarnings("ignore:The .grad attribute of a Tensor that is not a leaf.*")  # Dynamo asks
@@ -61,7 +61,7 @@ def test_second_derivatives_need_it_uncompiled() -> None:
 
 
 def test_a_missing_or_broken_backend_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
-    with pytest.raises(UserError, match=r"model.compile=inducter: torch has no such backend; use one of .*inductor"):
+    with pytest.raises(UserError, match=r"model.compile=inducter: .*; backends are .*inductor"):
         compile_in_place("inducter", nn.Identity())
 
     def fails(*_: object) -> None:
@@ -71,5 +71,5 @@ def test_a_missing_or_broken_backend_is_refused(monkeypatch: pytest.MonkeyPatch)
     monkeypatch.setitem(torch._dynamo.backends.registry._BACKENDS, "broken", None)
     monkeypatch.setitem(torch._dynamo.backends.registry._COMPILER_FNS, "broken", fails)
     fails._tags = ()  # type: ignore[attr-defined]
-    with pytest.raises(UserError, match=r"model.compile=broken: does not work on this machine: .*no C\+\+ compiler"):
+    with pytest.raises(UserError, match=r"model.compile=broken: .*no C\+\+ compiler"):
         compile_in_place("broken", nn.Identity())

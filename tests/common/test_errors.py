@@ -4,16 +4,20 @@ from __future__ import annotations
 
 import errno
 import os
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from gan.cli import main
+from gan.common import errors
 from gan.common.errors import (
     MAX_LENGTH,
     UserError,
     describe_os_error,
+    did_you_mean,
     fraction,
+    path_hint,
     reason,
     switch,
     to_line,
@@ -55,19 +59,6 @@ def test_train_cuts_a_long_message(capsys: pytest.CaptureFixture[str], monkeypat
     assert len(capsys.readouterr().err) < MAX_LENGTH + 20
 
 
-@pytest.mark.parametrize(
-    "words", [["compare", "x" * 4000], ["generate", "x", "--seeds", "1", "--out", "o", "y" * 4000]]
-)
-def test_commands_cut_a_long_message(words: list[str], capsys: pytest.CaptureFixture[str]) -> None:
-    try:
-        code: object = main(words)
-    except SystemExit as end:  # argparse
-        code = end.code
-    assert code == 2
-    last = capsys.readouterr().err.strip().splitlines()[-1]
-    assert "error: " in last and len(last) < MAX_LENGTH + 20
-
-
 def test_an_error_of_the_system_in_a_command_is_one_line(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -93,3 +84,24 @@ def test_switch(value: object) -> None:
     assert switch("a", True) is True and switch("a", False) is False
     with pytest.raises(UserError, match=f"a.b={value}: must be true or false"):
         switch("a.b", value)
+
+
+@pytest.fixture
+def restored() -> Iterator[None]:
+    yield
+    errors.started_as(errors.COMMAND)
+
+
+@pytest.mark.usefixtures("restored")
+def test_the_command_that_was_typed_is_named() -> None:
+    assert errors.train_command() == "gan train" and errors.child_words() == ["train"]
+    errors.started_as(errors.SCRIPT, "--code=my code")
+    assert errors.train_command() == "python train.py '--code=my code'" and errors.child_words() == ["--code=my code"]
+    assert did_you_mean("zzz", map(str, range(30))) == "see python train.py '--code=my code' --help"
+
+
+def test_a_missing_path_has_a_hint(tmp_path: Path) -> None:
+    (tmp_path / "runs" / "First").mkdir(parents=True)
+    assert path_hint(tmp_path / "runs" / "frist") == f"; did you mean {tmp_path}/runs/First?"
+    assert path_hint(tmp_path / "rums" / "a") == f"; did you mean {tmp_path}/runs?"
+    assert path_hint(tmp_path / "photographs") == ""

@@ -7,9 +7,9 @@ from collections.abc import Callable, Iterator
 import pytest
 import torch
 
-from gan.common import threads
+from gan.common import torch_runtime
 from gan.common.errors import UserError
-from gan.common.threads import Schedule, Tuned, candidates, choose, set_threads
+from gan.common.torch_runtime import ThreadTuner, choose, set_threads, tuned, tuner
 
 
 @pytest.fixture(autouse=True)
@@ -17,24 +17,22 @@ def restored() -> Iterator[None]:
     before = torch.get_num_threads()
     yield
     torch.set_num_threads(before)
-    threads.tuned.start(1)
+    tuner.__init__(1.0)  # type: ignore[misc]
 
 
 class Machine:
     """Work that takes a time by the number of threads, and a clock of that time."""
 
-    def __init__(self, seconds: Callable[[int], float]) -> None:
+    def __init__(self, seconds: Callable[[int], float], monkeypatch: pytest.MonkeyPatch) -> None:
         self.seconds = seconds
         self.now = 0.0
         self.calls: list[int] = []
+        monkeypatch.setattr(torch_runtime.time, "perf_counter", lambda: self.now)
 
     def work(self) -> str:
         self.calls.append(torch.get_num_threads())
         self.now += self.seconds(torch.get_num_threads())
         return "result"
-
-    def clock(self) -> float:
-        return self.now
 
 
 def quiet(count: int) -> float:
@@ -46,61 +44,48 @@ def busy(free: int) -> Callable[[int], float]:
     return lambda count: quiet(count) if count <= free else 2.0
 
 
-@pytest.mark.parametrize(
-    ("limit", "expected"),
-    [(1, [1]), (2, [1, 2]), (3, [1, 2, 3]), (4, [1, 2, 3, 4]), (8, [1, 2, 4, 6, 7, 8]), (12, [1, 3, 6, 9, 11, 12])],
-)
-def test_candidates(limit: int, expected: list[int]) -> None:
-    assert candidates(limit) == expected
-
-
-@pytest.mark.parametrize("limit", [1, 2, 4, 16, 64])
-def test_the_cores_of_a_quiet_machine_are_used(limit: int) -> None:
-    machine = Machine(quiet)
-    found = choose(machine.work, limit, machine.clock)
+@pytest.mark.parametrize("limit", [1, 2, 3, 4, 16, 64])
+def test_the_cores_of_a_quiet_machine_are_used(limit: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    found = choose(Machine(quiet, monkeypatch).work, limit)
     assert next(iter(found)) == torch.get_num_threads() and found[torch.get_num_threads()] < 1.03 * quiet(limit)
 
 
 @pytest.mark.parametrize(
     ("limit", "free", "expected"), [(2, 1, 1), (4, 3, 3), (8, 7, 7), (8, 6, 6), (8, 1, 1), (16, 5, 4)]
 )
-def test_cores_of_other_programs_are_avoided(limit: int, free: int, expected: int) -> None:
-    machine = Machine(busy(free))
-    assert next(iter(choose(machine.work, limit, machine.clock))) == torch.get_num_threads() == expected
+def test_cores_of_other_programs_are_avoided(
+    limit: int, free: int, expected: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    machine = Machine(busy(free), monkeypatch)
+    assert next(iter(choose(machine.work, limit))) == torch.get_num_threads() == expected
     slow = [count for count in machine.calls if count > free]
     assert len(slow) <= 3 * (limit.bit_length() - 1)  # no long measurement of a number that is much slower
 
 
-def test_long_work_is_measured_once() -> None:
-    machine = Machine(lambda count: 6 / count)
-    assert next(iter(choose(machine.work, 2, machine.clock))) == 2 and machine.calls == [1, 2]
+def test_long_work_is_measured_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    machine = Machine(lambda count: 6 / count, monkeypatch)
+    assert next(iter(choose(machine.work, 2))) == 2 and machine.calls == [1, 2]
 
 
-def test_the_fewest_of_equally_fast_numbers() -> None:
-    machine = Machine(lambda count: 0.1 if count > 1 else 0.2)
-    assert next(iter(choose(machine.work, 8, machine.clock))) == 2
+def test_the_fewest_of_equally_fast_numbers(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert next(iter(choose(Machine(lambda count: 0.1 if count > 1 else 0.2, monkeypatch).work, 8))) == 2
 
 
-def test_the_schedule_doubles_and_limits_the_cost() -> None:
-    schedule = Schedule(10)
-    assert not schedule.is_due(9) and schedule.is_due(1)
-    schedule.measured(cost=0.1, changed=False)
-    assert not schedule.is_due(19) and schedule.is_due(1)
-    schedule.measured(cost=0.1, changed=True)
-    assert schedule.is_due(10)
-    schedule.measured(cost=4, changed=True)
-    assert not schedule.is_due(10, urgent=True) and schedule.is_due(10, urgent=True) and not schedule.is_due(59)
-    assert schedule.is_due(1)
+def test_the_cost_is_limited(monkeypatch: pytest.MonkeyPatch) -> None:
+    tuner, machine = ThreadTuner(10), Machine(lambda count: 2.0, monkeypatch)
+    assert not tuner.worked(10)  # one thread is no choice
+    tuner.limit = 2
+    assert tuner.worked(1)
+    tuner.choose(machine.work)
+    assert tuner.cost == 4  # seconds
+    assert not tuner.worked(19, slow=True) and tuner.worked(1, slow=True) and not tuner.worked(59) and tuner.worked(1)
 
 
 def test_work_of_a_command_is_measured_after_a_second(monkeypatch: pytest.MonkeyPatch) -> None:
-    machine = Machine(busy(1))
-    monkeypatch.setattr(threads.time, "perf_counter", machine.clock)
-    monkeypatch.setattr(threads.choose, "__defaults__", (machine.clock,))
+    machine = Machine(busy(1), monkeypatch)
     torch.set_num_threads(2)
-    tuned = Tuned()
     assert tuned(machine.work) == tuned(machine.work) == "result" and machine.calls == [2, 2]  # not started
-    tuned.start(2)
+    tuner.limit, tuner.passed = 2, 0.0
     assert tuned(machine.work) == "result" and machine.calls == [2, 2, 2]  # it could have been the last work
     assert tuned(machine.work) == "result" and torch.get_num_threads() == 1
     machine.calls.clear()
@@ -114,15 +99,14 @@ def test_the_option_and_the_environment(monkeypatch: pytest.MonkeyPatch) -> None
     monkeypatch.delenv("MKL_NUM_THREADS", raising=False)
     torch.set_num_threads(2)
     set_threads("auto", on_cpu=False)
-    assert threads.tuned.limit == 1
+    assert tuner.limit == 1
     set_threads("auto", on_cpu=True)
-    assert threads.tuned.limit == 2
-    threads.tuned.start(1)
+    assert tuner.limit == 2
+    tuner.limit = 1
     monkeypatch.setenv("OMP_NUM_THREADS", "2")
     set_threads("auto", on_cpu=True)
-    assert threads.tuned.limit == 1
+    assert tuner.limit == 1
     set_threads("3", on_cpu=True)
     assert torch.get_num_threads() == 3
-    for wrong in ("0", "-1", "many", "1.5"):
-        with pytest.raises(UserError, match=f"--threads {wrong}: must be an integer of at least 1, or auto"):
-            set_threads(wrong, on_cpu=True)
+    with pytest.raises(UserError, match=r"--threads 1.5: must be an integer of at least 1, or auto"):
+        set_threads("1.5", on_cpu=True)

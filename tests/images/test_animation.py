@@ -9,7 +9,7 @@ from PIL import Image, ImageSequence
 from torch import Tensor
 
 from gan.common.errors import UserError
-from gan.images import animation
+from gan.images import video
 from gan.images.convert import to_pil_image
 
 
@@ -27,7 +27,7 @@ def frames(channels: int) -> Tensor:
 @pytest.mark.parametrize("ending", [".gif", ".webp", ".png"])
 def test_frames_times_and_transparency(channels: int, ending: str, tmp_path: Path) -> None:
     given = frames(channels)
-    animation.save(given, tmp_path / f"a{ending}", rate=20, scale=2)
+    video.save(given, tmp_path / f"a{ending}", rate=20, scale=2)
     with Image.open(tmp_path / f"a{ending}") as file:
         assert file.n_frames == 7 and file.size == (48, 32) and file.info.get("loop") == 0  # type: ignore[attr-defined]
         for frame, expected in zip(ImageSequence.Iterator(file), given, strict=True):
@@ -42,7 +42,7 @@ def test_frames_times_and_transparency(channels: int, ending: str, tmp_path: Pat
 
 def test_the_same_frames_are_the_same_bytes(tmp_path: Path) -> None:
     for name in ("a.gif", "b.gif"):
-        animation.save(frames(3), tmp_path / name, rate=25)
+        video.save(frames(3), tmp_path / name, rate=25)
     assert (tmp_path / "a.gif").read_bytes() == (tmp_path / "b.gif").read_bytes()
 
 
@@ -51,7 +51,7 @@ def test_videos(ending: str, tmp_path: Path) -> None:
     av = pytest.importorskip("av")
     for channels in (1, 3, 4):
         given = frames(channels)
-        animation.save(given, tmp_path / f"a{ending}", rate=12.5, scale=4)
+        video.save(given, tmp_path / f"a{ending}", rate=12.5, scale=4)
         with av.open(str(tmp_path / f"a{ending}")) as file:
             assert file.streams.video[0].average_rate == 12.5
             seen = [frame.to_image() for frame in file.decode(video=0)]
@@ -64,4 +64,4 @@ def test_videos(ending: str, tmp_path: Path) -> None:
 
 def test_other_extensions_are_refused(tmp_path: Path) -> None:
     with pytest.raises(UserError, match="use one of the extensions"):
-        animation.save(frames(3), tmp_path / "a.jpg", rate=25)
+        video.save(frames(3), tmp_path / "a.jpg", rate=25)

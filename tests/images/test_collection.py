@@ -74,7 +74,7 @@ def test_what_is_no_image_is_refused_in_a_line(tmp_path: Path) -> None:
     (tmp_path / "text.png").write_text("text")
     for given, said in (
         (3, "type int"),
-        (np.zeros((2, 3, 6, 9), np.uint8), r"shape \(2, 3, 6, 9\)"),
+        (np.zeros((2, 3, 6, 9), np.uint8), r"uint8 \(2, 3, 6, 9\)"),
         (torch.zeros(6, 9, 3, dtype=torch.uint8), "tensors"),
         (np.zeros((6, 9, 3), int), "int64"),
         (np.full((6, 9, 3), 2.0), "floats outside"),
@@ -94,5 +94,5 @@ def test_what_is_no_image_is_refused_in_a_line(tmp_path: Path) -> None:
     "given", [np.zeros((0, 16, 3), np.uint8), np.zeros((2, 16, 0, 3)), torch.zeros(3, 0, 4), Image.new("RGB", (0, 5))]
 )
 def test_images_without_pixels_are_refused(given: Any) -> None:
-    with pytest.raises(UserError, match="it has no pixels"):
+    with pytest.raises(UserError, match="an image of"):
         to_pil_images(given)

@@ -11,7 +11,7 @@ from PIL import Image, TiffImagePlugin
 from PIL.TiffImagePlugin import IFDRational
 
 from gan.data.decoding.errors import ImageError
-from gan.images.files import convert
+from gan.images.files import read, write
 
 ARTIST = 0x013B
 
@@ -26,6 +26,10 @@ def saved(pictures: list[Image.Image], kind: str, **options: Any) -> bytes:
     more = {"save_all": True, "append_images": pictures[1:]} if len(pictures) > 1 else {}
     pictures[0].save(file, kind, **more, **options)
     return file.getvalue()
+
+
+def convert(data: bytes, path: Path, change: Any, format: str | None = None) -> Image.Image:
+    return Image.fromarray(write(read(data, format), path, change, format))
 
 
 def same(picture: Image.Image) -> Image.Image:

@@ -11,7 +11,7 @@ from PIL import Image
 from gan.data.builtin import retro
 from gan.data.sources.files import single
 from gan.images.dither import palette_of
-from gan.images.unscale import Unscaler
+from gan.images.pixel_art import Unscaler
 
 
 def sprite(number: int) -> np.ndarray:

@@ -44,7 +44,7 @@ except UserError as error:
 def clip(path: Path, size: tuple[int, int] = (32, 24), frames: int = 5) -> bytes:
     random = np.random.default_rng(0)
     images = (Image.fromarray(random.integers(0, 256, (*size[::-1], 3), np.uint8)) for _ in range(frames))
-    video.save(images, path, Fraction(10))
+    video.save_video(images, path, Fraction(10))
     return path.read_bytes()
 
 

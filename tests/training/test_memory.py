@@ -219,7 +219,7 @@ def test_the_memory_on_a_cpu_is_printed_for_large_batches(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(memory, "estimate", lambda *_: Need(GIB, 3 * GIB))
-    monkeypatch.setattr(memory, "available", lambda: 5 * GIB)
+    monkeypatch.setattr(memory, "available_memory", lambda: 5 * GIB)
     model = SimpleNamespace(micro_batch=None)
     batch = {"image": torch.empty(16, 3, 64, 64, device="meta")}
     memory.describe_on_cpu(model, batch, "32-true", processes=1)

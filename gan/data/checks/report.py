@@ -15,7 +15,7 @@ import imagehash
 import numpy as np
 from PIL import Image
 
-from gan.common import program
+from gan.common import errors
 from gan.data.checks.near_duplicates import find_groups
 from gan.data.decoding.color import composite
 from gan.data.decoding.errors import ImageError
@@ -367,7 +367,7 @@ def command(roots: Sequence[str], suggestion: dict[str, Any]) -> str:
 
 def train_command(words: Sequence[str]) -> str:
     """Return a command line for training, quoted for the shell."""
-    return " ".join([program.train_command(), *map(shlex.quote, words)])
+    return " ".join([errors.train_command(), *map(shlex.quote, words)])
 
 
 def others(roots: Sequence[str]) -> dict[str, int]:

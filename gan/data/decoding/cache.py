@@ -41,7 +41,7 @@ import numpy as np
 from filelock import FileLock
 
 from gan.common.errors import UserError, reason
-from gan.common.progress import counting
+from gan.common.output import counting
 from gan.data.builtin import retro, shapes
 from gan.data.decoding import cache_index, color, decode, reader
 from gan.data.decoding.cache_index import IMAGES, Index, Item, folder, image_shape

@@ -15,8 +15,7 @@ from typing import Any
 
 import numpy as np
 
-from gan.common.errors import UserError
-from gan.common.program import install
+from gan.common.errors import UserError, install
 from gan.data.decoding.decode import Decoder
 from gan.data.decoding.errors import ImageError
 from gan.data.shards.shard_file import Kind, read_shard

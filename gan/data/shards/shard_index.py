@@ -15,8 +15,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from gan.common.errors import UserError
-from gan.common.files import write_json
-from gan.common.names import is_text
+from gan.common.files import is_text, write_json
 
 MAX_INDEX_BYTES = 32 << 20  # maximum size of an index; enough for about 300,000 shards
 MAX_IMAGES = 1 << 20  # maximum number of images in a shard

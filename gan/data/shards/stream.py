@@ -14,9 +14,8 @@ from torch import Tensor
 from torch.utils.data import IterableDataset, get_worker_info
 
 from gan.common.errors import UserError, at_least, to_line
-from gan.common.home import with_home
-from gan.common.processes import check_workers
-from gan.common.size import pair
+from gan.common.nested import with_home
+from gan.common.option_values import check_workers, pair
 from gan.data.module import dataloader, position
 from gan.data.random_crop_flip import RandomCropFlip
 from gan.data.sampler import per_rank_batch_size

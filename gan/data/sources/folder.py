@@ -7,7 +7,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from gan.common.errors import UserError, reason
-from gan.common.table import counted
+from gan.common.output import counted
 
 _OLD = (".tga", ".pcx", ".ppm", ".pgm", ".pbm", ".pnm")  # of old programs and games
 SUFFIXES = frozenset((".png", ".jpg", ".jpeg", ".jfif", ".webp", ".gif", ".bmp", ".tif", ".tiff", *_OLD))

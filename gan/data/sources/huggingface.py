@@ -6,9 +6,8 @@ from collections.abc import Iterator
 from io import BytesIO
 from typing import Any
 
-from gan.common.errors import UserError, reason
-from gan.common.home import with_home
-from gan.common.program import install
+from gan.common.errors import UserError, install, reason
+from gan.common.nested import with_home
 from gan.data.decoding.decode import DecodedImage, Decoder
 from gan.data.decoding.errors import ImageError
 from gan.data.decoding.reader import header

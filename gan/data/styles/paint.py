@@ -6,8 +6,8 @@ from typing import Annotated
 
 import numpy as np
 
-from gan.data.styles.filter import FloatImage, Range
-from gan.data.styles.helpers import bands, blurred, box_mean, clipped, luminance
+from gan.data.styles.fields import bands, blurred, box_mean, clipped, luminance
+from gan.data.styles.settings import FloatImage, Range
 
 
 def painting(

@@ -13,42 +13,33 @@ from typing import NamedTuple
 import numpy as np
 from PIL import Image
 
-from gan.common.errors import UserError, did_you_mean
-from gan.common.program import install
+from gan.common.errors import UserError, did_you_mean, install
 from gan.data.builtin import shapes
-from gan.data.color_table import cube, hald, table
-from gan.data.color_table.names import is_table
-from gan.data.styles import (
-    cyanotype,
-    fields,
-    film,
-    film_grain,
-    filter,
-    flow,
-    helpers,
-    lines,
-    paint,
-    prints,
-    screens,
-    spot_inks,
-    tables,
-    vhs,
+from gan.data.styles import color_table, fields, film, is_table, lines, paint, prints, screens, settings, table_files
+from gan.data.styles.fields import clipped
+from gan.data.styles.settings import (
+    Filter,
+    FloatImage,
+    Settings,
+    checked,
+    parameters_of,
+    shown,
+    split_word,
+    to_word,
+    typed,
 )
-from gan.data.styles.filter import Filter, FloatImage
-from gan.data.styles.settings import Settings, checked, split_word, to_word, typed
 
 MODULES = (
-    shapes, filter, helpers, fields, flow, film, film_grain, prints, spot_inks, paint, lines, cyanotype, screens, vhs,
-    cube, hald, table,
+    shapes, settings, fields, film, prints, paint, lines, screens, table_files, color_table,
 )  # fmt: skip # their source computes the pixels
 
 FILTERS: dict[str, Filter] = {
     function.__name__: function
     for function in (
-        film.sepia, film.fade, film.vignette, film.grain, film_grain.film_grain, cyanotype.prussian_blue,
-        cyanotype.brushed_edge, prints.halftone, prints.poster, spot_inks.stencils, spot_inks.drums,
-        spot_inks.ink_texture, lines.engraving, lines.woodcut, paint.painting, paint.washes, paint.paper,
-        screens.pixels, screens.scan_lines, vhs.vhs_signal, vhs.vhs_tape,
+        film.sepia, film.fade, film.vignette, film.grain, film.film_grain, film.prussian_blue, film.brushed_edge,
+        prints.halftone, prints.poster, prints.stencils, prints.drums, prints.ink_texture, lines.engraving,
+        lines.woodcut, paint.painting, paint.washes, paint.paper, screens.pixels, screens.scan_lines,
+        screens.vhs_signal, screens.vhs_tape,
     )
 }  # fmt: skip
 # random, so a translator cannot predict them
@@ -91,9 +82,6 @@ def make_style(
         style: as for `filter_names`.
         settings: parameters of the filters by name.
         where: what precedes the name where the user types it, for messages.
-
-    Raises:
-        UserError: a name or a parameter is unknown, or a value is out of its range.
     """
     steps = []
     for name, own in map(split_word, filter_names(style, settings, where)):
@@ -109,7 +97,7 @@ def make_style(
             image = np.pad(image, (*missing, (0, 0)), "edge")
         for function, own in steps:
             image = function(image, rng, **own)
-        return np.rint(255 * helpers.clipped(image[:height, :width])).astype(np.uint8)
+        return np.rint(255 * clipped(image[:height, :width])).astype(np.uint8)
 
     return apply
 
@@ -123,7 +111,7 @@ def filter_names(style: str | Sequence[str], settings: Settings | None = None, w
         settings: parameters of the filters by name.
 
     Raises:
-        UserError: as `make_style`.
+        UserError: a name or a parameter is unknown, or a value is out of its range.
     """
     # YAML reads 1977 as a number
     words = [str(style)] if isinstance(style, str | int) else [str(word) for word in style]
@@ -149,7 +137,7 @@ def predictable(style: str | Sequence[str]) -> list[str]:
 def filter_of(name: str, where: str = "data.style=") -> Filter:
     """Return a filter by its name; raise UserError if it is unknown."""
     if is_table(name):
-        return tables.table_filter(name)
+        return table_files.table_filter(name)
     return FILTERS.get(name) or pilgram_filter(name, where)
 
 
@@ -158,11 +146,13 @@ def pilgram_filter(name: str, where: str) -> Filter:
     try:
         import pilgram
     except ImportError:
-        needs = f"; pilgram's filters, such as 1977, need {install('styles')}"
-        raise UserError(unknown(where, name, [*STYLES, *FILTERS]) + needs) from None
-    filters = {each.removeprefix("_"): each for each in pilgram.__all__ if callable(getattr(pilgram, each))}
+        pilgram = None  # type: ignore[assignment]
+    names = [each for each in getattr(pilgram, "__all__", ()) if callable(getattr(pilgram, each))]
+    filters = {each.removeprefix("_"): each for each in names}
     if name not in filters:
-        raise UserError(unknown(where, name, [*STYLES, *FILTERS, *filters]))
+        hint = did_you_mean(name, [*STYLES, *FILTERS, *filters], "gan translate --list-looks lists all", n=1)
+        needs = "" if pilgram else f"; pilgram's filters, such as 1977, need {install('styles')}"
+        raise UserError(f"{where}{name} is not known; {hint}{needs}")
     function = getattr(pilgram, filters[name])
 
     def apply(image: FloatImage, rng: np.random.Generator) -> FloatImage:
@@ -172,6 +162,13 @@ def pilgram_filter(name: str, where: str) -> Filter:
     return apply
 
 
-def unknown(where: str, name: str, known: Sequence[str]) -> str:
-    """Return the message that a name is not known, with a similar name, or else with the command that lists all."""
-    return f"{where}{name} is not known; {did_you_mean(name, known, 'gan translate --list-looks lists all', n=1)}"
+def listing() -> str:
+    """Return a line for each look, and under it a line for each of its parameters."""
+    lines = []
+    for name, style in STYLES.items():
+        lines.append(f"{name}: {style.about}")
+        for each in style.filters:
+            for parameter, about in parameters_of(FILTERS[each]).items():
+                limits = f"{shown(about.low)} to {shown(about.high)}"
+                lines.append(f"    {parameter}={shown(about.default)}  {about.about} ({limits})")
+    return "\n".join([*lines, f"filters, which can be combined, as in look:fade,grain: {', '.join(FILTERS)}"])

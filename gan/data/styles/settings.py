@@ -1,24 +1,63 @@
-"""Parameters of filters as users type them: `halftone:cell=6:angle=30`, or `--set cell=6 angle=30`."""
+"""What a filter is, and its parameters, which it declares in its signature.
+
+Users type them as `halftone:cell=6:angle=30`, or as `--set cell=6 angle=30`.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import inspect
+import typing
+from collections.abc import Callable, Mapping
+from functools import cache
+from typing import Any, NamedTuple
 
-from gan.common.assignments import parse_assignments
+import numpy as np
+
 from gan.common.errors import UserError, did_you_mean
-from gan.data.color_table.names import is_table
-from gan.data.styles.filter import Filter, Parameter, parameters_of
+from gan.common.option_values import parse_assignments
+from gan.data.styles import is_table
+
+FloatImage = np.ndarray  # (H, W, 3), float32 in 0..1
+# An image and a random generator -> an image. Parameters with defaults follow, each as Annotated[float, Range(...)].
+Filter = Callable[..., FloatImage]
+
+
+class Range(NamedTuple):
+    """The allowed values of a parameter, and what it means."""
+
+    low: float
+    high: float
+    about: str
+
+
+class Parameter(NamedTuple):
+    """A parameter of a filter. `whole` parameters are integers."""
+
+    default: float
+    low: float
+    high: float
+    about: str
+    whole: bool
+
+
+@cache
+def parameters_of(function: Filter) -> dict[str, Parameter]:
+    """Return the parameters of a filter by name: those whose annotation has a Range."""
+    hints: dict[str, Any] = typing.get_type_hints(function, include_extras=True)
+    found = {}
+    for name, parameter in inspect.signature(function).parameters.items():
+        for extra in getattr(hints.get(name), "__metadata__", ()):
+            if isinstance(extra, Range):
+                found[name] = Parameter(parameter.default, *extra, whole=hints[name].__origin__ is int)
+    return found
+
 
 Settings = Mapping[str, float]
 EXAMPLE = "cell=6"  # for messages
 
 
 def split_word(word: str) -> tuple[str, dict[str, float]]:
-    """Return the name and the parameters of a word such as `halftone:cell=6`. The name of a file has no parameters.
-
-    Raises:
-        UserError: as `gan.common.assignments.parse_assignments`.
-    """
+    """Return the name and the parameters of a word such as `halftone:cell=6`. The name of a file has no parameters."""
     if is_table(word):
         return word, {}
     name, *parts = word.split(":")
@@ -45,8 +84,13 @@ def checked(filters: Mapping[str, Filter], settings: Settings, where: str) -> di
     known = {name: parameter for own in parameters.values() for name, parameter in own.items()}
     for name, value in settings.items():
         if name not in known:
-            raise UserError(f"{where} {name}: there is no such parameter; {hint(name, known)}")
-        check(name, value, known[name], where)
+            hint = f"{did_you_mean(name, known, '', n=1)} the parameters are {', '.join(known) or 'none'}".lstrip()
+            raise UserError(f"{where} {name}: there is no such parameter; {hint}")
+        low, high, whole = known[name].low, known[name].high, known[name].whole
+        number = isinstance(value, int | float) and not isinstance(value, bool)
+        if not (number and low <= value <= high and (not whole or value == int(value))):
+            kind = "a whole number from" if whole else "a number from"
+            raise UserError(f"{where} {name}={value}: give {kind} {shown(low)} to {shown(high)}")
     return {
         filter: {name: settings[name] for name in settings if name in own and settings[name] != own[name].default}
         for filter, own in parameters.items()
@@ -57,21 +101,6 @@ def typed(settings: Settings, function: Filter) -> dict[str, float]:
     """Return the parameters of a filter as integers where it needs them."""
     known = parameters_of(function)
     return {name: int(value) if known[name].whole else value for name, value in settings.items()}
-
-
-def check(name: str, value: float, parameter: Parameter, where: str) -> None:
-    """Raise UserError if a value is out of its range, or not an integer where one is needed."""
-    if not isinstance(value, int | float) or isinstance(value, bool) or not parameter.low <= value <= parameter.high:
-        raise UserError(f"{where} {name}={value}: give {shown(parameter.low)} to {shown(parameter.high)}")
-    if parameter.whole and value != int(value):
-        raise UserError(f"{where} {name}={value}: give a whole number")
-
-
-def hint(name: str, known: Mapping[str, Parameter]) -> str:
-    """Return the names that are known, and before them the one that is similar."""
-    if not known:
-        return "it has no parameters"
-    return f"{did_you_mean(name, known, '', n=1)} the parameters are {', '.join(known)}".lstrip()
 
 
 def shown(value: float) -> str:

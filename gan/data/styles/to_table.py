@@ -13,11 +13,9 @@ import numpy as np
 
 from gan.common.errors import UserError
 from gan.data.builtin.retro import draw
-from gan.data.color_table.names import is_table
-from gan.data.color_table.table import ColorTable, identity, table_of_uint8
 from gan.data.styles import registry
-from gan.data.styles.filter import FloatImage
-from gan.data.styles.settings import split_word
+from gan.data.styles.color_table import ColorTable, identity
+from gan.data.styles.settings import FloatImage, split_word
 
 KNOTS, SIDE = 16, 32  # colors along an axis, and side in pixels, of images of one color
 PHOTOGRAPHS = (2, 6, 10, 14)  # built-in images, to measure what a table explains
@@ -60,21 +58,18 @@ def table_of_look(filters: Sequence[str], size: int, title: str = "") -> TableOf
     colors, averaged = identity(size), []
     for word in words:
         change = change_of(word)
-        if not is_pointwise(change):
+        if is_pointwise(change):
+            colors = change(colors.reshape(size * size, size, 3)).clip(0, 1).astype(np.float32).reshape(colors.shape)
+        else:
             averaged.append(split_word(word)[0])
             colors = table_of_areas(change).apply(colors)
-        elif split_word(word)[0] in registry.FILTERS or is_table(word):
-            colors = change(colors.reshape(size * size, size, 3)).clip(0, 1).astype(np.float32).reshape(colors.shape)
-        else:  # pilgram's filters round to 8 bits
-            colors = table_of_uint8(rounded(change), size).apply(colors)
     table = ColorTable(colors, title=title)
     left_out = [split_word(word)[0] for word in filters if word not in words]
     explained = fraction_explained(words, table)
     if explained < MIN_EXPLAINED:
-        raise UserError(
-            f"{','.join(filters)}: is not a function of the color of a pixel; a color table would make only "
-            f"{max(0, round(100 * explained))} % of its change"
-        )
+        percent = max(0, round(100 * explained))
+        kind = "is not a function of the color of a pixel; a color table would make only"
+        raise UserError(f"{','.join(filters)}: {kind} {percent} % of its change")
     return TableOfLook(table, averaged, left_out, explained)
 
 
@@ -116,8 +111,3 @@ def fraction_explained(filters: Sequence[str], table: ColorTable) -> float:
 def block_means(image: FloatImage) -> np.ndarray:
     """Return the mean of each block of an image (SIZE, SIZE, 3)."""
     return np.asarray(image.reshape(SIZE // BLOCK, BLOCK, SIZE // BLOCK, BLOCK, 3).mean((1, 3)))
-
-
-def rounded(change: Change) -> Callable[[np.ndarray], np.ndarray]:
-    """Return a function of images as a function of uint8 images."""
-    return lambda pixels: np.rint(255 * change(pixels / np.float32(255))).astype(np.uint8)

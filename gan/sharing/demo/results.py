@@ -11,8 +11,8 @@ import gradio as gr
 from PIL import Image
 
 from gan.common.errors import UserError
-from gan.common.memory import available
-from gan.common.names import one_line
+from gan.common.output import one_line
+from gan.common.processes import available_memory
 from gan.data.sources.files import File
 from gan.images import files as image_files
 from gan.images.files import encode
@@ -154,7 +154,7 @@ def translated(
 
 def limit_of(bytes_per_pixel: int, pixel_art: bool) -> int:
     """Return the largest number of pixels of an image: that of uploads, or fewer if memory is short."""
-    return min(limits.MAX_PIXELS, max_pixels(available(), pixel_art, bytes_per_pixel))
+    return min(limits.MAX_PIXELS, max_pixels(available_memory(), pixel_art, bytes_per_pixel))
 
 
 def preview(context: Context, file: Any) -> Image.Image:

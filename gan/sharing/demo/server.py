@@ -14,8 +14,7 @@ from threading import Event, Thread
 from typing import Any
 
 from gan.common.errors import UserError, reason
-from gan.common.memory import share_arenas
-from gan.common.signals import termination_as_exit
+from gan.common.processes import termination_as_exit
 
 PORT = 7860  # of Gradio
 PORTS = 100  # tried after PORT if none is given
@@ -121,7 +120,6 @@ def serve(content: Any, host: str, started: Callable[[str], None], listener: soc
 
     from gan.sharing.demo import limits
 
-    share_arenas()
     any_host = host not in LOOPBACK
     with termination_as_exit(), prepared(content, any_host) as app:
         config = uvicorn.Config(app, log_level="critical", access_log=False, timeout_graceful_shutdown=1,

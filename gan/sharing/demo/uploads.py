@@ -8,7 +8,8 @@ from collections.abc import Sequence
 from typing import Any
 
 from gan.common.errors import UserError
-from gan.common.names import file_name, one_line
+from gan.common.files import file_name
+from gan.common.output import one_line
 from gan.data.first_frame import Decoded, decode
 from gan.data.sources.files import File
 from gan.data.sources.folder import SUFFIXES

@@ -11,8 +11,7 @@ import torch
 from torch import Tensor
 from torch.export import ExportedProgram
 
-from gan.common.errors import UserError
-from gan.common.program import install
+from gan.common.errors import UserError, install
 from gan.sharing.export.half import check_range
 from gan.sharing.export.parts import Part
 from gan.sharing.export.trace import first_line, quiet

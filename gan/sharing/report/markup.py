@@ -5,8 +5,7 @@ from __future__ import annotations
 import html
 from typing import Any
 
-from gan.common.names import one_line
-from gan.common.table import shortened
+from gan.common.output import one_line, shortened
 
 VOID = frozenset(("br", "hr", "img", "input", "link", "meta"))
 MAX_TEXT = 400  # characters of one piece of text

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from itertools import pairwise
 from typing import Any, NamedTuple
 
-from gan.common.table import shortened
+from gan.common.output import shortened
 from gan.sharing.report.charts import Scale, short, ticks
 from gan.sharing.report.markup import Html, tag
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import Any
 
-from gan.common.home import map_strings
+from gan.common.nested import map_strings
 
 ROOT = re.compile(r"\s*(file://|~|[/\\]|[A-Za-z]:[/\\]|\.\.[/\\])")  # how a path that leads elsewhere begins
 STOP = r"\s'\",;=:\[\]{}()<>|/\\"

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from lightning import Callback, Trainer
 
-from gan.common.output import print_line
-from gan.common.progress import duration
+from gan.common.output import duration, print_line
 from gan.training.callbacks.evaluate import Evaluate
 from gan.training.callbacks.training_time import clock_of
 from gan.training.module import GAN

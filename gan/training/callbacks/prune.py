@@ -10,8 +10,7 @@ from typing import Any
 
 from lightning import Trainer
 
-from gan.common.errors import UserError
-from gan.common.program import install
+from gan.common.errors import UserError, install
 from gan.run import run_folder
 from gan.run.metrics import read_metrics
 from gan.training.callbacks.stop import Score, Stop

@@ -10,7 +10,7 @@ from lightning import Callback, Trainer
 
 from gan.common.errors import UserError, at_least
 from gan.common.output import print_line
-from gan.common.threads import Schedule, choose, is_fixed_by_user
+from gan.common.torch_runtime import ThreadTuner, is_fixed_by_user
 from gan.training.callbacks.training_time import paused
 from gan.training.memory import PRECISIONS, example
 from gan.training.module import GAN
@@ -19,7 +19,7 @@ from gan.training.rehearsal import copied_step
 SLOW = 1.3  # steps are slow if they take this many times the measured time
 WINDOW = 2.0  # seconds, and
 STEPS = 3  # steps over which the time of a step is averaged
-WAIT = 30.0  # seconds until the first further measurement while fewer threads than possible run
+WAIT = 60.0  # seconds between measurements while fewer threads than possible run
 
 
 class Threads(Callback):
@@ -34,9 +34,6 @@ class Threads(Callback):
 
     Args:
         threads: number of threads. "auto" chooses it; if OMP_NUM_THREADS is set, torch uses that.
-
-    Raises:
-        UserError: `threads` is neither an integer of at least 1 nor "auto".
     """
 
     def __init__(self, threads: int | str = "auto") -> None:
@@ -44,10 +41,9 @@ class Threads(Callback):
             raise UserError(f"trainer.threads={threads}: must be an integer of at least 1, or auto")
         self.fixed = None if isinstance(threads, str) else at_least("trainer.threads", threads, 1)
         self.before = 0  # number of threads before training
-        self.limit = 1  # largest number to choose
         self.expected: float | None = None  # seconds of a step; None: not measured
         self.seconds, self.steps, self.started = 0.0, 0, 0.0  # of the current window
-        self.schedule = Schedule(WAIT)
+        self.tuner = ThreadTuner(WAIT)
 
     def setup(self, trainer: Trainer, pl_module: GAN, stage: str) -> None:  # type: ignore[override]
         self.before = torch.get_num_threads()
@@ -55,7 +51,7 @@ class Threads(Callback):
         if self.fixed is not None:
             torch.set_num_threads(self.fixed)
         elif on_cpu and trainer.world_size == 1 and pl_module.compile_with is None and not is_fixed_by_user():
-            self.limit = self.before
+            self.tuner.limit = self.before
 
     def teardown(self, trainer: Trainer, pl_module: GAN, stage: str) -> None:  # type: ignore[override]
         torch.set_num_threads(self.before)
@@ -66,42 +62,36 @@ class Threads(Callback):
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         """Continue with the stored number, if this machine has as many cores."""
         threads, seconds = state_dict["threads"], state_dict["seconds"]
-        if seconds is not None and at_least("the checkpoint's threads", threads, 1) <= self.limit:
+        if seconds is not None and at_least("the checkpoint's threads", threads, 1) <= self.tuner.limit:
             self.expected = float(seconds)
             torch.set_num_threads(threads)
 
     def on_train_start(self, trainer: Trainer, pl_module: GAN) -> None:  # type: ignore[override]
-        if self.limit > 1 and self.expected is None:
+        if self.tuner.limit > 1 and self.expected is None:
             self.measure(trainer, pl_module)
 
     def on_train_batch_start(self, trainer: Trainer, pl_module: GAN, *_: object) -> None:  # type: ignore[override]
-        if self.limit > 1 and self.is_due():
-            self.measure(trainer, pl_module)
+        if self.expected is not None and self.steps >= STEPS and self.seconds >= WINDOW:
+            slow = self.seconds / self.steps > SLOW * self.expected
+            due = self.tuner.worked(self.seconds, slow)
+            self.seconds, self.steps = 0.0, 0
+            if due and (slow or torch.get_num_threads() < self.tuner.limit):
+                self.measure(trainer, pl_module)
         self.started = time.perf_counter()
 
     def on_train_batch_end(self, *_: object) -> None:
         self.seconds += time.perf_counter() - self.started
         self.steps += 1
 
-    def is_due(self) -> bool:
-        """Return whether to measure now. At the end of a window, a new one begins."""
-        if self.expected is None or self.steps < STEPS or self.seconds < WINDOW:
-            return False
-        seconds, slow = self.seconds, self.seconds / self.steps > SLOW * self.expected
-        self.seconds, self.steps = 0.0, 0
-        due = self.schedule.is_due(seconds, urgent=slow)
-        return due and (slow or torch.get_num_threads() < self.limit)
-
     def measure(self, trainer: Trainer, pl_module: GAN) -> None:
         """Choose the number of threads, and print it if it changes."""
-        first, before, started = self.expected is None, torch.get_num_threads(), time.perf_counter()
+        first, before = self.expected is None, torch.get_num_threads()
         with paused(trainer, "threads"):
             shapes = example(pl_module, pl_module.data, pl_module.batch_size)
             batch = {name: torch.zeros_like(value, device="cpu") for name, value in shapes.items()}
             step = copied_step(pl_module, batch, pl_module.device, PRECISIONS.get(str(trainer.precision)))
-            found = choose(step, self.limit)
-        chosen, self.expected = next(iter(found.items()))
-        self.schedule.measured(time.perf_counter() - started, chosen != before)
+            seconds = self.tuner.choose(step)
+        chosen, self.expected = next(iter(seconds.items()))
         if first or chosen != before:
-            others = ", ".join(f"with {count} {1000 * seconds:.0f} ms" for count, seconds in list(found.items())[1:])
+            others = ", ".join(f"with {count} {1000 * time:.0f} ms" for count, time in list(seconds.items())[1:])
             print_line(f"threads: {chosen}; a step takes {1000 * self.expected:.0f} ms, {others}")

@@ -13,9 +13,8 @@ from PIL import Image
 
 from gan.common.errors import UserError
 from gan.data.builtin.retro import draw
-from gan.data.color_table import cube, files, hald
-from gan.data.color_table.names import is_table
-from gan.data.color_table.table import ColorTable, identity, table_of, table_of_uint8
+from gan.data.styles import is_table, table_files
+from gan.data.styles.color_table import ColorTable, identity, table_of
 
 MIX = np.array([[0.7, 0.2, 0.1], [0.1, 0.6, 0.3], [0.3, 0.3, 0.4]], np.float32)
 
@@ -23,10 +22,6 @@ MIX = np.array([[0.7, 0.2, 0.1], [0.1, 0.6, 0.3], [0.3, 0.3, 0.4]], np.float32)
 def toned(image: np.ndarray) -> np.ndarray:
     """A smooth function of colors that mixes the channels."""
     return np.asarray(0.9 * np.sin(1.5 * image) @ MIX)
-
-
-def toned_uint8(image: np.ndarray) -> np.ndarray:
-    return np.rint(255 * toned(image / np.float32(255))).astype(np.uint8)
 
 
 def photograph(height: int = 96, width: int = 130) -> np.ndarray:
@@ -68,7 +63,6 @@ def test_a_table_is_near_its_function() -> None:
     image = photograph()
     for size, limit in ((17, 0.6), (33, 0.2)):
         assert np.abs(table_of(toned, size).apply(image) - toned(image / 255)).max() < limit / 255
-        assert np.abs(table_of_uint8(toned_uint8, size).apply(image) - toned(image / 255)).max() < 1 / 255
 
 
 def test_curves_come_first_and_inputs_outside_of_the_domain_get_the_nearest_entry() -> None:
@@ -87,12 +81,12 @@ def test_curves_come_first_and_inputs_outside_of_the_domain_get_the_nearest_entr
 
 
 def parsed(text: str | bytes) -> ColorTable:
-    return cube.parse(text.encode() if isinstance(text, str) else text, "look.cube")
+    return table_files.parse_cube(text.encode() if isinstance(text, str) else text, "look.cube")
 
 
 def test_cube_round_trip() -> None:
     table = table_of(toned, 17, title='a "look"')
-    again = parsed(cube.encode(table, ["first\nline", "x" * 300]))
+    again = parsed(table_files.encode_cube(table, ["first\nline", "x" * 300]))
     assert again.colors is not None and table.colors is not None
     assert np.abs(again.colors - table.colors).max() < 1e-6 and again.title == "a 'look'"
     image = photograph()
@@ -117,27 +111,18 @@ def test_files_of_other_programs_are_read() -> None:
     ("text", "said"),
     [
         ("", "has no LUT_3D_SIZE"),
-        ("LUT_3D_SIZE 2\n" + CORNERS[:-6], "has 7 of 8 rows of numbers, which LUT_3D_SIZE 2 needs"),
-        ("LUT_3D_SIZE 2\n" + CORNERS + "0 0 0", "line 10: more than 8 rows of numbers"),
-        ("0 0 0\nLUT_3D_SIZE 2", "line 1: LUT_3D_SIZE or LUT_1D_SIZE is missing"),
-        ("LUT_3D_SIZE 2\n0 0 0\nLUT_1D_SIZE 2", "line 3: LUT_1D_SIZE must come before the numbers"),
-        ("LUT_3D_SIZE 2\nLUT_3D_SIZE 3", "line 2: LUT_3D_SIZE is given twice"),
-        ("LUT_3D_SIZE 1", "line 1: LUT_3D_SIZE 1: give a size from 2 to 144"),
-        ("LUT_3D_SIZE 9999999999", "give a size from 2 to 144"),
-        ("LUT_1D_SIZE 65537", "give a size from 2 to 65536"),
-        ("LUT_3D_SIZE 2\n0 0\n", "line 2: a row has 3 numbers, not '0 0'"),
-        ("LUT_3D_SIZE 2\n0 0 1_0\n", "line 2: a row has 3 numbers"),
-        ("LUT_3D_SIZE 2\n0 0 1e30\n", "line 2: 1e+30 is not a number from -10000 to 10000"),
-        ("LUT_3D_SIZE 2\n0 0 -inf\n", "line 2: -inf is not a number"),
-        ("LUT_3D_SIZE 2\nnan 0 0\n", "line 2: nan is not a number"),
-        ("LUT_3D_SIZE 2\nDOMAIN_MIN 0 0\n", "line 2: DOMAIN_MIN takes 3 numbers"),
-        ("LUT_3D_SIZE 2\nDOMAIN_MIN 1 0 0\n" + CORNERS, "DOMAIN_MIN and DOMAIN_MAX: each upper limit"),
-        ("LUT_3D_SIZE 2\nLUT_3D_INPUT_RANGE 1 0\n" + CORNERS, "LUT_3D_INPUT_RANGE: each upper limit"),
+        ("LUT_3D_SIZE 2\n" + CORNERS[:-6], "has 7 of 8 rows of numbers"),
+        ("LUT_3D_SIZE 2\n" + CORNERS + "0 0 0", "has 9 of 8 rows of numbers"),
+        ("LUT_3D_SIZE 2\n0 0 0\nLUT_1D_SIZE 2", "line 3: LUT_1D_SIZE must come once, before the rows of numbers"),
+        ("LUT_3D_SIZE 145", "LUT_3D_SIZE 145: give a size from 2 to 144"),
+        ("LUT_3D_SIZE 2\n0 0\n", "line 2: 3 numbers from -10000 to 10000 are needed, not '0 0'"),
+        ("LUT_3D_SIZE 2\n0 0 1_0\n", "line 2: 3 numbers"),
+        ("LUT_3D_SIZE 2\n0 0 1e30\n", "line 2: 3 numbers"),
+        ("LUT_3D_SIZE 2\nnan 0 0\n", "line 2: 3 numbers"),
+        ("LUT_3D_SIZE 2\nLUT_3D_INPUT_RANGE 1 0\n" + CORNERS, "each upper limit"),
         ("LUT_3D_SIZE 2\n" + CORNERS.replace("1", "255"), "most of its numbers are above 1"),
         ("LUT_3D_SIZE 2\nDOMAIN_MAX 255 255 255\n" + CORNERS, "its domain is so wide"),
-        ("lut_3d_size 2\n", "line 1: lut_3d_size: write LUT_3D_SIZE"),
-        ("LUT_IN_VIDEO_RANGE\n", "line 1: LUT_IN_VIDEO_RANGE is not known"),
-        ("LUT_3D_SIZE 2\n" + "1" * 300, "line 2: 300 characters are more than 250"),
+        ("LUT_IN_VIDEO_RANGE\n", "line 1: 3 numbers from -10000 to 10000 are needed, not 'LUT_IN_VIDEO_RANGE'"),
         (b"\x89PNG\r\n\x1a\n\0\0", "look.cube, line 1: "),
     ],
 )
@@ -149,11 +134,11 @@ def test_damaged_cube_files_are_one_line(text: str | bytes, said: str) -> None:
 
 def test_files_that_cannot_be_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     with pytest.raises(UserError, match=r"none\.cube: no such file"):
-        files.read(tmp_path / "none.cube")
+        table_files.read_table(tmp_path / "none.cube")
     (tmp_path / "large.cube").write_bytes(bytes(1001))
-    monkeypatch.setattr(cube, "MAX_BYTES", 1000)
+    monkeypatch.setattr(table_files, "MAX_BYTES", 1000)
     with pytest.raises(UserError, match="more than 1,000 bytes"):
-        files.read(tmp_path / "large.cube")
+        table_files.read_table(tmp_path / "large.cube")
     assert is_table("looks/Fuji.CUBE") and is_table("a.png") and not is_table("film")
 
 
@@ -164,56 +149,58 @@ def test_hald_round_trip_with_16_and_8_bits(tmp_path: Path) -> None:
     table = table_of(toned, 16)
     assert table.colors is not None
     path = tmp_path / "look.png"
-    path.write_bytes(hald.encode(table, "no grain"))
-    again = files.read(path)
+    path.write_bytes(table_files.encode_hald(table, "no grain"))
+    again = table_files.read_table(path)
     assert again.colors is not None and again.title == "look"
     assert np.abs(again.colors - table.colors).max() <= 0.51 / 65535
     with Image.open(path) as image:
         assert image.size == (64, 64) and image.info["Comment"] == "no grain"
         image.convert("RGB").save(path)  # as an image editor with 8 bits does
-    again = files.read(path)
+    again = table_files.read_table(path)
     assert again.colors is not None and np.abs(again.colors - table.colors).max() < 1.01 / 255
     gray = Image.fromarray(np.rint(identity(16).mean(-1) * 255).astype(np.uint8).reshape(64, 64))
     gray.save(path)
     color = np.array([[1, 0, 0.5]])
-    assert files.read(path).apply(color) == pytest.approx(np.full((1, 3), 0.5), abs=0.01)
+    assert table_files.read_table(path).apply(color) == pytest.approx(np.full((1, 3), 0.5), abs=0.01)
 
 
 def test_only_color_tables_are_read(tmp_path: Path) -> None:
     path = tmp_path / "photograph.png"
     grains = np.random.default_rng(0).integers(0, 256, (343, 343, 3), np.uint8)
-    for pixels, said in ((grains, "its colors jump as in a photograph"), (grains[1:], "343x342 pixels are not a")):
+    for pixels, said in ((grains, "its colors jump as in a photograph"), (grains[1:], "343x342 pixels; the side")):
         Image.fromarray(pixels).save(path)
         with pytest.raises(UserError, match=said):
-            files.read(path)
+            table_files.read_table(path)
     smooth = Image.fromarray(grains[:9, :9]).resize((64, 64), Image.Resampling.BICUBIC)  # a photograph, scaled down
-    for image, said in ((smooth, "level 4, but its colors jump"), (Image.new("RGB", (8, 8), "tan"), "only one color")):
+    for image, said in ((smooth, "its colors jump"), (Image.new("RGB", (8, 8), "tan"), "are all the same")):
         image.save(path)
         with pytest.raises(UserError, match=said):
-            files.read(path)
+            table_files.read_table(path)
     Image.new("RGB", (8, 8)).save(path, "JPEG")
-    with pytest.raises(UserError, match="is a JPEG image; a HaldCLUT is a PNG"):
-        files.read(path)
-    path.write_bytes(hald.encode(table_of(toned, 16))[:600])
+    with pytest.raises(UserError, match="is a JPEG image; give a PNG"):
+        table_files.read_table(path)
+    path.write_bytes(table_files.encode_hald(table_of(toned, 16))[:600])
     with pytest.raises(UserError, match="cannot be read as a HaldCLUT"):
-        files.read(path)
+        table_files.read_table(path)
     size = struct.pack(">IIBBBBB", 50_000, 50_000, 8, 2, 0, 0, 0)
-    bomb = hald.SIGNATURE + struct.pack(">I", 13) + b"IHDR" + size + struct.pack(">I", zlib.crc32(b"IHDR" + size))
-    path.write_bytes(bomb + hald.encode(table_of(toned, 4))[33:])
+    bomb = (
+        table_files.SIGNATURE + struct.pack(">I", 13) + b"IHDR" + size + struct.pack(">I", zlib.crc32(b"IHDR" + size))
+    )
+    path.write_bytes(bomb + table_files.encode_hald(table_of(toned, 4))[33:])
     with pytest.raises(UserError, match="larger than the limit"):
-        files.read(path)
+        table_files.read_table(path)
 
 
 @pytest.mark.parametrize("size", [4, 9, 16, 64])
 def test_tables_that_invert_or_solarize_are_read(size: int, tmp_path: Path) -> None:
     path, colors = tmp_path / "look.png", identity(size)
     for table in (1 - colors, np.abs(2 * colors - 1)):
-        path.write_bytes(hald.encode(ColorTable(table.astype(np.float32))))
-        assert files.read(path).colors is not None
+        path.write_bytes(table_files.encode_hald(ColorTable(table.astype(np.float32))))
+        assert table_files.read_table(path).colors is not None
 
 
 def test_levels() -> None:
-    assert [hald.level_for(size) for size in (2, 17, 33, 65, 999)] == [2, 4, 6, 8, 12]
+    assert [table_files.level_for(size) for size in (2, 17, 33, 65, 999)] == [2, 4, 6, 8, 12]
 
 
 # ---- another program
@@ -244,7 +231,7 @@ def ffmpeg(pixels: np.ndarray, name: str, options: str, table: Path | None = Non
 @pytest.mark.parametrize("size", [17, 33])
 def test_ffmpeg_reads_the_same_colors_from_a_cube_file(size: int, tmp_path: Path) -> None:
     table = table_of(toned, size)
-    (tmp_path / "look.cube").write_bytes(cube.encode(table, ["a comment"]))
+    (tmp_path / "look.cube").write_bytes(table_files.encode_cube(table, ["a comment"]))
     for image in (photograph(), np.rint(255 * identity(16)).astype(np.uint8).reshape(64, 64, 3)):
         seen = ffmpeg(image, "lut3d", f"file={tmp_path / 'look.cube'}:interp=trilinear")
         assert np.abs(seen - table.apply(image)).max() < 0.01 / 255
@@ -253,6 +240,6 @@ def test_ffmpeg_reads_the_same_colors_from_a_cube_file(size: int, tmp_path: Path
 
 def test_ffmpeg_reads_the_same_colors_from_a_hald_image(tmp_path: Path) -> None:
     table, image = table_of(toned, 36), photograph()
-    (tmp_path / "look.png").write_bytes(hald.encode(table))
+    (tmp_path / "look.png").write_bytes(table_files.encode_hald(table))
     seen = ffmpeg(image, "haldclut", "interp=trilinear", tmp_path / "look.png")
     assert np.abs(seen - table.apply(image)).max() < 0.01 / 255

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from gan.data.styles.cyanotype import ABSORPTION, PAPER, brushed_edge, prussian_blue
+from gan.data.styles.film import ABSORPTION, PAPER, brushed_edge, prussian_blue
 
 
 def test_the_pigment_absorbs_red_most_and_follows_luminance() -> None:

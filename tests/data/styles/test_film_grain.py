@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
-from gan.data.styles.film_grain import BLOCK, film_grain, template, tiled
-from gan.data.styles.helpers import luminance
+from gan.data.styles.fields import luminance
+from gan.data.styles.film import BLOCK, film_grain, template, tiled
 
 
 @pytest.mark.parametrize("size", [0.6, 1.0, 3.0])

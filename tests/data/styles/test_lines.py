@@ -4,10 +4,8 @@ import numpy as np
 import pytest
 
 from gan.data.builtin.retro import draw
-from gan.data.styles.fields import smooth
-from gan.data.styles.flow import along, directions, distance, lines
-from gan.data.styles.helpers import luminance
-from gan.data.styles.lines import engraving, equal_tones, stroke, woodcut
+from gan.data.styles.fields import luminance, smooth
+from gan.data.styles.lines import along, directions, distance, engraving, equal_tones, lines, stroke, woodcut
 
 RNG = np.random.default_rng(0)
 

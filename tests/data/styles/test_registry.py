@@ -8,8 +8,8 @@ from PIL import Image
 
 from gan.common.errors import UserError
 from gan.data.builtin.retro import draw
+from gan.data.styles.fields import blurred, box_mean, luminance, palette
 from gan.data.styles.film import vignette
-from gan.data.styles.helpers import blurred, box_mean, luminance, palette
 from gan.data.styles.paint import kuwahara
 from gan.data.styles.prints import POSTER_INKS, screen
 from gan.data.styles.registry import FILTERS, STYLES, filter_names, make_style, predictable

@@ -5,9 +5,8 @@ import pytest
 
 from gan.common.errors import UserError
 from gan.data.builtin.retro import draw
-from gan.data.styles.filter import parameters_of
-from gan.data.styles.listing import listing
-from gan.data.styles.registry import FILTERS, filter_names, make_style
+from gan.data.styles.registry import FILTERS, filter_names, listing, make_style
+from gan.data.styles.settings import parameters_of
 
 
 def test_parameters_go_to_the_filters_that_have_them() -> None:
@@ -26,14 +25,12 @@ def test_parameters_go_to_the_filters_that_have_them() -> None:
             {"vignete": 1},
             r"--set vignete: there is no such parameter; did you mean vignette\? the parameters ",
         ),
-        ("film", {"fade": 1.5}, "--set fade=1.5: give 0 to 1"),
-        ("film", {"fade": float("nan")}, "--set fade=nan: give 0 to 1"),
-        ("poster", {"inks": 2.5}, "--set inks=2.5: give a whole number"),
-        ("halftone:cell=x", {}, "halftone:cell=x: x is not a number"),
-        ("halftone:cell", {}, "halftone:cell: write NAME=VALUE"),
-        ("halftone:cell=inf", {}, "halftone:cell=inf: give a finite number"),
+        ("film", {"fade": 1.5}, "--set fade=1.5: give a number from 0 to 1"),
+        ("film", {"fade": float("nan")}, "--set fade=nan: give a number from 0 to 1"),
+        ("poster", {"inks": 2.5}, "--set inks=2.5: give a whole number from 2 to 6"),
+        ("halftone:cell=inf", {}, "halftone:cell=inf: write NAME=VALUE with a finite number"),
         ("halftone:cel=4", {}, "halftone cel: there is no such parameter"),
-        ("1977:cell=4", {}, "1977 cell: there is no such parameter; it has no parameters"),
+        ("1977:cell=4", {}, "1977 cell: there is no such parameter; the parameters are none"),
     ],
 )
 def test_wrong_parameters(style: str, settings: dict[str, float], message: str) -> None:

@@ -4,9 +4,8 @@ import numpy as np
 import pytest
 
 from gan.data.builtin.retro import draw
-from gan.data.styles.fields import moved
-from gan.data.styles.helpers import palette
-from gan.data.styles.spot_inks import (
+from gan.data.styles.fields import moved, palette
+from gan.data.styles.prints import (
     RISO_INKS,
     SCREEN_INKS,
     STOCK,

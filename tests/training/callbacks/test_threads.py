@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 import torch
 
+from gan.common import torch_runtime
 from gan.common.errors import UserError
 from gan.training.callbacks import threads
 from gan.training.callbacks.threads import Threads
@@ -42,7 +43,7 @@ def chosen(monkeypatch: pytest.MonkeyPatch) -> list[int]:
         torch.set_num_threads(number)
         return {number: 0.01, 3 - number: 0.5}
 
-    monkeypatch.setattr(threads, "choose", choose)
+    monkeypatch.setattr(torch_runtime, "choose", choose)
     return numbers
 
 
@@ -90,7 +91,7 @@ def test_more_threads_are_tried_from_time_to_time(
     now = itertools.count(0, 0.005)
     monkeypatch.setattr(threads.time, "perf_counter", lambda: next(now))
     monkeypatch.setattr(threads, "WINDOW", 0.02)
-    callback.schedule.first = callback.schedule.wait = 0.1
+    callback.tuner.wait = 0.1
     fit(model(), 60, callback)
     assert "threads: 2" in capsys.readouterr().out
 

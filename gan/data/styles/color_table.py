@@ -109,26 +109,6 @@ def table_of(change: Callable[[np.ndarray], np.ndarray], size: int, title: str =
     return ColorTable(as_float(change(inputs.reshape(size * size, size, 3))).reshape(inputs.shape), title=title)
 
 
-def table_of_uint8(change: Callable[[np.ndarray], np.ndarray], size: int, title: str = "") -> ColorTable:
-    """Return the same as `table_of` for a function of uint8 images (H, W, 3).
-
-    Entries lie between levels, so the function is applied to the levels below and above and interpolated.
-    """
-    exact = np.linspace(0, 255, size)
-    lower = np.minimum(exact.astype(int), 254)
-    levels = np.unique([lower, lower + 1])
-    weights = np.zeros((size, len(levels)), np.float32)
-    rows = np.arange(size)
-    weights[rows, np.searchsorted(levels, lower)] = 1 - (exact - lower)
-    weights[rows, np.searchsorted(levels, lower + 1)] = exact - lower
-    blue, green, red = np.meshgrid(*[levels.astype(np.uint8)] * 3, indexing="ij")
-    inputs = np.stack([red, green, blue], -1)
-    colors = as_float(change(inputs.reshape(-1, len(levels), 3))).reshape(inputs.shape)
-    for _ in range(3):  # interpolate along an axis and move it behind the others
-        colors = np.tensordot(colors, weights, (0, 1)).transpose(0, 1, 3, 2)
-    return ColorTable(colors.astype(np.float32), title=title)
-
-
 def as_float(image: np.ndarray) -> np.ndarray:
     """Return an image as float32; 255 of uint8 is 1."""
     if image.dtype == np.uint8:

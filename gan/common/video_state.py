@@ -1,4 +1,4 @@
-"""What stays the same over the frames of a video: the first of random numbers, and running means of statistics.
+"""State that the frames of a video share: the first of random numbers, and running means of statistics.
 
 Code that translates an image passes what depends on the whole image through `from_first_frame` and `mean_over_frames`.
 Within a frame of a `Video` they return the value for the video, otherwise the value itself. So the code needs no
@@ -51,15 +51,12 @@ class Video:
             _VIDEO.reset(token)
 
     def first(self, value: Any) -> Any:
-        index = self.calls[0]
-        self.calls[0] += 1
-        if index == len(self.firsts):
-            self.firsts.append(value)
+        index, self.calls[0] = self.calls[0], self.calls[0] + 1
+        self.firsts[index:] = self.firsts[index:] or [value]
         return self.firsts[index]
 
     def mean(self, value: Any) -> Any:
-        index = self.calls[1]
-        self.calls[1] += 1
+        index, self.calls[1] = self.calls[1], self.calls[1] + 1
         if index == len(self.means) or self.means[index].shape != value.shape:  # a later frame may have another size
             self.means[index:] = [value]
         else:

@@ -6,70 +6,16 @@ from pathlib import Path
 
 import pytest
 
-from gan.common.names import cleaned, file_name, one_line
+from gan.common.files import cleaned, file_name
 
 SAFE = ["0", "sefa0", "image.png", "sub/image.png", "a b/c-d_e.jpeg", "Straße", "写真/一.png", "a..b", "x" * 251]
 SAFE += ["~", "-1", "null", "console", "com", "a~b", "é" * 125, "👩‍🎨"]
 UNSAFE = [
-    "",
-    ".",
-    "..",
-    "../x",
-    "../../x",
-    "a/../b",
-    "a/./b",
-    "/etc/passwd",
-    "//host/share",
-    "a//b",
-    "a/",
-    "C:x",
-    "C:\\x",
-]
-UNSAFE += [
-    "a\\b",
-    "..\\x",
-    "a:b",
-    "a\0b",
-    "\0",
-    "a\nb",
-    "a\rb",
-    "\x1b[2J",
-    "\x7f",
-    "\x85",
-    "\u2028",
-    ".hidden",
-    "a/.git/b",
-]
-UNSAFE += [
-    "x" * 252,
-    "é" * 126,
-    "a/" * 600 + "b",
-    "con",
-    "NUL",
-    "com1",
-    "lpt9.txt",
-    "Aux.png",
-    "sub/prn",
-    "com²",
-    "nul /x",
-]
-UNSAFE += [
-    "x.",
-    "x ",
-    "a. /b",
-    "a ./b",
-    "\ud800",
-    "a\udcffb",
-    "?",
-    "*",
-    "a|b",
-    '"',
-    "<",
-    ">",
-    "a\u202egnp.exe",
-    "...",
-    " .",
-]
+    "", ".", "..", "../../x", "a/../b", "a/./b", "/etc/passwd", "//host/share", "a//b", "a/", "C:x", "a\\b", "a:b",
+    "a\0b", "a\nb", "\x1b[2J", "\x7f", "\u2028", ".hidden", "a/.git/b", "x" * 252, "é" * 126, "a/" * 600 + "b", "con",
+    "NUL", "lpt9.txt", "sub/prn", "com²", "nul /x", "x.", "x ", "a. /b", "\ud800", "a\udcffb", "?", "*", "a|b", '"',
+    "<", "a\u202egnp.exe", "...", " .",
+]  # fmt: skip
 
 
 @pytest.mark.parametrize("name", SAFE)
@@ -92,9 +38,3 @@ def test_different_names_give_different_files() -> None:
     names = [*SAFE, *UNSAFE, "..//x", "...//x", ".. /x", "../x", "\\..\\x", "__x", *map(cleaned, UNSAFE)]
     names = list(dict.fromkeys(names))
     assert len({file_name(name, ".png") for name in names}) == len(names)
-
-
-def test_a_line_of_text_has_no_control_characters() -> None:
-    assert one_line("a\nb\x1b[2J\ud800\u202e") == "a\\nb\\x1b[2J\\ud800\\u202e"
-    assert one_line("Straße 写真") == "Straße 写真"
-    assert len(one_line("x" * 10**6)) == 2000

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from gan.common.steady import WINDOW, Video, from_first_frame, in_video, mean_over_frames
+from gan.common.video_state import WINDOW, Video, from_first_frame, in_video, mean_over_frames
 
 DARK, LIGHT = (np.full((8, 9, 3), level, np.uint8) for level in (60, 70))
 OTHER = np.full((8, 9, 3), 200, np.uint8)

@@ -1,1 +1,0 @@
-"""Color tables that other programs read and write: `.cube` files and HaldCLUT images. No torch."""
