@@ -199,10 +199,6 @@ def test_tables_that_invert_or_solarize_are_read(size: int, tmp_path: Path) -> N
         assert table_files.read_table(path).colors is not None
 
 
-def test_levels() -> None:
-    assert [table_files.level_for(size) for size in (2, 17, 33, 65, 999)] == [2, 4, 6, 8, 12]
-
-
 # ---- another program
 
 
