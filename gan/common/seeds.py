@@ -1,8 +1,7 @@
-"""Seeds as users type them, and seeds computed from a key."""
+"""Parse seeds as users type them."""
 
 from __future__ import annotations
 
-import hashlib
 import re
 
 from gan.common.errors import UserError
@@ -31,8 +30,3 @@ def parse_seed_list(text: str, name: str = "--seeds", most: int = MAX_SEEDS) -> 
             raise UserError(f"{name} {text}: too many seeds; give at most {most:,}")
         seeds += range(first, last + 1)
     return seeds
-
-
-def seed_of(*key: object) -> int:
-    """Return a seed in 0..2^63-1 that depends on the key only. It is the same in every process and on every machine."""
-    return int.from_bytes(hashlib.blake2b(repr(key).encode(), digest_size=8).digest(), "big") >> 1
