@@ -118,7 +118,7 @@ def train(cfg: DictConfig) -> float:
             import torch  # imported late, so that errors in options are printed quickly
             from hydra.utils import instantiate
 
-            from gan.common.seeds import seed_of
+            from gan.common.digest import seed_of
             from gan.run.job import start_run
             from gan.run.resolvers import describe_rules
             from gan.training.fit import fit

@@ -1,4 +1,4 @@
-"""Digests of bytes, files and tensors: 16 bytes of BLAKE2b. No torch at import."""
+"""Digests of bytes, files and tensors: 16 bytes of BLAKE2b; and seeds from a key. No torch at import."""
 
 from __future__ import annotations
 
@@ -36,3 +36,8 @@ def of_file(path: Path) -> str:
     """Return the digest of the bytes of a file."""
     with open(path, "rb") as file:
         return hashlib.file_digest(file, lambda: hashlib.blake2b(digest_size=SIZE)).hexdigest()
+
+
+def seed_of(*key: object) -> int:
+    """Return a seed in 0..2^63-1 that depends on the key only. It is the same in every process and on every machine."""
+    return int.from_bytes(hashlib.blake2b(repr(key).encode(), digest_size=8).digest(), "big") >> 1

@@ -91,20 +91,26 @@ MAX_PATH = 1024  # bytes of all parts together
 MAX_CLEANED = 80  # maximum number of characters that a cleaned name keeps
 RESERVED = re.compile(r"(con|prn|aux|nul|conin\$|conout\$|(com|lpt)[0-9\u00b9\u00b2\u00b3])\s*(\..*)?", re.IGNORECASE)
 FORBIDDEN = re.compile(r'[\\:*?"<>|]')  # on Windows, where the first two also change the folder
-CLEANED = re.compile(r".*~[0-9a-f]{20}")  # names that `cleaned` returns
+CLEANED = re.compile(r".*~[0-9a-f]{20}")  # names that were changed
 
 
 def file_name(name: str, suffix: str = "") -> str:
     """Return a safe relative path for a name from data, with a suffix such as ".png".
 
     A name that is safe on every system stays unchanged, including "/" between its parts. Other names keep only harmless
-    characters and get a digest, so that different names give different paths.
+    characters and get a digest of the whole name, so that different names give different paths.
     """
-    return name + suffix if is_safe(name, suffix) else cleaned(name) + suffix
+    if is_safe(name, suffix):
+        return name + suffix
+    digest = hashlib.blake2b(name.encode("utf-8", "surrogatepass"), digest_size=10).hexdigest()
+    kept = re.sub(r"[^\w.-]+", "_", name)[:MAX_CLEANED].strip("._")
+    while len(kept.encode()) > MAX_PART // 2:
+        kept = kept[:-1]
+    return f"{kept or '_'}~{digest}{suffix}"
 
 
 def is_safe(name: str, suffix: str = "") -> bool:
-    """Return whether a name is a valid path below a folder on every system, and not a cleaned name of `file_name`."""
+    """Return whether a name is a valid path below a folder on every system, and not one that was changed."""
     if any(map(is_invisible, name)) or FORBIDDEN.search(name) or CLEANED.fullmatch(name):
         return False
     *folders, last = name.split("/")
@@ -114,15 +120,6 @@ def is_safe(name: str, suffix: str = "") -> bool:
     # Not empty, hidden, "." or "..", not shortened by Windows, and not the name of a device.
     plain = all(part and part[0] != "." and part[-1] not in ". " for part in (*folders, last))
     return plain and not any(map(RESERVED.fullmatch, parts))
-
-
-def cleaned(name: str) -> str:
-    """Return the harmless characters of a name, followed by a digest of the whole name."""
-    digest = hashlib.blake2b(name.encode("utf-8", "surrogatepass"), digest_size=10).hexdigest()
-    kept = re.sub(r"[^\w.-]+", "_", name)[:MAX_CLEANED].strip("._")
-    while len(kept.encode()) > MAX_PART // 2:
-        kept = kept[:-1]
-    return f"{kept or '_'}~{digest}"
 
 
 def is_text(value: str) -> bool:

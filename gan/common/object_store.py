@@ -9,7 +9,7 @@ import errno
 import os
 import re
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -79,8 +79,23 @@ def check_library(address: str) -> None:
         raise UserError(f"{address}: needs the {library} library: {install(scheme)}")
 
 
+@contextmanager
+def explained() -> Iterator[None]:
+    """Turn any exception into a StoreError, because libraries and networks raise many kinds."""
+    try:
+        yield
+    except StoreError:
+        raise
+    except OSError as error:
+        if error.errno in (errno.ENOSPC, errno.EDQUOT) and error.__cause__ is None:
+            raise  # the disk of this machine is full
+        raise (Missing if isinstance(error, FileNotFoundError) else StoreError)(explain(error)) from error
+    except Exception as error:
+        raise StoreError(explain(error)) from error
+
+
 class Store:
-    """A folder in object storage.
+    """A folder in object storage. Its methods raise StoreError.
 
     Args:
         address: such as s3://BUCKET/PATH.
@@ -98,44 +113,44 @@ class Store:
         options = SCHEMES[scheme][1]
         self.files: Any = fsspec.filesystem(scheme, use_listings_cache=False, skip_instance_cache=True, **options)
 
+    @explained()
     def list(self) -> dict[str, Found]:
-        """Return the objects in the folder and its subfolders by name; raise StoreError."""
-        with explained():
-            try:
-                found = self.files.find(self.root, detail=True)
-            except FileNotFoundError as error:
-                if error.__cause__ is not None:
-                    raise
-                return {}
-        return {path[len(self.root) + 1 :]: as_found(about) for path, about in found.items() if path != self.root}
+        """Return the objects in the folder and its subfolders by name."""
+        try:
+            objects = self.files.find(self.root, detail=True)
+        except FileNotFoundError as error:
+            if error.__cause__ is not None:
+                raise
+            return {}
+        return {path[len(self.root) + 1 :]: as_found(about) for path, about in objects.items() if path != self.root}
 
+    @explained()
     def about(self, name: str) -> Found:
-        """Return size and tag of the object with this name; raise StoreError."""
-        with explained():
-            return as_found(self.files.info(f"{self.root}/{name}"))
+        """Return size and tag of the object with this name."""
+        return as_found(self.files.info(f"{self.root}/{name}"))
 
+    @explained()
     def read(self, name: str) -> bytes | None:
-        """Return the content of a small object, or None if it does not exist; raise StoreError."""
-        with explained():
-            try:
-                return bytes(self.files.cat_file(f"{self.root}/{name}"))
-            except FileNotFoundError as error:
-                if "NoSuchBucket" in names_of(error):
-                    raise
-                return None
+        """Return the content of a small object, or None if it does not exist."""
+        try:
+            return bytes(self.files.cat_file(f"{self.root}/{name}"))
+        except FileNotFoundError as error:
+            if "NoSuchBucket" in names_of(error):
+                raise
+            return None
 
+    @explained()
     def write(self, name: str, content: bytes) -> None:
-        """Write a small object; raise StoreError."""
-        with explained():
-            self.files.pipe_file(f"{self.root}/{name}", content)
+        """Write a small object."""
+        self.files.pipe_file(f"{self.root}/{name}", content)
 
     def upload(self, path: Path, name: str) -> None:
-        """Upload a file. Raise StoreError, or FileNotFoundError if there is no such file."""
+        """Upload a file; raise FileNotFoundError if there is no such file."""
         with open(path, "rb"), explained():
             self.files.put_file(str(path), f"{self.root}/{name}")
 
     def download(self, name: str, path: Path) -> None:
-        """Download an object, atomically. Raise StoreError, or OSError if the file cannot be written."""
+        """Download an object, atomically; raise OSError if the file cannot be written."""
         path.parent.mkdir(parents=True, exist_ok=True)
         partial = temporary(path)
         try:
@@ -148,34 +163,17 @@ class Store:
         finally:
             partial.unlink(missing_ok=True)
 
+    @explained()
     def remove(self, name: str) -> None:
-        """Remove an object, if there is one; raise StoreError."""
-        with explained():
-            try:
-                self.files.rm_file(f"{self.root}/{name}")
-            except FileNotFoundError:
-                return
+        """Remove an object, if there is one."""
+        with suppress(FileNotFoundError):
+            self.files.rm_file(f"{self.root}/{name}")
 
 
 def as_found(about: dict[str, Any]) -> Found:
     """Return size and tag from the description that fsspec gives of an object in S3 or Google Cloud Storage."""
     tag = next((about[key] for key in ("ETag", "etag", "md5Hash") if about.get(key)), "")
     return Found(int(about.get("size") or 0), str(tag))
-
-
-@contextmanager
-def explained() -> Iterator[None]:
-    """Turn any exception into a StoreError, because libraries and networks raise many kinds."""
-    try:
-        yield
-    except StoreError:
-        raise
-    except OSError as error:
-        if error.errno in (errno.ENOSPC, errno.EDQUOT) and error.__cause__ is None:
-            raise  # the disk of this machine is full
-        raise (Missing if isinstance(error, FileNotFoundError) else StoreError)(explain(error)) from error
-    except Exception as error:
-        raise StoreError(explain(error)) from error
 
 
 @contextmanager

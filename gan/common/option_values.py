@@ -27,10 +27,8 @@ def parse_assignments(words: Iterable[str], example: str, where: str = "--set ")
             number = float(value)
         except ValueError:
             number = math.nan
-        if not name or not math.isfinite(number):
-            raise UserError(f"{where}{word}: write NAME=VALUE with a finite number, as in {example}")
-        if name in values:
-            raise UserError(f"{where}{word}: {name} is given twice")
+        if not name or name in values or not math.isfinite(number):
+            raise UserError(f"{where}{word}: write NAME=VALUE, once and with a finite number, as in {example}")
         values[name] = number
     return values
 
@@ -46,17 +44,19 @@ def pair(size: Any) -> tuple[int, int]:
 
 def check_workers(value: object) -> int:
     """Return data.num_workers if it is an integer from 0 to max(FEW, PER_CORE x cores); otherwise raise UserError."""
-    workers, limit = at_least("data.num_workers", value, 0), max(FEW, PER_CORE * (os.cpu_count() or 1))
-    if workers > limit:
-        raise UserError(f"data.num_workers={workers}: is too large for this machine; use at most {limit}")
-    return workers
+    return check_processes("data.num_workers", at_least("data.num_workers", value, 0), FEW, "this machine")
 
 
 def check_cpu_devices(count: int) -> None:
     """Raise UserError if a run on the CPU asks for more processes than PER_CORE x cores."""
-    limit = PER_CORE * (os.cpu_count() or 1)
+    check_processes("trainer.devices", count, 0, "the CPU of this machine")
+
+
+def check_processes(name: str, count: int, few: int, where: str) -> int:
+    limit = max(few, PER_CORE * (os.cpu_count() or 1))
     if count > limit:
-        raise UserError(f"trainer.devices={count}: is too large for the CPU of this machine; use at most {limit}")
+        raise UserError(f"{name}={count}: is too large for {where}; use at most {limit}")
+    return count
 
 
 def crosses(before: int, after: int, interval: int) -> bool:

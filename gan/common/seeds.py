@@ -1,8 +1,7 @@
-"""Seeds as users type them, and seeds computed from a key."""
+"""Parse seeds as users type them."""
 
 from __future__ import annotations
 
-import hashlib
 import re
 
 from gan.common.errors import UserError
@@ -26,13 +25,8 @@ def parse_seed_list(text: str, name: str = "--seeds", most: int = MAX_SEEDS) -> 
         match = re.fullmatch(r"\s*(\d+)(?:-(\d+))?\s*", part)
         first, last = (int(match[1]), int(match[2] or match[1])) if match else (0, -1)
         if not first <= last < 1 << 63:
-            raise UserError(f"{name} {text}: {part!r} is not a seed or a range of seeds below 2^63; write 0-15,42")
+            raise UserError(f"{name} {text}: {part!r} is neither a whole number nor a range below 2^63; write 0-15,42")
         if len(seeds) + last - first >= most:  # before they take memory
             raise UserError(f"{name} {text}: too many seeds; give at most {most:,}")
         seeds += range(first, last + 1)
     return seeds
-
-
-def seed_of(*key: object) -> int:
-    """Return a seed in 0..2^63-1 that depends on the key only. It is the same in every process and on every machine."""
-    return int.from_bytes(hashlib.blake2b(repr(key).encode(), digest_size=8).digest(), "big") >> 1

@@ -136,20 +136,18 @@ def read_palette(path: str) -> np.ndarray:
     """
     if path in COLORS:
         return palette_of(path)
+    kinds = f"{', '.join(COLORS)}, a number of colors, an image, or a text with a color at the start of a line"
     try:
         data = read_bytes(Path(path), MAX_FILE)
-    except (OSError, ValueError) as error:
-        kinds = f"neither a palette ({', '.join(COLORS)}), nor a number of colors, nor a readable file"
-        raise UserError(f"--palette {path}: {kinds} ({reason(error)})") from error
-    try:
         with IsolatedProcess() as isolated:
             palette = isolated(colors_in, data, MAX_COLORS)
+    except (OSError, ValueError) as error:
+        raise UserError(f"--palette {path}: cannot be read ({reason(error)}); give {kinds}") from error
     except ImageError:
         lines = data.decode("utf-8", "replace").splitlines() if len(data) <= MAX_TEXT else []
         palette = np.array([color for line in lines if (color := color_in(line))], np.uint8).reshape(-1, 3)
     if not 1 <= len(palette) <= MAX_COLORS:
-        kinds = "an image, or a text of at most 1 MiB with a color at the start of a line"
-        raise UserError(f"--palette {path}: give {kinds}; 1 to {MAX_COLORS} colors")
+        raise UserError(f"--palette {path}: has no colors, or more than {MAX_COLORS}; give {kinds}")
     return palette
 
 

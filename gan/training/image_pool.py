@@ -10,8 +10,8 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
+from gan.common.digest import seed_of
 from gan.common.errors import at_least
-from gan.common.seeds import seed_of
 
 
 class ImagePool(nn.Module):

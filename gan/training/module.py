@@ -14,8 +14,8 @@ import torch
 from torch import Tensor
 from torch.nn.utils import parametrize
 
+from gan.common.digest import seed_of
 from gan.common.option_values import crosses
-from gan.common.seeds import seed_of
 from gan.contracts import Augmented, LatentStep
 from gan.images.convert import to_float
 from gan.losses.heads import Logits, per_image

@@ -10,7 +10,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from gan.common.seeds import seed_of
+from gan.common.digest import seed_of
 
 
 def normal(model: Any, number: int, stream: str, size: int) -> Tensor:

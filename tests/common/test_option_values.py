@@ -8,9 +8,9 @@ import sys
 
 import pytest
 
+from gan.common.digest import seed_of
 from gan.common.errors import UserError
 from gan.common.option_values import check_cpu_devices, check_workers, crosses, crosses_doubling
-from gan.common.seeds import seed_of
 
 
 def test_a_periodic_action_is_due_once_per_period_for_any_batch_size() -> None:
@@ -29,7 +29,7 @@ def test_the_interval_doubles_up_to_its_limit() -> None:
 
 def test_seeds_are_functions_of_the_key_in_every_process() -> None:
     assert seed_of(0, "a", 1) != seed_of(0, "a", 2) != seed_of(1, "a", 2)
-    code = "from gan.common.seeds import seed_of; print(seed_of(3, 'latents', 17))"
+    code = "from gan.common.digest import seed_of; print(seed_of(3, 'latents', 17))"
     printed = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
     assert int(printed) == seed_of(3, "latents", 17)
     assert 0 <= seed_of(3, "latents", 17) < 2**63

@@ -62,11 +62,6 @@ def test_cores_of_other_programs_are_avoided(
     assert len(slow) <= 3 * (limit.bit_length() - 1)  # no long measurement of a number that is much slower
 
 
-def test_long_work_is_measured_once(monkeypatch: pytest.MonkeyPatch) -> None:
-    machine = Machine(lambda count: 6 / count, monkeypatch)
-    assert next(iter(choose(machine.work, 2))) == 2 and machine.calls == [1, 2]
-
-
 def test_the_fewest_of_equally_fast_numbers(monkeypatch: pytest.MonkeyPatch) -> None:
     assert next(iter(choose(Machine(lambda count: 0.1 if count > 1 else 0.2, monkeypatch).work, 8))) == 2
 

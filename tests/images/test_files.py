@@ -75,14 +75,6 @@ def test_the_output_opens_and_looks_the_same(kind: str, mode: str, tmp_path: Pat
     assert np.abs(difference).mean() < (6 if kind == "JPEG" else 0.01)
 
 
-def test_a_rotated_tiff(tmp_path: Path) -> None:
-    exif = Image.Exif()
-    exif[0x0112] = 6
-    convert(saved(frames(1), "TIFF", exif=exif), tmp_path / "out", same)
-    with Image.open(tmp_path / "out") as image:
-        assert image.size == (9, 12) and image.getexif().get(0x0112, 1) == 1
-
-
 @pytest.mark.parametrize("kind", ["JPEG", "PNG", "WEBP"])
 def test_exif_is_kept(kind: str, tmp_path: Path) -> None:
     exif = Image.Exif()
@@ -106,12 +98,6 @@ def test_an_invalid_resolution_is_omitted(tmp_path: Path) -> None:
         convert(data, tmp_path / name, lambda picture: Image.fromarray(np.asarray(picture)), kind)
         with Image.open(tmp_path / name) as image:
             assert image.size == (12, 9)
-
-
-def test_a_name_of_maximum_length(tmp_path: Path) -> None:
-    name = "n" * 251 + ".png"
-    convert(saved(frames(1), "PNG"), tmp_path / name, same)
-    assert [path.name for path in tmp_path.iterdir()] == [name]
 
 
 def test_exif_that_a_format_rejects_is_omitted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -74,10 +74,3 @@ def test_unreadable_files(content: bytes, reason: str, tmp_path: Path) -> None:
     done, target = unscale(tmp_path / "a.png")
     assert reason in done.error and not target.exists()  # type: ignore[attr-defined]
     assert not len(Unscaler().colors(single(tmp_path / "a.png")))
-
-
-def test_too_many_pixels(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", None)  # which the limit replaces
-    large(0).save(tmp_path / "b.png")
-    done, _ = unscale(tmp_path / "b.png", max_pixels=100)
-    assert "set another limit with --max-pixels" in done.error  # type: ignore[attr-defined]

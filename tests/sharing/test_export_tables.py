@@ -80,7 +80,7 @@ def test_dots_become_their_mean(coarse: None) -> None:
 
 
 @pytest.mark.parametrize(
-    ("word", "said"), [("look:poster", "is not a function of the color"), ("look:grain", "is random noise")]
+    ("word", "said"), [("look:poster", "is not a function of the color"), ("look:grain", "only 0 %")]
 )
 def test_looks_of_which_no_color_remains_are_refused(word: str, said: str, coarse: None) -> None:
     with pytest.raises(UserError, match=said):

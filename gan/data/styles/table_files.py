@@ -168,13 +168,10 @@ def read_hald(path: Path) -> ColorTable:
     try:
         about = header(path, max_pixels=MAX_LEVEL**6)
         level = round(about.width ** (1 / 3))
-        if about.format != "PNG":
-            raise ImageError(f"it is a {about.format} image; give a PNG, because other formats change the colors")
-        if about.width != about.height or level**3 != about.width or not MIN_LEVEL <= level <= MAX_LEVEL:
+        if about.format != "PNG" or not about.width == about.height == level**3 or not MIN_LEVEL <= level <= MAX_LEVEL:
+            kind = f"{about.format} image of {about.width}x{about.height} pixels"
             sides = ", ".join(str(level**3) for level in range(MIN_LEVEL, MAX_LEVEL + 1))
-            raise ImageError(
-                f"it has {about.width}x{about.height} pixels; the side of the square must be one of {sides}"
-            )
+            raise ImageError(f"it is a {kind}; give a PNG, which is square with a side of {sides} pixels")
         colors = read_pixels(path).reshape(level**2, level**2, level**2, 3)
         limit = MAX_SWEEPS.get(level, MAX_SWEEPS_FROM_4)
         if not np.ptp(colors, axis=(0, 1, 2)).any() or any(sweeps(colors, axis) > limit for axis in range(3)):

@@ -53,8 +53,6 @@ def table_of_look(filters: Sequence[str], size: int, title: str = "") -> TableOf
             depend on the whole image.
     """
     words = registry.predictable(filters)
-    if not words:
-        raise UserError(f"{','.join(filters)}: is random noise; a color table holds nothing of it")
     colors, averaged = identity(size), []
     for word in words:
         change = change_of(word)
@@ -65,7 +63,7 @@ def table_of_look(filters: Sequence[str], size: int, title: str = "") -> TableOf
             colors = table_of_areas(change).apply(colors)
     table = ColorTable(colors, title=title)
     left_out = [split_word(word)[0] for word in filters if word not in words]
-    explained = fraction_explained(words, table)
+    explained = fraction_explained(words, table) if words else 0.0  # all are random
     if explained < MIN_EXPLAINED:
         percent = max(0, round(100 * explained))
         kind = "is not a function of the color of a pixel; a color table would make only"

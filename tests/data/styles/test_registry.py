@@ -12,7 +12,7 @@ from gan.data.styles.fields import blurred, box_mean, luminance, palette
 from gan.data.styles.film import vignette
 from gan.data.styles.paint import kuwahara
 from gan.data.styles.prints import POSTER_INKS, screen
-from gan.data.styles.registry import FILTERS, STYLES, filter_names, make_style, predictable
+from gan.data.styles.registry import FILTERS, STYLES, make_style, predictable
 from gan.data.styles.screens import PICO8
 
 RNG = np.random.default_rng(0)
@@ -38,11 +38,6 @@ def test_tiny_and_plain_images(style: str) -> None:
     for size in ((1, 1), (2, 9), (40, 5)):
         plain = np.full((*size, 3), 100, np.uint8)
         assert make_style(style)(plain, 0).shape == plain.shape
-
-
-def test_filters_of_a_look_have_no_look_of_the_same_name_with_other_filters() -> None:
-    for name in STYLES:
-        assert filter_names(filter_names(name)) == filter_names(name)
 
 
 def test_another_seed_gives_another_grain_and_nothing_else() -> None:

@@ -123,9 +123,3 @@ def test_a_checkpoint_keeps_the_number(chosen: list[int], capsys: Any) -> None:
 def test_wrong_numbers(wrong: Any) -> None:
     with pytest.raises(UserError, match=f"trainer.threads={wrong}: must be an integer of at least 1"):
         Threads(wrong)
-
-
-def test_the_environment_decides(chosen: list[int], capsys: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("OMP_NUM_THREADS", "2")
-    fit(model(), 1, Threads())
-    assert "threads" not in capsys.readouterr().out and torch.get_num_threads() == 2
