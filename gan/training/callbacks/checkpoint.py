@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import math
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Literal
@@ -21,10 +22,14 @@ from gan.common.output import print_line
 from gan.metrics.kid import KIDEstimate, is_clearly_lower
 from gan.run import checkpoints, lock
 from gan.run.checkpoint_io import AtomicCheckpointIO
+from gan.training.base import NETWORKS
 from gan.training.callbacks.evaluate import Evaluate, last_evaluation
 from gan.training.callbacks.interrupt import due
 from gan.training.callbacks.training_time import clock_of, paused
 from gan.training.module import GAN
+
+GIB = 2**30
+ADAM = 2  # tensors that it keeps for each parameter
 
 
 class Checkpoint(LightningCheckpoint):
@@ -64,6 +69,19 @@ class Checkpoint(LightningCheckpoint):
         self.best_score = math.inf if mode == "min" else -math.inf
         self.best: str | None = None  # file name
         self.start: KIDEstimate | None = None  # score of the start, with its error, while the start is the best
+
+    def on_fit_start(self, trainer: Trainer, pl_module: GAN) -> None:  # type: ignore[override]
+        """Print a note if the disk has too little space for the checkpoints of the run."""
+        kept = trainer.max_steps * pl_module.batch_size // self.keep_interval if self.keep_interval else 0
+        count = self.keep + 2 + max(kept, 0)  # the newest, the best, and one that is being written
+        weights = sum(value.nbytes for value in pl_module.state_dict().values())
+        states = ADAM * sum(p.nbytes for network in NETWORKS for p in pl_module.trained(network))
+        needed, free = count * (weights + states) / GIB, shutil.disk_usage(self.run).free / GIB
+        if needed > free:
+            print_line(
+                f"note: the disk of {self.run} has {free:.1f} GiB left, but {count} checkpoints need {needed:.1f} GiB; "
+                "free some space, or set callback.checkpoint.keep=1"
+            )
 
     def on_train_start(self, trainer: Trainer, pl_module: GAN) -> None:  # type: ignore[override]
         if pl_module.saves_start and pl_module.images_seen == 0 and self.is_better(last_evaluation(trainer)):
@@ -187,6 +205,6 @@ def check_finite(trainer: Trainer, pl_module: GAN) -> None:
 
 def optimizer_states(trainer: Trainer) -> Iterator[tuple[str, Tensor]]:
     """Yield the tensors of the optimizers' states with their names."""
-    for name, optimizer in zip(("generator", "discriminator"), trainer.optimizers, strict=False):
+    for name, optimizer in zip(NETWORKS, trainer.optimizers, strict=False):
         for state in optimizer.state.values():
             yield from ((f"{name}_optimizer.{key}", value) for key, value in state.items() if torch.is_tensor(value))

@@ -14,7 +14,7 @@ from gan.run.lock import is_lost
 from gan.run.run_folder import SAMPLES
 from gan.training.callbacks.interrupt import due
 from gan.training.callbacks.training_time import paused
-from gan.training.loggers.background import add_png
+from gan.training.loggers.adapter import log_png
 from gan.training.module import GAN
 
 
@@ -41,7 +41,7 @@ class Samples(Callback):
         if trainer.is_global_zero and not (self.folder / "reals.png").exists():
             png = to_png(grid(trainer.datamodule.preview(self.num_images)))  # type: ignore[attr-defined]
             write(png, self.folder / "reals.png")
-            log_png(trainer, "samples/real", png, pl_module.images_seen)
+            log_png(trainer.loggers, "samples/real", png, pl_module.images_seen)
 
     def on_train_batch_end(self, trainer: Trainer, pl_module: GAN, *_: object) -> None:  # type: ignore[override]
         if due(trainer, pl_module, self.interval, self.first):
@@ -54,18 +54,9 @@ class Samples(Callback):
         if not trainer.is_global_zero or is_lost(self.folder.parent):
             return
         png = to_png(grid(pl_module.preview(self.num_images), pl_module.columns(self.num_images)))
-        self.last = self.path(pl_module)
+        self.last = self.folder / f"{pl_module.images_seen:09d}.png"
         write(png, self.last)
-        log_png(trainer, "samples/generated", png, pl_module.images_seen)
-
-    def path(self, pl_module: GAN) -> Path:
-        return self.folder / f"{pl_module.images_seen:09d}.png"
-
-
-def log_png(trainer: Trainer, name: str, png: bytes, images: int) -> None:
-    """Show a PNG with all loggers that can show images."""
-    for logger in trainer.loggers:
-        add_png(logger, name, png, images)
+        log_png(trainer.loggers, "samples/generated", png, pl_module.images_seen)
 
 
 def write(png: bytes, path: Path) -> None:

@@ -35,7 +35,7 @@ class TrainingTime(Callback):
         self.limit = None if minutes is None else 60 * minutes
         self.other: dict[str, float] = defaultdict(float)  # seconds outside of the training loop, by name
         self.counted = 0.0  # seconds until the clock was last started
-        self.started: float | None = None  # when the clock was last started (seconds, monotonic); None: it stands
+        self.started: float | None = None  # when the clock was last started (seconds, monotonic); None: it is stopped
         self.begun: tuple[int, float] | None = None  # batches and seconds at the first batch of this process
         self.warm: tuple[int, float] | None = None  # images and seconds after the first batch of this process
         self.next_decision = 0  # number of batches
@@ -130,7 +130,7 @@ def duration_of(name: str, value: object) -> float:
 
 
 def clock_of(trainer: Trainer) -> TrainingTime:
-    """Return the clock of a run; a clock that stands if there is none."""
+    """Return the clock of a run; a stopped clock if there is none."""
     clocks = (c for c in trainer.callbacks if isinstance(c, TrainingTime))  # type: ignore[attr-defined]
     return next(clocks, None) or TrainingTime()
 
