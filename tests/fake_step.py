@@ -132,7 +132,7 @@ def made_up_device() -> Iterator[torch.device]:
     """A context with the device that simulates CUDA."""
     from tests.made_up_device import DEVICE, Generator  # registers the device
 
-    with mock.patch("gan.training.randomness.random", lambda *_: Generator()):
+    with mock.patch("gan.training.module.random", lambda *_: Generator()):
         yield DEVICE
 
 

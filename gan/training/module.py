@@ -25,7 +25,6 @@ from gan.networks.precision import autocast_dtype
 from gan.penalties.gradients import differentiable_pass
 from gan.training.base import Base
 from gan.training.loss_log import SKIPPED, scaler
-from gan.training.randomness import augmentation, normal, seed_global
 from gan.training.schedules import apply_schedules
 
 Terms = dict[str, Tensor]  # scalars of a loss by logged name; their sum is minimized
@@ -39,7 +38,11 @@ class GAN(Base):
 
     def training_step(self, batch: dict[str, Tensor], batch_idx: int) -> None:
         generator_optimizer, discriminator_optimizer = self.optimizers()  # type: ignore[attr-defined]
-        apply_schedules(self, generator_optimizer, discriminator_optimizer)
+        before = self.trainer.global_step * self.batch_size  # images seen
+        seen = before + self.batch_size
+        apply_schedules(
+            self, generator_optimizer, discriminator_optimizer, before
+        )  # also of the augmentation's numbers
         step = self.make_step(batch)
         parts = step.split(self.micro_batch)
 
@@ -74,10 +77,10 @@ class GAN(Base):
                 parts = step.split(self.micro_batch)
             self.update("generator", generator_optimizer, parts, generator_loss)
             for average in (self.ema, *self.power_ema):
-                average.update(self.generator, self.n_critic * self.batch_size, self.images_seen)
+                average.update(self.generator, self.n_critic * self.batch_size, seen)
 
         # Log: values stay on the device until a line is due, because reading them waits for the device.
-        if crosses(self.images_seen - self.batch_size, self.images_seen, self.log_interval):
+        if crosses(before, seen, self.log_interval):
             self.log_losses()
 
     def update(
@@ -236,3 +239,40 @@ class GAN(Base):
         self.loss_log.add({"health/accuracy": (step.real_logits > step.fake_logits).float().mean()})
         if hasattr(self.augment, "feedback"):
             self.loss_log.add({"health/augment": self.augment.feedback(step)})
+
+
+# ---- Random numbers of a batch. They are drawn for all ranks and depend only on (seed, stream, batch); each rank takes
+# its rows. So two ranks together use the same numbers as one rank, and a resumed run the same as an uninterrupted one.
+
+
+def normal(model: Any, number: int, stream: str, size: int) -> Tensor:
+    """Return standard normal numbers (rows of this rank, size) for batch `number`."""
+    generator = random(model, stream, number)
+    return rows(model, torch.randn(model.batch_size, size, generator=generator, device=model.device))
+
+
+def augmentation(model: Any, number: int, size: tuple[int, int]) -> dict[str, Tensor]:
+    """Return the augmentation's random numbers (rows of this rank, ...) for batch `number`; {} without augmentation."""
+    if model.augment is None:
+        return {}
+    draws = model.augment.draw(model.batch_size, size, random(model, "augment", number))
+    return {name: rows(model, draw) for name, draw in draws.items()}
+
+
+def rows(model: Any, x: Tensor) -> Tensor:
+    """Return this rank's rows of a tensor for the batch of all ranks."""
+    n = len(x) // model.trainer.world_size
+    return x[model.global_rank * n :][:n]
+
+
+def random(model: Any, stream: str, number: int) -> torch.Generator:
+    return torch.Generator(model.device).manual_seed(seed_of(model.seed, stream, number))
+
+
+def seed_global(device: torch.device, seed: int) -> None:
+    """Seed the global generators, which dropout uses. torch.manual_seed takes 0.5 ms, because it tries all devices."""
+    torch.default_generator.manual_seed(seed)
+    if device.type == "cuda":
+        torch.cuda.manual_seed(seed)
+    elif device.type == "mps":
+        torch.mps.manual_seed(seed)

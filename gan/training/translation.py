@@ -30,8 +30,7 @@ from gan.metrics.pretrained import MissingWeights
 from gan.networks.transfer.choose import POSITIONS, choose
 from gan.networks.transfer.fit import visible
 from gan.training.ema import EMA
-from gan.training.module import GAN, Terms
-from gan.training.randomness import rows
+from gan.training.module import GAN, Terms, rows
 from gan.training.translation_previews import TranslationPreviews
 
 STAGE_IMAGES = 500  # images of each domain for choosing a stage

@@ -91,7 +91,8 @@ def test_all_ranks_take_the_division_of_the_one_with_the_least_memory(
     of_others = [1, 99]
     model = SimpleNamespace(
         batch_size=8, data=None, generator=nn.Identity(), discriminator=nn.Identity(), micro_batch=None,
-        checkpoint_blocks=None, compile_with=None, all_gather=lambda x: torch.stack([x, torch.full((), of_others.pop(0))]),
+        checkpoint_blocks=None, compile_with=None,
+        all_gather=lambda x: torch.stack([x, torch.full((), of_others.pop(0))]),
     )  # fmt: skip
     trainer: Any = SimpleNamespace(
         strategy=SimpleNamespace(root_device=torch.device("cuda", 0)), world_size=2, precision="bf16-mixed"
