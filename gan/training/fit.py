@@ -34,7 +34,7 @@ from gan.training.callbacks.checkpoint import Checkpoint, best_of
 from gan.training.callbacks.evaluate import Evaluate
 from gan.training.callbacks.interrupt import Interrupt, kill_workers
 from gan.training.callbacks.training_time import clock_of, paused
-from gan.training.loggers.adapter import Adapter
+from gan.training.loggers.adapter import adapters
 from gan.training.module import GAN
 from gan.training.schedules import drop_overridden_schedules
 from gan.training.trainer import build_trainer
@@ -156,11 +156,10 @@ def prepare(
     if not cfg.init_from and not cfg.resume:
         with paused(trainer, "fitting"):
             model.initialize_from(data)  # other ranks receive the weights from this one
-    for logger in trainer.loggers:
-        if isinstance(logger, Adapter):
-            logger.open()
-            if not cfg.resume:
-                logger.log_config(model.config, run_folder.read_choices(run), best_of(cfg.objective))
+    for logger in adapters(trainer):
+        logger.open()
+        if not cfg.resume:
+            logger.log_config(model.config, run_folder.read_choices(run), best_of(cfg.objective))
 
 
 def print_summary(trainer: Trainer, model: GAN, data: ImageDataModule, run: Path) -> None:

@@ -7,7 +7,7 @@ import math
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import torch
 from lightning import Trainer
@@ -47,8 +47,7 @@ class Checkpoint(LightningCheckpoint):
         keep: number of newest checkpoints to keep.
         keep_interval: also keep the first checkpoint at or after each multiple of this number of images; None keeps no
             others.
-        monitor: logged name of the score that selects the best checkpoint.
-        mode: "min" if lower scores are better, "max" if higher.
+        monitor: logged name of the score that selects the best checkpoint; lower is better.
     """
 
     def __init__(
@@ -58,15 +57,13 @@ class Checkpoint(LightningCheckpoint):
         keep: int = 2,
         keep_interval: int | None = None,
         monitor: str | None = None,
-        mode: Literal["min", "max"] = "min",
     ) -> None:
         self.run = Path(run)
         self.interval = at_least("callback.checkpoint.interval", interval, 1)
         self.keep = at_least("callback.checkpoint.keep", keep, 1)
         self.keep_interval = keep_interval
         self.monitor = monitor
-        self.mode = mode
-        self.best_score = math.inf if mode == "min" else -math.inf
+        self.best_score = math.inf
         self.best: str | None = None  # file name
         self.start: KIDEstimate | None = None  # score of the start, with its error, while the start is the best
 
@@ -104,7 +101,7 @@ class Checkpoint(LightningCheckpoint):
         score, kid = evaluation.scores.get(str(self.monitor), math.nan), evaluation.kids.get(str(self.monitor))
         if self.start is not None and kid is not None:
             return is_clearly_lower(kid, self.start, evaluation.looks)
-        return score < self.best_score if self.mode == "min" else score > self.best_score
+        return score < self.best_score
 
     def save(self, trainer: Trainer, pl_module: GAN) -> None:
         """Save a checkpoint. A thread writes it, and then calls `written`."""
@@ -167,7 +164,7 @@ class Checkpoint(LightningCheckpoint):
         same = isinstance(record, dict) and record.get("monitor") == self.monitor
         if same and best is not None and checkpoints.is_complete(checkpoints.checkpoint_named(self.run, best)):
             self.best_score, self.best = float(state_dict["best_score"]), best
-            start = state_dict.get("start")  # missing in checkpoints of older versions
+            start = state_dict["start"]
             self.start = None if start is None else KIDEstimate(self.best_score, start)
 
 
@@ -179,12 +176,9 @@ def best_of(name: str) -> str:
 def reset_invalid_statistics(pl_module: GAN) -> None:
     """Reset BatchNorm's running statistics that are not finite, which a skipped batch can cause."""
     for module in pl_module.modules():
-        if (
-            isinstance(module, _BatchNorm)
-            and module.running_var is not None
-            and not module.running_var.isfinite().all()
-        ):
-            module.reset_running_stats()
+        variance = module.running_var if isinstance(module, _BatchNorm) else None
+        if variance is not None and not variance.isfinite().all():
+            module.reset_running_stats()  # type: ignore[operator]
 
 
 def check_lock(trainer: Trainer, run: Path) -> None:

@@ -22,7 +22,7 @@ from gan.metrics.kid import KID_SCALE, KIDEstimate, squared_mmd
 from gan.metrics.pretrained import MissingWeights
 from gan.metrics.rows import RankRows, Rows
 from gan.training.callbacks.interrupt import due, ends
-from gan.training.callbacks.training_time import clock_of, duration_of, paused
+from gan.training.callbacks.training_time import clock_of, paused
 from gan.training.module import GAN
 
 AUTO = "auto"
@@ -257,12 +257,11 @@ class Evaluate(Callback):
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         self.scored_at = int(state_dict["scored_at"])
         self.scores = {str(name): float(score) for name, score in state_dict["scores"].items()}
-        self.looks = int(state_dict.get("looks", 1))
-        self.untrained = {str(name): float(score) for name, score in state_dict.get("untrained", {}).items()}
-        interval, cost = state_dict.get("interval"), state_dict.get("cost")
-        if self.automatic and interval is not None:
-            self.interval = at_least("the checkpoint's interval of evaluations", interval, 1)
-        self.cost = None if cost is None else duration_of("cost of an evaluation", cost)
+        self.looks = int(state_dict["looks"])
+        self.untrained = {str(name): float(score) for name, score in state_dict["untrained"].items()}
+        if self.automatic:
+            self.interval = state_dict["interval"]
+        self.cost = state_dict["cost"]
 
 
 def choose_interval(cost: float, speed: float) -> int:

@@ -18,7 +18,7 @@ from gan.metrics.thumbnails import thumbnails
 from gan.run.health import FINDINGS, SILENT, symptoms
 from gan.training.callbacks.interrupt import due
 from gan.training.callbacks.training_time import clock_of, paused
-from gan.training.loggers.adapter import log_text
+from gan.training.loggers.adapter import adapters
 from gan.training.loss_log import SKIPPED
 from gan.training.module import GAN
 
@@ -100,7 +100,8 @@ class Health(Callback):
             if name not in before:
                 self.said.append(f"{seen:,} images: {finding}. Try {remedy}")
                 print_line(f"health: at {self.said[-1]}")
-                log_text(trainer.loggers, "health", "\n\n".join(self.said), seen)
+                for logger in adapters(trainer):
+                    logger.log_text("health", "\n\n".join(self.said), seen)
 
     def on_train_end(self, trainer: Trainer, pl_module: GAN) -> None:  # type: ignore[override]
         if self.bad:

@@ -14,7 +14,7 @@ from gan.run.lock import is_lost
 from gan.run.run_folder import SAMPLES
 from gan.training.callbacks.interrupt import due
 from gan.training.callbacks.training_time import paused
-from gan.training.loggers.adapter import log_png
+from gan.training.loggers.adapter import adapters
 from gan.training.module import GAN
 
 
@@ -41,7 +41,8 @@ class Samples(Callback):
         if trainer.is_global_zero and not (self.folder / "reals.png").exists():
             png = to_png(grid(trainer.datamodule.preview(self.num_images)))  # type: ignore[attr-defined]
             write(png, self.folder / "reals.png")
-            log_png(trainer.loggers, "samples/real", png, pl_module.images_seen)
+            for logger in adapters(trainer):
+                logger.log_png("samples/real", png, pl_module.images_seen)
 
     def on_train_batch_end(self, trainer: Trainer, pl_module: GAN, *_: object) -> None:  # type: ignore[override]
         if due(trainer, pl_module, self.interval, self.first):
@@ -56,7 +57,8 @@ class Samples(Callback):
         png = to_png(grid(pl_module.preview(self.num_images), pl_module.columns(self.num_images)))
         self.last = self.folder / f"{pl_module.images_seen:09d}.png"
         write(png, self.last)
-        log_png(trainer.loggers, "samples/generated", png, pl_module.images_seen)
+        for logger in adapters(trainer):
+            logger.log_png("samples/generated", png, pl_module.images_seen)
 
 
 def write(png: bytes, path: Path) -> None:

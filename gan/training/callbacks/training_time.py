@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import time
 from collections import defaultdict
 from collections.abc import Iterator, Mapping
@@ -12,7 +11,6 @@ from typing import Any
 import torch
 from lightning import Callback, Trainer
 
-from gan.common.errors import UserError
 from gan.training.module import GAN
 
 MEASURED = 10.0  # seconds of training after which the speed is known
@@ -118,15 +116,8 @@ class TrainingTime(Callback):
         return {"seconds": self.seconds, "other": dict(self.other)}
 
     def load_state_dict(self, state_dict: Mapping[str, Any]) -> None:
-        self.counted = self.saved = duration_of("seconds of training", state_dict["seconds"])
-        self.other.update({str(name): duration_of(str(name), value) for name, value in state_dict["other"].items()})
-
-
-def duration_of(name: str, value: object) -> float:
-    """Return a number of seconds of a checkpoint; raise UserError if it is none."""
-    if isinstance(value, int | float) and 0 <= value < math.inf:
-        return float(value)
-    raise UserError(f"the checkpoint's {name}={value}: must be a number of seconds")
+        self.counted = self.saved = float(state_dict["seconds"])
+        self.other.update({str(name): float(seconds) for name, seconds in state_dict["other"].items()})
 
 
 def clock_of(trainer: Trainer) -> TrainingTime:

@@ -14,6 +14,7 @@ from typing import Any
 
 import numpy as np
 import yaml
+from lightning import Trainer
 from lightning.pytorch.loggers import Logger, MLFlowLogger, TensorBoardLogger, WandbLogger
 from PIL import Image
 from torch.utils.tensorboard.summary import hparams
@@ -169,15 +170,6 @@ def as_html(text: str) -> Any:
     return wandb.Html(f"<pre>{html.escape(text)}</pre>")
 
 
-def log_png(loggers: list[Any], name: str, png: bytes, images: int) -> None:
-    """Show a PNG with all loggers that can show images."""
-    for logger in loggers:
-        if isinstance(logger, Adapter):
-            logger.log_png(name, png, images)
-
-
-def log_text(loggers: list[Any], name: str, text: str, images: int) -> None:
-    """Show markdown with all loggers that can show text."""
-    for logger in loggers:
-        if isinstance(logger, Adapter):
-            logger.log_text(name, text, images)
+def adapters(trainer: Trainer) -> list[Adapter]:
+    """Return the loggers that may show more than scalars."""
+    return [logger for logger in trainer.loggers if isinstance(logger, Adapter)]
