@@ -45,8 +45,8 @@ class Agreement(Callback):
         if trainer.world_size == 1:
             return
         fingerprint = getattr(trainer.datamodule, "fingerprint", "")  # type: ignore[attr-defined]
-        options = flatten(pl_module.config) | {key_of(word): word.partition("=")[2] for word in self.typed}
-        options["hydra.run.dir"] = str(self.run)
+        typed = {key_of(word): word.partition("=")[2] for word in self.typed}  # first: they cause other differences
+        options = typed | {"hydra.run.dir": str(self.run)} | flatten(pl_module.config)
         start = {name: value for name, value in options.items() if not is_under(name, MAY_DIFFER)}
         start |= {f"version of {name}": version_of(name) for name in PACKAGES} | {"list of images": fingerprint[:8]}
         if names := differing(over_all_ranks(start)):

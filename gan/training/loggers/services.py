@@ -11,7 +11,7 @@ import re
 import secrets
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 from gan.common.errors import UserError
 from gan.common.files import write_json
@@ -61,12 +61,15 @@ def wandb(
         host="", program="", init_timeout=3 * WAIT, finish_timeout=3 * WAIT,
     )  # fmt: skip
     identity = read_id(Path(run), "wandb") or secrets.token_hex(4)
-    logger = WandbLogger(
-        name=Path(run).resolve().name, save_dir=run, id=identity, project=project,
-        entity=entity, mode=mode, tags=list(tags), settings=settings,
+    experiment = package.init(
+        name=Path(run).resolve().name, dir=run, id=identity, resume="allow", project=project, entity=entity,
+        mode=cast(Any, mode), tags=list(tags), settings=settings,
     )  # fmt: skip
+    experiment.define_metric("trainer/global_step")  # where WandbLogger logs the images seen, as the x axis
+    experiment.define_metric("*", step_metric="trainer/global_step", step_sync=True)
+    logger = WandbLogger(experiment=experiment)
     offline = f"offline; send it with: wandb sync {os.path.relpath(run)}/wandb/offline-run-*"
-    logger.where = offline if mode == "offline" else str(logger.experiment.url)  # type: ignore[attr-defined]
+    logger.where = offline if mode == "offline" else str(experiment.url)  # type: ignore[attr-defined]
     write_id(Path(run), "wandb", identity)
     return logger
 
