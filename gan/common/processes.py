@@ -9,7 +9,7 @@ from contextlib import contextmanager
 
 from gan.common.errors import UserError, at_least
 
-DDP = "ddp_per_network"  # name of gan.training.strategy.DDPPerNetwork
+DDP = "ddp_per_network"  # name of gan.training.trainer.DDPPerNetwork
 PER_CORE = 4  # processes; more of them only take memory, and a run folder from someone else may ask for thousands
 FEW = 64  # processes that load data, which any machine may start
 

@@ -29,40 +29,27 @@ NETWORKS = ("generator", "discriminator")  # in the order of their optimizers
 class Settings:
     """What a training has besides its parts. conf/gan.yaml has the options of the same names.
 
-    Attributes:
-        batch_size: images per batch, over all ranks.
-        seed: seed of latents, augmentation and all other random numbers of training.
-        n_critic: discriminator updates per generator update.
-        schedules: functions `images seen -> value` for options of an optimizer, {"generator_optimizer": {"lr": ...}},
-            or for attributes of a part, {"penalties": {"r1": {"weight": ...}}} or {"ema": {"half_life": ...}}.
-        log_interval: images between two lines of losses, which are means over the interval.
-        ema_half_life: half-life of the EMA generator, in images.
-        ema_warmup: the half-life is at most this fraction of the images seen.
-        power_ema: widths of additional averages of the generator (`PowerEMA`), compared at the end of the run.
-        micro_batch: images per forward pass on a device. Gradients are accumulated over the micro-batches of a batch.
-            BatchNorm and minibatch standard deviation use the images of one micro-batch. None: the batch; on CUDA the
-            largest part of it that fits (`gan.training.memory`).
-        checkpoint_blocks: recompute the activations of the networks' blocks in the backward pass. None: False; on CUDA
-            True if a step does not fit otherwise.
-        compile: backend of torch.compile for both networks; None disables compilation.
-        freeze: for each network a number of layers or their names, see `gan.training.freeze`.
-        kept_lr_factor: factor on the learning rates of weights that are kept from another model.
-
     Raises:
         UserError: a value is out of range, or both checkpoint_blocks and compile are set.
     """
 
-    batch_size: int
+    batch_size: int  # over all ranks
     seed: int = 0
     n_critic: int = 1
+    # `images seen -> value` for options of an optimizer, {"generator_optimizer": {"lr": ...}}, or for attributes of a
+    # part, {"penalties": {"r1": {"weight": ...}}} or {"ema": {"half_life": ...}}
     schedules: Mapping[str, Any] | None = None
     log_interval: int = 1_000
+    # Averages of the generator, see `gan.training.ema`
     ema_half_life: float = 5_000
     ema_warmup: float = 0.05
     power_ema: Sequence[float] = ()
+    # Memory and speed; None: what fits, see `gan.training.memory`. BatchNorm and minibatch standard deviation use the
+    # images of one micro-batch.
     micro_batch: int | None = None
     checkpoint_blocks: bool | None = None
     compile: str | None = None
+    # A start from another model
     freeze: Mapping[str, int | Sequence[str]] = field(default_factory=dict)
     kept_lr_factor: float = 1.0
 

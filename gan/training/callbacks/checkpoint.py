@@ -40,14 +40,6 @@ class Checkpoint(LightningCheckpoint):
     Lightning runs callbacks of this type last, after samples and scores of the same batch. Checkpoints are saved only
     in `on_train_batch_end`, where the counters of Lightning's loops are between two batches, not between two epochs,
     and, of a translator, before the first batch: training may never improve on the color map it starts from.
-
-    Args:
-        run: the run folder.
-        interval: images between two checkpoints.
-        keep: number of newest checkpoints to keep.
-        keep_interval: also keep the first checkpoint at or after each multiple of this number of images; None keeps no
-            others.
-        monitor: logged name of the score that selects the best checkpoint; lower is better.
     """
 
     def __init__(

@@ -44,11 +44,6 @@ class Evaluate(Callback):
             numbers of the files of real and generated images.
         extractors: names of gan.metrics.extractors, module.Class, or instances. An extractor whose weights are missing
             is skipped with a message.
-        interval: images between two evaluations, or "auto".
-        first: images before the first evaluation after the start; the interval then doubles up to `interval`. None:
-            `interval`.
-        num_images: number of generated images.
-        max_real_images: maximum number of training images, and of held-out images.
     """
 
     def __init__(

@@ -39,12 +39,6 @@ class Health(Callback):
     The first three are means since the last logged line.
 
     In the first minute of training, values are logged and no warning is printed: every network is unbalanced there.
-
-    Args:
-        interval: images between two checks.
-        first: images before the first check; the interval then doubles up to `interval`.
-        num_images: number each of training, held-out and generated images.
-        silent: seconds of training before the first warning.
     """
 
     def __init__(self, interval: int, first: int, num_images: int = 64, silent: float = SILENT) -> None:

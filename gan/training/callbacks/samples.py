@@ -22,12 +22,6 @@ class Samples(Callback):
     """Writes grids to samples/<images seen>.png and once real images to samples/reals.png for comparison.
 
     Loggers show both side by side, as samples/generated and samples/real.
-
-    Args:
-        run: the run folder.
-        interval: images between two grids. A grid is also written at the end.
-        first: images before the first grid; the interval then doubles up to `interval`.
-        num_images: number of images per grid.
     """
 
     def __init__(self, run: str, interval: int, first: int, num_images: int = 64) -> None:

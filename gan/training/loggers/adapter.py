@@ -151,7 +151,10 @@ class Adapter(Logger):
         """Wait for the queued calls, but not forever: a server may be away, and the disk may be full."""
         if self.thread is None:
             return
-        self.send(lambda: self.logger.finalize(status))
+        if isinstance(self.logger, TensorBoardLogger):  # its finalize also writes an empty hparams.yaml
+            self.send(lambda: self.logger.experiment.close())
+        else:
+            self.send(lambda: self.logger.finalize(status))
         if isinstance(
             self.logger, WandbLogger
         ):  # Lightning's finalize leaves the run open, for the next job of a sweep
