@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import logging
 import math
 import sys
@@ -15,6 +16,7 @@ import torch
 import torch.distributed as dist
 from hydra.core.hydra_config import HydraConfig
 from hydra.types import RunMode
+from hydra.utils import instantiate
 from lightning import Trainer
 from omegaconf import DictConfig
 
@@ -26,19 +28,23 @@ from gan.common.progress import duration
 from gan.data.module import ImageDataModule
 from gan.data.sampler import per_rank_batch_size
 from gan.run import checkpoints, ranks, requeue, run_folder
-from gan.run.checkpoint_io import BackgroundCheckpointIO, nothing
+from gan.run.checkpoint_io import AtomicCheckpointIO, BackgroundCheckpointIO, nothing
 from gan.run.config import to_plain
 from gan.run.metrics import first_scored, logged_objective, read_metrics
+from gan.run.resolvers import images_at
 from gan.training import EXPECTED_WARNINGS, memory
+from gan.training.callbacks.agreement import Agreement
 from gan.training.callbacks.checkpoint import Checkpoint, best_of
 from gan.training.callbacks.evaluate import Evaluate
 from gan.training.callbacks.interrupt import Interrupt, kill_workers
-from gan.training.callbacks.training_time import clock_of, paused
-from gan.training.loggers.adapter import adapters
+from gan.training.callbacks.training_time import TrainingTime, clock_of, paused
+from gan.training.loggers.adapter import Adapter, adapters
+from gan.training.loggers.files import JSONLines
 from gan.training.module import GAN
 from gan.training.schedules import drop_overridden_schedules
-from gan.training.trainer import build_trainer
+from gan.training.trainer import ordered
 
+PRECISIONS = ("bf16-mixed", "16-mixed", "32-true", "bf16", "16", "32")  # Lightning's, and its short names
 SCORE = "eval/"  # begin of the logged names of scores
 
 
@@ -125,6 +131,45 @@ def fit(
 
 
 # ---- Before the fit
+
+
+def build_trainer(
+    cfg: DictConfig,
+    data: ImageDataModule,
+    run: Path,
+    make: Callable[..., Trainer],
+    storage: AtomicCheckpointIO,
+    interrupt: Interrupt,
+) -> Trainer:
+    """Return the Trainer of a run.
+
+    Args:
+        make: `make_trainer` with the options of conf/trainer.
+        storage: writes checkpoints.
+    """
+    if str(cfg.trainer.precision) not in PRECISIONS:
+        raise UserError(f"trainer.precision={cfg.trainer.precision}: use {', '.join(PRECISIONS[:3])}")
+    stop = instantiate(cfg.stop) if "_target_" in cfg.stop else None
+    # debug= may set options of callbacks that are not used, which have no target.
+    used = [instantiate(callback) for callback in cfg.callback.values() if callback and "_target_" in callback]
+    parts = ordered(used, stop, HydraConfig.get().runtime.choices["stop"])
+    saves = any(isinstance(part, Checkpoint) for part in parts)
+    if not saves:
+        print_line("note: no checkpoints are saved, because callback= leaves out checkpoint")
+    clock = TrainingTime(cfg.minutes)
+    # Adapters come before JSONLines, which cuts metrics.jsonl: they read how far the run came before it was resumed.
+    adapters = [Adapter(str(name), functools.partial(instantiate, each), run) for name, each in cfg.logger.items()]
+    try:
+        return make(
+            max_steps=-1 if cfg.images is None else -(-cfg.images // data.batch_size),
+            callbacks=[interrupt, Agreement(run, HydraConfig.get().overrides.task), clock, *parts],
+            logger=[*adapters, JSONLines(str(run), lambda: clock.seconds, images_at(cfg.resume))],
+            plugins=[storage],
+            default_root_dir=str(run),
+            enable_checkpointing=saves,
+        )
+    except (TypeError, ValueError, RuntimeError) as error:
+        raise UserError(f"trainer: {error}") from error
 
 
 def prepare(

@@ -1,40 +1,24 @@
-"""Lightning's Trainer of a run: its callbacks, loggers and checkpoint plugin, and DDP for two networks in turn."""
+"""Lightning's Trainer: the order of its callbacks, and DDP for two networks that are updated in turn."""
 
 from __future__ import annotations
 
-import functools
 import inspect
-from collections.abc import Callable, Generator, Sequence
+from collections.abc import Generator, Sequence
 from contextlib import contextmanager
-from pathlib import Path
 from typing import Any
 
-from hydra.core.hydra_config import HydraConfig
-from hydra.utils import instantiate
 from lightning import Callback, Trainer
 from lightning.pytorch.strategies import DDPStrategy, StrategyRegistry
-from omegaconf import DictConfig
 from torch import Tensor, nn
 from torch.nn.parallel import DistributedDataParallel
 
 from gan.common.errors import UserError
-from gan.common.output import print_line
 from gan.common.processes import DDP
-from gan.data.module import ImageDataModule
-from gan.run.checkpoint_io import AtomicCheckpointIO
-from gan.run.resolvers import images_at
 from gan.training.base import NETWORKS
-from gan.training.callbacks.agreement import Agreement
-from gan.training.callbacks.checkpoint import Checkpoint
 from gan.training.callbacks.evaluate import Evaluate
-from gan.training.callbacks.interrupt import Interrupt
 from gan.training.callbacks.progress import ProgressLine
 from gan.training.callbacks.threads import Threads
-from gan.training.callbacks.training_time import TrainingTime
-from gan.training.loggers.adapter import Adapter
-from gan.training.loggers.files import JSONLines
 
-PRECISIONS = ("bf16-mixed", "16-mixed", "32-true", "bf16", "16", "32")  # Lightning's, and its short names
 # Buffers are not sent in forward passes; torch 2.13 has renamed the option.
 OLD, NEW = "broadcast_buffers", "forward_sync_buffers"
 OWN_BUFFERS: dict[str, Any] = {NEW if NEW in inspect.signature(DistributedDataParallel).parameters else OLD: False}
@@ -48,45 +32,6 @@ def make_trainer(*, callbacks: Sequence[Callback] = (), threads: int | str = "au
         options: options of Lightning's Trainer.
     """
     return Trainer(callbacks=[Threads(threads), *callbacks], **options)
-
-
-def build_trainer(
-    cfg: DictConfig,
-    data: ImageDataModule,
-    run: Path,
-    make: Callable[..., Trainer],
-    storage: AtomicCheckpointIO,
-    interrupt: Interrupt,
-) -> Trainer:
-    """Return the Trainer of a run.
-
-    Args:
-        make: `make_trainer` with the options of conf/trainer.
-        storage: writes checkpoints.
-    """
-    if str(cfg.trainer.precision) not in PRECISIONS:
-        raise UserError(f"trainer.precision={cfg.trainer.precision}: use {', '.join(PRECISIONS[:3])}")
-    stop = instantiate(cfg.stop) if "_target_" in cfg.stop else None
-    # debug= may set options of callbacks that are not used, which have no target.
-    used = [instantiate(callback) for callback in cfg.callback.values() if callback and "_target_" in callback]
-    parts = ordered(used, stop, HydraConfig.get().runtime.choices["stop"])
-    saves = any(isinstance(part, Checkpoint) for part in parts)
-    if not saves:
-        print_line("note: no checkpoints are saved, because callback= leaves out checkpoint")
-    clock = TrainingTime(cfg.minutes)
-    # Adapters come before JSONLines, which cuts metrics.jsonl: they read how far the run came before it was resumed.
-    adapters = [Adapter(str(name), functools.partial(instantiate, each), run) for name, each in cfg.logger.items()]
-    try:
-        return make(
-            max_steps=-1 if cfg.images is None else -(-cfg.images // data.batch_size),
-            callbacks=[interrupt, Agreement(run, HydraConfig.get().overrides.task), clock, *parts],
-            logger=[*adapters, JSONLines(str(run), lambda: clock.seconds, images_at(cfg.resume))],
-            plugins=[storage],
-            default_root_dir=str(run),
-            enable_checkpointing=saves,
-        )
-    except (TypeError, ValueError, RuntimeError) as error:
-        raise UserError(f"trainer: {error}") from error
 
 
 def ordered(parts: Sequence[Any], stop: Any | None, name: str) -> list[Any]:
