@@ -40,20 +40,19 @@ class GAN(Base):
         generator_optimizer, discriminator_optimizer = self.optimizers()  # type: ignore[attr-defined]
         before = self.trainer.global_step * self.batch_size  # images seen
         seen = before + self.batch_size
-        apply_schedules(
-            self, generator_optimizer, discriminator_optimizer, before
-        )  # also of the augmentation's numbers
+
+        # Schedules come first: the augmentation's probability decides what `make_step` draws.
+        apply_schedules(self, generator_optimizer, discriminator_optimizer, before)
         step = self.make_step(batch)
         parts = step.split(self.micro_batch)
 
-        # Generated images. One forward pass of G serves both updates, which saves a third of the time of G. Not with
-        # n_critic > 1, where G's update has new latents, and not with micro-batches, where the graphs of all of them
-        # would be in memory at the same time.
+        # Generated images. One forward pass of G serves both updates. Not with n_critic > 1, where G's update has new
+        # latents, and not with micro-batches, where the graphs of all of them would be in memory at the same time.
         share_pass = self.n_critic == 1 and len(parts) == 1
         if share_pass:
             step.generate()
 
-        # Discriminator: no gradients for G, so its pass stores no activations.
+        # Discriminator. A pass of G for this update alone needs no gradients, so it stores no activations.
         def discriminator_loss(part: Step) -> Terms:
             if not share_pass:
                 with torch.no_grad():
