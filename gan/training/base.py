@@ -11,8 +11,8 @@ from lightning import LightningModule
 from torch import nn
 from torch.optim import Optimizer
 
-from gan.common.compile import compile_in_place
 from gan.common.errors import UserError, at_least, fraction, switch
+from gan.common.torch_runtime import compile_in_place
 from gan.contracts import Augment, Discriminator, Loss, Penalty, check
 from gan.run.checkpoint_file import FORMAT
 from gan.training import memory

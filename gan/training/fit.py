@@ -20,11 +20,10 @@ from hydra.utils import instantiate
 from lightning import Trainer
 from omegaconf import DictConfig
 
-from gan.common.errors import Diverged, UserError, to_line
-from gan.common.output import print_line
-from gan.common.processes import check_cpu_devices, global_rank, is_child
-from gan.common.program import train_command
-from gan.common.progress import duration
+from gan.common.errors import Diverged, UserError, to_line, train_command
+from gan.common.option_values import check_cpu_devices
+from gan.common.output import duration, print_line
+from gan.common.processes import global_rank, is_child
 from gan.data.module import ImageDataModule
 from gan.data.sampler import per_rank_batch_size
 from gan.run import checkpoints, ranks, requeue, run_folder

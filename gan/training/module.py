@@ -17,7 +17,8 @@ from lightning.pytorch.strategies import ParallelStrategy
 from torch import Tensor
 from torch.nn.utils import parametrize
 
-from gan.common.clock import crosses, seed_of
+from gan.common.digest import seed_of
+from gan.common.option_values import crosses
 from gan.contracts import Augmented, LatentStep, Penalty, Step
 from gan.images.convert import to_float
 from gan.losses.heads import Logits, per_image

@@ -15,7 +15,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from gan.common.clock import seed_of
+from gan.common.digest import seed_of
 from gan.common.errors import UserError, at_least, switch
 from gan.common.output import print_line
 from gan.contracts import CycleStep, PairStep, Step, TranslationStep, connect

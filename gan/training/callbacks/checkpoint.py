@@ -15,9 +15,9 @@ from lightning.pytorch.callbacks import Checkpoint as LightningCheckpoint
 from torch import Tensor
 from torch.nn.modules.batchnorm import _BatchNorm
 
-from gan.common.clock import crosses
 from gan.common.errors import Diverged, UserError, at_least, reason
 from gan.common.files import write_json
+from gan.common.option_values import crosses
 from gan.common.output import print_line
 from gan.metrics.kid import KIDEstimate, is_clearly_lower
 from gan.run import checkpoints, lock

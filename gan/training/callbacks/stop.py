@@ -12,9 +12,8 @@ from typing import Any
 from lightning import Callback, Trainer
 
 from gan.common import errors
-from gan.common.errors import UserError, at_least
+from gan.common.errors import UserError, at_least, install
 from gan.common.output import print_line
-from gan.common.program import install
 from gan.run import run_folder
 from gan.run.metrics import read_metrics
 from gan.training.callbacks.evaluate import last_scores

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from gan.common.progress import counting, duration
+from gan.common.output import counting, duration
 from gan.metrics.kid import KID
 from gan.training.callbacks.evaluate import Evaluate
 from gan.training.callbacks.progress import ProgressLine
