@@ -114,18 +114,19 @@ class Loss(Protocol):
 class Penalty(Protocol):
     """An additional term of one network's loss. If it has parameters, they are trained with that network.
 
-    Optional member:
+    Optional members:
 
     needs_pairs: bool                   whether it compares a translation with its ground truth
-    differentiates: "real" | "fake"     the images with respect to which it differentiates D; `Step.passes` may
-                                        contain their forward pass
+    differentiates: "real" | "fake"     it needs the gradient of D with respect to these images. The discriminator's
+                                        loss then leaves its forward pass of them in `Step.passes`. Example: R1 has
+                                        "real", and finds the images and their logits in `step.passes["real"]`.
     """
 
     network: Literal["generator", "discriminator"]
     interval: int  # compute the term every this many updates of the network; the term is multiplied by this number
 
-    def __call__(self, step: Any) -> Tensor:
-        """Return the scalar of a step."""
+    def __call__(self, step: Step) -> Tensor:
+        """Return the scalar of a step. A penalty may name the subclass of `Step` that its models make."""
         ...
 
 
@@ -135,7 +136,7 @@ class Augment(Protocol):
 
     Optional member:
 
-    feedback(step) -> Tensor     adapts the probability of augmentation to the logits of a step, and returns it
+    feedback(step: Step) -> Tensor    adapts the probability of augmentation to the logits of a step, and returns it
     """
 
     def draw(self, n: int, size: tuple[int, int], generator: torch.Generator) -> dict[str, Tensor]:
@@ -163,19 +164,14 @@ class Metric(Protocol):
 
 @runtime_checkable
 class Logger(Protocol):
-    """A logger of Lightning. Steps are images seen. Calls come from one thread, in order, on rank 0.
-
-    Optional members, without which a logger gets scalars and, as `log_hyperparams`, the configuration:
-
-    where: str                              printed at the start: the address of the run, or how to show it
-    add_png(name, png, images)              shows the bytes of a PNG
-    add_text(name, text, images)            shows markdown
-    add_config(config, choices, score)      shows the configuration, the typed options by name, and the name of the
-                                            scalar by which runs compare; called at each start of the run
-    """
+    """A logger of Lightning. Steps are images seen. Calls come from one thread, in order, on rank 0."""
 
     def log_metrics(self, metrics: dict[str, float], step: int | None = None) -> None:
         """Log scalars by name."""
+        ...
+
+    def log_hyperparams(self, params: dict[str, Any]) -> None:
+        """Log the configuration of a new run."""
         ...
 
     def finalize(self, status: str) -> None:
@@ -211,25 +207,24 @@ def check(part: Any, contract: type, what: str) -> None:
 
 
 def _members(contract: type) -> list[str]:
-    found: set[str] = set()
+    members: set[str] = set()
     for kind in contract.__mro__:
         if kind not in (object, Protocol) and kind.__module__ == __name__:
-            found |= {*vars(kind).get("__annotations__", {}), *(n for n, v in vars(kind).items() if callable(v))}
-    return sorted(name for name in found if not name.startswith("_"))
+            members |= {*vars(kind).get("__annotations__", {}), *(n for n, v in vars(kind).items() if callable(v))}
+    return sorted(name for name in members if not name.startswith("_"))
 
 
 @dataclass
 class Augmented:
     """A function that augments images with the same random numbers at each call, or returns them unchanged."""
 
-    augment: Any
+    augment: Augment | None
     draws: dict[str, Tensor]  # (N, ...) each
 
     def __call__(self, x: Tensor) -> Tensor:
         if self.augment is None:
             return x
-        y: Tensor = self.augment(x, self.draws)
-        return y
+        return self.augment(x, self.draws)
 
     def rows(self, rows: slice) -> Augmented:
         """Return the same augmentation for some of the images."""
@@ -238,28 +233,33 @@ class Augmented:
 
 @dataclass(kw_only=True)
 class Step:
-    """The images and networks of one batch, which losses, penalties and augmentations get."""
+    """The images and networks of one batch, or of a micro-batch: what losses, penalties and augmentations get.
+
+    The training step fills it in this order: `generate` sets `fake`; the discriminator's loss sets both logits and
+    `passes`; the generator's loss replaces `fake_logits`, since D has changed by then.
+    """
 
     batch: int  # number of batches before this one
-    real: Tensor  # images that are real for the discriminator
+    real: Tensor  # (N, C, H, W) in [-1, 1], images that are real for the discriminator
     fake: Tensor  # generated images; equal to `real` until `generate` is called
-    label: Tensor | None = None
-    generator: Any
-    discriminator: Any
+    label: Tensor | None = None  # (N,)
+    generator: Any  # `Generator` or `Translator`, with their optional members
+    discriminator: Any  # `Discriminator`, with its optional members
     augmented: Callable[[Tensor], Tensor]  # applied to real and generated images in the same way
-    real_logits: Any = None
-    fake_logits: Any = None
-    passes: dict[str, tuple[Tensor, Any]] = field(default_factory=dict)  # "real" or "fake": images and their logits
+    real_logits: Logits | None = None
+    fake_logits: Logits | None = None
+    passes: dict[str, tuple[Tensor, Logits]] = field(default_factory=dict)  # "real" or "fake": images, their logits
 
     def generate(self) -> None:
         """Generate images and set `fake` to them."""
         raise NotImplementedError
 
-    def critic(self, x: Tensor) -> Any:
+    def critic(self, x: Tensor) -> Logits:
         """D(augment(x))."""
-        return self.discriminator(self.augmented(x), self.label)
+        logits: Logits = self.discriminator(self.augmented(x), self.label)
+        return logits
 
-    def critic_of_fakes(self, fake: Tensor) -> Any:
+    def critic_of_fakes(self, fake: Tensor) -> Logits:
         """Return D(augment(fake)). `fake` is `self.fake`, or the images on which the discriminator is trained."""
         return self.critic(fake)
 
@@ -290,12 +290,13 @@ class LatentStep(Step):
         else:
             self.fake = self.generator(self.z, self.label)
 
-    def critic_of_fakes(self, fake: Tensor) -> Any:
+    def critic_of_fakes(self, fake: Tensor) -> Logits:
         """Return D(augment(fake)). If there are smaller images, D also takes them, with the same augmentation."""
         if self.fake_small is None:
             return self.critic(fake)
         small = self.fake_small if fake is self.fake else self.fake_small.detach()
-        return self.discriminator(self.augmented(fake), self.label, self.augmented(small))
+        logits: Logits = self.discriminator(self.augmented(fake), self.label, self.augmented(small))
+        return logits
 
 
 @dataclass(kw_only=True)
@@ -320,22 +321,25 @@ class TranslationStep(Step):
 class PairStep(TranslationStep):
     """A step whose discriminator sees both input and translation, augmented in the same way (pix2pix)."""
 
-    def critic(self, x: Tensor) -> Any:
+    def critic(self, x: Tensor) -> Logits:
         """D(augment(a), augment(x))."""
-        return self.discriminator(torch.cat([self.augmented(self.real_a), self.augmented(x)], 1), self.label)
+        both = torch.cat([self.augmented(self.real_a), self.augmented(x)], 1)
+        logits: Logits = self.discriminator(both, self.label)
+        return logits
 
 
 @dataclass(kw_only=True)
 class CycleStep(TranslationStep):
     """A step of one direction. `other` is the step of the other direction (CycleGAN)."""
 
-    pool: Any = None  # pool of earlier generated images, for the discriminator
-    get_other: Callable[[], Any] = field(init=False, repr=False)  # returns the other step; set by `connect`
+    pool: Callable[[Tensor, int], Tensor]  # of earlier generated images, for the discriminator
+    get_other: Callable[[], CycleStep | None] = field(init=False, repr=False)  # returns the other step; see `connect`
 
     @property
     def other(self) -> CycleStep:
         """The step of the other direction."""
-        step: CycleStep = self.get_other()
+        step = self.get_other()
+        assert step is not None
         return step
 
     def generate(self) -> None:

@@ -17,7 +17,7 @@ from typing import Any
 import pytest
 
 from gan.cli import main
-from gan.training.expected_warnings import EXPECTED_WARNINGS
+from gan.training import EXPECTED_WARNINGS
 from tests.patience import PATIENCE
 from tests.programs import ROOT, Forked, environment
 

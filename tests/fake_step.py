@@ -1,6 +1,6 @@
-"""Count the memory of a recipe's training step on a simulated GPU: a real step on fake tensors.
+"""Count the memory of a recipe's training step on a simulated GPU: a real step on fake tensors, which have no values.
 
-    python -m tests.fake_step 64,128,256 [RECIPE ...]    print counted and estimated peaks in GiB, for a GPU with 24 GiB
+    python -m tests.fake_step 64,128,256 [RECIPE ...]    print the counted peaks in GiB, for a GPU with 24 GiB
 
 Widths, batch size and precision are those of a machine with CUDA. Run it in its own process, because it registers a
 device.
@@ -9,23 +9,104 @@ device.
 from __future__ import annotations
 
 import sys
-import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from types import SimpleNamespace
-from typing import Any
+from typing import Any, NamedTuple
 from unittest import mock
 
 import torch
 from hydra.utils import instantiate
 from omegaconf import OmegaConf
-from torch import Tensor
+from torch import Tensor, nn
+from torch._subclasses.fake_tensor import FakeTensorMode
+from torch.optim import Optimizer
 
+from gan.augment import warp
 from gan.run import resolvers
 from gan.run.config import compose
-from gan.training.memory import GIB, USABLE, Division, divide
-from gan.training.rehearsal import images_in, rehearse
+from gan.training.memory import USABLE, Division, apply, divisions
+from gan.training.rehearsal import copy_of, step_of
+from tests.live_bytes import LiveBytes
 from tests.recipes import RECIPES, TRANSLATORS
+
+GIB = 2**30
+
+
+class Need(NamedTuple):
+    """Bytes of tensors on a device."""
+
+    resident: int  # weights, gradients, states of the optimizers and EMA
+    peak: int  # largest number during a step, including the resident bytes
+
+
+def rehearse(
+    model: Any,
+    batch: Mapping[str, Tensor],
+    device: torch.device,
+    precision: torch.dtype | None,
+    division: Division = Division(),  # noqa: B008
+) -> Need:
+    """Return the bytes that the tensors of a GAN take before and during a step, in which every lazy penalty is due.
+
+    Workspaces of kernels are not counted. The model is not changed; its parameters can be on any device.
+    """
+    with fake_mode(), LiveBytes(device.type, fake=True) as count:
+        step, optimizers = fake_step(model, batch, device, precision, division)
+        allocate_state(optimizers)
+        resident = count.live
+        step()
+        return Need(resident, count.peak)
+
+
+@contextmanager
+def fake_mode() -> Iterator[None]:
+    """A context in which tensors are fake. Random numbers and caches are restored at its end."""
+    warp.clear_matrices()  # a cache must not mix real and fake tensors
+    try:
+        with torch.random.fork_rng(devices=[]), FakeTensorMode():
+            yield
+    finally:
+        warp.clear_matrices()
+
+
+def fake_step(
+    model: Any,
+    batch: Mapping[str, Tensor],
+    device: torch.device,
+    precision: torch.dtype | None,
+    division: Division,
+) -> tuple[Callable[[], None], list[Optimizer]]:
+    """Return a function that runs a training step of a fake copy, and its optimizers. Call both in `fake_mode`."""
+    copied = fake_copy(model, device)
+    apply(division, copied)
+    return step_of(copied, {name: empty(value, device) for name, value in batch.items()}, device, precision)
+
+
+def fake_copy(model: Any, device: torch.device) -> Any:
+    """Return a copy of a GAN whose parameters and buffers are fake tensors on the device."""
+    memo: dict[int, Any] = {}
+    for parameter in model.parameters():
+        memo[id(parameter)] = nn.Parameter(empty(parameter, device), parameter.requires_grad)
+    memo |= {id(buffer): empty(buffer, device) for buffer in model.buffers()}
+    for module in model.modules():  # copying a torch.Generator would copy its state, a real tensor
+        memo |= {id(value): torch.Generator() for value in vars(module).values() if isinstance(value, torch.Generator)}
+    copied = copy_of(model, memo)
+    copied._device = device
+    return copied
+
+
+def empty(like: Tensor, device: torch.device) -> Tensor:
+    return torch.empty_strided(like.shape, like.stride(), dtype=like.dtype, device=device)
+
+
+def allocate_state(optimizers: list[Optimizer]) -> None:
+    """Make optimizers allocate their states, as in their first step, and keep the gradients, as after each step."""
+    for optimizer in optimizers:
+        for group in optimizer.param_groups:
+            for parameter in filter(lambda each: each.requires_grad, group["params"]):
+                parameter.grad = torch.zeros_like(parameter)
+        optimizer.step()
 
 
 def configuration(recipe: str, size: int, *options: str) -> Any:
@@ -51,39 +132,30 @@ def made_up_device() -> Iterator[torch.device]:
     """A context with the device that simulates CUDA."""
     from tests.made_up_device import DEVICE, Generator  # registers the device
 
-    with mock.patch("gan.training.randomness.random", lambda *_: Generator()):
+    with mock.patch("gan.training.module.random", lambda *_: Generator()):
         yield DEVICE
 
 
 def counted(module: Any, batch: dict[str, Tensor], division: Division) -> int:
     """Return the peak of a step with all of its micro-batches, in bytes."""
     with made_up_device() as device:
-        return rehearse(module, batch, device, torch.bfloat16, division.micro_batch, division.checkpoint_blocks).peak
-
-
-def divided(module: Any, batch: dict[str, Tensor], memory: float) -> Division:
-    """Return the division that a run on a GPU with this memory would choose."""
-    with made_up_device() as device:
-        return divide(module, batch, device, torch.bfloat16, USABLE * memory)
+        return rehearse(module, batch, device, torch.bfloat16, division).peak
 
 
 def row(recipe: str, size: int, memory: float) -> str:
-    """Return a row of the printed table."""
+    """Return a row of the printed table: the peak of the whole batch, and of the first division that fits."""
     module, batch = build(recipe, size)
-    whole = counted(module, batch, Division())
-    start = time.process_time()
-    chosen = divided(module, batch, memory)
-    seconds = time.process_time() - start
-    after = whole if chosen == Division(needed=chosen.needed) else counted(module, batch, chosen)
-    n = images_in(batch)
-    numbers = " | ".join(f"{value / GIB:.2f}" for value in (whole, after, chosen.needed or 0))
+    n = len(next(iter(batch.values())))
+    peaks = ((division, counted(module, batch, division)) for division in divisions(module, n))
+    first = next(peaks)
+    chosen, peak = first if first[1] <= USABLE * memory else next(p for p in peaks if p[1] <= USABLE * memory)
     how = f"{chosen.micro_batch or '-'}{', checkpointed' * chosen.checkpoint_blocks}"
-    return f"| `{recipe}` | {size} | {n} | {how} | {numbers} | {seconds:.1f} |"
+    return f"| `{recipe}` | {size} | {n} | {how} | {first[1] / GIB:.2f} | {peak / GIB:.2f} |"
 
 
 if __name__ == "__main__":
     sizes, *names = sys.argv[1:]
-    print("| recipe | size | batch | micro-batch | whole batch | as chosen | estimate | CPU seconds |")
+    print("| recipe | size | batch | micro-batch | whole batch | as chosen |")
     for recipe in names or RECIPES:
         for size in map(int, sizes.split(",")):
             print(row(recipe, size, 24 * GIB), flush=True)

@@ -26,6 +26,7 @@ from gan.losses.nonsaturating import Nonsaturating
 from gan.penalties.lecam import LeCam
 from gan.penalties.r1 import R1
 from gan.training.module import GAN
+from gan.training.trainer import DDPPerNetwork  # noqa: F401  (registers DDP)
 
 
 class Generator(nn.Module):

@@ -21,7 +21,7 @@ from PIL import Image
 
 from gan.data.builtin.retro import draw
 from gan.run.config import CONF, compose
-from gan.training.expected_warnings import EXPECTED_WARNINGS
+from gan.training import EXPECTED_WARNINGS
 
 RECIPES = sorted(path.stem for path in (CONF / "model").glob("*.yaml"))
 TINY = {

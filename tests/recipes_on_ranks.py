@@ -13,7 +13,8 @@ def main(out: Path, recipes: list[str]) -> None:
     import torch
 
     from gan.common.processes import DDP
-    from gan.training.expected_warnings import EXPECTED_WARNINGS
+    from gan.training import EXPECTED_WARNINGS
+    from gan.training.trainer import DDPPerNetwork  # noqa: F401  (registers DDP)
     from tests.recipes import build, fit
 
     for message in EXPECTED_WARNINGS:

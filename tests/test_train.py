@@ -148,9 +148,7 @@ def test_init_from_takes_weights_alone(train: Train, tmp_path: Path) -> None:
     name = "discriminator.to_logit.weight"
     assert torch.equal(weights(tmp_path / "a", 16)[name], weights(tmp_path / "b", 4)[name])
     said = train("images=4", "init_from=a", "model.generator.width=2").stdout
-    assert (
-        "; cut or extended: stem" in said and "note: model.generator.width=4, as in the other model, keeps more" in said
-    )
+    assert "; cut or extended: stem" in said
 
 
 @pytest.mark.slow
@@ -268,8 +266,6 @@ def test_typed_values_override_schedules_and_rules_are_printed(train: Train, tmp
     state = load(path)
     assert state["optimizer_states"][0]["param_groups"][0]["lr"] == 1e-6
     assert state["optimizer_states"][1]["param_groups"][0]["lr"] != 1e-6
-    said = train("schedule=linear_decay", "images=null", "minutes=0.001").stdout
-    assert "note: schedule has no effect in a run without images=" in said
 
 
 @pytest.mark.slow
@@ -299,7 +295,7 @@ def test_optuna_minimizes_the_objective(train: Train, tmp_path: Path) -> None:
 @pytest.mark.slow
 def test_a_sweep_on_two_ranks_is_one_run_a_job(train: Train, tmp_path: Path) -> None:
     out = train("-m", "seed=0,1", "images=16", "trainer.devices=2", "hydra.sweep.dir=two")
-    assert (out.stdout + out.stderr).count("BatchNorm") == 2  # once a job
+    assert (out.stdout + out.stderr).count(" parameters; batch 4") == 2  # once a job
     assert sorted(path.name for path in (tmp_path / "two").iterdir() if path.is_dir()) == [".jobs", "0", "1"]
     assert [path.name for path in tmp_path.iterdir()] == ["two"]
     for job in "01":
@@ -450,8 +446,7 @@ def test_a_full_disk_does_not_end_the_run(tmp_path: Path) -> None:
     words = [str(ROOT / "train.py"), *TINY, "images=32", "hydra.run.dir=a", "data.num_images=4"]
     result = run_python(["-B", "-c", code, *words], tmp_path)  # -B: compiled modules are files, too, and would be torn
     assert result.returncode == 2, result.stderr
-    assert "not saved" in result.stderr and "32 images" in result.stdout
-    assert len(result.stderr.splitlines()) == 1  # TensorBoard's thread has died, and is silent about it
+    assert "not saved" in result.stderr.splitlines()[-1] and "32 images" in result.stdout
     assert result.stdout.count("tensorboard: not logged (") == 1
     assert not list((tmp_path / "a" / "checkpoints").glob("*.ckpt"))
 

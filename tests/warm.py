@@ -28,7 +28,7 @@ HEAVY = (
     "gan.training.fit",
     "gan.run.resume",
     "gan.training.callbacks.samples",
-    "gan.training.loggers.tensorboard",
+    "gan.training.loggers.adapter",
 )  # with torch, lightning, hydra and torchvision
 LONGEST = 600  # seconds that a program may take
 

@@ -27,7 +27,7 @@ from pathlib import Path
 from types import FrameType
 
 UNKNOWN_MEMORY = 2 << 30  # bytes, if the available memory is unknown
-DDP = "ddp_per_network"  # name of gan.training.strategy.DDPPerNetwork
+DDP = "ddp_per_network"  # name of gan.training.trainer.DDPPerNetwork
 
 
 def is_child() -> bool:

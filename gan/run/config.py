@@ -88,8 +88,8 @@ def check_choices(choices: Mapping[str, Any]) -> None:
 
 
 def check_packages(loggers: DictConfig) -> None:
-    """Raise UserError if the package of a logger is not installed: each module of gan.training.loggers has its name."""
+    """Raise UserError if the package of a logger is not installed: each function of `loggers.services` has its name."""
     for name in map(str, loggers):
-        module, _, package = str(loggers[name].get("_target_", "")).rpartition(".")[0].rpartition(".")
-        if module == "gan.training.loggers" and importlib.util.find_spec(package) is None:
+        module, _, package = str(loggers[name].get("_target_", "")).rpartition(".")
+        if module == "gan.training.loggers.services" and importlib.util.find_spec(package) is None:
             raise UserError(f"logger={name}: {package} is not installed; {install(package)}")

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 
 from torch import nn
 
-from gan.common.errors import UserError, did_you_mean
+from gan.common.errors import UserError
 
 
 def layers(network: nn.Module) -> list[str]:
@@ -18,11 +18,11 @@ def layers(network: nn.Module) -> list[str]:
 
     A parameter of the network itself, such as a constant, counts as a layer.
     """
-    found = [name for name, _ in network.named_parameters(recurse=False)]
+    names = [name for name, _ in network.named_parameters(recurse=False)]
     for name, part in network.named_children():
-        names = [f"{name}.{number}" for number in range(len(part))] if isinstance(part, nn.ModuleList) else [name]
-        found += [each for each in names if any(True for _ in network.get_submodule(each).parameters())]
-    return found
+        parts = [f"{name}.{number}" for number in range(len(part))] if isinstance(part, nn.ModuleList) else [name]
+        names += [each for each in parts if any(True for _ in network.get_submodule(each).parameters())]
+    return names
 
 
 def freeze(network: nn.Module, role: str, given: int | Sequence[str]) -> list[str]:
@@ -35,23 +35,18 @@ def freeze(network: nn.Module, role: str, given: int | Sequence[str]) -> list[st
     Raises:
         UserError: there is no such layer, or nothing is left to train.
     """
-    option, known = f"freeze.{role}={given}", layers(network)
-    given = [given] if isinstance(given, str) else given
-    if len(known) == 1 and given:
-        raise UserError(f"{option}: this network has one layer, so nothing can be frozen")
+    known = layers(network)
     if isinstance(given, int) and not isinstance(given, bool):
-        if not 0 <= given < len(known):
-            raise UserError(f"{option}: must be a number from 0 to {len(known) - 1}, or names: {', '.join(known)}")
-        names = known[:given]
-    elif isinstance(given, Sequence) and all(isinstance(each, str) for each in given):
-        names = [layer for layer in known if any(is_in(layer, each) for each in given)]
-        for each in given:
-            if not any(is_in(layer, each) for layer in known):
-                raise UserError(f"{option}: there is no layer {each}; {did_you_mean(each, known)}")
+        names, missing = known[:given], not 0 <= given < len(known)
     else:
-        raise UserError(f"{option}: give a number of layers, or a list of names: {', '.join(known)}")
-    if len(names) == len(known):
-        raise UserError(f"{option}: freezes all {len(known)} layers; give at most {len(known) - 1}")
+        wanted = [given] if isinstance(given, str) else given if isinstance(given, Sequence) else [str(given)]
+        names = [layer for layer in known if any(is_in(layer, name) for name in wanted)]
+        missing = not all(any(is_in(layer, name) for layer in known) for name in wanted)
+    if missing or len(names) == len(known) > 0:
+        raise UserError(
+            f"freeze.{role}={given}: must be a number from 0 to {len(known) - 1}, or names of some of these layers: "
+            f"{', '.join(known)}"
+        )
     for name, parameter in network.named_parameters():
         if any(is_in(name, layer) for layer in names):
             parameter.requires_grad_(False)

@@ -6,13 +6,13 @@ import math
 import time
 from collections import defaultdict
 from collections.abc import Mapping
+from typing import Any
 
 import torch
 from lightning import Trainer
 from torch import Tensor
 
 from gan.common.errors import Diverged
-from gan.training.finite_step import scaler
 
 SKIPPED = "health/skipped_"  # + network: fraction of its updates that were skipped
 IN_A_ROW = 10  # skipped updates, after which a network has diverged: its weights stay as they are, so more will follow
@@ -95,6 +95,11 @@ class LossLog:
             raise ValueError("terms are not scalars")
         self.pending = defaultdict(list, {name: list(terms) for name, terms in state.items()})
         self.updated.update(self.pending)
+
+
+def scaler(trainer: Trainer) -> Any:
+    """Return fp16's gradient scaler; None at other precisions."""
+    return getattr(trainer.precision_plugin, "scaler", None)
 
 
 def finite_mean(terms: Tensor) -> float:

@@ -1,122 +1,126 @@
-"""Estimate the memory of a training step, and divide the step to fit into the memory of a GPU."""
+"""Divide a training step so that it fits into the memory of a GPU: what fits is tried before the first step."""
 
 from __future__ import annotations
 
+import gc
+import math
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, replace
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 from lightning import Trainer
-from torch import Tensor
+from torch import Tensor, nn
+from torch.nn.modules.batchnorm import _BatchNorm
 
-from gan.common.errors import UserError, at_least, switch, to_line
+from gan.common.errors import UserError, at_least, switch
 from gan.common.output import print_line
-from gan.common.processes import available_memory
-from gan.data.module import DEVICE_SHARE, gpu_memory
-from gan.training.micro_batches import choose_micro_batch, describe_batch_norm, images_together, predict
-from gan.training.rehearsal import Need, images_in, rehearse
+from gan.networks.checkpointing import checkpoint_blocks
+from gan.training.rehearsal import copy_of, step_of
 
-GIB = 2**30
-USABLE = 0.9  # fraction of a GPU's memory that the estimate may take; workspaces and fragmentation need the rest
+USABLE = 0.9  # fraction of a GPU's memory that a trial may take; DDP's buckets and fragmentation need the rest
 PRECISIONS = {"bf16-mixed": torch.bfloat16, "16-mixed": torch.float16}
-MANY_PIXELS = 1 << 16  # of a batch; with fewer, a step on a CPU needs little memory in comparison with PyTorch
-IMAGE_COPIES = 9  # bytes per value of an image outside of forward passes: 1 (uint8), 4 (real) and 4 (generated)
 
 
-@dataclass(frozen=True)
-class Division:
-    """How a step is divided. It is chosen at the start of a run and kept when the run is resumed.
+class Division(NamedTuple):
+    """How a step is divided. It is chosen at the start of a run, and kept when the run is resumed."""
 
-    Attributes:
-        micro_batch: images per forward pass on a device; None: the batch.
-        checkpoint_blocks: whether the backward pass recomputes activations.
-        needed: estimated memory of a step on a device, in bytes; None: not estimated.
-    """
-
-    micro_batch: int | None = None
-    checkpoint_blocks: bool = False
-    needed: int | None = None
+    micro_batch: int | None = None  # images per forward pass on a device; None: the batch
+    checkpoint_blocks: bool = False  # whether the backward pass recomputes activations
 
     @classmethod
-    def load(cls, state: Mapping[str, Any]) -> Division:
-        """Return the division stored in a checkpoint; raise UserError if a value is invalid."""
-        micro_batch, needed = state.get("micro_batch"), state.get("needed")
+    def load(cls, state: Mapping[str, Any], micro_batch: int | None, checkpoint_blocks: bool | None) -> Division:
+        """Return the division stored in a checkpoint, with its values replaced by the options that are not None."""
+        size = state["micro_batch"] if micro_batch is None else micro_batch
+        blocks = state["checkpoint_blocks"] if checkpoint_blocks is None else checkpoint_blocks
         return cls(
-            None if micro_batch is None else at_least("the checkpoint's micro_batch", micro_batch, 1),
-            switch("the checkpoint's checkpoint_blocks", state.get("checkpoint_blocks", False)),
-            None if needed is None else min(2**63, at_least("the checkpoint's needed memory", needed, 1)),
+            None if size is None else at_least("the checkpoint's micro_batch", size, 1),
+            switch("the checkpoint's checkpoint_blocks", blocks),
         )
 
-    def state_dict(self) -> dict[str, Any]:
-        return asdict(self)
 
-    def with_options(self, micro_batch: int | None, checkpoint_blocks: bool | None) -> Division:
-        """Return the division with its values replaced by the options that are not None."""
-        size = self.micro_batch if micro_batch is None else micro_batch
-        checkpointed = self.checkpoint_blocks if checkpoint_blocks is None else checkpoint_blocks
-        same = (size, checkpointed) == (self.micro_batch, self.checkpoint_blocks)
-        return Division(size, checkpointed, self.needed if same else None)
+def choose(model: Any, trainer: Trainer) -> Division:
+    """Return the division for a new run, the same on all ranks: on CUDA the fastest that fits, else the options.
 
-    def describe(self, batch: int) -> str:
-        """Return text such as `about 9.8 GiB per GPU (batch 64 in micro-batches of 16)`.
-
-        Args:
-            batch: images per batch on a device.
-        """
-        divided = self.micro_batch is not None and self.micro_batch < batch
-        images = f"batch {batch}" + (f" in micro-batches of {self.micro_batch}" if divided else "")
-        images += ", blocks checkpointed" if self.checkpoint_blocks else ""
-        return f"about {(self.needed or 0) / GIB:.1f} GiB per GPU ({images})"
-
-
-def settle(model: Any, data: Any, trainer: Trainer) -> None:
-    """Choose `model.division` for a new run on a CUDA device, and print the estimate.
-
-    On a CPU, print the estimate only. Other devices get none.
+    Raises:
+        UserError: no division fits.
     """
-    device, n = trainer.strategy.root_device, data.batch_size // trainer.world_size
-    if note := describe_batch_norm(model, n):
-        print_line(note)
-    if device.type == "cpu" and n * data.size[0] * data.size[1] >= MANY_PIXELS:
-        describe_on_cpu(model, example(model, data, n), str(trainer.precision), trainer.num_devices)
+    device, n = trainer.strategy.root_device, model.batch_size // trainer.world_size
+    options = divisions(model, n)
     if device.type != "cuda":
-        return
-    memory = (USABLE - DEVICE_SHARE) * gpu_memory(device)  # data.storage=auto may keep pixels on the device
-    buckets = sum(p.nbytes for p in model.parameters() if p.requires_grad) * (trainer.world_size > 1)  # of DDP
+        return options[0]
+    batch = {name: torch.zeros_like(value, device=device) for name, value in example(model, model.data, n).items()}
+    torch.cuda.set_per_process_memory_fraction(USABLE, device)
     try:
-        found = divide(model, example(model, data, n), device, PRECISIONS.get(str(trainer.precision)), memory - buckets)
-    except UserError:
-        raise
-    except Exception as error:  # a custom part may read values of tensors
-        print_line(f"memory: could not be estimated ({to_line(error)}); set model.micro_batch to use less memory")
-        return
-    model.division = replace(found, needed=(found.needed or 0) + buckets)
-    print_line(f"memory: {model.division.describe(n)}")
-    if (found.needed or 0) + buckets > memory:
-        print_line(
-            f"memory: this is more than {memory / GIB:.1f} GiB, the usable memory of {device}; "
-            "use a smaller data.batch_size, data.size or width"
-        )
+        fitting = first_that_fits(model, options, batch, device, PRECISIONS.get(str(trainer.precision)))
+    finally:
+        torch.cuda.set_per_process_memory_fraction(1.0, device)
+    fitting = int(model.all_gather(torch.tensor(fitting, device=device)).max())  # of the rank with the least memory
+    if fitting == len(options):
+        raise out_of_memory(n, options[-1])
+    chosen = options[fitting]
+    if fitting:
+        size = f"micro-batches of {chosen.micro_batch or n}"
+        print_line(f"memory: batch {n} in {size}{', blocks checkpointed' * chosen.checkpoint_blocks}")
+    return chosen
 
 
-def describe_on_cpu(model: Any, batch: Mapping[str, Tensor], precision: str, processes: int) -> None:
-    """Print the estimated memory of a step on a CPU, and a warning if less is available."""
-    try:
-        step = estimate(model, batch, torch.device("cpu"), PRECISIONS.get(precision), model.micro_batch).peak
-    except UserError:
-        raise
-    except Exception as error:  # a custom part may read values of tensors
-        print_line(f"memory: could not be estimated ({to_line(error)})")
-        return
-    needed, free = processes * step, available_memory()
-    amount = f"{needed / GIB:.1f} GiB" if needed >= GIB / 10 else f"{needed / 2**20:.0f} MiB"
-    print_line(f"memory: about {amount} in addition to PyTorch and the images (batch {images_in(batch)})")
-    if needed > free:
-        print_line(
-            f"memory: only {free / GIB:.1f} GiB are available; use a smaller data.batch_size, data.size or width, or "
-            "model.micro_batch (for networks without BatchNorm)"
-        )
+def divisions(model: Any, n: int) -> list[Division]:
+    """Return the divisions of a batch of n images that the options allow, the fastest first.
+
+    Micro-batches come before checkpointing, which computes the forward pass twice. They divide the batch.
+    """
+    together = images_together(model.generator, model.discriminator)
+    sizes: list[int | None] = [model.micro_batch]
+    if model.micro_batch is None and together is not None:
+        sizes += [size for size in range(n - 1, 0, -1) if n % size == 0 and size % together == 0]
+    blocks = [False, True] if model.checkpoint_blocks is None else [model.checkpoint_blocks]
+    return [Division(size, each) for each in blocks for size in sizes if not (each and model.compile_with)]
+
+
+def images_together(*networks: nn.Module) -> int | None:
+    """Return the smallest allowed micro-batch, which divides all others; None if a layer uses the whole batch.
+
+    BatchNorm uses the whole batch. Other layers that combine images have the member `images_together`.
+    """
+    modules: list[Any] = [module for network in networks for module in network.modules()]
+    if any(isinstance(module, _BatchNorm) for module in modules):
+        return None
+    return math.lcm(*(getattr(module, "images_together", 1) for module in modules))
+
+
+def first_that_fits(
+    model: Any, options: list[Division], batch: Mapping[str, Tensor], device: torch.device, precision: Any
+) -> int:
+    """Return the index of the first division with which a step fits into the memory; `len(options)` if none fits."""
+    for index, division in enumerate(options):
+        try:
+            try_step(model, division, batch, device, precision)
+            return index
+        except torch.OutOfMemoryError:
+            pass  # only here the exception, which refers to the tensors of the step, is gone
+        gc.collect()
+        torch.cuda.empty_cache()
+    return len(options)
+
+
+def try_step(model: Any, division: Division, batch: Mapping[str, Tensor], device: torch.device, precision: Any) -> None:
+    """Run two steps of a copy, with every lazy penalty. The second one also has the states of the optimizers.
+
+    The copy has weights of its own, so a step of the model needs a little less memory.
+    """
+    copied = copy_of(model)
+    apply(division, copied)
+    step, _ = step_of(copied, batch, device, precision)
+    for _ in range(2):
+        step()
+
+
+def apply(division: Division, model: Any) -> None:
+    """Let a model process its batches in this way."""
+    model.micro_batch = division.micro_batch
+    if division.checkpoint_blocks:
+        checkpoint_blocks(model.generator)
+        checkpoint_blocks(model.discriminator)
 
 
 def example(model: Any, data: Any, n: int) -> dict[str, Tensor]:
@@ -128,56 +132,6 @@ def example(model: Any, data: Any, n: int) -> dict[str, Tensor]:
     return {"image": images, **label}
 
 
-def divide(
-    model: Any, batch: Mapping[str, Tensor], device: torch.device, precision: torch.dtype | None, memory: float
-) -> Division:
-    """Return the fastest division that fits into `memory` bytes; the one that needs the least memory if none fits.
-
-    Options of the model that are not None are kept. Micro-batches are tried before checkpointing of blocks.
-
-    Args:
-        batch: see `rehearse`.
-    """
-    n = images_in(batch)
-    together = images_together(model.generator, model.discriminator) if model.micro_batch is None else None
-    found = []
-    for checkpointed in allowed_checkpointing(model):
-        need = estimate(model, batch, device, precision, model.micro_batch, checkpointed)
-        found.append(Division(model.micro_batch, checkpointed, need.peak))
-        guess = choose_micro_batch(need, n, memory, n, together)
-        if need.peak > memory and guess is not None:  # can be too small: a whole batch keeps G's pass
-            need = estimate(model, batch, device, precision, guess, checkpointed)
-            size = choose_micro_batch(need, guess, memory, n, together) or guess
-            found.append(Division(size, checkpointed, round(predict(need, guess, size))))
-        if (found[-1].needed or 0) <= memory:
-            return found[-1]
-    return min(found, key=lambda division: division.needed or 0)
-
-
-def allowed_checkpointing(model: Any) -> list[bool]:
-    """Return the values of checkpoint_blocks that the options allow, the fastest first."""
-    if model.checkpoint_blocks is not None:
-        return [model.checkpoint_blocks]
-    return [False, True] if model.compile_with is None else [False]
-
-
-def estimate(
-    model: Any,
-    batch: Mapping[str, Tensor],
-    device: torch.device,
-    precision: torch.dtype | None,
-    micro_batch: int | None = None,
-    checkpointed: bool = False,
-) -> Need:
-    """Return the memory of a step. At most two micro-batches are rehearsed, because the others need the same memory."""
-    n = images_in(batch)
-    part = n if micro_batch is None else min(n, 2 * micro_batch)
-    first = {name: values[:part] for name, values in batch.items()}
-    need = rehearse(model, first, device, precision, micro_batch, checkpointed)
-    others = IMAGE_COPIES * sum(values[part:].numel() for values in batch.values())
-    return Need(need.resident + others, need.peak + others)
-
-
 def is_ram_exhausted(error: BaseException) -> bool:
     """Return whether numpy or torch could not allocate memory of the CPU. Only torch's message identifies its error."""
     if isinstance(error, MemoryError):
@@ -186,19 +140,17 @@ def is_ram_exhausted(error: BaseException) -> bool:
     return isinstance(error, RuntimeError) and any(text in str(error) for text in texts)
 
 
-def out_of_memory(model: Any, batch: int) -> UserError:
+def out_of_memory(batch: int, division: Division) -> UserError:
     """Return the error for a step that did not fit into the memory of a GPU.
 
     Args:
         batch: images per batch on a device.
     """
-    division: Division = model.division
-    estimated = f" The estimate of a step is {division.describe(batch)}." if division.needed else ""
     size = min(batch, division.micro_batch or batch)
     options = [f"model.micro_batch={size // 2} (for networks without BatchNorm)"] if size > 1 else []
-    options += ["model.checkpoint_blocks=true"] if not division.checkpoint_blocks else []
-    smaller = f" Set {' or '.join(options)}, and add resume_force=true to resume; or" if options else " Please"
+    options += [] if division.checkpoint_blocks else ["model.checkpoint_blocks=true"]
+    smaller = f"set {' or '.join(options)}, with resume_force=true to resume; or " if options else ""
     return UserError(
-        f"the GPU is out of memory.{estimated}{smaller} start a new run with a smaller data.batch_size, data.size or "
-        "width of the networks"
+        f"the GPU is out of memory; {smaller}start a new run with a smaller data.batch_size, data.size or width of the "
+        "networks"
     )

@@ -80,8 +80,8 @@ def flattened(schedules: Mapping[str, Any] | None) -> dict[str, Callable[[int], 
     return found
 
 
-def apply_schedules(model: Any, generator_optimizer: Any, discriminator_optimizer: Any) -> None:
-    """Set the scheduled values of a model according to the images it has seen.
+def apply_schedules(model: Any, generator_optimizer: Any, discriminator_optimizer: Any, seen: int) -> None:
+    """Set the scheduled values of a model after `seen` images.
 
     Raises:
         UserError: a path leads to no value, or to a value with another shape.
@@ -93,7 +93,7 @@ def apply_schedules(model: Any, generator_optimizer: Any, discriminator_optimize
         group, _, part = where.partition(".")
         if (group == "penalties" and part not in model.penalties) or (group == "augment" and adaptive):
             continue  # the recipe schedules a part that this run lacks
-        value = schedule(model.images_seen)
+        value = schedule(seen)
         try:
             owners = optimizers[where].param_groups if where in optimizers else [vars(model.get_submodule(where))]
             for owner in owners:

@@ -12,11 +12,13 @@ from contextlib import suppress
 from functools import cache, cached_property
 from typing import Any
 
+import torch
 from torch import Tensor, nn
 
-from gan.common.errors import UserError, switch
+from gan.common.digest import seed_of
+from gan.common.errors import UserError, at_least, switch
 from gan.common.output import print_line
-from gan.contracts import CycleStep, PairStep, TranslationStep, connect
+from gan.contracts import CycleStep, PairStep, Step, TranslationStep, connect
 from gan.data.translation import FITTED_IMAGES, images_for_color_maps
 from gan.evaluation import stages
 from gan.images.convert import to_float
@@ -27,11 +29,8 @@ from gan.metrics.kid import KID_SCALE, squared_mmd
 from gan.metrics.pretrained import MissingWeights
 from gan.networks.transfer.choose import POSITIONS, choose
 from gan.networks.transfer.fit import visible
-from gan.run.early_checks import TAKES_IMAGES, check_sides
 from gan.training.ema import EMA
-from gan.training.image_pool import ImagePool
-from gan.training.module import GAN
-from gan.training.randomness import rows
+from gan.training.module import GAN, Terms, rows
 from gan.training.translation_previews import TranslationPreviews
 
 STAGE_IMAGES = 500  # images of each domain for choosing a stage
@@ -62,18 +61,22 @@ class Translator(TranslationPreviews, GAN):
         self.color_position = color_position
         self.fit_color_map = switch("model.fit_color_map", fit_color_map)
 
-    def make_step(self, batch: dict[str, Tensor]) -> Any:
+    def make_step(self, batch: dict[str, Tensor]) -> TranslationStep:
         return self.step_type(real_a=to_float(batch["a"]), **self.parts_of(batch["b"], batch))
 
-    def renew_input(self, step: Any) -> None:
+    def renew_input(self, step: Step) -> None:
         """Do nothing: the images to translate are those of the batch."""
 
     def check_data(self, data: Any) -> None:
         if not hasattr(data, "inputs"):
-            raise UserError(TAKES_IMAGES)
+            raise UserError("model: a translator needs data=unpaired, data=paired or data=retro_filter")
         generator: Any = getattr(self.generator, "a2b", self.generator)
         discriminator: Any = getattr(self.discriminator, "a2b", self.discriminator)
-        check_sides(data.size, generator.multiple, discriminator.min_size)
+        size = f"data.size={data.size[0]}x{data.size[1]}"
+        if any(side % generator.multiple for side in data.size):
+            raise UserError(f"{size}: both sides must be multiples of {generator.multiple} for this generator")
+        if min(data.size) < discriminator.min_size:
+            raise UserError(f"{size}: this discriminator needs sides of at least {discriminator.min_size} pixels")
         self.check_pairs(data)
 
     def initialize_from(self, data: Any) -> None:
@@ -208,8 +211,9 @@ class CycleGAN(Translator):
         super().__init__(*args, **options)
         self.pools = nn.ModuleList(ImagePool(pool_size, self.seed + direction) for direction in range(2))
 
-    def make_step(self, batch: dict[str, Tensor]) -> Any:
-        both: TranslationStep = super().make_step(batch)
+    def make_step(self, batch: dict[str, Tensor]) -> CycleStep:
+        """Return the step from a to b, which knows the step from b to a: both have the same augmentation."""
+        both = super().make_step(batch)
         pools: Any = self.pools
         generator, discriminator = both.generator, both.discriminator
         shared: dict[str, Any] = {"batch": both.batch, "label": both.label, "augmented": both.augmented}
@@ -224,15 +228,18 @@ class CycleGAN(Translator):
         connect(a2b, b2a)
         return a2b
 
-    def fakes_for_discriminator(self, step: CycleStep) -> Tensor:
+    def fakes_for_discriminator(self, step: Step) -> Tensor:
         """Return present and earlier generated images from one pool for all ranks."""
+        assert isinstance(step, CycleStep)
         fakes: Any = self.all_gather(step.fake.detach())  # (ranks, N, C, H, W), or (N, C, H, W) with one rank
         return rows(self, step.pool(fakes.view(-1, *step.fake.shape[1:]), step.batch * self.batch_size))
 
-    def discriminator_loss(self, step: CycleStep) -> dict[str, Tensor]:
+    def discriminator_loss(self, step: Step) -> Terms:
+        assert isinstance(step, CycleStep)
         return summed(super().discriminator_loss(step.other), super().discriminator_loss(step))
 
-    def generator_loss(self, step: CycleStep) -> dict[str, Tensor]:
+    def generator_loss(self, step: Step) -> Terms:
+        assert isinstance(step, CycleStep)
         return summed(super().generator_loss(step.other), super().generator_loss(step))
 
     def averaged_generator(self, average: EMA | None = None) -> nn.Module:
@@ -246,6 +253,55 @@ class CycleGAN(Translator):
         return [there, self.translate(both.b2a, there)]
 
 
-def summed(first: dict[str, Tensor], second: dict[str, Tensor]) -> dict[str, Tensor]:
+def summed(first: Terms, second: Terms) -> Terms:
     """Return the sums of terms with the same name."""
     return {name: first[name] + second[name] for name in first}
+
+
+class ImagePool(nn.Module):
+    """A pool of earlier generated images, so that the discriminator does not forget them. With size 0 it stores none.
+
+    Shrivastava et al., "Learning from Simulated and Unsupervised Images through Adversarial Training", 2017,
+    arXiv:1612.07828, section 2.3, as in CycleGAN: until the pool is full, each image is stored and returned. After
+    that, each image replaces a stored one with probability 1/2, and the stored one is returned instead.
+
+    Checkpoints contain the stored images. The random numbers of a batch depend on the seed and on the number of images
+    before it. The caller passes this number, because reading a count from the device would make the host wait.
+    """
+
+    def __init__(self, size: int, seed: int = 0) -> None:
+        super().__init__()
+        self.size = at_least("model.pool_size", size, 0)
+        self.seed = seed
+        self.stored: list[Tensor] = []  # (C, H, W) each
+        self.seeded = -1  # value of `seen` for which the generator was last seeded
+        self.generator = torch.Generator()
+
+    @torch.no_grad()
+    def forward(self, images: Tensor, seen: int) -> Tensor:
+        """Return for each image (N, C, H, W) the image itself or an earlier one.
+
+        Args:
+            seen: number of images in all earlier batches; the same for all micro-batches of a batch.
+        """
+        if seen != self.seeded:  # a further micro-batch of the same batch continues the sequence
+            self.generator.manual_seed(seed_of(self.seed, "pool", seen))
+            self.seeded = seen
+        self.stored = [image.to(images.device) for image in self.stored]  # checkpoints are loaded on the CPU
+        returned = []
+        for image in images.detach():
+            if len(self.stored) < self.size:
+                self.stored.append(image.clone())
+            elif self.size:
+                swap, place = torch.rand(2, generator=self.generator).tolist()
+                if swap < 0.5:
+                    index = int(place * self.size)
+                    image, self.stored[index] = self.stored[index], image.clone()
+            returned.append(image)
+        return torch.stack(returned)
+
+    def get_extra_state(self) -> Tensor:
+        return torch.stack(self.stored) if self.stored else torch.empty(0)
+
+    def set_extra_state(self, state: Tensor) -> None:
+        self.stored = list(state)

@@ -26,7 +26,7 @@ from lightning import Callback, Trainer
 from omegaconf import OmegaConf
 
 from gan.run.config import compose
-from gan.training.expected_warnings import EXPECTED_WARNINGS
+from gan.training import EXPECTED_WARNINGS
 
 CASES = {  # name: busy loops as (start, end), in fractions of the run
     "quiet": [],

@@ -30,7 +30,7 @@ from torch import nn
 from gan.run.checkpoint_io import AtomicCheckpointIO
 from gan.run.config import compose
 from gan.training.callbacks.interrupt import Interrupt
-from gan.training.loggers.json_lines import JSONLines
+from gan.training.loggers.files import JSONLines
 
 CASES = [("64 px, width 64", 64, 64, 0.97), ("32 px, width 16", 32, 16, 0.90)]  # name, size, width, least ratio
 SLICE = 0.5  # seconds that one loop runs before the other has its turn

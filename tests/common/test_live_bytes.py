@@ -3,7 +3,7 @@ from __future__ import annotations
 import torch
 from torch._subclasses.fake_tensor import FakeTensorMode
 
-from gan.common.live_bytes import LiveBytes
+from tests.live_bytes import LiveBytes
 
 
 def test_bytes_are_counted_from_allocation_to_the_last_reference() -> None:

@@ -10,8 +10,8 @@ from torch import Tensor, nn
 
 from gan.networks.checkpointing import Checkpointed, blocks, checkpoint_blocks
 from gan.networks.second_derivatives import SecondDerivatives
-from gan.training.memory import example
-from gan.training.rehearsal import rehearse
+from gan.training.memory import Division, example
+from tests.fake_step import rehearse
 from tests.recipes import BATCH, RECIPES, build, fit
 
 DROPOUT = {"pix2pix_unet": ["model.generator.dropout=0.5"]}
@@ -42,7 +42,7 @@ def test_training_is_bit_identical(recipe: str) -> None:
 def test_checkpointing_takes_less_memory(recipe: str) -> None:
     module, data = build(recipe, "data.size=32", "model.generator.width=8", "model.discriminator.width=8")
     batch, device = example(module, data, 16), torch.device("cpu")
-    plain, less = (rehearse(module, batch, device, None, checkpointed=value) for value in (False, True))
+    plain, less = (rehearse(module, batch, device, None, Division(None, value)) for value in (False, True))
     assert less.resident == plain.resident
     assert less.peak - less.resident < 0.8 * (plain.peak - plain.resident)
 

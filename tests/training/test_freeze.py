@@ -24,17 +24,7 @@ def test_layers_are_named() -> None:
     assert {name for name, p in network.named_parameters() if p.requires_grad} == {"to_image.weight"}
 
 
-@pytest.mark.parametrize(
-    ("given", "message"),
-    [
-        (["stm"], "there is no layer stm; did you mean stem"),
-        (9, "must be a number from 0 to 2, or names: stem, blocks.0, to_image"),
-        (-1, "must be a number from 0 to 2"),
-        (True, "give a number of layers, or a list of names"),
-        ("stm", "there is no layer stm; did you mean stem"),
-        (["stem", "blocks", "to_image"], "freezes all"),
-    ],
-)
-def test_wrong_layers_are_one_line(given: object, message: str) -> None:
-    with pytest.raises(UserError, match=message):
+@pytest.mark.parametrize("given", [["stm"], 9, -1, True, "stm", ["stem", "blocks", "to_image"]])
+def test_wrong_layers_are_one_line(given: object) -> None:
+    with pytest.raises(UserError, match="must be a number from 0 to 2, or names of some of these layers: stem"):
         freeze(dcgan.Generator((16, 16), width=4, latent_dim=8), "generator", given)  # type: ignore[arg-type]

@@ -5,7 +5,7 @@ import torch
 from torch import Tensor
 
 from gan.common.errors import UserError
-from gan.training.image_pool import ImagePool
+from gan.training.translation import ImagePool
 
 
 def pictures(values: range) -> Tensor:

@@ -30,6 +30,7 @@ from gan.networks.spectral import SpectralNorm
 from gan.penalties.approximate import ApproximateR1
 from gan.penalties.r1 import R1
 from gan.penalties.r2 import R2
+from gan.training.memory import Division
 from gan.training.module import GAN
 
 BATCH = 4
@@ -197,6 +198,7 @@ def test_saved_loss_terms_are_moved_to_the_device() -> None:
 
     module = model()
     module.loss_log.load_state_dict({"loss/generator": torch.ones(3)})
+    module.division = Division()
     module.__class__ = Elsewhere
     module.on_fit_start()
     assert [term.device.type for term in module.loss_log.pending["loss/generator"]] == ["meta"] * 3

@@ -50,9 +50,8 @@ def test_each_group_of_parameters_has_its_factor_on_the_learning_rate() -> None:
         schedules={f"generator_optimizer.{name}": each for name, each in schedules.items()},
         augment=None,
         penalties={},
-        images_seen=50,
     )
-    apply_schedules(module, optimizer, optimizer)
+    apply_schedules(module, optimizer, optimizer, 50)
     assert [group["lr"] for group in groups] == pytest.approx([0.25, 0.5])
     assert groups[0]["betas"] == groups[1]["betas"] == pytest.approx([0.0, 0.945])
 

@@ -246,7 +246,7 @@ def test_cyclegan_in_micro_batches_and_its_pool_from_a_checkpoint(tmp_path: Path
     fit(built, 3, save=tmp_path / "some.ckpt")
     module, _ = build("cyclegan")
     module.config = built[0].config
-    start_from(module, tmp_path / "some.ckpt", [])
+    start_from(module, tmp_path / "some.ckpt")
     assert not module.pools[0].stored
     trained = torch.load(tmp_path / "some.ckpt", weights_only=True)["state_dict"]
     assert all(

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import socket
 import time
 from collections.abc import Sequence
 from pathlib import Path
@@ -14,7 +13,6 @@ from lightning import Callback, Trainer
 from gan.common.digest import of_file
 from gan.common.errors import UserError
 from gan.common.nested import flatten
-from gan.common.output import first_few, shortened
 from gan.run import run_folder
 from gan.run.differences import is_under
 from gan.run.job import PACKAGES, version_of
@@ -23,17 +21,8 @@ from gan.training.module import GAN
 
 # Options that may depend on the machine, because they do not change the result; `resume` is compared separately.
 MAY_DIFFER = ("data.num_workers", "trainer.threads", "resume")
-REMEDIES = {
-    "options": "start all ranks with the same options",
-    "computed": "set these options, so that they do not depend on the machine",
-    "versions": "install the same versions on all machines",
-    "images": "give all machines the same images",
-}
 VISIBLE = 60.0  # seconds until a network disk shows a new file on all machines
 POLL = 1.0  # seconds
-MAX_LISTED, MAX_VALUE = 3, 200  # differences in a message, and characters of a value
-
-Start = dict[str, dict[str, Any]]  # options, versions and images of a rank, by the names in REMEDIES
 
 
 class Agreement(Callback):
@@ -55,58 +44,26 @@ class Agreement(Callback):
         """Raise UserError on all ranks if they differ. The process group and the data exist at this point."""
         if trainer.world_size == 1:
             return
-        record = self.run / run_folder.ENVIRONMENT  # rank 0 has added a line with the time of this start
         fingerprint = getattr(trainer.datamodule, "fingerprint", "")  # type: ignore[attr-defined]
-        words = [f"hydra.run.dir={self.run}", *self.typed]
-        starts = over_all_ranks(start_of(words, flatten(pl_module.config), fingerprint))
-        if found := describe_difference(starts):
-            raise UserError(found)
+        typed = {key_of(word): word.partition("=")[2] for word in self.typed}  # first: they cause other differences
+        options = typed | {"hydra.run.dir": str(self.run)} | flatten(pl_module.config)
+        start = {name: value for name, value in options.items() if not is_under(name, MAY_DIFFER)}
+        start |= {f"version of {name}": version_of(name) for name in PACKAGES} | {"list of images": fingerprint[:8]}
+        if names := differing(over_all_ranks(start)):
+            raise UserError(
+                f"the ranks differ in {', '.join(names[:3])}; start all with the same options, versions and images"
+            )
+        record = self.run / run_folder.ENVIRONMENT  # rank 0 has added a line with the time of this start
         resume = pl_module.config.get("resume")
         written, chosen = over_all_ranks((digest_of(record), resume))[0]
-        views = over_all_ranks((socket.gethostname(), wait_for(record, written) and resume == chosen))
-        for rank, (host, same) in enumerate(views):
-            if not same:
-                raise UserError(
-                    f"{self.run}: rank {rank} on {host} does not see what rank 0 on {views[0][0]} writes there; "
-                    "use a run folder that all machines share"
-                )
+        if not all(over_all_ranks(wait_for(record, written) and resume == chosen)):
+            raise UserError(f"{self.run}: not all ranks see what rank 0 writes there; use a folder that machines share")
 
 
-def start_of(typed: Sequence[str], config: dict[str, Any], fingerprint: str) -> Start:
-    """Return the options, versions and images of a rank.
-
-    Args:
-        typed: overrides. A difference in one of them often causes many in the configuration.
-        config: the resolved configuration, with dotted names.
-        fingerprint: of the list of images.
-    """
-    words = {key_of(word): word.partition("=")[2] for word in typed}
-    return {
-        "options": {key: value for key, value in words.items() if not is_under(key, MAY_DIFFER)},
-        "computed": {key: value for key, value in config.items() if not is_under(key, MAY_DIFFER)},
-        "versions": {name: version_of(name) for name in PACKAGES},
-        "images": {"list of images": fingerprint[:8]},
-    }
-
-
-def describe_difference(starts: Sequence[Start]) -> str | None:
-    """Return a line about the first rank that differs from rank 0; None if all ranks are equal.
-
-    For example `rank 1 has data.batch_size=32, rank 0 has 16; start all ranks with the same options`.
-    """
-    for rank, start in enumerate(starts):
-        for name, remedy in REMEDIES.items():
-            first, other = starts[0][name], start[name]
-            keys = [key for key in {**first, **other} if first.get(key) != other.get(key)]
-            if keys:
-                pairs = [f"{key}={shown(other, key)}, rank 0 has {shown(first, key)}" for key in keys]
-                return f"rank {rank} has {first_few(pairs, MAX_LISTED, '; ')}; {remedy}"
-    return None
-
-
-def shown(values: dict[str, Any], key: str) -> str:
-    value = values.get(key, "(not set)")
-    return shortened("null" if value is None else str(value), MAX_VALUE)
+def differing(starts: Sequence[dict[str, Any]]) -> list[str]:
+    """Return the names whose values are not the same on all ranks."""
+    names = dict.fromkeys(name for start in starts for name in start)
+    return [name for name in names if any(start.get(name) != starts[0].get(name) for start in starts)]
 
 
 def digest_of(path: Path) -> str:

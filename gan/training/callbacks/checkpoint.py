@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import functools
 import math
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import torch
 from lightning import Trainer
@@ -21,10 +22,14 @@ from gan.common.output import print_line
 from gan.metrics.kid import KIDEstimate, is_clearly_lower
 from gan.run import checkpoints, lock
 from gan.run.checkpoint_io import AtomicCheckpointIO
+from gan.training.base import NETWORKS
 from gan.training.callbacks.evaluate import Evaluate, last_evaluation
 from gan.training.callbacks.interrupt import due
 from gan.training.callbacks.training_time import clock_of, paused
 from gan.training.module import GAN
+
+GIB = 2**30
+ADAM = 2  # tensors that it keeps for each parameter
 
 
 class Checkpoint(LightningCheckpoint):
@@ -35,15 +40,6 @@ class Checkpoint(LightningCheckpoint):
     Lightning runs callbacks of this type last, after samples and scores of the same batch. Checkpoints are saved only
     in `on_train_batch_end`, where the counters of Lightning's loops are between two batches, not between two epochs,
     and, of a translator, before the first batch: training may never improve on the color map it starts from.
-
-    Args:
-        run: the run folder.
-        interval: images between two checkpoints.
-        keep: number of newest checkpoints to keep.
-        keep_interval: also keep the first checkpoint at or after each multiple of this number of images; None keeps no
-            others.
-        monitor: logged name of the score that selects the best checkpoint.
-        mode: "min" if lower scores are better, "max" if higher.
     """
 
     def __init__(
@@ -53,17 +49,28 @@ class Checkpoint(LightningCheckpoint):
         keep: int = 2,
         keep_interval: int | None = None,
         monitor: str | None = None,
-        mode: Literal["min", "max"] = "min",
     ) -> None:
         self.run = Path(run)
         self.interval = at_least("callback.checkpoint.interval", interval, 1)
         self.keep = at_least("callback.checkpoint.keep", keep, 1)
         self.keep_interval = keep_interval
         self.monitor = monitor
-        self.mode = mode
-        self.best_score = math.inf if mode == "min" else -math.inf
+        self.best_score = math.inf
         self.best: str | None = None  # file name
         self.start: KIDEstimate | None = None  # score of the start, with its error, while the start is the best
+
+    def on_fit_start(self, trainer: Trainer, pl_module: GAN) -> None:  # type: ignore[override]
+        """Print a note if the disk has too little space for the checkpoints of the run."""
+        kept = trainer.max_steps * pl_module.batch_size // self.keep_interval if self.keep_interval else 0
+        count = self.keep + 2 + max(kept, 0)  # the newest, the best, and one that is being written
+        weights = sum(value.nbytes for value in pl_module.state_dict().values())
+        states = ADAM * sum(p.nbytes for network in NETWORKS for p in pl_module.trained(network))
+        needed, free = count * (weights + states) / GIB, shutil.disk_usage(self.run).free / GIB
+        if needed > free:
+            print_line(
+                f"note: the disk of {self.run} has {free:.1f} GiB left, but {count} checkpoints need {needed:.1f} GiB; "
+                "free some space, or set callback.checkpoint.keep=1"
+            )
 
     def on_train_start(self, trainer: Trainer, pl_module: GAN) -> None:  # type: ignore[override]
         if pl_module.saves_start and pl_module.images_seen == 0 and self.is_better(last_evaluation(trainer)):
@@ -86,7 +93,7 @@ class Checkpoint(LightningCheckpoint):
         score, kid = evaluation.scores.get(str(self.monitor), math.nan), evaluation.kids.get(str(self.monitor))
         if self.start is not None and kid is not None:
             return is_clearly_lower(kid, self.start, evaluation.looks)
-        return score < self.best_score if self.mode == "min" else score > self.best_score
+        return score < self.best_score
 
     def save(self, trainer: Trainer, pl_module: GAN) -> None:
         """Save a checkpoint. A thread writes it, and then calls `written`."""
@@ -149,7 +156,7 @@ class Checkpoint(LightningCheckpoint):
         same = isinstance(record, dict) and record.get("monitor") == self.monitor
         if same and best is not None and checkpoints.is_complete(checkpoints.checkpoint_named(self.run, best)):
             self.best_score, self.best = float(state_dict["best_score"]), best
-            start = state_dict.get("start")  # missing in checkpoints of older versions
+            start = state_dict["start"]
             self.start = None if start is None else KIDEstimate(self.best_score, start)
 
 
@@ -161,12 +168,9 @@ def best_of(name: str) -> str:
 def reset_invalid_statistics(pl_module: GAN) -> None:
     """Reset BatchNorm's running statistics that are not finite, which a skipped batch can cause."""
     for module in pl_module.modules():
-        if (
-            isinstance(module, _BatchNorm)
-            and module.running_var is not None
-            and not module.running_var.isfinite().all()
-        ):
-            module.reset_running_stats()
+        variance = module.running_var if isinstance(module, _BatchNorm) else None
+        if variance is not None and not variance.isfinite().all():
+            module.reset_running_stats()  # type: ignore[operator]
 
 
 def check_lock(trainer: Trainer, run: Path) -> None:
@@ -187,6 +191,6 @@ def check_finite(trainer: Trainer, pl_module: GAN) -> None:
 
 def optimizer_states(trainer: Trainer) -> Iterator[tuple[str, Tensor]]:
     """Yield the tensors of the optimizers' states with their names."""
-    for name, optimizer in zip(("generator", "discriminator"), trainer.optimizers, strict=False):
+    for name, optimizer in zip(NETWORKS, trainer.optimizers, strict=False):
         for state in optimizer.state.values():
             yield from ((f"{name}_optimizer.{key}", value) for key, value in state.items() if torch.is_tensor(value))

@@ -22,8 +22,7 @@ from gan.metrics.kid import KID_SCALE, KIDEstimate, squared_mmd
 from gan.metrics.pretrained import MissingWeights
 from gan.metrics.rows import RankRows, Rows
 from gan.training.callbacks.interrupt import due, ends
-from gan.training.callbacks.score_notes import ScoreNotes
-from gan.training.callbacks.training_time import clock_of, duration_of, paused
+from gan.training.callbacks.training_time import clock_of, paused
 from gan.training.module import GAN
 
 AUTO = "auto"
@@ -45,11 +44,6 @@ class Evaluate(Callback):
             numbers of the files of real and generated images.
         extractors: names of gan.metrics.extractors, module.Class, or instances. An extractor whose weights are missing
             is skipped with a message.
-        interval: images between two evaluations, or "auto".
-        first: images before the first evaluation after the start; the interval then doubles up to `interval`. None:
-            `interval`.
-        num_images: number of generated images.
-        max_real_images: maximum number of training images, and of held-out images.
     """
 
     def __init__(
@@ -78,7 +72,7 @@ class Evaluate(Callback):
         self.kids: dict[str, KIDEstimate] = {}  # KIDs among the scores, with their errors
         self.looks = 0  # number of evaluations so far
         self.files: tuple[Tensor | None, Tensor | None] = (None, None)
-        self.notes = ScoreNotes()
+        self.untrained: dict[str, float] = {}  # scores at 0 images
         self.watch: Callable[[str, int, int], None] = lambda title, done, total: None  # shows progress
 
     def on_train_start(self, trainer: Trainer, pl_module: GAN) -> None:  # type: ignore[override]
@@ -154,7 +148,7 @@ class Evaluate(Callback):
 
     def is_due(self, trainer: Trainer, pl_module: GAN) -> bool:
         """Return whether to evaluate after this batch."""
-        if ends(trainer):
+        if ends(trainer, pl_module):
             return True
         if self.interval is None or not due(trainer, pl_module, self.interval, self.first):
             return False
@@ -187,9 +181,8 @@ class Evaluate(Callback):
         seconds = time.monotonic() - started
         self.cost = seconds if self.cost is None else self.cost
         pl_module.log_scalars({**self.scores, "time/evaluation": seconds})
-        self.notes.start = pl_module.start_name
-        for line in self.notes.new(self.scored_at, self.scores):
-            print_line(f"evaluate: {line}")
+        if self.scored_at == 0:
+            self.untrained = self.scores
 
     def counter(self, title: str, total: int) -> Callable[[int], None]:
         """Return a function to call with the number of images just completed. It shows the progress of this rank."""
@@ -251,7 +244,7 @@ class Evaluate(Callback):
             "scored_at": self.scored_at,
             "scores": self.scores,
             "looks": self.looks,
-            "notes": self.notes.state_dict(),
+            "untrained": self.untrained,
             "interval": self.interval if self.automatic else None,
             "cost": self.cost,
         }
@@ -259,12 +252,11 @@ class Evaluate(Callback):
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         self.scored_at = int(state_dict["scored_at"])
         self.scores = {str(name): float(score) for name, score in state_dict["scores"].items()}
-        self.looks = int(state_dict.get("looks", 1))
-        self.notes.load_state_dict(state_dict.get("notes", {}))
-        interval, cost = state_dict.get("interval"), state_dict.get("cost")
-        if self.automatic and interval is not None:
-            self.interval = at_least("the checkpoint's interval of evaluations", interval, 1)
-        self.cost = None if cost is None else duration_of("cost of an evaluation", cost)
+        self.looks = int(state_dict["looks"])
+        self.untrained = {str(name): float(score) for name, score in state_dict["untrained"].items()}
+        if self.automatic:
+            self.interval = state_dict["interval"]
+        self.cost = state_dict["cost"]
 
 
 def choose_interval(cost: float, speed: float) -> int:

@@ -18,7 +18,7 @@ from gan.metrics.thumbnails import thumbnails
 from gan.run.health import FINDINGS, SILENT, symptoms
 from gan.training.callbacks.interrupt import due
 from gan.training.callbacks.training_time import clock_of, paused
-from gan.training.loggers.background import add_text
+from gan.training.loggers.adapter import adapters
 from gan.training.loss_log import SKIPPED
 from gan.training.module import GAN
 
@@ -39,12 +39,6 @@ class Health(Callback):
     The first three are means since the last logged line.
 
     In the first minute of training, values are logged and no warning is printed: every network is unbalanced there.
-
-    Args:
-        interval: images between two checks.
-        first: images before the first check; the interval then doubles up to `interval`.
-        num_images: number each of training, held-out and generated images.
-        silent: seconds of training before the first warning.
     """
 
     def __init__(self, interval: int, first: int, num_images: int = 64, silent: float = SILENT) -> None:
@@ -100,8 +94,8 @@ class Health(Callback):
             if name not in before:
                 self.said.append(f"{seen:,} images: {finding}. Try {remedy}")
                 print_line(f"health: at {self.said[-1]}")
-                for logger in trainer.loggers:
-                    add_text(logger, "health", "\n\n".join(self.said), seen)
+                for logger in adapters(trainer):
+                    logger.log_text("health", "\n\n".join(self.said), seen)
 
     def on_train_end(self, trainer: Trainer, pl_module: GAN) -> None:  # type: ignore[override]
         if self.bad:

@@ -15,14 +15,14 @@ import torch.distributed as dist
 from lightning import Callback, LightningModule, Trainer
 from torch.utils.data import dataloader
 
+from gan import data
 from gan.common import processes
 from gan.common.option_values import crosses_doubling
-from gan.data import module
-from gan.data.shards import stream
 from gan.run import ranks, requeue, untrained
 from gan.training.module import GAN
 
 ALARM: int | None = getattr(signal, "SIGALRM", None)  # not on Windows
+LOADING = (str(dataloader.__file__), *data.__path__)  # the files of the code that loads batches
 EXCHANGE = 0.5  # seconds between two exchanges of ranks
 PATIENCE = 4.0  # seconds to wait for a batch after a signal; after twice this time the workers are killed
 
@@ -89,14 +89,14 @@ class Interrupt(Callback):
         if self.at_once and not workers():  # this process itself reads the data
             raise KeyboardInterrupt
 
-    def on_train_batch_end(self, trainer: Trainer, *_: object) -> None:
+    def on_train_batch_end(self, trainer: Trainer, pl_module: GAN, *_: object) -> None:  # type: ignore[override]
         untrained.trained()
         if self.group is None:
             self.signal = self.received
         elif trainer.global_step >= self.next_exchange:
             self.exchange(trainer.global_step)
         if self.signal:
-            trainer.should_stop = True
+            pl_module.interrupted = trainer.should_stop = True
 
     def exchange(self, batches: int) -> None:
         """Share the flag with all ranks, and agree on the batch of the next exchange, the first that a rank wants."""
@@ -107,10 +107,8 @@ class Interrupt(Callback):
         self.signal = int(values[0])  # not `received`: a signal that has just arrived remains for the next exchange
         self.exchanged, self.next_exchange = (batches, now), batches - int(values[1])
 
-    def on_train_end(self, trainer: Trainer, pl_module: GAN) -> None:  # type: ignore[override]
+    def on_train_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         self.restore()
-        if not self.signal and pl_module.loss_log.pending:  # a run that is resumed logs these losses later
-            pl_module.log_losses()
 
     def on_exception(self, trainer: Trainer, pl_module: LightningModule, exception: BaseException) -> None:
         self.restore()
@@ -145,7 +143,7 @@ def kill_workers() -> None:
 def awaits_batch(frame: FrameType | None) -> bool:
     """Return whether the interrupted code loads a batch or waits for one."""
     while frame is not None:
-        if frame.f_code.co_filename in (dataloader.__file__, module.__file__, stream.__file__):
+        if frame.f_code.co_filename.startswith(LOADING):
             return True
         frame = frame.f_back
     return False
@@ -158,10 +156,9 @@ def due(trainer: Trainer, pl_module: GAN, interval: int, first: int | None = Non
     it and doubles up to `interval`.
     """
     seen = pl_module.images_seen
-    return crosses_doubling(seen - pl_module.batch_size, seen, first or interval, interval) or ends(trainer)
+    return crosses_doubling(seen - pl_module.batch_size, seen, first or interval, interval) or ends(trainer, pl_module)
 
 
-def ends(trainer: Trainer) -> bool:
+def ends(trainer: Trainer, pl_module: GAN) -> bool:
     """Return whether the run ends after this batch, other than by an interruption."""
-    interrupted = any(isinstance(c, Interrupt) and c.signal for c in trainer.callbacks)  # type: ignore[attr-defined]
-    return trainer.global_step == trainer.max_steps or (trainer.should_stop and not interrupted)
+    return trainer.global_step == trainer.max_steps or (trainer.should_stop and not pl_module.interrupted)

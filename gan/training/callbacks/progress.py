@@ -23,14 +23,10 @@ class ProgressLine(Callback):
     """Shows images, epoch, images/s, time left, losses, scores and the path of the last grid; progress of evaluations.
 
     Speed and time left are those of training alone, as for `minutes=`. The first line comes after the first batch.
-
-    Args:
-        refresh: seconds between updates of the bar.
-        plain_interval: seconds between lines if there is no terminal.
     """
 
     def __init__(self, refresh: float = 0.5, plain_interval: float = 10) -> None:
-        self.refresh = refresh
+        self.refresh = refresh  # seconds between updates of the bar
         self.plain_interval = plain_interval
         self.live: Live | None = None
         self.bar: Progress | None = None

@@ -14,7 +14,7 @@ from gan.run.lock import is_lost
 from gan.run.run_folder import SAMPLES
 from gan.training.callbacks.interrupt import due
 from gan.training.callbacks.training_time import paused
-from gan.training.loggers.background import add_png
+from gan.training.loggers.adapter import adapters
 from gan.training.module import GAN
 
 
@@ -22,12 +22,6 @@ class Samples(Callback):
     """Writes grids to samples/<images seen>.png and once real images to samples/reals.png for comparison.
 
     Loggers show both side by side, as samples/generated and samples/real.
-
-    Args:
-        run: the run folder.
-        interval: images between two grids. A grid is also written at the end.
-        first: images before the first grid; the interval then doubles up to `interval`.
-        num_images: number of images per grid.
     """
 
     def __init__(self, run: str, interval: int, first: int, num_images: int = 64) -> None:
@@ -41,7 +35,8 @@ class Samples(Callback):
         if trainer.is_global_zero and not (self.folder / "reals.png").exists():
             png = to_png(grid(trainer.datamodule.preview(self.num_images)))  # type: ignore[attr-defined]
             write(png, self.folder / "reals.png")
-            log_png(trainer, "samples/real", png, pl_module.images_seen)
+            for logger in adapters(trainer):
+                logger.log_png("samples/real", png, pl_module.images_seen)
 
     def on_train_batch_end(self, trainer: Trainer, pl_module: GAN, *_: object) -> None:  # type: ignore[override]
         if due(trainer, pl_module, self.interval, self.first):
@@ -54,18 +49,10 @@ class Samples(Callback):
         if not trainer.is_global_zero or is_lost(self.folder.parent):
             return
         png = to_png(grid(pl_module.preview(self.num_images), pl_module.columns(self.num_images)))
-        self.last = self.path(pl_module)
+        self.last = self.folder / f"{pl_module.images_seen:09d}.png"
         write(png, self.last)
-        log_png(trainer, "samples/generated", png, pl_module.images_seen)
-
-    def path(self, pl_module: GAN) -> Path:
-        return self.folder / f"{pl_module.images_seen:09d}.png"
-
-
-def log_png(trainer: Trainer, name: str, png: bytes, images: int) -> None:
-    """Show a PNG with all loggers that can show images."""
-    for logger in trainer.loggers:
-        add_png(logger, name, png, images)
+        for logger in adapters(trainer):
+            logger.log_png("samples/generated", png, pl_module.images_seen)
 
 
 def write(png: bytes, path: Path) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import time
 from collections import defaultdict
 from collections.abc import Iterator, Mapping
@@ -12,7 +11,6 @@ from typing import Any
 import torch
 from lightning import Callback, Trainer
 
-from gan.common.errors import UserError
 from gan.training.module import GAN
 
 MEASURED = 10.0  # seconds of training after which the speed is known
@@ -35,7 +33,7 @@ class TrainingTime(Callback):
         self.limit = None if minutes is None else 60 * minutes
         self.other: dict[str, float] = defaultdict(float)  # seconds outside of the training loop, by name
         self.counted = 0.0  # seconds until the clock was last started
-        self.started: float | None = None  # when the clock was last started (seconds, monotonic); None: it stands
+        self.started: float | None = None  # when the clock was last started (seconds, monotonic); None: it is stopped
         self.begun: tuple[int, float] | None = None  # batches and seconds at the first batch of this process
         self.warm: tuple[int, float] | None = None  # images and seconds after the first batch of this process
         self.next_decision = 0  # number of batches
@@ -118,19 +116,12 @@ class TrainingTime(Callback):
         return {"seconds": self.seconds, "other": dict(self.other)}
 
     def load_state_dict(self, state_dict: Mapping[str, Any]) -> None:
-        self.counted = self.saved = duration_of("seconds of training", state_dict["seconds"])
-        self.other.update({str(name): duration_of(str(name), value) for name, value in state_dict["other"].items()})
-
-
-def duration_of(name: str, value: object) -> float:
-    """Return a number of seconds of a checkpoint; raise UserError if it is none."""
-    if isinstance(value, int | float) and 0 <= value < math.inf:
-        return float(value)
-    raise UserError(f"the checkpoint's {name}={value}: must be a number of seconds")
+        self.counted = self.saved = float(state_dict["seconds"])
+        self.other.update({str(name): float(seconds) for name, seconds in state_dict["other"].items()})
 
 
 def clock_of(trainer: Trainer) -> TrainingTime:
-    """Return the clock of a run; a clock that stands if there is none."""
+    """Return the clock of a run; a stopped clock if there is none."""
     clocks = (c for c in trainer.callbacks if isinstance(c, TrainingTime))  # type: ignore[attr-defined]
     return next(clocks, None) or TrainingTime()
 

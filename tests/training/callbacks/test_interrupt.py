@@ -15,6 +15,8 @@ from lightning import Trainer
 from gan.training.callbacks.interrupt import Interrupt
 from gan.training.module import GAN
 
+MODULE = cast(GAN, SimpleNamespace(interrupted=False))
+
 
 def test_a_signal_during_the_exchange_with_other_ranks_is_not_lost(monkeypatch: pytest.MonkeyPatch) -> None:
     interrupt = Interrupt()
@@ -24,7 +26,7 @@ def test_a_signal_during_the_exchange_with_other_ranks_is_not_lost(monkeypatch: 
     def batch_ends(exchange: Any) -> None:
         trainer.global_step += 1
         monkeypatch.setattr(dist, "all_reduce", exchange)
-        interrupt.on_train_batch_end(cast(Trainer, trainer), cast(GAN, None))
+        interrupt.on_train_batch_end(cast(Trainer, trainer), MODULE)
 
     batch_ends(lambda flag, *_: interrupt.on_signal(signal.SIGTERM, None))
     assert not trainer.should_stop  # the other ranks do not know it yet
@@ -36,7 +38,7 @@ def test_a_signal_of_another_rank_stops_this_one(monkeypatch: pytest.MonkeyPatch
     interrupt, trainer = Interrupt(), SimpleNamespace(should_stop=False, global_step=1)
     interrupt.group = cast("dist.ProcessGroup", object())
     monkeypatch.setattr(dist, "all_reduce", lambda flag, *_: flag.copy_(torch.tensor([15, -1])))
-    interrupt.on_train_batch_end(cast(Trainer, trainer), cast(GAN, None))
+    interrupt.on_train_batch_end(cast(Trainer, trainer), MODULE)
     assert trainer.should_stop and interrupt.signal == 15 and interrupt.received == 0
 
 
@@ -56,5 +58,5 @@ def test_ranks_exchange_signals_about_twice_a_second(monkeypatch: pytest.MonkeyP
     for _ in range(200):
         trainer.global_step += 1
         clock += 1 / 128
-        interrupt.on_train_batch_end(cast(Trainer, trainer), cast(GAN, None))
+        interrupt.on_train_batch_end(cast(Trainer, trainer), MODULE)
     assert exchanged == [1, 2, 66, 86, 150]

@@ -13,7 +13,7 @@ from gan.common.errors import UserError
 from gan.run import run_folder
 from gan.run.metrics import read_metrics
 from gan.training.callbacks import stop
-from gan.training.callbacks.prune import Prune, at_images, median_pruner
+from gan.training.callbacks.stop import Prune, at_images, median_pruner
 from tests.conftest import Train
 
 pytest.importorskip("optuna")

@@ -12,7 +12,7 @@ import pytest
 from gan.common.errors import UserError
 from gan.run.metrics import read_metrics
 from gan.training.callbacks import stop
-from gan.training.callbacks.stop_when_flat import StopWhenFlat, describe_flat
+from gan.training.callbacks.stop import StopWhenFlat, describe_flat
 from tests.conftest import Train
 
 SEEDS = range(20)

@@ -1,0 +1,178 @@
+"""Pass scalars, images and text to any logger of Lightning, without letting it stop training."""
+
+from __future__ import annotations
+
+import contextlib
+import html
+import io
+import math
+import queue
+import threading
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import yaml
+from lightning import Trainer
+from lightning.pytorch.loggers import Logger, MLFlowLogger, TensorBoardLogger, WandbLogger
+from PIL import Image
+from torch.utils.tensorboard.summary import hparams
+
+from gan import contracts
+from gan.common.errors import UserError, to_line
+from gan.common.output import print_line
+from gan.run.lock import is_lost
+from gan.run.metrics import read_metrics
+from gan.run.run_folder import METRICS
+from gan.run.secrets import hide
+
+MAX_WAITING = 1000  # calls that wait for a slow logger; later ones are dropped
+PATIENCE = {"success": 60.0, "failed": 5.0}  # seconds to wait at the end for calls that are not yet done
+
+
+class Adapter(Logger):
+    """Calls a logger of Lightning in a thread, in order, so that a slow or broken one never stops training.
+
+    The first exception of the logger is printed; later calls go on, because a server may come back. All loggers get
+    scalars and the configuration; TensorBoard, W&B and MLflow also get images and text.
+
+    Args:
+        label: name of the logger in messages, as in conf/logger.
+        make: returns the logger. If it has a member `where`, that is printed: its address, or how to show the values.
+        run: the run folder.
+    """
+
+    name, version = "adapter", ""
+
+    def __init__(self, label: str, make: Callable[[], Any], run: Path) -> None:
+        super().__init__()
+        self.label = label
+        self.make = make
+        self.run = run
+        # A service keeps what it got from a part of the run that is trained again. metrics.jsonl is not yet cut here.
+        self.reached = max((line["images"] for line in read_metrics(run / METRICS)), default=-1)
+        self.logger: Any = None
+        self.calls: queue.Queue[Callable[[], object] | None] = queue.Queue(MAX_WAITING)
+        self.thread: threading.Thread | None = None
+        self.warned = False
+
+    def open(self) -> None:
+        """Create the logger, and print where it logs to. Until then, and on other ranks, nothing is logged.
+
+        Raises:
+            UserError: its options are wrong, or its server does not answer.
+        """
+        try:
+            self.logger = self.make()
+        except Exception as error:
+            cause = error
+            while cause.__cause__ is not None and not isinstance(cause, UserError):
+                cause = cause.__cause__  # type: ignore[assignment]  # Hydra wraps what a class raises
+            text = str(cause) if isinstance(cause, UserError) else f"logger={self.label}: {hide(to_line(cause))}"
+            raise UserError(text) from error
+        contracts.check(self.logger, contracts.Logger, f"logger={self.label}")
+        if where := getattr(self.logger, "where", ""):
+            print_line(f"{self.label}: {where}")
+        if not isinstance(self.logger, WandbLogger | MLFlowLogger):
+            self.reached = -1
+        self.thread = threading.Thread(target=self.work, name=f"logger {self.label}", daemon=True)
+        self.thread.start()
+
+    def log_metrics(self, metrics: Mapping[str, float], step: int | None = None) -> None:
+        values = dict(metrics)
+        self.send(lambda: self.logger.log_metrics(values, step), step)
+
+    def log_hyperparams(self, *_: Any, **__: Any) -> None:
+        """Do nothing: `log_config` logs the configuration."""
+
+    def log_config(self, config: dict[str, Any], choices: dict[str, Any], score: str) -> None:
+        """Log the configuration of a new run.
+
+        Args:
+            choices: the options that the user has typed, by name.
+            score: name of the scalar by which TensorBoard compares runs under HPARAMS.
+        """
+        if isinstance(self.logger, TensorBoardLogger):
+            self.log_text("config", f"```yaml\n{yaml.safe_dump(config, sort_keys=False)}\n```", 0)
+            for summary in hparams(choices, {score: math.nan}):
+                self.send(lambda part=summary: self.logger.experiment.file_writer.add_summary(part))  # type: ignore[misc]
+        else:
+            self.send(lambda: self.logger.log_hyperparams({**config, "overrides": choices}))
+
+    def log_png(self, name: str, png: bytes, images: int) -> None:
+        """Show an image at a number of images seen."""
+        image = Image.open(io.BytesIO(png))
+        if isinstance(self.logger, TensorBoardLogger):
+            pixels = np.asarray(image)
+            self.send(
+                lambda: self.logger.experiment.add_image(name, pixels, images, dataformats="HWC"[: pixels.ndim]), images
+            )
+        elif isinstance(self.logger, WandbLogger):
+            self.send(lambda: self.logger.log_image(name, [image], images), images)
+        elif isinstance(self.logger, MLFlowLogger):
+            self.send(
+                lambda: self.logger.experiment.log_image(self.logger.run_id, image, key=name, step=images), images
+            )
+
+    def log_text(self, name: str, text: str, images: int) -> None:
+        """Show markdown at a number of images seen."""
+        if isinstance(self.logger, TensorBoardLogger):
+            self.send(lambda: self.logger.experiment.add_text(name, text, images), images)
+        elif isinstance(self.logger, WandbLogger):
+            self.send(lambda: self.logger.log_metrics({name: as_html(text)}, images), images)
+        elif isinstance(self.logger, MLFlowLogger):
+            self.send(lambda: self.logger.experiment.log_text(self.logger.run_id, text, f"{name}.md"), images)
+
+    def send(self, call: Callable[[], object], images: int | None = None) -> None:
+        """Queue a call of the logger. It is dropped if the logger is too slow, or has the value already."""
+        if self.thread is None or is_lost(self.run) or (images is not None and images <= self.reached):
+            return
+        try:
+            self.calls.put_nowait(call)
+        except queue.Full:
+            self.warn(f"more than {MAX_WAITING} calls wait")
+
+    def work(self) -> None:
+        """Do the queued calls until the queue has None."""
+        while (call := self.calls.get()) is not None:
+            try:
+                call()
+            except Exception as error:  # each logger has its own
+                self.warn(hide(to_line(error.__cause__ or error)) or type(error).__name__)
+
+    def warn(self, text: str) -> None:
+        """Print that something was not logged, once."""
+        if not self.warned:
+            print_line(f"{self.label}: not logged ({text}); training continues, and {METRICS} has all values")
+        self.warned = True
+
+    def finalize(self, status: str) -> None:
+        """Wait for the queued calls, but not forever: a server may be away, and the disk may be full."""
+        if self.thread is None:
+            return
+        if isinstance(self.logger, TensorBoardLogger):  # its finalize also writes an empty hparams.yaml
+            self.send(lambda: self.logger.experiment.close())
+        else:
+            self.send(lambda: self.logger.finalize(status))
+        if isinstance(
+            self.logger, WandbLogger
+        ):  # Lightning's finalize leaves the run open, for the next job of a sweep
+            self.send(lambda: self.logger.experiment.finish(exit_code=0 if status == "success" else 1))
+        with contextlib.suppress(queue.Full):  # the thread is a daemon and ends with the process
+            self.calls.put_nowait(None)
+        self.thread.join(PATIENCE["success" if status == "success" and not self.warned else "failed"])
+        if self.thread.is_alive():
+            print_line(f"{self.label}: does not answer; {METRICS} has the values that are not logged")
+        self.thread = None
+
+
+def as_html(text: str) -> Any:
+    import wandb
+
+    return wandb.Html(f"<pre>{html.escape(text)}</pre>")
+
+
+def adapters(trainer: Trainer) -> list[Adapter]:
+    """Return the loggers that may show more than scalars."""
+    return [logger for logger in trainer.loggers if isinstance(logger, Adapter)]

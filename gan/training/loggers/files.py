@@ -1,0 +1,103 @@
+"""The logs in the run folder: metrics.jsonl, which every run has and other parts read, and metrics.csv."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import time
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+from lightning.pytorch.loggers import Logger
+from lightning.pytorch.utilities import rank_zero_only
+
+from gan.common.errors import reason
+from gan.common.files import write_atomically
+from gan.common.output import print_line
+from gan.run.lock import is_lost
+from gan.run.metrics import cut_metrics, read_metrics
+from gan.run.run_folder import METRICS, METRICS_CSV
+
+
+class File(Logger):
+    """A logger of scalars that needs no configuration: config.yaml has it."""
+
+    name, version = "file", ""
+
+    def log_hyperparams(self, *_: Any, **__: Any) -> None:
+        pass
+
+
+class JSONLines(File):
+    """Writes a line {"images": ..., "time": ..., "seconds": ..., NAME: VALUE, ...} per step to RUN/metrics.jsonl.
+
+    Args:
+        clock: returns the seconds of training so far; `time` is that of the day.
+        resumed_at: images seen at the checkpoint of a resumed run; later lines are removed.
+    """
+
+    def __init__(self, run: str, clock: Callable[[], float], resumed_at: int | None = None) -> None:
+        super().__init__()
+        self.path = Path(run) / METRICS
+        self.clock = clock
+        self.failed = False
+        if resumed_at is not None:
+            rank_zero_only(cut_metrics)(self.path, resumed_at)
+
+    @rank_zero_only
+    def log_metrics(self, metrics: Mapping[str, float], step: int | None = None) -> None:
+        if is_lost(self.path.parent):
+            return
+        line = {"images": step, "time": round(time.time(), 3), "seconds": round(self.clock(), 3), **metrics}
+        try:
+            with open(self.path, "a") as file:
+                file.write(json.dumps(line) + "\n")
+        except OSError as error:  # the disk is full: the run goes on, and says so once
+            if not self.failed:
+                print_line(f"{self.path}: not written ({reason(error)}); training continues")
+            self.failed = True
+
+
+class CSV(File):
+    """Writes a row per logged step to RUN/metrics.csv: the images seen, then a column per name.
+
+    A new name adds a column, for which the file is written again. A resumed run starts with the rows of metrics.jsonl,
+    so that no row is missing or doubled even if the run was started without this logger.
+
+    Args:
+        run: the run folder.
+        resumed_at: images seen at the checkpoint to resume from.
+    """
+
+    def __init__(self, run: str, resumed_at: int | None = None) -> None:
+        super().__init__()
+        self.path = Path(run) / METRICS_CSV
+        lines = [] if resumed_at is None else read_metrics(Path(run) / METRICS)
+        self.rows = [
+            {name: value for name, value in line.items() if name not in ("time", "seconds")}
+            for line in lines
+            if line["images"] <= (resumed_at or 0)
+        ]
+        self.columns = ["images"]
+        if self.rows:
+            self.rewrite()
+
+    def log_metrics(self, metrics: Mapping[str, float], step: int | None = None) -> None:
+        row = {"images": step, **metrics}
+        self.rows.append(row)
+        if not set(row) <= set(self.columns) or not self.path.exists():
+            self.rewrite()
+            return
+        with open(self.path, "a", newline="") as file:
+            csv.DictWriter(file, self.columns).writerow(row)
+
+    def rewrite(self) -> None:
+        """Write all rows, with a column per name in the order of appearance."""
+        self.columns = list(dict.fromkeys(name for row in ({"images": 0}, *self.rows) for name in row))
+        text = io.StringIO(newline="")
+        table = csv.DictWriter(text, self.columns)
+        table.writeheader()
+        table.writerows(self.rows)
+        write_atomically(self.path, lambda file: file.write(text.getvalue().encode()))
