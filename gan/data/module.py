@@ -23,16 +23,13 @@ from gan.common.home import with_home
 from gan.common.output import print_line
 from gan.common.processes import check_workers
 from gan.common.size import pair
-from gan.data import split
 from gan.data.builtin import retro
 from gan.data.decoding import cache
 from gan.data.decoding.decode import Decoder
 from gan.data.decoding.reader import MAX_PIXELS
-from gan.data.random_crop_flip import RandomCropFlip, stored_size
-from gan.data.sampler import EndlessBatches
-from gan.data.sources.builtin import BuiltinImages
+from gan.data.order import EndlessBatches, RandomCropFlip, stored_size
 from gan.data.sources.files import ImageFiles
-from gan.data.sources.subset import Subset
+from gan.data.split import select
 
 NUM_BUILTIN_IMAGES = 4096
 STORAGES = ("auto", "disk", "memory", "device")
@@ -147,13 +144,12 @@ class ImageDataModule(LightningDataModule):
 
     def open_source(self) -> Any:
         """Return the source of images, after listing its files."""
-        if self.roots is None and self.source is None and self.decoder.fit == "patches":
-            raise UserError("data.fit=patches needs files: built-in images are generated at the training size")
+        if self.source is None and self.roots is not None:
+            self.source = ImageFiles(self.roots)
         if self.source is None:
-            if self.roots is None:
-                self.source = BuiltinImages(self.num_images, self.builtin_classes)
-            else:
-                self.source = ImageFiles(self.roots)
+            if self.decoder.fit == "patches":
+                raise UserError("data.fit=patches needs files: built-in images are generated at the training size")
+            self.source = retro.BuiltinImages(self.num_images, self.builtin_classes)
         return self.source
 
     def class_names(self) -> list[str]:
@@ -169,31 +165,27 @@ class ImageDataModule(LightningDataModule):
         if len(self.rows):
             return
         source = self.open_source()
-        if self.max_images is not None:
-            source = Subset(source, self.max_images)
+        items = spread(len(source.keys), self.max_images)
+        files = [source.names[item] for item in items]
         self.classes, labels = source.classes(self.label_option)
-        found = cache.load_images(source, self.decoder)
-        if found.errors:
-            report_unreadable(source, found.errors)
-        if found.pixel_art:
-            count = f"{found.pixel_art} of {found.counts.sum()} images"
+        images = cache.load_images(source, self.decoder, items)
+        if images.errors:
+            report_unreadable(source.where, files, images.errors)
+        if images.pixel_art:
+            count = f"{images.pixel_art} of {images.counts.sum()} images"
             print_line(f"data.resample=auto: {count} are pixel art and resized with nearest")
-        items = np.repeat(np.arange(len(found.counts)), found.counts)  # the item of each image
-        self.rows = found.rows()
-        self.pixels = found.pixels
+        file = np.repeat(np.arange(len(items)), images.counts)  # the file of each image
+        self.rows, self.pixels, self.digests = images.rows(), images.pixels, images.digests[file]
         self.labels = np.zeros(self.rows.max() + 1, np.int64)
-        self.labels[self.rows] = np.array(labels, np.int64)[items]
-        self.digests = found.digests[items]
-        self.names = [source.names[item] for item in items]
+        self.labels[self.rows] = np.array(labels, np.int64)[items][file]
+        self.names = [files[number] for number in file]
         if self.split is not None:
-            held_out = self._select_validation(self.names)
-            self.rows, self.validation_rows = self.rows[~held_out], self.rows[held_out]
-            self.digests, self.validation_digests = self.digests[~held_out], self.digests[held_out]
-        if self.report_half:
-            self._divide_validation()
+            self._hold_out(self._select_validation(self.names))
         if self.storage in ("memory", "device"):
             self._load_into_memory()
-        self.fingerprint = fingerprint(source.names, found.counts)
+        counts = zip(files, images.counts.tolist(), strict=True)
+        text = "\0".join(f"{name}\0{count}" for name, count in counts)
+        self.fingerprint = hashlib.sha256(text.encode(errors="surrogateescape")).hexdigest()
 
     def _select_validation(self, names: list[str]) -> np.ndarray:
         """Return a mask, bool (rows,), of the rows to hold out. `names` has the name of each row."""
@@ -201,17 +193,21 @@ class ImageDataModule(LightningDataModule):
 
     def _select_fraction(self, names: list[str], fraction: float) -> np.ndarray:
         """Return a mask, bool (rows,), of a fraction of the rows, with each group of `split` on one side."""
-        images = (self.pixels[self.rows[row : row + 1]] for row in range(len(names)))
-        return split.select(str(self.split), names, images, fraction, self.split_seed)
+        images = (self.pixels[row] for row in self.rows)
+        return select(str(self.split), names, images, fraction, self.split_seed)
 
-    def _divide_validation(self) -> None:
-        """Keep every other held-out file for the report, if there are at least two."""
+    def _hold_out(self, chosen: np.ndarray) -> None:
+        """Hold out rows, and with `report_half` keep every other file of these for the report, if there are two."""
+        self.validation_rows, self.validation_digests = self.rows[chosen], self.digests[chosen]
+        self.rows, self.digests = self.rows[~chosen], self.digests[~chosen]
         files, file = np.unique(self.validation_digests, return_inverse=True)
-        report = file % 2 == 1
-        if len(files) > 1:
-            self.report_rows, self.validation_rows = self.validation_rows[report], self.validation_rows[~report]
-            self.report_digests = self.validation_digests[report]
-            self.validation_digests = self.validation_digests[~report]
+        if self.report_half and len(files) > 1:
+            report = file % 2 == 1
+            self.report_rows, self.report_digests = self.validation_rows[report], self.validation_digests[report]
+            self.validation_rows, self.validation_digests = (
+                self.validation_rows[~report],
+                self.validation_digests[~report],
+            )
 
     def use_report_half(self) -> bool:
         """Make the held-out images those of the report, and return True, if there are any."""
@@ -243,10 +239,8 @@ class ImageDataModule(LightningDataModule):
             self.pixels = torch.as_tensor(self.pixels).to(device)
 
     @property
-    def num_bytes(self) -> float:
-        """The size of the pixels of all images, in bytes; infinite if images are decoded in each batch."""
-        if not isinstance(self.pixels, np.ndarray):
-            return math.inf
+    def num_bytes(self) -> int:
+        """The size of the pixels of all images, in bytes."""
         return (len(self.rows) + len(self.validation_rows)) * math.prod(self.pixels.shape[1:])
 
     def stream(self, rank: int = 0, ranks: int = 1, start: int = 0) -> IterableDataset[dict[str, Tensor]]:
@@ -284,6 +278,11 @@ class ImageDataModule(LightningDataModule):
         """Return the rows of n images and the digests of their files; `side` is that of pairs."""
         rows, digests = (self.validation_rows, self.validation_digests) if held_out else (self.rows, self.digests)
         return first_by_digest(rows, digests, n)
+
+    @property
+    def shows_windows(self) -> bool:
+        """Whether images are patches of files, so that their position in the file is unknown."""
+        return self.decoder.fit == "patches"
 
     @property
     def flips(self) -> bool:
@@ -376,24 +375,23 @@ def ignore_signals(worker: int) -> None:
         signal.signal(number, signal.SIG_IGN)
 
 
-def fingerprint(names: Sequence[str], count: np.ndarray) -> str:
-    """Return a hash of a list of images: their names and numbers of rows."""
-    text = "\0".join(f"{name}\0{number}" for name, number in zip(names, count.tolist(), strict=True))
-    return hashlib.sha256(text.encode(errors="surrogateescape")).hexdigest()
-
-
 @rank_zero_only
-def report_unreadable(source: Any, errors: dict[int, str]) -> None:
+def report_unreadable(where: str, names: Sequence[str], errors: dict[int, str]) -> None:
     """Print which images cannot be read and are skipped; raise UserError if none can be read."""
-    if len(errors) == len(source.names):
-        item, reason = next(iter(errors.items()))
-        raise UserError(
-            f"{source.where}: none of its {len(errors)} images can be read; {source.names[item]!r}: {reason}"
-        )
-    print(f"{len(errors)} of {len(source.names)} images in {source.where} cannot be read and are skipped:")
-    lines = [f"  {source.names[item]!r}: {reason}" for item, reason in itertools.islice(errors.items(), MAX_LISTED)]
-    more = [f"  and {len(errors) - MAX_LISTED} more; gan data check lists them"] if len(errors) > MAX_LISTED else []
-    print("\n".join(lines + more), flush=True)
+    lines = [f"{names[item]!r}: {reason}" for item, reason in errors.items()]
+    if len(errors) == len(names):
+        raise UserError(f"{where}: none of its {len(errors)} images can be read; {lines[0]}")
+    print(f"{len(errors)} of {len(names)} images in {where} cannot be read and are skipped:")
+    more = [f"and {len(errors) - MAX_LISTED} more; gan data check lists them"] if len(errors) > MAX_LISTED else []
+    print("\n".join(f"  {line}" for line in lines[:MAX_LISTED] + more), flush=True)
+
+
+def spread(count: int, most: int | None) -> list[int]:
+    """Return at most `most` of `count` items: a random one, but always the same, from each of as many equal parts."""
+    if most is None or most >= count:
+        return list(range(count))
+    ends = [place * count // most for place in range(most + 1)]
+    return np.random.default_rng(0).integers(ends[:-1], ends[1:]).tolist()
 
 
 def first_by_digest(rows: np.ndarray, digests: np.ndarray, n: int) -> tuple[np.ndarray, np.ndarray]:

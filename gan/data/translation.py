@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from functools import partial
-from itertools import chain
 from typing import Any
 
 import numpy as np
@@ -15,18 +13,14 @@ from torch.utils.data import IterableDataset
 
 from gan.common.errors import UserError
 from gan.common.home import with_home
-from gan.data.decoding.pool import parallel_map
 from gan.data.module import DEVICE_SHARE, Batches, ImageDataModule, first_by_digest, position, training_batches
-from gan.data.pairs import MatchedFiles, PairDecoder, SideBySideFiles, StyledFiles
-from gan.data.sampler import SEED_OFFSET, EndlessBatches
-from gan.data.sources.files import mode
+from gan.data.order import SEED_OFFSET, EndlessBatches
+from gan.data.pairs import MatchedFiles, SideBySideFiles, StyledFiles
 from gan.data.styles import registry
 
 PAIRINGS = ("disjoint", "shared", "paired")
 FITTED_IMAGES = 500  # images of each side for fitting color maps and other closed forms
 WHOLE_SIDE = 64  # side in pixels to which whole images are scaled, for fitting color maps
-CHECKED_FILES = 16  # number of files of each side whose channels are checked
-GRAY, WITH_ALPHA = {"1", "L", "LA", "La", "I", "I;16", "F"}, {"RGBA", "RGBa", "LA", "La", "PA"}  # Pillow's modes
 
 
 class PairBatches(IterableDataset[dict[str, Tensor]]):
@@ -68,7 +62,6 @@ class PairedDataModule(ImageDataModule):
         if self.decoder.frames != "first":
             raise UserError(f"data.frames={self.decoder.frames} does not work with pairs: use data.frames=first")
         self.folders = with_home(a), with_home(b)
-        self.decoder: Any = PairDecoder(self.decoder)
 
     def open_source(self) -> Any:
         if self.source is None:
@@ -80,7 +73,7 @@ class PairedDataModule(ImageDataModule):
         return PairBatches([super()._batches(order)], self.channels)
 
     def inputs(self, n: int, held_out: bool = False) -> Tensor:
-        """n images to translate, uint8 (n, C, H, W), selected as in `ImageDataModule.reals`."""
+        """Return n images to translate, uint8 (n, C, H, W), selected as in `ImageDataModule.reals`."""
         return self.pairs(n, held_out, "a")[:, : self.channels]
 
     def ground_truth(self, n: int, held_out: bool = False) -> Tensor | None:
@@ -92,7 +85,7 @@ class PairedDataModule(ImageDataModule):
         return self.ground_truth(n, held_out)
 
     def reals(self, n: int, held_out: bool = False) -> Tensor:
-        """n target images for distribution metrics, uint8 (n, C, H, W).
+        """Return n target images for distribution metrics, uint8 (n, C, H, W).
 
         They are always training images. Held-out images are the ground truth of the translated inputs and would bias
         the metrics downwards.
@@ -106,11 +99,6 @@ class PairedDataModule(ImageDataModule):
     def pairs(self, n: int, held_out: bool, side: str) -> Tensor:
         """Return n pairs, uint8 (n, 2C, H, W), whose image on `side` ("a" or "b") is used in training."""
         return self._read_rows(self._to_evaluate(n, held_out, side)[0])
-
-    @property
-    def shows_windows(self) -> bool:
-        """Whether images are windows of files, so that their position in the file is unknown."""
-        return self.decoder.each.fit == "patches"
 
     def whole_images(self, n: int) -> tuple[Tensor, Tensor]:
         """Return up to n whole training images of each side, uint8 (n, C, s, s), for fitting color maps."""
@@ -230,17 +218,6 @@ class UnpairedDataModule(LightningDataModule):
 
     def prepare_data(self) -> None:
         self.setup("fit")
-        self.compare_channels()
-
-    def compare_channels(self) -> None:
-        """Print a note if only one side is gray or has alpha, because data.channels applies to both sides."""
-        a, b = (modes(side.open_source()) for side in self.sides)
-        for what, kinds in (("gray", GRAY), ("with alpha", WITH_ALPHA)):
-            for name, own, others in (("a", a, b), ("b", b, a)):
-                if own and own <= kinds and others.isdisjoint(kinds):
-                    other = "b" if name == "a" else "a"
-                    print(f"note: files of data.{name} are {what}, but files of data.{other} are not; "
-                          f"data.channels={self.channels} converts both", flush=True)  # fmt: skip
 
     def setup(self, stage: str) -> None:
         for name, side in zip("ab", self.sides, strict=True):
@@ -260,8 +237,7 @@ class UnpairedDataModule(LightningDataModule):
 
     @property
     def shows_windows(self) -> bool:
-        """Whether images are windows of files, so that their position in the file is unknown."""
-        return self.a.decoder.fit == "patches"
+        return self.a.shows_windows
 
     def whole_images(self, n: int) -> tuple[Tensor, Tensor]:
         """Return up to n whole training images of each side, uint8 (n, C, s, s), for fitting color maps."""
@@ -269,14 +245,10 @@ class UnpairedDataModule(LightningDataModule):
 
     def use_report_half(self) -> bool:
         """Make the held-out images those of the report, and return True, if both sides have any."""
-        if not all(len(side.report_rows) for side in self.sides):
-            return False
-        for side in self.sides:
-            side.use_report_half()
-        return True
+        return all(len(side.report_rows) for side in self.sides) and all(side.use_report_half() for side in self.sides)
 
     def inputs(self, n: int, held_out: bool = False) -> Tensor:
-        """n images to translate, uint8 (n, C, H, W), selected as in `ImageDataModule.reals`."""
+        """Return n images to translate, uint8 (n, C, H, W), selected as in `ImageDataModule.reals`."""
         return self.a.reals(n, held_out)
 
     def ground_truth(self, n: int, held_out: bool = False) -> Tensor | None:
@@ -284,7 +256,6 @@ class UnpairedDataModule(LightningDataModule):
         return None
 
     def reals(self, n: int, held_out: bool = False) -> Tensor:
-        """n target images, uint8 (n, C, H, W)."""
         return self.b.reals(n, held_out)
 
     def files(self, n: int, held_out: bool = False, side: str = "b") -> Tensor:
@@ -337,13 +308,7 @@ def images_for_color_maps(data: Any, n: int = FITTED_IMAGES) -> tuple[Tensor, Te
     They are whole if the DataModule has `whole_images`; else they are those of training, scaled.
     """
     if hasattr(data, "whole_images"):
-        found: tuple[Tensor, Tensor] = data.whole_images(n)
-        return found
+        images: tuple[Tensor, Tensor] = data.whole_images(n)
+        return images
     side = (WHOLE_SIDE, WHOLE_SIDE)
     return tuple(interpolate(each, side, mode="bilinear", antialias=True) for each in (data.inputs(n), data.reals(n)))  # type: ignore[return-value]
-
-
-def modes(source: Any) -> set[str]:
-    """Pillow's modes of the first readable files of a source."""
-    found = parallel_map(partial(mode, source), range(min(CHECKED_FILES, len(source.files))), lambda index: "")
-    return {*chain.from_iterable(found)} - {""}

@@ -12,8 +12,7 @@ from torch import Tensor
 
 from gan.common.errors import UserError
 from gan.common.files import write_atomically
-from gan.data.decoding.color import composite
-from gan.data.decoding.errors import ImageError
+from gan.data.decoding.reader import ImageError, composite
 from gan.images import video
 from gan.images.convert import to_pil_image
 from gan.images.embedded_text import save_options

@@ -13,9 +13,16 @@ from PIL import Image
 
 from gan.common import digest
 from gan.common.files import write_atomically
-from gan.data.decoding.color import composite
-from gan.data.decoding.errors import ImageError, TooLarge
-from gan.data.decoding.reader import MAX_PIXELS, Header, header, read_first_frame, read_frames
+from gan.data.decoding.reader import (
+    MAX_PIXELS,
+    Header,
+    ImageError,
+    TooLarge,
+    composite,
+    header,
+    read_first_frame,
+    read_frames,
+)
 from gan.data.sources.files import File, content
 from gan.images.embedded_text import save_options
 

@@ -13,8 +13,8 @@ from skimage.color import lab2rgb, rgb2lab
 
 from gan.common.errors import UserError
 from gan.common.untrusted import describe, read_bytes
-from gan.data.decoding.errors import ImageError
 from gan.data.decoding.pool import IsolatedProcess
+from gan.data.decoding.reader import ImageError
 from gan.data.pixel_grid import Grid, find_grid
 from gan.images.dither import dithered, palette_of
 from gan.images.files import colors_in

@@ -11,8 +11,7 @@ import numpy as np
 from PIL import Image
 
 from gan.common.errors import reason
-from gan.data.decoding.errors import ImageError, TooLarge
-from gan.data.decoding.reader import MAX_PIXELS
+from gan.data.decoding.reader import MAX_PIXELS, ImageError, TooLarge
 from gan.data.pixel_grid import Grid, find_grid, grid_of_side, restore
 from gan.data.sources.files import File
 from gan.images import files

@@ -25,7 +25,7 @@ from gan.common.output import print_line
 from gan.common.processes import check_cpu_devices, global_rank, is_child
 from gan.common.program import train_command
 from gan.data.module import ImageDataModule
-from gan.data.sampler import per_rank_batch_size
+from gan.data.order import per_rank_batch_size
 from gan.data.translation import has_held_out
 from gan.run import checkpoints, ranks, requeue, run_folder
 from gan.run.address import locate

@@ -15,8 +15,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from gan.data.decoding.color import unpremultiply
 from gan.data.decoding.decode import Decoder
+from gan.data.decoding.reader import unpremultiply
 from gan.data.module import ImageDataModule
 from tests.conftest import Train
 
@@ -176,7 +176,7 @@ def test_the_report_says_the_same(corpus: Path, gan_command: Train) -> None:
 MEMORY = """
 import resource, sys
 from gan.data.decoding.decode import Decoder
-from gan.data.decoding.errors import ImageError
+from gan.data.decoding.reader import ImageError
 decoder = Decoder((64, 64))
 before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
 for path in sys.argv[1:]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import warnings
 from itertools import islice
 from pathlib import Path
@@ -167,15 +166,6 @@ def test_pixels_are_on_a_gpu_if_they_fit(
     data.to_device(torch.device("cpu"))  # in place of a GPU
     assert isinstance(data.pixels, torch.Tensor) is (expected == "device")
     assert torch.equal(next(iter(data.stream()))["image"], expected_images)
-
-
-def test_images_decoded_in_each_batch_do_not_go_to_a_gpu(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(module, "gpu_memory", lambda device: 10**12)
-    data = ImageDataModule(size=16, num_images=12, batch_size=5, storage="auto")
-    data.setup("fit")
-    data.pixels = pixels = object()  # has neither a shape nor values, as pixels without a cache
-    data.to_device(torch.device("cpu"))
-    assert data.pixels is pixels and data.num_bytes == math.inf
 
 
 def test_channels_are_last_in_memory() -> None:

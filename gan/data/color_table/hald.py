@@ -17,8 +17,7 @@ from PIL import Image
 
 from gan.common.errors import UserError
 from gan.data.color_table.table import ColorTable, as_float
-from gan.data.decoding.errors import ImageError
-from gan.data.decoding.reader import header
+from gan.data.decoding.reader import ImageError, header
 
 MIN_LEVEL, MAX_LEVEL = 2, 12
 # Largest mean number of sweeps of a channel along an axis, by level. Tables that invert have 1, those that solarize 2,

@@ -6,16 +6,15 @@ the time or better, and changes the result less than another resampling filter w
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 from PIL import Image
 
 from gan.common.errors import UserError, at_least
-from gan.data.decoding.color import composite, parse_color
-from gan.data.decoding.reader import FRAMES, MAX_PIXELS, Source, read_first_frame, read_frames
+from gan.data.decoding.reader import FRAMES, MAX_PIXELS, Source, composite, parse_color, read_frames
 
 CHANNELS = (1, 3, 4)
 SINGLE_IMAGE_FITS = ("crop", "pad", "stretch")  # fits that return one image per frame
@@ -165,12 +164,6 @@ class Decoder:
             across, down = min(w, h * width / height), min(h, w * height / width)
             box = ((w - across) / 2, (h - down) / 2, (w + across) / 2, (h + down) / 2)
         return width, height, box
-
-
-def decode(source: Source, size: Sequence[int], channels: int = 3, **options: Any) -> np.ndarray:
-    """Return the first image of a file, uint8 (C, H, W). `options` are those of `Decoder`."""
-    decoder = Decoder(tuple(size), channels, **options)  # type: ignore[arg-type]
-    return decoder.fit_image(read_first_frame(source, decoder.max_pixels, decoder.min_side())).pixels
 
 
 def is_pixel_art(image: Image.Image, size: tuple[int, int], box: Box) -> bool:

@@ -22,7 +22,7 @@ from gan.common.errors import UserError
 from gan.common.memory import available
 from gan.common.processes import safe_path
 from gan.common.signals import deferred
-from gan.data.decoding.errors import ImageError
+from gan.data.decoding.reader import ImageError
 
 Task = TypeVar("Task")
 Result = TypeVar("Result")

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from io import BytesIO
+from pathlib import Path
 from typing import Any
 
-from gan.common.errors import UserError, reason
+from gan.common.errors import UserError, reason, to_line
 from gan.common.home import with_home
 from gan.common.program import install
 from gan.data.decoding.decode import DecodedImage, Decoder
-from gan.data.decoding.errors import ImageError
-from gan.data.decoding.reader import header
+from gan.data.decoding.reader import ImageError, header
 
 
 class HuggingFaceDataset:
@@ -43,8 +43,7 @@ class HuggingFaceDataset:
         try:
             table = datasets.load_dataset(with_home(name), config, split=split)
         except Exception as error:  # datasets, files and networks raise different errors
-            reason = (str(error).strip() or type(error).__name__).splitlines()[0]
-            raise UserError(f"data.name={name}: cannot be loaded ({reason})") from error
+            raise UserError(f"data.name={name}: cannot be loaded ({to_line(error)})") from error
         for column in filter(None, (image_column, label_column)):
             if column not in table.column_names:
                 raise UserError(
@@ -63,14 +62,12 @@ class HuggingFaceDataset:
         return self._classes, self._labels
 
     def content(self, index: int) -> bytes:
-        cell = self.table[index][self.image_column]
-        if cell is None:
+        image = self.table[index][self.image_column]
+        if image is None:
             raise ImageError("the cell is empty")
-        if cell["bytes"] is not None:
-            return cell["bytes"]
         try:
-            with open(cell["path"], "rb") as file:
-                return file.read()
+            data: bytes = image["bytes"] if image["bytes"] is not None else Path(image["path"]).read_bytes()
+            return data
         except OSError as error:
             raise ImageError(reason(error)) from error
 
@@ -81,16 +78,15 @@ class HuggingFaceDataset:
         return decoder(BytesIO(data))
 
 
-def _classes(table: Any, label: str | None) -> tuple[list[str], list[int]]:
-    if label is None:
+def _classes(table: Any, column: str | None) -> tuple[list[str], list[int]]:
+    if column is None:
         return [], [0] * len(table)
-    values = table[label][:]
-    names = getattr(table.features[label], "names", None)
-    if names is not None:
+    values = table[column][:]
+    if names := getattr(table.features[column], "names", None):
         return list(names), list(values)
-    found = sorted(set(values))
-    place = {value: index for index, value in enumerate(found)}
-    return [str(value) for value in found], [place[value] for value in values]
+    distinct = sorted(set(values))
+    labels = {value: label for label, value in enumerate(distinct)}
+    return list(map(str, distinct)), [labels[value] for value in values]
 
 
 def data_module(

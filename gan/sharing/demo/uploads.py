@@ -9,9 +9,7 @@ from typing import Any
 
 from gan.common.errors import UserError
 from gan.common.names import file_name, one_line
-from gan.data.first_frame import Decoded, decode
-from gan.data.sources.files import File
-from gan.data.sources.folder import SUFFIXES
+from gan.data.sources.files import SUFFIXES, Decoded, File, decode
 from gan.inference.inputs import decoder_of
 from gan.sharing.demo import limits
 from gan.sharing.demo.context import Context

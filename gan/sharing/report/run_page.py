@@ -10,7 +10,7 @@ import yaml
 from gan.common.progress import duration
 from gan.common.table import shortened
 from gan.common.untrusted import describe
-from gan.data.decoding.errors import ImageError
+from gan.data.decoding.reader import ImageError
 from gan.run.health import FINDINGS, SILENT, symptoms
 from gan.sharing.report import data, scores
 from gan.sharing.report.charts import COLORS, IMAGES, MINUTES, Line, line_chart

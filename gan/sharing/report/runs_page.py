@@ -11,7 +11,7 @@ from typing import Any
 from gan.common.progress import duration
 from gan.common.table import counted, first_few
 from gan.common.untrusted import describe
-from gan.data.decoding.errors import ImageError
+from gan.data.decoding.reader import ImageError
 from gan.run.comparison import cell, differing_options, heading, labels
 from gan.run.run_folder import ROWS
 from gan.run.sweep_rows import read_rows

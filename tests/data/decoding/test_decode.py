@@ -15,13 +15,17 @@ import pytest
 from PIL import Image, ImageCms, TiffImagePlugin
 
 from gan.common.errors import UserError
-from gan.data.decoding import color, reader
-from gan.data.decoding.color import unpremultiply
-from gan.data.decoding.decode import Decoder, decode
-from gan.data.decoding.errors import ImageError
-from gan.data.decoding.reader import read_first_frame, read_frames
+from gan.data.decoding import reader
+from gan.data.decoding.decode import Decoder
+from gan.data.decoding.reader import ImageError, read_first_frame, read_frames, unpremultiply
 
 NOISE = np.random.default_rng(0).integers(0, 256, (6, 4, 3), dtype=np.uint8)  # (H, W, 3)
+
+
+def decode(source: reader.Source, size: tuple[int, int], channels: int = 3, **options: object) -> np.ndarray:
+    """Return the first image of a file, uint8 (C, H, W)."""
+    decoder = Decoder(size, channels, **options)  # type: ignore[arg-type]
+    return decoder.fit_image(read_first_frame(source, decoder.max_pixels, decoder.min_side())).pixels
 
 
 def encoded(image: Image.Image, form: str = "PNG", **options: object) -> io.BytesIO:
@@ -242,7 +246,7 @@ def test_lab():
 
 def test_hsv():
     """None of the formats stores HSV, so there is no file to read."""
-    assert color._to_rgb(Image.new("HSV", (1, 1), (0, 255, 200))).getpixel((0, 0)) == (200, 0, 0)
+    assert reader._to_rgb(Image.new("HSV", (1, 1), (0, 255, 200))).getpixel((0, 0)) == (200, 0, 0)
 
 
 def test_first_image_of_many():
@@ -689,7 +693,7 @@ def test_threads_agree():
 
 
 def test_needs_no_torch():
-    code = "import sys; sys.modules['torch'] = None; import gan.data.decoding.decode, gan.data.sources.folder"
+    code = "import sys; sys.modules['torch'] = None; import gan.data.decoding.decode, gan.data.sources.files"
     subprocess.run([sys.executable, "-c", code], check=True, cwd=Path(__file__).parents[3])
 
 

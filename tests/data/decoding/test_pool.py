@@ -16,7 +16,7 @@ import pytest
 from PIL import Image
 
 from gan.data.decoding import pool
-from gan.data.decoding.errors import ImageError
+from gan.data.decoding.reader import ImageError
 from tests.conftest import ROOT
 from tests.patience import PATIENCE
 

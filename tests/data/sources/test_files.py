@@ -13,7 +13,7 @@ from PIL import Image
 
 from gan.common.errors import UserError
 from gan.data.decoding.decode import Decoder
-from gan.data.decoding.errors import ImageError
+from gan.data.decoding.reader import ImageError
 from gan.data.sources.files import ImageFiles, content, find
 
 
