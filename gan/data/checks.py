@@ -40,16 +40,9 @@ MAX_SEARCHED = 500  # images in which the grid of enlarged pixel art is searched
 BLOCK = 2048  # hashes to compare with the others of their bucket at a time
 MAX_HASH_DISTANCE = 3  # maximum number of different bits, of 64, in the perceptual hashes of near-duplicates
 
-# The options of data=folder, and those of experiment=pixel_art.
-DEFAULTS: dict[str, str | None] = {
-    "data.channels": "3",
-    "data.fit": "crop",
-    "data.resample": "auto",
-    "data.flip": "false",
-    "data.split": None,
-    "data.labels": "false",
-}
-PIXEL_ART: dict[str, str | None] = {"data.size": "32", "data.channels": "4"}
+# The options of data=folder, and those that experiment=pixel_art changes.
+DEFAULTS = {"channels": 3, "fit": "crop", "resample": "auto", "flip": False, "split": None, "labels": False}
+PIXEL_ART = DEFAULTS | {"size": [32, 32], "channels": 4}
 
 
 class FileInfo(NamedTuple):
@@ -244,27 +237,20 @@ def suggest(
         size: (height, width) of the training images; None suggests one.
     """
     heights, widths = np.array([fact.height for fact in facts]), np.array([fact.width for fact in facts])
-    aspects = heights / widths
-    reasons: dict[str, str] = {}
-    if size is None:
-        size = suggest_size(heights, widths)
-        reasons["size"] = (
-            f"half of the images are {np.median(widths):g}x{np.median(heights):g} (width x height) or more"
-        )
-    else:
-        reasons["size"] = "as given"
-    target = size[0] / size[1]
-    kept = np.minimum(aspects / target, target / aspects)  # the fraction of each image inside the crop
-    cut = 1 - kept
+    transparent, gray, sprites = (
+        float(np.mean([getattr(fact, name) for fact in facts])) for name in ("transparent", "gray", "sprite")
+    )
+    medians = f"{np.median(widths):g}x{np.median(heights):g}"
+    reasons = {"size": "as given" if size else f"half of the images are {medians} (width x height) or more"}
+    size = size or suggest_size(heights, widths)
+    aspect = heights / widths * size[1] / size[0]
+    cut = 1 - np.minimum(aspect, 1 / aspect)  # the fraction of each image outside of the crop
     fit = "crop" if cut.mean() <= 0.25 and np.mean(cut > 0.4) < 0.2 else "pad"
     reasons["fit"] = f"a crop to {size[0]}x{size[1]} (height x width) cuts {cut.mean():.0%} of an image on average"
     if fit == "pad":
         reasons["fit"] += f", and up to {cut.max():.0%}; pad cuts nothing and adds borders"
-    transparent = float(np.mean([fact.transparent for fact in facts]))
-    gray = float(np.mean([fact.gray for fact in facts]))
     channels = 4 if transparent >= 0.05 else 1 if gray >= 0.99 else 3
     reasons["channels"] = f"{transparent:.0%} have transparent pixels, {gray:.0%} are gray"
-    sprites = float(np.mean([fact.sprite for fact in facts]))
     pixel_art = sprites >= 0.5
     whole = [size[0] % fact.height == 0 and size[1] % fact.width == 0 for fact in facts if fact.sprite]
     resample = "nearest" if pixel_art and np.mean(whole) < 0.5 else "auto"
@@ -342,34 +328,28 @@ def suggest_size(heights: np.ndarray, widths: np.ndarray) -> tuple[int, int]:
 def mirrored_fraction(facts: Sequence[FileInfo]) -> float:
     """Return the fraction of asymmetric images that also occur mirrored."""
     hashes = {fact.hash for fact in facts}
-    found = [
-        fact.mirrored_hash in hashes
-        for fact in facts
-        if (fact.hash ^ fact.mirrored_hash).bit_count() > 4 * MAX_HASH_DISTANCE
-    ]
-    return float(np.mean(found)) if found else 0.0
+    asymmetric = [fact for fact in facts if (fact.hash ^ fact.mirrored_hash).bit_count() > 4 * MAX_HASH_DISTANCE]
+    return float(np.mean([fact.mirrored_hash in hashes for fact in asymmetric])) if asymmetric else 0.0
 
 
 def command(roots: Sequence[str], suggestion: dict[str, Any]) -> str:
     """Return the command line for training with the suggested options. Options with default values are omitted."""
-    height, width = suggestion["size"]
-    options = {
-        "data.size": str(height) if height == width else f"[{height},{width}]",
-        "data.channels": str(suggestion["channels"]),
-        "data.fit": suggestion["fit"],
-        "data.resample": suggestion["resample"],
-        "data.flip": str(suggestion["flip"]).lower(),
-        "data.split": suggestion["split"],
-        "data.labels": str(suggestion["labels"]).lower(),
-    }
-    sprites = suggestion["pixel_art"]
-    defaults = DEFAULTS | PIXEL_ART if sprites else DEFAULTS
     words = [f"data.root={roots[0] if len(roots) == 1 else '[' + ','.join(roots) + ']'}"]
-    if sprites:
-        del options["data.resample"]  # the filter of the experiment keeps pixels sharp at any size
-    words += [f"{name}={value}" for name, value in options.items() if defaults.get(name) != value]
-    few = ["experiment=few_shot"] * (suggestion["images"] <= FEW)
-    return train_command((["experiment=pixel_art"] if sprites else few) + words)
+    for name in ("size", *DEFAULTS):
+        value = suggestion[name]
+        if suggestion["pixel_art"] and name == "resample":
+            continue  # the filter of the experiment keeps pixels sharp at any size
+        if value != (PIXEL_ART if suggestion["pixel_art"] else DEFAULTS).get(name, ...):
+            words.append(f"data.{name}={as_option(value)}")
+    experiment = "pixel_art" if suggestion["pixel_art"] else "few_shot" if suggestion["images"] <= FEW else None
+    return train_command([f"experiment={experiment}", *words] if experiment else words)
+
+
+def as_option(value: Any) -> str:
+    """Return a value as it is typed: true, false, a number, or one number for a square."""
+    if isinstance(value, list):
+        return str(value[0]) if value[0] == value[1] else f"[{value[0]},{value[1]}]"
+    return str(value).lower() if isinstance(value, bool) else str(value)
 
 
 def train_command(words: Sequence[str]) -> str:

@@ -40,30 +40,12 @@ MAX_LISTED = 50  # maximum number of unreadable files to print
 class ImageDataModule(LightningDataModule):
     """Decodes images once and returns batches {"image": uint8 (N, C, H, W), "label": int64 (N,)}.
 
-    Images have channels last in memory.
+    Images have channels last in memory. `conf/data/folder.yaml` describes the options.
 
     Args:
-        root: one or several folders or zip archives of images, searched recursively; None uses the built-in images.
-        source: another source of images instead of root; see `gan.data.decoding.cache`.
-        size: side, or (height, width), in pixels.
-        channels: 1 gray, 3 RGB, 4 premultiplied RGBA.
-        batch_size: number of images per batch, over all ranks.
-        labels: True for classes from the sub-folders of `root`, or a CSV or JSON file of files and labels.
-        fit: "crop" to cover, "random_crop" for a new crop each time, "pad" to fit inside, "stretch", or "patches":
-            `patches_per_image` patches of each image without scaling, with a new random crop each time.
-        resample, background, frames, max_pixels: as in `Decoder`.
-        flip: flip each image horizontally with probability 0.5.
-        split: hold out a `validation` fraction of the images. Images of one "file", "folder", "prefix" or "content"
-            stay on the same side. None trains on all images.
-        split_seed: seed of the split.
-        report_half: keep every other held-out file for `use_report_half`, so that a final report is on images that
-            selected no checkpoint.
-        storage: keep pixels on "disk" (memory-mapped), in "memory", or on the training "device". "auto" is "device" on
-            a GPU if the pixels take at most 1/16 of its memory and `num_workers` is 0, otherwise "disk".
-        num_workers: number of processes that load batches; 0 is fastest if the images fit into memory.
-        max_images: maximum number of files, or of items of `source`, to use, spread evenly; None uses all.
-        num_images: number of built-in images.
-        classes: classes of built-in images, a subset of `retro.CLASSES`.
+        root: one or several folders or zip archives of images; None uses `source`, or the built-in images.
+        source: another source of images, see `gan.data.decoding.cache`.
+        num_images, classes: number and classes of built-in images.
 
     Raises:
         UserError: a folder is missing or has no image, or an option is invalid.
@@ -129,10 +111,8 @@ class ImageDataModule(LightningDataModule):
         self.num_images = at_least("data.num_images", num_images, 1)
         self.builtin_classes = list(classes)
         self.pixels: Any = np.empty((0, *self.size, channels), np.uint8)  # (rows, H, W, C), or indexed like it
-        self.rows = np.empty(0, np.int64)  # rows of `pixels` for training
-        self.validation_rows = np.empty(0, np.int64)
-        self.digests = self.validation_digests = np.empty(0, "S32")  # digests of the files of those rows
-        self.report_rows, self.report_digests = self.validation_rows, self.validation_digests
+        self.rows = self.validation_rows = self.report_rows = np.empty(0, np.int64)  # rows of `pixels`
+        self.digests = self.validation_digests = self.report_digests = np.empty(0, "S32")  # of the files of those rows
         self.labels = np.empty(0, np.int64)  # (rows,)
         self.classes: list[str] = []
         self.names: list[str] = []  # of all images, before the split
@@ -188,7 +168,7 @@ class ImageDataModule(LightningDataModule):
         self.fingerprint = hashlib.sha256(text.encode(errors="surrogateescape")).hexdigest()
 
     def _select_validation(self, names: list[str]) -> np.ndarray:
-        """Return a mask, bool (rows,), of the rows to hold out. `names` has the name of each row."""
+        """Return a mask of the rows to hold out, bool (rows,), for the names of all rows."""
         return self._select_fraction(names, self.validation)
 
     def _select_fraction(self, names: list[str], fraction: float) -> np.ndarray:
@@ -204,10 +184,8 @@ class ImageDataModule(LightningDataModule):
         if self.report_half and len(files) > 1:
             report = file % 2 == 1
             self.report_rows, self.report_digests = self.validation_rows[report], self.validation_digests[report]
-            self.validation_rows, self.validation_digests = (
-                self.validation_rows[~report],
-                self.validation_digests[~report],
-            )
+            self.validation_rows = self.validation_rows[~report]
+            self.validation_digests = self.validation_digests[~report]
 
     def use_report_half(self) -> bool:
         """Make the held-out images those of the report, and return True, if there are any."""
@@ -299,9 +277,8 @@ class ImageDataModule(LightningDataModule):
     def load_state_dict(self, state_dict: Mapping[str, Any]) -> None:
         if state_dict["fingerprint"] != self.fingerprint:
             counts = f"{int(state_dict['images']):,} images then, {len(self):,} now"
-            print_line(
-                f"data: the images differ from those of the checkpoint ({counts}); their order changes from here"
-            )
+            line = f"data: the images differ from those of the checkpoint ({counts}); their order changes from here"
+            print_line(line)
 
 
 class Batches(IterableDataset[dict[str, Tensor]]):
@@ -347,10 +324,7 @@ def position(trainer: Trainer | None) -> tuple[int, int, int]:
 def training_batches(
     batches: IterableDataset[dict[str, Tensor]], num_workers: int, storage: str
 ) -> Iterable[dict[str, Tensor]]:
-    """Return a DataLoader of the batches, or the batches themselves if there are no workers and no GPU.
-
-    Then a DataLoader would only add overhead.
-    """
+    """Return a DataLoader of the batches, or the batches themselves if a DataLoader would only add overhead."""
     if not num_workers and (storage == "device" or not torch.cuda.is_available()):
         return batches
     return dataloader(batches, num_workers)

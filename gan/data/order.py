@@ -27,9 +27,6 @@ class EndlessBatches:
         length: number of images.
         batch_size: number of images per batch, over all ranks.
         start: index of the first batch.
-
-    Raises:
-        UserError: the batch size is not divisible by the number of ranks.
     """
 
     def __init__(self, length: int, batch_size: int, seed: int, rank: int = 0, ranks: int = 1, start: int = 0) -> None:

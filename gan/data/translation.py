@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
@@ -100,10 +101,6 @@ class PairedDataModule(ImageDataModule):
         """Return n pairs, uint8 (n, 2C, H, W), whose image on `side` ("a" or "b") is used in training."""
         return self._read_rows(self._to_evaluate(n, held_out, side)[0])
 
-    def whole_images(self, n: int) -> tuple[Tensor, Tensor]:
-        """Return up to n whole training images of each side, uint8 (n, C, s, s), for fitting color maps."""
-        return whole_images(self, n)
-
     def preview(self, n: int) -> Tensor:
         return self.reals(n)
 
@@ -132,37 +129,32 @@ class StyledDataModule(PairedDataModule):
         self.pairing = pairing
         self.aligned = pairing == "paired"
         self.is_b = np.empty(0, bool)  # (rows,): training rows of side b, with pairing="disjoint"
-        predictable = registry.predictable(style)
-        stochastic = predictable != registry.filter_names(style)
-        self.without_noise = StyledDataModule(root, predictable, pairing, **options) if stochastic else None
 
     def open_source(self) -> Any:
         self.source = self.source or StyledFiles(self.roots or [], self.style)
         return self.source
 
-    def whole_images(self, n: int) -> tuple[Tensor, Tensor]:
-        """Return up to n whole training images of each side, uint8 (n, C, s, s), for fitting color maps.
-
-        The look is applied where it is in training: to photographs of full size with fit="patches", which are scaled
-        after that.
-        """
-        source = StyledFiles(self.roots or [], self.style, full_size=True) if self.shows_windows else None
-        return whole_images(self, n, source)
-
     def setup(self, stage: str) -> None:
         super().setup(stage)
         for side in "ab":
-            if (n := len(self.rows_of(side))) < 2:
+            if (n := len(self.of_side(side)[0])) < 2:
                 raise UserError(
                     f"data.pairing={self.pairing}: {n} photographs for {side}, but at least two are needed; "
                     f"data.split={self.split} gives too few groups"
                 )
 
     def predictable_ground_truth(self, n: int, held_out: bool = False) -> Tensor | None:
-        if self.without_noise is None:
-            return self.ground_truth(n, held_out)
-        self.without_noise.setup("fit")
         return self.without_noise.ground_truth(n, held_out)
+
+    @functools.cached_property
+    def without_noise(self) -> StyledDataModule:
+        """The same photographs in the style without its random filters."""
+        predictable = registry.predictable(self.style)
+        if predictable == registry.filter_names(self.style):
+            return self
+        data = StyledDataModule(**self.given | {"style": predictable})
+        data.setup("fit")
+        return data
 
     def _select_validation(self, names: list[str]) -> np.ndarray:
         held_out = super()._select_validation(names)
@@ -172,26 +164,23 @@ class StyledDataModule(PairedDataModule):
     def _batches(self, order: EndlessBatches) -> PairBatches:
         if self.pairing == "paired":
             return super()._batches(order)
-        a = Batches(self.pixels, self.labels, self.rows_of("a"), order, self.crop_flip)
-        b_order = order.with_length(len(self.rows_of("b")))
-        b = Batches(self.pixels, self.labels, self.rows_of("b"), b_order, self.crop_flip)
-        return PairBatches([a, b], self.channels)
+        a, b = self.of_side("a")[0], self.of_side("b")[0]
+        sides = (a, order), (b, order.with_length(len(b)))
+        streams = [Batches(self.pixels, self.labels, *side, self.crop_flip) for side in sides]
+        return PairBatches(streams, self.channels)
 
-    def rows_of(self, side: str) -> np.ndarray:
-        """Return the training rows of a side."""
-        return self.rows[self._on_side(side)]
-
-    def _on_side(self, side: str) -> np.ndarray:
-        """Return a mask, bool (rows,), of the rows that training uses for a side."""
-        return self.is_b == (side == "b") if self.pairing == "disjoint" else np.ones(len(self.rows), bool)
+    def of_side(self, side: str) -> tuple[np.ndarray, np.ndarray]:
+        """Return the rows that training uses for a side, and the digests of their files."""
+        if self.pairing != "disjoint":
+            return self.rows, self.digests
+        chosen = self.is_b == (side == "b")
+        return self.rows[chosen], self.digests[chosen]
 
     def _to_evaluate(self, n: int, held_out: bool, side: str = "") -> tuple[np.ndarray, np.ndarray]:
-        if held_out:
-            return super()._to_evaluate(n, held_out)
-        return first_by_digest(self.rows_of(side), self.digests[self._on_side(side)], n)
+        return super()._to_evaluate(n, True) if held_out else first_by_digest(*self.of_side(side), n)
 
     def __len__(self) -> int:
-        return len(self.rows_of("a"))
+        return len(self.of_side("a")[0])
 
 
 class UnpairedDataModule(LightningDataModule):
@@ -239,10 +228,6 @@ class UnpairedDataModule(LightningDataModule):
     def shows_windows(self) -> bool:
         return self.a.shows_windows
 
-    def whole_images(self, n: int) -> tuple[Tensor, Tensor]:
-        """Return up to n whole training images of each side, uint8 (n, C, s, s), for fitting color maps."""
-        return whole_images(self, n)
-
     def use_report_half(self) -> bool:
         """Make the held-out images those of the report, and return True, if both sides have any."""
         return all(len(side.report_rows) for side in self.sides) and all(side.use_report_half() for side in self.sides)
@@ -269,10 +254,6 @@ class UnpairedDataModule(LightningDataModule):
     def flips(self) -> bool:
         return self.b.flips
 
-    @property
-    def fingerprint(self) -> str:
-        return self.a.fingerprint + self.b.fingerprint
-
     def __len__(self) -> int:
         return len(self.a)
 
@@ -284,19 +265,6 @@ class UnpairedDataModule(LightningDataModule):
             side.load_state_dict(state_dict[name])
 
 
-def whole_images(data: Any, n: int, source: Any = None) -> tuple[Tensor, Tensor]:
-    """Return up to n training images of each side of a DataModule with the attribute `given`, scaled without cropping.
-
-    Args:
-        source: what to read in place of the files that `data` reads.
-    """
-    whole = type(data)(**data.given | {"size": WHOLE_SIDE, "fit": "stretch"})
-    if source is not None:
-        whole.source = source
-    whole.setup("fit")
-    return whole.inputs(n), whole.reals(n)
-
-
 def has_held_out(data: Any) -> bool:
     """Return whether a DataModule has held-out images for evaluation: for a translator, held-out inputs."""
     return len(data.inputs(2, True) if hasattr(data, "inputs") else data.reals(2, held_out=True)) == 2
@@ -305,10 +273,15 @@ def has_held_out(data: Any) -> bool:
 def images_for_color_maps(data: Any, n: int = FITTED_IMAGES) -> tuple[Tensor, Tensor]:
     """Return up to n training images of each side of a DataModule, uint8 (n, C, s, s), for fitting color maps.
 
-    They are whole if the DataModule has `whole_images`; else they are those of training, scaled.
+    Those of the DataModules here are whole. A look is applied where it is in training: to photographs of full size with
+    fit="patches", which are scaled after that. Others are those of training, scaled.
     """
-    if hasattr(data, "whole_images"):
-        images: tuple[Tensor, Tensor] = data.whole_images(n)
-        return images
-    side = (WHOLE_SIDE, WHOLE_SIDE)
-    return tuple(interpolate(each, side, mode="bilinear", antialias=True) for each in (data.inputs(n), data.reals(n)))  # type: ignore[return-value]
+    if hasattr(data, "given"):
+        whole = type(data)(**data.given | {"size": WHOLE_SIDE, "fit": "stretch"})
+        if isinstance(data, StyledDataModule) and data.shows_windows:
+            whole.source = StyledFiles(data.roots or [], data.style, full_size=True)
+        whole.setup("fit")
+        return whole.inputs(n), whole.reals(n)
+    size = (WHOLE_SIDE, WHOLE_SIDE)
+    a, b = (interpolate(images, size, mode="bilinear", antialias=True) for images in (data.inputs(n), data.reals(n)))
+    return a, b

@@ -386,7 +386,6 @@ def test_a_full_disk_under_the_contact_sheet(messy: Path, gan_command: Train, mo
 @pytest.mark.slow
 def test_a_full_disk_while_packing(messy: Path, tmp_path: Path) -> None:
     """Files are limited to 1 kB: the processes that write shards fail, with an error of one line."""
-    pytest.importorskip("litdata")
     code = (
         "import resource, signal, sys; signal.signal(signal.SIGXFSZ, signal.SIG_IGN)\n"
         "resource.setrlimit(resource.RLIMIT_FSIZE, (1024, 1024))\n"
@@ -401,7 +400,6 @@ def test_a_full_disk_while_packing(messy: Path, tmp_path: Path) -> None:
 @pytest.mark.slow
 @pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
 def test_ctrl_c_while_packing(messy: Path, tmp_path: Path) -> None:
-    pytest.importorskip("litdata")
     words = [sys.executable, "-m", "gan.cli", "data", "pack", str(messy / "class 0"), "--out", "shards"]
     process = subprocess.Popen(
         words, cwd=tmp_path, env=environment() | {"PYTHONPATH": str(ROOT)}, stderr=subprocess.PIPE, text=True

@@ -13,7 +13,7 @@ from gan.data.builtin.retro import draw
 from gan.data.decoding.decode import Decoder
 from gan.data.pairs import StyledFiles
 from gan.data.styles.registry import make_style
-from gan.data.translation import PairedDataModule, StyledDataModule, UnpairedDataModule
+from gan.data.translation import PairedDataModule, StyledDataModule, UnpairedDataModule, images_for_color_maps
 
 
 def save(path: Path, pixels: np.ndarray) -> None:
@@ -229,11 +229,11 @@ def test_whole_images_are_not_cut(tmp_path: Path) -> None:
     photographs(tmp_path / "in", 12, 80)
     options = {"size": 16, "fit": "patches", "patches_per_image": 2, "split": "file", "channels": 3}
     data = StyledDataModule(str(tmp_path / "in"), "vignette", "shared", **options)
-    a, b = data.whole_images(100)
+    a, b = images_for_color_maps(data, 100)
     assert data.shows_windows and a.shape == b.shape and a.shape[1:] == (3, 64, 64)
     dark = b.float().mean((0, 1)) / a.float().mean((0, 1)).clamp(min=1)  # the order differs, the images are the same
     assert dark[0, 0] < 0.6 * dark[32, 32]
     assert dark[-1, -1] == pytest.approx(float(dark[0, 0]), abs=0.1)
     unpaired = UnpairedDataModule(str(tmp_path / "in"), str(tmp_path / "in"), **options | {"split": None})
-    first, second = unpaired.whole_images(3)
+    first, second = images_for_color_maps(unpaired, 3)
     assert unpaired.shows_windows and len(first) == 3 and torch.equal(first, second)

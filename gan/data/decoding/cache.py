@@ -146,8 +146,8 @@ def _mapped(entry: Path, index: Index, shape: Sequence[int]) -> np.ndarray:
     """Map the pixels of an entry; raise ValueError if the file is too short."""
     if not index.rows:
         return np.empty((0, *shape), np.uint8)
-    # indexing np.memmap itself is slow
-    return np.asarray(np.memmap(entry / index.file, np.uint8, "r", shape=(index.rows, *shape)))
+    mapped = np.memmap(entry / index.file, np.uint8, "r", shape=(index.rows, *shape))
+    return np.asarray(mapped)  # indexing np.memmap itself is slow
 
 
 def read_index(entry: Path, shape: Sequence[int] | None = None) -> Index | None:
@@ -303,19 +303,18 @@ def listing() -> list[Entry]:
 
 
 def part_size(part: str) -> int:
-    """Return the size of one of PARTS in bytes."""
+    """Return the size of one of PARTS in bytes on disk."""
     return _size(folder() / part)
 
 
 def total_size() -> int:
-    """Return the size of the cache in bytes."""
+    """Return the size of the cache in bytes on disk."""
     return sum(map(part_size, PARTS))
 
 
 def _size(path: Path) -> int:
-    """Return the bytes that the files in a folder take on disk; their lengths on Windows, which does not tell them."""
     statuses = [file.stat() for file in path.rglob("*") if file.is_file()]
-    return sum(512 * status.st_blocks if hasattr(status, "st_blocks") else status.st_size for status in statuses)
+    return sum(512 * getattr(status, "st_blocks", -(-status.st_size // 512)) for status in statuses)
 
 
 def clear() -> None:

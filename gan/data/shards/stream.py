@@ -102,29 +102,19 @@ def parse_bytes(name: str, text: object) -> int:
 
 
 class Shards:
-    """A set of shards, such as those of training.
+    """A set of shards, such as those of training, with images of `shape` (H, W, C)."""
 
-    Args:
-        names, sizes: file name and number of images of each shard.
-        shape: (H, W, C) of the images.
-        classes: number of classes.
-    """
-
-    def __init__(
-        self, storage: Storage, names: Sequence[str], sizes: Sequence[int], shape: tuple[int, ...], classes: int
-    ) -> None:
+    def __init__(self, storage: Storage, index: ShardIndex, shape: tuple[int, ...]) -> None:
         self.storage = storage
-        self.names = list(names)
-        self.sizes = list(sizes)
+        self.names, self.sizes, self.classes = index
         self.shape = shape
-        self.classes = classes
 
     def read(self, shard: int) -> tuple[Tensor, Tensor]:
         """Return images uint8 (n, H, W, C) and labels int64 (n,) of a shard; raise UserError if it cannot be read."""
         name = self.names[shard]
         try:
             with self.storage.file(name) as path:
-                images, labels = read_shard(path, self.sizes[shard], self.shape, self.classes)
+                images, labels = read_shard(path, self.sizes[shard], self.shape, len(self.classes))
         except Exception as error:  # files, networks and storage services raise different errors
             raise UserError(f"data.root: shard {name} cannot be read ({error}); continue with resume=") from error
         return torch.from_numpy(images), torch.from_numpy(labels)
@@ -135,11 +125,7 @@ class Shards:
 
 
 def held_out_shards(count: int, validation: float | None) -> np.ndarray:
-    """Return a mask, bool (count,), of the shards that are held out: a fraction of them, at least one, or none.
-
-    Raises:
-        UserError: the fraction is not between 0 and 1, or no shard would be left for training.
-    """
+    """Return a mask, bool (count,), of the shards that are held out: a fraction of them, at least one, or none."""
     mask = np.zeros(count, bool)
     if validation is None:
         return mask
@@ -157,30 +143,30 @@ class ShardGroup:
     def __init__(self, shards: np.ndarray, sizes: np.ndarray, key: tuple[int, ...]) -> None:
         self.shards = shards
         self.sizes = sizes[shards]
-        self.key = key
         self.length = int(self.sizes.sum())
-        self.epoch, self.order, self.ends = -1, np.empty(0, np.int64), np.empty(0, np.int64)  # results of the last call
-        self.turn, self.inside = -1, np.empty(0, np.int64)
+        self.key = key
 
     def at(self, place: int) -> tuple[int, int]:
         """Return the shard of image `place` of the group and its index there. They depend only on (key, place)."""
         epoch, place = divmod(place, self.length)
-        if epoch != self.epoch:
-            self.order = np.random.default_rng((*self.key, epoch)).permutation(len(self.shards))
-            self.ends = self.sizes[self.order].cumsum()
-            self.epoch, self.turn = epoch, -1
-        turn = int(np.searchsorted(self.ends, place, side="right"))
-        shard = self.order[turn]
-        if turn != self.turn:
-            self.inside = np.random.default_rng((*self.key, epoch, turn)).permutation(int(self.sizes[shard]))
-            self.turn = turn
-        return int(self.shards[shard]), int(self.inside[place - self.ends[turn] + self.sizes[shard]])
+        order = permutation(len(self.shards), *self.key, epoch)
+        ends = self.sizes[order].cumsum()
+        turn = int(np.searchsorted(ends, place, side="right"))
+        shard = order[turn]
+        inside = permutation(int(self.sizes[shard]), *self.key, epoch, turn)
+        return int(self.shards[shard]), int(inside[place - ends[turn] + self.sizes[shard]])
+
+
+@functools.lru_cache(maxsize=4 * MAX_GROUPS)
+def permutation(count: int, *key: int) -> np.ndarray:
+    """Return a random permutation of `count` numbers, which depends only on the key. Groups use two at a time."""
+    return np.random.default_rng(key).permutation(count)
 
 
 def shard_groups(sizes: Sequence[int], batch_size: int, seed: int) -> list[ShardGroup]:
     """Return random groups of shards. The number of groups divides the batch size and is at most MAX_GROUPS."""
-    count = max(n for n in range(1, min(MAX_GROUPS, batch_size) + 1) if batch_size % n == 0 and (
-        n == 1 or n * MIN_SHARDS_PER_GROUP <= len(sizes)))  # fmt: skip
+    most = max(1, min(MAX_GROUPS, batch_size, len(sizes) // MIN_SHARDS_PER_GROUP))
+    count = max(n for n in range(1, most + 1) if batch_size % n == 0)
     order = np.random.default_rng((seed, 2)).permutation(len(sizes))
     return [ShardGroup(order[group::count], np.array(sizes), (seed, 3, group)) for group in range(count)]
 
@@ -239,15 +225,8 @@ class ShardBatches(IterableDataset[dict[str, Tensor]]):
 class StreamingDataModule(LightningDataModule):
     """Batches from shards written by `gan data pack`; a batch is as in `ImageDataModule`.
 
-    Args:
-        root: folder or URL of the shards.
-        size, channels: the values with which the shards were packed.
-        labels: True for the classes of the shards, False or None for no classes.
-        flip: flip each image horizontally with probability 0.5.
-        validation: fraction of the shards to hold out, at least one; None trains on all shards.
-        max_images: accepted for debug=, but has no effect: a stream reads only the shards that it uses.
-        max_cache_size: disk space on this machine for the shards of a URL, such as 100GB.
-        num_workers: number of processes that read shards; 1 reads ahead while the model trains.
+    `conf/data/stream.yaml` describes the options. `max_images` is accepted for debug=, but has no effect: a stream
+    reads only the shards that it uses.
 
     Raises:
         UserError: there are no shards, they were packed with another size or without classes, or they are too few to
@@ -310,7 +289,7 @@ class StreamingDataModule(LightningDataModule):
         names, sizes = np.array(index.names), np.array(index.sizes)
         held_out = held_out_shards(len(names), self.validation)
         self.shards, self.held_out = (
-            Shards(self.storage, names[part].tolist(), sizes[part].tolist(), shape, len(index.classes))
+            Shards(self.storage, ShardIndex(names[part].tolist(), sizes[part].tolist(), index.classes), shape)
             for part in (~held_out, held_out)
         )
 

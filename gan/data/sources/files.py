@@ -9,8 +9,8 @@ import os
 import posixpath
 import stat
 import zipfile
-from collections.abc import Callable, Collection, Iterator, Sequence
-from contextlib import contextmanager, suppress
+from collections.abc import Collection, Iterator, Sequence
+from contextlib import suppress
 from io import BytesIO
 from pathlib import Path
 from typing import IO, Any, NamedTuple
@@ -167,22 +167,25 @@ def scan(root: str | os.PathLike[str], suffixes: Collection[str] = SUFFIXES) -> 
     Raises:
         UserError: a folder is missing or cannot be read, or there is no image.
     """
-    plain: list[tuple[bytes, str, os.DirEntry[str]]] = []
-    links: list[tuple[bytes, str, os.DirEntry[str]]] = []
+    entries = []
     others = 0
-    for name, entry in _walk(os.fspath(root)):
-        if os.path.splitext(name)[1].lower() in suffixes:
-            (links if entry.is_symlink() else plain).append((os.fsencode(name), name, entry))
-        else:
+    for name in _walk(os.fspath(root)):
+        if os.path.splitext(name)[1].lower() not in suffixes:
             others += 1
+            continue
+        with suppress(OSError):  # a link to nowhere, or a file that was removed
+            path = os.path.join(root, name)
+            status = os.lstat(path)
+            link = stat.S_ISLNK(status.st_mode)
+            status = os.stat(path) if link else status
+            if stat.S_ISREG(status.st_mode):
+                entries.append((link, os.fsencode(name), name, status))
     files = []
     taken: set[tuple[int, int]] = set()
-    for _, name, entry in [*sorted(plain), *sorted(links)]:
-        with suppress(FileNotFoundError):  # removed meanwhile
-            status = entry.stat()
-            if entry.is_symlink() and _identity(status) in taken:
-                continue
-            taken.add(_identity(status))
+    for link, _, name, status in sorted(entries, key=lambda entry: entry[:2]):  # links last
+        identity = status.st_dev, status.st_ino
+        if not link or identity not in taken:
+            taken.add(identity)
             files.append(File(name, os.fspath(root), False, (status.st_size, status.st_mtime_ns)))
     if not files:
         raise _no_image(root, others, suffixes)
@@ -195,10 +198,9 @@ def check_images(root: str | os.PathLike[str], most: int = 100_000) -> None:
     A folder of another million files is left to `scan`.
     """
     others = 0
-    for name, _ in _walk(os.fspath(root)):
-        if os.path.splitext(name)[1].lower() in SUFFIXES or others == most:
+    for others, name in enumerate(_walk(os.fspath(root)), 1):
+        if os.path.splitext(name)[1].lower() in SUFFIXES or others > most:
             return
-        others += 1
     raise _no_image(root, others, SUFFIXES)
 
 
@@ -213,57 +215,30 @@ def is_hidden(name: str) -> bool:
     return name.startswith(".") or name.lower() in CLUTTER
 
 
-def _walk(root: str) -> Iterator[tuple[str, os.DirEntry[str]]]:
-    """Yield all regular files: path from the root with "/", and entry. Each folder is read once."""
+def _walk(root: str) -> Iterator[str]:
+    """Yield the paths of all files from the root, with "/". Each folder is read once."""
     seen: set[tuple[int, int]] = set()
-    with suppress(OSError):  # reading the root reports what is wrong with it
-        seen.update(_identity(os.stat(parent)) for parent in Path(os.path.realpath(root)).parents)
-    folders = [(root, "")]  # to read: path, and prefix of the names in it
-    linked: list[tuple[bytes, str, str]] = []  # read last, so that folders keep their own names
-    while folders or linked:
-        if not folders:
-            linked.sort()
-            folders.append(linked.pop(0)[1:])
-        folder, prefix = folders.pop()
-        with _reading(folder):
-            with os.scandir(folder) as opened:
-                entries = list(opened)
-            identity = _identity(os.stat(folder))
-        if identity in seen:
-            continue
-        seen.add(identity)
-        for entry in entries:
-            name = prefix + entry.name
-            if is_hidden(entry.name):
+    with suppress(OSError):  # os.walk reports what is wrong with the root
+        seen.update((status.st_dev, status.st_ino) for status in map(os.stat, Path(os.path.realpath(root)).parents))
+    pending = [root]  # links to folders are read last, so that folders keep their own names
+    while pending:
+        for folder, folders, names in os.walk(pending.pop(0), onerror=_refuse):
+            status = os.stat(folder)
+            if (status.st_dev, status.st_ino) in seen:
+                folders.clear()
                 continue
-            if _is(entry.is_file):
-                yield name, entry
-            elif _is(entry.is_dir) and entry.is_symlink():
-                linked.append((os.fsencode(name), entry.path, name + "/"))
-            elif _is(entry.is_dir):
-                folders.append((entry.path, name + "/"))
+            seen.add((status.st_dev, status.st_ino))
+            folders[:] = [name for name in folders if not is_hidden(name)]
+            pending += filter(os.path.islink, (os.path.join(folder, name) for name in folders))
+            prefix = "" if folder == root else os.path.relpath(folder, root).replace(os.sep, "/") + "/"
+            yield from (prefix + name for name in names if not is_hidden(name))
+        pending.sort(key=os.fsencode)
 
 
-@contextmanager
-def _reading(folder: str) -> Iterator[None]:
-    try:
-        yield
-    except FileNotFoundError as error:
-        raise UserError(f"there is no folder {folder!r}: check the path") from error
-    except OSError as error:
-        raise UserError(f"folder {folder!r} cannot be read ({reason(error)})") from error
-
-
-def _identity(status: os.stat_result) -> tuple[int, int]:
-    return status.st_dev, status.st_ino
-
-
-def _is(query: Callable[[], bool]) -> bool:
-    """Return the result of a query of a DirEntry; False for a link that is circular or cannot be followed."""
-    try:
-        return query()
-    except OSError:
-        return False
+def _refuse(error: OSError) -> None:
+    if isinstance(error, FileNotFoundError):
+        raise UserError(f"there is no folder {error.filename!r}: check the path") from error
+    raise UserError(f"folder {error.filename!r} cannot be read ({reason(error)})") from error
 
 
 # ---- archives
@@ -311,26 +286,26 @@ def read_labels(option: bool | str, names: Sequence[str]) -> tuple[list[str], li
         return [], [0] * len(names)
     of_files = _from_folders(names) if option is True else _from_table(str(option), names)
     classes = set(of_files)
+    check_number(classes)
     whole = option is not True and all(name.lstrip("-").isdecimal() for name in classes)
     ordered = sorted(classes, key=int) if whole else sorted(classes, key=os.fsencode)
     labels = {name: label for label, name in enumerate(ordered)}
     return ordered, [labels[name] for name in of_files]
 
 
-def check_number(folders: set[str]) -> None:
-    """Raise UserError if there are fewer than two sub-folders for classes."""
-    if len(folders) < 2:
-        only = f"only one, {next(iter(folders))!r}" if folders else "none"
-        raise UserError(f"data.labels=true needs a sub-folder for each class, but there is {only}: create two or more")
+def check_number(classes: set[str]) -> None:
+    """Raise UserError if there are fewer than two classes, such as sub-folders."""
+    if len(classes) < 2:
+        only = f"only one, {next(iter(classes))!r}" if classes else "none"
+        raise UserError(f"data.labels needs two or more classes, such as sub-folders, but there is {only}")
 
 
 def _from_folders(names: Sequence[str]) -> list[str]:
-    stray = next((name for name in names if "/" not in name), None)
-    folders = {name.partition("/")[0] for name in names if "/" in name}
-    if stray is not None and folders:
+    folders = [name.partition("/")[0] if "/" in name else None for name in names]
+    if None in folders and any(folders):
+        stray = names[folders.index(None)]
         raise UserError(f"{stray!r} is not in a class folder: move it into one, or out of the folder")
-    check_number(folders)
-    return [name.partition("/")[0] for name in names]
+    return [folder for folder in folders if folder is not None]
 
 
 def _from_table(path: str, names: Sequence[str]) -> list[str]:
@@ -348,10 +323,7 @@ def _from_table(path: str, names: Sequence[str]) -> list[str]:
             f"{path}: {len(without)} of {len(names)} images are missing, such as {without[0]!r}; "
             "use paths relative to data.root, with / between folders"
         )
-    labels = [table[name] for name in names]
-    if len(set(labels)) < 2:
-        raise UserError(f"{path}: all images have the label {labels[0]!r}; at least two classes are needed")
-    return labels
+    return [table[name] for name in names]
 
 
 def _rows(path: str) -> Iterator[tuple[str, str]]:

@@ -15,14 +15,7 @@ from gan.data.decoding.reader import ImageError, header
 
 
 class HuggingFaceDataset:
-    """One split of a dataset with a column of images.
-
-    Args:
-        name: USER/NAME on the Hub, or a folder with Parquet or Arrow files.
-        config: name of a configuration, if the dataset has several.
-        split: name of the split, such as train or train[:10%].
-        image_column: name of the column of images.
-        label_column: name of the column of labels, which are ClassLabel, integers or strings. None: no classes.
+    """One split of a dataset with a column of images. `conf/data/huggingface.yaml` describes the options.
 
     Raises:
         UserError: the library is not installed, or there is no such dataset or column.
@@ -42,15 +35,11 @@ class HuggingFaceDataset:
             raise UserError(f"data=huggingface needs the datasets library: {install('hub')}") from error
         try:
             table = datasets.load_dataset(with_home(name), config, split=split)
+            self._classes, self._labels = _classes(table, label_column)
+            self.table: Any = table.select_columns([image_column])
+            self.table = self.table.cast_column(image_column, datasets.Image(decode=False))
         except Exception as error:  # datasets, files and networks raise different errors
             raise UserError(f"data.name={name}: cannot be loaded ({to_line(error)})") from error
-        for column in filter(None, (image_column, label_column)):
-            if column not in table.column_names:
-                raise UserError(
-                    f"data.name={name}: no column {column!r}; the columns are {', '.join(table.column_names)}"
-                )
-        self._classes, self._labels = _classes(table, label_column)
-        self.table: Any = table.select_columns([image_column]).cast_column(image_column, datasets.Image(decode=False))
         self.image_column = image_column
         self.where = f"data.name={name}"
         self.title = f"decoding {name}"

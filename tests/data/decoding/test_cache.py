@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import multiprocessing
 import os
-import shutil
 import signal
 import time
 from collections.abc import Iterator
@@ -127,13 +126,6 @@ def test_an_item_that_could_not_be_read_is_tried_again() -> None:
     assert cache.load_images(Squares(texts), DECODER).errors == {}
 
 
-def test_mapped_pixels_do_not_change_while_others_are_added() -> None:
-    before = cache.load_images(Squares(numbers(5)), DECODER)
-    copy = before.pixels.copy()
-    values(Squares({key: str(int(text) + 100) for key, text in numbers(5).items()}))
-    assert np.array_equal(before.pixels, copy)
-
-
 def test_a_mostly_unused_file_is_replaced(own_cache: Path) -> None:
     values(Squares(numbers(1200)))
     assert values(Squares({"a": "1", "b": "222"})) == [1, 222]
@@ -248,10 +240,3 @@ def test_listing_and_clearing(own_cache: Path) -> None:
     assert all(entry.size > 0 for entry in entries)
     cache.clear()
     assert cache.listing() == [] and own_cache.exists()
-
-
-def test_listing_creates_no_cache(own_cache: Path) -> None:
-    shutil.rmtree(own_cache)
-    assert cache.listing() == []
-    cache.clear()
-    assert not own_cache.exists()

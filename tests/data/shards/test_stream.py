@@ -16,8 +16,7 @@ from PIL import Image
 from gan.api import load
 from gan.common import object_store
 from gan.common.errors import UserError
-from gan.data.decoding.decode import Decoder
-from gan.data.shards.pack import pack, read_index, read_shape, read_shard
+from gan.data.shards.pack import read_index, read_shape, read_shard
 from gan.data.shards.stream import ShardBatches, ShardGroup, StreamingDataModule, held_out_shards, shard_groups
 from tests.conftest import TINY, Train
 from tests.shards import write_shards
@@ -25,22 +24,9 @@ from tests.shards import write_shards
 
 @pytest.fixture(scope="module")
 def shards(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Pack 96 images of one value each as shards of one image, and an unreadable file."""
-    from tests.conftest import command
-
-    root = tmp_path_factory.mktemp("packed")
-    for index in range(96):
-        path = root / "images" / "ab"[index % 2] / f"{index}.png"
-        path.parent.mkdir(parents=True, exist_ok=True)
-        Image.new("RGB", (16, 16), (index, 0, 0)).save(path)
-    (root / "images" / "a" / "broken.png").write_bytes(b"broken")
-    words = ["data", "pack", "images", "--out", "shards", "--size", "16", "--labels"]
-    result = command(["-m", "gan.cli", *words], root)
-    assert "96 images in shards" in result.stdout and "data.size=[16,16]" in result.stdout
-    assert "skipped: 'a/broken.png'" in result.stderr
-    refuse = command(["-m", "gan.cli", *words], root, check=2)
-    assert "is not empty" in refuse.stderr
-    return root / "shards"
+    """96 shards of one image of one value each, in two classes."""
+    images = ((np.full((1, 16, 16, 3), index, np.uint8), np.array([index % 2])) for index in range(96))
+    return write_shards(tmp_path_factory.mktemp("packed") / "shards", images, {"a": 48, "b": 48})
 
 
 def parts(count: int, side: int = 4, classes: int = 2) -> Iterator[tuple[np.ndarray, np.ndarray]]:
@@ -73,7 +59,6 @@ def stream(shards: Path, **options: object) -> StreamingDataModule:
     return data
 
 
-@pytest.mark.slow
 def test_pixels_and_labels(shards: Path) -> None:
     data = stream(shards, labels=True)
     assert len(data) == 96 and data.class_names() == ["a", "b"] and data.class_counts().tolist() == [48, 48]
@@ -88,7 +73,6 @@ def test_pixels_and_labels(shards: Path) -> None:
     assert torch.equal(data.preview(20), torch.cat([b["image"] for b in islice(data.train_dataloader(), 3)])[:20])
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize(("ranks", "start", "flip"), [(2, 0, False), (4, 3, True), (8, 20, False)])
 def test_ranks_together_see_the_batches_of_one(shards: Path, ranks: int, start: int, flip: bool) -> None:
     data = stream(shards, flip=flip)
@@ -98,7 +82,6 @@ def test_ranks_together_see_the_batches_of_one(shards: Path, ranks: int, start: 
         assert torch.equal(torch.cat([share["image"] for share in shares]), expected)
 
 
-@pytest.mark.slow
 def test_a_rank_reads_only_its_shards(shards: Path) -> None:
     everything = stream(shards).shards
     assert everything
@@ -113,8 +96,7 @@ def test_a_rank_reads_only_its_shards(shards: Path) -> None:
     assert read[0] and read[1] and not read[0] & read[1]
 
 
-@pytest.mark.slow
-@pytest.mark.parametrize("num_workers", [1, 2])
+@pytest.mark.parametrize("num_workers", [2])
 def test_workers_do_not_change_the_order(shards: Path, num_workers: int) -> None:
     plain = [batch["image"] for batch in islice(stream(shards).train_dataloader(), 6)]
     other = [batch["image"] for batch in islice(stream(shards, num_workers=num_workers).train_dataloader(), 6)]
@@ -160,7 +142,7 @@ def test_a_shard_that_disappears_during_training(small: Path) -> None:
             next(batches)
 
 
-def test_packed_shards(tmp_path: Path) -> None:
+def test_packed_shards(tmp_path: Path, gan_command: Train) -> None:
     """A packed folder has its images, labels and frames, in an order that does not depend on the machine."""
     for index in range(200):
         path = tmp_path / "images" / "ab"[index % 2] / f"{index}.png"
@@ -168,8 +150,12 @@ def test_packed_shards(tmp_path: Path) -> None:
         Image.new("RGB", (4, 4), (index, 0, 0)).save(path)
     frames = [Image.new("RGB", (4, 4), (value, 0, 0)) for value in (210, 211)]
     frames[0].save(tmp_path / "images" / "a" / "two.gif", save_all=True, append_images=frames[1:])
-    decoder = Decoder((4, 4), frames="all")
-    assert pack([str(tmp_path / "images")], tmp_path / "out", decoder, True) == 202
+    (tmp_path / "images" / "a" / "broken.png").write_bytes(b"broken")
+    words = ["data", "pack", "images", "--out", "out", "--size", "4", "--labels", "--frames", "all"]
+    result = gan_command(*words)
+    assert "202 images in out" in result.stdout and "data.size=[4,4]" in result.stdout
+    assert "skipped: 'a/broken.png'" in result.stderr
+    assert "is not empty" in gan_command(*words, check=2).stderr
     index = read_index(tmp_path / "out" / "index.json")
     assert index.classes == {"a": 102, "b": 100} and set(index.sizes[:-1]) == {3}
     assert read_shape(tmp_path / "out" / index.names[0], 3) == (4, 4, 3)
