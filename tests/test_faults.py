@@ -74,26 +74,12 @@ def newest(checkpoints: Path) -> int:
     return max((int(re.findall(r"\d+", path.stem)[0]) for path in checkpoints.glob("*.ckpt")), default=0)
 
 
-def resume(folder: Path, cache: str = "") -> str:
+def resume(folder: Path) -> str:
     saved = newest(folder.parent / "run" / "checkpoints")
     words = [str(ROOT / "train.py"), f"resume={folder.parent / 'run'}", f"images={saved + 48}"]
-    more = {"RETRO_GAN_CACHE": cache} if cache else {}
-    process = Forked(words, folder.parent, folder.parent / "said after that", **more)
+    process = Forked(words, folder.parent, folder.parent / "said after that")
     assert process.wait() == 0, process.communicate()
     return process.communicate()[0]
-
-
-@pytest.mark.parametrize("workers", [0, 2])
-def test_a_file_that_turns_bad_without_a_cache(folder: Path, tmp_path: Path, workers: int) -> None:
-    (tmp_path / "blocked").touch()  # a file where the folder of the cache should be
-    good = (folder / "7.png").read_bytes()
-    with running(folder, f"data.num_workers={workers}", cache=str(tmp_path / "blocked")) as process:
-        (folder / "7.png").write_bytes(good[:40])
-        line = ending(process)
-        assert line.startswith(f"error: '{folder}/7.png' can no longer be read")
-        assert not Path(f"/proc/{process.pid}").exists()
-    (folder / "7.png").write_bytes(good)
-    assert "every image is decoded each time it is used" in resume(folder, cache=str(tmp_path / "blocked"))
 
 
 def alive(pid: int) -> bool:
@@ -141,29 +127,27 @@ def test_a_stopped_worker_does_not_keep_a_signal_waiting(folder: Path, number: s
 
 
 @pytest.mark.parametrize("workers", [0, 2])
-def test_a_file_that_cannot_be_waited_for_does_not_keep_a_signal_waiting(
-    folder: Path, tmp_path: Path, workers: int
-) -> None:
+def test_pixels_that_cannot_be_read_do_not_keep_a_signal_waiting(folder: Path, tmp_path: Path, workers: int) -> None:
     """A read that never returns, as from a network disk that has disappeared."""
-    (tmp_path / "blocked").touch()
+    gone = tmp_path / "gone"
     code = (
         "import os, time\n"
-        "from gan.data.sources import files\n"
-        "whole = files.content\n"
-        "def content(file):\n"
-        "    while os.path.exists(file.root + '/gone'): time.sleep(3600)\n"
-        "    return whole(file)\n"
-        "files.content = content\n"
+        "from gan.data.order import RandomCropFlip\n"
+        "whole = RandomCropFlip.__call__\n"
+        "def call(self, images, first):\n"
+        f"    while os.path.exists({str(gone)!r}): time.sleep(3600)\n"
+        "    return whole(self, images, first)\n"
+        "RandomCropFlip.__call__ = call\n"
     )
-    with running(folder, f"data.num_workers={workers}", cache=str(tmp_path / "blocked"), code=code) as process:
-        (folder / "gone").touch()
+    with running(folder, f"data.num_workers={workers}", "data.flip=true", code=code) as process:
+        gone.touch()
         time.sleep(1)
         process.send_signal(signal.SIGINT)
         said = process.communicate(timeout=PATIENCE)[0]
     assert process.returncode == 130, said
     assert "Traceback" not in said and "stopped at once, without saving" in said.strip().splitlines()[-1]
-    (folder / "gone").unlink()
-    resume(folder, cache=str(tmp_path / "blocked"))
+    gone.unlink()
+    resume(folder)
 
 
 def test_a_killed_rank_ends_the_other(folder: Path) -> None:

@@ -91,9 +91,8 @@ def test_processes_that_read_images_do_not_import_torch() -> None:
     """Each such process would take seconds to start."""
     sources = [f"gan.data.sources.{path.stem}" for path in (ROOT / "gan/data/sources").glob("[a-z]*.py")]
     names = [
-        "data.first_frame",
         "data.decoding.cache",
-        "data.checks.report",
+        "data.checks",
         "data.pairs",
         "data.styles.registry",
         "images.files",

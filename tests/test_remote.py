@@ -13,7 +13,6 @@ import pytest
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
 from gan.common.object_store import Store
-from gan.data.shards.shard_file import Kind
 from gan.run.checkpoints import list_checkpoints
 from gan.run.lock import release
 from gan.run.metrics import read_metrics
@@ -117,8 +116,7 @@ def test_a_store_that_fails_during_training(
 def test_shards_in_a_bucket(bucket: str, train: Train, tmp_path: Path) -> None:
     import boto3
 
-    kind = Kind((16, 16, 3), 2)
-    shards = write_shards(tmp_path / "shards", parts(40, side=16), kind, {"cat": 80, "dog": 80})
+    shards = write_shards(tmp_path / "shards", parts(40, side=16), {"cat": 80, "dog": 80})
     for path in shards.iterdir():
         boto3.client("s3").upload_file(str(path), "bucket", f"shards/{path.name}")
     words = [option for option in TINY if not option.startswith(("data.num_images", "data.split"))]

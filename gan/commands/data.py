@@ -68,7 +68,7 @@ def run(arguments: argparse.Namespace) -> int | None:
 
 
 def check(arguments: argparse.Namespace) -> int | None:
-    from gan.data.checks.report import command, inspect_files, others, summarize
+    from gan.data.checks import command, inspect_files, others, summarize
     from gan.data.sources.files import find
 
     size = parse_size(arguments.size) if arguments.size else None
@@ -110,7 +110,7 @@ def draw_sheet(files: Sequence[Any], facts: Sequence[Any], suggestion: dict[str,
 
     from gan.data.decoding.decode import Decoder
     from gan.data.decoding.pool import CRASHED, parallel_map
-    from gan.data.first_frame import Decoded, decode
+    from gan.data.sources.files import Decoded, decode
     from gan.images.convert import grid, save_png
 
     decoder = Decoder(tuple(suggestion["size"]), **{name: suggestion[name] for name in ("channels", "fit", "resample")})
@@ -202,26 +202,23 @@ def counts(table: dict[str, int]) -> str:
 
 
 def pack_shards(arguments: argparse.Namespace) -> None:
-    from gan.data.checks.report import train_command
+    from gan.data.checks import train_command
     from gan.data.decoding.decode import Decoder
-    from gan.data.decoding.pool import cores
     from gan.data.shards.pack import pack
 
     size = parse_size(arguments.size)
     decoding = {name: getattr(arguments, name) for name in ("channels", "fit", "resample", "frames")}
-    written = pack(arguments.roots, arguments.out, Decoder(size, **decoding), arguments.labels, cores())
+    written = pack(arguments.roots, arguments.out, Decoder(size, **decoding), arguments.labels)
     words = ["data=stream", f"data.root={arguments.out}", f"data.size=[{size[0]},{size[1]}]"]
     words += [f"data.channels={arguments.channels}"]
     print(f"{written:,} images in {arguments.out}; to train on them:\n\n" + train_command(words))
 
 
 def list_cache() -> None:
-    from gan.data.decoding import cache_index
+    from gan.data.decoding import cache
 
-    entries = cache_index.listing()
-    print(
-        f"{cache_index.folder()}: {sum(entry.size for entry in entries) / 1e6:,.1f} MB of pixels in {len(entries)} sets"
-    )
+    entries = cache.listing()
+    print(f"{cache.folder()}: {sum(entry.size for entry in entries) / 1e6:,.1f} MB of pixels in {len(entries)} sets")
     for entry in entries:
         height, width, channels = entry.about.get("shape", (0, 0, 0))
         where = to_line(", ".join(map(str, entry.about.get("source", ["unfinished"]))))
@@ -230,14 +227,14 @@ def list_cache() -> None:
             f"  {entry.size / 1e6:10,.1f} MB  {entry.items:9,} images  {height}x{width}x{channels}"
             f"  last used {day}  {where}"
         )
-    print(f"  {cache_index.part_size(cache_index.FEATURES) / 1e6:10,.1f} MB  features of real images")
-    print(f"  {cache_index.part_size(cache_index.SHARDS) / 1e6:10,.1f} MB  shards of data=stream")
-    print(f"  {cache_index.part_size(cache_index.RUNS) / 1e6:10,.1f} MB  runs in object storage")
+    print(f"  {cache.part_size(cache.FEATURES) / 1e6:10,.1f} MB  features of real images")
+    print(f"  {cache.part_size(cache.SHARDS) / 1e6:10,.1f} MB  shards of data=stream")
+    print(f"  {cache.part_size(cache.RUNS) / 1e6:10,.1f} MB  runs in object storage")
 
 
 def clear_cache() -> None:
-    from gan.data.decoding import cache_index
+    from gan.data.decoding import cache
 
-    size = cache_index.total_size()
-    cache_index.clear()
-    print(f"{cache_index.folder()}: {size / 1e6:,.1f} MB removed")
+    size = cache.total_size()
+    cache.clear()
+    print(f"{cache.folder()}: {size / 1e6:,.1f} MB removed")

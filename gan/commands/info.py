@@ -20,7 +20,7 @@ from gan.common.code import git_revision
 from gan.common.errors import UserError
 from gan.common.output import one_line
 from gan.common.processes import available_memory
-from gan.data.decoding import cache_index
+from gan.data.decoding import cache
 from gan.data.decoding.pool import cores
 from gan.run.paths import CONF
 from gan.sharing.origin_command import command_of
@@ -71,7 +71,7 @@ def describe() -> dict[str, str]:
         "devices": ", ".join(devices(torch)),
         "cpu": f"{os.cpu_count()} cores, {cores()} usable; {torch.get_num_threads()} threads of torch",
         "memory": f"{available_memory() / GIB:.1f} GiB available",
-        "cache": f"{cache_index.folder()}, {cache_index.total_size() / GIB:.2f} GiB",
+        "cache": f"{cache.folder()}, {cache.total_size() / GIB:.2f} GiB",
         "environment": ", ".join(f"{name}={os.environ[name]}" for name in VARIABLES if name in os.environ) or "-",
     }
 

@@ -22,16 +22,13 @@ from gan.common.errors import UserError, at_least, switch
 from gan.common.nested import with_home
 from gan.common.option_values import check_workers, pair
 from gan.common.output import print_line
-from gan.data import split
 from gan.data.builtin import retro
 from gan.data.decoding import cache
 from gan.data.decoding.decode import Decoder
 from gan.data.decoding.reader import MAX_PIXELS
-from gan.data.random_crop_flip import RandomCropFlip, stored_size
-from gan.data.sampler import EndlessBatches
-from gan.data.sources.builtin import BuiltinImages
+from gan.data.order import EndlessBatches, RandomCropFlip, stored_size
 from gan.data.sources.files import ImageFiles
-from gan.data.sources.subset import Subset
+from gan.data.split import select
 
 NUM_BUILTIN_IMAGES = 4096
 STORAGES = ("auto", "disk", "memory", "device")
@@ -42,30 +39,12 @@ MAX_LISTED = 50  # maximum number of unreadable files to print
 class ImageDataModule(LightningDataModule):
     """Decodes images once and returns batches {"image": uint8 (N, C, H, W), "label": int64 (N,)}.
 
-    Images have channels last in memory.
+    Images have channels last in memory. `conf/data/folder.yaml` describes the options.
 
     Args:
-        root: one or several folders or zip archives of images, searched recursively; None uses the built-in images.
-        source: another source of images instead of root; see `gan.data.decoding.cache`.
-        size: side, or (height, width), in pixels.
-        channels: 1 gray, 3 RGB, 4 premultiplied RGBA.
-        batch_size: number of images per batch, over all ranks.
-        labels: True for classes from the sub-folders of `root`, or a CSV or JSON file of files and labels.
-        fit: "crop" to cover, "random_crop" for a new crop each time, "pad" to fit inside, "stretch", or "patches":
-            `patches_per_image` patches of each image without scaling, with a new random crop each time.
-        resample, background, frames, max_pixels: as in `Decoder`.
-        flip: flip each image horizontally with probability 0.5.
-        split: hold out a `validation` fraction of the images. Images of one "file", "folder", "prefix" or "content"
-            stay on the same side. None trains on all images.
-        split_seed: seed of the split.
-        report_half: keep every other held-out file for `use_report_half`, so that a final report is on images that
-            selected no checkpoint.
-        storage: keep pixels on "disk" (memory-mapped), in "memory", or on the training "device". "auto" is "device" on
-            a GPU if the pixels take at most 1/16 of its memory and `num_workers` is 0, otherwise "disk".
-        num_workers: number of processes that load batches; 0 is fastest if the images fit into memory.
-        max_images: maximum number of files, or of items of `source`, to use, spread evenly; None uses all.
-        num_images: number of built-in images.
-        classes: classes of built-in images, a subset of `retro.CLASSES`.
+        root: one or several folders or zip archives of images; None uses `source`, or the built-in images.
+        source: another source of images, see `gan.data.decoding.cache`.
+        num_images, classes: number and classes of built-in images.
 
     Raises:
         UserError: a folder is missing or has no image, or an option is invalid.
@@ -131,10 +110,8 @@ class ImageDataModule(LightningDataModule):
         self.num_images = at_least("data.num_images", num_images, 1)
         self.builtin_classes = list(classes)
         self.pixels: Any = np.empty((0, *self.size, channels), np.uint8)  # (rows, H, W, C), or indexed like it
-        self.rows = np.empty(0, np.int64)  # rows of `pixels` for training
-        self.validation_rows = np.empty(0, np.int64)
-        self.digests = self.validation_digests = np.empty(0, "S32")  # digests of the files of those rows
-        self.report_rows, self.report_digests = self.validation_rows, self.validation_digests
+        self.rows = self.validation_rows = self.report_rows = np.empty(0, np.int64)  # rows of `pixels`
+        self.digests = self.validation_digests = self.report_digests = np.empty(0, "S32")  # of the files of those rows
         self.labels = np.empty(0, np.int64)  # (rows,)
         self.classes: list[str] = []
         self.names: list[str] = []  # of all images, before the split
@@ -146,13 +123,12 @@ class ImageDataModule(LightningDataModule):
 
     def open_source(self) -> Any:
         """Return the source of images, after listing its files."""
-        if self.roots is None and self.source is None and self.decoder.fit == "patches":
-            raise UserError("data.fit=patches needs files: built-in images are generated at the training size")
+        if self.source is None and self.roots is not None:
+            self.source = ImageFiles(self.roots)
         if self.source is None:
-            if self.roots is None:
-                self.source = BuiltinImages(self.num_images, self.builtin_classes)
-            else:
-                self.source = ImageFiles(self.roots)
+            if self.decoder.fit == "patches":
+                raise UserError("data.fit=patches needs files: built-in images are generated at the training size")
+            self.source = retro.BuiltinImages(self.num_images, self.builtin_classes)
         return self.source
 
     def class_names(self) -> list[str]:
@@ -168,48 +144,46 @@ class ImageDataModule(LightningDataModule):
         if len(self.rows):
             return
         source = self.open_source()
-        if self.max_images is not None:
-            source = Subset(source, self.max_images)
+        items = spread(len(source.keys), self.max_images)
+        files = [source.names[item] for item in items]
         self.classes, labels = source.classes(self.label_option)
-        found = cache.load_images(source, self.decoder)
-        if found.errors:
-            report_unreadable(source, found.errors)
-        if found.pixel_art:
-            count = f"{found.pixel_art} of {found.counts.sum()} images"
+        images = cache.load_images(source, self.decoder, items)
+        if images.errors:
+            report_unreadable(source.where, files, images.errors)
+        if images.pixel_art:
+            count = f"{images.pixel_art} of {images.counts.sum()} images"
             print_line(f"data.resample=auto: {count} are pixel art and resized with nearest")
-        items = np.repeat(np.arange(len(found.counts)), found.counts)  # the item of each image
-        self.rows = found.rows()
-        self.pixels = found.pixels
+        file = np.repeat(np.arange(len(items)), images.counts)  # the file of each image
+        self.rows, self.pixels, self.digests = images.rows(), images.pixels, images.digests[file]
         self.labels = np.zeros(self.rows.max() + 1, np.int64)
-        self.labels[self.rows] = np.array(labels, np.int64)[items]
-        self.digests = found.digests[items]
-        self.names = [source.names[item] for item in items]
+        self.labels[self.rows] = np.array(labels, np.int64)[items][file]
+        self.names = [files[number] for number in file]
         if self.split is not None:
-            held_out = self._select_validation(self.names)
-            self.rows, self.validation_rows = self.rows[~held_out], self.rows[held_out]
-            self.digests, self.validation_digests = self.digests[~held_out], self.digests[held_out]
-        if self.report_half:
-            self._divide_validation()
+            self._hold_out(self._select_validation(self.names))
         if self.storage in ("memory", "device"):
             self._load_into_memory()
-        self.fingerprint = fingerprint(source.names, found.counts)
+        counts = zip(files, images.counts.tolist(), strict=True)
+        text = "\0".join(f"{name}\0{count}" for name, count in counts)
+        self.fingerprint = hashlib.sha256(text.encode(errors="surrogateescape")).hexdigest()
 
     def _select_validation(self, names: list[str]) -> np.ndarray:
-        """Return a mask, bool (rows,), of the rows to hold out. `names` has the name of each row."""
+        """Return a mask of the rows to hold out, bool (rows,), for the names of all rows."""
         return self._select_fraction(names, self.validation)
 
     def _select_fraction(self, names: list[str], fraction: float) -> np.ndarray:
         """Return a mask, bool (rows,), of a fraction of the rows, with each group of `split` on one side."""
-        images = (self.pixels[self.rows[row : row + 1]] for row in range(len(names)))
-        return split.select(str(self.split), names, images, fraction, self.split_seed)
+        images = (self.pixels[row] for row in self.rows)
+        return select(str(self.split), names, images, fraction, self.split_seed)
 
-    def _divide_validation(self) -> None:
-        """Keep every other held-out file for the report, if there are at least two."""
+    def _hold_out(self, chosen: np.ndarray) -> None:
+        """Hold out rows, and with `report_half` keep every other file of these for the report, if there are two."""
+        self.validation_rows, self.validation_digests = self.rows[chosen], self.digests[chosen]
+        self.rows, self.digests = self.rows[~chosen], self.digests[~chosen]
         files, file = np.unique(self.validation_digests, return_inverse=True)
-        report = file % 2 == 1
-        if len(files) > 1:
-            self.report_rows, self.validation_rows = self.validation_rows[report], self.validation_rows[~report]
-            self.report_digests = self.validation_digests[report]
+        if self.report_half and len(files) > 1:
+            report = file % 2 == 1
+            self.report_rows, self.report_digests = self.validation_rows[report], self.validation_digests[report]
+            self.validation_rows = self.validation_rows[~report]
             self.validation_digests = self.validation_digests[~report]
 
     def use_report_half(self) -> bool:
@@ -242,10 +216,8 @@ class ImageDataModule(LightningDataModule):
             self.pixels = torch.as_tensor(self.pixels).to(device)
 
     @property
-    def num_bytes(self) -> float:
-        """The size of the pixels of all images, in bytes; infinite if images are decoded in each batch."""
-        if not isinstance(self.pixels, np.ndarray):
-            return math.inf
+    def num_bytes(self) -> int:
+        """The size of the pixels of all images, in bytes."""
         return (len(self.rows) + len(self.validation_rows)) * math.prod(self.pixels.shape[1:])
 
     def stream(self, rank: int = 0, ranks: int = 1, start: int = 0) -> IterableDataset[dict[str, Tensor]]:
@@ -285,6 +257,11 @@ class ImageDataModule(LightningDataModule):
         return first_by_digest(rows, digests, n)
 
     @property
+    def shows_windows(self) -> bool:
+        """Whether images are patches of files, so that their position in the file is unknown."""
+        return self.decoder.fit == "patches"
+
+    @property
     def flips(self) -> bool:
         """Whether training flips images at random."""
         return self.crop_flip is not None and self.crop_flip.flip
@@ -299,9 +276,8 @@ class ImageDataModule(LightningDataModule):
     def load_state_dict(self, state_dict: Mapping[str, Any]) -> None:
         if state_dict["fingerprint"] != self.fingerprint:
             counts = f"{int(state_dict['images']):,} images then, {len(self):,} now"
-            print_line(
-                f"data: the images differ from those of the checkpoint ({counts}); their order changes from here"
-            )
+            line = f"data: the images differ from those of the checkpoint ({counts}); their order changes from here"
+            print_line(line)
 
 
 class Batches(IterableDataset[dict[str, Tensor]]):
@@ -347,10 +323,7 @@ def position(trainer: Trainer | None) -> tuple[int, int, int]:
 def training_batches(
     batches: IterableDataset[dict[str, Tensor]], num_workers: int, storage: str
 ) -> Iterable[dict[str, Tensor]]:
-    """Return a DataLoader of the batches, or the batches themselves if there are no workers and no GPU.
-
-    Then a DataLoader would only add overhead.
-    """
+    """Return a DataLoader of the batches, or the batches themselves if a DataLoader would only add overhead."""
     if not num_workers and (storage == "device" or not torch.cuda.is_available()):
         return batches
     return dataloader(batches, num_workers)
@@ -375,24 +348,23 @@ def ignore_signals(worker: int) -> None:
         signal.signal(number, signal.SIG_IGN)
 
 
-def fingerprint(names: Sequence[str], count: np.ndarray) -> str:
-    """Return a hash of a list of images: their names and numbers of rows."""
-    text = "\0".join(f"{name}\0{number}" for name, number in zip(names, count.tolist(), strict=True))
-    return hashlib.sha256(text.encode(errors="surrogateescape")).hexdigest()
-
-
 @rank_zero_only
-def report_unreadable(source: Any, errors: dict[int, str]) -> None:
+def report_unreadable(where: str, names: Sequence[str], errors: dict[int, str]) -> None:
     """Print which images cannot be read and are skipped; raise UserError if none can be read."""
-    if len(errors) == len(source.names):
-        item, reason = next(iter(errors.items()))
-        raise UserError(
-            f"{source.where}: none of its {len(errors)} images can be read; {source.names[item]!r}: {reason}"
-        )
-    print(f"{len(errors)} of {len(source.names)} images in {source.where} cannot be read and are skipped:")
-    lines = [f"  {source.names[item]!r}: {reason}" for item, reason in itertools.islice(errors.items(), MAX_LISTED)]
-    more = [f"  and {len(errors) - MAX_LISTED} more; gan data check lists them"] if len(errors) > MAX_LISTED else []
-    print("\n".join(lines + more), flush=True)
+    lines = [f"{names[item]!r}: {reason}" for item, reason in errors.items()]
+    if len(errors) == len(names):
+        raise UserError(f"{where}: none of its {len(errors)} images can be read; {lines[0]}")
+    print(f"{len(errors)} of {len(names)} images in {where} cannot be read and are skipped:")
+    more = [f"and {len(errors) - MAX_LISTED} more; gan data check lists them"] if len(errors) > MAX_LISTED else []
+    print("\n".join(f"  {line}" for line in lines[:MAX_LISTED] + more), flush=True)
+
+
+def spread(count: int, most: int | None) -> list[int]:
+    """Return at most `most` of `count` items: a random one, but always the same, from each of as many equal parts."""
+    if most is None or most >= count:
+        return list(range(count))
+    ends = [place * count // most for place in range(most + 1)]
+    return np.random.default_rng(0).integers(ends[:-1], ends[1:]).tolist()
 
 
 def first_by_digest(rows: np.ndarray, digests: np.ndarray, n: int) -> tuple[np.ndarray, np.ndarray]:

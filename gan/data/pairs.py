@@ -10,7 +10,7 @@ import os
 import posixpath
 import zlib
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from io import BytesIO
 from typing import Any
 
@@ -19,59 +19,13 @@ from PIL import Image
 
 from gan.common.errors import UserError
 from gan.data.decoding.cache import source_hash
-from gan.data.decoding.color import unpremultiply
 from gan.data.decoding.decode import DecodedImage, Decoder
-from gan.data.decoding.errors import ImageError
-from gan.data.decoding.reader import read_first_frame
+from gan.data.decoding.reader import ImageError, read_first_frame, unpremultiply
 from gan.data.sources.files import File, ImageFiles, content, find
 from gan.data.styles import registry, table_files
 
 MAX_LISTED = 20  # maximum number of files without a partner to list in a message
 LENGTH_BYTES = 8  # bytes of the length of the first file, which precedes the contents of two files
-
-
-@dataclass(frozen=True)
-class PairDecoder:
-    """Converts two images to uint8 (2C, H, W) with the same decoder.
-
-    It is picklable, and its fields are part of the cache key.
-    """
-
-    each: Decoder
-    frames = "first"
-
-    @property
-    def size(self) -> tuple[int, int]:
-        return self.each.size
-
-    @property
-    def channels(self) -> int:
-        return 2 * self.each.channels
-
-    @property
-    def max_pixels(self) -> int:
-        return self.each.max_pixels
-
-    @property
-    def patches_per_image(self) -> int:
-        return self.each.patches_per_image
-
-    def read(self, data: bytes) -> Image.Image:
-        """Return the upright first frame of a file; raise ImageError if it cannot be read."""
-        return read_first_frame(BytesIO(data), self.max_pixels, self.each.min_side())
-
-    def fit_pair(self, a: Image.Image, b: Image.Image) -> Iterator[DecodedImage]:
-        if self.each.fit == "patches" and a.size != b.size:
-            sizes = f"{a.width}x{a.height} and {b.width}x{b.height}"
-            raise ImageError(f"the images of the pair have sizes {sizes}: fit=patches needs equal sizes")
-        for patches in zip(self.each.patches(a), self.each.patches(b), strict=True):
-            first, second = map(self.each.fit_image, patches)
-            yield DecodedImage(stack_pair(first.pixels, second.pixels), first.pixel_art or second.pixel_art)
-
-
-def stack_pair(a: np.ndarray, b: np.ndarray) -> np.ndarray:
-    """Concatenate two images (C, H, W) to (2C, H, W), with channels last in memory."""
-    return np.concatenate([a.transpose(1, 2, 0), b.transpose(1, 2, 0)], -1).transpose(2, 0, 1)
 
 
 class MatchedFiles(ImageFiles):
@@ -83,18 +37,22 @@ class MatchedFiles(ImageFiles):
         UserError: a folder is missing, has no image or has two files of the same name, or no file has a partner.
     """
 
+    stacked = 2
+
     def __init__(self, a: str, b: str) -> None:
         first, second = files_by_name(a), files_by_name(b)
         names = [name for name in first if name in second]
         unmatched = sorted(set(first) ^ set(second))
+        more = f" and {len(unmatched) - MAX_LISTED} more" if len(unmatched) > MAX_LISTED else ""
+        some = ", ".join(map(repr, unmatched[:MAX_LISTED])) + more
         if not names:
-            raise UserError(f"no image in {a!r} has the same name as one in {b!r}: {shorten(unmatched)}")
+            raise UserError(f"no image in {a!r} has the same name as one in {b!r}: {some}")
         if unmatched:
-            print(f"{len(unmatched)} images in {a} or {b} have no partner: {shorten(unmatched)}", flush=True)
+            print(f"{len(unmatched)} images in {a} or {b} have no partner: {some}", flush=True)
         self.files, self.partners = [first[name] for name in names], [second[name] for name in names]
         self.where = f"{a} and {b}"
         self.title = f"decoding {self.where}"
-        self.identity = [os.path.abspath(a), os.path.abspath(b)]
+        self.identity = ["pairs", os.path.abspath(a), os.path.abspath(b)]
         self.keys = self.names = [file.name for file in self.files]
         self.stamps = [[*one.stamp, *two.stamp] for one, two in zip(self.files, self.partners, strict=True)]
 
@@ -105,26 +63,33 @@ class MatchedFiles(ImageFiles):
         first = content(self.files[index])
         return len(first).to_bytes(LENGTH_BYTES, "big") + first + content(self.partners[index])
 
-    def decode(self, data: bytes, decoder: Any) -> Iterator[DecodedImage]:
+    def decode(self, data: bytes, decoder: Decoder) -> Iterator[DecodedImage]:
         end = LENGTH_BYTES + int.from_bytes(data[:LENGTH_BYTES], "big")
-        a, b = decoder.read(data[LENGTH_BYTES:end]), decoder.read(data[end:])
+        a, b = read(data[LENGTH_BYTES:end], decoder), read(data[end:], decoder)
+        sizes = f"the images of the pair have sizes {a.width}x{a.height} and {b.width}x{b.height}"
         if abs(a.width * b.height - b.width * a.height) > max(a.width * b.height, b.width * a.height) / 50:
-            sizes = f"{a.width}x{a.height} and {b.width}x{b.height}"
-            raise ImageError(f"the images of the pair have sizes {sizes}, with different aspect ratios")
-        yield from decoder.fit_pair(a, b)
+            raise ImageError(f"{sizes}, with different aspect ratios")
+        if decoder.fit == "patches" and a.size != b.size:
+            raise ImageError(f"{sizes}: fit=patches needs equal sizes")
+        yield from decode_pair(a, b, decoder)
 
 
 class SideBySideFiles(ImageFiles):
     """Files whose left half is a and whose right half is b, as in the pix2pix datasets."""
 
-    def decode(self, data: bytes, decoder: Any) -> Iterator[DecodedImage]:
+    stacked = 2
+
+    def __init__(self, roots: Sequence[str]) -> None:
+        super().__init__(roots)
+        self.identity = ["halves", *self.identity]
+
+    def decode(self, data: bytes, decoder: Decoder) -> Iterator[DecodedImage]:
         image = read_first_frame(BytesIO(data), decoder.max_pixels)  # full size: a smaller JPEG has no exact middle
         if image.width % 2:
             raise ImageError(f"its width of {image.width} pixels is odd and cannot be halved")
         middle = image.width // 2
-        yield from decoder.fit_pair(
-            image.crop((0, 0, middle, image.height)), image.crop((middle, 0, image.width, image.height))
-        )
+        a, b = (image.crop((left, 0, left + middle, image.height)) for left in (0, middle))
+        yield from decode_pair(a, b, decoder)
 
 
 class StyledFiles(ImageFiles):
@@ -136,6 +101,8 @@ class StyledFiles(ImageFiles):
     Args:
         full_size: apply the look to whole photographs of full size with every fit.
     """
+
+    stacked = 2
 
     def __init__(self, roots: Sequence[str], style: str | Sequence[str], full_size: bool = False) -> None:
         super().__init__(roots)
@@ -153,27 +120,26 @@ class StyledFiles(ImageFiles):
     def __getstate__(self) -> dict[str, Any]:
         return {"files": self.files, "filters": self.filters, "full_size": self.full_size}
 
-    def decode(self, data: bytes, decoder: Any) -> Iterator[DecodedImage]:
+    def decode(self, data: bytes, decoder: Decoder) -> Iterator[DecodedImage]:
         seed = zlib.crc32(data)  # a photograph always gets the same grain
-        fit = decoder.each
         if self.full_size:
-            pair = self.whole_pair(fit, read_first_frame(BytesIO(data), decoder.max_pixels), seed)
-            yield DecodedImage(scaled(pair, fit.size), False)
+            pair = self.whole_pair(decoder, read_first_frame(BytesIO(data), decoder.max_pixels), seed)
+            yield DecodedImage(scaled(pair, decoder.size), False)
             return
-        image = decoder.read(data)
-        if fit.fit != "patches":
-            pixels, pixel_art = fit.fit_image(image)
+        image = read(data, decoder)
+        if decoder.fit != "patches":
+            pixels, pixel_art = decoder.fit_image(image)
             yield DecodedImage(stack_pair(pixels, self.in_style(pixels, seed)), pixel_art)
             return
-        image = fit.enlarge_to_patch(image)
-        pair = self.whole_pair(fit, image, seed)
-        for left, top, right, bottom in fit.patch_boxes(image):
+        image = decoder.enlarge_to_patch(image)
+        pair = self.whole_pair(decoder, image, seed)
+        for left, top, right, bottom in decoder.patch_boxes(image):
             rows = np.ascontiguousarray(pair.transpose(1, 2, 0)[top:bottom, left:right])  # channels last in memory
             yield DecodedImage(rows.transpose(2, 0, 1), False)
 
-    def whole_pair(self, fit: Decoder, image: Image.Image, seed: int) -> np.ndarray:
+    def whole_pair(self, decoder: Decoder, image: Image.Image, seed: int) -> np.ndarray:
         """Return an image of any size and the same image in the style, without resampling, uint8 (2C, H, W)."""
-        whole = replace(fit, size=(image.height, image.width), fit="stretch", patches_per_image=1)
+        whole = replace(decoder, size=(image.height, image.width), fit="stretch", patches_per_image=1)
         pixels = whole.fit_image(image).pixels
         return stack_pair(pixels, self.in_style(pixels, seed))
 
@@ -181,6 +147,34 @@ class StyledFiles(ImageFiles):
         """Return an image in the style, uint8 (C, H, W) with the channels of `pixels`."""
         colors = unpremultiply(pixels)[:3] if len(pixels) == 4 else np.broadcast_to(pixels, (3, *pixels.shape[1:]))
         return match_channels(registry.make_style(self.filters)(colors.transpose(1, 2, 0), seed), pixels)
+
+
+def files_by_name(root: str) -> dict[str, File]:
+    """Return the images below a folder by their names without extension."""
+    files: dict[str, File] = {}
+    for file in find([root]):
+        name = posixpath.splitext(file.name)[0]
+        if name in files:
+            raise UserError(f"{root!r}: {files[name].name!r} and {file.name!r} have the same name; rename one of them")
+        files[name] = file
+    return files
+
+
+def read(data: bytes, decoder: Decoder) -> Image.Image:
+    """Return the upright first frame of a file; raise ImageError if it cannot be read."""
+    return read_first_frame(BytesIO(data), decoder.max_pixels, decoder.min_side())
+
+
+def decode_pair(a: Image.Image, b: Image.Image, decoder: Decoder) -> Iterator[DecodedImage]:
+    """Yield the two images, or each pair of patches of them, as one image (2C, H, W)."""
+    for patches in zip(decoder.patches(a), decoder.patches(b), strict=True):
+        first, second = map(decoder.fit_image, patches)
+        yield DecodedImage(stack_pair(first.pixels, second.pixels), first.pixel_art or second.pixel_art)
+
+
+def stack_pair(a: np.ndarray, b: np.ndarray) -> np.ndarray:
+    """Concatenate two images (C, H, W) to (2C, H, W), with channels last in memory."""
+    return np.concatenate([a.transpose(1, 2, 0), b.transpose(1, 2, 0)], -1).transpose(2, 0, 1)
 
 
 def scaled(pixels: np.ndarray, size: tuple[int, int]) -> np.ndarray:
@@ -198,19 +192,3 @@ def match_channels(styled: np.ndarray, pixels: np.ndarray) -> np.ndarray:
         premultiplied = np.rint(styled.transpose(2, 0, 1) * (alpha / 255)).astype(np.uint8)
         return np.concatenate([premultiplied, alpha])
     return styled.transpose(2, 0, 1)
-
-
-def files_by_name(root: str) -> dict[str, File]:
-    """Return the images below a folder by their names without extension."""
-    found: dict[str, File] = {}
-    for file in find([root]):
-        name = posixpath.splitext(file.name)[0]
-        if name in found:
-            raise UserError(f"{root!r}: {found[name].name!r} and {file.name!r} have the same name; rename one of them")
-        found[name] = file
-    return found
-
-
-def shorten(names: Sequence[str]) -> str:
-    more = f" and {len(names) - MAX_LISTED} more" if len(names) > MAX_LISTED else ""
-    return ", ".join(map(repr, names[:MAX_LISTED])) + more

@@ -35,8 +35,6 @@ def select(
     check(grouping, fraction)
     hashes = np.array([_hash(key, seed) for key in group_keys(grouping, names, pixels)])
     groups = np.unique(hashes)
-    if len(names) < 2:
-        raise UserError(f"data.split={grouping}: only one image was found; give more, or data.split=null")
     if len(groups) < 2:
         raise UserError(f"data.split={grouping}: all images are in one group; use another of {', '.join(GROUPINGS)}")
     selected = hashes < fraction

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from functools import partial
-from itertools import chain
 from typing import Any
 
 import numpy as np
@@ -15,18 +14,14 @@ from torch.utils.data import IterableDataset
 
 from gan.common.errors import UserError
 from gan.common.nested import with_home
-from gan.data.decoding.pool import parallel_map
 from gan.data.module import DEVICE_SHARE, Batches, ImageDataModule, first_by_digest, position, training_batches
-from gan.data.pairs import MatchedFiles, PairDecoder, SideBySideFiles, StyledFiles
-from gan.data.sampler import SEED_OFFSET, EndlessBatches
-from gan.data.sources.files import mode
+from gan.data.order import SEED_OFFSET, EndlessBatches
+from gan.data.pairs import MatchedFiles, SideBySideFiles, StyledFiles
 from gan.data.styles import registry
 
 PAIRINGS = ("disjoint", "shared", "paired")
 FITTED_IMAGES = 500  # images of each side for fitting color maps and other closed forms
 WHOLE_SIDE = 64  # side in pixels to which whole images are scaled, for fitting color maps
-CHECKED_FILES = 16  # number of files of each side whose channels are checked
-GRAY, WITH_ALPHA = {"1", "L", "LA", "La", "I", "I;16", "F"}, {"RGBA", "RGBa", "LA", "La", "PA"}  # Pillow's modes
 
 
 class PairBatches(IterableDataset[dict[str, Tensor]]):
@@ -68,7 +63,6 @@ class PairedDataModule(ImageDataModule):
         if self.decoder.frames != "first":
             raise UserError(f"data.frames={self.decoder.frames} does not work with pairs: use data.frames=first")
         self.folders = with_home(a), with_home(b)
-        self.decoder: Any = PairDecoder(self.decoder)
 
     def open_source(self) -> Any:
         if self.source is None:
@@ -80,7 +74,7 @@ class PairedDataModule(ImageDataModule):
         return PairBatches([super()._batches(order)], self.channels)
 
     def inputs(self, n: int, held_out: bool = False) -> Tensor:
-        """n images to translate, uint8 (n, C, H, W), selected as in `ImageDataModule.reals`."""
+        """Return n images to translate, uint8 (n, C, H, W), selected as in `ImageDataModule.reals`."""
         return self.pairs(n, held_out, "a")[:, : self.channels]
 
     def ground_truth(self, n: int, held_out: bool = False) -> Tensor | None:
@@ -92,7 +86,7 @@ class PairedDataModule(ImageDataModule):
         return self.ground_truth(n, held_out)
 
     def reals(self, n: int, held_out: bool = False) -> Tensor:
-        """n target images for distribution metrics, uint8 (n, C, H, W).
+        """Return n target images for distribution metrics, uint8 (n, C, H, W).
 
         They are always training images. Held-out images are the ground truth of the translated inputs and would bias
         the metrics downwards.
@@ -106,15 +100,6 @@ class PairedDataModule(ImageDataModule):
     def pairs(self, n: int, held_out: bool, side: str) -> Tensor:
         """Return n pairs, uint8 (n, 2C, H, W), whose image on `side` ("a" or "b") is used in training."""
         return self._read_rows(self._to_evaluate(n, held_out, side)[0])
-
-    @property
-    def shows_windows(self) -> bool:
-        """Whether images are windows of files, so that their position in the file is unknown."""
-        return self.decoder.each.fit == "patches"
-
-    def whole_images(self, n: int) -> tuple[Tensor, Tensor]:
-        """Return up to n whole training images of each side, uint8 (n, C, s, s), for fitting color maps."""
-        return whole_images(self, n)
 
     def preview(self, n: int) -> Tensor:
         return self.reals(n)
@@ -144,37 +129,32 @@ class StyledDataModule(PairedDataModule):
         self.pairing = pairing
         self.aligned = pairing == "paired"
         self.is_b = np.empty(0, bool)  # (rows,): training rows of side b, with pairing="disjoint"
-        predictable = registry.predictable(style)
-        stochastic = predictable != registry.filter_names(style)
-        self.without_noise = StyledDataModule(root, predictable, pairing, **options) if stochastic else None
 
     def open_source(self) -> Any:
         self.source = self.source or StyledFiles(self.roots or [], self.style)
         return self.source
 
-    def whole_images(self, n: int) -> tuple[Tensor, Tensor]:
-        """Return up to n whole training images of each side, uint8 (n, C, s, s), for fitting color maps.
-
-        The look is applied where it is in training: to photographs of full size with fit="patches", which are scaled
-        after that.
-        """
-        source = StyledFiles(self.roots or [], self.style, full_size=True) if self.shows_windows else None
-        return whole_images(self, n, source)
-
     def setup(self, stage: str) -> None:
         super().setup(stage)
         for side in "ab":
-            if (n := len(self.rows_of(side))) < 2:
+            if (n := len(self.of_side(side)[0])) < 2:
                 raise UserError(
                     f"data.pairing={self.pairing}: {n} photographs for {side}, but at least two are needed; "
                     f"data.split={self.split} gives too few groups"
                 )
 
     def predictable_ground_truth(self, n: int, held_out: bool = False) -> Tensor | None:
-        if self.without_noise is None:
-            return self.ground_truth(n, held_out)
-        self.without_noise.setup("fit")
         return self.without_noise.ground_truth(n, held_out)
+
+    @functools.cached_property
+    def without_noise(self) -> StyledDataModule:
+        """The same photographs in the style without its random filters."""
+        predictable = registry.predictable(self.style)
+        if predictable == registry.filter_names(self.style):
+            return self
+        data = StyledDataModule(**self.given | {"style": predictable})
+        data.setup("fit")
+        return data
 
     def _select_validation(self, names: list[str]) -> np.ndarray:
         held_out = super()._select_validation(names)
@@ -184,26 +164,23 @@ class StyledDataModule(PairedDataModule):
     def _batches(self, order: EndlessBatches) -> PairBatches:
         if self.pairing == "paired":
             return super()._batches(order)
-        a = Batches(self.pixels, self.labels, self.rows_of("a"), order, self.crop_flip)
-        b_order = order.with_length(len(self.rows_of("b")))
-        b = Batches(self.pixels, self.labels, self.rows_of("b"), b_order, self.crop_flip)
-        return PairBatches([a, b], self.channels)
+        a, b = self.of_side("a")[0], self.of_side("b")[0]
+        sides = (a, order), (b, order.with_length(len(b)))
+        streams = [Batches(self.pixels, self.labels, *side, self.crop_flip) for side in sides]
+        return PairBatches(streams, self.channels)
 
-    def rows_of(self, side: str) -> np.ndarray:
-        """Return the training rows of a side."""
-        return self.rows[self._on_side(side)]
-
-    def _on_side(self, side: str) -> np.ndarray:
-        """Return a mask, bool (rows,), of the rows that training uses for a side."""
-        return self.is_b == (side == "b") if self.pairing == "disjoint" else np.ones(len(self.rows), bool)
+    def of_side(self, side: str) -> tuple[np.ndarray, np.ndarray]:
+        """Return the rows that training uses for a side, and the digests of their files."""
+        if self.pairing != "disjoint":
+            return self.rows, self.digests
+        chosen = self.is_b == (side == "b")
+        return self.rows[chosen], self.digests[chosen]
 
     def _to_evaluate(self, n: int, held_out: bool, side: str = "") -> tuple[np.ndarray, np.ndarray]:
-        if held_out:
-            return super()._to_evaluate(n, held_out)
-        return first_by_digest(self.rows_of(side), self.digests[self._on_side(side)], n)
+        return super()._to_evaluate(n, True) if held_out else first_by_digest(*self.of_side(side), n)
 
     def __len__(self) -> int:
-        return len(self.rows_of("a"))
+        return len(self.of_side("a")[0])
 
 
 class UnpairedDataModule(LightningDataModule):
@@ -230,17 +207,6 @@ class UnpairedDataModule(LightningDataModule):
 
     def prepare_data(self) -> None:
         self.setup("fit")
-        self.compare_channels()
-
-    def compare_channels(self) -> None:
-        """Print a note if only one side is gray or has alpha, because data.channels applies to both sides."""
-        a, b = (modes(side.open_source()) for side in self.sides)
-        for what, kinds in (("gray", GRAY), ("with alpha", WITH_ALPHA)):
-            for name, own, others in (("a", a, b), ("b", b, a)):
-                if own and own <= kinds and others.isdisjoint(kinds):
-                    other = "b" if name == "a" else "a"
-                    print(f"note: files of data.{name} are {what}, but files of data.{other} are not; "
-                          f"data.channels={self.channels} converts both", flush=True)  # fmt: skip
 
     def setup(self, stage: str) -> None:
         for name, side in zip("ab", self.sides, strict=True):
@@ -260,23 +226,14 @@ class UnpairedDataModule(LightningDataModule):
 
     @property
     def shows_windows(self) -> bool:
-        """Whether images are windows of files, so that their position in the file is unknown."""
-        return self.a.decoder.fit == "patches"
-
-    def whole_images(self, n: int) -> tuple[Tensor, Tensor]:
-        """Return up to n whole training images of each side, uint8 (n, C, s, s), for fitting color maps."""
-        return whole_images(self, n)
+        return self.a.shows_windows
 
     def use_report_half(self) -> bool:
         """Make the held-out images those of the report, and return True, if both sides have any."""
-        if not all(len(side.report_rows) for side in self.sides):
-            return False
-        for side in self.sides:
-            side.use_report_half()
-        return True
+        return all(len(side.report_rows) for side in self.sides) and all(side.use_report_half() for side in self.sides)
 
     def inputs(self, n: int, held_out: bool = False) -> Tensor:
-        """n images to translate, uint8 (n, C, H, W), selected as in `ImageDataModule.reals`."""
+        """Return n images to translate, uint8 (n, C, H, W), selected as in `ImageDataModule.reals`."""
         return self.a.reals(n, held_out)
 
     def ground_truth(self, n: int, held_out: bool = False) -> Tensor | None:
@@ -284,7 +241,6 @@ class UnpairedDataModule(LightningDataModule):
         return None
 
     def reals(self, n: int, held_out: bool = False) -> Tensor:
-        """n target images, uint8 (n, C, H, W)."""
         return self.b.reals(n, held_out)
 
     def files(self, n: int, held_out: bool = False, side: str = "b") -> Tensor:
@@ -298,10 +254,6 @@ class UnpairedDataModule(LightningDataModule):
     def flips(self) -> bool:
         return self.b.flips
 
-    @property
-    def fingerprint(self) -> str:
-        return self.a.fingerprint + self.b.fingerprint
-
     def __len__(self) -> int:
         return len(self.a)
 
@@ -313,19 +265,6 @@ class UnpairedDataModule(LightningDataModule):
             side.load_state_dict(state_dict[name])
 
 
-def whole_images(data: Any, n: int, source: Any = None) -> tuple[Tensor, Tensor]:
-    """Return up to n training images of each side of a DataModule with the attribute `given`, scaled without cropping.
-
-    Args:
-        source: what to read in place of the files that `data` reads.
-    """
-    whole = type(data)(**data.given | {"size": WHOLE_SIDE, "fit": "stretch"})
-    if source is not None:
-        whole.source = source
-    whole.setup("fit")
-    return whole.inputs(n), whole.reals(n)
-
-
 def has_held_out(data: Any) -> bool:
     """Return whether a DataModule has held-out images for evaluation: for a translator, held-out inputs."""
     return len(data.inputs(2, True) if hasattr(data, "inputs") else data.reals(2, held_out=True)) == 2
@@ -334,16 +273,15 @@ def has_held_out(data: Any) -> bool:
 def images_for_color_maps(data: Any, n: int = FITTED_IMAGES) -> tuple[Tensor, Tensor]:
     """Return up to n training images of each side of a DataModule, uint8 (n, C, s, s), for fitting color maps.
 
-    They are whole if the DataModule has `whole_images`; else they are those of training, scaled.
+    Those of the DataModules here are whole. A look is applied where it is in training: to photographs of full size with
+    fit="patches", which are scaled after that. Others are those of training, scaled.
     """
-    if hasattr(data, "whole_images"):
-        found: tuple[Tensor, Tensor] = data.whole_images(n)
-        return found
-    side = (WHOLE_SIDE, WHOLE_SIDE)
-    return tuple(interpolate(each, side, mode="bilinear", antialias=True) for each in (data.inputs(n), data.reals(n)))  # type: ignore[return-value]
-
-
-def modes(source: Any) -> set[str]:
-    """Pillow's modes of the first readable files of a source."""
-    found = parallel_map(partial(mode, source), range(min(CHECKED_FILES, len(source.files))), lambda index: "")
-    return {*chain.from_iterable(found)} - {""}
+    if hasattr(data, "given"):
+        whole = type(data)(**data.given | {"size": WHOLE_SIDE, "fit": "stretch"})
+        if isinstance(data, StyledDataModule) and data.shows_windows:
+            whole.source = StyledFiles(data.roots or [], data.style, full_size=True)
+        whole.setup("fit")
+        return whole.inputs(n), whole.reals(n)
+    size = (WHOLE_SIDE, WHOLE_SIDE)
+    a, b = (interpolate(images, size, mode="bilinear", antialias=True) for images in (data.inputs(n), data.reals(n)))
+    return a, b

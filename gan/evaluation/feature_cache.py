@@ -16,7 +16,7 @@ from torch import Tensor
 
 from gan.common.errors import reason
 from gan.common.files import write_atomically
-from gan.data.decoding.cache_index import FEATURES, folder
+from gan.data.decoding.cache import FEATURES, folder
 from gan.metrics.extractors import features, fingerprint
 
 

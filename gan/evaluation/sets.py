@@ -14,10 +14,9 @@ from torch import Tensor
 from gan.common.code import git_revision
 from gan.common.errors import UserError
 from gan.common.output import counting
-from gan.data.decoding.errors import ImageError
 from gan.data.decoding.pool import IsolatedProcess
-from gan.data.first_frame import shape_of
-from gan.data.sources.files import find
+from gan.data.decoding.reader import ImageError
+from gan.data.sources.files import find, shape_of
 from gan.data.translation import has_held_out
 from gan.evaluation import translator
 from gan.evaluation.generator import Sets, digest_of_set

@@ -14,9 +14,7 @@ from PIL import Image, ImageOps
 from torch import Tensor
 
 from gan.common.errors import UserError, writing
-from gan.data.decoding.color import to_srgb, unpremultiply
-from gan.data.decoding.errors import ImageError
-from gan.data.decoding.reader import read_first_frame
+from gan.data.decoding.reader import ImageError, read_first_frame, to_srgb, unpremultiply
 from gan.data.sources.files import content, find, single
 from gan.images.convert import grid, save_png, to_pil_image
 

@@ -15,7 +15,7 @@ from torch import Tensor
 from torch.nn.functional import pad
 
 from gan.common.files import write_atomically
-from gan.data.decoding.color import unpremultiply
+from gan.data.decoding.reader import unpremultiply
 
 GRID_CELL = 64  # pixels; in a grid, smaller images are enlarged up to this side
 GRID_GAP = 2  # pixels between the images of a grid and around them

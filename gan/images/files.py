@@ -23,9 +23,15 @@ from PIL.PngImagePlugin import PngInfo
 from gan.common import digest
 from gan.common.errors import to_line
 from gan.common.files import write_atomically
-from gan.data.decoding.color import composite
-from gan.data.decoding.errors import ImageError, TooLarge
-from gan.data.decoding.reader import MAX_PIXELS, header, read_first_frame, read_frames
+from gan.data.decoding.reader import (
+    MAX_PIXELS,
+    ImageError,
+    TooLarge,
+    composite,
+    header,
+    read_first_frame,
+    read_frames,
+)
 from gan.data.sources.files import File, content
 
 # EXIF tags that are kept. Others describe the pixel layout, orientation and size, which change.

@@ -15,9 +15,8 @@ from skimage.color import lab2rgb, rgb2lab
 
 from gan.common.errors import UserError, reason
 from gan.common.untrusted import read_bytes
-from gan.data.decoding.errors import ImageError, TooLarge
 from gan.data.decoding.pool import IsolatedProcess
-from gan.data.decoding.reader import MAX_PIXELS
+from gan.data.decoding.reader import MAX_PIXELS, ImageError, TooLarge
 from gan.data.pixel_grid import Grid, find_grid, grid_of_side, restore
 from gan.data.sources.files import File
 from gan.images import files

@@ -12,9 +12,7 @@ from torch import Tensor
 
 from gan.common.errors import UserError, install, to_line
 from gan.common.files import write_atomically
-from gan.data.decoding.color import composite
-from gan.data.decoding.errors import ImageError
-from gan.data.decoding.reader import MAX_PIXELS
+from gan.data.decoding.reader import MAX_PIXELS, ImageError, composite
 from gan.images.convert import to_pil_image
 from gan.images.files import WHITE, encode, save_options
 

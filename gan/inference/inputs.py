@@ -14,8 +14,7 @@ from gan.common.errors import UserError
 from gan.common.option_values import pair
 from gan.data.decoding.decode import SINGLE_IMAGE_FITS, Decoder
 from gan.data.decoding.pool import CRASHED, parallel_map
-from gan.data.first_frame import Decoded, decode
-from gan.data.sources.files import File, find, single
+from gan.data.sources.files import Decoded, File, decode, find, single
 
 
 def find_images(source: Path) -> list[File]:

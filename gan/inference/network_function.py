@@ -9,7 +9,7 @@ import torch
 from PIL import Image
 from torch import Tensor
 
-from gan.data.decoding.color import unpremultiply
+from gan.data.decoding.reader import unpremultiply
 from gan.inference.image_function import ImageFunction
 from gan.inference.tiling import is_tiled, translate
 

@@ -15,11 +15,9 @@ from PIL import Image
 
 from gan.common.errors import UserError, reason
 from gan.common.files import write_atomically
-from gan.data.decoding.errors import ImageError, TooLarge
 from gan.data.decoding.pool import IsolatedProcess
-from gan.data.decoding.reader import FORMATS, MAX_PIXELS
-from gan.data.sources.files import File, find, single
-from gan.data.sources.folder import SUFFIXES
+from gan.data.decoding.reader import FORMATS, MAX_PIXELS, ImageError, TooLarge
+from gan.data.sources.files import SUFFIXES, File, find, single
 from gan.images import files as image_files
 from gan.images import video
 from gan.images.files import save_options

@@ -210,7 +210,7 @@ def check_shards(root: Any) -> None:
 
 def check_images(name: str, root: str) -> None:
     """Raise UserError if a folder or zip archive does not exist or contains no image. It stops at the first image."""
-    from gan.data.sources import folder
+    from gan.data.sources import files as folder
     from gan.data.sources.files import is_image
 
     if run_folder.is_run(Path(root)):
@@ -232,8 +232,7 @@ def check_images(name: str, root: str) -> None:
 
 def check_class_folders(roots: list[str]) -> None:
     """Raise UserError if folders have fewer than two sub-folders, for data.labels=true."""
-    from gan.data.sources.folder import is_hidden
-    from gan.data.sources.labels import check_number
+    from gan.data.sources.files import check_number, is_hidden
 
     if not all(os.path.isdir(root) for root in roots):
         return

@@ -23,10 +23,10 @@ def download(address: str) -> Path:
     """
     address = check_address(address, address)
     digest = hashlib.sha256(address.encode()).hexdigest()[:16]
-    from gan.data.decoding import cache_index  # imports NumPy
+    from gan.data.decoding import cache  # imports NumPy
     from gan.run.remote_run import RemoteRun  # imports sockets
 
-    remote = RemoteRun(address, cache_index.folder() / cache_index.RUNS / digest / address.rpartition("/")[2])
+    remote = RemoteRun(address, cache.folder() / cache.RUNS / digest / address.rpartition("/")[2])
     with stored_at(address):
         if not remote.pull(logs=False):
             raise UserError(f"{address}: there is nothing at this URL")

@@ -20,8 +20,7 @@ from PIL import Image
 
 from gan.common.errors import UserError
 from gan.common.untrusted import parse_json
-from gan.data.decoding.errors import ImageError
-from gan.data.decoding.reader import FORMATS, MAX_PIXELS, header
+from gan.data.decoding.reader import FORMATS, MAX_PIXELS, ImageError, header
 from gan.images import files
 from gan.images.palettes import DITHERS
 

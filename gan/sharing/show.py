@@ -19,8 +19,7 @@ from PIL import Image
 
 from gan.common.errors import UserError, path_hint
 from gan.common.output import one_line
-from gan.data.decoding.errors import ImageError
-from gan.data.decoding.reader import read_first_frame
+from gan.data.decoding.reader import ImageError, read_first_frame
 from gan.images.files import encode
 from gan.run import run_folder
 from gan.run.metrics import read_metrics

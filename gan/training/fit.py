@@ -25,7 +25,7 @@ from gan.common.option_values import check_cpu_devices
 from gan.common.output import duration, print_line
 from gan.common.processes import global_rank, is_child
 from gan.data.module import ImageDataModule
-from gan.data.sampler import per_rank_batch_size
+from gan.data.order import per_rank_batch_size
 from gan.run import checkpoints, ranks, requeue, run_folder
 from gan.run.checkpoint_io import AtomicCheckpointIO, BackgroundCheckpointIO, nothing
 from gan.run.config import to_plain

@@ -19,7 +19,6 @@ from gan.common.option_values import pair
 from gan.data.builtin import retro
 from gan.data.decoding.decode import Decoder
 from gan.data.module import NUM_BUILTIN_IMAGES
-from gan.data.sources.builtin import BuiltinImages
 from gan.metrics.extractors import features
 from gan.metrics.kid import squared_mmd
 from gan.metrics.lite0 import Lite0Features
@@ -31,7 +30,7 @@ from gan.model import Model
 def real_images(model: Model, n: int) -> tuple[Tensor, Tensor]:
     """Return n built-in images after those of the training set, and their classes."""
     options = model.config["data"]
-    decoder, source = Decoder(pair(options["size"]), options["channels"]), BuiltinImages(NUM_BUILTIN_IMAGES + n)
+    decoder, source = Decoder(pair(options["size"]), options["channels"]), retro.BuiltinImages(NUM_BUILTIN_IMAGES + n)
     indices = range(NUM_BUILTIN_IMAGES, NUM_BUILTIN_IMAGES + n)
     images = np.stack([next(source.decode(source.content(index), decoder)).pixels for index in indices])
     return torch.from_numpy(images), torch.tensor([index % len(retro.CLASSES) for index in indices])

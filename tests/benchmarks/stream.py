@@ -33,11 +33,8 @@ import numpy as np
 import psutil
 
 from gan.data.decoding.decode import Decoder
-from gan.data.shards.order import shard_groups
-from gan.data.shards.pack import SHARD_SIZE, pack
-from gan.data.shards.shard_file import Kind, read_shard
-from gan.data.shards.shard_index import read_index
-from gan.data.shards.stream import StreamingDataModule
+from gan.data.shards.pack import SHARD_SIZE, pack, read_index, read_shard
+from gan.data.shards.stream import StreamingDataModule, shard_groups
 from tests.shards import write_shards
 
 BATCH = 64
@@ -48,18 +45,17 @@ def make(images: str, shards: Path, count: int, kind: tuple[int, int, int]) -> N
     with tempfile.TemporaryDirectory(dir=shards.parent) as temporary:
         small = Path(temporary) / "small"
         started = time.perf_counter()
-        packed = pack([images], small, Decoder(kind[:2], channels=kind[2]), True, os.cpu_count() or 1)
+        packed = pack([images], small, Decoder(kind[:2], channels=kind[2]), True)
         print(f"gan data pack: {packed / (time.perf_counter() - started):,.0f} images/s", flush=True)
         index = read_index(small / "index.json")
-        assert index.classes
-        about = Kind(kind, len(index.classes))
-        parts = [read_shard(small / n, size, about) for n, size in zip(index.names, index.sizes, strict=True)]
-    pixels, labels = (np.concatenate([part[k].numpy() for part in parts]) for k in (0, 1))
+        classes = len(index.classes)
+        parts = [read_shard(small / n, size, kind, classes) for n, size in zip(index.names, index.sizes, strict=True)]
+    pixels, labels = (np.concatenate([part[k] for part in parts]) for k in (0, 1))
     random = np.random.default_rng(0)
     chosen = [random.integers(len(pixels), size=min(SHARD_SIZE, count - n)) for n in range(0, count, SHARD_SIZE)]
-    counts = np.bincount(labels[np.concatenate(chosen)], minlength=about.classes).tolist()
-    classes = dict(zip(index.classes, counts, strict=True))
-    write_shards(shards, ((pixels[rows], labels[rows]) for rows in chosen), about, classes)
+    counts = np.bincount(labels[np.concatenate(chosen)], minlength=classes).tolist()
+    images = ((pixels[rows], labels[rows]) for rows in chosen)
+    write_shards(shards, images, dict(zip(index.classes, counts, strict=True)))
 
 
 # ---- the order

@@ -21,7 +21,7 @@ from PIL import Image
 from gan.commands.data import as_text, parse_size
 from gan.common.errors import UserError
 from gan.data.builtin import retro
-from gan.data.checks.report import (
+from gan.data.checks import (
     STARTS,
     FileInfo,
     command,
@@ -79,7 +79,7 @@ def suggested(folder: Path) -> dict[str, Any]:
 
 
 def test_many_images_are_split(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("gan.data.checks.report.MIN_SPLIT", 4)
+    monkeypatch.setattr("gan.data.checks.MIN_SPLIT", 4)
     (tmp_path / "images").mkdir()
     for count, split in ((3, None), (4, "file"), (5, "content")):
         noise(16, 16, min(count, 4)).save(tmp_path / "images" / f"{count}.png")
@@ -185,7 +185,7 @@ def test_pad_is_suggested_where_a_crop_would_cut_much() -> None:
 
 
 def test_a_split_that_keeps_alike_images_on_one_side(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("gan.data.checks.report.MIN_SPLIT", 40)
+    monkeypatch.setattr("gan.data.checks.MIN_SPLIT", 40)
     films = [f"film{n // 4}_{n % 4}.png" for n in range(80)]
     pairs = [[n, n + 1] for n in range(0, 80, 4)]
     assert suggest_split(films[:39], [], pairs, False)[0] is None
@@ -386,7 +386,6 @@ def test_a_full_disk_under_the_contact_sheet(messy: Path, gan_command: Train, mo
 @pytest.mark.slow
 def test_a_full_disk_while_packing(messy: Path, tmp_path: Path) -> None:
     """Files are limited to 1 kB: the processes that write shards fail, with an error of one line."""
-    pytest.importorskip("litdata")
     code = (
         "import resource, signal, sys; signal.signal(signal.SIGXFSZ, signal.SIG_IGN)\n"
         "resource.setrlimit(resource.RLIMIT_FSIZE, (1024, 1024))\n"
@@ -401,7 +400,6 @@ def test_a_full_disk_while_packing(messy: Path, tmp_path: Path) -> None:
 @pytest.mark.slow
 @pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
 def test_ctrl_c_while_packing(messy: Path, tmp_path: Path) -> None:
-    pytest.importorskip("litdata")
     words = [sys.executable, "-m", "gan.cli", "data", "pack", str(messy / "class 0"), "--out", "shards"]
     process = subprocess.Popen(
         words, cwd=tmp_path, env=environment() | {"PYTHONPATH": str(ROOT)}, stderr=subprocess.PIPE, text=True

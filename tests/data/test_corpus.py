@@ -15,8 +15,6 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from gan.data.decoding.color import unpremultiply
-from gan.data.decoding.decode import Decoder
 from gan.data.module import ImageDataModule
 from tests.conftest import Train
 
@@ -152,12 +150,6 @@ def test_every_file_has_its_pixels_or_its_message(corpus: Path, capsys: pytest.C
     assert abs(ramp.mean() - 127.5) <= 1 and ramp.min() < 10 and ramp.max() > 245
 
 
-def test_hidden_colors_are_gone_with_four_channels(corpus: Path) -> None:
-    decoder = Decoder((24, 24), 4)
-    (hidden,) = decoder(corpus / "folder" / "modes" / "RGBA hidden.png")
-    assert not hidden.pixels.any() and not unpremultiply(hidden.pixels).any()
-
-
 def test_the_report_says_the_same(corpus: Path, gan_command: Train) -> None:
     words = ["data", "check", str(corpus / "folder"), str(corpus / "more.zip"), "--json"]
     report = json.loads(gan_command(*words).stdout)
@@ -176,7 +168,7 @@ def test_the_report_says_the_same(corpus: Path, gan_command: Train) -> None:
 MEMORY = """
 import resource, sys
 from gan.data.decoding.decode import Decoder
-from gan.data.decoding.errors import ImageError
+from gan.data.decoding.reader import ImageError
 decoder = Decoder((64, 64))
 before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
 for path in sys.argv[1:]:
@@ -194,15 +186,3 @@ def test_bombs_take_no_memory(corpus: Path) -> None:
     assert len(words) == 6
     result = subprocess.run(words, capture_output=True, text=True, check=True)
     assert int(result.stdout) < 20_000  # KB, on Linux
-
-
-@pytest.mark.parametrize("loops", [["loop"], ["loop", "deep/loop"]])
-def test_loops_cost_nothing(tmp_path: Path, loops: list[str]) -> None:
-    for folder in range(40):
-        (tmp_path / "deep" / str(folder)).mkdir(parents=True)
-        (tmp_path / "deep" / str(folder) / "a.png").write_bytes(CORPUS["modes/RGB.bmp"].data)
-    for loop in loops:
-        os.symlink(tmp_path, tmp_path / loop)
-    data = ImageDataModule(str(tmp_path), size=8)
-    data.setup("fit")
-    assert len(data) == 40

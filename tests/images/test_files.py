@@ -10,7 +10,7 @@ import pytest
 from PIL import Image, TiffImagePlugin
 from PIL.TiffImagePlugin import IFDRational
 
-from gan.data.decoding.errors import ImageError
+from gan.data.decoding.reader import ImageError
 from gan.images.files import read, write
 
 ARTIST = 0x013B

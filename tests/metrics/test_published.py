@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from gan.data.decoding import cache_index
+from gan.data.decoding import cache
 from gan.metrics import pretrained
 from gan.metrics.extractors import extractor, features
 from gan.metrics.frechet_distance import frechet_distance
@@ -25,7 +25,7 @@ def test_fid_of_256_and_256_images_of_cifar10() -> None:
     extract = extractor("inception")
     for train in (True, False):
         try:
-            pictures = CIFAR10(cache_index.folder() / "downloads", train=train, download=True).data  # (N, 32, 32, 3)
+            pictures = CIFAR10(cache.folder() / "downloads", train=train, download=True).data  # (N, 32, 32, 3)
         except (OSError, RuntimeError) as error:
             pytest.skip(f"CIFAR-10 is not here: {error}")
         chosen = np.random.RandomState(2020).choice(len(pictures), 256, replace=False)

@@ -38,7 +38,7 @@ MISTAKES = [
     (["data.root=pics,other"], "no such path; for several folders write data.root=[pics,other]"),
     (["-m", "data.root=pics,nowhere"], "nowhere: there is no such folder"),
     (["-m", "seed=0,1", "data.size=32,65"], "size 65x65"),
-    (["data.root=pics", "data.labels=true"], "needs a sub-folder for each class, but there is none"),
+    (["data.root=pics", "data.labels=true"], "such as sub-folders, but there is none"),
     (["data.root=pics", "data.labels=no.csv"], "data.labels=no.csv: no such file"),
     (["model=lut", "data=retro_filter", "data.root=pics", "data.style=no.cube"], "data.style=no.cube: no such file"),
     (["data=retro_filter", "data.root=pics", "data.style=film,grain"], "write data.style=[film,grain]"),

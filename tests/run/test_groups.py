@@ -11,8 +11,7 @@ from PIL import Image
 
 from gan.common.errors import UserError
 from gan.common.processes import DDP
-from gan.data.module import ImageDataModule
-from gan.data.sources.subset import Subset
+from gan.data.module import ImageDataModule, spread
 from gan.run.config import check_options, compose
 from gan.run.launch import message_of
 from gan.run.metrics import read_metrics
@@ -84,8 +83,8 @@ def test_a_subset_takes_images_of_all_folders(tmp_path: Path) -> None:
     everything = ImageDataModule(str(tmp_path), size=16, labels=True, max_images=1000, batch_size=2)
     everything.setup("fit")
     assert len(everything) == 24
-    names = Subset(everything.source, 5).names
-    assert len(set(names)) == 5 and names == sorted(names) == Subset(everything.source, 5).names
+    items = spread(24, 5)
+    assert len(set(items)) == 5 and items == sorted(items) == spread(24, 5)
     with pytest.raises(UserError, match=r"data\.max_images=0"):
         ImageDataModule(str(tmp_path), max_images=0)
 

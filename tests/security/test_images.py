@@ -252,7 +252,7 @@ def test_a_file_that_becomes_a_pipe_after_the_scan_is_not_waited_for(tmp_path: P
     (tmp_path / "a.png").write_bytes(saved("PNG"))
     script = [
         "import os, sys",
-        "from gan.data.decoding.errors import ImageError",
+        "from gan.data.decoding.reader import ImageError",
         "from gan.data.sources.files import content, find",
         "(file,) = find([sys.argv[1]])",
         "os.unlink(file.path)",

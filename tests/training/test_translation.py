@@ -10,7 +10,7 @@ from omegaconf import OmegaConf
 from torch import Tensor, nn
 
 from gan.contracts import Augmented
-from gan.data.translation import StyledDataModule, UnpairedDataModule
+from gan.data.translation import StyledDataModule, UnpairedDataModule, images_for_color_maps
 from gan.evaluation.translator import recolored
 from gan.images.convert import to_float, to_uint8
 from gan.inference.tiling import translate_each
@@ -176,7 +176,7 @@ def test_a_new_translator_starts_from_the_fitted_color_map(ranks: int, train: Tr
     data = StyledDataModule(cfg["root"], "sepia", "shared", size=32, validation=0.2, split="file")
     data.setup("fit")
     pictures, truths = data.inputs(99, held_out=True), data.ground_truth(99, held_out=True)
-    change = choose(*data.whole_images(99)).color_map
+    change = choose(*images_for_color_maps(data, 99)).color_map
     moved = recolored(change, pictures, False)
     assert first_gain(tmp_path / "run") == pytest.approx(ground_truth_scores(pictures, moved, truths)["gain"], abs=0.02)
     for network in ("generator", "ema.module"):

@@ -5,8 +5,9 @@ All random choices except grain are in fractions of the image or in cells of a s
 same scene at every size.
 """
 
-from collections.abc import Sequence
-from typing import TypeVar
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 from PIL import Image, ImageFilter
@@ -22,22 +23,25 @@ from gan.data.builtin.shapes import (
     mix,
     palm,
     path,
+    pick,
     pine,
     range_with_snow,
     ridge,
     sailboat,
     skyline,
     sports_car,
+    sprite,
     steamer,
     striped_sun,
     toned,
     tree,
     vary,
 )
+from gan.data.decoding.decode import DecodedImage, Decoder
 
 CLASSES: tuple[str, ...] = ("poster", "sprite", "photograph", "neon")
 SIDES = range(16, 257)  # pixels
-Item = TypeVar("Item")
+SEED = 0  # the same images for all seeds of a run, so that runs are comparable
 
 
 def draw(seed: int, index: int, height: int, width: int) -> np.ndarray:
@@ -55,8 +59,36 @@ def draw(seed: int, index: int, height: int, width: int) -> np.ndarray:
     return draw_class(np.random.default_rng((seed, index)), height, width)
 
 
-def pick(rng: Rng, items: Sequence[Item]) -> Item:
-    return items[int(rng.integers(len(items)))]
+class BuiltinImages:
+    """The first `count` images of `draw` in the given classes, generated at the training size."""
+
+    where = "data=retro"
+    title = "generating retro images"
+    trusted = True
+
+    def __init__(self, count: int, classes: Sequence[str] = CLASSES) -> None:
+        unknown = [name for name in classes if name not in CLASSES]
+        if unknown or not classes or len(set(classes)) < len(classes):
+            raise UserError(f"data.classes={list(classes)} must be a list of {', '.join(CLASSES)}, each once")
+        self.class_names = list(classes)
+        numbers = [CLASSES.index(name) for name in self.class_names]
+        self.identity = ["retro", SEED]
+        self.keys = self.names = [
+            str(index // len(numbers) * len(CLASSES) + numbers[index % len(numbers)]) for index in range(count)
+        ]
+        self.stamps = [0] * count
+
+    def classes(self, option: bool | str) -> tuple[list[str], list[int]]:
+        return self.class_names, [index % len(self.class_names) for index in range(len(self.keys))]
+
+    def content(self, index: int) -> bytes:
+        return self.keys[index].encode()
+
+    def count(self, data: bytes, decoder: Decoder) -> int:
+        return 1
+
+    def decode(self, data: bytes, decoder: Decoder) -> Iterator[DecodedImage]:
+        yield decoder.fit_image(Image.fromarray(draw(SEED, int(data), *decoder.size)))
 
 
 # Posters: flat inks; a sun over a coast, a city or a road; a frame and a word.
@@ -141,115 +173,6 @@ def poster_sky(pen: Pen, rng: Rng, horizon: float, sky: Color, sun: Color, halo:
         for depth, strength in ((0.26, 0.5), (0.13, 1)):
             pen.box(mix(sky, halo, strength), 0, horizon - depth, 1, 1)
     pen.disc(sun, x, y, radius)
-
-
-# Sprites: a symmetric figure of 16 x 16 cells, in the palette of an old machine.
-
-MACHINES = (  # outline and grounds | ramps of shade, body and light
-    "0f380f 9bbc0f 8bac0f | 306230 306230 8bac0f | 306230 8bac0f 9bbc0f | 0f380f 306230 306230",  # Game Boy
-    "000000 000000 ffffff 55ffff | ff55ff ff55ff ffffff | 55ffff 55ffff ffffff",  # CGA, palette 1
-    "000000 000000 ffff55 55ff55 | ff5555 ff5555 ffff55 | 55ff55 55ff55 ffff55",  # CGA, palette 0
-    "000000 352879 6c5eb5 588d43 | 68372b 9a6759 b8c76f | 433900 6f4f25 b8c76f | 444444 959595 ffffff"
-    " | 6f3d86 6c5eb5 70a4b2 | 588d43 9ad284 ffffff",  # Commodore 64
-    "000000 000000 3cbcfc 0058f8 fcfcfc | a81000 f83800 fca044 | 005800 00a800 b8f818 | 503000 ac7c00 f8b800"
-    " | 940084 d800cc f878f8 | 0000bc 6888fc a4e4fc",  # NES
-    "000000 000000 00d7d7 0000d7 d7d7d7 | d70000 ff0000 ffff00 | d700d7 ff00ff ffffff | 00d700 00ff00 ffff00"
-    " | 0000ff 00ffff ffffff",  # ZX Spectrum
-    "000000 1d2b53 29adff fff1e8 | 7e2553 ff004d ff77a8 | 008751 00e436 ffec27 | ab5236 ffa300 ffec27"
-    " | 83769c c2c3c7 fff1e8 | 5f574f ffccaa fff1e8",  # PICO-8
-)
-
-# Each function draws the right half of a figure, int (14, 7), from the middle to the right: 0 empty, 1 to 3 a ramp,
-# 4 white, 5 outline.
-
-
-def invader(rng: Rng, part: np.ndarray) -> None:
-    reach = np.clip(np.cumsum(rng.integers(-1, 3, 8)) + 2, 2, 6)
-    part[3:11][np.arange(7) <= reach[:, None]] = 1
-    part[3:11, 1:][rng.random((8, 6)) < 0.12] = 0
-    part[3:11, :2][rng.random((8, 2)) < 0.25] = 2
-    feeler, leg, eye, row = rng.integers((1, 0, 1, 4), (5, 5, 3, 7)).tolist()
-    part[1:4, feeler] = part[0, feeler + int(rng.integers(-1, 2))] = 3
-    part[10:13, (leg, min(6, leg + int(rng.integers(2, 4))))] = part[13, leg : leg + 2] = 1
-    part[row : row + 2, eye : eye + 2] = 4
-    part[row + 1, eye] = 5
-
-
-def hero(rng: Rng, part: np.ndarray) -> None:
-    head, chest, hip = rng.integers((3, 3, 3), (6, 6, 5)).tolist()
-    skin, shirt, trousers = (rng.permutation(3) + 1).tolist()
-    part[1:6, :head] = skin
-    part[int(rng.integers(0, 2)) : int(rng.integers(2, 4)), : head + int(rng.integers(0, 3))] = trousers  # a hat
-    part[3:5, 1] = (4, 5)
-    part[6:10, :chest] = shirt
-    part[6 : int(rng.integers(7, 10)), chest] = shirt
-    part[int(rng.integers(8, 10)), chest : chest + 2] = skin
-    part[9, :chest] = pick(rng, (5, trousers, shirt))
-    part[10:13, :hip] = trousers
-    part[11:, : int(rng.integers(1, 3))] = 0
-    part[13, hip - 1 : hip + 1] = pick(rng, (skin, shirt, 5))
-
-
-def monster(rng: Rng, part: np.ndarray) -> None:
-    rows, columns = np.mgrid[:14, :7]
-    middle, tall, wide = rng.uniform((6, 5, 4.3), (8, 6.5, 7)).tolist()
-    body = np.abs((rows - middle) / tall) ** 2.4 + np.abs((columns + 0.5) / wide) ** 2.4 < 1
-    part[body] = 1
-    part[(rows > middle + 1) & (columns < rng.integers(1, 4)) & body] = pick(rng, (1, 2, 3))
-    horn, toe, gap = rng.integers((1, 0, 2), (5, 3, 5)).tolist()
-    part[int(rng.integers(0, 3)) : int(middle - tall * 0.5), horn : horn + int(rng.integers(1, 3))] = 3
-    part[12:, toe : int(wide) : gap] = 2
-    row, eye, size, mouth, grin = rng.integers((3, 0, 2, 8, 2), (6, 3, 4, 11, 5)).tolist()
-    part[row : row + size, eye : eye + size] = 4
-    part[row + 1 : row + size, eye : eye + size - 1] = part[mouth : mouth + 2, :grin] = 5
-    part[mouth, int(rng.integers(0, 2)) : grin : 2] = 4
-
-
-def ship(rng: Rng, part: np.ndarray) -> None:
-    rows, columns = np.mgrid[:12, :7]
-    root, tip, sweep, depth = rng.uniform((4, 4, -0.2, 2), (9, 7, 1.2, 6)).tolist()
-    start = root + sweep * columns
-    part[:12][(rows >= start) & (rows <= root + depth + 0.4 * columns) & (columns < tip)] = 2
-    part[:12][columns <= rng.uniform(0, 0.8) + rows * rng.uniform(0.05, 0.25)] = 1
-    stripe, cockpit, engine = rng.integers((7, 3, 0), (11, 7, 4)).tolist()
-    part[stripe, part[stripe] == 2] = pick(rng, (1, 3))
-    part[int(rng.integers(3, 8)) : int(rng.integers(9, 12)), int(tip) - 1] = pick(rng, (1, 3))  # a gun
-    part[cockpit : cockpit + int(rng.integers(2, 4)), : int(rng.integers(1, 3))] = 4
-    part[12 : int(rng.integers(13, 15)), engine : engine + 2] = 3
-
-
-FIGURES = (invader, hero, monster, ship)
-
-
-def sprite(rng: Rng, height: int, width: int) -> np.ndarray:
-    (outline, *grounds), *ramps = (inks(colors) for colors in pick(rng, MACHINES).split("|"))
-    white = max(grounds, key=sum)
-    field, pattern = (grounds[i] for i in rng.permutation(len(grounds))[:2])
-    ramps = [ramps[i] for i in np.resize(rng.permutation(len(ramps)), 3)]
-    cell = min(height, width) // 16  # pixels
-    rows, columns = np.mgrid[: -(-height // cell), : -(-width // cell)]
-    tile = int(rng.integers(2, 5))
-    plain = np.zeros(rows.shape, bool)
-    marked = pick(rng, (
-        plain, plain, plain,
-        (rows // tile + columns // tile) % 2 == 1,
-        (rows + tile) % 4 + (columns + rows // 4 * 2) % 4 == 0,
-        ((rows + tile) % 4 == 3) | ((columns + (rows + tile) // 4 * 3) % 6 == 0),
-        rows > rows.max() - tile,
-    ))  # fmt: skip
-    image: np.ndarray = np.where(marked[..., None], pattern, field).astype(np.uint8)
-
-    half = np.zeros((14, 7), int)
-    pick(rng, FIGURES)(rng, half)
-    part = np.pad(np.hstack((half[:, ::-1], half)), 1)  # (16, 16)
-    solid = np.pad(part > 0, 1)
-    above, below, left, right = solid[:-2, 1:-1], solid[2:, 1:-1], solid[1:-1, :-2], solid[1:-1, 2:]
-    tone = np.clip(1 + (~above | ~left) - 1 * (~below | ~right), 0, 2)  # lit from the upper left
-    colors = np.array([[outline] * 3, *ramps, [white] * 3, [outline] * 3])
-    top, start = (rows.shape[0] - 16) // 2, (rows.shape[1] - 16) // 2
-    inked = (part > 0) | above | below | left | right
-    image[top : top + 16, start : start + 16][inked] = colors[part, tone][inked]
-    return image.repeat(cell, axis=0).repeat(cell, axis=1)[:height, :width]
 
 
 # Photographs: blurred scenes in natural colors, then the toning and aging of the print.

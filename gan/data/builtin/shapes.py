@@ -1,19 +1,27 @@
-"""Tools for drawing the retro images: colors, a pen, and objects."""
+"""Tools for drawing the retro images: colors, a pen, objects, and the class of sprites."""
 
+from __future__ import annotations
+
+from collections.abc import Sequence
 from itertools import pairwise
-from typing import NamedTuple
+from typing import NamedTuple, TypeVar
 
 import numpy as np
 from PIL import Image, ImageDraw, ImageFilter
 
 Rng = np.random.Generator
 Color = tuple[int, ...]  # red, green, blue in 0..255
+Item = TypeVar("Item")
 
 GLYPHS = {  # 3 x 5 bits per letter: one octal digit per row, from the top
     "A": "25755", "B": "65656", "C": "74447", "D": "65556", "E": "74647", "F": "74644", "H": "55755", "I": "72227",
     "J": "11157", "K": "55655", "L": "44447", "M": "57755", "N": "65555", "O": "75557", "P": "75744", "R": "75765",
     "S": "74717", "T": "72222", "U": "55557", "Y": "55722",
 }  # fmt: skip
+
+
+def pick(rng: Rng, items: Sequence[Item]) -> Item:
+    return items[int(rng.integers(len(items)))]
 
 
 def inks(words: str) -> list[Color]:
@@ -48,13 +56,13 @@ class Pen(NamedTuple):
     scale: tuple[float, float]
 
     @classmethod
-    def sheet(cls, height: int, width: int, color: Color = (0, 0, 0)) -> "Pen":
+    def sheet(cls, height: int, width: int, color: Color = (0, 0, 0)) -> Pen:
         """Return a pen on a new sheet from (0, 0) to (1, 1), larger than the image for antialiasing."""
         factor = min(8, max(2, 256 // max(height, width)))
         image = Image.new("RGB", (width * factor, height * factor), color)
         return cls(image, (0.0, 0.0), image.size)
 
-    def at(self, x: float, y: float, size: float) -> "Pen":
+    def at(self, x: float, y: float, size: float) -> Pen:
         """Return a pen for one object at (x, y), with `size` of the shorter side as its unit."""
         unit = size * min(self.scale)
         return Pen(self.image, self.pixel(x, y), (unit, unit))
@@ -207,3 +215,112 @@ def striped_sun(pen: Pen, above: Color, below: Color, stripes: float) -> None:
         if bottom < -0.1 or (bottom + 0.1) * stripes % 1 > 0.4 + 0.25 * bottom:
             first, last = np.sqrt((1 - top**2, 1 - bottom**2)).tolist()
             pen.shape(mix(above, below, (top + 1) / 2), (-first, top), (first, top), (last, bottom), (-last, bottom))
+
+
+# Sprites: a symmetric figure of 16 x 16 cells, in the palette of an old machine.
+
+MACHINES = (  # outline and grounds | ramps of shade, body and light
+    "0f380f 9bbc0f 8bac0f | 306230 306230 8bac0f | 306230 8bac0f 9bbc0f | 0f380f 306230 306230",  # Game Boy
+    "000000 000000 ffffff 55ffff | ff55ff ff55ff ffffff | 55ffff 55ffff ffffff",  # CGA, palette 1
+    "000000 000000 ffff55 55ff55 | ff5555 ff5555 ffff55 | 55ff55 55ff55 ffff55",  # CGA, palette 0
+    "000000 352879 6c5eb5 588d43 | 68372b 9a6759 b8c76f | 433900 6f4f25 b8c76f | 444444 959595 ffffff"
+    " | 6f3d86 6c5eb5 70a4b2 | 588d43 9ad284 ffffff",  # Commodore 64
+    "000000 000000 3cbcfc 0058f8 fcfcfc | a81000 f83800 fca044 | 005800 00a800 b8f818 | 503000 ac7c00 f8b800"
+    " | 940084 d800cc f878f8 | 0000bc 6888fc a4e4fc",  # NES
+    "000000 000000 00d7d7 0000d7 d7d7d7 | d70000 ff0000 ffff00 | d700d7 ff00ff ffffff | 00d700 00ff00 ffff00"
+    " | 0000ff 00ffff ffffff",  # ZX Spectrum
+    "000000 1d2b53 29adff fff1e8 | 7e2553 ff004d ff77a8 | 008751 00e436 ffec27 | ab5236 ffa300 ffec27"
+    " | 83769c c2c3c7 fff1e8 | 5f574f ffccaa fff1e8",  # PICO-8
+)
+
+# Each function draws the right half of a figure, int (14, 7), from the middle to the right: 0 empty, 1 to 3 a ramp,
+# 4 white, 5 outline.
+
+
+def invader(rng: Rng, part: np.ndarray) -> None:
+    reach = np.clip(np.cumsum(rng.integers(-1, 3, 8)) + 2, 2, 6)
+    part[3:11][np.arange(7) <= reach[:, None]] = 1
+    part[3:11, 1:][rng.random((8, 6)) < 0.12] = 0
+    part[3:11, :2][rng.random((8, 2)) < 0.25] = 2
+    feeler, leg, eye, row = rng.integers((1, 0, 1, 4), (5, 5, 3, 7)).tolist()
+    part[1:4, feeler] = part[0, feeler + int(rng.integers(-1, 2))] = 3
+    part[10:13, (leg, min(6, leg + int(rng.integers(2, 4))))] = part[13, leg : leg + 2] = 1
+    part[row : row + 2, eye : eye + 2] = 4
+    part[row + 1, eye] = 5
+
+
+def hero(rng: Rng, part: np.ndarray) -> None:
+    head, chest, hip = rng.integers((3, 3, 3), (6, 6, 5)).tolist()
+    skin, shirt, trousers = (rng.permutation(3) + 1).tolist()
+    part[1:6, :head] = skin
+    part[int(rng.integers(0, 2)) : int(rng.integers(2, 4)), : head + int(rng.integers(0, 3))] = trousers  # a hat
+    part[3:5, 1] = (4, 5)
+    part[6:10, :chest] = shirt
+    part[6 : int(rng.integers(7, 10)), chest] = shirt
+    part[int(rng.integers(8, 10)), chest : chest + 2] = skin
+    part[9, :chest] = pick(rng, (5, trousers, shirt))
+    part[10:13, :hip] = trousers
+    part[11:, : int(rng.integers(1, 3))] = 0
+    part[13, hip - 1 : hip + 1] = pick(rng, (skin, shirt, 5))
+
+
+def monster(rng: Rng, part: np.ndarray) -> None:
+    rows, columns = np.mgrid[:14, :7]
+    middle, tall, wide = rng.uniform((6, 5, 4.3), (8, 6.5, 7)).tolist()
+    body = np.abs((rows - middle) / tall) ** 2.4 + np.abs((columns + 0.5) / wide) ** 2.4 < 1
+    part[body] = 1
+    part[(rows > middle + 1) & (columns < rng.integers(1, 4)) & body] = pick(rng, (1, 2, 3))
+    horn, toe, gap = rng.integers((1, 0, 2), (5, 3, 5)).tolist()
+    part[int(rng.integers(0, 3)) : int(middle - tall * 0.5), horn : horn + int(rng.integers(1, 3))] = 3
+    part[12:, toe : int(wide) : gap] = 2
+    row, eye, size, mouth, grin = rng.integers((3, 0, 2, 8, 2), (6, 3, 4, 11, 5)).tolist()
+    part[row : row + size, eye : eye + size] = 4
+    part[row + 1 : row + size, eye : eye + size - 1] = part[mouth : mouth + 2, :grin] = 5
+    part[mouth, int(rng.integers(0, 2)) : grin : 2] = 4
+
+
+def ship(rng: Rng, part: np.ndarray) -> None:
+    rows, columns = np.mgrid[:12, :7]
+    root, tip, sweep, depth = rng.uniform((4, 4, -0.2, 2), (9, 7, 1.2, 6)).tolist()
+    start = root + sweep * columns
+    part[:12][(rows >= start) & (rows <= root + depth + 0.4 * columns) & (columns < tip)] = 2
+    part[:12][columns <= rng.uniform(0, 0.8) + rows * rng.uniform(0.05, 0.25)] = 1
+    stripe, cockpit, engine = rng.integers((7, 3, 0), (11, 7, 4)).tolist()
+    part[stripe, part[stripe] == 2] = pick(rng, (1, 3))
+    part[int(rng.integers(3, 8)) : int(rng.integers(9, 12)), int(tip) - 1] = pick(rng, (1, 3))  # a gun
+    part[cockpit : cockpit + int(rng.integers(2, 4)), : int(rng.integers(1, 3))] = 4
+    part[12 : int(rng.integers(13, 15)), engine : engine + 2] = 3
+
+
+FIGURES = (invader, hero, monster, ship)
+
+
+def sprite(rng: Rng, height: int, width: int) -> np.ndarray:
+    (outline, *grounds), *ramps = (inks(colors) for colors in pick(rng, MACHINES).split("|"))
+    white = max(grounds, key=sum)
+    field, pattern = (grounds[i] for i in rng.permutation(len(grounds))[:2])
+    ramps = [ramps[i] for i in np.resize(rng.permutation(len(ramps)), 3)]
+    cell = min(height, width) // 16  # pixels
+    rows, columns = np.mgrid[: -(-height // cell), : -(-width // cell)]
+    tile = int(rng.integers(2, 5))
+    plain = np.zeros(rows.shape, bool)
+    marked = pick(rng, (
+        plain, plain, plain,
+        (rows // tile + columns // tile) % 2 == 1,
+        (rows + tile) % 4 + (columns + rows // 4 * 2) % 4 == 0,
+        ((rows + tile) % 4 == 3) | ((columns + (rows + tile) // 4 * 3) % 6 == 0),
+        rows > rows.max() - tile,
+    ))  # fmt: skip
+    image: np.ndarray = np.where(marked[..., None], pattern, field).astype(np.uint8)
+
+    half = np.zeros((14, 7), int)
+    pick(rng, FIGURES)(rng, half)
+    part = np.pad(np.hstack((half[:, ::-1], half)), 1)  # (16, 16)
+    solid = np.pad(part > 0, 1)
+    above, below, left, right = solid[:-2, 1:-1], solid[2:, 1:-1], solid[1:-1, :-2], solid[1:-1, 2:]
+    tone = np.clip(1 + (~above | ~left) - 1 * (~below | ~right), 0, 2)  # lit from the upper left
+    colors = np.array([[outline] * 3, *ramps, [white] * 3, [outline] * 3])
+    top, start = (rows.shape[0] - 16) // 2, (rows.shape[1] - 16) // 2
+    inked = (part > 0) | above | below | left | right
+    image[top : top + 16, start : start + 16][inked] = colors[part, tone][inked]
+    return image.repeat(cell, axis=0).repeat(cell, axis=1)[:height, :width]

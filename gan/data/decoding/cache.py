@@ -1,18 +1,21 @@
 """Decode images once into a memory-mapped file that workers, ranks and runs share.
 
-A reader never sees a partially written image. Running programs keep the files that they have mapped. An interrupted
-process loses only its last seconds of work.
+The cache is one folder, which can be removed at any time: $RETRO_GAN_CACHE, or by default ~/.cache/retro-gan. Each
+combination of source and options has an entry: a folder with a file of pixels, which only grows, and an index by path,
+size and time of the files, which is replaced atomically. A reader never sees a partially written image. Running
+programs keep the files that they have mapped. An interrupted process loses only its last seconds of work.
 
 A source of images has these attributes and methods:
 
     title: str           label of its progress bar
     identity             JSON that distinguishes it from other sources
-    keys: list[str]      one unique key per item
+    keys: list[str]      one unique key per item, such as the path of a file
     stamps: list         one JSON value per item, which changes when the item may have changed
     content(index) -> bytes                       the encoded item; may raise ImageError
     count(content, decoder) -> int                number of images, before patches are cut
     decode(content, decoder) -> iterator of DecodedImage
     trusted: bool        optional; True if this process may decode the contents itself, because they are trusted
+    stacked: int         optional; number of images that are stacked along the channels of each DecodedImage
 
 A source can be pickled; each process opens the files itself. The DataModule also needs
 
@@ -25,40 +28,69 @@ from __future__ import annotations
 
 import functools
 import hashlib
-import itertools
 import json
 import os
-import sys
+import shutil
 import time
-from collections.abc import Callable
+from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import asdict
 from pathlib import Path
 from types import ModuleType
-from typing import Any, BinaryIO, NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from filelock import FileLock
 
 from gan.common.errors import UserError, reason
+from gan.common.files import write_atomically
 from gan.common.output import counting
+from gan.common.untrusted import read_json
 from gan.data.builtin import retro, shapes
-from gan.data.decoding import cache_index, color, decode, reader
-from gan.data.decoding.cache_index import IMAGES, Index, Item, folder, image_shape
+from gan.data.decoding import decode, reader
 from gan.data.decoding.decode import Decoder
-from gan.data.decoding.errors import ImageError
 from gan.data.decoding.pool import CRASHED, check_main_guard, parallel_map
+from gan.data.decoding.reader import ImageError
 
+RUNS = "runs"  # folder with copies of runs in object storage, see gan/run/remote_copies.py
+SHARDS = "shards"  # folder with shards that were downloaded, see gan/data/shards/stream.py
+IMAGES, FEATURES = "images", "features"  # folders with pixels, and with features of real images
+PARTS = (IMAGES, FEATURES, RUNS, SHARDS)
+MAX_INDEX_BYTES = 1 << 30  # enough for some millions of files
 SAVE_SECONDS = 10.0  # seconds of decoding between two writes of the index; an interrupted process loses at most these
 
 
-class CachedImages(NamedTuple):
-    """The decoded images of a source."""
+def folder() -> Path:
+    """Return the folder of the cache, which may not exist yet."""
+    base = os.environ.get("RETRO_GAN_CACHE")
+    return Path(base) if base else Path(os.environ.get("XDG_CACHE_HOME", Path.home() / ".cache")) / "retro-gan"
 
-    pixels: Any  # read-only; indexing with an array of rows returns uint8 (n, H, W, C)
+
+class Item(NamedTuple):
+    """One item of a source: its images are the rows first .. first + rows - 1."""
+
+    stamp: Any
+    digest: str  # hash of its content; empty if it could not be read
+    first: int
+    rows: int  # 0 if it could not be decoded
+    error: str  # why it could not be decoded
+    pixel_art: int = 0  # number of rows that resample=auto resized with nearest
+
+
+class Index(NamedTuple):
+    file: str  # name of the file of pixels
+    rows: int  # number of images in that file, including images that no item uses any more
+    items: dict[str, Item]  # by key
+    about: dict[str, Any]  # source, options and shape of an image
+
+
+class CachedImages(NamedTuple):
+    """The decoded images of some items of a source."""
+
+    pixels: np.ndarray  # (rows, H, W, C), read-only
     first: np.ndarray  # (items,): the first row of each item
     counts: np.ndarray  # (items,): the number of rows of each item, 0 if it could not be decoded
-    errors: dict[int, str]  # by item, why it could not be decoded
+    errors: dict[int, str]  # by position in `items`, why it could not be decoded
     pixel_art: int  # number of images that resample=auto resized with nearest
     digests: np.ndarray  # (items,): hash of each item's content, empty if it could not be read
 
@@ -68,225 +100,162 @@ class CachedImages(NamedTuple):
         return np.arange(self.counts.sum()) + np.repeat(self.first - before, self.counts)
 
 
-def load_images(source: Any, decoder: Decoder) -> CachedImages:
-    """Return all images of a source from the cache. New images are decoded on all cores.
+def load_images(source: Any, decoder: Decoder, items: Sequence[int] | None = None) -> CachedImages:
+    """Return the images of items of a source (all by default) from the cache. New images are decoded on all cores.
 
-    An item is looked up by its key and stamp, then by its content, so that a touched, renamed or copied file is not
-    decoded again. If the cache cannot be written, print a message and decode images each time they are used.
+    Raises:
+        UserError: the cache cannot be written.
     """
-    key = [source.identity, asdict(decoder), source_hash(color, reader, decode, retro, shapes)]
+    numbers = range(len(source.keys)) if items is None else items
+    key = [source.identity, asdict(decoder), source_hash(reader, decode, retro, shapes)]
+    shape = image_shape(source, decoder)
     entry = folder() / IMAGES / hashlib.sha256(json.dumps(key, sort_keys=True).encode()).hexdigest()[:24]
     try:
-        if entry.is_symlink():  # old pixels would be removed in its target, which could be any folder
-            raise OSError(f"{entry} is a link")
-        index = cache_index.read(entry, decoder)
-        if index is None or _stale_items(index, source):
+        index = read_index(entry, shape)
+        if index is None or _stale_items(index, source, numbers):
             check_main_guard()
             entry.mkdir(parents=True, exist_ok=True)
             with FileLock(entry / "lock"):
-                index = _update(entry, source, decoder)
+                index = _update(entry, source, decoder, numbers)
         else:
-            cache_index.touch(entry)
-        shape = (index.rows, *image_shape(decoder))
-        mapped = np.memmap(entry / index.file, np.uint8, "r", shape=shape) if index.rows else np.empty(shape, np.uint8)
-        pixels: Any = np.asarray(mapped)  # indexing np.memmap itself is slow
+            with suppress(OSError):  # the cache may be read-only
+                os.utime(entry / "index.json")  # for the time of last use in `listing`
+        pixels = _mapped(entry, index, shape)
     except OSError as error:
-        print(
-            f"cache: {folder()} cannot be used ({reason(error)}): every image is decoded each time it is used, "
-            "which is slow; free disk space, set RETRO_GAN_CACHE to another folder, or use data.storage=memory",
-            file=sys.stderr,
-        )
-        index = Index("", 0, _decode_items(None, source, decoder, range(len(source.keys)), {}, lambda *_: None), {})
-        pixels = OnTheFlyPixels(source, decoder, index)
-    items = [index.items[name] for name in source.keys]
+        raise UserError(
+            f"cache: {folder()} cannot be used ({reason(error)}); free disk space, or set RETRO_GAN_CACHE to a folder "
+            "that can be written"
+        ) from error
+    found = [index.items[source.keys[number]] for number in numbers]
     return CachedImages(
         pixels,
-        np.array([item.first for item in items], np.int64),
-        np.array([item.rows for item in items], np.int64),
-        {number: item.error for number, item in enumerate(items) if not item.rows},
-        sum(item.pixel_art for item in items),
-        np.array([item.digest for item in items], "S32"),
+        np.array([item.first for item in found], np.int64),
+        np.array([item.rows for item in found], np.int64),
+        {place: item.error for place, item in enumerate(found) if not item.rows},
+        sum(item.pixel_art for item in found),
+        np.array([item.digest for item in found], "S32"),
     )
 
 
-class OnTheFlyPixels:
-    """A substitute for an array of pixels: decodes rows when they are indexed."""
-
-    def __init__(self, source: Any, decoder: Decoder, index: Index) -> None:
-        self.source = source
-        self.decoder = decoder
-        items = [index.items[key] for key in source.keys]
-        self.readable = np.array([number for number, item in enumerate(items) if item.rows], np.int64)
-        self.first = np.array([item.first for item in items if item.rows], np.int64)  # ascending
-
-    def __getitem__(self, rows: np.ndarray) -> np.ndarray:
-        empty = np.empty((0, *image_shape(self.decoder)), np.uint8)
-        return np.stack([self._row(int(row)) for row in rows]) if len(rows) else empty
-
-    def _row(self, row: int) -> np.ndarray:
-        place = int(np.searchsorted(self.first, row, side="right")) - 1
-        item, number = int(self.readable[place]), row - int(self.first[place])
-        try:
-            images = self.source.decode(self.source.content(item), self.decoder)
-            return next(itertools.islice(images, number, None)).pixels.transpose(1, 2, 0)
-        except (ImageError, StopIteration) as error:
-            raise UserError(
-                f"{self.source.keys[item]!r} can no longer be read ({error}); restore it and continue with resume="
-            ) from error
+def image_shape(source: Any, decoder: Decoder) -> tuple[int, int, int]:
+    """Return the shape (H, W, C) of an image in the file of pixels."""
+    return (*decoder.size, decoder.channels * getattr(source, "stacked", 1))
 
 
-def _stale_items(index: Index, source: Any) -> list[int]:
+def _mapped(entry: Path, index: Index, shape: Sequence[int]) -> np.ndarray:
+    """Map the pixels of an entry; raise ValueError if the file is too short."""
+    if not index.rows:
+        return np.empty((0, *shape), np.uint8)
+    mapped = np.memmap(entry / index.file, np.uint8, "r", shape=(index.rows, *shape))
+    return np.asarray(mapped)  # indexing np.memmap itself is slow
+
+
+def read_index(entry: Path, shape: Sequence[int] | None = None) -> Index | None:
+    """Return the index of an entry; None if it is missing or damaged, or lists more images than the file has."""
+    try:
+        table = read_json(entry / "index.json", MAX_INDEX_BYTES)
+        items = {name: Item(*values) for name, values in table["items"].items()}
+        index = Index(Path(table["file"]).name, table["rows"], items, table["about"])
+        _mapped(entry, index, index.about["shape"] if shape is None else shape)
+        return index
+    except (OSError, ValueError, KeyError, TypeError, AttributeError):
+        return None
+
+
+def _stale_items(index: Index, source: Any, numbers: Sequence[int]) -> list[int]:
     """Return the items to decode: missing in the index, changed, or unreadable before.
 
-    Unreadable items are tried again, because a stamp does not contain permissions.
+    Items whose content could not be read are tried again, because a stamp does not contain permissions. Errors of
+    decoding would repeat.
     """
-    items = index.items
-    return [
-        number
-        for number, (name, stamp) in enumerate(zip(source.keys, source.stamps, strict=True))
-        if name not in items or items[name].stamp != stamp or _is_unread(items[name])
-    ]
+    stale = []
+    for number in numbers:
+        item = index.items.get(source.keys[number])
+        unread = item is not None and item.error and not item.digest and item.error != CRASHED
+        if item is None or unread or item.stamp != source.stamps[number]:
+            stale.append(number)
+    return stale
 
 
-def _is_unread(item: Item) -> bool:
-    """Return whether the item's content could not be read. Errors of decoding are excluded, since they would repeat."""
-    return bool(item.error) and not item.digest and item.error != CRASHED
-
-
-def _update(entry: Path, source: Any, decoder: Decoder) -> Index:
+def _update(entry: Path, source: Any, decoder: Decoder, numbers: Sequence[int]) -> Index:
     """Decode new items into an entry and return its index. The caller holds the entry's lock."""
-    about = {"source": source.identity, "options": asdict(decoder), "shape": image_shape(decoder)}
-    index = cache_index.read(entry, decoder)
-    if index is None or _mostly_unused(index, source):  # a new file: other programs may have mapped the old one
-        index = Index(f"pixels-{time.time_ns()}", 0, {}, about)
+    shape = image_shape(source, decoder)
+    index = read_index(entry, shape)
+    items = {} if index is None else {key: index.items[key] for key in source.keys if key in index.items}
+    if index is None or index.rows > 1024 + 2 * sum(item.rows for item in items.values()):
+        # A new file saves disk space if most rows are unused. Other programs may have mapped the old one.
+        about = {"source": source.identity, "options": asdict(decoder), "shape": shape}
+        index, items = Index(f"pixels-{time.time_ns()}", 0, {}, about), {}
         print(f"cache: {folder()}", flush=True)
     path = entry / index.file
     path.touch()
-    kept = {key: index.items[key] for key in source.keys if key in index.items}
-    rows = index.rows
-    updated = index
-
-    def save(new: dict[str, Item], new_rows: int) -> None:
-        nonlocal updated
-        updated = Index(path.name, rows + new_rows, kept | new, about)
-        cache_index.write(entry, updated)
-
-    _decode_items(PixelFile(path, rows, decoder), source, decoder, _stale_items(index, source), index.items, save)
-    for old in (*entry.glob("pixels-*"), *entry.glob("index-*.json")):  # replaced files and interrupted writes
+    stale = _stale_items(index, source, numbers)
+    counts = [decoder.patches_per_image] * len(stale)
+    trusted = getattr(source, "trusted", False)
+    if decoder.frames == "all":
+        parts = parallel_map(functools.partial(_count, source, decoder), stale, lambda n: 1, trusted)
+        counts = [n * decoder.patches_per_image for part in parts for n in part]
+    firsts = index.rows + np.cumsum([0, *counts])
+    index = index._replace(rows=int(firsts[-1]), items=items)
+    _allocate(path, index.rows * int(np.prod(shape)))
+    decode_item = DecodeItem(source, decoder, path)
+    tasks = list(zip(stale, firsts.tolist(), counts, strict=False))
+    saved = time.monotonic()
+    with counting(source.title, len(tasks)) as advance:
+        for results in parallel_map(decode_item, tasks, decode_item.crashed, trusted):
+            items.update((source.keys[n], item._replace(stamp=source.stamps[n])) for n, item in results)
+            advance(len(results))
+            if time.monotonic() > saved + SAVE_SECONDS:
+                _save(entry, index)
+                saved = time.monotonic()
+    _save(entry, index)
+    for old in entry.glob("pixels-*"):
         if old != path:
             with suppress(PermissionError):  # Windows does not remove a file that another program has mapped
                 old.unlink()
-    return updated
+    return index
 
 
-def _mostly_unused(index: Index, source: Any) -> bool:
-    """Return whether most rows of the file belong to items that no longer exist: then a new file saves disk space."""
-    return index.rows > 1024 + 2 * sum(index.items[key].rows for key in source.keys if key in index.items)
+def _allocate(path: Path, size: int) -> None:
+    """Allocate disk space in advance, so that a full disk is noticed before images are decoded."""
+    with open(path, "r+b") as file:
+        if size and hasattr(os, "posix_fallocate"):
+            os.posix_fallocate(file.fileno(), 0, size)
+        else:
+            file.truncate(size)
 
 
-class PixelFile:
-    """The rows of a file from `base` on, which worker processes write."""
-
-    def __init__(self, path: Path, base: int, decoder: Decoder) -> None:
-        self.path = path
-        self.base = base
-        self.shape = image_shape(decoder)
-        self.file: BinaryIO | None = None
-
-    def reserve(self, rows: int) -> None:
-        """Allocate disk space in advance, because writing to a memory map kills the process if the disk is full."""
-        size = int(np.prod(self.shape))
-        with open(self.path, "r+b") as file:
-            if rows and hasattr(os, "posix_fallocate"):
-                os.posix_fallocate(file.fileno(), self.base * size, rows * size)
-            elif rows:
-                file.truncate((self.base + rows) * size)
-
-    def write(self, row: int, image: np.ndarray) -> None:
-        if self.file is None:
-            self.file = open(self.path, "r+b", buffering=0)  # noqa: SIM115 (close)
-        self.file.seek(row * image.size)
-        self.file.write(image.transpose(1, 2, 0).data)  # channels last in memory already
-
-    def flush(self) -> None:
-        with open(self.path, "r+b") as file:
-            os.fsync(file.fileno())
-
-    def close(self) -> None:
-        if self.file is not None:
-            self.file.close()
-            self.file = None
-
-    def __getstate__(self) -> dict[str, Any]:
-        return self.__dict__ | {"file": None}  # each process opens its own
-
-
-def _decode_items(
-    pixels: PixelFile | None,
-    source: Any,
-    decoder: Decoder,
-    numbers: Any,
-    items: dict[str, Item],
-    save: Callable[[dict[str, Item], int], None],
-) -> dict[str, Item]:
-    """Decode items into new rows of the file, and return them by key.
-
-    Without a file, only determine which items can be decoded.
-    """
-    known = {item.digest: item for item in items.values() if item.digest}
-    counts = [decoder.patches_per_image] * len(numbers)
-    trusted = getattr(source, "trusted", False)
-    if decoder.frames == "all":
-        found = parallel_map(functools.partial(_count, source, decoder), numbers, lambda n: 1, trusted)
-        counts = [n * decoder.patches_per_image for part in found for n in part]
-    base = pixels.base if pixels else 0
-    firsts = base + np.cumsum([0, *counts])
-    rows = int(firsts[-1]) - base
-    tasks = list(zip(numbers, firsts.tolist(), counts, strict=False))
-    if pixels:
-        pixels.reserve(rows)
-    new: dict[str, Item] = {}
-    saved = time.monotonic()
-    decode_item = DecodeItem(source, decoder, pixels, known)
-    with counting(source.title, len(tasks)) as advance:
-        for results in parallel_map(decode_item, tasks, decode_item.crashed, trusted):
-            new.update((source.keys[n], item._replace(stamp=source.stamps[n])) for n, item in results)
-            advance(len(results))
-            if pixels and time.monotonic() > saved + SAVE_SECONDS:
-                pixels.flush()  # before the index, which must not contain rows that a power failure can lose
-                save(new, rows)
-                saved = time.monotonic()
-    if pixels:
-        pixels.close()
-        pixels.flush()
-    save(new, rows)
-    return new
+def _save(entry: Path, index: Index) -> None:
+    """Write pixels to disk, then the index, which must not contain rows that a power failure can lose."""
+    with open(entry / index.file, "r+b") as file:
+        os.fsync(file.fileno())
+    text = json.dumps(index._asdict())  # json.dump is slower, because it encodes in Python
+    write_atomically(entry / "index.json", lambda file: file.write(text.encode()))
 
 
 class DecodeItem:
-    """Decodes one item into its rows, in a worker process. The caller sets the item's stamp."""
+    """Decodes one item into its rows of a file, in a worker process. The caller sets the item's stamp."""
 
-    def __init__(self, source: Any, decoder: Decoder, pixels: PixelFile | None, known: dict[str, Item]) -> None:
+    def __init__(self, source: Any, decoder: Decoder, path: Path) -> None:
         self.source = source
         self.decoder = decoder
-        self.pixels = pixels
-        self.known = known
+        self.path = path
 
     def __call__(self, task: tuple[int, int, int]) -> tuple[int, Item]:
         number, first, count = task
         digest = ""
+        images = pixel_art = 0
         try:
             content = self.source.content(number)
             digest = hashlib.sha256(content).hexdigest()[:32]
-            if digest in self.known:
-                return number, self.known[digest]
-            found = pixel_art = 0
-            for found, image in enumerate(self.source.decode(content, self.decoder), 1):
-                pixel_art += image.pixel_art
-                if self.pixels and found <= count:
-                    self.pixels.write(first + found - 1, image.pixels)
-            if found != count:
-                raise ImageError(f"changed while it was read: {found} images instead of {count}")
+            with open(self.path, "r+b") as file:
+                file.seek(first * int(np.prod(image_shape(self.source, self.decoder))))
+                for images, image in enumerate(self.source.decode(content, self.decoder), 1):
+                    pixel_art += image.pixel_art
+                    if images <= count:
+                        file.write(image.pixels.transpose(1, 2, 0).data)  # channels last in memory already
+            if images != count:
+                raise ImageError(f"changed while it was read: {images} images instead of {count}")
         except ImageError as error:
             return number, Item(None, digest, 0, 0, str(error))
         return number, Item(None, digest, first, count, "", pixel_art)
@@ -297,7 +266,8 @@ class DecodeItem:
 
 def _count(source: Any, decoder: Decoder, number: int) -> int:
     try:
-        return source.count(source.content(number), decoder)
+        count: int = source.count(source.content(number), decoder)
+        return count
     except ImageError:  # decoding reports the reason
         return 1
 
@@ -306,3 +276,48 @@ def _count(source: Any, decoder: Decoder, number: int) -> int:
 def source_hash(*modules: ModuleType) -> str:
     """Return a hash of the source code that computes pixels, so that pixels of other versions are not reused."""
     return hashlib.sha256(b"".join(Path(str(module.__file__)).read_bytes() for module in modules)).hexdigest()
+
+
+# ---- for `gan data cache`
+
+
+class Entry(NamedTuple):
+    """An entry of the cache."""
+
+    path: Path
+    about: dict[str, Any]
+    items: int
+    size: int  # bytes on disk
+    used: float  # seconds since the epoch
+
+
+def listing() -> list[Entry]:
+    """Return the entries of the cache, the most recently used first."""
+    entries = []
+    for path in (folder() / IMAGES).glob("*"):
+        index = read_index(path)
+        used = (path / "index.json" if index else path).stat().st_mtime
+        about, items = (index.about, len(index.items)) if index else ({}, 0)
+        entries.append(Entry(path, about, items, _size(path), used))
+    return sorted(entries, key=lambda entry: -entry.used)
+
+
+def part_size(part: str) -> int:
+    """Return the size of one of PARTS in bytes on disk."""
+    return _size(folder() / part)
+
+
+def total_size() -> int:
+    """Return the size of the cache in bytes on disk."""
+    return sum(map(part_size, PARTS))
+
+
+def _size(path: Path) -> int:
+    statuses = [file.stat() for file in path.rglob("*") if file.is_file()]
+    return sum(512 * getattr(status, "st_blocks", -(-status.st_size // 512)) for status in statuses)
+
+
+def clear() -> None:
+    """Remove the cache. Running programs keep the files that they have mapped."""
+    for part in PARTS:
+        shutil.rmtree(folder() / part, ignore_errors=True)

@@ -6,16 +6,15 @@ the time or better, and changes the result less than another resampling filter w
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 from PIL import Image
 
 from gan.common.errors import UserError, at_least
-from gan.data.decoding.color import composite, parse_color
-from gan.data.decoding.reader import FRAMES, MAX_PIXELS, Source, read_first_frame, read_frames
+from gan.data.decoding.reader import FRAMES, MAX_PIXELS, Source, composite, parse_color, read_frames
 
 CHANNELS = (1, 3, 4)
 SINGLE_IMAGE_FITS = ("crop", "pad", "stretch")  # fits that return one image per frame
@@ -46,16 +45,10 @@ class Decoder:
     Args:
         size: (height, width) in pixels. An image of this size is not resampled.
         channels: 1 is luma and 3 is RGB, both on `background` (a Pillow color name or #rrggbb). 4 is premultiplied RGBA
-            (RGB * A / 255, rounded), so that the colors of transparent pixels are zero; A is 255 if the file has no
-            alpha.
-        fit: "crop" scales the image to cover the size and crops the center. "pad" scales it to fit inside and fills the
-            rest with the background, or with transparency if there are 4 channels. "stretch" changes the aspect ratio.
-            "patches" cuts patches of the size without scaling, but enlarges images smaller than a patch.
-        resample: "lanczos" and "box" average pixels when they shrink an image, "nearest" selects pixels. "auto" uses
-            nearest for pixel art that scales by an integer factor (`is_pixel_art`), else Lanczos.
-        patches_per_image: number of patches per image, with fit="patches".
-        frames: "first" for the first frame of an animation or page of a file, or "all".
-        max_pixels: limit of width * height; larger files are refused after their header is read.
+            (RGB * A / 255, rounded), so that the colors of transparent pixels are zero.
+        fit: one of FITS. "patches" cuts patches without scaling, but enlarges images smaller than a patch.
+        resample: one of RESAMPLES. "auto" uses nearest for pixel art that scales by an integer factor
+            (`is_pixel_art`), else Lanczos.
 
     Raises:
         UserError: an argument is not one of the above.
@@ -71,8 +64,6 @@ class Decoder:
     patches_per_image: int = 1
 
     def __post_init__(self) -> None:
-        if len(self.size) != 2 or not all(isinstance(side, int) and side > 0 for side in self.size):
-            raise UserError(f"image size {tuple(self.size)}: give height and width as whole numbers above 0")
         for name, allowed in (("channels", CHANNELS), ("fit", FITS), ("resample", RESAMPLES), ("frames", FRAMES)):
             if getattr(self, name) not in allowed:
                 known = ", ".join(map(str, allowed))
@@ -165,12 +156,6 @@ class Decoder:
             across, down = min(w, h * width / height), min(h, w * height / width)
             box = ((w - across) / 2, (h - down) / 2, (w + across) / 2, (h + down) / 2)
         return width, height, box
-
-
-def decode(source: Source, size: Sequence[int], channels: int = 3, **options: Any) -> np.ndarray:
-    """Return the first image of a file, uint8 (C, H, W). `options` are those of `Decoder`."""
-    decoder = Decoder(tuple(size), channels, **options)  # type: ignore[arg-type]
-    return decoder.fit_image(read_first_frame(source, decoder.max_pixels, decoder.min_side())).pixels
 
 
 def is_pixel_art(image: Image.Image, size: tuple[int, int], box: Box) -> bool:

@@ -20,7 +20,7 @@ from PIL import Image
 
 from gan.common.errors import UserError
 from gan.common.processes import available_memory, deferred, safe_path
-from gan.data.decoding.errors import ImageError
+from gan.data.decoding.reader import ImageError
 
 Task = TypeVar("Task")
 Result = TypeVar("Result")
@@ -61,7 +61,6 @@ def parallel_map(
         waiting: deque[list[Task]] = deque()
         futures: deque[Future[list[Result]]] = deque()
         with _pool(min(processes, len(left)), function) as pool:
-            _wait_for_workers(pool)
             started, done, size = time.monotonic(), 0, 1
             try:
                 while left or waiting:
@@ -93,7 +92,6 @@ class IsolatedProcess:
         """Return the result of the function; raise ImageError if it kills its process."""
         if self.pool is None:
             self.pool = _executor(1, _call)
-            _wait_for_workers(self.pool)
         try:
             return _submit(self.pool, [(function, arguments)]).result()[0]
         except BrokenProcessPool as error:
@@ -145,14 +143,6 @@ def _one_by_one(
                 yield on_crash(left.popleft())
 
 
-def _wait_for_workers(pool: ProcessPoolExecutor) -> None:
-    """Wait until worker processes run; raise UserError if they cannot be started."""
-    try:
-        _submit(pool, ()).result()
-    except BrokenProcessPool as error:
-        raise UserError(NO_MAIN_GUARD) from error
-
-
 @contextmanager
 def _pool(count: int, function: Callable[[Any], Any]) -> Iterator[ProcessPoolExecutor]:
     pool = _executor(count, function)
@@ -163,6 +153,7 @@ def _pool(count: int, function: Callable[[Any], Any]) -> Iterator[ProcessPoolExe
 
 
 def _executor(count: int, function: Callable[[Any], Any]) -> ProcessPoolExecutor:
+    """Return a pool whose processes run; raise UserError if they cannot be started."""
     # not "fork", which would copy locks held by the threads of torch and the progress bar
     method = "forkserver" if "forkserver" in multiprocessing.get_all_start_methods() else "spawn"
     context = multiprocessing.get_context(method)
@@ -175,7 +166,12 @@ def _executor(count: int, function: Callable[[Any], Any]) -> ProcessPoolExecutor
             resource_tracker.ensure_running()  # first: it unblocks Ctrl-C when done
             with deferred():  # the server inherits it; otherwise Ctrl-C during its imports prints a traceback
                 forkserver.ensure_running()
-        return ProcessPoolExecutor(count, context, initializer=_init_worker, initargs=(function, memory, MAX_SECONDS))
+        pool = ProcessPoolExecutor(count, context, initializer=_init_worker, initargs=(function, memory, MAX_SECONDS))
+    try:
+        _submit(pool, ()).result()
+    except BrokenProcessPool as error:
+        raise UserError(NO_MAIN_GUARD) from error
+    return pool
 
 
 def _submit(pool: ProcessPoolExecutor, chunk: Sequence[Any]) -> Future[list[Any]]:
@@ -198,7 +194,10 @@ def _init_worker(function: Callable[[Any], Any], memory: int, seconds: float) ->
     global _function, _seconds
     _function, _seconds = function, seconds
     _keep_memory()
-    _limit_memory(memory)
+    with suppress(ImportError, OSError, ValueError):  # not supported on all systems
+        import resource  # limit memory, so that a hostile file raises MemoryError and other programs keep theirs
+
+        resource.setrlimit(resource.RLIMIT_DATA, (memory, resource.getrlimit(resource.RLIMIT_DATA)[1]))
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches all processes; the main process ends the workers
     Thread(target=_end_with_parent, daemon=True).start()
 
@@ -211,14 +210,6 @@ def _end_with_parent() -> None:
         os._exit(1)
 
 
-def _limit_memory(max_bytes: int) -> None:
-    """Limit the memory of this process, so that a hostile file raises MemoryError and other programs keep theirs."""
-    with suppress(ImportError, OSError, ValueError):  # not supported on all systems
-        import resource
-
-        resource.setrlimit(resource.RLIMIT_DATA, (max_bytes, resource.getrlimit(resource.RLIMIT_DATA)[1]))
-
-
 def _keep_memory() -> None:
     """Keep freed memory in the process. This saves 4 to 10 % of the CPU time of photographs at 256 pixels."""
     Image.core.set_blocks_max(4)  # of 16 MB
@@ -229,11 +220,9 @@ def _keep_memory() -> None:
 
 
 def _run_chunk(chunk: Sequence[Any]) -> list[Any]:
-    return [_run_limited(task) for task in chunk]
-
-
-def _run_limited(task: Any) -> Any:
-    """Return the result of a task; the system kills this process if the task takes too long."""
-    if hasattr(signal, "setitimer"):  # not on Windows
-        signal.setitimer(signal.ITIMER_PROF, _seconds)
-    return _function(task)
+    results = []
+    for task in chunk:
+        if hasattr(signal, "setitimer"):  # the system kills this process if the task takes too long; not on Windows
+            signal.setitimer(signal.ITIMER_PROF, _seconds)
+        results.append(_function(task))
+    return results

@@ -1,23 +1,23 @@
-"""Read the frames of an image file with Pillow: upright, in sRGB, within limits of size.
-
-`frames="first"` reads the first frame of an animation or page of a file; "all" reads all of them.
-"""
+"""Read the frames of an image file with Pillow: upright, in sRGB, within limits of size."""
 
 from __future__ import annotations
 
+import functools
 import logging
 import os
 import re
 import struct
+import threading
 import warnings
-from collections.abc import Generator
-from contextlib import AbstractContextManager, closing, nullcontext, suppress
+from collections.abc import Generator, Iterator
+from contextlib import closing, contextmanager, nullcontext, suppress
+from io import BytesIO
 from typing import BinaryIO, NamedTuple
 
-from PIL import Image, ImageFile, ImageOps, UnidentifiedImageError
+import numpy as np
+from PIL import Image, ImageCms, ImageColor, ImageFile, ImageMode, ImageOps, UnidentifiedImageError
 
-from gan.data.decoding.color import to_srgb
-from gan.data.decoding.errors import ImageError, TooLarge
+from gan.common.errors import UserError
 
 # Only 9 of Pillow's 43 formats, to limit attacks: those of cameras, the web and scanners, and three that old programs
 # and games write, TGA, PCX and PPM (Netpbm). The three have short decoders and their size in the header. Left out are
@@ -34,6 +34,14 @@ EXIF_KEYS = frozenset(("exif", "Raw profile type exif", "xmp", "XML:com.adobe.xm
 Source = str | os.PathLike[str] | BinaryIO
 
 
+class ImageError(Exception):
+    """A file cannot be read. The message is one line with the reason; the caller adds the path."""
+
+
+class TooLarge(ImageError):
+    """The image has more pixels than allowed."""
+
+
 class Header(NamedTuple):
     format: str  # one of FORMATS, or MPO
     mode: str  # Pillow's mode
@@ -44,26 +52,21 @@ class Header(NamedTuple):
 
 def header(source: Source, max_pixels: int = MAX_PIXELS) -> Header:
     """Return the header of a file; raise ImageError if it cannot be read."""
-    try:
-        with _open_binary(source) as file:
-            image = _open_image(file, max_pixels)
-            return Header(image.format or "", image.mode, _num_frames(image), *image.size)
-    except ImageError:
-        raise
-    except Exception as error:
-        raise _image_error(error, max_pixels) from error
+    with _opened(source, max_pixels) as file:
+        image = _open_image(file, max_pixels)
+        return Header(image.format or "", image.mode, _num_frames(image), *image.size)
 
 
 def read_first_frame(source: Source, max_pixels: int = MAX_PIXELS, min_side: int = 0) -> Image.Image:
     """Return the first frame of `read_frames`."""
-    with closing(read_frames(source, "first", max_pixels, min_side)) as found:
-        return next(found)
+    with closing(read_frames(source, "first", max_pixels, min_side)) as frames:
+        return next(frames)
 
 
 def read_frames(
     source: Source, frames: str = "first", max_pixels: int = MAX_PIXELS, min_side: int = 0
 ) -> Generator[Image.Image, None, None]:
-    """Yield the frames of a file, upright and in sRGB: mode RGB, or RGBA with straight alpha.
+    """Yield the first frame of a file, or "all", upright and in sRGB: mode RGB, or RGBA with straight alpha.
 
     Frames keep their size. With `min_side`, a JPEG may be decoded at a half, a quarter or an eighth of its size, with
     no side below `min_side`. This function is thread-safe.
@@ -71,30 +74,33 @@ def read_frames(
     Raises:
         ImageError: the file cannot be read.
     """
+    with _opened(source, max_pixels) as file:
+        image = _open_image(file, max_pixels)
+        if min_side:
+            _reduce_jpeg(image, min_side)
+        _fix_transparent_color(image)
+        opaque = image.format == "TGA" and _declares_no_alpha(file)
+        animated = frames == "all" and _num_frames(image) > 1
+        for frame in range(_num_frames(image) if animated else 1):
+            if frame:
+                image.seek(frame)
+                _check_pixels(image, max_pixels)
+            image.load()
+            if opaque and image.mode == "RGBA":
+                image.putalpha(255)
+            yield to_srgb(_upright(image, in_place=not animated))
+
+
+@contextmanager
+def _opened(source: Source, max_pixels: int) -> Iterator[BinaryIO]:
+    """A context with the open file, in which any error becomes an ImageError."""
     try:
-        with _open_binary(source) as file:
-            yield from _read_frames(file, frames, max_pixels, min_side)
+        with open(source, "rb") if isinstance(source, (str, os.PathLike)) else nullcontext(source) as file:
+            yield file
     except ImageError:
         raise
     except Exception as error:  # damaged files make Pillow raise nearly anything, not only OSError
         raise _image_error(error, max_pixels) from error
-
-
-def _read_frames(file: BinaryIO, frames: str, max_pixels: int, min_side: int) -> Generator[Image.Image, None, None]:
-    image = _open_image(file, max_pixels)
-    if min_side:
-        _reduce_jpeg(image, min_side)
-    _fix_transparent_color(image)
-    opaque = image.format == "TGA" and _declares_no_alpha(file)
-    animated = frames == "all" and _num_frames(image) > 1
-    for frame in range(_num_frames(image) if animated else 1):
-        if frame:
-            image.seek(frame)
-            _check_pixels(image, max_pixels)
-        image.load()
-        if opaque and image.mode == "RGBA":
-            image.putalpha(255)
-        yield to_srgb(_upright(image, in_place=not animated))
 
 
 def _open_image(file: BinaryIO, max_pixels: int) -> ImageFile.ImageFile:
@@ -124,10 +130,6 @@ def _is_tga(file: BinaryIO) -> bool:
     return depth in TGA_DEPTHS[kind & 7] and least > 0 and TGA_HEADER.size + name_length + least <= size
 
 
-def _open_binary(source: Source) -> AbstractContextManager[BinaryIO]:
-    return open(source, "rb") if isinstance(source, (str, os.PathLike)) else nullcontext(source)
-
-
 def _check_pixels(image: Image.Image, max_pixels: int) -> None:
     if image.width * image.height > max_pixels:
         raise TooLarge(f"{image.width}x{image.height} is more than the limit of {max_pixels:,} pixels")
@@ -142,7 +144,6 @@ def _num_frames(image: ImageFile.ImageFile) -> int:
 
 
 def _image_error(error: Exception, max_pixels: int) -> ImageError:
-    """Return an ImageError for any error of reading an image."""
     if isinstance(error, Image.DecompressionBombError):
         return TooLarge(f"the image is larger than the limit of {max_pixels:,} pixels")
     if isinstance(error, UnidentifiedImageError):
@@ -209,3 +210,112 @@ def _upright(image: Image.Image, in_place: bool) -> Image.Image:
             return ImageOps.exif_transpose(image)
         ImageOps.exif_transpose(image, in_place=True)
     return image
+
+
+# Conversion of each mode, before the resize:
+#
+#   1             0 or 255
+#   L, RGB        unchanged; a transparent color in the file (tRNS) becomes alpha
+#   LA, RGBA      unchanged, with alpha
+#   P             the palette's colors; transparency (one color, or a byte per color) becomes alpha
+#   PA            the palette's colors and the alpha band
+#   CMYK          by the embedded profile, else by Pillow's conversion (Pillow has undone Adobe's inversion in JPEG)
+#   YCbCr, HSV    converted to RGB
+#   LAB           converted to RGB (D50 -> sRGB)
+#   I;16, I;16B   gray, 0..65535 -> 0..255, even if the image uses a smaller range
+#   I             gray; 0..255 is kept, 0..65535 is scaled to 0..255, other ranges are stretched from minimum to maximum
+#   F             gray; 0..1 is scaled to 0..255, 0..255 is kept, other ranges are stretched; NaN and infinity are black
+#
+# An embedded ICC profile is applied if it is readable and fits the mode, else ignored. Of 16-bit color PNG, the upper
+# eight bits are kept.
+
+
+def to_srgb(image: Image.Image) -> Image.Image:
+    """Convert an image of any mode to RGB or RGBA, by its embedded ICC profile if that fits the mode."""
+    plain = _to_rgb(image)
+    if not image.info.get("icc_profile"):
+        return plain
+    if image.mode == "CMYK":
+        color = image
+    else:
+        color = plain.convert("L" if ImageMode.getmode(image.mode).basemode == "L" else "RGB")
+    try:
+        profile = image.info["icc_profile"]
+        undated = profile[:24] + bytes(12) + profile[36:]  # without the time, which differs between files
+        transform = _icc_transform(undated, color.mode, threading.get_ident())
+        converted = ImageCms.applyTransform(color, transform)
+    except (ImageCms.PyCMSError, ImportError, OSError, TypeError, ValueError):
+        return plain  # the profile is broken or of another color space, or Pillow has no LittleCMS
+    if converted is not None and plain.mode == "RGBA":
+        converted.putalpha(plain.getchannel("A"))
+    return plain if converted is None else converted
+
+
+@functools.lru_cache(maxsize=32)
+def _icc_transform(profile: bytes, mode: str, thread: int) -> ImageCms.ImageCmsTransform:
+    """Return the transform from a profile to sRGB.
+
+    It is cached, because building it is slow and most files of a folder have the same profile. Each thread has its own,
+    because a transform stores the last pixel.
+    """
+    source = ImageCms.ImageCmsProfile(BytesIO(profile))
+    return ImageCms.buildTransform(source, ImageCms.createProfile("sRGB"), mode, "RGB")
+
+
+def _to_rgb(image: Image.Image) -> Image.Image:
+    if image.mode in ("I", "F") or image.mode.startswith("I;16"):
+        return _deep_gray_to_rgb(np.asarray(image), image.info.get("transparency"))
+    mode = "RGBA" if image.has_transparency_data else "RGB"
+    return image if image.mode == mode else image.convert(mode)
+
+
+def _deep_gray_to_rgb(values: np.ndarray, key: int | None) -> Image.Image:
+    """Convert gray of 16 or 32 bits (H, W) to RGB, or RGBA if `key` is the value of transparent pixels.
+
+    Pillow's own conversion clips at 255, which turns most of a 16-bit image white.
+    """
+    finite = np.isfinite(values)
+    if not finite.any():
+        raise ImageError("no pixel is a finite number")
+    low, high = float(values[finite].min()), float(values[finite].max())
+    limits = {"u": (65535,), "i": (255, 65535), "f": (1, 255)}[values.dtype.kind]  # for I;16, I and F
+    if low >= 0 and high <= limits[-1]:
+        low, high = 0.0, float(next(limit for limit in limits if high <= limit))
+    scaled = np.where(finite, values, low).astype(np.float64)
+    scaled -= low
+    scaled *= 255
+    scaled /= high - low or 1  # a constant image becomes black
+    gray = Image.fromarray(np.rint(scaled).astype(np.uint8))
+    if key is None:
+        return gray.convert("RGB")
+    alpha = Image.fromarray(np.where(values == key, 0, 255).astype(np.uint8))
+    return Image.merge("RGBA", (gray, gray, gray, alpha))
+
+
+def composite(image: Image.Image, color: tuple[int, ...]) -> Image.Image:
+    """Convert an image to RGB; place straight RGBA on a background color."""
+    if image.mode == "RGB":
+        return image
+    background = Image.new("RGB", image.size, color)
+    background.paste(image, mask=image)
+    return background
+
+
+def unpremultiply(image: np.ndarray) -> np.ndarray:
+    """Convert uint8 (4, H, W) from premultiplied to straight alpha, as in PNG. Transparent pixels become zero."""
+    color, alpha = image[:3].astype(np.uint16), image[3:].astype(np.uint16)
+    straight = (color * 255 + alpha // 2) // np.maximum(alpha, 1)  # at most 65025 + 127: fits 16 bits
+    straight = np.where(alpha > 0, np.minimum(straight, 255), 0)
+    return np.concatenate([straight.astype(np.uint8), image[3:]])
+
+
+@functools.cache
+def parse_color(background: str) -> tuple[int, ...]:
+    """Return red, green and blue in 0..255 of a color name or code; raise UserError if it is not a color."""
+    try:
+        color = ImageColor.getrgb(background)
+        if len(color) == 3:  # a color with alpha has four numbers
+            return color
+    except (AttributeError, TypeError, ValueError):
+        pass
+    raise UserError(f"background={background!r} is not a color: use a name such as white or a code such as #f4ecd8")

@@ -1,139 +1,191 @@
-"""Write a folder of images as shards of decoded pixels for `data=stream`."""
+"""Shards: files of decoded images in litdata's format, which `gan data pack` writes and `data=stream` reads.
+
+All rows of a shard have equal lengths, because all images have the same shape. So a shard is read as one array, without
+litdata, which creates Python objects for each row. An index in litdata's format may also name pickles as the format of
+items. Here nothing in a shard is unpickled, whatever its index says, and an index names only files of its own folder.
+"""
 
 from __future__ import annotations
 
-import multiprocessing
+import json
 import os
 import re
-import signal
 import sys
-import tempfile
-from collections.abc import Iterator
-from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
-from gan.common.errors import UserError, install
+from gan.common.errors import UserError, writing
+from gan.common.files import write_json
+from gan.common.output import counting
+from gan.common.untrusted import read_json
 from gan.data.decoding.decode import Decoder
-from gan.data.decoding.errors import ImageError
-from gan.data.shards.shard_file import Kind, read_shard
-from gan.data.shards.shard_index import InvalidShards, ShardIndex, add_classes, check_names, read_index
-from gan.data.shards.storage import INDEX
+from gan.data.decoding.pool import CRASHED, parallel_map
+from gan.data.decoding.reader import ImageError
 from gan.data.sources.files import ImageFiles
 
-SKIPPED = "skipped: "
+INDEX = "index.json"
 SHARD_SIZE = 512  # images: 6 MB at 64 pixels with three channels
-MAX_SHARDS = 300_000  # whose index has about the size that `gan.data.shards.shard_index` reads
+MAX_SHARD_BYTES = 1 << 30  # of large images; positions in a shard have 32 bits
 MIN_SHARDS = 64  # minimum number of shards of a small set, because a batch is taken from up to 32 shards
+MAX_INDEX_BYTES = 64 << 20  # maximum size of an index; enough for about 500,000 shards
+MAX_IMAGES = 1 << 20  # maximum number of images in a shard
+NAME = re.compile(r"chunk-\d+-\d+\.bin", re.ASCII)
+UINT8 = 4  # number of this dtype in litdata's list
+OTHERS = 12 + 20 + 8 + 8  # bytes of a row without pixels: lengths of its parts; dtype and shape; label; classes
+LEAF: dict[str, Any] = {"type": None, "context": None, "children_spec": []}
+SPEC = [1, {"type": "builtins.dict", "context": '["image", "label", "classes"]', "children_spec": [LEAF] * 3}]
+CONFIG = {  # of the index, so that litdata reads the shards, too
+    "data_format": ["numpy", "int", "int"],
+    "item_loader": "PyTreeLoader",
+    "data_spec": json.dumps(SPEC),
+    "compression": None,
+}
 
 
-def pack(roots: list[str], out: Path, decoder: Decoder, labels: bool | str, processes: int) -> int:
+class InvalidShards(ValueError):
+    """The shards were not written by `gan data pack`, or changed since."""
+
+
+class ShardIndex(NamedTuple):
+    names: list[str]  # file name of each shard
+    sizes: list[int]  # number of images of each shard
+    classes: dict[str, int]  # number of images of each class, by its name in the order of labels
+
+
+def pack(roots: list[str], out: Path, decoder: Decoder, labels: bool | str) -> int:
     """Decode all images of folders or archives into shards in `out`, in a fixed random order.
 
     Returns:
         The number of images written.
 
     Raises:
-        UserError: litdata is not installed, `out` is not empty, or no image can be read.
+        UserError: `out` is not empty or cannot be written, or no image can be read.
     """
-    try:
-        import litdata
-    except ImportError as error:
-        raise UserError(f"packing needs the litdata library: {install('stream')}") from error
     if out.exists() and (not out.is_dir() or any(out.iterdir())):
         raise UserError(f"--out {out}: exists and is not empty; use another folder")
     source = ImageFiles(roots)
-    classes, item_labels = source.classes(labels)
-    try:
-        check_names(classes)
-    except InvalidShards as error:
-        raise UserError(f"--labels: {error}") from error
-    if len(source.keys) > MAX_SHARDS * SHARD_SIZE:
-        limit = f"{MAX_SHARDS * SHARD_SIZE:,}"
-        raise UserError(f"{source.where}: {len(source.keys):,} files are too many; pack at most {limit} into a folder")
+    classes, labels_of = source.classes(labels)
     order = np.random.default_rng(0).permutation(len(source.keys)).tolist()
-    with quiet_children(out):
-        litdata.optimize(
-            ShardRows(source, decoder, item_labels, len(classes)),
-            order,
-            str(out),
-            chunk_size=max(1, min(SHARD_SIZE, len(order) // MIN_SHARDS)),
-            num_workers=min(processes, len(order)),
-            start_method="spawn",
-            keep_data_ordered=True,
-            verbose=False,
-        )
+    most = MAX_SHARD_BYTES // (decoder.size[0] * decoder.size[1] * decoder.channels)
+    size = max(1, min(SHARD_SIZE, len(order) // MIN_SHARDS, most))
+    chunks: list[dict[str, Any]] = []
+    images: list[np.ndarray] = []  # of the next shard
+    images_of: list[int] = []  # their labels
+    counts = dict.fromkeys(classes, 0)
+
+    def write(n: int) -> None:
+        name = f"chunk-0-{len(chunks)}.bin"
+        chunks.append(write_shard(out / name, np.stack(images[:n]), np.array(images_of[:n]), len(classes)))
+        del images[:n], images_of[:n]
+
+    with counting(source.title, len(order)) as advance, writing(f"--out {out}", "; remove its contents"):
+        out.mkdir(parents=True, exist_ok=True)
+        decode = partial(decode_item, source, decoder)
+        for results in parallel_map(decode, order, lambda item: (item, CRASHED)):
+            for item, decoded in results:
+                if isinstance(decoded, str):
+                    print(f"skipped: {source.names[item]!r}: {decoded}", file=sys.stderr)
+                    continue
+                images += decoded
+                images_of += [labels_of[item]] * len(decoded)
+                if classes:
+                    counts[classes[labels_of[item]]] += len(decoded)
+            while len(images) >= size:
+                write(size)
+            advance(len(results))
+        if images:
+            write(len(images))
+        if not chunks:
+            raise UserError(f"{source.where}: none of its {len(order)} images can be read")
+        write_json(out / INDEX, {"chunks": chunks, "config": CONFIG, "classes": counts})
+    return sum(chunk["chunk_size"] for chunk in chunks)
+
+
+def decode_item(source: ImageFiles, decoder: Decoder, item: int) -> tuple[int, list[np.ndarray] | str]:
+    """Return the item, and its images (H, W, C) or why it cannot be read."""
     try:
-        index = read_index(out / INDEX)
-    except (InvalidShards, OSError) as error:
-        raise UserError(f"{source.where}: none of its {len(order)} images can be read") from error
-    if classes:
-        counts = count_labels(out, index, Kind((*decoder.size, decoder.channels), len(classes)))
-        add_classes(out / INDEX, dict(zip(classes, counts, strict=True)))
-    return sum(index.sizes)
+        images = source.decode(source.content(item), decoder)
+        return item, [np.ascontiguousarray(image.pixels.transpose(1, 2, 0)) for image in images]
+    except ImageError as error:
+        return item, str(error)
 
 
-def count_labels(out: Path, index: ShardIndex, kind: Kind) -> list[int]:
-    """Return the number of images of each class in shards that were just written."""
-    counts = np.zeros(kind.classes, np.int64)
-    for name, size in zip(index.names, index.sizes, strict=True):
-        counts += np.bincount(read_shard(out / name, size, kind)[1], minlength=kind.classes)
-    return counts.tolist()
+def row_type(shape: tuple[int, ...]) -> np.dtype:
+    """Return the structure of a row with an image of (H, W, C)."""
+    fields = [("lengths", "<u4", 3), ("dtype", "<u4"), ("axes", "<u4"), ("shape", "<u4", 3)]
+    return np.dtype([*fields, ("image", "u1", shape), ("label", "<i8"), ("classes", "<i8")])
 
 
-@contextmanager
-def quiet_children(out: Path) -> Iterator[None]:
-    """Capture the output of child processes, and print only which images they have skipped.
+def header(images: int, row_size: int) -> np.ndarray:
+    """Return the start of a shard: the number of rows, and where each row starts and the last ends."""
+    starts = 4 * (images + 2) + row_size * np.arange(images + 1)
+    return np.array([images, *starts.tolist()], "<u4")
+
+
+def constants(shape: tuple[int, ...]) -> dict[str, Any]:
+    """Return the values that all rows of a shard have in common."""
+    return {"lengths": [20 + int(np.prod(shape)), 8, 8], "dtype": UINT8, "axes": 3, "shape": shape}
+
+
+def write_shard(path: Path, images: np.ndarray, labels: np.ndarray, classes: int) -> dict[str, Any]:
+    """Write a shard of images uint8 (n, H, W, C) with labels (n,), and return its entry in the index."""
+    shape = images.shape[1:]
+    rows = np.empty(len(images), row_type(shape))
+    for name, value in {**constants(shape), "image": images, "label": labels, "classes": classes}.items():
+        rows[name] = value
+    path.write_bytes(header(len(rows), rows.itemsize).tobytes() + rows.tobytes())
+    return {"chunk_bytes": rows.nbytes, "chunk_size": len(rows), "dim": None, "filename": path.name}
+
+
+def read_shape(path: Path, images: int) -> tuple[int, ...]:
+    """Return (H, W, C) of the first image of a shard; raise InvalidShards or OSError."""
+    start = header(images, 0).nbytes
+    if os.stat(path).st_size < start + OTHERS:  # before opening: opening a pipe would block
+        raise InvalidShards(f"{path.name} does not contain {images} images; its copy may be incomplete")
+    row = np.fromfile(path, row_type((1,)), 1, offset=start)
+    return tuple(row["shape"][0].tolist())
+
+
+def read_shard(path: Path, images: int, shape: tuple[int, ...], classes: int) -> tuple[np.ndarray, np.ndarray]:
+    """Return images uint8 (n, H, W, C) and labels int64 (n,) of a shard.
+
+    The whole file is read into memory: truncating a memory-mapped file during training would kill the process.
 
     Raises:
-        UserError: a child has failed with an OSError, such as a full disk.
+        InvalidShards: the shard does not contain this number of images of this shape.
+        OSError: the file cannot be read.
     """
-    terminal, handler = os.dup(2), signal.getsignal(signal.SIGINT)
-    set_handler: Any = signal.signal
-    with tempfile.TemporaryFile("w+", errors="replace") as log, open(terminal, "w") as own:
-        before, sys.stderr = sys.stderr, own if sys.stderr is sys.__stderr__ else sys.stderr
-        os.dup2(log.fileno(), 2)
-        # prevent litdata from setting its own handler, which ends this process with exit code 0
-        signal.signal = lambda number, _: set_handler(number, handler)  # type: ignore[assignment]
-        try:
-            yield
-        except BaseException as error:
-            for child in multiprocessing.active_children():
-                child.kill()
-                child.join()
-            log.seek(0)
-            if isinstance(error, Exception) and (
-                reasons := re.findall(r"\[Errno \d+\] (.+)", f"{log.read()}\n{error}")
-            ):
-                raise UserError(f"--out {out}: cannot be written ({reasons[0]}); remove its contents") from error
-            raise
-        finally:
-            signal.signal = set_handler
-            sys.stderr = before
-            os.dup2(terminal, 2)
-        log.seek(0)
-        for line in log:
-            if line.startswith(SKIPPED):
-                print(line.rstrip(), file=sys.stderr)
+    rows_of = row_type(shape)
+    start = header(images, rows_of.itemsize)
+    complete = os.stat(path).st_size == start.nbytes + images * rows_of.itemsize
+    data = np.fromfile(path, np.uint8) if complete else np.empty(0, np.uint8)
+    if not np.array_equal(data[: start.nbytes].view("<u4"), start):
+        raise InvalidShards(f"it does not contain {images} images of {shape}; its copy may be incomplete")
+    rows = data[start.nbytes :].view(rows_of)
+    if any((rows[name] != value).any() for name, value in constants(shape).items()):
+        raise InvalidShards("it contains images of another shape or dtype")
+    labels = rows["label"].astype(np.int64)
+    if (labels < 0).any() or (classes and (labels >= classes).any()):
+        raise InvalidShards("it contains labels out of range")
+    return rows["image"], labels
 
 
-class ShardRows:
-    """Converts an item to rows of a shard, one row per image. Unreadable items are skipped, with a message."""
-
-    def __init__(self, source: ImageFiles, decoder: Decoder, labels: list[int], classes: int) -> None:
-        self.source = source
-        self.decoder = decoder
-        self.labels = labels
-        self.classes = classes
-
-    def __call__(self, item: int) -> Iterator[dict[str, Any]]:
-        try:
-            found = list(self.source.decode(self.source.content(item), self.decoder))
-        except ImageError as error:
-            print(f"{SKIPPED}{self.source.files[item].name!r}: {error}", file=sys.stderr, flush=True)
-            return
-        for decoded in found:
-            image = np.ascontiguousarray(decoded.pixels.transpose(1, 2, 0))  # (H, W, C)
-            yield {"image": image, "label": self.labels[item], "classes": self.classes}
+def read_index(path: Path) -> ShardIndex:
+    """Return the content of an index.json; raise InvalidShards or OSError."""
+    try:
+        table = read_json(path, MAX_INDEX_BYTES)
+        names, sizes = ([chunk[key] for chunk in table["chunks"]] for key in ("filename", "chunk_size"))
+        classes = dict(table.get("classes", {}))
+        valid = 0 < len(names) == len(set(names)) and all(map(NAME.fullmatch, names))
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        raise InvalidShards(f"{path.name} is not an index of shards: {error}") from error
+    if not valid or not all(type(size) is int and 0 < size < MAX_IMAGES for size in sizes):
+        raise InvalidShards(f"{path.name} lists a shard with an invalid name or number of images")
+    if classes and (
+        not all(type(n) is int and n >= 0 for n in classes.values()) or sum(classes.values()) != sum(sizes)
+    ):
+        raise InvalidShards(f"{path.name} lists classes with other numbers of images than its shards")
+    return ShardIndex(names, sizes, classes)

@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+import functools
+import hashlib
 import itertools
 import os
+import re
+import tempfile
 from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
@@ -14,48 +19,155 @@ from torch import Tensor
 from torch.utils.data import IterableDataset, get_worker_info
 
 from gan.common.errors import UserError, at_least, to_line
+from gan.common.files import replace
 from gan.common.nested import with_home
+from gan.common.object_store import Store, check_address
 from gan.common.option_values import check_workers, pair
+from gan.data.decoding import cache
 from gan.data.module import dataloader, position
-from gan.data.random_crop_flip import RandomCropFlip
-from gan.data.sampler import per_rank_batch_size
-from gan.data.shards.order import held_out_shards, shard_groups
-from gan.data.shards.shard_file import Kind, read_kind, read_shard
-from gan.data.shards.shard_index import InvalidShards, read_index, rejected
-from gan.data.shards.storage import INDEX, Bucket, Folder, parse_bytes
+from gan.data.order import RandomCropFlip, per_rank_batch_size
+from gan.data.shards.pack import INDEX, InvalidShards, ShardIndex, read_index, read_shape, read_shard
+from gan.data.split import check_fraction
+
+UNITS = {"": 1, "KB": 10**3, "MB": 10**6, "GB": 10**9, "TB": 10**12}
+MAX_GROUPS = 32  # a batch takes images from all groups, and one shard of each group is in memory
+MIN_SHARDS_PER_GROUP = 4  # with fewer, images of small groups would be used noticeably more often
+SPLIT_SEED = 0  # runs with other seeds hold out the same images
+
+
+class Storage:
+    """Shards in a folder, or at a URL. Shards that fit into the cache are downloaded once, others each time.
+
+    An epoch reads each shard once, in random order. Therefore it does not matter which shards the cache keeps.
+
+    Args:
+        limit: maximum number of bytes in the cache.
+    """
+
+    def __init__(self, root: str, limit: int) -> None:
+        self.url = root.rstrip("/") if "://" in root else ""
+        self.limit = limit
+        self.folder = Path(root)  # for a URL, a folder of the cache, set by `index`
+
+    def index(self) -> ShardIndex:
+        """Return the index. From a URL it is downloaded each time; shards of another index are not used."""
+        if not self.url:
+            return read_index(self.folder / INDEX)
+        base = cache.folder() / cache.SHARDS
+        base.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(dir=base) as temporary:
+            path = Path(temporary) / INDEX
+            self.download(path)
+            index = read_index(path)
+            self.folder = base / hashlib.blake2b(self.url.encode() + path.read_bytes(), digest_size=12).hexdigest()
+        return index
+
+    @contextmanager
+    def file(self, name: str) -> Iterator[Path]:
+        """A context with the path of a shard.
+
+        Other processes may use the same cache, so a shard enters it only if it can stay there.
+        """
+        path = self.folder / name
+        if not self.url or path.exists():
+            yield path
+            return
+        self.folder.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(dir=self.folder) as temporary:
+            downloaded = Path(temporary) / name
+            self.download(downloaded)
+            yield downloaded
+            cached = sum(shard.stat().st_size for shard in self.folder.glob("*.bin"))
+            if cached + downloaded.stat().st_size <= self.limit:
+                replace(downloaded, path)
+
+    def download(self, path: Path) -> None:
+        """Download the object with the name of a file."""
+        store_of(self.url, os.getpid()).download(path.name, path)
+
+
+@functools.lru_cache(maxsize=4)
+def store_of(url: str, process: int) -> Store:
+    """Return the store of a URL, made by this process, because connections cannot be forked."""
+    return Store(check_address(f"data.root={url}", url))
+
+
+def parse_bytes(name: str, text: object) -> int:
+    """Return a size such as 100GB in bytes; raise UserError with the option's name."""
+    match = re.fullmatch(r"(\d{1,15}(?:\.\d+)?) ?([KMGT]B)?", str(text).strip().upper(), re.ASCII)
+    if match is None:
+        raise UserError(f"{name}={to_line(text)}: must be a size such as 100GB")
+    return int(float(match[1]) * UNITS[match[2] or ""])
 
 
 class Shards:
-    """A set of shards, such as those of training.
+    """A set of shards, such as those of training, with images of `shape` (H, W, C)."""
 
-    Args:
-        names, sizes: file name and number of images of each shard.
-        kind: shape of the images, and number of classes.
-    """
-
-    def __init__(self, storage: Folder | Bucket, names: Sequence[str], sizes: Sequence[int], kind: Kind) -> None:
+    def __init__(self, storage: Storage, index: ShardIndex, shape: tuple[int, ...]) -> None:
         self.storage = storage
-        self.names = list(names)
-        self.sizes = list(sizes)
-        self.kind = kind
-
-    def subset(self, mask: np.ndarray) -> Shards:
-        """Return the shards at which a mask, bool (shards,), is True."""
-        chosen = np.flatnonzero(mask)
-        return Shards(self.storage, [self.names[n] for n in chosen], [self.sizes[n] for n in chosen], self.kind)
+        self.names, self.sizes, self.classes = index
+        self.shape = shape
 
     def read(self, shard: int) -> tuple[Tensor, Tensor]:
         """Return images uint8 (n, H, W, C) and labels int64 (n,) of a shard; raise UserError if it cannot be read."""
         name = self.names[shard]
         try:
             with self.storage.file(name) as path:
-                return read_shard(path, self.sizes[shard], self.kind)
+                images, labels = read_shard(path, self.sizes[shard], self.shape, len(self.classes))
         except Exception as error:  # files, networks and storage services raise different errors
             raise UserError(f"data.root: shard {name} cannot be read ({error}); continue with resume=") from error
+        return torch.from_numpy(images), torch.from_numpy(labels)
 
     def __len__(self) -> int:
         """Return the number of images."""
         return sum(self.sizes)
+
+
+def held_out_shards(count: int, validation: float | None) -> np.ndarray:
+    """Return a mask, bool (count,), of the shards that are held out: a fraction of them, at least one, or none."""
+    mask = np.zeros(count, bool)
+    if validation is None:
+        return mask
+    check_fraction(validation)
+    number = max(1, round(validation * count))
+    if number >= count:
+        raise UserError(f"data.validation={validation}: would hold out all shards ({count}); use less, or null")
+    mask[np.random.default_rng((SPLIT_SEED, 4)).permutation(count)[:number]] = True
+    return mask
+
+
+class ShardGroup:
+    """The endless order of a group of shards. Each epoch shuffles the shards and the images in each shard."""
+
+    def __init__(self, shards: np.ndarray, sizes: np.ndarray, key: tuple[int, ...]) -> None:
+        self.shards = shards
+        self.sizes = sizes[shards]
+        self.length = int(self.sizes.sum())
+        self.key = key
+
+    def at(self, place: int) -> tuple[int, int]:
+        """Return the shard of image `place` of the group and its index there. They depend only on (key, place)."""
+        epoch, place = divmod(place, self.length)
+        order = permutation(len(self.shards), *self.key, epoch)
+        ends = self.sizes[order].cumsum()
+        turn = int(np.searchsorted(ends, place, side="right"))
+        shard = order[turn]
+        inside = permutation(int(self.sizes[shard]), *self.key, epoch, turn)
+        return int(self.shards[shard]), int(inside[place - ends[turn] + self.sizes[shard]])
+
+
+@functools.lru_cache(maxsize=4 * MAX_GROUPS)
+def permutation(count: int, *key: int) -> np.ndarray:
+    """Return a random permutation of `count` numbers, which depends only on the key. Groups use two at a time."""
+    return np.random.default_rng(key).permutation(count)
+
+
+def shard_groups(sizes: Sequence[int], batch_size: int, seed: int) -> list[ShardGroup]:
+    """Return random groups of shards. The number of groups divides the batch size and is at most MAX_GROUPS."""
+    most = max(1, min(MAX_GROUPS, batch_size, len(sizes) // MIN_SHARDS_PER_GROUP))
+    count = max(n for n in range(1, most + 1) if batch_size % n == 0)
+    order = np.random.default_rng((seed, 2)).permutation(len(sizes))
+    return [ShardGroup(order[group::count], np.array(sizes), (seed, 3, group)) for group in range(count)]
 
 
 class ShardBatches(IterableDataset[dict[str, Tensor]]):
@@ -87,12 +199,12 @@ class ShardBatches(IterableDataset[dict[str, Tensor]]):
     def __iter__(self) -> Iterator[dict[str, Tensor]]:
         worker = get_worker_info()
         first, step = (worker.id, worker.num_workers) if worker else (0, 1)
-        each = self.batch_size // len(self.shard_groups)  # positions of a group in a batch
+        positions = self.batch_size // len(self.shard_groups)  # of a group in a batch
         for batch in itertools.count(self.start + first, step):
             images, labels = [], []
             for place in range(self.rank * self.per_rank, (self.rank + 1) * self.per_rank):
-                group, turn = divmod(place, each)
-                shard, index = self.shard_groups[group].at(batch * each + turn)
+                group, turn = divmod(place, positions)
+                shard, index = self.shard_groups[group].at(batch * positions + turn)
                 image, label = self.read(group, shard)
                 images.append(image[index])
                 labels.append(label[index])
@@ -112,15 +224,8 @@ class ShardBatches(IterableDataset[dict[str, Tensor]]):
 class StreamingDataModule(LightningDataModule):
     """Batches from shards written by `gan data pack`; a batch is as in `ImageDataModule`.
 
-    Args:
-        root: folder or URL of the shards.
-        size, channels: the values with which the shards were packed.
-        labels: True for the classes of the shards, False or None for no classes.
-        flip: flip each image horizontally with probability 0.5.
-        validation: fraction of the shards to hold out, at least one; None trains on all shards.
-        max_images: accepted for debug=, but has no effect: a stream reads only the shards that it uses.
-        max_cache_size: disk space on this machine for the shards of a URL, such as 100GB.
-        num_workers: number of processes that read shards; 1 reads ahead while the model trains.
+    `conf/data/stream.yaml` describes the options. `max_images` is accepted for debug=, but has no effect: a stream
+    reads only the shards that it uses.
 
     Raises:
         UserError: there are no shards, they were packed with another size or without classes, or they are too few to
@@ -143,7 +248,7 @@ class StreamingDataModule(LightningDataModule):
     ) -> None:
         super().__init__()
         self.root = with_home(root)
-        self.folder = None if "://" in root else Path(self.root)
+        self.storage = Storage(self.root, parse_bytes("data.max_cache_size", max_cache_size))
         self.size = pair(size)
         self.channels = channels
         self.batch_size = at_least("data.batch_size", batch_size, 1)
@@ -153,48 +258,44 @@ class StreamingDataModule(LightningDataModule):
         self.use_labels = bool(labels)
         self.crop_flip = RandomCropFlip(self.size, True, seed) if flip else None
         self.validation = validation
-        self.max_cache_size = parse_bytes("data.max_cache_size", max_cache_size)
         self.num_workers = check_workers(num_workers)
-        self.classes: list[str] = []
-        self.counts: dict[str, int] | None = None  # number of images of each class; None if the index has none
+        self.counts: dict[str, int] = {}  # number of images of each class, by name
         self.shards: Shards | None = None
         self.held_out: Shards | None = None
 
     def setup(self, stage: str) -> None:
         if self.shards is not None:
             return
-        if self.folder and not os.path.lexists(self.folder / INDEX):
-            raise UserError(f"data.root={self.root}: no shards found; create them with gan data pack")
-        storage = Folder(self.folder) if self.folder else Bucket(self.root, self.max_cache_size)
         try:
-            with storage.index() as path:
-                index = read_index(path)
-            with storage.file(index.names[0]) as path:
-                kind = read_kind(path, index.sizes[0])
-            if index.classes is not None and len(index.classes) != kind.classes:
-                raise InvalidShards(f"its index has {len(index.classes)} classes, but its shards {kind.classes}")
-        except InvalidShards as error:
-            raise rejected(self.root, error) from error
+            index = self.storage.index()
+            with self.storage.file(index.names[0]) as path:
+                shape = read_shape(path, index.sizes[0])
         except UserError:
             raise
+        except FileNotFoundError as error:
+            raise UserError(f"data.root={self.root}: no shards found; create them with gan data pack") from error
+        except InvalidShards as error:
+            raise UserError(f"data.root={self.root}: rejected ({to_line(error)}); pack the images again") from error
         except Exception as error:  # files, networks and storage services raise different errors
             raise UserError(f"data.root={self.root}: cannot be read ({to_line(error)})") from error
-        height, width, channels = kind.shape
-        if kind.shape != (*self.size, self.channels):
-            sizes = f"data.size=[{height},{width}] data.channels={channels}"
-            raise UserError(f"data.root={self.root}: was packed with {sizes}; use these values")
+        if shape != (*self.size, self.channels):
+            packed = f"data.size=[{shape[0]},{shape[1]}] data.channels={shape[2]}"
+            raise UserError(f"data.root={self.root}: was packed with {packed}; use these values")
         if self.use_labels:
-            self.select_classes(index.classes, kind.classes)
-        every = Shards(storage, index.names, index.sizes, kind)
-        mask = held_out_shards(len(index.names), self.validation)
-        self.shards, self.held_out = every.subset(~mask), every.subset(mask)
+            if len(index.classes) < 2:
+                raise UserError(f"data.labels=true: {self.root} was packed without classes; pack with --labels")
+            self.counts = index.classes
+        names, sizes = np.array(index.names), np.array(index.sizes)
+        held_out = held_out_shards(len(names), self.validation)
+        self.shards, self.held_out = (
+            Shards(self.storage, ShardIndex(names[part].tolist(), sizes[part].tolist(), index.classes), shape)
+            for part in (~held_out, held_out)
+        )
 
-    def select_classes(self, counts: dict[str, int] | None, number: int) -> None:
-        """Set the names of the classes, which are numbers if the shards have no names; raise UserError if none."""
-        if number < 2:
-            raise UserError(f"data.labels=true: {self.root} was packed without classes; pack with --labels")
-        self.classes = list(counts) if counts else [str(label) for label in range(number)]
-        self.counts = counts
+    @property
+    def classes(self) -> list[str]:
+        """Names of the classes; empty without data.labels=true."""
+        return list(self.counts)
 
     def class_names(self) -> list[str]:
         """Return the names of the classes; empty without data.labels=true."""
@@ -204,14 +305,8 @@ class StreamingDataModule(LightningDataModule):
     def class_counts(self) -> Tensor:
         """Return the number of images of each class, (classes,), in all shards.
 
-        Held-out shards are included: only the ratios matter, and their images are a random sample. If the index has no
-        names of classes, all shards are read to count the images.
+        Held-out shards are included: only the ratios matter, and their images are a random sample.
         """
-        if self.counts is None:
-            shards = [part for part in (self.shards, self.held_out) if part]
-            labels = (part.read(n)[1] for part in shards for n in range(len(part.names)))
-            found = sum((torch.bincount(each, minlength=len(self.classes)) for each in labels), torch.tensor(0))
-            self.counts = dict(zip(self.classes, found.tolist(), strict=True))
         return torch.tensor(list(self.counts.values()))
 
     def _batches(self, rank: int = 0, ranks: int = 1, start: int = 0) -> ShardBatches:
@@ -223,35 +318,35 @@ class StreamingDataModule(LightningDataModule):
 
     def preview(self, n: int) -> Tensor:
         """Return the first n images of the stream, uint8 (n, C, H, W), or all images if there are fewer."""
-        return self._first(n)[0]
+        return self.reals(n)
 
     def reals(self, n: int, held_out: bool = False) -> Tensor:
         """Return n training or held-out images for evaluation, uint8 (n, C, H, W), or all if there are fewer."""
-        return self._first_held_out(n)[0] if held_out else self.preview(n)
+        return self._first(n, held_out)[0]
 
     def real_labels(self, n: int, held_out: bool = False) -> Tensor:
         """Return the labels (n,) of `reals`."""
-        return (self._first_held_out(n) if held_out else self._first(n))[1]
+        return self._first(n, held_out)[1]
 
-    def _first(self, n: int) -> tuple[Tensor, Tensor]:
-        """Return the first n images of the stream, and their labels."""
-        n = min(n, len(self))
-        batches = itertools.islice(self._batches(), -(-n // self.batch_size))
-        return self._joined([(batch["image"], batch["label"]) for batch in batches], n)
-
-    def _first_held_out(self, n: int) -> tuple[Tensor, Tensor]:
-        """Return the first n held-out images, and their labels. Packing has shuffled them."""
-        assert self.held_out is not None, "setup() comes first"
-        needed = int(np.searchsorted(np.cumsum(self.held_out.sizes), n)) + 1 if n else 0
-        found = [self.held_out.read(shard) for shard in range(min(needed, len(self.held_out.names)))]
-        images, labels = self._joined([(images.permute(0, 3, 1, 2), labels) for images, labels in found], n)
-        return self.crop_flip(images, 0) if self.crop_flip and len(images) else images, labels
-
-    def _joined(self, parts: list[tuple[Tensor, Tensor]], n: int) -> tuple[Tensor, Tensor]:
-        """Return the first n of images (N, C, H, W) in parts, and of their labels."""
-        images = torch.empty(0, self.channels, *self.size, dtype=torch.uint8)
-        labels = torch.empty(0, dtype=torch.int64)
-        return torch.cat([images, *(part[0] for part in parts)])[:n], torch.cat([labels, *(p[1] for p in parts)])[:n]
+    def _first(self, n: int, held_out: bool) -> tuple[Tensor, Tensor]:
+        """Return the first n images of the stream, or those that are held out, which packing has shuffled."""
+        assert self.shards is not None and self.held_out is not None, "setup() comes first"
+        images = [torch.empty(0, self.channels, *self.size, dtype=torch.uint8)]
+        labels = [torch.empty(0, dtype=torch.int64)]
+        n = min(n, len(self.held_out if held_out else self.shards))
+        batches = iter(self._batches())
+        for shard in itertools.count():
+            if sum(map(len, labels)) >= n:
+                break
+            if held_out:
+                pixels, label = self.held_out.read(shard)
+                pixels = pixels.permute(0, 3, 1, 2)
+            else:
+                pixels, label = next(batches).values()
+            images.append(pixels)
+            labels.append(label)
+        first = torch.cat(images)[:n]
+        return self.crop_flip(first, 0) if held_out and self.crop_flip and n else first, torch.cat(labels)[:n]
 
     @property
     def flips(self) -> bool:

@@ -1,26 +1,35 @@
-"""List image files in folders and zip archives, and read their bytes."""
+"""Image files in folders and zip archives: list them, read them, and find their classes."""
 
 from __future__ import annotations
 
+import csv
 import functools
+import io
 import os
 import posixpath
 import stat
 import zipfile
 from collections.abc import Collection, Iterator, Sequence
+from contextlib import suppress
 from io import BytesIO
 from pathlib import Path
 from typing import IO, Any, NamedTuple
 
-from gan.common.errors import UserError
-from gan.data.decoding.decode import DecodedImage, Decoder
-from gan.data.decoding.errors import ImageError
-from gan.data.decoding.reader import header
-from gan.data.sources import labels
-from gan.data.sources.folder import CLUTTER, SUFFIXES, scan
+import numpy as np
 
+from gan.common.errors import UserError, reason, to_line
+from gan.common.output import counted
+from gan.common.untrusted import parse_json, read_bytes
+from gan.data.decoding.decode import DecodedImage, Decoder
+from gan.data.decoding.reader import ImageError, header, read_first_frame
+
+_OLD = (".tga", ".pcx", ".ppm", ".pgm", ".pbm", ".pnm")  # of old programs and games
+SUFFIXES = frozenset((".png", ".jpg", ".jpeg", ".jfif", ".webp", ".gif", ".bmp", ".tif", ".tiff", *_OLD))
+CLUTTER: frozenset[str] = frozenset(("__macosx", "thumbs.db", "desktop.ini", "@eadir"))  # created by operating systems
 MAX_BYTES = 1 << 29  # maximum size of a file, which is read into memory before its header is checked
+MAX_TABLE = 128 << 20  # maximum size of a table of labels in bytes; enough for some millions of files
 PIECE = 1 << 20  # bytes read at a time
+NONBLOCK = getattr(os, "O_NONBLOCK", 0)
 COMPRESSIONS = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)  # other methods can expand a few bytes to gigabytes
 
 
@@ -45,21 +54,19 @@ class File(NamedTuple):
 def find(roots: Sequence[str], suffixes: Collection[str] = SUFFIXES) -> list[File]:
     """Return the images of the folders and zip archives `roots`: sorted in each root by the bytes of their names.
 
-    Files that count as images are those of `folder.scan`, in folders with the extensions `suffixes`. Archives are not
+    Files that count as images are those of `scan`, in folders with the extensions `suffixes`. Archives are not
     unpacked, so that member names which point outside the archive do no harm; `content` rejects them.
 
     Raises:
         UserError: a root is missing, cannot be read, is listed twice, or has no image.
     """
-    doubled = [root for root in roots if [os.path.realpath(r) for r in roots].count(os.path.realpath(root)) > 1]
-    if doubled:
-        raise UserError(f"data.root: {doubled[0]!r} is listed twice; list each folder once")
+    real = [os.path.realpath(root) for root in roots]
+    if doubled := next((root for number, root in enumerate(roots) if real[number] in real[:number]), None):
+        raise UserError(f"data.root: {doubled!r} is listed twice; list each folder once")
     files: list[File] = []
     for root in roots:
-        if os.path.isfile(root) and root.lower().endswith(".zip"):
-            files += _members(root)
-        else:
-            files += [File(name, root, False, _stamp(os.path.join(root, name))) for name in scan(root, suffixes)]
+        archived = os.path.isfile(root) and root.lower().endswith(".zip")
+        files += _members(root) if archived else scan(root, suffixes)
     return files
 
 
@@ -77,20 +84,15 @@ def content(file: File) -> bytes:
     except ImageError:
         raise
     except Exception as error:  # damaged, encrypted or unusually compressed members raise nearly anything
-        reason = error.strerror if isinstance(error, OSError) else None
-        raise ImageError(reason or " ".join(str(error).split())) from error
+        raise ImageError(reason(error) if isinstance(error, OSError) else to_line(error)) from error
 
 
 def _bytes(path: str) -> bytes:
     """Return all bytes of a regular file. Pipes and devices are refused, because reading them may never end."""
-    with open(path, "rb", buffering=0, opener=_open_nonblocking) as opened:
+    with open(path, "rb", buffering=0, opener=lambda path, flags: os.open(path, flags | NONBLOCK)) as opened:
         if not stat.S_ISREG(os.fstat(opened.fileno()).st_mode):
             raise ImageError("it is no longer a regular file")
         return _read_limited(opened)
-
-
-def _open_nonblocking(path: str, flags: int) -> int:
-    return os.open(path, flags | getattr(os, "O_NONBLOCK", 0))
 
 
 def _member(file: File) -> bytes:
@@ -117,36 +119,6 @@ def _read_limited(opened: IO[bytes]) -> bytes:
     return bytes(data)
 
 
-def _members(archive: str) -> list[File]:
-    try:
-        with zipfile.ZipFile(archive) as opened:
-            infos = {info.filename: info for info in opened.infolist()}  # the last member with a name counts
-    except (zipfile.BadZipFile, OSError) as error:
-        raise UserError(f"{archive!r} cannot be read as a zip archive ({error})") from error
-    images = sorted((name for name in infos if is_image(name)), key=os.fsencode)
-    if not images:
-        raise UserError(f"no image in {archive!r} ({len(infos)} other files)")
-    return [File(name, archive, True, (infos[name].file_size, infos[name].CRC)) for name in images]
-
-
-def _stamp(path: str) -> tuple[int, int]:
-    """Return size and modification time of a file; zeros if it no longer exists, which reading it reports."""
-    try:
-        status = os.stat(path)
-    except OSError:
-        return 0, 0
-    return status.st_size, status.st_mtime_ns
-
-
-def is_image(name: str) -> bool:
-    """Return whether a member of an archive is an image, by the rules of `folder.scan`.
-
-    Members whose names point outside the archive are included, so that they are reported.
-    """
-    hidden = any(part.lower() in CLUTTER or (part.strip(".") and part.startswith(".")) for part in name.split("/"))
-    return not hidden and posixpath.splitext(name)[1].lower() in SUFFIXES
-
-
 @functools.lru_cache(maxsize=4)
 def _archive(path: str, time: int, process: int) -> zipfile.ZipFile:
     """Return an archive opened by this process, because forked processes would share the position in the file."""
@@ -169,7 +141,7 @@ class ImageFiles:
         return {"files": self.files}  # workers need no other attributes
 
     def classes(self, option: bool | str) -> tuple[list[str], list[int]]:
-        return labels.read(option, self.names)
+        return read_labels(option, self.names)
 
     def content(self, index: int) -> bytes:
         return content(self.files[index])
@@ -181,9 +153,218 @@ class ImageFiles:
         return decoder(BytesIO(data))
 
 
-def mode(source: Any, index: int) -> str:
-    """Return Pillow's mode of a file of a source; an empty string if it cannot be read."""
+# ---- folders
+
+
+def scan(root: str | os.PathLike[str], suffixes: Collection[str] = SUFFIXES) -> list[File]:
+    """Return the images below a folder, in the same order on every machine: sorted by the bytes of their names.
+
+    An image is a regular file with one of `suffixes` in upper or lower case. Hidden names, CLUTTER and broken links are
+    skipped. Links to files and folders are followed, but each folder is read once, so that loops end. Each linked file
+    counts once, under its own name if that is below `root`, so that it cannot be on both sides of a split. Names that
+    are invalid in the file system's encoding are kept as in Python (surrogateescape).
+
+    Raises:
+        UserError: a folder is missing or cannot be read, or there is no image.
+    """
+    entries = []
+    others = 0
+    for name in _walk(os.fspath(root)):
+        if os.path.splitext(name)[1].lower() not in suffixes:
+            others += 1
+            continue
+        with suppress(OSError):  # a link to nowhere, or a file that was removed
+            path = os.path.join(root, name)
+            status = os.lstat(path)
+            link = stat.S_ISLNK(status.st_mode)
+            status = os.stat(path) if link else status
+            if stat.S_ISREG(status.st_mode):
+                entries.append((link, os.fsencode(name), name, status))
+    files = []
+    taken: set[tuple[int, int]] = set()
+    for link, _, name, status in sorted(entries, key=lambda entry: entry[:2]):  # links last
+        identity = status.st_dev, status.st_ino
+        if not link or identity not in taken:
+            taken.add(identity)
+            files.append(File(name, os.fspath(root), False, (status.st_size, status.st_mtime_ns)))
+    if not files:
+        raise _no_image(root, others, suffixes)
+    return sorted(files, key=lambda file: os.fsencode(file.name))
+
+
+def check_images(root: str | os.PathLike[str], most: int = 100_000) -> None:
+    """Raise UserError, as `scan` does, if a folder has no image. Stop at the first image, or after `most` other files.
+
+    A folder of another million files is left to `scan`.
+    """
+    others = 0
+    for others, name in enumerate(_walk(os.fspath(root)), 1):
+        if os.path.splitext(name)[1].lower() in SUFFIXES or others > most:
+            return
+    raise _no_image(root, others, SUFFIXES)
+
+
+def _no_image(root: str | os.PathLike[str], others: int, suffixes: Collection[str]) -> UserError:
+    contents = counted(others, "other file") if others else "it is empty"
+    known = ", ".join(sorted(suffixes))
+    return UserError(f"no image in {os.fspath(root)!r} ({contents}): use a folder with files of type {known}")
+
+
+def is_hidden(name: str) -> bool:
+    """Return whether a file or folder of this name is skipped."""
+    return name.startswith(".") or name.lower() in CLUTTER
+
+
+def _walk(root: str) -> Iterator[str]:
+    """Yield the paths of all files from the root, with "/". Each folder is read once."""
+    seen: set[tuple[int, int]] = set()
+    with suppress(OSError):  # os.walk reports what is wrong with the root
+        seen.update((status.st_dev, status.st_ino) for status in map(os.stat, Path(os.path.realpath(root)).parents))
+    pending = [root]  # links to folders are read last, so that folders keep their own names
+    while pending:
+        for folder, folders, names in os.walk(pending.pop(0), onerror=_refuse):
+            status = os.stat(folder)
+            if (status.st_dev, status.st_ino) in seen:
+                folders.clear()
+                continue
+            seen.add((status.st_dev, status.st_ino))
+            folders[:] = [name for name in folders if not is_hidden(name)]
+            pending += filter(os.path.islink, (os.path.join(folder, name) for name in folders))
+            prefix = "" if folder == root else os.path.relpath(folder, root).replace(os.sep, "/") + "/"
+            yield from (prefix + name for name in names if not is_hidden(name))
+        pending.sort(key=os.fsencode)
+
+
+def _refuse(error: OSError) -> None:
+    if isinstance(error, FileNotFoundError):
+        raise UserError(f"there is no folder {error.filename!r}: check the path") from error
+    raise UserError(f"folder {error.filename!r} cannot be read ({reason(error)})") from error
+
+
+# ---- archives
+
+
+def _members(archive: str) -> list[File]:
     try:
-        return header(BytesIO(source.content(index))).mode
-    except ImageError:
-        return ""
+        with zipfile.ZipFile(archive) as opened:
+            infos = {info.filename: info for info in opened.infolist()}  # the last member with a name counts
+    except (zipfile.BadZipFile, OSError) as error:
+        raise UserError(f"{archive!r} cannot be read as a zip archive ({error})") from error
+    images = sorted((name for name in infos if is_image(name)), key=os.fsencode)
+    if not images:
+        raise UserError(f"no image in {archive!r} ({len(infos)} other files)")
+    return [File(name, archive, True, (infos[name].file_size, infos[name].CRC)) for name in images]
+
+
+def is_image(name: str) -> bool:
+    """Return whether a member of an archive is an image, by the rules of `folder.scan`.
+
+    Members whose names point outside the archive are included, so that they are reported.
+    """
+    hidden = any(part.lower() in CLUTTER or (part.strip(".") and part.startswith(".")) for part in name.split("/"))
+    return not hidden and posixpath.splitext(name)[1].lower() in SUFFIXES
+
+
+# ---- classes
+
+
+def read_labels(option: bool | str, names: Sequence[str]) -> tuple[list[str], list[int]]:
+    """Return the names of the classes, and the label (index of the class) of each file.
+
+    Classes of a table are sorted as numbers if all are integers, other classes by the bytes of their names.
+
+    Args:
+        option: False for no classes; True if sub-folders are classes, with all images below them; or the path of a
+            table: CSV with the columns file and label, with or without a header, or JSON: {file: label},
+            [{"file": ..., "label": ...}], or {"labels": [[file, label], ...]} as in StyleGAN's datasets.
+        names: paths of the files from the data folder, with "/" as the separator.
+
+    Raises:
+        UserError: there are fewer than two classes, a file has none or two, or the table cannot be read.
+    """
+    if option is False:
+        return [], [0] * len(names)
+    of_files = _from_folders(names) if option is True else _from_table(str(option), names)
+    classes = set(of_files)
+    check_number(classes)
+    whole = option is not True and all(name.lstrip("-").isdecimal() for name in classes)
+    ordered = sorted(classes, key=int) if whole else sorted(classes, key=os.fsencode)
+    labels = {name: label for label, name in enumerate(ordered)}
+    return ordered, [labels[name] for name in of_files]
+
+
+def check_number(classes: set[str]) -> None:
+    """Raise UserError if there are fewer than two classes, such as sub-folders."""
+    if len(classes) < 2:
+        only = f"only one, {next(iter(classes))!r}" if classes else "none"
+        raise UserError(f"data.labels needs two or more classes, such as sub-folders, but there is {only}")
+
+
+def _from_folders(names: Sequence[str]) -> list[str]:
+    folders = [name.partition("/")[0] if "/" in name else None for name in names]
+    if None in folders and any(folders):
+        stray = names[folders.index(None)]
+        raise UserError(f"{stray!r} is not in a class folder: move it into one, or out of the folder")
+    return [folder for folder in folders if folder is not None]
+
+
+def _from_table(path: str, names: Sequence[str]) -> list[str]:
+    table: dict[str, str] = {}
+    try:
+        for file, label in _rows(path):
+            if table.setdefault(file, label) != label:
+                raise ValueError(f"{file!r} has two labels, {table[file]!r} and {label!r}")
+    except (OSError, ValueError, KeyError, TypeError, csv.Error) as error:
+        why = reason(error) if isinstance(error, OSError) else to_line(error)
+        raise UserError(f"data.labels={path}: cannot be read as a table of files and labels ({why})") from error
+    without = [name for name in names if name not in table]
+    if without:
+        raise UserError(
+            f"{path}: {len(without)} of {len(names)} images are missing, such as {without[0]!r}; "
+            "use paths relative to data.root, with / between folders"
+        )
+    return [table[name] for name in names]
+
+
+def _rows(path: str) -> Iterator[tuple[str, str]]:
+    text = read_bytes(Path(path), MAX_TABLE).decode("utf-8-sig", "surrogateescape")
+    if path.lower().endswith(".json"):
+        table: Any = parse_json(text)
+        table = table["labels"] if isinstance(table, dict) and isinstance(table.get("labels"), list) else table
+        rows = table.items() if isinstance(table, dict) else table
+    else:
+        rows = [row for row in csv.reader(io.StringIO(text, newline="")) if row]
+        if rows and [cell.strip().lower() for cell in rows[0]] == ["file", "label"]:
+            del rows[0]
+    for number, row in enumerate(rows, 1):
+        pair = [row["file"], row["label"]] if isinstance(row, dict) else row
+        if len(pair) != 2 or any(isinstance(cell, list | dict) for cell in pair):
+            raise ValueError(f"entry {number} is not a file and a label")
+        yield str(pair[0]).strip(), str(pair[1]).strip()
+
+
+# ---- the first image of a file, in other processes
+
+
+class Decoded(NamedTuple):
+    """A decoded image."""
+
+    pixels: np.ndarray | None = None  # uint8 (C, H, W); None if the file could not be read
+    error: str = ""  # why the file could not be read
+    size: tuple[int, int] = (0, 0)  # width and height of the upright image in the file
+    mode: str = ""  # RGB or RGBA
+
+
+def decode(decoder: Decoder, file: File) -> Decoded:
+    """Return the first image of a file, decoded."""
+    try:
+        image = read_first_frame(BytesIO(content(file)), decoder.max_pixels)
+        return Decoded(decoder.fit_image(image).pixels.copy(), "", image.size, image.mode)
+    except ImageError as error:
+        return Decoded(error=str(error))
+
+
+def shape_of(file: File) -> tuple[int, int, int]:
+    """Return height, width and channels (3 or 4) of the first image of a file; raise ImageError if it is unreadable."""
+    image = read_first_frame(BytesIO(content(file)))
+    return image.height, image.width, len(image.mode)

@@ -4,24 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from io import BytesIO
+from pathlib import Path
 from typing import Any
 
-from gan.common.errors import UserError, install, reason
+from gan.common.errors import UserError, install, reason, to_line
 from gan.common.nested import with_home
 from gan.data.decoding.decode import DecodedImage, Decoder
-from gan.data.decoding.errors import ImageError
-from gan.data.decoding.reader import header
+from gan.data.decoding.reader import ImageError, header
 
 
 class HuggingFaceDataset:
-    """One split of a dataset with a column of images.
-
-    Args:
-        name: USER/NAME on the Hub, or a folder with Parquet or Arrow files.
-        config: name of a configuration, if the dataset has several.
-        split: name of the split, such as train or train[:10%].
-        image_column: name of the column of images.
-        label_column: name of the column of labels, which are ClassLabel, integers or strings. None: no classes.
+    """One split of a dataset with a column of images. `conf/data/huggingface.yaml` describes the options.
 
     Raises:
         UserError: the library is not installed, or there is no such dataset or column.
@@ -41,16 +34,11 @@ class HuggingFaceDataset:
             raise UserError(f"data=huggingface needs the datasets library: {install('hub')}") from error
         try:
             table = datasets.load_dataset(with_home(name), config, split=split)
+            self._classes, self._labels = _classes(table, label_column)
+            self.table: Any = table.select_columns([image_column])
+            self.table = self.table.cast_column(image_column, datasets.Image(decode=False))
         except Exception as error:  # datasets, files and networks raise different errors
-            reason = (str(error).strip() or type(error).__name__).splitlines()[0]
-            raise UserError(f"data.name={name}: cannot be loaded ({reason})") from error
-        for column in filter(None, (image_column, label_column)):
-            if column not in table.column_names:
-                raise UserError(
-                    f"data.name={name}: no column {column!r}; the columns are {', '.join(table.column_names)}"
-                )
-        self._classes, self._labels = _classes(table, label_column)
-        self.table: Any = table.select_columns([image_column]).cast_column(image_column, datasets.Image(decode=False))
+            raise UserError(f"data.name={name}: cannot be loaded ({to_line(error)})") from error
         self.image_column = image_column
         self.where = f"data.name={name}"
         self.title = f"decoding {name}"
@@ -62,14 +50,12 @@ class HuggingFaceDataset:
         return self._classes, self._labels
 
     def content(self, index: int) -> bytes:
-        cell = self.table[index][self.image_column]
-        if cell is None:
+        image = self.table[index][self.image_column]
+        if image is None:
             raise ImageError("the cell is empty")
-        if cell["bytes"] is not None:
-            return cell["bytes"]
         try:
-            with open(cell["path"], "rb") as file:
-                return file.read()
+            data: bytes = image["bytes"] if image["bytes"] is not None else Path(image["path"]).read_bytes()
+            return data
         except OSError as error:
             raise ImageError(reason(error)) from error
 
@@ -80,16 +66,15 @@ class HuggingFaceDataset:
         return decoder(BytesIO(data))
 
 
-def _classes(table: Any, label: str | None) -> tuple[list[str], list[int]]:
-    if label is None:
+def _classes(table: Any, column: str | None) -> tuple[list[str], list[int]]:
+    if column is None:
         return [], [0] * len(table)
-    values = table[label][:]
-    names = getattr(table.features[label], "names", None)
-    if names is not None:
+    values = table[column][:]
+    if names := getattr(table.features[column], "names", None):
         return list(names), list(values)
-    found = sorted(set(values))
-    place = {value: index for index, value in enumerate(found)}
-    return [str(value) for value in found], [place[value] for value in values]
+    distinct = sorted(set(values))
+    labels = {value: label for label, value in enumerate(distinct)}
+    return list(map(str, distinct)), [labels[value] for value in values]
 
 
 def data_module(

@@ -25,8 +25,7 @@ from gan.common.errors import UserError, reason, to_line
 from gan.common.nested import with_home
 from gan.common.output import one_line
 from gan.common.untrusted import read_bytes
-from gan.data.decoding.errors import ImageError
-from gan.data.decoding.reader import header
+from gan.data.decoding.reader import ImageError, header
 from gan.data.styles import is_table
 from gan.data.styles.color_table import (
     MAX_CURVE,

@@ -11,7 +11,7 @@ from torch import Tensor
 
 from gan.common.errors import UserError
 from gan.common.output import one_line
-from gan.data.first_frame import decode
+from gan.data.sources.files import decode
 from gan.inference.closed_form import FIT_SIZE, ClosedFormFunction
 from gan.inference.image_translator import ImageTranslator
 from gan.inference.inputs import decoder_of

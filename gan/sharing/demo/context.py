@@ -15,8 +15,8 @@ import gradio as gr
 
 from gan.common import digest
 from gan.common.errors import UserError, describe_os_error, to_line
-from gan.data.decoding.errors import ImageError
 from gan.data.decoding.pool import IsolatedProcess
+from gan.data.decoding.reader import ImageError
 
 Function = TypeVar("Function", bound=Callable[..., Any])
 FAST, LONG, WATCH = "fast", "long", "watch"  # one call of each kind runs at a time, so that they share the cores

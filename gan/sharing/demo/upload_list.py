@@ -7,8 +7,7 @@ from pathlib import Path
 
 from gan.common.errors import UserError
 from gan.common.output import one_line
-from gan.data.sources.files import File, find, single
-from gan.data.sources.folder import SUFFIXES
+from gan.data.sources.files import SUFFIXES, File, find, single
 from gan.sharing.demo import limits
 
 

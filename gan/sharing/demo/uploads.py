@@ -10,9 +10,7 @@ from typing import Any
 from gan.common.errors import UserError
 from gan.common.files import file_name
 from gan.common.output import one_line
-from gan.data.first_frame import Decoded, decode
-from gan.data.sources.files import File
-from gan.data.sources.folder import SUFFIXES
+from gan.data.sources.files import SUFFIXES, Decoded, File, decode
 from gan.inference.inputs import decoder_of
 from gan.sharing.demo import limits
 from gan.sharing.demo.context import Context

@@ -73,7 +73,7 @@ def refusal(path: str) -> str | None:
 
 def inspect(path: str, size: tuple[int, int] | None) -> tuple[dict[str, Any], int]:
     """Return the report of `gan data check` on at most MAX_CHECKED files, evenly spaced, and the number of files."""
-    from gan.data.checks.report import inspect_files, summarize
+    from gan.data.checks import inspect_files, summarize
     from gan.data.sources.files import find
 
     files = find([path])

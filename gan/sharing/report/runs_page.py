@@ -10,7 +10,7 @@ from typing import Any
 
 from gan.common.errors import reason
 from gan.common.output import counted, duration, first_few
-from gan.data.decoding.errors import ImageError
+from gan.data.decoding.reader import ImageError
 from gan.run.comparison import cell, differing_options, heading, labels
 from gan.run.run_folder import ROWS
 from gan.run.sweep_rows import read_rows

@@ -48,7 +48,7 @@ def find(given: Path | None = None) -> bytes:
 
 def cached() -> Path:
     """Return the path of the package in the cache."""
-    from gan.data.decoding.cache_index import folder  # imports NumPy
+    from gan.data.decoding.cache import folder  # imports NumPy
 
     return folder() / "web" / FILE
 

@@ -9,9 +9,8 @@ import numpy as np
 import pytest
 
 from gan.common.errors import UserError
-from gan.data.builtin.retro import CLASSES, draw
+from gan.data.builtin.retro import CLASSES, BuiltinImages, draw
 from gan.data.decoding.decode import Decoder
-from gan.data.sources.builtin import BuiltinImages
 
 ROOT = Path(__file__).parents[3]
 

@@ -2,8 +2,6 @@
 
 import io
 import struct
-import subprocess
-import sys
 import threading
 import warnings
 import zlib
@@ -15,13 +13,17 @@ import pytest
 from PIL import Image, ImageCms, TiffImagePlugin
 
 from gan.common.errors import UserError
-from gan.data.decoding import color, reader
-from gan.data.decoding.color import unpremultiply
-from gan.data.decoding.decode import Decoder, decode
-from gan.data.decoding.errors import ImageError
-from gan.data.decoding.reader import read_first_frame, read_frames
+from gan.data.decoding import reader
+from gan.data.decoding.decode import Decoder
+from gan.data.decoding.reader import ImageError, read_first_frame, read_frames, unpremultiply
 
 NOISE = np.random.default_rng(0).integers(0, 256, (6, 4, 3), dtype=np.uint8)  # (H, W, 3)
+
+
+def decode(source: reader.Source, size: tuple[int, int], channels: int = 3, **options: object) -> np.ndarray:
+    """Return the first image of a file, uint8 (C, H, W)."""
+    decoder = Decoder(size, channels, **options)  # type: ignore[arg-type]
+    return decoder.fit_image(read_first_frame(source, decoder.max_pixels, decoder.min_side())).pixels
 
 
 def encoded(image: Image.Image, form: str = "PNG", **options: object) -> io.BytesIO:
@@ -240,11 +242,6 @@ def test_lab():
     assert min(row(file, 1)[0]) >= 254
 
 
-def test_hsv():
-    """None of the formats stores HSV, so there is no file to read."""
-    assert color._to_rgb(Image.new("HSV", (1, 1), (0, 255, 200))).getpixel((0, 0)) == (200, 0, 0)
-
-
 def test_first_image_of_many():
     pages = [Image.new("RGB", (2, 2), color) for color in ((255, 0, 0), (0, 255, 0))]
     for form, options in (("GIF", {}), ("TIFF", {}), ("WEBP", {"lossless": True}), ("PNG", {})):
@@ -311,14 +308,6 @@ def test_orientations(form):
         exif[0x0112] = orientation
         pixels = decode(encoded(image, form, exif=exif, **options), (24, 16)).astype(int)
         assert np.abs(pixels - expected).max() <= (3 if form == "JPEG" else 0), orientation
-
-
-@pytest.mark.parametrize("mode", ["P", "L", "I;16", "1", "RGBA"])
-def test_orientation_of_other_modes(mode):
-    image = Image.new(mode, (3, 2))
-    exif = Image.Exif()
-    exif[0x0112] = 6
-    assert read_first_frame(encoded(image, exif=exif)).size == (2, 3)
 
 
 def test_broken_exif_is_ignored():
@@ -392,13 +381,6 @@ def test_composite_on_the_background():
         assert np.abs(got - exact).max() <= 1, name
         assert got[0].tolist() == list(paper)
         assert got[2].tolist() == [200, 100, 0]
-
-
-def test_composite_rounds():
-    alpha = np.arange(256, dtype=np.uint8)[None]  # (1, 256), over black
-    file = encoded(Image.fromarray(np.stack([0 * alpha, 0 * alpha, 0 * alpha, alpha], -1)))
-    got = decode(file, (1, 256), background="#c8c8c8")
-    assert np.array_equal(got[0, 0], np.rint(200 * (255 - np.arange(256)) / 255).astype(np.uint8))
 
 
 def test_luma():
@@ -582,28 +564,9 @@ def test_bit_rot_gives_pixels_or_an_image_error(form):
             assert "\n" not in str(error)
 
 
-def test_empty_text_missing_and_folder(tmp_path):
-    (tmp_path / "empty.png").touch()
-    (tmp_path / "text.jpg").write_text("<html>not found</html>")
-    (tmp_path / "folder.png").mkdir()
-    assert reason(tmp_path / "empty.png") == "the file is empty"
-    assert reason(io.BytesIO()) == "the file is empty"
-    assert "not a PNG" in reason(tmp_path / "text.jpg")
-    assert "No such file" in reason(str(tmp_path / "missing.png"))
-    assert "irectory" in reason(tmp_path / "folder.png")
-    for name in ("empty", "text", "missing", "folder"):
-        assert str(tmp_path) not in reason(tmp_path / f"{name}.png")
-
-
 def test_formats_beyond_the_list_are_refused(tmp_path):
     Image.new("RGB", (2, 2)).save(tmp_path / "image.sgi")
     assert "not a PNG" in reason((tmp_path / "image.sgi").rename(tmp_path / "image.png"))
-
-
-@pytest.mark.parametrize("side", [8001, 10_000, 13_000, 20_000])
-def test_bombs_are_refused_on_their_header(side):
-    """Return a one-bit PNG with almost no pixel data: decoding it would fail as truncated."""
-    assert "64,000,000" in reason(png((side, side), 1, 0, [b""]))
 
 
 def test_text_bomb_is_refused():
@@ -611,9 +574,10 @@ def test_text_bomb_is_refused():
     assert reason(png((1, 1), 8, 0, [b"\0"], (b"zTXt", bomb)))
 
 
-def test_no_limit_is_in_the_way_of_a_large_scan(monkeypatch):
-    monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 1000)  # Pillow's own: a warning beyond it, an error beyond twice it
-    assert decode(encoded(Image.new("1", (40, 40))), (8, 8)).shape == (3, 8, 8)
+@pytest.mark.parametrize("side", [8001, 20_000])
+def test_bombs_are_refused_on_their_header(side):
+    """Return a one-bit PNG with almost no pixel data: decoding it would fail as truncated."""
+    assert "64,000,000" in reason(png((side, side), 1, 0, [b""]))
 
 
 # Arguments, warnings, threads
@@ -622,18 +586,8 @@ def test_no_limit_is_in_the_way_of_a_large_scan(monkeypatch):
 @pytest.mark.parametrize(
     ("arguments", "named"),
     [
-        ({"channels": 2}, "1, 3, 4"),
         ({"fit": "zoom"}, "crop, pad, stretch"),
-        ({"resample": "bicubic"}, "auto, lanczos, box, nearest"),
-        ({"frames": "some"}, "first, all"),
-        ({"max_pixels": 0}, "max_pixels=0"),
-        ({"background": "transparent"}, "#f4ecd8"),
         ({"background": "#ffffff80"}, "#f4ecd8"),
-        ({"background": None}, "#f4ecd8"),
-        ({"size": (0, 8)}, "height and width"),
-        ({"size": (8, -1)}, "height and width"),
-        ({"size": (8.0, 8.0)}, "height and width"),
-        ({"size": (8, 8, 8)}, "height and width"),
     ],
 )
 def test_invalid_arguments(arguments, named):
@@ -652,19 +606,6 @@ def test_no_warning_escapes(monkeypatch):
             warnings.simplefilter("always")
             decode(file, (8, 8))
         assert not caught
-
-
-def test_paths_are_closed_after_use(tmp_path):
-    """A file that stays open causes a ResourceWarning, which is an error in tests."""
-    (tmp_path / "image.gif").write_bytes(photograph("GIF"))
-    (tmp_path / "cut.tiff").write_bytes(photograph("TIFF")[:3000])
-    decode(tmp_path / "image.gif", (8, 8))
-    reason(tmp_path / "cut.tiff")
-    file = (tmp_path / "image.gif").open("rb")
-    file.seek(100)
-    decode(file, (8, 8))
-    assert not file.closed
-    file.close()
 
 
 def test_threads_agree():
@@ -686,11 +627,6 @@ def test_threads_agree():
         thread.join()
     assert len(results[0]) == 40
     assert all(mine == results[0] for mine in results)
-
-
-def test_needs_no_torch():
-    code = "import sys; sys.modules['torch'] = None; import gan.data.decoding.decode, gan.data.sources.folder"
-    subprocess.run([sys.executable, "-c", code], check=True, cwd=Path(__file__).parents[3])
 
 
 def test_a_large_jpeg_is_decoded_at_a_part_of_its_size_with_the_same_pixels():

@@ -16,7 +16,7 @@ import pytest
 from PIL import Image
 
 from gan.data.decoding import pool
-from gan.data.decoding.errors import ImageError
+from gan.data.decoding.reader import ImageError
 from tests.conftest import ROOT
 from tests.patience import PATIENCE
 
@@ -69,12 +69,6 @@ def test_untrusted_files_are_never_read_in_this_process(processes: int, monkeypa
     assert {*chain.from_iterable(pool.parallel_map(where, range(3), where, trusted=True))} == {os.getpid()}
 
 
-def test_long_trusted_work_is_distributed(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(pool, "IN_PROCESS_SECONDS", 0.0)
-    monkeypatch.setattr(pool, "cores", lambda: 2)
-    assert os.getpid() not in chain.from_iterable(pool.parallel_map(where, range(3), where, trusted=True))
-
-
 @pytest.mark.parametrize("processes", [1, 2])
 def test_a_crashing_task_is_skipped(processes: int, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(pool, "cores", lambda: processes)
@@ -108,11 +102,6 @@ def test_a_task_that_never_ends_is_killed(monkeypatch: pytest.MonkeyPatch) -> No
 def test_a_task_cannot_take_all_memory(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(pool, "available_memory", lambda: 0)
     assert list(chain.from_iterable(pool.parallel_map(burst, range(2), burst))) == [-1, -1]
-
-
-def test_exceptions_are_passed_on(monkeypatch: pytest.MonkeyPatch) -> None:
-    with pytest.raises(OSError, match="No space"):
-        list(pool.parallel_map(fail, range(100), fail))
 
 
 def test_an_isolated_process_is_restarted() -> None:

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import json
+import hashlib
 from collections import Counter
 from collections.abc import Iterator
-from itertools import islice
+from itertools import islice, pairwise
 from pathlib import Path
 
 import numpy as np
@@ -16,34 +16,17 @@ from PIL import Image
 from gan.api import load
 from gan.common import object_store
 from gan.common.errors import UserError
-from gan.data.decoding.decode import Decoder
-from gan.data.shards import pack as packing
-from gan.data.shards.shard_file import Kind, read_kind, read_shard
-from gan.data.shards.shard_index import read_index
-from gan.data.shards.stream import ShardBatches, StreamingDataModule
+from gan.data.shards.pack import read_index, read_shape, read_shard
+from gan.data.shards.stream import ShardBatches, ShardGroup, StreamingDataModule, held_out_shards, shard_groups
 from tests.conftest import TINY, Train
 from tests.shards import write_shards
 
 
 @pytest.fixture(scope="module")
 def shards(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Pack 96 images of one value each as shards of one image, and an unreadable file."""
-    from tests.conftest import command
-
-    pytest.importorskip("litdata")
-    root = tmp_path_factory.mktemp("packed")
-    for index in range(96):
-        path = root / "images" / "ab"[index % 2] / f"{index}.png"
-        path.parent.mkdir(parents=True, exist_ok=True)
-        Image.new("RGB", (16, 16), (index, 0, 0)).save(path)
-    (root / "images" / "a" / "broken.png").write_bytes(b"broken")
-    words = ["data", "pack", "images", "--out", "shards", "--size", "16", "--labels"]
-    result = command(["-m", "gan.cli", *words], root)
-    assert "96 images in shards" in result.stdout and "data.size=[16,16]" in result.stdout
-    assert "skipped: 'a/broken.png'" in result.stderr
-    refuse = command(["-m", "gan.cli", *words], root, check=2)
-    assert "is not empty" in refuse.stderr
-    return root / "shards"
+    """96 shards of one image of one value each, in two classes."""
+    images = ((np.full((1, 16, 16, 3), index, np.uint8), np.array([index % 2])) for index in range(96))
+    return write_shards(tmp_path_factory.mktemp("packed") / "shards", images, {"a": 48, "b": 48})
 
 
 def parts(count: int, side: int = 4, classes: int = 2) -> Iterator[tuple[np.ndarray, np.ndarray]]:
@@ -58,7 +41,7 @@ def parts(count: int, side: int = 4, classes: int = 2) -> Iterator[tuple[np.ndar
 @pytest.fixture
 def small(tmp_path: Path) -> Path:
     """Ten shards of four images of 4 x 4 pixels, in two classes."""
-    return write_shards(tmp_path / "small", parts(10), Kind((4, 4, 3), 2), {"cat": 20, "a dog": 20})
+    return write_shards(tmp_path / "small", parts(10), {"cat": 20, "a dog": 20})
 
 
 def equal_ends(folder: Path, images: int) -> bool:
@@ -76,7 +59,6 @@ def stream(shards: Path, **options: object) -> StreamingDataModule:
     return data
 
 
-@pytest.mark.slow
 def test_pixels_and_labels(shards: Path) -> None:
     data = stream(shards, labels=True)
     assert len(data) == 96 and data.class_names() == ["a", "b"] and data.class_counts().tolist() == [48, 48]
@@ -91,7 +73,6 @@ def test_pixels_and_labels(shards: Path) -> None:
     assert torch.equal(data.preview(20), torch.cat([b["image"] for b in islice(data.train_dataloader(), 3)])[:20])
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize(("ranks", "start", "flip"), [(2, 0, False), (4, 3, True), (8, 20, False)])
 def test_ranks_together_see_the_batches_of_one(shards: Path, ranks: int, start: int, flip: bool) -> None:
     data = stream(shards, flip=flip)
@@ -101,7 +82,6 @@ def test_ranks_together_see_the_batches_of_one(shards: Path, ranks: int, start: 
         assert torch.equal(torch.cat([share["image"] for share in shares]), expected)
 
 
-@pytest.mark.slow
 def test_a_rank_reads_only_its_shards(shards: Path) -> None:
     everything = stream(shards).shards
     assert everything
@@ -116,8 +96,7 @@ def test_a_rank_reads_only_its_shards(shards: Path) -> None:
     assert read[0] and read[1] and not read[0] & read[1]
 
 
-@pytest.mark.slow
-@pytest.mark.parametrize("num_workers", [1, 2])
+@pytest.mark.parametrize("num_workers", [2])
 def test_workers_do_not_change_the_order(shards: Path, num_workers: int) -> None:
     plain = [batch["image"] for batch in islice(stream(shards).train_dataloader(), 6)]
     other = [batch["image"] for batch in islice(stream(shards, num_workers=num_workers).train_dataloader(), 6)]
@@ -141,7 +120,7 @@ def test_errors(small: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
     with pytest.raises(UserError, match=r"packed with data\.size=\[4,4\] data\.channels=3"):
         StreamingDataModule(str(small), size=32).setup("fit")
     (tmp_path / "index.json").write_text("{")
-    with pytest.raises(UserError, match="is not JSON"):
+    with pytest.raises(UserError, match=r"rejected \(index\.json is not an index of shards"):
         StreamingDataModule(str(tmp_path)).setup("fit")
     with pytest.raises(UserError, match=r"max_cache_size=much: must be a size such as 100GB"):
         StreamingDataModule(str(small), max_cache_size="much")
@@ -163,16 +142,28 @@ def test_a_shard_that_disappears_during_training(small: Path) -> None:
             next(batches)
 
 
-@pytest.mark.slow
-def test_packed_shards_are_those_of_the_other_tests(shards: Path, tmp_path: Path) -> None:
-    """The other tests write shards without litdata."""
-    index, kind = read_index(shards / "index.json"), Kind((16, 16, 3), 2)
-    assert index.classes == {"a": 48, "b": 48} and read_kind(shards / index.names[0], 1) == kind
-    parts = [read_shard(shards / name, size, kind) for name, size in zip(index.names, index.sizes, strict=True)]
-    arrays = ((images.numpy(), labels.numpy()) for images, labels in parts)
-    mine = write_shards(tmp_path / "mine", arrays, kind, index.classes)
-    for number, name in enumerate(index.names):
-        assert (mine / f"chunk-0-{number}.bin").read_bytes() == (shards / name).read_bytes()
+def test_packed_shards(tmp_path: Path, gan_command: Train) -> None:
+    """A packed folder has its images, labels and frames, in an order that does not depend on the machine."""
+    for index in range(200):
+        path = tmp_path / "images" / "ab"[index % 2] / f"{index}.png"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        Image.new("RGB", (4, 4), (index, 0, 0)).save(path)
+    frames = [Image.new("RGB", (4, 4), (value, 0, 0)) for value in (210, 211)]
+    frames[0].save(tmp_path / "images" / "a" / "two.gif", save_all=True, append_images=frames[1:])
+    (tmp_path / "images" / "a" / "broken.png").write_bytes(b"broken")
+    words = ["data", "pack", "images", "--out", "out", "--size", "4", "--labels", "--frames", "all"]
+    result = gan_command(*words)
+    assert "202 images in out" in result.stdout and "data.size=[4,4]" in result.stdout
+    assert "skipped: 'a/broken.png'" in result.stderr
+    assert "is not empty" in gan_command(*words, check=2).stderr
+    index = read_index(tmp_path / "out" / "index.json")
+    assert index.classes == {"a": 102, "b": 100} and set(index.sizes[:-1]) == {3}
+    assert read_shape(tmp_path / "out" / index.names[0], 3) == (4, 4, 3)
+    files = zip(index.names, index.sizes, strict=True)
+    parts = [read_shard(tmp_path / "out" / name, size, (4, 4, 3), 2) for name, size in files]
+    values, labels = np.concatenate([p[0][:, 0, 0, 0] for p in parts]), np.concatenate([p[1] for p in parts])
+    assert sorted(values) == [*range(200), 210, 211] and (labels == np.where(values < 210, values % 2, 0)).all()
+    assert not np.array_equal(np.sort(values), values)
 
 
 def test_names_of_classes(small: Path) -> None:
@@ -181,16 +172,8 @@ def test_names_of_classes(small: Path) -> None:
     assert stream(small, size=4).classes == []
 
 
-def test_shards_without_names(small: Path) -> None:
-    index = json.loads((small / "index.json").read_text())
-    del index["classes"]
-    (small / "index.json").write_text(json.dumps(index))
-    data = stream(small, size=4, labels=True, validation=0.1)
-    assert data.class_names() == ["0", "1"] and data.class_counts().tolist() == [20, 20]
-
-
 def test_labels_without_classes(tmp_path: Path) -> None:
-    shards = write_shards(tmp_path / "plain", parts(4, classes=1), Kind((4, 4, 3), 0))
+    shards = write_shards(tmp_path / "plain", parts(4, classes=1))
     assert stream(shards, size=4).classes == []
     with pytest.raises(UserError, match="was packed without classes; pack with --labels"):
         stream(shards, size=4, labels=True)
@@ -220,7 +203,7 @@ def test_held_out_images_are_flipped_as_those_of_training(small: Path) -> None:
 
 def test_a_run_scores_with_held_out_shards(tmp_path: Path, train: Train, gan_command: Train) -> None:
     """A run with classes from shards, interrupted and resumed; and `gan evaluate` of it."""
-    write_shards(tmp_path / "noise", parts(40, side=16), Kind((16, 16, 3), 2), {"cat": 80, "a dog": 80})
+    write_shards(tmp_path / "noise", parts(40, side=16), {"cat": 80, "a dog": 80})
     settings = [option for option in TINY if not option.startswith(("data.num_images", "data.split"))]
     settings += ["data=stream", "data.root=noise", "data.validation=0.4", "data.labels=true", "trainer.threads=1"]
     train(*settings, "images=16", "hydra.run.dir=whole", tiny=False)
@@ -233,25 +216,46 @@ def test_a_run_scores_with_held_out_shards(tmp_path: Path, train: Train, gan_com
     assert "64 images against 64 of parts:val" in said
 
 
-def test_a_run_of_an_earlier_version_resumes(tmp_path: Path, train: Train) -> None:
-    """Its configuration has neither data.validation nor data.labels."""
-    write_shards(tmp_path / "noise", parts(40, side=16, classes=1), Kind((16, 16, 3), 0))
-    settings = [option for option in TINY if not option.startswith(("data.num_images", "data.split"))]
-    settings += ["data=stream", "data.root=noise", "trainer.threads=1"]
-    train(*settings, "images=16", "hydra.run.dir=whole", tiny=False)
-    train(*settings, "images=8", "hydra.run.dir=parts", tiny=False)
-    config = tmp_path / "parts" / "config.yaml"
-    lines = config.read_text().splitlines()
-    older = [line for line in lines if line.strip() not in ("validation: null", "labels: null")]
-    assert len(older) == len(lines) - 2
-    config.write_text("\n".join(older))
-    train("resume=parts", "images=16", tiny=False)
-    assert equal_ends(tmp_path, 16)
+# ---- the order
 
 
-def test_more_images_than_an_index_can_list_are_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    pytest.importorskip("litdata")
-    monkeypatch.setattr(packing, "MAX_SHARDS", 0)
-    Image.new("RGB", (4, 4)).save(tmp_path / "a.png")
-    with pytest.raises(UserError, match="1 files are too many; pack at most 0 into a folder"):
-        packing.pack([str(tmp_path)], tmp_path / "out", Decoder((4, 4)), False, 1)
+def test_a_shard_group_shows_each_image_once_per_epoch() -> None:
+    lane = ShardGroup(np.array([4, 1, 7]), np.array([0, 3, 0, 0, 5, 0, 0, 2]), (0,))
+    epochs = [[lane.at(place) for place in range(start, start + 10)] for start in (0, 10, 20)]
+    everything = [(4, i) for i in range(5)] + [(1, i) for i in range(3)] + [(7, i) for i in range(2)]
+    assert all(sorted(epoch) == sorted(everything) for epoch in epochs)
+    assert len({tuple(epoch) for epoch in epochs}) == 3
+    for epoch in epochs:  # one shard after another
+        assert len([1 for one, two in pairwise(epoch) if one[0] != two[0]]) == 2
+
+
+@pytest.mark.parametrize(
+    ("count", "batch", "expected"), [(1, 8, 1), (8, 8, 2), (1000, 64, 32), (1000, 20, 20), (40, 7, 7)]
+)
+def test_number_of_shard_groups(count: int, batch: int, expected: int) -> None:
+    found = shard_groups([10] * count, batch, 0)
+    assert len(found) == expected
+    assert sorted(shard for lane in found for shard in lane.shards.tolist()) == list(range(count))
+
+
+def test_the_order_is_that_of_earlier_versions() -> None:
+    """Their runs can be resumed."""
+    places = [group.at(place) for group in shard_groups([5, 7, 3] * 8, 6, 1) for place in range(0, 200, 3)]
+    assert hashlib.sha256(repr(places).encode()).hexdigest().startswith("d8acc232112255da")
+
+
+@pytest.mark.parametrize(
+    ("count", "fraction", "expected"), [(64, None, 0), (64, 0.1, 6), (2, 0.1, 1), (3, 0.5, 2), (2000, 0.1, 200)]
+)
+def test_held_out_shards(count: int, fraction: float | None, expected: int) -> None:
+    mask = held_out_shards(count, fraction)
+    assert mask.shape == (count,) and mask.sum() == expected
+    assert np.array_equal(mask, held_out_shards(count, fraction))
+
+
+@pytest.mark.parametrize(("count", "fraction", "error"), [
+    (3, 0.9, r"data\.validation=0\.9: would hold out all shards \(3\)"), (9, 0, "must be between 0 and 1"),
+])  # fmt: skip
+def test_what_cannot_be_held_out(count: int, fraction: float, error: str) -> None:
+    with pytest.raises(UserError, match=error):
+        held_out_shards(count, fraction)

@@ -7,13 +7,12 @@ import os
 import zipfile
 from pathlib import Path
 
-import numpy as np
 import pytest
 from PIL import Image
 
 from gan.common.errors import UserError
 from gan.data.decoding.decode import Decoder
-from gan.data.decoding.errors import ImageError
+from gan.data.decoding.reader import ImageError
 from gan.data.sources.files import ImageFiles, content, find
 
 
@@ -79,12 +78,6 @@ def test_archives_that_cannot_be_read(tmp_path: Path) -> None:
         find([archive(tmp_path / "y.zip", {"a.txt": b""})])
 
 
-def test_a_folder_that_is_named_like_an_archive(tmp_path: Path) -> None:
-    (tmp_path / "x.zip").mkdir()
-    (tmp_path / "x.zip" / "a.png").write_bytes(png((5, 0, 0)))
-    assert colors(ImageFiles([str(tmp_path / "x.zip")])) == [[5, 0, 0]]
-
-
 def test_several_roots_in_the_order_given(tmp_path: Path) -> None:
     for folder, name, red in (("b", "x/1.png", 1), ("a", "x/1.png", 2), ("a", "y/2.png", 3)):
         path = tmp_path / folder / name
@@ -108,19 +101,3 @@ def test_a_file_that_goes_after_the_scan(tmp_path: Path) -> None:
     (tmp_path / "a.png").unlink()
     with pytest.raises(ImageError, match="No such file"):
         content(file)
-
-
-def test_a_file_too_large_to_be_an_image(tmp_path: Path) -> None:
-    with open(tmp_path / "a.png", "wb") as file:
-        file.truncate((1 << 29) + 1)  # sparse
-    with pytest.raises(ImageError, match="more than the limit"):
-        content(find([str(tmp_path)])[0])
-
-
-def test_images_of_an_animation(tmp_path: Path) -> None:
-    pages = [Image.new("RGB", (2, 2), (value, 0, 0)) for value in (10, 200)]
-    pages[0].save(tmp_path / "a.gif", save_all=True, append_images=pages[1:])
-    source, decoder = ImageFiles([str(tmp_path)]), Decoder((2, 2), frames="all")
-    data = source.content(0)
-    assert source.count(data, decoder) == 2
-    assert np.array([picture.pixels[0, 0, 0] for picture in source.decode(data, decoder)]).tolist() == [10, 200]

@@ -11,7 +11,7 @@ from PIL import Image
 from gan.common.errors import UserError
 from gan.data.builtin.retro import draw
 from gan.data.decoding.decode import Decoder
-from gan.data.pairs import PairDecoder, StyledFiles
+from gan.data.pairs import StyledFiles
 from gan.data.styles import table_files
 from gan.data.styles.color_table import table_of
 from gan.data.styles.registry import filter_names, make_style, predictable
@@ -39,7 +39,7 @@ def test_a_changed_file_is_another_style(tmp_path: Path) -> None:
     path.write_bytes(table_files.encode_cube(TABLE))
     before = StyledFiles([str(tmp_path / "photos")], str(path))
     assert before.identity == StyledFiles([str(tmp_path / "photos")], str(path)).identity
-    (decoded,) = before.decode(before.content(0), PairDecoder(Decoder((40, 50), 3, "stretch")))
+    (decoded,) = before.decode(before.content(0), Decoder((40, 50), 3, "stretch"))
     assert np.array_equal(decoded.pixels[3:].transpose(1, 2, 0), make_style(str(path))(draw(0, 2, 40, 50), 0))
     path.write_bytes(table_files.encode_cube(table_of(lambda image: 1 - image, 17)))
     assert before.identity != StyledFiles([str(tmp_path / "photos")], str(path)).identity

@@ -9,21 +9,20 @@ import shlex
 from collections import Counter, defaultdict
 from collections.abc import Callable, Collection, Sequence
 from io import BytesIO
+from itertools import pairwise
 from typing import Any, NamedTuple
 
 import imagehash
 import numpy as np
 from PIL import Image
+from scipy.sparse import coo_array
+from scipy.sparse.csgraph import connected_components
 
 from gan.common import errors
-from gan.data.checks.near_duplicates import find_groups
-from gan.data.decoding.color import composite
-from gan.data.decoding.errors import ImageError
 from gan.data.decoding.pool import CRASHED, parallel_map
-from gan.data.decoding.reader import MAX_PIXELS, header, read_frames
+from gan.data.decoding.reader import ImageError, composite, header, read_frames
 from gan.data.pixel_grid import find_grid
-from gan.data.sources.files import File, content
-from gan.data.sources.folder import CLUTTER, SUFFIXES
+from gan.data.sources.files import CLUTTER, SUFFIXES, File, content
 from gan.data.split import group_keys
 
 SIDES = (16, 32, 64)  # sides to suggest in pixels; 64 trains in minutes
@@ -38,18 +37,12 @@ MAX_CLASSES = 200
 MIN_GROUPS = 10  # minimum number of groups for suggesting a grouping of the validation split
 BLANK_RANGE = 4  # maximum difference of two pixels of a blank image, of 255
 MAX_SEARCHED = 500  # images in which the grid of enlarged pixel art is searched, evenly spaced
+BLOCK = 2048  # hashes to compare with the others of their bucket at a time
 MAX_HASH_DISTANCE = 3  # maximum number of different bits, of 64, in the perceptual hashes of near-duplicates
 
-# The options of data=folder, and those of experiment=pixel_art.
-DEFAULTS: dict[str, str | None] = {
-    "data.channels": "3",
-    "data.fit": "crop",
-    "data.resample": "auto",
-    "data.flip": "false",
-    "data.split": None,
-    "data.labels": "false",
-}
-PIXEL_ART: dict[str, str | None] = {"data.size": "32", "data.channels": "4"}
+# The options of data=folder, and those that experiment=pixel_art changes.
+DEFAULTS = {"channels": 3, "fit": "crop", "resample": "auto", "flip": False, "split": None, "labels": False}
+PIXEL_ART = DEFAULTS | {"size": [32, 32], "channels": 4}
 
 
 class FileInfo(NamedTuple):
@@ -72,7 +65,7 @@ class FileInfo(NamedTuple):
     enlarged: str = ""  # how often, and the size before, such as "4x from 32x32"; empty without a grid
 
 
-def inspect_file(file: File, max_pixels: int = MAX_PIXELS, searched: Collection[File] = ()) -> FileInfo:
+def inspect_file(file: File, searched: Collection[File] = ()) -> FileInfo:
     """Decode all frames of a file and return its properties; `error` is the reason if it cannot be read.
 
     Args:
@@ -80,65 +73,49 @@ def inspect_file(file: File, max_pixels: int = MAX_PIXELS, searched: Collection[
     """
     try:
         data = content(file)
-        head = header(BytesIO(data), max_pixels)
-        found = read_frames(BytesIO(data), "all", max_pixels)
-        first = next(found)
-        frames = 1 + sum(1 for _ in found)
+        head = header(BytesIO(data))
+        images = read_frames(BytesIO(data), "all")
+        first = next(images)
+        frames = 1 + sum(1 for _ in images)
     except ImageError as error:
         return FileInfo(error=str(error))
-    alpha = first.getchannel("A") if first.mode == "RGBA" else None
-    seen = composite(first, (255, 255, 255))  # ignore colors under transparent pixels
-    red, green, blue = (np.asarray(band, np.int16) for band in seen.split())
+    opaque = composite(first, (255, 255, 255))  # ignore colors under transparent pixels
+    red, green, blue = (np.asarray(band, np.int16) for band in opaque.split())
+    grid = find_grid(np.asarray(first)) if file in searched else None
+    cells = grid.size(first.height, first.width) if grid else (0, 0)
     return FileInfo(
-        "",
-        head.format,
-        head.mode,
-        first.height,
-        first.width,
-        frames,
-        alpha is not None and alpha.getextrema()[0] < 255,  # type: ignore[operator]
-        bool(np.abs(red - green).max() <= 2 and np.abs(green - blue).max() <= 2),
-        max(first.size) <= 64 and seen.getcolors(max(1, first.width * first.height // 2)) is not None,
-        hashlib.blake2b(f"{first.size}".encode() + first.convert("RGBa").tobytes(), digest_size=16).hexdigest(),
-        int(str(imagehash.phash(seen)), 16),
-        int(str(imagehash.phash(seen.transpose(Image.Transpose.FLIP_LEFT_RIGHT))), 16),
-        all(int(band.max()) - int(band.min()) <= BLANK_RANGE for band in (red, green, blue)),
-        file in searched,
-        enlargement(np.asarray(first)) if file in searched else "",
+        format=head.format,
+        mode=head.mode,
+        height=first.height,
+        width=first.width,
+        frames=frames,
+        transparent=first.mode == "RGBA" and int(np.asarray(first)[..., 3].min()) < 255,
+        gray=bool(np.abs(red - green).max() <= 2 and np.abs(green - blue).max() <= 2),
+        sprite=max(first.size) <= 64 and opaque.getcolors(max(1, first.width * first.height // 2)) is not None,
+        digest=hashlib.blake2b(f"{first.size}".encode() + first.convert("RGBa").tobytes(), digest_size=16).hexdigest(),
+        hash=int(str(imagehash.phash(opaque)), 16),
+        mirrored_hash=int(str(imagehash.phash(opaque.transpose(Image.Transpose.FLIP_LEFT_RIGHT))), 16),
+        blank=all(int(np.ptp(band)) <= BLANK_RANGE for band in (red, green, blue)),
+        searched=file in searched,
+        enlarged=f"{grid.factor} from {cells[1]}x{cells[0]}" if grid else "",
     )
 
 
-def enlargement(pixels: np.ndarray) -> str:
-    """Return how enlarged pixel art, uint8 (H, W, 3 or 4), has been enlarged; an empty string for other images."""
-    if (grid := find_grid(pixels)) is None:
-        return ""
-    height, width = grid.size(*pixels.shape[:2])
-    return f"{grid.factor} from {width}x{height}"
-
-
-def inspect_files(
-    files: Sequence[File], advance: Callable[[int], None], max_pixels: int = MAX_PIXELS
-) -> list[FileInfo]:
+def inspect_files(files: Sequence[File], advance: Callable[[int], None]) -> list[FileInfo]:
     """Return `inspect_file` of all files, computed on all cores."""
     facts: list[FileInfo] = []
     places = np.linspace(0, len(files) - 1, min(MAX_SEARCHED, len(files))).astype(int)
-    searched = frozenset(files[place] for place in places)
-    work = functools.partial(inspect_file, max_pixels=max_pixels, searched=searched)
+    work = functools.partial(inspect_file, searched=frozenset(files[place] for place in places))
     for part in parallel_map(work, files, lambda file: FileInfo(error=CRASHED)):
         facts += part
         advance(len(part))
     return facts
 
 
-def display_names(files: Sequence[File]) -> list[str]:
-    """Return the names of files for the report: relative to the root if there is only one root."""
-    several = len({file.root for file in files}) > 1
-    return [file.path if several else file.name for file in files]
-
-
 def summarize(files: Sequence[File], facts: Sequence[FileInfo], size: tuple[int, int] | None) -> dict[str, Any]:
     """Return the report as JSON. `size` is the training size; None suggests one."""
-    names = display_names(files)
+    several = len({file.root for file in files}) > 1
+    names = [file.path if several else file.name for file in files]
     good = [(name, file, fact) for name, file, fact in zip(names, files, facts, strict=True) if not fact.error]
     report: dict[str, Any] = {
         "files": len(files),
@@ -147,35 +124,29 @@ def summarize(files: Sequence[File], facts: Sequence[FileInfo], size: tuple[int,
     }
     if not good:
         return report
-    known = [fact for _, _, fact in good]
     paths = [name for name, _, _ in good]
-    aspects = np.array([fact.height / fact.width for fact in known])
+    known = [fact for _, _, fact in good]
     exact, near = exact_duplicates(known), near_duplicates(known)
     suggestion = suggest([file.name for _, file, _ in good], known, exact, near, size)
     height, width = suggestion["size"]
+    sides = {"width": [fact.width for fact in known], "height": [fact.height for fact in known]}
+    percents = {"least": 0, "5th percentile": 5, "median": 50, "95th percentile": 95, "most": 100}
+    aspects = np.percentile(np.divide(sides["height"], sides["width"]), list(percents.values()))
+
+    def where(condition: Callable[[FileInfo], bool]) -> list[str]:
+        return [path for path, fact in zip(paths, known, strict=True) if condition(fact)]
+
     return report | {
         "formats": count_values(fact.format for fact in known),
         "modes": count_values(fact.mode for fact in known),
         "sizes": count_values(f"{fact.width}x{fact.height}" for fact in known),
         "sides": {
-            name: dict(zip(("min", "median", "max"), np.percentile(sides, [0, 50, 100]).tolist(), strict=True))
-            for name, sides in (
-                ("width", [fact.width for fact in known]),
-                ("height", [fact.height for fact in known]),
-            )
+            name: dict(zip(("min", "median", "max"), np.percentile(values, [0, 50, 100]).tolist(), strict=True))
+            for name, values in sides.items()
         },
-        "height_to_width": {
-            name: round(float(np.percentile(aspects, percent)), 3)
-            for name, percent in {
-                "least": 0,
-                "5th percentile": 5,
-                "median": 50,
-                "95th percentile": 95,
-                "most": 100,
-            }.items()
-        },
+        "height_to_width": dict(zip(percents, aspects.round(3).tolist(), strict=True)),
         "images": sum(fact.frames for fact in known),
-        "animations": [path for path, fact in zip(paths, known, strict=True) if fact.frames > 1],
+        "animations": where(lambda fact: fact.frames > 1),
         "transparent": sum(fact.transparent for fact in known),
         "gray": sum(fact.gray for fact in known),
         "sprites": sum(fact.sprite for fact in known),
@@ -185,14 +156,12 @@ def summarize(files: Sequence[File], facts: Sequence[FileInfo], size: tuple[int,
             "sizes": count_values(fact.enlarged for fact in known if fact.enlarged),
         },
         "classes": count_values(file.name.partition("/")[0] for _, file, _ in good if "/" in file.name),
-        "blank": [path for path, fact in zip(paths, known, strict=True) if fact.blank],
+        "blank": where(lambda fact: fact.blank),
         "duplicates": {
             kind: [[paths[place] for place in group] for group in groups]
             for kind, groups in (("exact", exact), ("near", near))
         },
-        "smaller": [
-            path for path, fact in zip(paths, known, strict=True) if fact.height < height or fact.width < width
-        ],
+        "smaller": where(lambda fact: fact.height < height or fact.width < width),
         "suggestion": suggestion,
     }
 
@@ -218,8 +187,39 @@ def near_duplicates(facts: Sequence[FileInfo]) -> list[list[int]]:
         if not fact.blank:
             first.setdefault(fact.digest, place)
     places = list(first.values())
-    found = find_groups(np.array([facts[place].hash for place in places], np.uint64), MAX_HASH_DISTANCE)
-    return [[places[member] for member in group] for group in found]
+    groups = find_groups(np.array([facts[place].hash for place in places], np.uint64), MAX_HASH_DISTANCE)
+    return [[places[member] for member in group] for group in groups]
+
+
+def find_groups(hashes: np.ndarray, distance: int) -> list[list[int]]:
+    """Return groups of indices of hashes, uint64 (N,), that differ in at most `distance` bits.
+
+    Groups are transitive: each hash is near at least one other of its group. Hashes without a near one are omitted. The
+    bits are divided into `distance` + 1 bands. Near hashes agree in at least one band, so only such pairs are compared.
+    """
+    if not len(hashes):
+        return []
+    distinct, place = np.unique(hashes, return_inverse=True)
+    near: list[np.ndarray] = []
+    edges = np.linspace(0, 64, distance + 2).astype(int)
+    for low, high in pairwise(edges.tolist()):
+        band = (distinct >> np.uint64(low)) & np.uint64((1 << (high - low)) - 1)
+        order = np.argsort(band, kind="stable")
+        for bucket in np.split(order, np.flatnonzero(np.diff(band[order])) + 1):
+            if len(bucket) < 2:
+                continue
+            bits = np.unpackbits(distinct[bucket].view(np.uint8).reshape(-1, 8), axis=1).astype(np.float32)  # (n, 64)
+            ones = bits.sum(1)
+            for first in range(0, len(bucket), BLOCK):
+                part = slice(first, first + BLOCK)
+                different = ones[part, None] + ones - 2 * bits[part] @ bits.T
+                near.append(bucket[np.argwhere(different <= distance) + np.array([first, 0])])
+    rows, columns = np.concatenate([np.empty((0, 2), int), *near]).T
+    graph = coo_array((np.ones(len(rows), bool), (rows, columns)), shape=(len(distinct), len(distinct)))
+    groups = defaultdict(list)
+    for index, group in enumerate(connected_components(graph, directed=False)[1][place].tolist()):
+        groups[group].append(index)
+    return [group for group in groups.values() if len(group) > 1]
 
 
 def suggest(
@@ -237,27 +237,20 @@ def suggest(
         size: (height, width) of the training images; None suggests one.
     """
     heights, widths = np.array([fact.height for fact in facts]), np.array([fact.width for fact in facts])
-    aspects = heights / widths
-    reasons: dict[str, str] = {}
-    if size is None:
-        size = suggest_size(heights, widths)
-        reasons["size"] = (
-            f"half of the images are {np.median(widths):g}x{np.median(heights):g} (width x height) or more"
-        )
-    else:
-        reasons["size"] = "as given"
-    target = size[0] / size[1]
-    kept = np.minimum(aspects / target, target / aspects)  # the fraction of each image inside the crop
-    cut = 1 - kept
+    transparent, gray, sprites = (
+        float(np.mean([getattr(fact, name) for fact in facts])) for name in ("transparent", "gray", "sprite")
+    )
+    medians = f"{np.median(widths):g}x{np.median(heights):g}"
+    reasons = {"size": "as given" if size else f"half of the images are {medians} (width x height) or more"}
+    size = size or suggest_size(heights, widths)
+    aspect = heights / widths * size[1] / size[0]
+    cut = 1 - np.minimum(aspect, 1 / aspect)  # the fraction of each image outside of the crop
     fit = "crop" if cut.mean() <= 0.25 and np.mean(cut > 0.4) < 0.2 else "pad"
     reasons["fit"] = f"a crop to {size[0]}x{size[1]} (height x width) cuts {cut.mean():.0%} of an image on average"
     if fit == "pad":
         reasons["fit"] += f", and up to {cut.max():.0%}; pad cuts nothing and adds borders"
-    transparent = float(np.mean([fact.transparent for fact in facts]))
-    gray = float(np.mean([fact.gray for fact in facts]))
     channels = 4 if transparent >= 0.05 else 1 if gray >= 0.99 else 3
     reasons["channels"] = f"{transparent:.0%} have transparent pixels, {gray:.0%} are gray"
-    sprites = float(np.mean([fact.sprite for fact in facts]))
     pixel_art = sprites >= 0.5
     whole = [size[0] % fact.height == 0 and size[1] % fact.width == 0 for fact in facts if fact.sprite]
     resample = "nearest" if pixel_art and np.mean(whole) < 0.5 else "auto"
@@ -335,34 +328,28 @@ def suggest_size(heights: np.ndarray, widths: np.ndarray) -> tuple[int, int]:
 def mirrored_fraction(facts: Sequence[FileInfo]) -> float:
     """Return the fraction of asymmetric images that also occur mirrored."""
     hashes = {fact.hash for fact in facts}
-    found = [
-        fact.mirrored_hash in hashes
-        for fact in facts
-        if (fact.hash ^ fact.mirrored_hash).bit_count() > 4 * MAX_HASH_DISTANCE
-    ]
-    return float(np.mean(found)) if found else 0.0
+    asymmetric = [fact for fact in facts if (fact.hash ^ fact.mirrored_hash).bit_count() > 4 * MAX_HASH_DISTANCE]
+    return float(np.mean([fact.mirrored_hash in hashes for fact in asymmetric])) if asymmetric else 0.0
 
 
 def command(roots: Sequence[str], suggestion: dict[str, Any]) -> str:
     """Return the command line for training with the suggested options. Options with default values are omitted."""
-    height, width = suggestion["size"]
-    options = {
-        "data.size": str(height) if height == width else f"[{height},{width}]",
-        "data.channels": str(suggestion["channels"]),
-        "data.fit": suggestion["fit"],
-        "data.resample": suggestion["resample"],
-        "data.flip": str(suggestion["flip"]).lower(),
-        "data.split": suggestion["split"],
-        "data.labels": str(suggestion["labels"]).lower(),
-    }
-    sprites = suggestion["pixel_art"]
-    defaults = DEFAULTS | PIXEL_ART if sprites else DEFAULTS
     words = [f"data.root={roots[0] if len(roots) == 1 else '[' + ','.join(roots) + ']'}"]
-    if sprites:
-        del options["data.resample"]  # the filter of the experiment keeps pixels sharp at any size
-    words += [f"{name}={value}" for name, value in options.items() if defaults.get(name) != value]
-    few = ["experiment=few_shot"] * (suggestion["images"] <= FEW)
-    return train_command((["experiment=pixel_art"] if sprites else few) + words)
+    for name in ("size", *DEFAULTS):
+        value = suggestion[name]
+        if suggestion["pixel_art"] and name == "resample":
+            continue  # the filter of the experiment keeps pixels sharp at any size
+        if value != (PIXEL_ART if suggestion["pixel_art"] else DEFAULTS).get(name, ...):
+            words.append(f"data.{name}={as_option(value)}")
+    experiment = "pixel_art" if suggestion["pixel_art"] else "few_shot" if suggestion["images"] <= FEW else None
+    return train_command([f"experiment={experiment}", *words] if experiment else words)
+
+
+def as_option(value: Any) -> str:
+    """Return a value as it is typed: true, false, a number, or one number for a square."""
+    if isinstance(value, list):
+        return str(value[0]) if value[0] == value[1] else f"[{value[0]},{value[1]}]"
+    return str(value).lower() if isinstance(value, bool) else str(value)
 
 
 def train_command(words: Sequence[str]) -> str:

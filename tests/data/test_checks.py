@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from gan.data.checks.near_duplicates import find_groups
+from gan.data.checks import find_groups
 
 
 def by_all_pairs(hashes: list[int], distance: int) -> set[frozenset[int]]:

@@ -1,19 +1,23 @@
-"""The order of images in training: an endless stream that depends only on the seed."""
+"""The order of images in training, their crops and flips: an endless stream that depends only on the seed."""
 
 from __future__ import annotations
 
+import functools
 import itertools
+import math
 from collections.abc import Iterator
 
 import numpy as np
-from torch.utils.data import Sampler
+import torch
+from torch import Tensor
 
 from gan.common.errors import UserError
 
 SEED_OFFSET = 1 << 32  # of the seed of a second stream; seeds of runs are smaller
+BLOCK = 4096  # images whose random numbers are generated together
 
 
-class EndlessBatches(Sampler[tuple[int, np.ndarray]]):
+class EndlessBatches:
     """Yields one rank's part of each global batch: the stream position of its first image, and indices (per_rank,).
 
     Image k of the stream is image k mod `length` of its epoch's permutation, so that a batch may span two epochs and no
@@ -23,9 +27,6 @@ class EndlessBatches(Sampler[tuple[int, np.ndarray]]):
         length: number of images.
         batch_size: number of images per batch, over all ranks.
         start: index of the first batch.
-
-    Raises:
-        UserError: the batch size is not divisible by the number of ranks.
     """
 
     def __init__(self, length: int, batch_size: int, seed: int, rank: int = 0, ranks: int = 1, start: int = 0) -> None:
@@ -61,3 +62,52 @@ def per_rank_batch_size(batch_size: int, ranks: int) -> int:
     if batch_size % ranks:
         raise UserError(f"data.batch_size={batch_size} is not divisible by {ranks} devices: use a multiple")
     return batch_size // ranks
+
+
+class RandomCropFlip:
+    """A random crop and horizontal flip of each image, which depend only on the seed and its position in the stream.
+
+    Args:
+        size: (height, width) of the crops.
+        flip: flip each image horizontally with probability 0.5.
+    """
+
+    def __init__(self, size: tuple[int, int], flip: bool, seed: int) -> None:
+        self.size = size
+        self.flip = flip
+        self.seed = seed
+
+    def __call__(self, images: Tensor, first: int) -> Tensor:
+        """Return crops (N, C, H, W) of images uint8 (N, C, H', W'), which are at least as large as `size`.
+
+        Args:
+            first: position of the first image in the stream.
+        """
+        height, width = self.size
+        draws = uniform(self.seed, first, len(images))
+        tops = (draws[:, 0] * (images.shape[2] - height + 1)).astype(int).tolist()
+        lefts = (draws[:, 1] * (images.shape[3] - width + 1)).astype(int).tolist()
+        crops = [
+            image[:, top : top + height, left : left + width]
+            for image, top, left in zip(images, tops, lefts, strict=True)
+        ]
+        if self.flip:
+            crops = [crop.flip(2) if u < 0.5 else crop for crop, u in zip(crops, draws[:, 2].tolist(), strict=True)]
+        return torch.stack(crops)
+
+
+def uniform(seed: int, first: int, count: int) -> np.ndarray:
+    """Return random numbers in [0, 1), float64 (count, 3), of the images first .. first + count - 1 of the stream."""
+    start = first // BLOCK
+    blocks = [_uniform_block(seed, block) for block in range(start, (first + count - 1) // BLOCK + 1)]
+    return np.concatenate(blocks)[first - start * BLOCK :][:count]
+
+
+@functools.lru_cache(maxsize=8)
+def _uniform_block(seed: int, block: int) -> np.ndarray:
+    return np.random.default_rng((seed, 1, block)).random((BLOCK, 3))
+
+
+def stored_size(size: tuple[int, int]) -> tuple[int, int]:
+    """Return the size of stored images for random crops of `size`: larger by 8/7, as 256 for crops of 224."""
+    return math.ceil(size[0] * 8 / 7), math.ceil(size[1] * 8 / 7)
