@@ -20,7 +20,8 @@ from gan.common.names import one_line
 from gan.common.output import print_line
 from gan.common.program import install
 from gan.inference.resolve import folder_of
-from gan.run import address, checkpoints, run_folder, shared_folder
+from gan.run import address, checkpoints, run_folder
+from gan.run import shared_model as shared_folder
 from gan.sharing.demo import limits
 
 RUNS = Path("runs")

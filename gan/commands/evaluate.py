@@ -15,7 +15,8 @@ from gan.common.errors import UserError, at_least, writing
 from gan.common.narrow import is_too_wide, print_stacked
 from gan.inference.resolve import path_in
 from gan.metrics import pretrained
-from gan.run import run_folder, shared_folder
+from gan.run import run_folder
+from gan.run import shared_model as shared_folder
 from gan.run.address import with_addresses
 
 if TYPE_CHECKING:

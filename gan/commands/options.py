@@ -19,7 +19,8 @@ from gan.common.similar import path_hint
 from gan.data.color_table.names import is_table
 from gan.images.palettes import COLORS, DITHERS
 from gan.inference.resolve import path_in
-from gan.run import address, checkpoints, remote_copies, run_folder, shared_folder, zoo
+from gan.run import address, checkpoints, remote, run_folder
+from gan.run import shared_model as shared_folder
 from gan.run.early_checks import GAN, TRANSLATORS
 
 if TYPE_CHECKING:
@@ -155,7 +156,7 @@ def existing_run(text: str) -> str:
     path = Path(text)
     if not address.is_address(text) and not path.exists():
         inside = Path("runs") / text
-        hint = f"; did you mean {inside}?" if run_folder.is_run(inside) else zoo.hint(text) or path_hint(path)
+        hint = f"; did you mean {inside}?" if run_folder.is_run(inside) else address.zoo_hint(text) or path_hint(path)
         raise UserError(f"{text}: no such run folder or checkpoint{hint or '; gan runs lists the runs'}")
     if path.is_file() and path.suffix in NO_CHECKPOINTS:
         raise UserError(f"{text}: is not a checkpoint; give the run folder, such as {path.parent}")
@@ -328,7 +329,7 @@ def results_of(run: str) -> Path:
 
 def is_elsewhere(run: str) -> bool:
     """Return whether a model is a shared one, which may belong to someone else, or a copy of a run in the cache."""
-    return shared_folder.is_shared(Path(run)) or remote_copies.is_copy(Path(run))
+    return shared_folder.is_shared(Path(run)) or remote.is_copy(Path(run))
 
 
 def recognition_folder(arguments: argparse.Namespace) -> Path:

@@ -18,7 +18,7 @@ from gan.common.narrow import print_aligned
 from gan.common.table import counted
 from gan.run import checkpoints, lock, run_folder
 from gan.run.run_folder import find_runs, is_run, jobs_of
-from gan.run.state import best_score, goal, status, target
+from gan.run.status import best_score, goal, status, target
 
 COLUMNS = ("run", "model", "data", "images", "best score", "MB", "date", "status")
 NUMBERS = ("images", "best score", "MB", "date")

@@ -13,7 +13,8 @@ from typing import Any
 from gan.common.names import one_line
 from gan.common.narrow import print_aligned
 from gan.common.table import counted
-from gan.run import shared_folder, zoo
+from gan.run import address
+from gan.run import shared_model as shared_folder
 from gan.sharing import card
 
 COLUMNS = ("model", "kind", "pixels", "classes", "trained on", "license", "MB")
@@ -28,19 +29,19 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> None:
     if arguments.name:
-        folder = zoo.folder_of(arguments.name)
+        folder = address.zoo_folder(arguments.name)
         about = shared_folder.read_about(folder)
         text = card.with_address(read_card(folder)[1], about, f"zoo:{folder.name}")
         print(ESCAPED.sub(r"\1", text), end="")
         return
-    rows = [cells(name) for name in zoo.names()]
+    rows = [cells(name) for name in address.zoo_names()]
     print_aligned(COLUMNS, rows, right=NUMBERS)
     print(f"{counted(len(rows), 'model')}; gan zoo NAME shows the model card")
 
 
 def cells(name: str) -> list[str]:
     """Return the row of a model in the order of COLUMNS."""
-    folder = zoo.folder_of(name)
+    folder = address.zoo_folder(name)
     about = shared_folder.read_about(folder)
     front, _ = read_card(folder)
     size = f"{(folder / shared_folder.WEIGHTS).stat().st_size / 1e6:.1f}"

@@ -18,7 +18,7 @@ from gan.inference.checks import check_discriminator, check_generator, image_sha
 from gan.inference.construct import construct, data_class, network_builder, section
 from gan.inference.resolve import checkpoint_of
 from gan.inference.sampling import NO_CLASSES
-from gan.run import shared_folder
+from gan.run import shared_model as shared_folder
 from gan.run.checkpoint_file import load as load_checkpoint
 
 FOLDERS = ("root", "a", "b", "name", "labels", "style")  # data options that may name files and folders to read

@@ -6,7 +6,8 @@ import os
 from pathlib import Path
 
 from gan.common.errors import UserError
-from gan.run import checkpoints, run_folder, shared_folder
+from gan.run import checkpoints, run_folder
+from gan.run import shared_model as shared_folder
 
 
 def is_model(path: Path) -> bool:

@@ -1,4 +1,4 @@
-"""Write the folder of a shared model: model.safetensors and config.json, see `gan.run.shared_folder`.
+"""Write the folder of a shared model: model.safetensors and config.json, see `gan.run.shared_model`.
 
 Neither file has a path, the name of a user, or code. `gan.inference.shared_weights` reads them.
 """
@@ -21,8 +21,8 @@ from gan.common.errors import UserError, writing
 from gan.common.files import replace, temporary
 from gan.inference.loading import seed_of
 from gan.inference.shared_weights import COUNTS
-from gan.run import shared_folder
-from gan.run.shared_folder import CONFIG, SAMPLES, WEIGHTS
+from gan.run import shared_model as shared_folder
+from gan.run.shared_model import CONFIG, SAMPLES, WEIGHTS
 
 PATH = re.compile(r"[/\\~]")  # no option of a network of gan has these characters
 

@@ -19,7 +19,7 @@ from gan.inference.loading import load_data, load_discriminator, load_generator,
 from gan.inference.resolve import checkpoint_of, folder_of
 from gan.inference.tiling import translate_each
 from gan.model import Model, from_checkpoint
-from gan.run import shared_folder
+from gan.run import shared_model as shared_folder
 from gan.sharing import card, folder, scores
 
 SEEDS = 16  # images in the sample grid

@@ -15,7 +15,6 @@ from gan.common.errors import UserError, at_least, fraction, switch
 from gan.common.output import print_line
 from gan.networks.checkpointing import checkpoint_blocks
 from gan.run.checkpoint_file import FORMAT
-from gan.run.early_checks import NEEDS_PAIRS, TAKES_LATENTS
 from gan.training.check_parts import check_parts
 from gan.training.ema import EMA, PowerEMA
 from gan.training.freeze import freeze as freeze_layers
@@ -203,14 +202,17 @@ class Base(Previews, LightningModule):
     def check_data(self, data: Any) -> None:
         """Raise UserError where the data is not what the model is trained on."""
         if hasattr(data, "inputs"):
-            raise UserError(TAKES_LATENTS)
+            raise UserError("model: this generator takes latents, not images to translate; use data=folder")
         self.check_pairs(data)
 
     def check_pairs(self, data: Any) -> None:
         """Raise UserError where the model or a penalty needs pairs, and the data has none."""
         needs_pairs = self.needs_pairs or any(getattr(part, "needs_pairs", False) for part in self.penalties.values())
         if needs_pairs and not getattr(data, "aligned", False):
-            raise UserError(NEEDS_PAIRS)
+            raise UserError(
+                "pix2pix and penalty=reconstruction need pairs: use data=paired or "
+                "data=retro_filter data.pairing=paired"
+            )
 
     def initialize_from(self, data: Any) -> None:
         """Set weights of a new model from the data."""

@@ -31,7 +31,6 @@ from gan.run import checkpoints, ranks, requeue, run_folder
 from gan.run.address import locate
 from gan.run.checkpoint_io import AtomicCheckpointIO, BackgroundCheckpointIO, nothing
 from gan.run.config import to_plain
-from gan.run.early_checks import PRECISIONS
 from gan.run.metrics import first_scored, logged_objective, read_metrics
 from gan.run.resolvers import images_at
 from gan.training import disk, memory
@@ -52,6 +51,7 @@ from gan.training.schedules import drop_overridden_schedules
 from gan.training.start import start_from
 from gan.training.upload import Upload
 
+PRECISIONS = ("bf16-mixed", "16-mixed", "32-true", "bf16", "16", "32")  # Lightning's, and its short names
 SCORE = "eval/"  # begin of the logged names of scores
 
 

@@ -27,7 +27,6 @@ from gan.metrics.kid import KID_SCALE, squared_mmd
 from gan.metrics.pretrained import MissingWeights
 from gan.networks.transfer.choose import POSITIONS, choose
 from gan.networks.transfer.fit import visible
-from gan.run.early_checks import TAKES_IMAGES, check_sides
 from gan.training.ema import EMA
 from gan.training.image_pool import ImagePool
 from gan.training.module import GAN
@@ -70,10 +69,14 @@ class Translator(TranslationPreviews, GAN):
 
     def check_data(self, data: Any) -> None:
         if not hasattr(data, "inputs"):
-            raise UserError(TAKES_IMAGES)
+            raise UserError("model: a translator needs data=unpaired, data=paired or data=retro_filter")
         generator: Any = getattr(self.generator, "a2b", self.generator)
         discriminator: Any = getattr(self.discriminator, "a2b", self.discriminator)
-        check_sides(data.size, generator.multiple, discriminator.min_size)
+        size, multiple = f"data.size={data.size[0]}x{data.size[1]}", generator.multiple
+        if any(side % multiple for side in data.size):
+            raise UserError(f"{size}: both sides must be multiples of {multiple} for this generator")
+        if min(data.size) < discriminator.min_size:
+            raise UserError(f"{size}: this discriminator needs sides of at least {discriminator.min_size} pixels")
         self.check_pairs(data)
 
     def initialize_from(self, data: Any) -> None:

@@ -15,7 +15,7 @@ import pytest
 import torch
 from safetensors.torch import load, save
 
-from gan.run.shared_folder import CONFIG, WEIGHTS
+from gan.run.shared_model import CONFIG, WEIGHTS
 from gan.sharing import share
 from gan.sharing.folder import write
 

@@ -14,13 +14,14 @@ import gan
 from gan.commands.zoo import read_card
 from gan.common.errors import UserError
 from gan.data.builtin.retro import draw
-from gan.run import address, shared_folder, zoo
+from gan.run import address
+from gan.run import shared_model as shared_folder
 from gan.sharing import card
 from tests.conftest import Train
 
 MB = 10**6
 FREE = {"cc0-1.0", "mit"}  # mit: trained on the built-in images, which are part of this program
-NAMES = zoo.names()
+NAMES = address.zoo_names()
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -31,7 +32,7 @@ def test_each_model_is_small_and_described(name: str) -> None:
     assert sum(files.values()) <= 5 * MB
     front, text = read_card(folder)
     assert front["license"] in FREE and card.trained_on_of(front)
-    assert f"`{name}`" in (zoo.FOLDER / "LICENSES.md").read_text()
+    assert f"`{name}`" in (address.ZOO_FOLDER / "LICENSES.md").read_text()
     for heading in ("## Data", "## Training", "## Scores"):
         assert heading in text
     with safe_open(str(folder / shared_folder.WEIGHTS), "pt") as weights:
@@ -40,7 +41,7 @@ def test_each_model_is_small_and_described(name: str) -> None:
 
 
 def test_all_models_together_are_small() -> None:
-    assert sum(path.stat().st_size for path in zoo.FOLDER.rglob("*") if path.is_file()) <= 30 * MB
+    assert sum(path.stat().st_size for path in address.ZOO_FOLDER.rglob("*") if path.is_file()) <= 30 * MB
 
 
 @pytest.mark.slow
@@ -78,8 +79,8 @@ def test_an_unknown_name_is_one_line(words: tuple[str, ...], gan_command: Train)
 @pytest.mark.parametrize(
     ("words", "message"),
     [
-        (("report", "zoo:retro64"), "zoo:retro64: is a shared model, without the record of a run; give a run"),
-        (("compare", "zoo:retro64"), "zoo:retro64: is a shared model, without the record of a run; give a run"),
+        (("report", "zoo:retro64"), "zoo:retro64: neither a run folder nor a folder of runs"),
+        (("compare", "zoo:retro64"), "zoo:retro64: neither a run folder nor a folder of runs"),
         (("generate", "zoo:press", "--seeds", "0", "--out", "x"), "zoo:press: is a translator; use gan translate"),
     ],
 )
@@ -88,9 +89,9 @@ def test_what_they_cannot_do_is_one_line(words: tuple[str, ...], message: str, g
 
 
 def test_a_damaged_file_is_named(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    shutil.copytree(zoo.FOLDER / "press", tmp_path / "press")
+    shutil.copytree(address.ZOO_FOLDER / "press", tmp_path / "press")
     path = tmp_path / "press" / shared_folder.WEIGHTS
     path.write_bytes(path.read_bytes()[:-1] + b"x")
-    monkeypatch.setattr(zoo, "FOLDER", tmp_path)
+    monkeypatch.setattr(address, "ZOO_FOLDER", tmp_path)
     with pytest.raises(UserError, match="damaged; its checksum differs"):
         gan.load("zoo:press")

@@ -21,7 +21,7 @@ from gan.common.files import replace
 from gan.common.untrusted import read_json
 from gan.data.decoding.decode import Decoder
 
-RUNS = "runs"  # folder with copies of runs in object storage, see gan/run/remote_copies.py
+RUNS = "runs"  # folder with copies of runs in object storage, see gan/run/remote.py
 SHARDS = "shards"  # folder with shards that were downloaded, see gan/data/shards/storage.py
 IMAGES, FEATURES = "images", "features"  # folders with pixels, and with features of real images
 PARTS = (IMAGES, FEATURES, RUNS, SHARDS)

@@ -11,7 +11,7 @@ from gan.common.progress import duration
 from gan.common.table import shortened
 from gan.common.untrusted import describe
 from gan.data.decoding.errors import ImageError
-from gan.run.health import FINDINGS, SILENT, symptoms
+from gan.run.status import FINDINGS, SILENT, symptoms
 from gan.sharing.report import data, scores
 from gan.sharing.report.charts import COLORS, IMAGES, MINUTES, Line, line_chart
 from gan.sharing.report.facts import Facts

@@ -13,8 +13,8 @@ from gan.common.table import counted, first_few
 from gan.common.untrusted import describe
 from gan.data.decoding.errors import ImageError
 from gan.run.comparison import cell, differing_options, heading, labels
+from gan.run.metrics import read_rows
 from gan.run.run_folder import ROWS
-from gan.run.sweep_rows import read_rows
 from gan.sharing.report import scores
 from gan.sharing.report.charts import IMAGES, MINUTES, Line, key, line_chart
 from gan.sharing.report.facts import Facts

@@ -19,7 +19,7 @@ from gan.common import signals
 from gan.common.clock import crosses_doubling
 from gan.data import module
 from gan.data.shards import stream
-from gan.run import ranks, requeue, untrained
+from gan.run import lock, ranks, requeue
 from gan.training.module import GAN
 
 ALARM: int | None = getattr(signal, "SIGALRM", None)  # not on Windows
@@ -90,7 +90,7 @@ class Interrupt(Callback):
             raise KeyboardInterrupt
 
     def on_train_batch_end(self, trainer: Trainer, *_: object) -> None:
-        untrained.trained()
+        lock.trained()
         if self.group is None:
             self.signal = self.received
         elif trainer.global_step >= self.next_exchange:
