@@ -101,9 +101,11 @@ def check_content(checkpoint: Any, path: Path) -> None:
     missing = [key for key in KEYS if not isinstance(checkpoint, dict) or key not in checkpoint]
     if missing:
         raise UserError(f"{path}: not a checkpoint of this program: it has no {missing[0]}")
-    if checkpoint.get("format") != FORMAT:
+    version = checkpoint.get("format")
+    if type(version) is not int or version != FORMAT:
+        shown = version if type(version) is int and 0 <= version < 1000 else "unknown"
         raise UserError(
-            f"{path}: checkpoint format {str(checkpoint.get('format'))[:20]!a}, but this version reads {FORMAT}; "
+            f"{path}: checkpoint format {shown}, but this version reads format {FORMAT}; "
             "install the version that wrote it, or train again"
         )
     state, config, images, classes = (*(checkpoint[key] for key in KEYS), checkpoint.get("classes", []))
@@ -115,7 +117,8 @@ def check_content(checkpoint: Any, path: Path) -> None:
     }
     for name, fault in faults.items():
         if fault:
-            raise UserError(f"{path}: not a checkpoint of this program: its {name} is not valid")
+            wrong = fault if isinstance(fault, str) else "is not valid"
+            raise UserError(f"{path}: not a checkpoint of this program: its {name} {wrong}")
 
 
 def are_classes(names: list[Any]) -> bool:

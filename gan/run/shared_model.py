@@ -105,12 +105,16 @@ def wrong_keys(about: dict[str, Any]) -> str | None:
     for name, kind in KEYS.items():
         if type(about.get(name)) is not kind:
             return f"has no {name} of type {kind.__name__}"
+    if unknown := about["data"].keys() - DATA.keys():  # such as a folder to read
+        return f"has an unknown key data.{one_line(min(unknown)[:80])}"
     for name, kinds in DATA.items():
         value = about["data"].get(name)
         if (name in NEEDED or value is not None) and type(value) not in kinds:
-            return f"has no valid data.{name}"
+            return f"has no data.{name} of a valid type"
     if not 0 < about["data"].get("patches_per_image", 1) <= MAX_PATCHES:
         return "has no valid data.patches_per_image"
-    if "generator" not in about["model"] or about["kind"] not in (GENERATOR, TRANSLATOR):
-        return "has no valid model or kind"
+    if "generator" not in about["model"]:
+        return "has no model.generator"
+    if about["kind"] not in (GENERATOR, TRANSLATOR):
+        return f"has kind {one_line(about['kind'][:40])}, not {GENERATOR} or {TRANSLATOR}"
     return None

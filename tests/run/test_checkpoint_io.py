@@ -192,5 +192,5 @@ def test_what_the_thread_raises_is_raised_at_the_next_checkpoint_or_at_the_end(t
 def test_a_checkpoint_of_another_format_is_refused(other: Any, tmp_path: Path) -> None:
     path = tmp_path / "images-000000064.ckpt"
     torch.save({key: value for key, value in (CONTENT | {"format": other}).items() if value is not None}, path)
-    with pytest.raises(UserError, match=rf"but this version reads {FORMAT}; install the version that wrote it"):
+    with pytest.raises(UserError, match=rf"but this version reads format {FORMAT}; install the version that wrote it"):
         load(path)
