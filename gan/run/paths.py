@@ -12,6 +12,7 @@ _PACKAGE = Path(__file__).resolve().parents[1]
 # In an installed package gan/conf; in a checkout the folder beside gan/.
 CONF = next((folder for folder in (_PACKAGE / "conf", _PACKAGE.parent / "conf") if folder.is_dir()), _PACKAGE / "conf")
 _own: list[Path] = []
+DERIVED = {"stylegan2_width": "16384 / side, at most 512", "retro_labels": "true"}  # on the help page
 EXAMPLES = {
     "TRAIN": "DCGAN on the built-in images",
     "TRAIN data=folder data.root=PATH data.size=64": "your own folder",
@@ -147,7 +148,8 @@ def describe_options(file: Path, prefix: str, title: str = "") -> str:
 def readable(value: str) -> str:
     """Return a value of conf/ as text, with its resolvers replaced by descriptions."""
     value = re.sub(r"\$\{width:([^,}]+),(.+)\}$", r"\1 at 32 pixels (CPU) or \2 (GPU)", value)
-    value = re.sub(r"\$\{derived:stylegan2_width\}", "16384 / side, at most 512", value)
+    for name, meaning in DERIVED.items():
+        value = value.replace(f"${{derived:{name}}}", meaning)
     value = re.sub(r"\$\{(?:by_device|length):([^,}]+),(.+)\}$", r"\1 (CPU) or \2 (GPU)", value)
     value = re.sub(r"\$\{\w+:.*\}", "(computed)", value)
     return re.sub(r"\$\{\.*([\w.]+)\}", r"(same as \1)", value)
