@@ -169,6 +169,7 @@ def job_name() -> str | None:
 SWEEP = "sweep.yaml"  # the record of a sweep, in the folder that contains the folders of its jobs
 HYDRAS_RECORD = "multirun.yaml"  # written beside it by Hydra
 # All that a run may contain before its first checkpoint, as patterns; also what an interrupted write leaves.
+# images-000000000.ckpt is that of a translator before training.
 WRITTEN = f"""
     {run_folder.CONFIG} {run_folder.OVERRIDES} {run_folder.ENVIRONMENT} {run_folder.METRICS} {run_folder.METRICS_CSV}
     {run_folder.EVALUATION} {run_folder.LOGGERS} {run_folder.DECISION} {run_folder.REMOTE} hparams.yaml
