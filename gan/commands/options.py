@@ -12,11 +12,10 @@ from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from gan.common.errors import UserError, reason
-from gan.common.narrow import shows_bars
+from gan.common.errors import UserError, path_hint, reason
 from gan.common.nested import flatten
-from gan.common.similar import path_hint
-from gan.data.color_table.names import is_table
+from gan.common.output import shows_bars
+from gan.data.styles import is_table
 from gan.images.palettes import COLORS, DITHERS
 from gan.inference.resolve import path_in
 from gan.run import address, checkpoints, remote, run_folder
@@ -297,7 +296,7 @@ def prepare_device(arguments: argparse.Namespace) -> str:
     """Return the name of --device, and set --threads; raise UserError if torch cannot use one of them."""
     import torch
 
-    from gan.common.threads import set_threads
+    from gan.common.torch_runtime import set_threads
 
     set_threads(arguments.threads, on_cpu=arguments.device == "cpu")
     name: str = arguments.device

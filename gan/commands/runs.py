@@ -13,9 +13,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from gan.common.errors import UserError, writing
-from gan.common.names import one_line
-from gan.common.narrow import print_aligned
-from gan.common.table import counted
+from gan.common.output import counted, one_line, print_aligned
 from gan.run import checkpoints, lock, run_folder
 from gan.run.run_folder import find_runs, is_run, jobs_of
 from gan.run.status import best_score, goal, status, target

@@ -10,12 +10,10 @@ from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn
 
-from gan.common import code, program, signals
+from gan.common import code, errors, processes
 from gan.common.errors import UserError
-from gan.common.garbage_collection import skip_during_imports
-from gan.common.narrow import shows_bars
-from gan.common.output import escape_unprintable, print_line
-from gan.common.processes import safe_path
+from gan.common.output import escape_unprintable, print_line, shows_bars
+from gan.common.processes import safe_path, skip_during_imports
 from gan.run import requeue
 
 if TYPE_CHECKING:
@@ -49,7 +47,7 @@ def add_own(parser: argparse.ArgumentParser) -> None:
                         "configurations: experiment=NAME reads DIR/experiment/NAME.yaml")  # fmt: skip
 
 
-def main(words: Sequence[str], command: str = program.COMMAND) -> None:
+def main(words: Sequence[str], command: str = errors.COMMAND) -> None:
     """Train as a command line says, and exit with code 2 after an error that users can fix, 130 or 143 after a signal.
 
     Args:
@@ -60,14 +58,14 @@ def main(words: Sequence[str], command: str = program.COMMAND) -> None:
 
     escape_unprintable()
     requeue.hold()
-    with signals.as_keyboard_interrupt(), safe_path(), errors_in_one_line():
+    with processes.as_keyboard_interrupt(), safe_path(), errors_in_one_line():
         import hydra
 
         from gan.run.paths import CONF
 
         rest = take_flags(words, command)
         decorated = hydra.main(version_base="1.3", config_path=str(CONF), config_name="train")(train)
-        with started_with(CHILD) if command == program.COMMAND else nullcontext():
+        with started_with(CHILD) if command == errors.COMMAND else nullcontext():
             launch(decorated, rest)
 
 
@@ -88,7 +86,7 @@ def take_flags(words: Sequence[str], command: str) -> list[str]:
         raise UserError(f"--config-dir {flags.config_dir[-1]}: give --config-dir once")
     paths.use(*map(Path, flags.config_dir))
     typed = [*(f"--code={folder}" for folder in flags.code), *(f"--config-dir={each}" for each in flags.config_dir)]
-    program.started_as(command, *typed)
+    errors.started_as(command, *typed)
     return rest
 
 
@@ -120,7 +118,7 @@ def train(cfg: DictConfig) -> float:
             import torch  # imported late, so that errors in options are printed quickly
             from hydra.utils import instantiate
 
-            from gan.common.clock import seed_of
+            from gan.common.digest import seed_of
             from gan.run.launch import start_run
             from gan.run.resolvers import describe_rules
             from gan.training.fit import fit

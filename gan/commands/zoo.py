@@ -10,9 +10,7 @@ import re
 from pathlib import Path
 from typing import Any
 
-from gan.common.names import one_line
-from gan.common.narrow import print_aligned
-from gan.common.table import counted
+from gan.common.output import counted, one_line, print_aligned
 from gan.run import address
 from gan.run import shared_model as shared_folder
 from gan.sharing import card

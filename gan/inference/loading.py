@@ -11,8 +11,8 @@ import torch
 from torch import Tensor, nn
 
 from gan.common.errors import UserError
-from gan.common.names import one_line
-from gan.data.color_table.names import is_table
+from gan.common.output import one_line
+from gan.data.styles import is_table
 from gan.inference import blueprint
 from gan.inference.checks import check_discriminator, check_generator, image_shape
 from gan.inference.construct import construct, data_class, network_builder, section

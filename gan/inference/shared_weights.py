@@ -8,9 +8,9 @@ from typing import Any
 
 from safetensors import SafetensorError, safe_open
 
-from gan.common.errors import UserError
-from gan.common.names import one_line
-from gan.common.untrusted import check_header, describe
+from gan.common.errors import UserError, reason
+from gan.common.output import one_line
+from gan.common.untrusted import check_header
 from gan.run import checkpoint_file
 from gan.run.shared_model import CONFIG, NETWORKS, read_about
 
@@ -38,7 +38,7 @@ def load(path: Path) -> dict[str, Any]:
         with safe_open(str(path), "pt") as tensors:
             weights = {name: tensors.get_tensor(name) for name in tensors.keys()}  # noqa: SIM118
     except (OSError, ValueError, SafetensorError, RuntimeError) as error:
-        raise UserError(f"{path}: cannot be read as safetensors ({describe(error)})") from error
+        raise UserError(f"{path}: cannot be read as safetensors ({reason(error)})") from error
     known = tuple(f"{role}." for role in NETWORKS if role in about["model"])
     if extra := [name for name in weights if name != COUNTS and not name.startswith(known)]:
         raise UserError(f"{path}: has an unexpected {one_line(extra[0][:200])}; {CONFIG} describes no such part")

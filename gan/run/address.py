@@ -9,9 +9,8 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from gan.common.errors import UserError, to_line
+from gan.common.errors import UserError, install, to_line
 from gan.common.object_store import is_remote
-from gan.common.program import install
 from gan.common.untrusted import MAX_JSON
 from gan.run import remote
 from gan.run.shared_model import CONFIG, WEIGHTS

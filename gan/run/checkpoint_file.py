@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 
 from gan.common.errors import UserError
-from gan.common.names import is_text
+from gan.common.files import is_text
 from gan.common.untrusted import find_fault
 from gan.run import checkpoints
 

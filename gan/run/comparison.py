@@ -9,11 +9,9 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from gan.common.errors import UserError
-from gan.common.names import one_line
 from gan.common.nested import flatten, short_name
 from gan.common.object_store import is_remote
-from gan.common.progress import duration
-from gan.common.table import shortened, truncated
+from gan.common.output import duration, one_line, shortened, truncated
 from gan.run import remote, run_folder
 from gan.run.address import with_addresses
 from gan.run.metrics import first_scored, read_metrics

@@ -10,10 +10,8 @@ import hydra
 from hydra.core.global_hydra import GlobalHydra
 from omegaconf import DictConfig, OmegaConf, open_dict
 
-from gan.common.errors import UserError, at_least
-from gan.common.home import without_home
-from gan.common.nested import flatten
-from gan.common.program import install
+from gan.common.errors import UserError, at_least, install
+from gan.common.nested import flatten, without_home
 from gan.run import resolvers, secrets
 from gan.run.paths import CONF, group_names, own, quote
 

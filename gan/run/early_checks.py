@@ -14,13 +14,10 @@ from pathlib import Path
 from typing import Any
 
 from gan.common import object_store
-from gan.common.errors import UserError, did_you_mean
-from gan.common.home import with_home
-from gan.common.nested import flatten
-from gan.common.program import install
-from gan.common.similar import path_hint
+from gan.common.errors import UserError, did_you_mean, install, path_hint
+from gan.common.nested import flatten, with_home
 from gan.common.untrusted import MAX_OPTION
-from gan.data.color_table.names import is_table
+from gan.data.styles import is_table
 from gan.run import address, remote, run_folder, shared_model
 from gan.run.paths import group_names, groups
 

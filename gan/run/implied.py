@@ -7,8 +7,8 @@ from collections.abc import Iterator
 from typing import Any
 
 from gan.common.errors import UserError
+from gan.common.option_values import pair
 from gan.common.output import print_line
-from gan.common.size import pair
 from gan.run.config import compose, options, unresolved
 from gan.run.early_checks import GAN, PATHS, PIX2PIX, init_from_options
 from gan.run.overrides import first_alternative, is_group, key_of, value_of

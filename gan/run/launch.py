@@ -20,14 +20,12 @@ from hydra.types import RunMode
 from omegaconf import DictConfig, open_dict, read_write
 from omegaconf.errors import OmegaConfBaseException
 
-from gan.common import signals
-from gan.common.code import advice
-from gan.common.errors import UserError, describe_os_error, did_you_mean, to_line
-from gan.common.home import without_home
+from gan.common import processes
+from gan.common.code import advice, git_revision
+from gan.common.errors import UserError, child_words, describe_os_error, did_you_mean, install, to_line
+from gan.common.nested import without_home
 from gan.common.output import print_error, print_page
 from gan.common.processes import global_rank, is_child
-from gan.common.program import child_words, install
-from gan.common.revision import git_revision
 from gan.run import lock, paths, resume, run_folder
 from gan.run.address import with_addresses
 from gan.run.config import check_options, options, to_plain
@@ -46,7 +44,7 @@ def launch(main: Callable[[], Any], words: list[str]) -> None:
         return
     before = sys.argv[1:]
     # Lightning ends the child processes with SIGTERM, also those that wait in a collective and run no Python.
-    with nullcontext() if is_child() else signals.termination_as_exit(), lock.removed_unless_trained():
+    with nullcontext() if is_child() else processes.termination_as_exit(), lock.removed_unless_trained():
         if not is_child():
             words = resume.prepare(words)
         sys.argv[1:] = [*(f"--config-dir={folder}" for folder in paths.own()), *words]  # Hydra reads them

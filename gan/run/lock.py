@@ -20,7 +20,7 @@ from typing import Any
 
 from filelock import SoftFileLease, Timeout
 
-from gan.common import signals
+from gan.common import processes
 from gan.common.errors import UserError
 from gan.common.files import is_alive, write_json
 from gan.common.output import print_line
@@ -215,7 +215,7 @@ def trained() -> None:
 @contextmanager
 def removed_unless_trained() -> Iterator[None]:
     """Remove the folders at an exception before the first training step, also at Ctrl-C and SIGTERM."""
-    signals.before_end = remove
+    processes.before_end = remove
     try:
         yield
     except BaseException:

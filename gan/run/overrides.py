@@ -13,10 +13,10 @@ from hydra.core.override_parser.types import OverrideType
 from hydra.errors import HydraException
 
 from gan.common.errors import UserError
-from gan.common.home import with_home, without_home
+from gan.common.nested import with_home, without_home
 from gan.common.output import print_line
 from gan.common.untrusted import is_plain, read_yaml
-from gan.data.color_table.names import is_table
+from gan.data.styles import is_table
 from gan.run.config import options
 from gan.run.paths import folders, quote
 from gan.run.secrets import hide_in_override, parsed_value

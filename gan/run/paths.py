@@ -5,8 +5,7 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
-from gan.common.errors import UserError
-from gan.common.program import train_command
+from gan.common.errors import UserError, train_command
 
 _PACKAGE = Path(__file__).resolve().parents[1]
 # In an installed package gan/conf; in a checkout the folder beside gan/.

@@ -13,10 +13,9 @@ from pathlib import Path
 import torch.distributed as dist
 from lightning import Trainer
 
-from gan.common import signals
-from gan.common.errors import UserError
+from gan.common import processes
+from gan.common.errors import UserError, train_command
 from gan.common.output import print_error
-from gan.common.program import train_command
 from gan.run import lock
 
 PERIOD = 1.0  # seconds between two checks of the child processes
@@ -90,7 +89,7 @@ class SignalWatchdog:
         arrived = 0
         with self.reading:
             while number := self.reading.recv(1):
-                if number[0] not in (signal.SIGINT, *signals.TERMINATION):
+                if number[0] not in (signal.SIGINT, *processes.TERMINATION):
                     continue
                 arrived += 1
                 time.sleep(UNANSWERED)

@@ -23,8 +23,8 @@ from omegaconf import DictConfig, OmegaConf
 
 from gan.common.errors import UserError, at_least, did_you_mean
 from gan.common.nested import flatten
+from gan.common.option_values import pair
 from gan.common.processes import DDP, started_externally
-from gan.common.size import pair
 from gan.run import checkpoints
 
 _composing = ContextVar("_composing", default=False)

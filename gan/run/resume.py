@@ -9,14 +9,12 @@ import yaml
 from hydra.core.hydra_config import HydraConfig
 from omegaconf import DictConfig, open_dict
 
-from gan.common.errors import UserError, reason
+from gan.common.errors import UserError, path_hint, reason
 from gan.common.files import write_atomically
-from gan.common.home import without_home
-from gan.common.nested import flatten
+from gan.common.nested import flatten, without_home
 from gan.common.object_store import check_address, is_remote
 from gan.common.output import print_line
 from gan.common.processes import global_rank, num_external_ranks
-from gan.common.similar import path_hint
 from gan.common.untrusted import read_yaml
 from gan.run import checkpoints, early_checks, lock, run_folder
 from gan.run.address import is_address

@@ -26,7 +26,7 @@ from typing import Any
 import yaml
 
 from gan.common.errors import UserError
-from gan.common.table import first_few
+from gan.common.output import first_few
 from gan.common.untrusted import parse_yaml, read_yaml
 
 CONFIG = "config.yaml"

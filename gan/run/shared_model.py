@@ -15,9 +15,9 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from gan.common.errors import UserError
-from gan.common.names import one_line
-from gan.common.untrusted import describe, find_fault, read_json
+from gan.common.errors import UserError, reason
+from gan.common.output import one_line
+from gan.common.untrusted import find_fault, read_json
 from gan.run import run_folder
 
 WEIGHTS = "model.safetensors"
@@ -89,7 +89,7 @@ def read_about(folder: Path) -> dict[str, Any]:
     try:
         found = read_json(path)
     except (OSError, ValueError) as error:
-        raise UserError(f"{path}: cannot be read ({describe(error)})") from error
+        raise UserError(f"{path}: cannot be read ({reason(error)})") from error
     if not isinstance(found, dict) or found.get("library") != LIBRARY:
         raise UserError(f"{path}: was not written by gan share; its library is not {LIBRARY!r}")
     if found.get("format") != FORMAT:

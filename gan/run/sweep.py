@@ -30,12 +30,9 @@ from omegaconf.errors import OmegaConfBaseException
 
 from gan.common.errors import Diverged, to_line
 from gan.common.files import write_atomically, write_json
-from gan.common.names import one_line
 from gan.common.nested import short_name
-from gan.common.output import print_line
+from gan.common.output import aligned, duration, first_few, one_line, print_line, truncated
 from gan.common.processes import global_rank
-from gan.common.progress import duration
-from gan.common.table import aligned, first_few, truncated
 from gan.run.launch import message_of
 from gan.run.metrics import read_row, read_rows
 from gan.run.overrides import key_of

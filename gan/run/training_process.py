@@ -19,9 +19,7 @@ from typing import Any
 import yaml
 
 from gan.common.errors import UserError
-from gan.common.in_place import Lines
-from gan.common.names import one_line
-from gan.common.output import IN_PLACE
+from gan.common.output import IN_PLACE, Lines, one_line
 from gan.run import run_folder
 from gan.run.paths import CONF, quote
 

@@ -10,9 +10,9 @@ from lightning import LightningModule
 from torch import nn
 from torch.optim import Optimizer
 
-from gan.common.compile import compile_in_place
 from gan.common.errors import UserError, at_least, fraction, switch
 from gan.common.output import print_line
+from gan.common.torch_runtime import compile_in_place
 from gan.networks.checkpointing import checkpoint_blocks
 from gan.run.checkpoint_file import FORMAT
 from gan.training.check_parts import check_parts

@@ -5,10 +5,9 @@ from __future__ import annotations
 import threading
 from pathlib import Path
 
-from gan.common.errors import describe_os_error
+from gan.common.errors import describe_os_error, train_command
 from gan.common.object_store import StoreError
 from gan.common.output import print_line
-from gan.common.program import train_command
 from gan.run.remote import RemoteRun
 
 INTERVAL = 300.0  # seconds between two uploads without a checkpoint, so that TensorBoard can show new logs

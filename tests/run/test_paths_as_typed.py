@@ -9,7 +9,7 @@ import pytest
 from hydra.core.override_parser.overrides_parser import OverridesParser
 
 from gan.common.errors import UserError
-from gan.common.home import without_home
+from gan.common.nested import without_home
 from gan.run.config import compose
 from gan.run.overrides import as_typed, stored
 

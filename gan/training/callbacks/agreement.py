@@ -14,7 +14,7 @@ from lightning import Callback, Trainer
 from gan.common.digest import of_file
 from gan.common.errors import UserError
 from gan.common.nested import flatten
-from gan.common.table import first_few, shortened
+from gan.common.output import first_few, shortened
 from gan.run import run_folder
 from gan.run.launch import PACKAGES, version_of
 from gan.run.overrides import is_under, key_of

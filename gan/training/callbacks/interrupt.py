@@ -15,8 +15,8 @@ import torch.distributed as dist
 from lightning import Callback, LightningModule, Trainer
 from torch.utils.data import dataloader
 
-from gan.common import signals
-from gan.common.clock import crosses_doubling
+from gan.common import processes
+from gan.common.option_values import crosses_doubling
 from gan.data import module
 from gan.data.shards import stream
 from gan.run import lock, ranks, requeue
@@ -57,7 +57,7 @@ class Interrupt(Callback):
         if trainer.world_size > 1:
             self.group = dist.new_group(backend="gloo")
         if threading.current_thread() is threading.main_thread():
-            for number in (signal.SIGINT, *signals.TERMINATION, *requeue.signals()):
+            for number in (signal.SIGINT, *processes.TERMINATION, *requeue.signals()):
                 if number == signal.SIGINT or signal.getsignal(number) is not signal.SIG_IGN:  # nohup ignores SIGHUP
                     self.previous[number] = signal.signal(number, self.on_signal)
             requeue.release()
@@ -68,7 +68,7 @@ class Interrupt(Callback):
 
     def on_signal(self, number: int, frame: FrameType | None) -> None:
         """Handle SIGINT, `signals.TERMINATION` and the signal of `requeue`."""
-        signals.leave_closed_terminal(number)
+        processes.leave_closed_terminal(number)
         if self.watchdog:
             self.watchdog.handled += 1
         if self.received and number == signal.SIGINT:
