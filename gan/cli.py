@@ -25,7 +25,7 @@ from gan.common.errors import UserError, describe_os_error, did_you_mean, to_lin
 from gan.common.output import escape_unprintable
 from gan.common.processes import safe_path
 from gan.run.address import with_addresses
-from gan.run.remote_copies import upload_results
+from gan.run.remote import upload_results
 
 COMMANDS = {
     "train": "train a GAN on a folder of images; `gan train --help` lists all options",

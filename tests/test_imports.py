@@ -14,8 +14,8 @@ from gan.cli import COMMANDS
 
 ROOT = Path(__file__).parent.parent
 LOWER = ("losses", "penalties", "augment", "networks", "metrics", "latent")
-MAY_IMPORT_HYDRA = {"config.py", "differences.py", "job.py", "launch.py", "overrides.py", "resolvers.py", "secrets.py"}
-MAY_IMPORT_HYDRA |= {"resume.py", "fit.py", "train.py", "sweep.py"}
+MAY_IMPORT_HYDRA = {"config.py", "launch.py", "overrides.py", "resolvers.py", "secrets.py", "resume.py", "sweep.py"}
+MAY_IMPORT_HYDRA |= {"fit.py", "train.py"}
 
 
 def imported(file: Path) -> set[str]:

@@ -18,7 +18,7 @@ from gan.commands import options, translators
 from gan.common.errors import UserError, install
 from gan.common.output import one_line, print_line
 from gan.inference.resolve import folder_of
-from gan.run import address, checkpoints, run_folder, shared_folder
+from gan.run import address, checkpoints, run_folder, shared_model
 from gan.sharing.demo import limits
 
 RUNS = Path("runs")
@@ -104,8 +104,8 @@ def newest_run() -> Path | None:
 def check(run: str) -> None:
     """Raise UserError if a folder is neither a run nor a shared model, before torch is imported."""
     folder = Path(run)
-    if shared_folder.is_shared(folder):
-        shared_folder.read_about(shared_folder.weights_of(folder).parent)
+    if shared_model.is_shared(folder):
+        shared_model.read_about(shared_model.weights_of(folder).parent)
     elif folder.is_dir() and folder_of(folder) is None:
         options.require_checkpoint(run)
 
@@ -117,7 +117,7 @@ def load(run: str, name: str, device: str) -> Any:
 
     path = Path(run)
     own = next((folder for folder in (path, *path.absolute().parents) if run_folder.is_run(folder)), None)
-    own = None if shared_folder.is_shared(path) else own
+    own = None if shared_model.is_shared(path) else own
 
     def newest() -> Any:
         return api.load(run, "best").to(device)

@@ -15,7 +15,7 @@ from gan.common.errors import UserError, at_least, writing
 from gan.common.output import is_too_wide, print_stacked
 from gan.inference.resolve import path_in
 from gan.metrics import pretrained
-from gan.run import run_folder, shared_folder
+from gan.run import run_folder, shared_model
 from gan.run.address import with_addresses
 
 if TYPE_CHECKING:
@@ -125,10 +125,10 @@ def run(arguments: argparse.Namespace) -> None:
 
 def refuse_without_images(source: Path, reference: str | None) -> None:
     """Raise UserError for a shared model without real images, before the slow import of torch."""
-    if shared_folder.is_shared(source):
-        kind = shared_folder.read_about(shared_folder.weights_of(source).parent)["kind"]
-        if kind == shared_folder.TRANSLATOR or reference is None:
-            raise UserError(f"{source}: {shared_folder.NO_IMAGES[kind]}")
+    if shared_model.is_shared(source):
+        kind = shared_model.read_about(shared_model.weights_of(source).parent)["kind"]
+        if kind == shared_model.TRANSLATOR or reference is None:
+            raise UserError(f"{source}: {shared_model.NO_IMAGES[kind]}")
 
 
 def append(path: Path, lines: list[dict[str, Any]]) -> None:

@@ -36,7 +36,7 @@ for _names, _answer in (
 
 def check(words: Sequence[str]) -> None:
     """Raise UserError if a command does not exist, or an option is a word of another program."""
-    if not words or words[0].startswith("-") or words[0] == "train":  # gan.run.foreign_words reads those of train
+    if not words or words[0].startswith("-") or words[0] == "train":  # gan.run.early_checks reads those of train
         return
     command = words[0]
     if command in COMMANDS:

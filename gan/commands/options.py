@@ -18,7 +18,7 @@ from gan.common.output import shows_bars
 from gan.data.styles import is_table
 from gan.images.palettes import COLORS, DITHERS
 from gan.inference.resolve import path_in
-from gan.run import address, checkpoints, remote_copies, run_folder, shared_folder, zoo
+from gan.run import address, checkpoints, remote, run_folder, shared_model
 from gan.run.early_checks import GAN, TRANSLATORS
 
 if TYPE_CHECKING:
@@ -154,7 +154,7 @@ def existing_run(text: str) -> str:
     path = Path(text)
     if not address.is_address(text) and not path.exists():
         inside = Path("runs") / text
-        hint = f"; did you mean {inside}?" if run_folder.is_run(inside) else zoo.hint(text) or path_hint(path)
+        hint = f"; did you mean {inside}?" if run_folder.is_run(inside) else address.zoo_hint(text) or path_hint(path)
         raise UserError(f"{text}: no such run folder or checkpoint{hint or '; gan runs lists the runs'}")
     if path.is_file() and path.suffix in NO_CHECKPOINTS:
         raise UserError(f"{text}: is not a checkpoint; give the run folder, such as {path.parent}")
@@ -196,9 +196,9 @@ def check_run(arguments: argparse.Namespace) -> None:
         if hasattr(arguments, name):
             setattr(arguments, name, str(address.locate(getattr(arguments, name))))
     run, checkpoint = getattr(arguments, "run", None), getattr(arguments, "checkpoint", None)
-    if run and shared_folder.is_shared(Path(run)):
-        about = shared_folder.read_about(shared_folder.weights_of(Path(run)).parent)
-        check_kind(arguments.command, run, about["kind"] == shared_folder.TRANSLATOR)
+    if run and shared_model.is_shared(Path(run)):
+        about = shared_model.read_about(shared_model.weights_of(Path(run)).parent)
+        check_kind(arguments.command, run, about["kind"] == shared_model.TRANSLATOR)
         return
     if not run or checkpoint not in ("best", "last") or not os.path.isdir(run):
         return
@@ -311,7 +311,7 @@ def out_in_run(run: str, out: Path | None, name: str) -> Path:
     if out is not None:
         return out
     if is_elsewhere(run):
-        where = "a shared model" if shared_folder.is_shared(Path(run)) else "in object storage"
+        where = "a shared model" if shared_model.is_shared(Path(run)) else "in object storage"
         reason = f"because {address.with_addresses(run)} is {where}"
         print(f"writing to {name} in the current folder, {reason}; --out changes this")
         return Path(name)
@@ -327,7 +327,7 @@ def results_of(run: str) -> Path:
 
 def is_elsewhere(run: str) -> bool:
     """Return whether a model is a shared one, which may belong to someone else, or a copy of a run in the cache."""
-    return shared_folder.is_shared(Path(run)) or remote_copies.is_copy(Path(run))
+    return shared_model.is_shared(Path(run)) or remote.is_copy(Path(run))
 
 
 def recognition_folder(arguments: argparse.Namespace) -> Path:

@@ -16,7 +16,7 @@ from gan.common.errors import UserError, writing
 from gan.common.output import counted, one_line, print_aligned
 from gan.run import checkpoints, lock, run_folder
 from gan.run.run_folder import find_runs, is_run, jobs_of
-from gan.run.state import best_score, goal, status, target
+from gan.run.status import best_score, goal, status, target
 
 COLUMNS = ("run", "model", "data", "images", "best score", "MB", "date", "status")
 NUMBERS = ("images", "best score", "MB", "date")

@@ -13,7 +13,7 @@ from gan.common.errors import UserError, reason
 from gan.common.output import one_line, print_line
 from gan.common.untrusted import read_bytes
 from gan.run.run_folder import is_run
-from gan.run.shared_folder import CARD, CONFIG, SAMPLES, is_shared
+from gan.run.shared_model import CARD, CONFIG, SAMPLES, is_shared
 from gan.sharing import licenses
 
 MAX_NAME = 200  # characters

@@ -119,7 +119,7 @@ def train(cfg: DictConfig) -> float:
             from hydra.utils import instantiate
 
             from gan.common.digest import seed_of
-            from gan.run.job import start_run
+            from gan.run.launch import start_run
             from gan.run.resolvers import describe_rules
             from gan.training.fit import fit
 

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from gan.common.output import counted, one_line, print_aligned
-from gan.run import shared_folder, zoo
+from gan.run import address, shared_model
 from gan.sharing import card
 
 COLUMNS = ("model", "kind", "pixels", "classes", "trained on", "license", "MB")
@@ -26,23 +26,23 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> None:
     if arguments.name:
-        folder = zoo.folder_of(arguments.name)
-        about = shared_folder.read_about(folder)
+        folder = address.zoo_folder(arguments.name)
+        about = shared_model.read_about(folder)
         text = card.with_address(read_card(folder)[1], about, f"zoo:{folder.name}")
         print(ESCAPED.sub(r"\1", text), end="")
         return
-    rows = [cells(name) for name in zoo.names()]
+    rows = [cells(name) for name in address.zoo_names()]
     print_aligned(COLUMNS, rows, right=NUMBERS)
     print(f"{counted(len(rows), 'model')}; gan zoo NAME shows the model card")
 
 
 def cells(name: str) -> list[str]:
     """Return the row of a model in the order of COLUMNS."""
-    folder = zoo.folder_of(name)
-    about = shared_folder.read_about(folder)
+    folder = address.zoo_folder(name)
+    about = shared_model.read_about(folder)
     front, _ = read_card(folder)
-    size = f"{(folder / shared_folder.WEIGHTS).stat().st_size / 1e6:.1f}"
-    pixels = "any" if about["kind"] == shared_folder.TRANSLATOR else card.side_lengths(about)
+    size = f"{(folder / shared_model.WEIGHTS).stat().st_size / 1e6:.1f}"
+    pixels = "any" if about["kind"] == shared_model.TRANSLATOR else card.side_lengths(about)
     classes = len(about["classes"]) or ""
     texts = (f"zoo:{name}", about["kind"], pixels, classes, card.trained_on_of(front), front["license"], size)
     return [one_line(text) for text in texts]
@@ -50,4 +50,4 @@ def cells(name: str) -> list[str]:
 
 def read_card(folder: Path) -> tuple[dict[str, Any], str]:
     """Return the metadata and the text of the card of a model."""
-    return card.split((folder / shared_folder.CARD).read_text("utf-8"))
+    return card.split((folder / shared_model.CARD).read_text("utf-8"))

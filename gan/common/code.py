@@ -19,7 +19,7 @@ from typing import Any
 from gan.common.errors import UserError
 
 RECORDS = ("overrides.yaml", "environment.jsonl")  # files of a run folder (`gan.run.run_folder`)
-SHARED = ("model.safetensors", "config.json")  # files of a shared model (`gan.run.shared_folder`)
+SHARED = ("model.safetensors", "config.json")  # files of a shared model (`gan.run.shared_model`)
 _folders: list[str] = []
 
 

@@ -95,6 +95,7 @@ class ImageDataModule(LightningDataModule):
             max_pixels,
             patches_per_image if fit == "patches" else 1,
         )
+        flip = switch("data.flip", flip)
         self.crop_flip = RandomCropFlip(self.size, flip, seed) if crop or flip else None
         self.split = split
         self.validation = validation

@@ -18,11 +18,11 @@ from gan.inference.checks import check_discriminator, check_generator, image_sha
 from gan.inference.construct import construct, data_class, network_builder, section
 from gan.inference.resolve import checkpoint_of
 from gan.inference.sampling import NO_CLASSES
-from gan.run import shared_folder
+from gan.run import shared_model
 from gan.run.checkpoint_file import load as load_checkpoint
 
 FOLDERS = ("root", "a", "b", "name", "labels", "style")  # data options that may name files and folders to read
-DECODING = tuple(shared_folder.DATA)  # data options that determine the decoded pixels
+DECODING = tuple(shared_model.DATA)  # data options that determine the decoded pixels
 LIMITS = {  # largest values of untrusted data options
     "num_images": 10**6,
     "num_workers": 64,
@@ -99,7 +99,7 @@ def load_generator(path: Path, ema: float | None) -> tuple[Any, dict[str, Any]]:
     generator = build().eval()
     generator.load_state_dict(weights)
     check_images(generator, check_generator, state["config"], path)
-    kind = shared_folder.GENERATOR if hasattr(generator, "latent_dim") else shared_folder.TRANSLATOR
+    kind = shared_model.GENERATOR if hasattr(generator, "latent_dim") else shared_model.TRANSLATOR
     if state.get("kind", kind) != kind:
         raise UserError(f"{path}: its network is a {kind}, but its configuration says {state['kind']}")
     return generator, state

@@ -6,12 +6,12 @@ import os
 from pathlib import Path
 
 from gan.common.errors import UserError
-from gan.run import checkpoints, run_folder, shared_folder
+from gan.run import checkpoints, run_folder, shared_model
 
 
 def is_model(path: Path) -> bool:
     """Return whether a path is a model: a checkpoint file, a run folder or a shared model."""
-    return path.suffix == ".ckpt" or folder_of(path) is not None or shared_folder.is_shared(path)
+    return path.suffix == ".ckpt" or folder_of(path) is not None or shared_model.is_shared(path)
 
 
 def folder_of(path: Path) -> Path | None:
@@ -30,8 +30,8 @@ def checkpoint_of(model: str | os.PathLike[str], checkpoint: str = "best") -> Pa
         UserError: the run or the checkpoint does not exist, all checkpoints are damaged, or a file of a shared model
             is missing or a link out of its folder.
     """
-    if isinstance(model, str | os.PathLike) and shared_folder.is_shared(Path(model)):
-        return shared_folder.weights_of(Path(model))
+    if isinstance(model, str | os.PathLike) and shared_model.is_shared(Path(model)):
+        return shared_model.weights_of(Path(model))
     return checkpoints.find_checkpoint(model, checkpoint)
 
 

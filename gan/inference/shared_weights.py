@@ -12,7 +12,7 @@ from gan.common.errors import UserError, reason
 from gan.common.output import one_line
 from gan.common.untrusted import check_header
 from gan.run import checkpoint_file
-from gan.run.shared_folder import CONFIG, NETWORKS, read_about
+from gan.run.shared_model import CONFIG, NETWORKS, read_about
 
 EMA = "ema.module."  # prefix of the generator in checkpoints
 COUNTS = "class_counts"

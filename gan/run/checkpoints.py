@@ -49,14 +49,11 @@ def read_sidecar(checkpoint: Path) -> dict[str, Any]:
         OSError: the sidecar cannot be read.
         ValueError: the sidecar was not written by this program.
     """
-    found = read_json(sidecar(checkpoint))
-    types = {"sha256": str, "bytes": int, "images": int, "seconds": int | float | None, "best": dict | None}
-    if not isinstance(found, dict) or not {"sha256", "images"} <= found.keys():
-        raise ValueError(f"{sidecar(checkpoint).name} lacks sha256 or images")
-    for name, kind in types.items():
-        if name in found and (not isinstance(found[name], kind) or isinstance(found[name], bool)):
-            raise ValueError(f"{sidecar(checkpoint).name} has {name}={str(found[name])[:40]}")
-    return found
+    content = read_json(sidecar(checkpoint))
+    types = {"sha256": str, "images": int, "bytes": int | None, "seconds": int | float | None, "best": dict | None}
+    if not isinstance(content, dict) or not all(isinstance(content.get(name), kind) for name, kind in types.items()):
+        raise ValueError(f"{sidecar(checkpoint).name} was not written by this program")
+    return content
 
 
 def list_checkpoints(run: Path) -> list[Path]:
@@ -112,8 +109,7 @@ def find_checkpoint(run: str | os.PathLike[str], checkpoint: str = "best") -> Pa
     """
     for name, value in (("run", run), ("checkpoint", checkpoint)):
         if not isinstance(value, str | os.PathLike):
-            known, kind = ("", "run folder") if name == "run" else (" best, last or", "file")
-            raise UserError(f"{name}={value!r}: is not a path; give{known} the path of a {kind}")
+            raise UserError(f"{name}={value!r}: is not a path")
     folder = Path(run)
     if folder.is_file():
         return folder
@@ -131,19 +127,18 @@ def find_checkpoint(run: str | os.PathLike[str], checkpoint: str = "best") -> Pa
 
 def first_undamaged(run: Path, candidates: Sequence[Path]) -> Path:
     """Return the first undamaged one of some checkpoints, and print a line for each damaged one before it."""
-    damaged: dict[Path, str] = {}
+    damaged: dict[str, str] = {}
     for path in candidates:
         reason = find_damage(path)
         if reason is None:
-            for each, why in damaged.items():
-                print_line(f"{each}: damaged, {why}; using {path.name}")
+            for name, why in damaged.items():
+                print_line(f"{run}: {name} is damaged ({why}); using {path.name}")
             return path
-        damaged[path] = reason
+        damaged[path.name] = reason
     if not damaged:
         raise UserError(f"{run}: no checkpoint in {CHECKPOINTS}/; is it a run folder?")
-    path, reason = next(iter(damaged.items()))
-    others = f", and {len(damaged) - 1} more" if len(damaged) > 1 else ""
-    raise UserError(f"{run}: no undamaged checkpoint; {path.name} is damaged ({reason}){others}")
+    name, reason = next(iter(damaged.items()))
+    raise UserError(f"{run}: no undamaged checkpoint; {name} is damaged ({reason})")
 
 
 def best(run: Path) -> Path | None:
@@ -186,9 +181,6 @@ def repair(run: Path) -> Path | None:
 
     Remove partial files, move damaged checkpoints aside, and update best.json. Checksums are computed from the newest
     checkpoint down to the first undamaged one; older checkpoints are compared by size only.
-
-    Raises:
-        OSError: the folder cannot be written.
     """
     folder = run / CHECKPOINTS
     for path in (*run.glob(".*.tmp"), *folder.glob(".*.tmp"), *(run / SAMPLES).glob(".*.tmp")):

@@ -12,10 +12,9 @@ from gan.common.errors import UserError
 from gan.common.nested import flatten, short_name
 from gan.common.object_store import is_remote
 from gan.common.output import duration, one_line, shortened, truncated
-from gan.run import remote_copies, run_folder
-from gan.run.address import is_address, with_addresses
+from gan.run import remote, run_folder
+from gan.run.address import with_addresses
 from gan.run.metrics import first_scored, read_metrics
-from gan.run.shared_folder import is_shared
 
 # Options that do not change the result of a run.
 IGNORED = ("logger", "callback", "metric", "data.num_workers", "objective", "resume")
@@ -24,18 +23,12 @@ MAX_LABEL = 80  # characters in the legend
 
 
 class Run(NamedTuple):
-    """One run.
-
-    Attributes:
-        config: options by dotted names.
-        choices: the options that the user has typed, with groups such as model.
-        lines: the lines of metrics.jsonl.
-    """
+    """One run."""
 
     folder: Path
-    config: dict[str, Any]
-    choices: dict[str, Any]
-    lines: list[dict[str, Any]]
+    config: dict[str, Any]  # options by dotted names
+    choices: dict[str, Any]  # the options that the user has typed, with groups such as model
+    lines: list[dict[str, Any]]  # those of metrics.jsonl
 
     def option(self, name: str) -> Any:
         """Return the value of an option or a typed group; None if the run has no such option."""
@@ -65,20 +58,16 @@ class Run(NamedTuple):
 
 def find_runs(given: list[str]) -> list[Path]:
     """Return the run folders: each given path, or the run folders in it."""
-    found: list[Path] = []
+    runs: list[Path] = []
     for name in given:
-        path = Path(remote_copies.download(name) if is_remote(name) else name)
-        inside = (
-            [path]
-            if (path / run_folder.CONFIG).is_file()
-            else sorted((p.parent for p in path.glob(f"*/{run_folder.CONFIG}")), key=natural)
-        )
+        path = Path(remote.download(name) if is_remote(name) else name)
+        inside = sorted((config.parent for config in path.glob(f"*/{run_folder.CONFIG}")), key=natural)
+        if (path / run_folder.CONFIG).is_file():
+            inside = [path]
         if not inside:
-            if is_address(name) or is_shared(path):
-                raise UserError(f"{name}: is a shared model, without the record of a run; give a run")
-            raise UserError(f"{path}: neither a run folder nor a folder of runs")
-        found += inside
-    return list(dict.fromkeys(found))
+            raise UserError(f"{name}: neither a run folder nor a folder of runs")
+        runs += inside
+    return list(dict.fromkeys(runs))
 
 
 def natural(folder: Path) -> tuple[int, int, str]:

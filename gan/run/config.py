@@ -4,13 +4,11 @@ from __future__ import annotations
 
 import importlib.util
 import math
-import re
-from collections.abc import Mapping
 from typing import Any
 
 import hydra
 from hydra.core.global_hydra import GlobalHydra
-from omegaconf import DictConfig, OmegaConf
+from omegaconf import DictConfig, OmegaConf, open_dict
 
 from gan.common.errors import UserError, at_least, install
 from gan.common.nested import flatten, without_home
@@ -48,8 +46,8 @@ def unresolved(cfg: DictConfig) -> dict[str, Any]:
 
 def literals(cfg: DictConfig) -> dict[str, Any]:
     """Return the options whose values do not depend on the machine or on other options: {dotted key: value}."""
-    found = unresolved(cfg).items()
-    return {key: value for key, value in found if not key.startswith("hydra.") and "${" not in str(value)}
+    values = unresolved(cfg).items()
+    return {key: value for key, value in values if not key.startswith("hydra.") and "${" not in str(value)}
 
 
 def to_plain(cfg: DictConfig) -> dict[str, Any]:
@@ -57,14 +55,17 @@ def to_plain(cfg: DictConfig) -> dict[str, Any]:
 
     The home folder is ~, and there are no secrets.
     """
-    plain = secrets.hide({str(key): secrets.resolve_item(cfg, key) for key in cfg if key != "hydra"})
-    return {key: without_home(value) for key, value in plain.items()}
+    stored = cfg.copy()
+    with open_dict(stored):
+        stored.pop("hydra", None)
+    return {key: without_home(value) for key, value in secrets.to_plain(stored).items()}
 
 
 def check_options(cfg: DictConfig) -> None:
     """Raise UserError if an option of train.yaml is out of range. The default of `images` is not computed."""
-    if "hydra" in cfg:
-        check_choices(cfg.hydra.runtime.choices)
+    for group in ONE:  # Hydra leaves a group that is set to a list out of its choices
+        if "hydra" in cfg and group not in cfg.hydra.runtime.choices:
+            raise UserError(f"{group}: give one name, not a list; choose from {', '.join(group_names(group))}")
     if not OmegaConf.is_interpolation(cfg, "images"):
         if cfg.images is None and cfg.minutes is None:
             raise UserError("images and minutes are both null; set one of them to limit the run")
@@ -73,18 +74,9 @@ def check_options(cfg: DictConfig) -> None:
     if cfg.minutes is not None and (isinstance(cfg.minutes, str) or not 0 < cfg.minutes < math.inf):
         raise UserError(f"minutes={cfg.minutes}: must be a number greater than 0")
     at_least("seed", cfg.seed, 0)
-    if old := re.fullmatch(r"eval/kid_(lite0|random_conv|inception|dinov2)", str(cfg.objective)):
-        raise UserError(f"objective={old[0]}: renamed to eval/kid_x1000_{old[1]}, which is 1,000 times as large")
     check_packages(cfg.logger)
     if cfg.objective_mode not in ("best", "last"):
         raise UserError(f"objective_mode={cfg.objective_mode}: must be best or last")
-
-
-def check_choices(choices: Mapping[str, Any]) -> None:
-    """Raise UserError if a group that has one part is set to a list. Hydra leaves such a group out of its choices."""
-    for group in ONE:
-        if group not in choices:
-            raise UserError(f"{group}: give one name, not a list; choose from {', '.join(group_names(group))}")
 
 
 def check_packages(loggers: DictConfig) -> None:

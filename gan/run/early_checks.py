@@ -1,362 +1,276 @@
-"""Check a configuration before torch is imported, so that a mistake costs less than a second and leaves no folder.
+"""Check a command line before torch is imported: words of other programs, missing paths and libraries.
 
-Values that depend on the machine are not computed here. Later checks are complete; these cover frequent mistakes.
+Values are checked by the constructors of the parts that use them.
 """
 
 from __future__ import annotations
 
 import os
-import zipfile
-from collections.abc import Mapping
+import re
+import shlex
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
 from gan.common import object_store
-from gan.common.errors import UserError, at_least, did_you_mean, install, path_hint, switch
+from gan.common.errors import UserError, did_you_mean, install, path_hint
 from gan.common.nested import flatten, with_home
-from gan.common.option_values import check_cpu_devices, check_workers, pair
 from gan.common.untrusted import MAX_OPTION
 from gan.data.styles import is_table
-from gan.networks.grid import base_grid
-from gan.run import checkpoints, hub, remote_copies, run_folder, shared_folder, zoo
+from gan.run import address, remote, run_folder, shared_model
+from gan.run.paths import group_names, groups
 
-ACCELERATORS = ("auto", "cpu", "gpu", "cuda", "mps")
-PRECISIONS = ("bf16-mixed", "16-mixed", "32-true", "bf16", "16", "32")  # Lightning's, and its short names
-TAKES_LATENTS = "model: this generator takes latents, not images to translate; use data=folder"
-TAKES_IMAGES = "model: a translator needs data=unpaired, data=paired or data=retro_filter"
-NEEDS_PAIRS = "pix2pix and penalty=reconstruction need pairs: use data=paired or data=retro_filter data.pairing=paired"
-# Option -> smallest whole number.
-MINIMA = {"data.batch_size": 1, "data.num_images": 1, "data.split_seed": 0}
-MINIMA |= {"trainer.num_nodes": 1, "model.n_critic": 1, "model.log_interval": 1}
-MINIMA |= {"callback.checkpoint.interval": 1, "callback.checkpoint.keep": 1, "callback.evaluate.num_images": 2}
-MINIMA |= {"callback.evaluate.interval": 1, "callback.evaluate.first": 1, "callback.evaluate.max_real_images": 2}
-MINIMA |= {"callback.health.interval": 1, "callback.health.first": 1, "callback.health.num_images": 2}
-MINIMA |= {"callback.samples.interval": 1, "callback.samples.first": 1, "callback.samples.num_images": 1}
-RATES = ("model.generator_optimizer.lr", "model.discriminator_optimizer.lr")
-FOLDER, UNPAIRED = "gan.data.module.ImageDataModule", "gan.data.translation.UnpairedDataModule"
-PAIRED, STYLED = "gan.data.translation.PairedDataModule", "gan.data.translation.StyledDataModule"
 GAN = "gan.training.module.GAN"
 PIX2PIX = "gan.training.translation.Pix2Pix"
 TRANSLATORS = (PIX2PIX, "gan.training.translation.Translator", "gan.training.translation.CycleGAN")
-STREAM = "gan.data.shards.stream.StreamingDataModule"
-# Data module -> its name, the library it needs, our extra.
-EXTRAS = {"gan.data.sources.huggingface.data_module": ("data=huggingface", "datasets", "hub")}
-GRID = {f"gan.networks.{name}.Generator" for name in ("dcgan", "seed", "stylegan2", "resnet", "r3gan", "fastgan")}
-FASTGAN, PATCH = "gan.networks.fastgan.Discriminator", "gan.networks.patch.Discriminator"
-RESNET, UNET = "gan.networks.resnet_translator.Generator", "gan.networks.unet.Generator"
-DECODER = ("channels", "fit", "resample", "background", "frames", "max_pixels")
-SAME = ("model._target_", "model.generator._target_")  # options that must equal those of the init_from model
+PATHS = ("data.root", "data.a", "data.b")
 NETWORKS = ("model.generator.", "model.discriminator.")  # prefixes of the options of networks
-# Options that need init_from -> the value that means "not set".
-STARTS = {"freeze.generator": 0, "freeze.discriminator": 0, "model.kept_lr_factor": 1}
+HUGGING_FACE = "gan.data.sources.huggingface.data_module"
+# Options that need init_from -> the values that mean "not set".
+STARTS: dict[str, tuple[Any, ...]] = {
+    "freeze.generator": (0, []),
+    "freeze.discriminator": (0, []),
+    "model.kept_lr_factor": (1,),
+}
 
 
 def check(values: Mapping[str, Any], resumed: bool = False) -> None:
-    """Raise UserError if a value that does not depend on the machine is wrong, or a path does not exist.
+    """Raise UserError if a path or a library is missing, or an option would have no effect.
 
     Args:
         values: `gan.run.config.literals` of the configuration.
-        resumed: whether the run is resumed. Then only two things are checked: paths, because folders may have been
-            moved, and numbers of processes, because the run may be someone else's.
+        resumed: whether the run is resumed; its folders may have been moved.
     """
-    check_processes(values)
+    if missing := [name for name, value in values.items() if value == "???" and name.startswith("data.")]:
+        words = " ".join(f"{name}={'FOLDER' if name in PATHS else 'VALUE'}" for name in missing)
+        raise UserError(f"{' and '.join(missing)} {'is' if len(missing) == 1 else 'are'} missing; add {words}")
+    if values.get("data._target_") == HUGGING_FACE and find_spec("datasets") is None:
+        raise UserError(f"data=huggingface needs the datasets library: {install('hub')}")
+    moved = " (if you have moved it, add its new path and resume_force=true)" if resumed else ""
+    for name, path, what in paths(values):
+        if not os.path.exists(path):
+            raise UserError(f"{name}={path}: there is no such {what}{path_hint(path)}{moved}")
     if not resumed:
         check_numbers(values)
-        check_kind(values)
-        check_missing(values)
-        check_library(values)
-        check_decoding(values)
-        check_split(values)
-        check_size(values)
-        check_devices(values)
-        check_init_from(values)
-    try:
-        check_paths(values)
-    except UserError as error:
-        moved = " (if you have moved it, add its new path and resume_force=true)" if resumed else ""
-        raise UserError(f"{error}{moved}") from error
+        check_start(values)
+
+
+def paths(values: Mapping[str, Any]) -> Iterator[tuple[str, str, str]]:
+    """Yield option, path and kind of each path that the data reads; raise UserError if it is the folder of a run."""
+    if not str(values.get("data._target_")).startswith("gan.data.") or values.get("data._target_") == HUGGING_FACE:
+        return
+    for name in PATHS:
+        value = values.get(name)
+        for root in map(str, value if isinstance(value, list) else [] if value is None else [value]):
+            if object_store.is_remote(root):
+                object_store.check_library(object_store.check_address(f"{name}={root}", root))
+            elif run_folder.is_run(Path(with_home(root))):
+                raise UserError(f"{name}={root}: is the folder of a run; give a folder of images")
+            else:
+                yield name, with_home(root), "folder or zip archive"
+    style, labels = values.get("data.style"), values.get("data.labels")
+    for word in map(str, style if isinstance(style, list) else [style]):
+        if is_table(word):
+            yield "data.style", with_home(word), "color table"
+    if isinstance(labels, str):
+        yield "data.labels", with_home(labels), "table of labels"
 
 
 def check_numbers(values: Mapping[str, Any]) -> None:
-    """Check the options of MINIMA, and learning rates."""
-    for name, minimum in MINIMA.items():
-        value = values.get(name)
-        if value is not None and not (name.startswith("callback") and isinstance(value, str)):
-            at_least(name, value, minimum)
+    """Raise UserError for numbers that could be trained with, but with which the run could not be read again."""
     for name, value in values.items():
-        if isinstance(value, int) and abs(value) >= 1 << 63:  # it could be trained with, but not read again
+        if isinstance(value, int) and abs(value) >= 1 << 63:
             raise UserError(f"{name}={value}: must have fewer than 64 bits")
         if name.startswith(NETWORKS) and isinstance(value, int | float) and abs(value) > MAX_OPTION:
             raise UserError(f"{name}={value}: is out of range: the largest number is {MAX_OPTION:,}")
-    for name in RATES:
-        value = values.get(name, 0)
-        if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value < float("inf"):
-            raise UserError(f"{name}={value}: a learning rate must be a number of at least 0")
 
 
-def check_processes(values: Mapping[str, Any]) -> None:
-    """Check the number of processes that load data, and that of devices on the CPU."""
-    if values.get("data.num_workers") is not None:
-        check_workers(values["data.num_workers"])
-    devices = str(values.get("trainer.devices"))
-    if values.get("trainer.accelerator") == "cpu" and devices.isdecimal():
-        check_cpu_devices(int(devices))
-
-
-# ---- data
-
-
-def check_kind(values: Mapping[str, Any]) -> None:
-    """Raise UserError if the model does not train on this kind of data."""
-    model, target = values.get("model._target_"), values.get("data._target_")
-    pairs = target in (UNPAIRED, PAIRED, STYLED)
-    if model == GAN and pairs:
-        raise UserError(TAKES_LATENTS)
-    if model in TRANSLATORS and target in (FOLDER, STREAM):
-        folders = "data.a=FOLDER data.b=FOLDER" + " or data.root=FOLDER" * (model == PIX2PIX)
-        raise UserError(f"{TAKES_IMAGES}; add {folders}")
-    aligned = target == PAIRED or (target == STYLED and values.get("data.pairing") == "paired")
-    if model == PIX2PIX and pairs and not aligned:
-        raise UserError(NEEDS_PAIRS)
-
-
-def check_missing(values: Mapping[str, Any]) -> None:
-    """Raise UserError if an option of the data without a default is not set."""
-    missing = [name for name, value in values.items() if value == "???" and name.startswith("data.")]
-    if missing == ["data.a", "data.b"]:
-        raise UserError("data.a and data.b are missing; add data.a=FOLDER data.b=FOLDER: input and target images")
-    if missing:
-        what = "FOLDER, a folder or zip archive" if missing[0] in ("data.root", "data.a", "data.b") else "VALUE"
-        raise UserError(f"{missing[0]} is missing; add {missing[0]}={what}")
-    a, b, root = (values.get(name) is not None for name in ("data.a", "data.b", "data.root"))
-    if values.get("data._target_") == PAIRED and (a != b or a == root):
-        raise UserError("data=paired: give data.a=FOLDER data.b=FOLDER, or data.root=FOLDER of side-by-side images")
-
-
-def check_library(values: Mapping[str, Any]) -> None:
-    """Raise UserError if the data source needs a library that is not installed."""
-    name, library, extra = EXTRAS.get(str(values.get("data._target_")), ("", "", ""))
-    root = str(values.get("data.root"))
-    if values.get("data._target_") == STREAM and "://" in root:
-        object_store.check_library(object_store.check_address(f"data.root={root}", root))
-    if library and find_spec(library) is None:
-        raise UserError(f"{name} needs the {library} library: {install(extra)}")
-
-
-def check_decoding(values: Mapping[str, Any]) -> None:
-    """Check the options of `Decoder`."""
-    if values.get("data._target_") not in (FOLDER, UNPAIRED, PAIRED, STYLED):
-        return
-    from gan.data.decoding.decode import FITS, Decoder
-
-    size = pair(values.get("data.size", 64))
-    given = {name: values[f"data.{name}"] for name in DECODER if f"data.{name}" in values}
-    fit = given.pop("fit", "crop")
-    if fit not in (*FITS, "random_crop"):
-        raise UserError(f"data.fit={fit} is not known: use one of {', '.join(FITS)}, random_crop")
-    at_least("data.patches_per_image", values.get("data.patches_per_image", 1), 1)
-    try:
-        Decoder(size, **given)
-    except UserError as error:
-        name = str(error).partition("=")[0]
-        raise UserError(f"data.{error}") if name in DECODER else error from error
-    if "data.flip" in values:
-        switch("data.flip", values["data.flip"])
-
-
-def check_split(values: Mapping[str, Any]) -> None:
-    """Check data.split and data.validation."""
-    from gan.data import split
-
-    grouping, fraction = values.get("data.split"), values.get("data.validation")
-    if values.get("data._target_") == STREAM and fraction is not None:
-        split.check_fraction(fraction)
-    elif grouping is not None:
-        split.check(grouping, 0.1 if fraction is None else fraction)
-
-
-def check_paths(values: Mapping[str, Any]) -> None:
-    """Check that folders of images exist and contain images, and that labels and color tables exist."""
-    target = values.get("data._target_")
-    if target == STREAM:
-        check_shards(values.get("data.root"))
-    if target not in (FOLDER, UNPAIRED, PAIRED, STYLED) or any(name.startswith("data.source") for name in values):
-        return
-    roots: list[str] = []
-    for name in ("data.root", "data.a", "data.b"):
-        value = values.get(name)
-        for root in value if isinstance(value, list) else [] if value is None else [value]:
-            check_images(name, with_home(str(root)))
-            roots.append(with_home(str(root)))
-    style = values.get("data.style")
-    for word in map(str, style if isinstance(style, list) else [style]):
-        if is_table(word) and not os.path.isfile(with_home(word)):
-            raise UserError(f"data.style={word}: no such file{path_hint(word) or '; give a .cube file or a HaldCLUT'}")
-    labels = values.get("data.labels", False)
-    if labels is True and roots:
-        check_class_folders(roots)
-    elif isinstance(labels, str) and not os.path.isfile(with_home(labels)):
-        raise UserError(
-            f"data.labels={labels}: no such file; use true, false or a table of files and labels{path_hint(labels)}"
-        )
-
-
-def check_shards(root: Any) -> None:
-    """Raise UserError if a folder has no shards."""
-    if isinstance(root, str) and "://" not in root and not os.path.lexists(os.path.join(with_home(root), "index.json")):
-        raise UserError(f"data.root={root}: no shards found; create them with gan data pack{path_hint(root)}")
-
-
-def check_images(name: str, root: str) -> None:
-    """Raise UserError if a folder or zip archive does not exist or contains no image. It stops at the first image."""
-    from gan.data.sources import files as folder
-    from gan.data.sources.files import is_image
-
-    if run_folder.is_run(Path(root)):
-        raise UserError(f"{name}={root}: is the folder of a run; give a folder of images")
-    if not os.path.exists(root):
-        raise UserError(f"{name}={root}: there is no such folder or zip archive{path_hint(root) or '; check the path'}")
-    if os.path.isdir(root):
-        folder.check_images(root)
-    elif not root.lower().endswith(".zip"):
-        raise UserError(f"{name}={root}: is a file; use the folder that contains it, or a zip archive")
-    else:
-        try:
-            with zipfile.ZipFile(root) as archive:
-                if not any(is_image(name) for name in archive.namelist()):
-                    raise UserError(f"{name}={root}: no image in this zip archive")
-        except (zipfile.BadZipFile, OSError) as error:
-            raise UserError(f"{name}={root}: cannot be read as a zip archive ({error})") from error
-
-
-def check_class_folders(roots: list[str]) -> None:
-    """Raise UserError if folders have fewer than two sub-folders, for data.labels=true."""
-    from gan.data.sources.files import check_number, is_hidden
-
-    if not all(os.path.isdir(root) for root in roots):
-        return
-    check_number(
-        {each.name for root in roots for each in os.scandir(root) if each.is_dir() and not is_hidden(each.name)}
-    )
-
-
-# ---- networks and devices
-
-
-def check_size(values: Mapping[str, Any]) -> None:
-    """Check that the networks of this program accept data.size."""
-    if "data.size" not in values:
-        return
-    height, width = pair(values["data.size"])
-    generator, discriminator = (network(values, part) for part in ("generator", "discriminator"))
-    if generator["_target_"] in GRID:
-        base_grid((height, width))
-    if discriminator["_target_"] == FASTGAN and min(height, width) < 16:
-        raise UserError(f"model=fastgan: data.size={height}x{width} is too small; use at least 16x16")
-    depth = generator.get("depth")
-    multiple = {RESNET: 4, UNET: 2**depth if isinstance(depth, int) and 0 < depth < 12 else 1}.get(
-        generator["_target_"], 1
-    )
-    layers = discriminator.get("n_layers", 2)  # 2 or 3 by default
-    smallest = 3 * 2**layers if discriminator["_target_"] == PATCH and isinstance(layers, int) and layers < 12 else 0
-    check_sides((height, width), multiple, smallest)
-
-
-def check_sides(size: tuple[int, int], multiple: int, smallest: int) -> None:
-    """Raise UserError if a side is no multiple of `multiple`, or has fewer than `smallest` pixels."""
-    if any(side % multiple for side in size):
-        raise UserError(f"data.size={size[0]}x{size[1]}: both sides must be multiples of {multiple} for this generator")
-    if min(size) < smallest:
-        raise UserError(f"data.size={size[0]}x{size[1]}: this discriminator needs sides of at least {smallest} pixels")
-
-
-def network(values: Mapping[str, Any], part: str) -> dict[str, Any]:
-    """Return the options of a network, or of its direction a2b in a model of both directions."""
-    prefix = f"model.{part}."
-    own = {name.removeprefix(prefix): value for name, value in values.items() if name.startswith(prefix)}
-    inner = {name.removeprefix("a2b."): value for name, value in own.items() if name.startswith("a2b.")}
-    return {"_target_": None} | (inner or own)
-
-
-def check_devices(values: Mapping[str, Any]) -> None:
-    """Check accelerator, precision and devices, and that the batch can be divided among devices."""
-    accelerator, precision = values.get("trainer.accelerator", "auto"), str(values.get("trainer.precision", "32"))
-    if accelerator not in ACCELERATORS:
-        raise UserError(f"trainer.accelerator={accelerator}: {did_you_mean(str(accelerator), ACCELERATORS)}")
-    if precision not in PRECISIONS:
-        raise UserError(f"trainer.precision={precision}: use {', '.join(PRECISIONS[:3])}")
-    devices, nodes, batch = (values.get(name) for name in ("trainer.devices", "trainer.num_nodes", "data.batch_size"))
-    if devices is None or devices in ("auto", "-1", -1):
-        return
-    count = len(devices) if isinstance(devices, list) else devices
-    count = int(count) if isinstance(count, str) and count.isdecimal() else count
-    if isinstance(count, str) and all(part.strip().isdecimal() for part in count.split(",")):
-        count = len(count.split(","))
-    if isinstance(count, bool) or not isinstance(count, int) or count < 1:
-        raise UserError(f"trainer.devices={devices}: give a number of devices, a list such as [0,1], or auto")
-    ranks = count * (nodes if isinstance(nodes, int) else 1)
-    if isinstance(batch, int) and batch % ranks:
-        raise UserError(f"data.batch_size={batch} is not divisible by {ranks} devices: use a multiple")
-
-
-# ---- runs
-
-
-def check_init_from(values: Mapping[str, Any]) -> None:
-    """Raise UserError if init_from is no model, or if its model or generator has another class."""
+def check_start(values: Mapping[str, Any]) -> None:
+    """Raise UserError if init_from is no model, or if an option has an effect only with it."""
     if values.get("resume"):
         return
-    if values.get("init_from") == "":
-        raise UserError("init_from=: is empty; is a variable of the shell not set?")
-    if wrong := [name for name in values if name.partition(".")[0] == "freeze" and name not in STARTS]:
-        raise UserError(f"{wrong[0]}: give freeze.generator or freeze.discriminator")
-    if any(name.startswith("init_from.") for name in values):
+    if values.get("init_from"):
+        init_from_options(str(values["init_from"]))
+    elif values.get("init_from") == "" or any(name.startswith("init_from.") for name in values):
         raise UserError("init_from: give one path, or zoo:NAME")
-    if not values.get("init_from"):
-        used = [name for name, unused in STARTS.items() if values.get(name, unused) not in (unused, [])]
-        if used:
-            raise UserError(f"{used[0]}={values[used[0]]}: has an effect only with init_from=RUN")
-        return
-    text = str(values["init_from"])
-    stored = init_from_options(text)
-    for name in SAME:
-        before, now = stored.get(name), values.get(name)
-        if before is not None and now is not None and before != now:
-            remedy = "set model= to the recipe of that model"
-            raise UserError(f"init_from={text}: its {name} is {before}, but that of this run is {now}; {remedy}")
+    elif used := [name for name, unset in STARTS.items() if values.get(name, unset[0]) not in unset]:
+        raise UserError(f"{used[0]}={values[used[0]]}: has an effect only with init_from=RUN")
 
 
 def init_from_options(text: str) -> dict[str, Any]:
-    """Return the options of the model of init_from; empty for a model on the Hub, which is downloaded later.
+    """Return the options of the model of init_from; empty for a checkpoint outside of a run, and for the Hub.
 
-    Raises:
-        UserError: there is no such model.
+    A model on the Hub is downloaded later.
     """
-    if text.startswith(hub.SCHEME):
+    if text.startswith(address.HUB):
         return {}
     if object_store.is_remote(text):
-        return options_of(remote_copies.download(text), text)
-    source = zoo.folder_of(text) if text.startswith(zoo.SCHEME) else Path(with_home(text))
+        source = remote.download(text)
+    else:
+        source = address.zoo_folder(text) if text.startswith(address.ZOO) else Path(with_home(text))
     if not source.exists():
-        hint = zoo.hint(text) or path_hint(source)
+        hint = address.zoo_hint(text) or path_hint(source)
         raise UserError(f"init_from={text}: no such run folder, checkpoint or shared model{hint}")
-    return options_of(source, text)
-
-
-def options_of(source: Path, text: str) -> dict[str, Any]:
-    """Return the options of a run or of a shared model that exists; empty for a checkpoint outside of a run.
-
-    Raises:
-        UserError: it is neither.
-    """
-    if shared_folder.is_shared(source):
-        return flatten({"model": shared_folder.read_about(shared_folder.weights_of(source).parent)["model"]})
-    run = source.parent.parent if source.is_file() else source
-    if source.is_dir() and not checkpoints.list_checkpoints(run):
-        if source.name == run_folder.CHECKPOINTS and checkpoints.list_checkpoints(source.parent):
-            raise UserError(f"init_from={text}: give the run folder, {source.parent}, or a file of checkpoints")
-        if hint := run_folder.hint_inside(source):
-            raise UserError(f"init_from={text}: is not a run folder; {hint}")
-        raise UserError(f"init_from={text}: no checkpoint in {source / run_folder.CHECKPOINTS}; is it a run folder?")
+    if shared_model.is_shared(source):
+        return flatten({"model": shared_model.read_about(shared_model.weights_of(source).parent)["model"]})
+    run = run_folder.folder_of(source)
+    if hint := run_folder.hint_inside(run):
+        raise UserError(f"init_from={text}: is not a run folder; {hint}")
     return flatten(run_folder.read_config(run)) if (run / run_folder.CONFIG).is_file() else {}
+
+
+# ---- words of other programs and of Lightning's Trainer: an error message tells ours
+
+LENGTH = "set the length with images=N (all images seen: epochs x images of the folder) or minutes=N"
+
+# Words (lower case, _ for -) -> what to type instead; {} is the value, or VALUE if there is none.
+ANSWERS: dict[str, str] = {}
+for _names, _answer in (
+    ("epochs max_epochs num_epochs n_epochs", LENGTH),
+    ("steps max_steps iterations", "set the length with images=N (steps x data.batch_size) or minutes=N"),
+    ("max_time", "set the length with minutes=N"),
+    ("kimg", "write images={}000"),
+    ("lr learning_rate", "write model.generator_optimizer.lr={} model.discriminator_optimizer.lr={}"),
+    ("batch_size batch b", "write data.batch_size={}, the total of all devices"),
+    ("accumulate_grad_batches", "write model.micro_batch=IMAGES, the largest part of a batch in one forward pass"),
+    ("gpus num_gpus devices", "write trainer.devices={}"),
+    ("gpu cuda device cpu", "write trainer.accelerator=gpu or trainer.accelerator=cpu"),
+    ("fp16 amp bf16 mixed_precision", "write trainer.precision=bf16-mixed or 16-mixed"),
+    ("workers num_workers", "write data.num_workers={}"),
+    ("image_size img_size resolution size", "write data.size={}, or data.size=[HEIGHT,WIDTH]"),
+    ("dataset data_dir dataroot data_root folder", "write data.root={}"),
+    ("labels cond", "write data.labels=true to use sub-folders as classes"),
+    ("mirror hflip", "write data.flip=true"),
+    ("out outdir output save_dir name run default_root_dir", "write hydra.run.dir=runs/NAME"),
+    ("ckpt ckpt_path checkpoint resume_from", "write resume=runs/NAME to continue a run, or init_from=runs/NAME to "
+     "start from its weights"),
+    ("pretrained finetune", "write init_from=runs/NAME, a run of the same model"),
+    ("callbacks", "write callback=[progress,samples,evaluate,health,checkpoint]; a list replaces the whole list"),
+    ("metrics", "write metric=[kid,fd,precision_recall]"),
+    ("snap save_every", "write callback.checkpoint.interval=IMAGES"),
+    ("sweep hparams_search", "write -m search=optuna, or lists of values such as -m seed=0,1"),
+    ("arch network cfg", "write model=NAME; python train.py --help lists the models"),
+    ("config", "write experiment=NAME; python train.py --help lists the experiments"),
+    ("latent_dim z_dim nz", "write model.generator.latent_dim={}"),
+    ("ngf", "write model.generator.width={}"),
+    ("ndf", "write model.discriminator.width={}"),
+    ("n_critic", "write model.n_critic={}"),
+    ("gamma", "write penalty=[r1] penalty.r1.weight={}"),
+    ("aug ada", "write augment=ada, augment=diffaugment or augment=none"),
+    ("grad_clip gradient_clip_val", "gradients are not clipped; lower the learning rates or add a penalty"),
+    ("fast_dev_run", "write debug=fast"),
+    ("overfit_batches", "write debug=overfit"),
+    ("profiler", "write debug=profile"),
+):  # fmt: skip
+    ANSWERS |= dict.fromkeys(_names.split(), _answer)
+
+# Options of Lightning's Trainer without effect here: the data is endless, without epochs and a validation loop, two
+# optimizers take turns, and train.py sets the callbacks, the loggers and the length.
+_idle = (
+    "max_epochs min_epochs max_steps min_steps max_time limit_train_batches overfit_batches fast_dev_run profiler "
+    "reload_dataloaders_every_n_epochs limit_val_batches limit_test_batches limit_predict_batches val_check_interval "
+    "check_val_every_n_epoch num_sanity_val_steps inference_mode log_every_n_steps accumulate_grad_batches "
+    "gradient_clip_val gradient_clip_algorithm use_distributed_sampler enable_checkpointing enable_autolog_hparams "
+    "model_registry barebones callbacks logger plugins default_root_dir"
+)
+TRAINER = frozenset(_idle.split())
+FIXED = {"max_epochs=-1", "num_sanity_val_steps=0", "limit_val_batches=0", "use_distributed_sampler=false"}
+NONE = ("none", "false", "null", "no", "off")  # values of other programs that switch a part off
+LISTS = ("logger", "callback", "penalty", "metric")  # groups with several files per run
+WITH_VALUE = {"--cfg", "-c", "--package", "-p", "--config-path", "-cp", "--config-name", "-cn", "--config-dir", "-cd"}
+WITH_VALUE |= {"--experimental-rerun", "--info", "-i", "--code"}
+FLAGS = WITH_VALUE | {"--help", "-h", "--hydra-help", "--version", "--resolve", "--run", "-r", "--multirun", "-m"}
+FLAGS |= {"--shell-completion", "-sc"}
+
+
+def answer(name: str, value: str | None = None) -> str | None:
+    """Return what to type instead of a word of another program; None if it is not known."""
+    text = ANSWERS.get(name.lower().replace("-", "_"))
+    return text and text.replace("{}", value or "VALUE")
+
+
+def describe_foreign(key: str, value: str | None = None) -> str | None:
+    """Return a line about an option KEY that does not exist, by its whole name or its last part; None if unknown."""
+    section, _, name = key.rpartition(".")
+    text = answer(name, value) if len(name) > 1 else None
+    if section == "trainer" and name in TRAINER:
+        return "; ".join(filter(None, (f"{key}: has no effect here", text)))
+    return text and f"{key}: no such option; {text}"
+
+
+def check_words(words: Sequence[str], known: Callable[[], Collection[str]]) -> None:
+    """Raise UserError for the first argument that is not ours: a flag, a path without a name, an idle Trainer option.
+
+    Args:
+        known: returns the options of the default configuration, and the groups; called only if there is an error.
+    """
+    values = {index + 1 for index, word in enumerate(words) if word in WITH_VALUE}
+    for index, word in enumerate(words):
+        if index in values:
+            continue
+        if word.startswith("-"):
+            check_flag(word, words[index + 1] if index + 1 < len(words) else None, known)
+        elif word == "=" or ("=" not in word and (not word.startswith("~") or word.startswith("~/"))):
+            raise UserError(describe_bare(word, known))
+        else:
+            check_option(word, "-m" in words or "--multirun" in words)
+            if word.startswith("+") and not {"--config-dir", "-cd"} & set(words):  # whose files may read it
+                check_added(word, known)
+
+
+def check_added(word: str, known: Callable[[], Collection[str]]) -> None:
+    """Raise UserError if +KEY=VALUE adds an option that nothing reads."""
+    tops = {name.partition(".")[0] for name in known()} | {"hydra"}
+    if (top := re.split(r"[=@./]", word.lstrip("+"))[0]) not in tops:
+        raise UserError(f"{word}: no such option; {did_you_mean(top, tops)}")
+
+
+def check_flag(word: str, following: str | None, known: Callable[[], Collection[str]]) -> None:
+    """Raise UserError if a flag such as --epochs or --epochs=10 is not one of Hydra's or ours."""
+    flag, _, value = word.partition("=")
+    if flag in FLAGS:
+        return
+    value = value or (following if following and not following.startswith("-") and "=" not in following else "")
+    name = flag.lstrip("-")
+    if text := answer(name, value):
+        raise UserError(f"{word}: no such option; {text}")
+    options = known()
+    ours = name if name in options else name.replace("-", "_")
+    if ours in options:
+        ours = "data.root" if ours == "data" and "/" in value else ours
+        raise UserError(f"{word}: options have no dashes; write {ours}={value or 'VALUE'}")
+    raise UserError(f"{word}: no such option; options are written NAME=VALUE; {did_you_mean(name, options)}")
+
+
+def describe_bare(word: str, known: Callable[[], Collection[str]]) -> str:
+    """Return a line about an argument without `=`, such as a folder, a run or a value after a flag or a space."""
+    path = Path(os.path.expanduser(word))
+    start = f"{word}: options are written NAME=VALUE"
+    if (path / "checkpoints").is_dir() or path.suffix == ".ckpt":
+        return f"{start}; to continue this run, write {shlex.quote(f'resume={word}')}"
+    if os.path.exists(path):
+        return f"{start}; to train on it, write {shlex.quote(f'data.root={word}')}"
+    if groups_with_it := [group for group in groups() if word in group_names(group)]:
+        return f"{start}; write {groups_with_it[0]}={word}"
+    if text := answer(word):
+        return f"{word}: no such option; {text}"
+    options = known()
+    if word in options or word == "=":
+        return f"{word}: write {word if word in options else 'NAME'}=VALUE without spaces around ="
+    return f"{start}; {did_you_mean(word, options)}"
+
+
+def check_option(word: str, sweep: bool = False) -> None:
+    """Raise UserError for an option that would be accepted without effect, or with a value of another program."""
+    name, _, value = word.partition("=")
+    key = name.lstrip("+~").partition("@")[0]
+    section, _, option = key.rpartition(".")
+    if section == "trainer" and option in TRAINER and f"{option}={value}" not in FIXED:
+        raise UserError(describe_foreign(key) or key)
+    if name.startswith("+") and "." not in key and (text := describe_foreign(key, value)):
+        raise UserError(text)
+    if key in LISTS and value.lower() in NONE:
+        raise UserError(f"{word}: write {key}=[]")
+    if key in LISTS and not sweep and re.fullmatch(r"\w+(,\w+)+", value):
+        raise UserError(f"{word}: is a list; write {key}=[{value}]")

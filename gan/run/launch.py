@@ -1,32 +1,37 @@
-"""Start Hydra for a training, and print its errors. No torch at import."""
+"""Start a run: Hydra's job for a training, the record of the run, and errors in one line. No torch at import."""
 
 from __future__ import annotations
 
+import json
 import os
+import platform
 import re
 import sys
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, nullcontext
-from traceback import walk_tb
+from datetime import datetime
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
 from typing import Any
 
 from hydra.core.hydra_config import HydraConfig
 from hydra.errors import HydraException, InstantiationException, MissingConfigException
 from hydra.types import RunMode
+from omegaconf import DictConfig, open_dict, read_write
 from omegaconf.errors import OmegaConfBaseException
 
 from gan.common import processes
-from gan.common.code import advice
-from gan.common.errors import UserError, describe_os_error, did_you_mean, install, to_line
+from gan.common.code import advice, git_revision
+from gan.common.errors import UserError, child_words, describe_os_error, did_you_mean, install, to_line
+from gan.common.nested import without_home
 from gan.common.output import print_error, print_page
-from gan.common.processes import is_child
-from gan.run import paths
+from gan.common.processes import global_rank, is_child
+from gan.run import lock, paths, resume, run_folder
 from gan.run.address import with_addresses
-from gan.run.config import ONE, options
-from gan.run.foreign_words import describe_foreign
-from gan.run.lock import release
-from gan.run.overrides import is_group, value_of
-from gan.run.untrained import removed_unless_trained
+from gan.run.config import check_options, options, to_plain
+from gan.run.early_checks import describe_foreign
+from gan.run.overrides import is_group, stored, value_of, without
+from gan.run.secrets import words_of
 
 
 def launch(main: Callable[[], Any], words: list[str]) -> None:
@@ -35,23 +40,19 @@ def launch(main: Callable[[], Any], words: list[str]) -> None:
     Before that, answer --help without importing torch, or create and lock the run folder.
     """
     if "--help" in words or "-h" in words:
-        from gan.run.help import help_page
-
-        print_page(help_page())
+        print_page(paths.help_page())
         return
     before = sys.argv[1:]
     # Lightning ends the child processes with SIGTERM, also those that wait in a collective and run no Python.
-    with nullcontext() if is_child() else processes.termination_as_exit(), removed_unless_trained():
+    with nullcontext() if is_child() else processes.termination_as_exit(), lock.removed_unless_trained():
         if not is_child():
-            from gan.run.resume import prepare
-
-            words = prepare(words)
+            words = resume.prepare(words)
         sys.argv[1:] = [*(f"--config-dir={folder}" for folder in paths.own()), *words]  # Hydra reads them
         try:
             main()
         finally:
             sys.argv[1:] = before
-            release()
+            lock.release()
 
 
 @contextmanager
@@ -99,25 +100,17 @@ def message_of(error: BaseException) -> str | None:
         if isinstance(cause, MissingConfigException):
             return missing_file(cause)
         if isinstance(cause, InstantiationException):
-            key = f" (full_key: {cause.args[0].splitlines()[-1].removeprefix('full_key: ')})"
-            return one_line(str(chain[-1])) + key + unknown_module(chain[-1])
+            key = cause.args[0].splitlines()[-1].removeprefix("full_key: ")
+            module = chain[-1].name if isinstance(chain[-1], ModuleNotFoundError) else None
+            return f"{one_line(str(chain[-1]))} (full_key: {key})" + (f"; {advice(module)}" if module else "")
         if "Config group override must be a string or a list" in str(cause):
-            return null_group(sys.argv[1:])
+            return "a group is set to null; choose none, or [] for a group with several parts"
         if isinstance(cause, HydraException | OmegaConfBaseException):
-            known = (
-                several_values(str(cause))
-                or unknown_option(str(cause))
-                or missing_interpolation(str(cause))
-                or missing_value(str(cause))
-                or not_a_list(str(cause))
-            )
-            return known or one_line(str(cause))
+            return unknown_option(str(cause)) or missing_interpolation(str(cause)) or one_line(str(cause))
         if "does not have a deterministic implementation" in str(cause):
             return (
                 one_line(str(cause).split(", but you set")[0]) + "; set trainer.deterministic=warn to continue anyway"
             )
-        if isinstance(cause, AssertionError) and raised_in(cause).startswith("optuna.storages."):
-            return "hydra.sweeper.storage: needs an older SQLAlchemy; pip install 'SQLAlchemy<2' 'alembic<1.14'"
         if "loading state_dict" in str(cause):
             return "the checkpoint belongs to another model: " + one_line(str(cause).split("\n\t")[1])
         if type(cause).__name__ == "MisconfigurationException":
@@ -134,12 +127,6 @@ def causes(error: BaseException | None) -> Iterable[BaseException]:
         seen.add(id(error))
         yield error
         error = error.__cause__ or error.__context__
-
-
-def raised_in(error: BaseException) -> str:
-    """Return the name of the module that raised an exception; "" if it was not raised."""
-    frames = [frame for frame, _ in walk_tb(error.__traceback__)]
-    return str(frames[-1].f_globals.get("__name__", "")) if frames else ""
 
 
 EXTRAS = {"submitit": "slurm", "ray": "ray", "optuna": "sweep"}  # of plugins of Hydra, by a word of their names
@@ -162,40 +149,18 @@ def missing_file(error: MissingConfigException) -> str:
 
 
 def unknown_option(message: str) -> str | None:
-    """Return a line such as `data.sise: no such option; ...` for Hydra's message about an unknown key.
-
-    Return None for other messages.
-    """
-    found = re.search(r"Could not (?:override|append to config|delete from config).*?'([^']+)'", message)
-    group = re.search(r"Could not override '([^']+)'\.\s*No match in the defaults list", message)
-    if not found:
+    """Return a line such as `data.sise: no such option; ...` for Hydra's message about an unknown key; else None."""
+    named = re.search(r"Could not (?:override|append to config|delete from config).*?'([^']+)'", message)
+    if not named:
         return None
-    key = found.group(1).split("=")[0].lstrip("+~")
+    key = named.group(1).split("=")[0].lstrip("+~")
     if foreign := describe_foreign(key, value_of(sys.argv[1:], key)):
         return foreign
-    if group:
+    if "No match in the defaults list" in message:
         return f"{key}: no such group; {did_you_mean(key, paths.groups())}"
-    return f"{key}: no such option; {did_you_mean(key, chosen_options())}"
-
-
-def unknown_module(error: BaseException) -> str:
-    """Return advice for a module that is not installed, as the end of a message; "" for other errors."""
-    return f"; {advice(error.name)}" if isinstance(error, ModuleNotFoundError) and error.name else ""
-
-
-def null_group(words: list[str]) -> str:
-    """Return a line for a group that is set to null."""
-    key = next((key for key, _, value in (word.partition("=") for word in words) if value == "null"), "GROUP")
-    if key not in ONE:
-        return f"{key}=null: use {key}=[] for none"
-    names = paths.group_names(key)
-    return f"{key}=null: " + (f"use {key}=none" if "none" in names else f"choose from {', '.join(names)}")
-
-
-def several_values(message: str) -> str | None:
-    """Return a line for Hydra's message about values that are separated by commas; None for other messages."""
-    found = re.search(r"Ambiguous value for argument '(\S+?)=(\S+)'", message)
-    return f"{found[1]}={found[2]}: use {found[1]}=[{found[2]}] for a list, or add -m for a sweep" if found else None
+    chosen = (re.fullmatch(r"(\w+)=(\w+|\[[\w,]*\])", word) for word in sys.argv[1:])
+    known = options([word[0] for word in chosen if word and is_group(word[1])])
+    return f"{key}: no such option; {did_you_mean(key, [key for key in known if not key.startswith('hydra.')])}"
 
 
 def missing_interpolation(message: str) -> str | None:
@@ -207,27 +172,73 @@ def missing_interpolation(message: str) -> str | None:
     return f"{by[1]} needs {wanted[1]}, which does not exist: this {part} does not support this {other}"
 
 
-def missing_value(message: str) -> str | None:
-    """Return a line for an option without a default; None for other messages."""
-    found = re.search(r"Missing mandatory value: (\S+)", message)
-    if not found:
-        return None
-    return f"{found[1]} is missing; add {found[1]}=VALUE"
-
-
-def not_a_list(message: str) -> str | None:
-    """Return a line for a list in the place of several options, such as freeze=[]; None for other messages."""
-    found = re.fullmatch(r"Error merging override ((\S+?)=\[.*)", one_line(message))
-    return f"{found[1]}: {found[2]} is not a list; set one of its options, {found[2]}.NAME=VALUE" if found else None
-
-
-def chosen_options() -> list[str]:
-    """Return the dotted options of the configuration for the groups on the command line."""
-    chosen = (re.fullmatch(r"(\w+)=(\w+|\[[\w,]*\])", word) for word in sys.argv[1:])
-    groups = [word[0] for word in chosen if word and is_group(word[1])]
-    return [key for key in options(groups) if not key.startswith("hydra.")]
-
-
 def one_line(text: str) -> str:
     """Return the text in one line: whitespace is replaced by single spaces."""
     return " ".join(text.split())
+
+
+# ---- inside Hydra's job
+
+PACKAGES = ("torch", "torchvision", "lightning", "hydra-core", "numpy", "pillow", "tensorboard", "retro-gan")
+
+
+def start_run(cfg: DictConfig) -> Path:
+    """Set cfg.resume to a checkpoint or None, record the run, and return its folder."""
+    check_options(cfg)
+    job = HydraConfig.get()
+    sweeping = job.mode is RunMode.MULTIRUN
+    isolate_job()
+    run = Path(job.runtime.output_dir)
+    if sweeping:
+        if not is_child():
+            lock.start_job(run)
+        lock.acquire(run)
+    if cfg.resume == "auto":  # a job of a sweep, in its own folder
+        checkpoint = resume.checkpoint_to_resume(run, cfg)
+        with open_dict(cfg):
+            cfg.resume = str(checkpoint) if checkpoint else None
+    if global_rank() == 0 or (sweeping and not is_child()):
+        write_record(cfg, run, words_of(job.overrides.task))  # type: ignore[arg-type]
+    return run
+
+
+def isolate_job() -> None:
+    """Set sys.argv, with which Lightning starts further processes: they train only this job, not the whole sweep.
+
+    Hydra has its words (Lightning #11300); the others are added.
+    """
+    job = HydraConfig.get()
+    words = [word for word in sys.argv[1:] if not word.startswith("-")]
+    if job.mode is RunMode.MULTIRUN:
+        for key in ("LOCAL_RANK", "NODE_RANK", "WORLD_SIZE", "MASTER_ADDR", "MASTER_PORT"):
+            os.environ.pop(key, None)  # set by the previous job
+        words = words_of(job.overrides.task)  # type: ignore[arg-type]
+        with read_write(job):  # type: ignore[arg-type]
+            job.run.dir = job.runtime.output_dir
+    sys.argv[1:] = [*child_words(), *words]
+
+
+def write_record(cfg: DictConfig, run: Path, overrides: list[str]) -> None:
+    """Write a line of environment.jsonl, then overrides.yaml and config.yaml: the order of `run_folder.RECORD`."""
+    line = {
+        "time": datetime.now().astimezone().isoformat(timespec="seconds"),
+        "command": [without_home(sys.argv[0]), *map(stored, sys.argv[1:])],
+        "git": git_revision(),
+        "python": platform.python_version(),
+        "packages": {name: version_of(name) for name in PACKAGES},
+        "machine": platform.platform(),
+        "cores": os.cpu_count(),
+    }
+    with open(run / run_folder.ENVIRONMENT, "a") as file:
+        file.write(json.dumps(line) + "\n")
+    words = without(overrides, "resume", "resume_force", "remote")
+    resume.write_yaml(run / run_folder.OVERRIDES, [stored(word) for word in words])
+    resume.write_yaml(run / run_folder.CONFIG, to_plain(cfg))
+
+
+def version_of(package: str) -> str | None:
+    """Return the version of an installed package, or None."""
+    try:
+        return version(package)
+    except PackageNotFoundError:
+        return None

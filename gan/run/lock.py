@@ -9,22 +9,24 @@ from __future__ import annotations
 import atexit
 import json
 import os
+import shutil
 import signal
 import tempfile
 import time
-from collections.abc import Callable
-from contextlib import suppress
+from collections.abc import Callable, Collection, Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
 from filelock import SoftFileLease, Timeout
 
+from gan.common import processes
 from gan.common.errors import UserError
 from gan.common.files import is_alive, write_json
 from gan.common.output import print_line
 from gan.common.processes import global_rank, is_child, num_external_ranks
 from gan.common.untrusted import read_json
-from gan.run import run_folder
+from gan.run import checkpoints, run_folder
 
 LEASE = 120.0  # seconds without a heartbeat after which the lock of another machine expires
 HEARTBEAT = 15.0  # seconds between two heartbeats
@@ -46,12 +48,8 @@ class _Held:
 def acquire(run: Path) -> None:
     """Lock a run folder on rank 0, and release the previous lock. Other ranks share the lock.
 
-    If the folder is in use, wait if a scheduler started this process or if the other process is on another machine;
-    otherwise fail. A scheduler may restart a job while its previous process is still ending.
-
-    Raises:
-        UserError: another process trains into the folder, the folder cannot be written, or it contains links instead of
-            files.
+    If the folder is in use, wait if a scheduler started this process, which may restart a job while its previous
+    process is still ending, or if the other process is on another machine. Otherwise raise UserError.
     """
     if is_child() or global_rank() != 0 or (_Held.lease is not None and run.resolve() == _Held.run):
         return
@@ -135,9 +133,6 @@ def decide_on_rank_0(run: Path, decide: Callable[[], Path | None]) -> Path | Non
 
     If rank 0 does not lock the folder that this rank sees, return None: rank 0 has another folder, and waits for this
     rank. `gan.training.callbacks.agreement` then ends both.
-
-    Raises:
-        UserError: rank 0 has not decided in time.
     """
     job, record = job_name(), run / run_folder.DECISION
     if job is None or is_child():
@@ -167,3 +162,109 @@ def job_name() -> str | None:
     names = ("MASTER_ADDR", "MASTER_PORT", "TORCHELASTIC_RUN_ID", "TORCHELASTIC_RESTART_COUNT",
              "SLURM_JOB_ID", "SLURM_STEP_ID", "SLURM_RESTART_COUNT")  # fmt: skip
     return json.dumps([os.environ.get(name) for name in names])
+
+
+# ---- removal of the folder of a command that fails before its first training step; what it held is kept
+
+SWEEP = "sweep.yaml"  # the record of a sweep, in the folder that contains the folders of its jobs
+HYDRAS_RECORD = "multirun.yaml"  # written beside it by Hydra
+# All that a run may contain before its first checkpoint, as patterns; also what an interrupted write leaves.
+# images-000000000.ckpt is that of a translator before training.
+WRITTEN = f"""
+    {run_folder.CONFIG} {run_folder.OVERRIDES} {run_folder.ENVIRONMENT} {run_folder.METRICS} {run_folder.METRICS_CSV}
+    {run_folder.EVALUATION} {run_folder.LOGGERS} {run_folder.DECISION} {run_folder.REMOTE} hparams.yaml
+    events.out.tfevents.* {run_folder.SAMPLES}/reals.png {run_folder.SAMPLES}/{"[0-9]" * 9}*.png
+    checkpoints/images-000000000.ckpt checkpoints/images-*.json checkpoints/best.json
+    .*.tmp samples/.*.tmp checkpoints/.*.tmp
+    wandb/run-* wandb/offline-run-* wandb/latest-run wandb/debug*.log wandb/settings
+""".split()
+WRITTEN_FOLDERS = (run_folder.SAMPLES, run_folder.CHECKPOINTS, "wandb")
+_new: list[Path] = []  # folders that this process has created or found empty, and has not trained into
+_jobs: list[Path] = []  # folders of jobs of a sweep, like _new
+_found: set[Path] = set()  # those that it has found; they become empty again
+
+
+def make(folder: Path, exist_ok: bool = True) -> None:
+    """Create a folder and its parents, and remember those that are new."""
+    folder = folder.absolute()
+    missing = [path for path in (folder, *folder.parents) if not path.exists()]
+    folder.mkdir(parents=True, exist_ok=exist_ok)
+    _new.extend(reversed(missing))
+    if not missing and not any(folder.iterdir()):
+        _new.append(folder)
+        _found.add(folder)
+
+
+def start_job(folder: Path) -> None:
+    """Remember the folder of a job, which Hydra has just created in the folder of a sweep, if it is empty.
+
+    Remove the folder of the previous job if that failed before its first training step.
+    """
+    release()  # the lock of the previous job
+    clear(_jobs)
+    if not any(folder.iterdir()):
+        _jobs.append(folder.absolute())
+
+
+def trained() -> None:
+    """Keep all folders, because a training step has been completed."""
+    _new.clear()
+    _jobs.clear()
+
+
+@contextmanager
+def removed_unless_trained() -> Iterator[None]:
+    """Remove the folders at an exception before the first training step, also at Ctrl-C and SIGTERM."""
+    processes.before_end = remove
+    try:
+        yield
+    except BaseException:
+        remove()
+        raise
+    finally:
+        clear(_jobs)  # Hydra may go on after a job has failed
+        trained()
+        _found.clear()
+
+
+def remove() -> None:
+    """Release the lock, and remove the folders in which no training step has been completed."""
+    taken_over = [folder for folder in (*_new, *_jobs) if is_lost(folder)]
+    release()
+    clear(_jobs, taken_over)
+    clear(_new, taken_over)
+
+
+def clear(folders: list[Path], taken_over: Collection[Path] = ()) -> None:
+    """Remove folders, from the last to the first, unless one has a checkpoint or another process trains into it.
+
+    The checkpoint of a translator before training does not count.
+    """
+    while folders:
+        folder = folders.pop()
+        saved = {*checkpoints.list_checkpoints(folder)} - {checkpoints.checkpoint_path(folder, 0)}
+        in_use = folder in taken_over or (folder / run_folder.LOCK).exists() or saved
+        with suppress(OSError):
+            if any((folder / name).exists() for name in run_folder.RECORD) and not in_use:
+                empty(folder)
+            for name in (SWEEP, HYDRAS_RECORD, run_folder.RESULTS, *(() if in_use else (run_folder.REMOTE,))):
+                (folder / name).unlink(missing_ok=True)
+            if (folder / run_folder.ROWS).is_dir():
+                for row in (folder / run_folder.ROWS).glob("*.json"):
+                    row.unlink()
+                (folder / run_folder.ROWS).rmdir()
+            if folder not in _found:
+                folder.rmdir()  # fails if another command has written to it
+
+
+def empty(run: Path) -> None:
+    """Remove the files that this program writes into a run folder. Other files, and folders with them, are kept."""
+    for pattern in WRITTEN:
+        for path in run.glob(pattern):
+            if path.is_dir() and not path.is_symlink():
+                shutil.rmtree(path, ignore_errors=True)  # of W&B
+            else:
+                path.unlink()
+    for name in WRITTEN_FOLDERS:
+        with suppress(OSError):  # it does not exist or is not empty
+            (run / name).rmdir()

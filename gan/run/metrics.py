@@ -1,4 +1,4 @@
-"""The log of a run, metrics.jsonl. No torch."""
+"""The log of a run, metrics.jsonl, and the rows of the jobs of a sweep. No torch and no Hydra."""
 
 from __future__ import annotations
 
@@ -9,10 +9,20 @@ from pathlib import Path
 from typing import Any
 
 from gan.common.files import write_atomically
-from gan.common.untrusted import parse_json
-from gan.run.run_folder import METRICS
+from gan.common.untrusted import parse_json, read_json
+from gan.run.run_folder import METRICS, ROWS
 
 MAX_LINE = 1 << 20  # bytes
+ROW = {  # types of the values of a row, which `gan.run.sweep` writes
+    "job": int,
+    "options": dict,
+    "name": str,
+    "objective": int | float | None,
+    "seconds": int | float,
+    "status": str,
+    "error": str,
+    "run": str,
+}
 
 
 def read_metrics(path: Path) -> list[dict[str, Any]]:
@@ -82,3 +92,19 @@ def logged_objective(run: Path, name: str, mode: str, since: int = 1) -> float:
     values = [line[name] for line in read_metrics(run / METRICS) if name in line and line["images"] >= since]
     finite = [value if math.isfinite(value) else math.inf for value in values] or [math.inf]
     return min(finite) if mode == "best" else finite[-1]
+
+
+def read_row(path: Path) -> dict[str, Any] | None:
+    """Return the row of a job of a sweep; None if there is none, or if it was not written by this program."""
+    try:
+        row = read_json(path)
+    except (OSError, ValueError):
+        return None
+    is_row = isinstance(row, dict) and all(isinstance(row.get(name), kind) for name, kind in ROW.items())
+    return row if is_row else None
+
+
+def read_rows(sweep: Path) -> list[dict[str, Any]]:
+    """Return the rows of all jobs of a sweep: the lowest objective first, jobs without one last."""
+    rows = [row for path in (sweep / ROWS).glob("*.json") if (row := read_row(path))]
+    return sorted(rows, key=lambda row: (row["objective"] is None, row["objective"] or 0.0, row["job"]))

@@ -1,10 +1,10 @@
-"""Overrides of Hydra, KEY=VALUE: read them from an untrusted run folder, and merge them with the command line."""
+"""Overrides of Hydra, KEY=VALUE: those of an untrusted run folder, and paths as they are typed on a shell."""
 
 from __future__ import annotations
 
+import os
 import re
-from collections.abc import Iterable, Sequence
-from itertools import islice
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -13,13 +13,14 @@ from hydra.core.override_parser.types import OverrideType
 from hydra.errors import HydraException
 
 from gan.common.errors import UserError
+from gan.common.nested import with_home, without_home
 from gan.common.output import print_line
 from gan.common.untrusted import is_plain, read_yaml
 from gan.data.styles import is_table
 from gan.run.config import options
-from gan.run.paths import folders
+from gan.run.paths import folders, quote
+from gan.run.secrets import hide_in_override, parsed_value
 
-MAX_JOBS = 6  # jobs of a sweep that are checked before it starts
 MAX_OVERRIDES = 1_000  # maximum number of overrides of a run
 NAME = r"[A-Za-z0-9_]+"
 REPEAT = "if you trust it, repeat it on the command line"
@@ -32,6 +33,68 @@ FORBIDDEN = re.compile(
 EXTRACTORS = "callback.evaluate.extractors"
 STYLE = "data.style"  # a path only if it is a file with a color table
 READ_PATHS = ("data.root", "data.a", "data.b", "data.labels", "data.name", STYLE, "init_from")  # training reads
+FOLDERS = ("hydra.run.dir", "hydra.sweep.dir")  # one path each, which need not exist yet
+LISTS = ("data.root", "data.a", "data.b", STYLE)  # one path or a list of them
+WORDS = ("", "null", "none", "true", "false", "auto", "???")  # values that are not paths; ./true is
+MAX_COMMAS = 16  # that a path may contain if it is an element of a list
+PAIRS = {"[": "]", "(": ")", "{": "}"}
+
+
+# ---- lists of overrides
+
+
+def key_of(override: str) -> str:
+    """Return the key of an override without +, ~ and package."""
+    return override.partition("=")[0].lstrip("+~").partition("@")[0]
+
+
+def without(overrides: list[str], *keys: str) -> list[str]:
+    """Return the overrides without those of `keys`."""
+    return [word for word in overrides if key_of(word) not in keys]
+
+
+def value_of(overrides: list[str], key: str) -> str | None:
+    """Return the last value of a key as text; None if there is none."""
+    return next((word.partition("=")[2] for word in reversed(overrides) if key_of(word) == key), None)
+
+
+def typed_value(overrides: list[str], key: str) -> Any:
+    """Return the last value of a key as Hydra parses it; None if there is none."""
+    words = [word for word in overrides if key_of(word) == key]
+    return OverridesParser.create().parse_override(words[-1]).value() if words else None
+
+
+def with_new_length(typed: list[str]) -> list[str]:
+    """Return the overrides; if they set only one of images and minutes, also set the other to null."""
+    for given, other in (("images", "minutes"), ("minutes", "images")):
+        if value_of(typed, given) not in (None, "null") and value_of(typed, other) is None:
+            return [*typed, f"{other}=null"]
+    return typed
+
+
+def first_alternative(override: str) -> str:
+    """Return an override with the first alternative of a sweep; the override itself if it has none."""
+    parsed = OverridesParser.create().parse_override(override)
+    if not parsed.is_discrete_sweep():
+        return override
+    return f"{override.partition('=')[0]}={next(iter(parsed.sweep_string_iterator()))}"
+
+
+def is_under(key: str, parents: Iterable[str]) -> bool:
+    """Return whether a dotted key is one of `parents` or below one."""
+    return any(key == parent or key.startswith(parent + ".") for parent in parents)
+
+
+def is_group(key: str) -> bool:
+    """Return whether a key is a group of conf/, or of the folder that --config-dir names."""
+    return re.fullmatch(NAME, key) is not None and any((folder / key).is_dir() for folder in folders())
+
+
+def as_list(value: Any) -> list[Any]:
+    return value if isinstance(value, list) else [value]
+
+
+# ---- overrides of a run folder
 
 
 def read_overrides(path: Path, typed: Sequence[str]) -> list[str]:
@@ -47,7 +110,7 @@ def read_overrides(path: Path, typed: Sequence[str]) -> list[str]:
     words = read_yaml(path) or []
     if not (isinstance(words, list) and len(words) <= MAX_OVERRIDES and all(isinstance(word, str) for word in words)):
         raise UserError(f"{path}: is not a list of overrides KEY=VALUE")
-    replaced = {key_of(word) for word in typed}  # by `merge`
+    replaced = {key_of(word) for word in typed}
     untrusted = {word: parse(path, word) for word in words if key_of(word) not in replaced}
     groups = [word for word, (key, value) in untrusted.items() if is_group(key) and group_files_exist(key, value)]
     known = options([*groups, *(word for word in typed if is_group(key_of(word)))]) if untrusted else {}
@@ -100,11 +163,6 @@ def reason_to_refuse(key: str, value: Any, known: dict[str, Any]) -> str | None:
     return None
 
 
-def is_group(key: str) -> bool:
-    """Return whether a key is a group of conf/, or of the folder that --config-dir names."""
-    return re.fullmatch(NAME, key) is not None and any((folder / key).is_dir() for folder in folders())
-
-
 def group_files_exist(group: str, value: Any) -> bool:
     """Return whether conf/, or the folder that --config-dir names, has all files that a group is set to."""
     names = [name if isinstance(name, str) else "" for name in as_list(value)]  # Hydra accepts strings only
@@ -114,87 +172,127 @@ def group_files_exist(group: str, value: Any) -> bool:
     )
 
 
-def as_list(value: Any) -> list[Any]:
-    return value if isinstance(value, list) else [value]
+# ---- paths as they are typed on a shell, converted to quoted values of Hydra's grammar
+#
+# A value that is an existing path as it was typed is that path, whatever characters it contains. Other values keep
+# their meaning in Hydra's grammar (lists, sweeps, interpolations), and an existing path inside a list or sweep is a
+# path too.
 
 
-# ---- lists of overrides
+def as_typed(words: Sequence[str], sweep: bool = False) -> list[str]:
+    """Return overrides whose paths are quoted for Hydra. `~` is expanded, and paths that are read become absolute.
 
-
-def merge(stored: Iterable[str], typed: list[str]) -> list[str]:
-    """Return stored overrides, then typed ones. Typed overrides replace stored ones with the same key."""
-    keys = {key_of(word) for word in typed}
-    return [word for word in stored if key_of(word) not in keys] + typed
-
-
-def with_new_length(typed: list[str]) -> list[str]:
-    """Return the overrides; if they set only one of images and minutes, also set the other to null."""
-    for given, other in (("images", "minutes"), ("minutes", "images")):
-        if value_of(typed, given) not in (None, "null") and value_of(typed, other) is None:
-            return [*typed, f"{other}=null"]
-    return typed
-
-
-def without(overrides: list[str], *keys: str) -> list[str]:
-    """Return the overrides without those of `keys`."""
-    return [word for word in overrides if key_of(word) not in keys]
-
-
-def value_of(overrides: list[str], key: str) -> str | None:
-    """Return the last value of a key as text; None if there is none."""
-    return next((word.partition("=")[2] for word in reversed(overrides) if key_of(word) == key), None)
-
-
-def typed_value(overrides: list[str], key: str) -> Any:
-    """Return the last value of a key as Hydra parses it; None if there is none.
-
-    Raises:
-        HydraException: a syntax error.
+    Args:
+        sweep: whether values may be lists of alternatives, as in `-m data.root=a,b`.
     """
-    words = [word for word in overrides if key_of(word) == key]
-    return OverridesParser.create().parse_override(words[-1]).value() if words else None
+    keys = (*READ_PATHS, *FOLDERS, "resume")
+    return [convert(word, sweep) if "=" in word and key_of(word) in keys else word for word in words]
 
 
-def parsed_value(override: str) -> Any:
-    """Return the value of an override as Hydra parses it, "" for null, and None if Hydra cannot parse it."""
-    try:
-        value = OverridesParser.create().parse_override(override).value()
-    except (HydraException, RecursionError):
+def convert(word: str, sweep: bool) -> str:
+    """Return an override of an option that takes a path."""
+    name, _, text = word.partition("=")
+    key = key_of(word)
+    if key in FOLDERS:
+        is_grammar = "${" in text or is_quoted(text)
+        return word if is_grammar or text == "" else f"{name}={quote(expand(text))}"
+    if text.lower() in WORDS:
+        return word
+    parts = list(split(text, key))
+    if len(parts) > 1 and not sweep and not is_list(text, key, sweep):
+        if key not in LISTS:
+            return f"{name}={quote(expand(text))}"  # one path, which does not exist
+        what = "is a list; for several filters" if key == STYLE else "no such path; for several folders"
+        raise UserError(f"{word}: {what} write {key}=[{','.join(parts)}], for one run each add -m")
+    return f"{name}={alternatives(text, key, sweep)}"
+
+
+def alternatives(text: str, key: str, sweep: bool) -> str:
+    """Return a value of Hydra's grammar: a path, a list, alternatives of a sweep, or what was typed."""
+    if path := existing(text, key):
+        return path
+    text = text.strip()
+    if is_list(text, key, sweep):
+        return "[" + ",".join(alternatives(part, key, sweep) for part in split(text[1:-1], key)) + "]"
+    parts = list(split(text, key))
+    return missing(text, key) if len(parts) == 1 else ",".join(alternatives(part, key, sweep) for part in parts)
+
+
+def is_list(text: str, key: str, sweep: bool) -> bool:
+    """Return whether a text is one list. With `sweep`, it may also be several lists between commas."""
+    if not (text.startswith("[") and text.endswith("]")) or existing(text, key):
+        return False
+    return not sweep or closes(text) == len(text) or all(existing(part, key) for part in split(text[1:-1], key))
+
+
+def split(text: str, key: str) -> Iterator[str]:
+    """Yield the parts between commas. An existing path may contain commas itself; brackets and quotes protect them."""
+    while True:
+        commas = [index for index, letter in enumerate(text) if letter == ","][:MAX_COMMAS]
+        ends = [end for end in (len(text), *reversed(commas)) if existing(text[:end], key)]
+        end = ends[0] if ends else first_comma(text)
+        yield text[:end]
+        if end >= len(text):
+            return
+        text = text[end + 1 :]
+
+
+def first_comma(text: str) -> int:
+    """Return the index of the first comma outside of brackets and quotes; the length if there is none."""
+    index = 0
+    while index < len(text) and text[index] != ",":
+        index = closes(text, index) if text[index] in "[({'\"" else index + 1
+    return min(index, len(text))
+
+
+def closes(text: str, start: int = 0) -> int:
+    """Return the index after the bracket or quote that closes the one at `start`; the length if it is not closed."""
+    if text[start] in "'\"":
+        end = start + 1
+        while end < len(text) and text[end] != text[start]:
+            end += 1 + (text[end] == "\\")
+        return min(end + 1, len(text))
+    end = start + 1
+    while end < len(text) and text[end] != PAIRS[text[start]]:
+        end = closes(text, end) if text[end] in "[({'\"" else end + 1
+    return min(end + 1, len(text))
+
+
+def existing(text: str, key: str) -> str | None:
+    """Return the quoted path of a text that is an existing path, or of a quoted text; None if there is no such path."""
+    if key == STYLE and not is_table(text.strip("'\"")):
         return None
-    return "" if value is None else value
+    paths = (expand(text), Path(text), expand(text.lstrip()))
+    path = next((path for path in paths if text.strip() and os.path.lexists(path)), None)
+    if path is None:
+        value = parsed_value(f"{key}={text}") if is_quoted(text) else None
+        return existing(value, key) if isinstance(value, str) else None
+    if "${" in text:
+        raise UserError(f"{key}={text}: a path with ${{ is not supported; rename it, or use a link to it")
+    return quote(Path(os.path.abspath(path)) if key in READ_PATHS else path)
 
 
-def alternatives(override: str) -> list[str]:
-    """Return an override for each alternative of a sweep; only the override itself if it has none.
-
-    Raises:
-        HydraException: a syntax error.
-    """
-    parsed = OverridesParser.create().parse_override(override)
-    if not parsed.is_discrete_sweep():
-        return [override]
-    name = override.partition("=")[0]
-    return [f"{name}={value}" for value in islice(parsed.sweep_string_iterator(), MAX_JOBS)]
+def missing(text: str, key: str) -> str:
+    """Return the value for a path that does not exist: Hydra's own meaning, or the path if Hydra cannot read it."""
+    if text.startswith("~"):
+        return quote(expand(text))
+    return text if text == "" or parsed_value(f"{key}={text}") is not None else quote(text)
 
 
-def first_jobs(overrides: list[str]) -> list[list[str]]:
-    """Return the overrides of some jobs of a sweep: the first job, and jobs that differ from it in one option.
-
-    They are at most MAX_JOBS, and contain each alternative once if these are few. Intervals of a search are left out.
-
-    Raises:
-        HydraException: a syntax error.
-    """
-    choices = [alternatives(word) for word in overrides if not is_interval(word)]
-    first = [words[0] for words in choices]
-    others = [[*first[:index], word, *first[index + 1 :]] for index, words in enumerate(choices) for word in words[1:]]
-    return [first, *others][:MAX_JOBS]
+def expand(text: str) -> Path:
+    """Return a path with `~` expanded, as a shell does."""
+    return Path(with_home(text))
 
 
-def is_interval(override: str) -> bool:
-    return OverridesParser.create().parse_override(override).is_interval_sweep()
+def is_quoted(text: str) -> bool:
+    return len(text) > 1 and text[0] == text[-1] and text[0] in "'\""
 
 
-def key_of(override: str) -> str:
-    """Return the key of an override without +, ~ and package."""
-    return override.partition("=")[0].lstrip("+~").partition("@")[0]
+def stored(word: str) -> str:
+    """Return an override as it is written to a run folder: without secrets, and the home folder is ~."""
+    value = parsed_value(word) if key_of(word) in READ_PATHS else None
+    if isinstance(value, str):
+        word = f"{word.partition('=')[0]}={quote(without_home(value))}"
+    elif isinstance(value, list) and all(isinstance(each, str) for each in value):
+        word = f"{word.partition('=')[0]}=[{','.join(quote(without_home(each)) for each in value)}]"
+    return hide_in_override(word)

@@ -16,7 +16,7 @@ from lightning import Trainer
 from gan.common import processes
 from gan.common.errors import UserError, train_command
 from gan.common.output import print_error
-from gan.run import untrained
+from gan.run import lock
 
 PERIOD = 1.0  # seconds between two checks of the child processes
 GRACE = 5.0  # seconds to wait for the main thread to detect a lost process itself
@@ -66,7 +66,7 @@ def end_processes(trainer: Trainer, code: int) -> None:
     for process in getattr(trainer.strategy.launcher, "procs", ()):
         process.kill()
     print_error(str(rank_lost(Path(trainer.default_root_dir))))
-    untrained.remove()
+    lock.remove()
     os._exit(code)
 
 

@@ -7,41 +7,44 @@ from typing import Any
 
 import yaml
 from hydra.core.hydra_config import HydraConfig
-from omegaconf import DictConfig
+from omegaconf import DictConfig, open_dict
 
 from gan.common.errors import UserError, path_hint, reason
 from gan.common.files import write_atomically
-from gan.common.object_store import is_remote
+from gan.common.nested import flatten, without_home
+from gan.common.object_store import check_address, is_remote
 from gan.common.output import print_line
 from gan.common.processes import global_rank, num_external_ranks
 from gan.common.untrusted import read_yaml
-from gan.run import checkpoints, early_checks, run_folder, untrained
+from gan.run import checkpoints, early_checks, lock, run_folder
 from gan.run.address import is_address
-from gan.run.config import check_options, compose, literals, options
-from gan.run.differences import check_same, check_typed, is_same
-from gan.run.foreign_words import check_words
-from gan.run.implied_data import with_data
-from gan.run.implied_networks import with_networks
+from gan.run.config import check_options, compose, literals, options, to_plain
+from gan.run.implied import with_data, with_networks
 from gan.run.lock import acquire, decide_on_rank_0
 from gan.run.overrides import (
-    first_jobs,
+    as_typed,
+    first_alternative,
+    is_under,
     key_of,
-    merge,
     read_overrides,
+    stored,
     typed_value,
     value_of,
     with_new_length,
     without,
 )
 from gan.run.paths import groups, quote
-from gan.run.paths_as_typed import as_typed, stored
-from gan.run.remote_start import fetch_record, take_over, with_remote
+from gan.run.remote import fetch_record, fetch_run
 from gan.run.secrets import conceal
 
 INFORMATION = {"--cfg", "-c", "--info", "-i", "--hydra-help", "--version", "--shell-completion", "-sc"}
 FORBIDDEN = {"--config-path", "-cp", "--config-name", "-cn", "--experimental-rerun"}
-MULTIRUN = {"-m", "--multirun"}
 LOCKS = {run_folder.LOCK, run_folder.DECISION, run_folder.REMOTE}  # files of a run that starts
+RUNS = Path("runs")  # folder of a run with a copy in object storage, if none was typed
+# Options that may change on resume, and options that are computed from such options.
+FREE = ("images", "minutes", "logger", "callback", "stop", "remote", "data.num_workers", "trainer.devices",
+        "trainer.threads")  # fmt: skip
+DERIVED = ("trainer.strategy", "trainer.sync_batchnorm", "resume", "resume_force")
 
 
 def prepare(argv: list[str]) -> list[str]:
@@ -51,7 +54,7 @@ def prepare(argv: list[str]) -> list[str]:
         UserError: the folder is in use, or the run to resume is missing, damaged or has another configuration.
     """
     argv = [conceal(word) for word in argv]
-    check_words(argv, known_words)
+    early_checks.check_words(argv, lambda: [*groups(), *options([])])
     flags = [word for word in argv if word.startswith("-")]
     overrides = [word for word in argv if not word.startswith("-")]
     if forbidden := [flag for flag in flags if flag.split("=")[0] in FORBIDDEN]:
@@ -59,42 +62,57 @@ def prepare(argv: list[str]) -> list[str]:
             f"{forbidden[0]}: not supported; write your configuration to DIR/experiment/NAME.yaml and "
             "add --config-dir DIR experiment=NAME"
         )
-    sweep = bool(MULTIRUN & set(flags))
+    sweep = bool({"-m", "--multirun"} & set(flags))
     if INFORMATION & {flag.split("=")[0] for flag in flags}:
         return with_data(as_typed(argv, sweep), quiet=True)
     overrides = as_typed(overrides, sweep)
-    if sweep:
-        return [*flags, *prepare_sweep(with_data(overrides))]
-    return [*flags, *prepare_run(overrides)]
-
-
-def known_words() -> list[str]:
-    """Return the options of the default configuration, and the groups."""
-    return [*groups(), *options([])]
+    return [*flags, *(prepare_sweep(with_data(overrides)) if sweep else prepare_run(overrides))]
 
 
 def prepare_run(typed: list[str]) -> list[str]:
     """Return the overrides of one run, new or resumed."""
     resumes_copy, typed = is_remote(typed_value(typed, "resume")), with_remote(typed)
-    resume = typed_value(typed, "resume")
+    resume, remote = typed_value(typed, "resume"), typed_value(typed, "remote")
+    named = value_of(typed, "hydra.run.dir") is not None
     if resume not in (None, "auto"):
-        fetch_record(typed, required=resumes_copy)
+        fetch_record(remote, run_folder.folder_of(Path(str(resume))), resumes=True, required=resumes_copy)
         return prepare_resume(typed, Path(str(resume)))  # do not compose here: the stored model may have other options
     typed = with_data(typed)
     cfg = checked(typed)
     added = with_networks(typed, cfg)
     if added != typed:
         typed, cfg = added, checked(added)
-    named = value_of(typed, "hydra.run.dir") is not None
     if not named and num_external_ranks() > 1:
         raise UserError("under torchrun or SLURM all ranks need one folder: add hydra.run.dir=runs/NAME resume=auto")
-    folder = Path(folder_of(cfg, "run"))
-    fetch_record(typed)
+    folder = folder_of(cfg, "run")
+    fetch_record(remote, folder, resumes=resume is not None)
     if resume == "auto":
         return prepare_auto(typed, cfg, folder, named)
     folder = create_folder(folder, named)
-    take_over(cfg.remote, folder)
+    fetch_run(remote, folder)
     return with_folder(typed, folder, None)
+
+
+def with_remote(typed: list[str]) -> list[str]:
+    """Return the overrides of a run, with the address of its copy as `remote` and its folder as `hydra.run.dir`.
+
+    resume= with an address becomes resume= with the folder. Overrides without an address stay as they are.
+    """
+    resume, copy = typed_value(typed, "resume"), typed_value(typed, "remote")
+    if is_remote(resume):
+        if num_external_ranks() > 1:
+            raise UserError(f"resume={resume}: under torchrun or SLURM, write remote={resume} resume=auto")
+        copy = resume
+    if copy is None:
+        return typed
+    address = check_address(f"remote={copy}", str(copy))
+    folder = typed_value(typed, "hydra.run.dir") or RUNS / address.rpartition("/")[2]
+    if resume not in (None, "auto") and not is_remote(resume):  # a run folder or a checkpoint
+        folder = run_folder.folder_of(Path(str(resume)))
+    words = [f"hydra.run.dir={quote(str(folder))}", f"remote={quote(address)}"]
+    if is_remote(resume):
+        return [*without(typed, "hydra.run.dir", "remote", "resume"), *words, f"resume={quote(str(folder))}"]
+    return [*without(typed, "hydra.run.dir", "remote"), *words]
 
 
 def checked(overrides: list[str]) -> DictConfig:
@@ -125,7 +143,7 @@ def prepare_auto(typed: list[str], cfg: DictConfig, folder: Path, named: bool) -
 
 
 def prepare_resume(typed: list[str], path: Path) -> list[str]:
-    """Return the overrides for resume=PATH: those of the run, replaced by typed ones."""
+    """Return the overrides for resume=PATH: those of the run, replaced by typed ones with the same key."""
     if not path.exists():
         if is_address(given := typed_value(typed, "resume")):  # a path has one / of hf://
             raise UserError(f"resume={given}: is a shared model, which cannot be resumed; use init_from={given}")
@@ -135,11 +153,10 @@ def prepare_resume(typed: list[str], path: Path) -> list[str]:
         hint = run_folder.hint_inside(run) or "init_from= loads weights only"
         raise UserError(f"resume={path}: {run} is not a run folder: it has no {run_folder.OVERRIDES}; {hint}")
     typed = with_new_length(without(typed, "hydra.run.dir"))
-    merged = merge(read_overrides(run / run_folder.OVERRIDES, typed), typed)
+    kept = without(read_overrides(run / run_folder.OVERRIDES, typed), *map(key_of, typed))
+    merged = [*kept, *typed]
     cfg = compose(merged)
     check_options(cfg)
-    if not cfg.resume_force:
-        check_typed(run, typed)
     early_checks.check(literals(cfg), resumed=True)
     check_same(run, cfg)
     return with_folder(merged, run, decide_on_rank_0(run, lambda: choose_checkpoint(run, path, cfg)))
@@ -151,10 +168,10 @@ def choose_checkpoint(run: Path, path: Path, cfg: DictConfig) -> Path:
     Lock and repair the folder. If PATH is a checkpoint, move later checkpoints aside.
     """
     acquire(run)
-    take_over(cfg.remote, run)
+    fetch_run(cfg.remote, run)
     if path.is_file():
-        if reason := checkpoints.find_damage(path):
-            raise UserError(f"resume={path}: damaged, {reason}; resume={run} uses the newest undamaged checkpoint")
+        if damage := checkpoints.find_damage(path):
+            raise UserError(f"resume={path}: damaged, {damage}; resume={run} uses the newest undamaged checkpoint")
         checkpoints.repair(run)
         checkpoints.set_aside_later(run, checkpoints.images_of(path))
         return path
@@ -165,10 +182,7 @@ def choose_checkpoint(run: Path, path: Path, cfg: DictConfig) -> Path:
         )
     if not is_unfinished(checkpoint, cfg):
         seen = checkpoints.images_of(checkpoint)
-        if cfg.images is not None and cfg.images < seen:
-            print_line(f"{run} has already seen {seen:,} images; set images= to a larger number to continue")
-        else:
-            print_line(f"{run} has already reached its length ({seen:,} images); set images= or minutes= to continue")
+        print_line(f"{run} has already reached its length ({seen:,} images); set images= or minutes= to continue")
     return checkpoint
 
 
@@ -183,20 +197,19 @@ def prepare_sweep(typed: list[str]) -> list[str]:
     if remote not in (None, "null"):
         raise UserError(f"remote={remote}: a sweep has one folder for each job, but this is one URL; leave it out")
     named = value_of(typed, "hydra.sweep.dir") is not None
-    configs = [checked(job) for job in first_jobs(typed)]
-    if len({str(cfg.init_from) for cfg in configs}) == 1:
-        typed = with_networks(typed, configs[0])
-    own = [word for word in typed if key_of(word) in ("hydra.sweep.dir", "debug")]
-    folder = Path(folder_of(compose(own), "sweep"))
+    first = checked([first_alternative(word) for word in typed])
+    if all(first_alternative(word) == word for word in typed if key_of(word) == "init_from"):
+        typed = with_networks(typed, first)
+    folder = folder_of(compose([word for word in typed if key_of(word) in ("hydra.sweep.dir", "debug")]), "sweep")
     overrides = sorted(map(stored, without(typed, "hydra.sweep.dir", "resume")))
     if resume == "auto":
-        found = [folder / untrained.SWEEP] if named else folder.parent.glob(f"*/{untrained.SWEEP}")
-        for record in sorted(found, key=lambda path: path.stat().st_mtime if path.exists() else 0, reverse=True):
+        records = [folder / lock.SWEEP] if named else folder.parent.glob(f"*/{lock.SWEEP}")
+        for record in sorted(records, key=lambda path: path.stat().st_mtime if path.exists() else 0, reverse=True):
             if is_sweep_of(record, overrides):
                 print_line(f"resuming {record.parent}")
                 return [*without(typed, "hydra.sweep.dir"), f"hydra.sweep.dir={quote(record.parent)}"]
     folder = create_folder(folder, named)
-    write_yaml(folder / untrained.SWEEP, overrides)
+    write_yaml(folder / lock.SWEEP, overrides)
     return [*without(typed, "hydra.sweep.dir"), f"hydra.sweep.dir={quote(folder)}"]
 
 
@@ -216,13 +229,50 @@ def with_folder(overrides: list[str], run: Path, checkpoint: Path | None) -> lis
     return [*kept, f"hydra.run.dir={quote(run)}", f"resume={quote(checkpoint) if checkpoint else 'null'}"]
 
 
-def folder_of(cfg: DictConfig, mode: str) -> str:
-    """Return the folder in a composed configuration; mode is "run" or "sweep"."""
-    HydraConfig.instance().set_config(cfg)  # for ${hydra:...} in the folder's name
-    return str(cfg.hydra[mode].dir)
+# ---- the configuration of a run
+
+
+def check_same(run: Path, cfg: DictConfig) -> None:
+    """Raise UserError, which lists the differences, if a run has another configuration and resume_force is not set."""
+    if not cfg.resume_force and (found := differences(run, cfg)):
+        raise UserError(
+            f"{run} has another configuration: {'; '.join(found)}; only {', '.join(FREE)} may change on resume; "
+            "set resume_force=true to resume anyway"
+        )
+
+
+def is_same(run: Path, cfg: DictConfig) -> bool:
+    """Return whether a run can be resumed with a configuration; False if its own configuration cannot be read."""
+    try:
+        return not differences(run, cfg)
+    except UserError:
+        return False
+
+
+def differences(run: Path, cfg: DictConfig) -> list[str]:
+    """Return a line `key: stored -> now` for each difference in an option that may not change on resume."""
+    before, now = without_home(run_folder.read_config(run)), cfg.copy()
+    with open_dict(now):
+        for key in ("hydra", "logger", "callback"):
+            now.pop(key, None)
+        now.images = before.get("images")  # `images` may change, and with it the lengths of schedules
+    old, new = flatten(before), flatten(to_plain(now))
+    keys = [key for key in sorted({*old, *new}) if not is_under(key, (*FREE, *DERIVED))]
+    return [f"{key}: {old.get(key)} -> {new.get(key)}" for key in keys if old.get(key) != new.get(key)]
 
 
 # ---- the folder
+
+
+def folder_of(cfg: DictConfig, mode: str) -> Path:
+    """Return the folder in a composed configuration; mode is "run" or "sweep". With debug=NAME it ends in _debug-NAME.
+
+    A folder that was typed stays as it is.
+    """
+    HydraConfig.instance().set_config(cfg)  # for ${hydra:...} in the folder's name
+    name, debug = str(cfg.hydra[mode].dir), cfg.hydra.runtime.choices.debug
+    typed = any(key_of(word) == f"hydra.{mode}.dir" for word in cfg.hydra.overrides.hydra)
+    return Path(name if typed or debug in (None, "null") else f"{name}_debug-{debug}")
 
 
 def create_folder(folder: Path, named: bool) -> Path:
@@ -235,13 +285,13 @@ def create_folder(folder: Path, named: bool) -> Path:
     if named:
         if folder.exists() and not (folder.is_dir() and holds_nothing(folder)):
             raise UserError(f"{folder}: exists and is not empty; use another folder, or resume={folder}")
-        untrained.make(folder)
+        lock.make(folder)
         acquire(folder)
         return folder
     for attempt in range(1, 1000):
         free = folder if attempt == 1 else folder.with_name(f"{folder.name}-{attempt}")
         try:
-            untrained.make(free, exist_ok=False)
+            lock.make(free, exist_ok=False)
             acquire(free)
             return free
         except FileExistsError:
@@ -256,7 +306,7 @@ def create_folder(folder: Path, named: bool) -> Path:
 def holds_nothing(folder: Path) -> bool:
     """Return whether a folder is empty, except for locks and the record of a run, complete or not.
 
-    One file of the record may be the user's own. `gan.run.job` writes them in this order and only appends to the first.
+    One file of the record may be the user's own. They are written in this order, and the first is only appended to.
     """
     names = {path.name for path in folder.iterdir()} - LOCKS
     return any(names == set(run_folder.RECORD[:count]) for count in range(len(run_folder.RECORD) + 1))
@@ -268,19 +318,15 @@ def resume_or_create(folder: Path, cfg: DictConfig) -> Path | None:
         if cfg.remote:
             acquire(folder)
             check_same(folder, cfg)
-            take_over(cfg.remote, folder)
+            fetch_run(cfg.remote, folder)
         return checkpoint_to_resume(folder, cfg)
     create_folder(folder, named=True)
-    take_over(cfg.remote, folder)
+    fetch_run(cfg.remote, folder)
     return None
 
 
 def checkpoint_to_resume(run: Path, cfg: DictConfig) -> Path | None:
-    """Return the checkpoint of a run to resume from; None if the run has no checkpoint and starts again.
-
-    Raises:
-        UserError: its configuration differs, or all its checkpoints are damaged.
-    """
+    """Return the checkpoint of a run to resume from; None if the run has no checkpoint and starts again."""
     acquire(run)
     saved, logs = checkpoints.list_checkpoints(run), list_logs(run)
     if saved or logs:

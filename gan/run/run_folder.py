@@ -10,7 +10,7 @@ runs/NAME/  config.yaml          the resolved configuration
             recognition/         the classifier written by gan recognize fit
             checkpoints/         images-000012800.ckpt with a .json (SHA-256, images, the best so far), and best.json
             .lock                the process that trains into the folder (`gan.run.lock`)
-            .remote.json         what its copy in object storage has (`gan.run.remote_run`)
+            .remote.json         what its copy in object storage has (`gan.run.remote`)
 
 A run folder may come from an untrusted source: sizes are limited, contents are checked, and names in its files never
 lead out of the folder.
@@ -97,32 +97,22 @@ def refuse_links(run: Path) -> None:
 
     Training would write to the target of a link or remove it, and would wait forever for a named pipe.
     """
-    for name in (CONFIG, OVERRIDES, ENVIRONMENT, METRICS, METRICS_CSV, EVALUATION, LOGGERS, CHECKPOINTS, SAMPLES):
+    folders = (CHECKPOINTS, SAMPLES)
+    for name in (CONFIG, OVERRIDES, ENVIRONMENT, METRICS, METRICS_CSV, EVALUATION, LOGGERS, *folders):
         path = run / name
         if path.is_symlink():
-            raise UserError(
-                f"{path}: is a link; replace it with the file or folder itself, or link the whole run folder"
-            )
-        if path.exists() and not (path.is_dir() if name in (CHECKPOINTS, SAMPLES) else path.is_file()):
-            kind = "folder" if name in (CHECKPOINTS, SAMPLES) else "regular file"
-            raise UserError(f"{path}: is not a {kind}; move it away")
-    for path in (
-        run / LOCK,
-        run / DECISION,
-        run / REMOTE,
-        *run.glob("checkpoints/*"),
-        *run.glob("events.out.tfevents.*"),
-    ):
+            raise UserError(f"{path}: is a link; replace it with the file or folder, or link the whole run folder")
+        if path.exists() and path.is_dir() != (name in folders):
+            raise UserError(f"{path}: is not a {'folder' if name in folders else 'file'}; move it away")
+    written = (run / name for name in (CONFIG, OVERRIDES, ENVIRONMENT, METRICS, METRICS_CSV, EVALUATION, LOGGERS,
+                                       LOCK, DECISION, REMOTE))  # fmt: skip
+    for path in (*written, *run.glob("checkpoints/*"), *run.glob("events.out.tfevents.*")):
         if path.exists() and not (path.is_file() or path.is_dir()):
             raise UserError(f"{path}: is not a regular file; move it away")
 
 
 def read_config(run: Path) -> dict[str, Any]:
-    """Return the configuration of a run.
-
-    Raises:
-        UserError: there is none, or it cannot be read.
-    """
+    """Return the configuration of a run."""
     path = run / CONFIG
     try:
         found = read_yaml(path)
@@ -134,11 +124,7 @@ def read_config(run: Path) -> dict[str, Any]:
 
 
 def read_choices(run: Path) -> dict[str, str | float | bool]:
-    """Return the overrides of a run by option, except those of Hydra, loggers and callbacks.
-
-    Raises:
-        UserError: they cannot be read, or are not a list of overrides.
-    """
+    """Return the overrides of a run by option, except those of Hydra, loggers and callbacks."""
     path = run / OVERRIDES
     words = (read_yaml(path) if path.exists() else None) or []
     if not isinstance(words, list) or not all(isinstance(word, str) for word in words):

@@ -33,11 +33,10 @@ from gan.common.files import write_atomically, write_json
 from gan.common.nested import short_name
 from gan.common.output import aligned, duration, first_few, one_line, print_line, truncated
 from gan.common.processes import global_rank
-from gan.run.checkpoints import list_checkpoints
 from gan.run.launch import message_of
+from gan.run.metrics import read_row, read_rows
 from gan.run.overrides import key_of
 from gan.run.run_folder import RESULTS, ROWS
-from gan.run.sweep_rows import read_row, read_rows
 
 FINISHED, DIVERGED, FAILED, UNFINISHED = "finished", "diverged", "failed", "not finished"
 MAX_CELL = 40  # characters of an option or an error in the printed table
@@ -58,7 +57,6 @@ class Summary(Callback):
         self.total: int | None = None
         self.swept: list[str] = []
         self.started = 0.0
-        self.done: list[Path] | None = None  # the checkpoints of a job that had finished before this start
 
     def on_multirun_start(self, config: DictConfig, **_: Any) -> None:
         choices = swept_options(config)
@@ -72,7 +70,7 @@ class Summary(Callback):
 
     def on_job_start(self, config: DictConfig, **_: Any) -> None:
         if config.hydra.mode is RunMode.MULTIRUN and global_rank() == 0:
-            self.started, self.done = time.monotonic(), self.finished_with(config)
+            self.started = time.monotonic()
             print_line(self.title(config))
             self.write(config, status=UNFINISHED)
 
@@ -121,28 +119,16 @@ class Summary(Callback):
         words = {key_of(word): word.partition("=")[2] for word in config.hydra.overrides.task}
         return {name: words[name] for name in self.swept if name in words}
 
-    def finished_with(self, config: DictConfig) -> list[Path] | None:
-        """Return the checkpoints of a job that an earlier start has finished; None if it has not."""
-        before = self.row_before(config)
-        if before is None or before["status"] != FINISHED:
-            return None
-        return list_checkpoints(Path(config.hydra.runtime.output_dir))
-
     def row_before(self, config: DictConfig) -> dict[str, Any] | None:
         """Return the row of an earlier start of the same job; None if there is none."""
         row = read_row(row_path(config))
         return row if row and row["options"] == self.options(config) else None
 
     def write(self, config: DictConfig, **values: Any) -> dict[str, Any]:
-        """Write the row of a job and results.csv; return the row.
-
-        Seconds are added to those of an earlier start of the same job, which `resume=auto` continues, unless that one
-        had finished and this one has only found that out.
-        """
+        """Write the row of a job and results.csv, and return the row. Seconds include those of earlier starts."""
         folder, before = Path(config.hydra.sweep.dir), self.row_before(config)
         spent = before["seconds"] if before else 0.0
-        idle = self.done is not None and self.done == list_checkpoints(Path(config.hydra.runtime.output_dir))
-        if values["status"] != UNFINISHED and not idle:
+        if values["status"] != UNFINISHED:
             spent += time.monotonic() - self.started
         row = {
             "job": int(config.hydra.job.num),

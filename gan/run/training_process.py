@@ -63,33 +63,21 @@ def as_options(options: Any) -> dict[str, Any]:
     """Return the options of `gan.train` as a dict; raise UserError if they are not a mapping."""
     if options is None or isinstance(options, Mapping):
         return dict(options or {})
-    kind = type(options).__name__
-    raise UserError(f"options is a {kind}: give a dict, as in options={{'model.generator.width': 32}}")
+    raise UserError(f"options={one_line(repr(options))}: give a dict, as in options={{'model.generator.width': 32}}")
 
 
 def path_text(name: str, value: Any) -> str:
-    """Return a path as text.
-
-    Raises:
-        UserError: it is not a path, is empty, or contains ${, which begins an interpolation.
-    """
+    """Return a path as text; raise UserError if it is none, or contains ${, which begins an interpolation."""
     text = os.fspath(value) if isinstance(value, str | os.PathLike) else None
-    if not isinstance(text, str) or not text:
-        raise UserError(f"{name}={one_line(repr(value))}: is not a path; give a text or a pathlib.Path")
-    if "${" in text:
-        raise UserError(f"{name}={one_line(text)}: a path with ${{ is not supported; rename it, or use a link to it")
+    if not isinstance(text, str) or not text or "${" in text:
+        raise UserError(f"{name}={one_line(repr(value))}: is not a path; give a text or a pathlib.Path, without ${{")
     return text
 
 
 def option_name(name: str) -> str:
-    """Return the name on the command line of a keyword: options of data need no "data.", such as root.
-
-    Raises:
-        UserError: it cannot be the name of an option.
-    """
+    """Return the name on the command line of a keyword: options of data need no "data.", such as root."""
     if not isinstance(name, str) or not re.fullmatch(NAME, name):
-        sweep = "; sweeps run on the command line: gan train -m" if name in ("-m", "--multirun") else ""
-        raise UserError(f"options: {one_line(repr(name))} is not the name of an option, such as 'data.size'{sweep}")
+        raise UserError(f"options: {one_line(repr(name))} is not the name of an option, such as 'data.size'")
     if "." in name or (CONF / name).is_dir() or name in keys_of(CONF / "train.yaml"):
         return name
     return f"data.{name}" if any(name in keys_of(path) for path in (CONF / "data").glob("*.yaml")) else name
@@ -107,9 +95,7 @@ def folder_of(run: str | os.PathLike[str] | None, settings: Mapping[str, Any]) -
         path = Path(path_text("resume", resume)).expanduser()
         folder = run_folder.folder_of(path)
         if run is not None and Path(path_text("run", run)).expanduser().resolve() != folder.resolve():
-            given = one_line(f"run={os.fspath(run)}, resume={path}")
-            raise UserError(f"{given}: a resumed run stays in its folder; leave out one of them, or write init_from "
-                            "instead of resume for a new run with the weights of another")  # fmt: skip
+            raise UserError(f"run={os.fspath(run)}, resume={path}: a resumed run stays in its folder; leave out one")
         return folder
     if run is not None:
         return Path(path_text("run", run)).expanduser()
@@ -133,11 +119,7 @@ def flatten(values: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, 
 
 
 def in_grammar(value: Any) -> str:
-    """Return a value in the grammar of Hydra's command line.
-
-    Raises:
-        UserError: the value has a type that no option has.
-    """
+    """Return a value in the grammar of Hydra's command line; raise UserError for a type that no option has."""
     if value is None or isinstance(value, bool):
         return {None: "null", True: "true", False: "false"}[value]
     if isinstance(value, os.PathLike):

@@ -9,13 +9,13 @@ from typing import Any
 import yaml
 
 from gan.common.output import one_line
-from gan.run import shared_folder
+from gan.run import shared_model
 from gan.sharing.licenses import OTHER
 from gan.sharing.scores import Score
 
 HUB_NAME = re.compile(r"[A-Za-z0-9][\w.-]*/[\w.-]+", re.ASCII)  # of a dataset on the Hub
 BUILTIN = "built-in images of retro-gan"
-TASKS = {shared_folder.GENERATOR: "unconditional-image-generation", shared_folder.TRANSLATOR: "image-to-image"}
+TASKS = {shared_model.GENERATOR: "unconditional-image-generation", shared_model.TRANSLATOR: "image-to-image"}
 MODES = {1: "gray", 3: "RGB", 4: "RGBA"}
 NOT_READ = ("reference_sha256", "size", "time")  # settings that only the front matter has
 LEFT_OUT = ("kid_subsets", "density", "coverage")  # metrics that only the front matter has
@@ -45,7 +45,7 @@ def compose(
     front = yaml.safe_dump(front_matter(about, name, license, trained_on, scores), sort_keys=False, allow_unicode=True)
     parts = [f"---\n{front}---", f"# {markdown(name)}", describe(about, trained_on)]
     if samples:
-        parts.append(f"![{samples}]({shared_folder.SAMPLES})\n\n{samples}.")
+        parts.append(f"![{samples}]({shared_model.SAMPLES})\n\n{samples}.")
     parts += [usage(about), *([table(scores)] if scores else []), *([notes] if notes else []), files(about)]
     return "\n\n".join(parts) + "\n"
 
@@ -58,7 +58,7 @@ def front_matter(
     found: dict[str, Any] = {"license": license}
     if license == OTHER:
         found |= {"license_name": "see-license-file", "license_link": "LICENSE"}
-    found |= {"library_name": shared_folder.LIBRARY, "pipeline_tag": task, "tags": tags(about)}
+    found |= {"library_name": shared_model.LIBRARY, "pipeline_tag": task, "tags": tags(about)}
     if trained_on and HUB_NAME.fullmatch(trained_on):
         found["datasets"] = [trained_on]
     if scores:
@@ -115,12 +115,12 @@ def describe(about: Mapping[str, Any], trained_on: str | None) -> str:
     network = f"`{target_of(about)}`"
     pixels = f"{side_lengths(about)} pixels ({MODES.get(about['data']['channels'], '')})"
     data = f", trained on {markdown(trained_on)}" if trained_on else ""
-    if about["kind"] == shared_folder.TRANSLATOR:
+    if about["kind"] == shared_model.TRANSLATOR:
         both = " in both directions" if "b2a" in about["model"]["generator"] else ""
         text = f"A network ({network}) that translates images{both}{data}, at {pixels}."
     else:
         text = f"A GAN ({network}) that generates images of {pixels}{data}."
-    if about["kind"] == shared_folder.TRANSLATOR and about["images"] == 0:
+    if about["kind"] == shared_model.TRANSLATOR and about["images"] == 0:
         text += " Its weights are those of the start of the run, because training did not improve the scores."
     else:
         text += f" It has seen {about['images']:,} images in training."
@@ -145,7 +145,7 @@ def usage(about: Mapping[str, Any], address: str = "DIR") -> str:
     """
     own = not target_of(about).startswith("gan.networks.")
     code = " --code CODE" if own else ""
-    if about["kind"] == shared_folder.TRANSLATOR:
+    if about["kind"] == shared_model.TRANSLATOR:
         command = f"gan translate {address} PHOTOGRAPHS translated{code}"
         python = f'gan.load("{address}").translate("photo.jpg").save("translated.png")'
     else:
@@ -193,8 +193,8 @@ def table(scores: Sequence[Score]) -> str:
 def files(about: Mapping[str, Any]) -> str:
     """Return what the files are."""
     discriminator = ", and the discriminator" if "discriminator" in about["model"] else ""
-    network = "translator" if about["kind"] == shared_folder.TRANSLATOR else "generator"
+    network = "translator" if about["kind"] == shared_model.TRANSLATOR else "generator"
     return (
-        f"## Files\n\n`{shared_folder.WEIGHTS}` has the weights of the EMA {network}{discriminator}; "
-        f"`{shared_folder.CONFIG}` describes the networks and the decoding of images. Neither contains code."
+        f"## Files\n\n`{shared_model.WEIGHTS}` has the weights of the EMA {network}{discriminator}; "
+        f"`{shared_model.CONFIG}` describes the networks and the decoding of images. Neither contains code."
     )

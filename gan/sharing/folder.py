@@ -1,4 +1,4 @@
-"""Write the folder of a shared model: model.safetensors and config.json, see `gan.run.shared_folder`.
+"""Write the folder of a shared model: model.safetensors and config.json, see `gan.run.shared_model`.
 
 Neither file has a path, the name of a user, or code. `gan.inference.shared_weights` reads them.
 """
@@ -21,8 +21,8 @@ from gan.common.errors import UserError, writing
 from gan.common.files import replace, temporary
 from gan.inference.loading import seed_of
 from gan.inference.shared_weights import COUNTS
-from gan.run import shared_folder
-from gan.run.shared_folder import CONFIG, SAMPLES, WEIGHTS
+from gan.run import shared_model
+from gan.run.shared_model import CONFIG, SAMPLES, WEIGHTS
 
 PATH = re.compile(r"[/\\~]")  # no option of a network of gan has these characters
 
@@ -61,18 +61,18 @@ def encode(
     model |= {role: config["model"][role] for role in networks}
     refuse_paths("model", model)
     about = {
-        "library": shared_folder.LIBRARY,
-        "format": shared_folder.FORMAT,
-        "kind": shared_folder.GENERATOR if hasattr(generator, "latent_dim") else shared_folder.TRANSLATOR,
+        "library": shared_model.LIBRARY,
+        "format": shared_model.FORMAT,
+        "kind": shared_model.GENERATOR if hasattr(generator, "latent_dim") else shared_model.TRANSLATOR,
         "images": images,
         "classes": list(classes),
         "seed": seed_of(config),
-        "data": {name: config["data"][name] for name in shared_folder.DATA if name in config["data"]},
+        "data": {name: config["data"][name] for name in shared_model.DATA if name in config["data"]},
         "model": model,
         "sha256": hashlib.sha256(encoded).hexdigest(),
     }
     text = json.dumps(about, indent=1)
-    if wrong := shared_folder.wrong_keys(json.loads(text)):
+    if wrong := shared_model.wrong_keys(json.loads(text)):
         raise UserError(f"this model cannot be shared: its configuration {wrong}")
     return {WEIGHTS: encoded, CONFIG: text.encode() + b"\n"}
 

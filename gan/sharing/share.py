@@ -19,7 +19,7 @@ from gan.inference.loading import load_data, load_discriminator, load_generator,
 from gan.inference.resolve import checkpoint_of, folder_of
 from gan.inference.tiling import translate_each
 from gan.model import Model, from_checkpoint
-from gan.run import shared_folder
+from gan.run import shared_model
 from gan.sharing import card, folder, scores
 
 SEEDS = 16  # images in the sample grid
@@ -76,10 +76,10 @@ def collect(
     )  # fmt: skip
     if not found:
         print_line("the model card has no scores of this checkpoint; run gan evaluate, then gan share again")
-    about = json.loads(files[shared_folder.CONFIG])
+    about = json.loads(files[shared_model.CONFIG])
     text = card.compose(about, name, license, trained_on or builtin(config), found, caption, notes)
-    files[shared_folder.CARD] = text.encode("utf-8", "backslashreplace")
-    return files | ({} if grid_image is None else {shared_folder.SAMPLES: to_png(grid_image)})
+    files[shared_model.CARD] = text.encode("utf-8", "backslashreplace")
+    return files | ({} if grid_image is None else {shared_model.SAMPLES: to_png(grid_image)})
 
 
 def builtin(config: dict[str, Any]) -> str | None:
@@ -106,16 +106,16 @@ def translated_grid(network: Any, config: dict[str, Any], path: Path, device: st
         inputs = data.inputs(PAIRS, held_out=True)
         inputs = inputs if len(inputs) == PAIRS else data.inputs(PAIRS)
     except UserError as error:
-        print_line(f"no {shared_folder.SAMPLES}: {error}")
+        print_line(f"no {shared_model.SAMPLES}: {error}")
         return None, ""
     one = select_direction(path, network.to(device))
     outputs = translate_each(one, inputs)
-    print_line(f"note: {shared_folder.SAMPLES} shows {len(inputs)} of your photographs; --no-samples leaves it out")
+    print_line(f"note: {shared_model.SAMPLES} shows {len(inputs)} of your photographs; --no-samples leaves it out")
     return grid(torch.cat([inputs, outputs]), len(inputs)), "Photographs above their translations"
 
 
 def example(files: dict[str, bytes], out: Path) -> str:
     """Return a command that uses a shared model, for the next step."""
-    kind = json.loads(files[shared_folder.CONFIG])["kind"]
+    kind = json.loads(files[shared_model.CONFIG])["kind"]
     folder = shlex.quote(str(out))
-    return f"gan translate {folder} PHOTO.jpg" if kind == shared_folder.TRANSLATOR else f"gan generate {folder}"
+    return f"gan translate {folder} PHOTO.jpg" if kind == shared_model.TRANSLATOR else f"gan generate {folder}"

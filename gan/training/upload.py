@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import signal
 import threading
 from pathlib import Path
 
 from gan.common.errors import describe_os_error, train_command
 from gan.common.object_store import StoreError
 from gan.common.output import print_line
-from gan.run.remote_run import RemoteRun, TakenOver
+from gan.run.remote import RemoteRun
 
 INTERVAL = 300.0  # seconds between two uploads without a checkpoint, so that TensorBoard can show new logs
 
@@ -17,19 +16,17 @@ INTERVAL = 300.0  # seconds between two uploads without a checkpoint, so that Te
 class Upload:
     """Uploads changed files of the run folder after each checkpoint and every INTERVAL seconds.
 
-    If an upload fails, it prints a line, training continues, and the next upload tries again. If another process has
-    started to train into the same copy, this run stops as after SIGTERM.
+    If an upload fails, it prints a line, training continues, and the next upload tries again.
 
     Args:
         address: address of the copy, such as s3://BUCKET/runs/NAME.
-        run: the run folder, prepared by `gan.run.remote_start`.
+        run: the run folder, prepared by `gan.run.remote`.
     """
 
     def __init__(self, address: str, run: Path) -> None:
         self.remote = RemoteRun(address, run)
         self.due, self.ending = threading.Event(), threading.Event()
         self.failure = ""  # why the last upload failed
-        self.taken_over = False
         self.thread = threading.Thread(target=self.work, name="upload", daemon=True)
 
     def start(self) -> None:
@@ -50,15 +47,8 @@ class Upload:
 
     def push(self) -> None:
         """Upload once. Print a line at the first failure, and when uploads work again."""
-        if self.taken_over:
-            return
         try:
             self.remote.push()
-        except TakenOver as error:
-            self.taken_over = True
-            print_line(f"{error}; this run stops")
-            if not self.ending.is_set():
-                signal.raise_signal(signal.SIGTERM)
         except (StoreError, OSError) as error:
             reason = describe_os_error(error) if isinstance(error, OSError) else str(error)
             if not self.failure:
@@ -87,9 +77,9 @@ class Upload:
     def report(self) -> None:
         """Print a line about the last upload."""
         address, run = self.remote.store.address, self.remote.run
-        if not self.failure and not self.taken_over:
+        if not self.failure:
             print_line(f"uploaded to {address}")
-        if self.failure:
+        else:
             print_line(
                 f"remote={address}: the last files were not uploaded ({self.failure}); {run} contains them; upload "
                 f"them with: {train_command()} resume={run} remote={address}"

@@ -34,7 +34,7 @@ from gan.data.checks import (
     summarize,
 )
 from gan.data.sources.files import find
-from gan.run.paths_as_typed import as_typed
+from gan.run.overrides import as_typed
 from tests.conftest import ROOT, TINY, Train, environment, run_python
 from tests.patience import PATIENCE, wait_for
 

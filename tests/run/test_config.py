@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import inspect
 import math
+import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -15,8 +16,7 @@ from omegaconf import OmegaConf
 
 from gan.common.nested import flatten
 from gan.common.processes import DDP
-from gan.run import help as help_page
-from gan.run import resolvers
+from gan.run import paths, resolvers
 from gan.run.config import compose
 from gan.run.paths import CONF
 from gan.run.resolvers import describe_rules
@@ -62,38 +62,21 @@ def test_every_option_composes_and_its_arguments_exist(file: Path) -> None:
             raise AssertionError(f"{path}: {node['_target_']}: {error}") from error
 
 
-def test_the_signature_check_can_fail() -> None:
-    import torch
-
-    with pytest.raises(TypeError):
-        inspect.signature(torch.optim.Adam).bind_partial(beta=1)
-
-
 @pytest.mark.parametrize("file", FILES, ids=str)
 def test_every_file_has_a_description(file: Path) -> None:
-    assert len(help_page.headline(CONF / file.with_suffix(".yaml"))) > 10
+    assert len(paths.headline(CONF / file.with_suffix(".yaml"))) > 10
 
 
 def test_help_shows_values_and_no_grammar() -> None:
-    page = help_page.help_page()
+    page = paths.help_page()
     assert "${" not in page and "16 (CPU) or 16384 / side, at most 512 (GPU)" in page
     assert "images=112_000 (CPU) or 3_000_000 (GPU)" in page and "discriminator.head=(computed)" in page
 
 
 def test_help_gives_every_option_a_meaning() -> None:
-    page = help_page.help_page()
-    derived = {
-        "seed",
-        "loss",
-        "penalties",
-        "augment",
-        "batch_size",
-        "size",
-        "channels",
-        "fused",
-        "strategy",
-        "sync_batchnorm",
-    }
+    page = paths.help_page()
+    derived = {"seed", "loss", "penalties", "augment", "batch_size", "size", "channels", "fused", "strategy"}
+    derived |= {"sync_batchnorm"}
     fixed = {"max_epochs", "use_distributed_sampler", "num_sanity_val_steps", "limit_val_batches"}
     fixed |= {"enable_progress_bar", "enable_model_summary"}
     for file, prefix in (
@@ -129,6 +112,14 @@ def test_a_cpu_takes_fewer_channels_above_32_pixels(size: str, width: int, detai
 def test_stylegan2_has_its_papers_widths_on_a_gpu(side: int, width: int, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(resolvers, "device_of", lambda accelerator: "cuda")
     assert compose(["model=stylegan2", f"data.size={side}"]).model.generator.width == width
+
+
+def test_at_most_six_resolvers() -> None:
+    text = "".join(path.read_text(encoding="utf-8") for path in CONF.rglob("*.yaml"))
+    used = set(re.findall(r"\$\{([a-z_.]+):", text)) - {"hydra", "now"}  # those two are Hydra's
+    assert used == {"by_device", "width", "length", "at_most", "sides", "derived"}
+    names = set(re.findall(r"\$\{derived:(\w+)", text))
+    assert names - {"NAME"} == resolvers.DERIVED.keys()  # which a comment explains
 
 
 def test_cycle_consistency_has_the_published_weight_on_a_gpu(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -169,8 +160,9 @@ def test_processes_that_others_start_are_several_devices(monkeypatch: pytest.Mon
     monkeypatch.delenv("SLURM_NTASKS", raising=False)
     for world, several in (("1", False), ("2", True)):  # such as of two machines with a device each
         monkeypatch.setenv("WORLD_SIZE", world)
-        assert resolvers.sync_batchnorm(1, "cuda") is several and not resolvers.sync_batchnorm(1, "cpu")
-        assert resolvers.strategy(1).startswith("ddp") is several
+        on_cuda, on_cpu = (compose([f"trainer.accelerator={name}"]).trainer for name in ("cuda", "cpu"))
+        assert on_cuda.sync_batchnorm is several and not on_cpu.sync_batchnorm
+        assert on_cpu.strategy.startswith("ddp") is several
 
 
 def test_adam_is_fused_if_it_skips_bad_steps(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -6,21 +6,18 @@ import json
 import os
 import subprocess
 import sys
-import zipfile
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 import yaml
 from hydra.errors import HydraException
-from omegaconf import DictConfig
 from PIL import Image
 
 from gan.common.errors import UserError
 from gan.run.config import compose, literals, to_plain
 from gan.run.early_checks import check
 from gan.run.launch import message_of
-from gan.run.paths_as_typed import stored
+from gan.run.overrides import stored
 from gan.run.resume import prepare
 from gan.run.run_folder import RECORD
 from tests.conftest import ROOT
@@ -30,53 +27,15 @@ from .test_run_folder import save
 MISTAKES = [
     (["data=folder"], "data.root is missing; add data.root=FOLDER"),
     (["data.root=pisc"], "data.root=pisc: there is no such folder or zip archive; did you mean pics?"),
-    (["data=folder", "data.root=empty"], "no image in"),
-    (["data.root=notes.txt"], "is a file; use the folder that contains it"),
-    (["data.root=broken.zip"], "cannot be read as a zip archive"),
-    (["data.root=notes.zip"], "no image in this zip archive"),
-    (["data.root=[pics,nowhere]"], "nowhere: there is no such folder"),
     (["data.root=pics,other"], "no such path; for several folders write data.root=[pics,other]"),
-    (["-m", "data.root=pics,nowhere"], "nowhere: there is no such folder"),
-    (["-m", "seed=0,1", "data.size=32,65"], "size 65x65"),
-    (["data.root=pics", "data.labels=true"], "such as sub-folders, but there is none"),
-    (["data.root=pics", "data.labels=no.csv"], "data.labels=no.csv: no such file"),
-    (["model=lut", "data=retro_filter", "data.root=pics", "data.style=no.cube"], "data.style=no.cube: no such file"),
     (["data=retro_filter", "data.root=pics", "data.style=film,grain"], "write data.style=[film,grain]"),
     (["data.a=pics"], "data.a is for translators, but model=dcgan generates images; add model=cyclegan"),
-    (["model=cyclegan"], "add data.a=FOLDER data.b=FOLDER"),
     (["model=cyclegan", "data=unpaired"], "data.a and data.b are missing"),
     (["model=cyclegan", "data.root=pics"], "model=cyclegan needs two folders"),
-    (["model=cyclegan", "data.a=pics", "data.b=other", "data.size=30"], "multiples of 4"),
-    (["model=pix2pix", "data=paired"], "give data.a=FOLDER data.b=FOLDER"),
-    (["data=stream", "data.root=pics"], "no shards found"),
-    (["data=stream", "data.root=pics", "data.validation=1"], "data.validation=1 must be between 0 and 1"),
     (["data=./pics"], "data=./pics: is a path, not the name of a data source; write data.root=./pics"),
-    (["data=pics"], "data=pics: is a path, not the name of a data source; write data.root=pics"),
     (["--data", "./pics"], "write data.root=./pics"),
     (["data.root=runs/whole"], "runs/whole: is the folder of a run; give a folder of images"),
     (["seed=99999999999999999999"], "seed=99999999999999999999: must have fewer than 64 bits"),
-    (["data.size=65"], "the nearest valid sizes are 64x64"),
-    (["data.size=big"], "data.size=big"),
-    (["model=fastgan", "data.size=8"], "use at least 16x16"),
-    (["data.channels=2"], "channels=2"),
-    (["data.fit=squeeze"], "squeeze"),
-    (["data.background=nocolor"], "nocolor"),
-    (["data.flip=2"], "data.flip=2: must be true or false"),
-    (["data.split=files"], "data.split=files is not known"),
-    (["data.split=file", "data.validation=1"], "must be between 0 and 1"),
-    (["data.batch_size=0"], "data.batch_size=0: must be an integer of at least 1"),
-    (["data.batch_size=3", "trainer.devices=2"], "not divisible by 2 devices"),
-    (["data.num_workers=-1"], "data.num_workers=-1: must be an integer of at least 0"),
-    (["data.num_workers=5000"], "data.num_workers=5000: is too large for this machine; use at most"),
-    (["resume=runs/many"], "data.num_workers=5000: is too large for this machine; use at most"),
-    (["trainer.accelerator=cpu", "trainer.devices=5000"], "trainer.devices=5000: is too large for the CPU"),
-    (["trainer.devices=0"], "trainer.devices=0: give a number of devices"),
-    (["trainer.devices=two"], "trainer.devices=two"),
-    (["trainer.accelerator=gqu"], "did you mean gpu"),
-    (["trainer.precision=8"], "trainer.precision=8: use bf16-mixed"),
-    (["model.generator_optimizer.lr=-1"], "model.generator_optimizer.lr=-1: a learning rate must be a number"),
-    (["model.discriminator_optimizer.lr=fast"], "a learning rate must be a number"),
-    (["callback.samples.interval=0"], "callback.samples.interval=0"),
     (["images=many"], "images=many"),
     (["images=null"], "images and minutes are both null"),
     (["minutes=0"], "minutes=0"),
@@ -84,40 +43,31 @@ MISTAKES = [
     (["model=dcgn"], "did you mean dcgan"),
     (["model=stylegan2", "data.size=48", "data.sise=3"], "did you mean data.size"),
     (["resume=runs/frist"], "did you mean runs/first?"),
-    (["resume=runs/first", "seed=3"], "seed: 0 -> 3; only images"),
     (["init_from=prints46"], "no such run folder, checkpoint or shared model; did you mean zoo:prints64?"),
     (["init_from=runs/frist"], "init_from=runs/frist: no such run folder, checkpoint or shared model; did you"),
     (["init_from=zoo:presss"], "zoo:presss: no such model; choose from engraving, film, press, prints64,"),
-    (["init_from=zoo:press"], "init_from=zoo:press: its model._target_ is"),
     (["freeze.generator=2"], "freeze.generator=2: has an effect only with init_from=RUN"),
-    (["model.kept_lr_factor=0.5"], "model.kept_lr_factor=0.5: has an effect only with init_from=RUN"),
-    (["init_from=pics"], "no checkpoint in"),
     (["init_from=runs"], "runs: is not a run folder; give one of the runs in it: "),
-    (["init_from=runs/other/checkpoints"], "runs/other, or a file of checkpoints"),
-    (["init_from="], "init_from=: is empty; is a variable of the shell not set?"),
-    (["init_from={a: runs/first}"], "init_from: give one path, or zoo:NAME"),
     (["model.generator.max_multiple=65537"], "model.generator.max_multiple=65537: is out of range"),
-    (["init_from=runs/other", "model=sngan"], "runs/other: its model.generator._target_ is"),
+    (["data.root=[pics,nowhere]"], "nowhere: there is no such folder"),
+    (["-m", "data.root=nowhere,pics"], "nowhere: there is no such folder"),
+    (["data.root=pics", "data.labels=no.csv"], "data.labels=no.csv: there is no such table of labels"),
+    (["model=lut", "data=retro_filter", "data.root=pics", "data.style=no.cube"], "there is no such color table"),
+    (["init_from="], "init_from: give one path, or zoo:NAME"),
 ]
 
 
 def make_folders(folder: Path) -> None:
-    for name in ("pics", "other", "empty", "runs/first", "runs/many", "runs/other/checkpoints"):
+    for name in ("pics", "other", "empty", "runs/first"):
         (folder / name).mkdir(parents=True)
     for name in ("pics", "other"):
         Image.new("RGB", (4, 4)).save(folder / name / "1.png")
-    for name in ("notes.txt", "broken.zip", "runs/other/checkpoints/images-000000100.ckpt"):
-        (folder / name).write_text("text")
-    with zipfile.ZipFile(folder / "notes.zip", "w") as archive:
-        archive.writestr("notes.txt", "text")
     (folder / "runs/first/overrides.yaml").write_text("[]\n")
-    (folder / "runs/many/overrides.yaml").write_text("[data.num_workers=5000]\n")
     (folder / "runs/whole").mkdir()
     for name in RECORD:
         (folder / "runs/whole" / name).touch()
     config = "model: {generator: {_target_: gan.networks.dcgan.Generator}}\nseed: 0\n"
-    for name in ("first", "many", "other"):
-        (folder / "runs" / name / "config.yaml").write_text(config)
+    (folder / "runs/first/config.yaml").write_text(config)
 
 
 def said(typed: list[str]) -> str:
@@ -161,31 +111,6 @@ def test_a_library_that_is_not_installed(monkeypatch: pytest.MonkeyPatch) -> Non
     monkeypatch.setattr("gan.run.early_checks.find_spec", lambda name: None)
     with pytest.raises(UserError, match=r"data=huggingface needs the datasets library: pip install 'retro-gan\[hub\]'"):
         check(literals(compose(typed)))
-
-
-@pytest.mark.slow
-def test_all_recipes_pass() -> None:
-    for typed in (["model=dcgan"], ["model=r3gan", "data.size=[96,64]"], ["data.size=16", "trainer.devices=-1"]):
-        check(literals(compose(typed)))
-
-
-@pytest.mark.slow
-def test_early_sizes_are_those_of_the_networks() -> None:
-    from hydra.utils import instantiate
-
-    for model in ("dcgan", "seed", "sngan", "fastgan", "stylegan2", "r3gan"):
-        for size in ("8", "16", "20", "24", "33", "[96,64]", "[64,16]"):
-            cfg = compose([f"model={model}", f"data.size={size}", "data.labels=false"])
-            builds = passes(lambda cfg: [instantiate(cfg.model[part]) for part in ("generator", "discriminator")], cfg)
-            assert passes(lambda cfg: check(literals(cfg)), cfg) == builds, (model, size)
-
-
-def passes(function: Callable[[DictConfig], object], cfg: DictConfig) -> bool:
-    try:
-        function(cfg)
-    except (UserError, HydraException):
-        return False
-    return True
 
 
 @pytest.mark.slow

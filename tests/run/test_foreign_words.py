@@ -12,25 +12,16 @@ from hydra.errors import HydraException
 
 from gan.common.errors import UserError
 from gan.run.config import compose, options
-from gan.run.foreign_words import ANSWERS, FLAGS, INSTEAD, TRAINER, check_words, describe_foreign
+from gan.run.early_checks import ANSWERS, FLAGS, TRAINER, check_words, describe_foreign
 from gan.run.launch import message_of
-from gan.run.paths import CONF
-from gan.run.resume import known_words, prepare
+from gan.run.paths import CONF, groups
+from gan.run.resume import prepare
 
 MODELS = sorted(path.stem for path in (CONF / "model").glob("*.yaml"))
 DATA = sorted(path.stem for path in (CONF / "data").glob("*.yaml"))
 # Trainer options that do something here.
-WORKING = {
-    "accelerator",
-    "strategy",
-    "devices",
-    "num_nodes",
-    "precision",
-    "sync_batchnorm",
-    "benchmark",
-    "deterministic",
-}
-WORKING |= {"enable_progress_bar", "enable_model_summary", "detect_anomaly"}
+WORKING = {"accelerator", "strategy", "devices", "num_nodes", "precision", "sync_batchnorm", "benchmark"}
+WORKING |= {"deterministic", "enable_progress_bar", "enable_model_summary", "detect_anomaly"}
 
 
 @pytest.fixture(autouse=True)
@@ -48,14 +39,16 @@ def existing() -> set[str]:
     choices += [[f"data={data}"] for data in DATA]
     choices += [[f"augment={path.stem}"] for path in (CONF / "augment").glob("*.yaml")]
     found = {f"{path.parent.name}={path.stem}" for path in CONF.glob("*/*.yaml")}
-    for groups in choices:
-        for key in options(groups):
+    for choice in choices:
+        for key in options(choice):
             parts = key.split(".")
             found |= {".".join(parts[:end]) for end in range(1, len(parts) + 1)}
     return found
 
 
-known = functools.cache(known_words)
+@functools.cache
+def known() -> list[str]:
+    return [*groups(), *options([])]
 
 
 def said(*typed: str) -> str:
@@ -68,31 +61,24 @@ def said(*typed: str) -> str:
     ("typed", "ours"),
     [
         ("--epochs 10", "images=N"),
-        ("--epochs=10", "images=N"),
         ("--lr 0.1", "model.generator_optimizer.lr=0.1 model.discriminator_optimizer.lr=0.1"),
         ("--batch-size 8", "data.batch_size=8,"),
         ("--gpus 2", "trainer.devices=2"),
         ("-b 8", "data.batch_size=8"),
         ("--outdir=runs/x", "hydra.run.dir=runs/NAME"),
         ("+run=base", "hydra.run.dir=runs/NAME"),
-        ("--images 300", "write images=300"),
         ("--data.root pics", "write data.root=pics"),
         ("--nonsense", "NAME=VALUE"),
-        ("-m --epochs 3", "images=N"),
-        ("-m --cfg job", "--cfg: shows one configuration; leave out -m"),
         ("--cfg job --kimg 25", "images=25000"),
         ("pics", "write data.root=pics"),
-        ("pics b", "data.a=pics data.b=b"),
         ("runs/first", "write resume=runs/first"),
         ("stylegan2", "write model=stylegan2"),
-        ("/no/where", "no such file or folder"),
         ("data.size = 64", "write data.size=VALUE without spaces"),
         ("trainer.max_epochs=5", "images=N"),
         ("+trainer.gradient_clip_val=1", "has no effect here"),
         ("+epochs=3", "images=N"),
         ("+sead=3", "did you mean seed"),
         ("logger=false", "write logger=[]"),
-        ("callback=none", "write callback=[]"),
         ("penalty=r1,r2", "write penalty=[r1,r2]"),
     ],
 )
@@ -104,10 +90,8 @@ def test_a_word_is_answered_with_ours(typed: str, ours: str) -> None:
 @pytest.mark.slow
 @pytest.mark.parametrize(
     "word",
-    ["epochs", "lr", "batch_size", "ckpt_path", "callbacks", "hparams_search", "max_steps", "num_workers", "image_size",
-     "resolution", "run", "devices", "gpus", "dataset", "data_dir", "model.lr", "trainer.gpus",
-     "trainer.accumulate_grad_batches", "data.image_size", "optimizer.lr"],
-)  # fmt: skip
+    ["epochs", "batch_size", "max_steps", "run", "gpus", "dataset", "model.lr", "trainer.gpus", "data.image_size"],
+)
 def test_a_key_that_does_not_exist_is_answered_with_ours(word: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("sys.argv", ["train.py", f"{word}=7"])
     with pytest.raises((HydraException, UserError)) as caught:
@@ -162,7 +146,7 @@ def test_answers_name_options_that_exist_for_words_that_do_not() -> None:
     there |= {"callback.evaluate.interval", "callback.checkpoint.interval", "callback.samples.interval"}
     there |= {"penalty.r1.weight", "model.generator_optimizer._target_", "data.a", "data.b", "data.root"}
     assert not there & ANSWERS.keys() - {"compile", "metrics"}
-    for text in (*ANSWERS.values(), *INSTEAD.values()):
+    for text in ANSWERS.values():
         for name in re.findall(r"([a-z_0-9.]+)=", text):
             assert name in there or name in ("length", "images", "minutes", "seed", "debug", "data.max_images"), text
 

@@ -10,7 +10,7 @@ import yaml
 from omegaconf import OmegaConf
 
 from gan.run.config import compose
-from gan.run.implied_networks import with_networks
+from gan.run.implied import with_networks
 
 CPU = "trainer.accelerator=cpu"
 

@@ -11,7 +11,7 @@ from hydra.core.override_parser.overrides_parser import OverridesParser
 from gan.common.errors import UserError
 from gan.common.nested import without_home
 from gan.run.config import compose
-from gan.run.paths_as_typed import as_typed, stored
+from gan.run.overrides import as_typed, stored
 
 NAMES = [
     'plain', 'with space', ' leading and trailing ', "it's", 'double "quotes"', 'both\'"', 'a=b', 'a,b', '[x]',

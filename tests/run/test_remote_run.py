@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import json
 import os
 import random
 import shutil
@@ -19,7 +18,7 @@ import pytest
 from gan.common.files import write_json
 from gan.common.object_store import StoreError
 from gan.run import checkpoints
-from gan.run.remote_run import RemoteRun, TakenOver, in_order
+from gan.run.remote import RemoteRun, in_order
 from tests.patience import PATIENCE
 from tests.programs import ROOT, environment
 from tests.store import s3, unreachable
@@ -45,10 +44,11 @@ def save(run: Path, images: int, size: int = 1000) -> Path:
     return path
 
 
-def claimed(address: str, run: Path) -> RemoteRun:
+def started(address: str, run: Path) -> RemoteRun:
+    """Return the copy of a run that has just started in a folder."""
     run.mkdir(parents=True, exist_ok=True)
     remote = RemoteRun(address, run)
-    remote.claim()
+    remote.pull()
     return remote
 
 
@@ -58,7 +58,7 @@ def names(folder: Path) -> list[str]:
 
 def test_another_machine_gets_the_same_files(bucket: str, tmp_path: Path) -> None:
     run, other = tmp_path / "a", tmp_path / "b"
-    remote = claimed(f"{bucket}/runs/a", run)
+    remote = started(f"{bucket}/runs/a", run)
     save(run, 64)
     (run / "metrics.jsonl").write_text("{}\n")
     (run / ".lock").write_text("")
@@ -70,7 +70,7 @@ def test_another_machine_gets_the_same_files(bucket: str, tmp_path: Path) -> Non
 
 
 def test_only_changes_are_uploaded(bucket: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    remote = claimed(f"{bucket}/a", tmp_path / "a")
+    remote = started(f"{bucket}/a", tmp_path / "a")
     save(remote.run, 64)
     remote.push()
     uploaded: list[str] = []
@@ -78,13 +78,13 @@ def test_only_changes_are_uploaded(bucket: str, tmp_path: Path, monkeypatch: pyt
     remote.push()
     assert uploaded == []
     (remote.run / "metrics.jsonl").write_text("{}\n")
-    monkeypatch.setattr(remote.store, "about", lambda name: remote.store.list()["owner.json"])
+    monkeypatch.setattr(remote.store, "about", lambda name: next(iter(remote.store.list().values())))
     remote.push()
     assert uploaded == ["metrics.jsonl"]
 
 
 def test_removed_checkpoints_are_removed_after_new_ones_are_there(bucket: str, tmp_path: Path) -> None:
-    remote = claimed(f"{bucket}/a", tmp_path / "a")
+    remote = started(f"{bucket}/a", tmp_path / "a")
     old = save(remote.run, 64)
     remote.push()
     save(remote.run, 128)
@@ -96,13 +96,12 @@ def test_removed_checkpoints_are_removed_after_new_ones_are_there(bucket: str, t
     remote.push()
     assert calls == ["+images-000000128.ckpt", "+images-000000128.json", "-images-000000064.json",
                      "-images-000000064.ckpt"]  # fmt: skip
-    assert sorted(remote.store.list()) == ["checkpoints/images-000000128.ckpt", "checkpoints/images-000000128.json",
-                                           "owner.json"]  # fmt: skip
+    assert sorted(remote.store.list()) == ["checkpoints/images-000000128.ckpt", "checkpoints/images-000000128.json"]
 
 
 @pytest.mark.parametrize("lost", ["the folder", "the contents", "the checkpoints"])
 def test_a_lost_run_folder_loses_no_checkpoint_of_the_copy(lost: str, bucket: str, tmp_path: Path) -> None:
-    remote = claimed(f"{bucket}/a", tmp_path / "a")
+    remote = started(f"{bucket}/a", tmp_path / "a")
     save(remote.run, 64)
     (remote.run / "metrics.jsonl").write_text("{}\n")
     remote.push()
@@ -119,7 +118,7 @@ def test_a_lost_run_folder_loses_no_checkpoint_of_the_copy(lost: str, bucket: st
 
 
 def test_a_checkpoint_that_is_replaced_during_its_upload_leaves_the_one_before(bucket: str, tmp_path: Path) -> None:
-    remote = claimed(f"{bucket}/a", tmp_path / "a")
+    remote = started(f"{bucket}/a", tmp_path / "a")
     old = save(remote.run, 64)
     remote.push()
     new = save(remote.run, 128)
@@ -135,26 +134,15 @@ def test_a_checkpoint_that_is_replaced_during_its_upload_leaves_the_one_before(b
     assert {"checkpoints/images-000000064.ckpt", "checkpoints/images-000000064.json"} <= remote.store.list().keys()
 
 
-@pytest.mark.parametrize("damage", ["all", "owner"])
-def test_a_copy_that_was_removed_is_uploaded_again(damage: str, bucket: str, tmp_path: Path) -> None:
-    remote = claimed(f"{bucket}/a", tmp_path / "a")
+def test_a_copy_that_was_removed_is_uploaded_again(bucket: str, tmp_path: Path) -> None:
+    remote = started(f"{bucket}/a", tmp_path / "a")
     save(remote.run, 64)
     remote.push()
     before = remote.store.list().keys()
-    for name in before if damage == "all" else ["owner.json"]:
+    for name in before:
         remote.store.remove(name)
-    if damage == "owner":
-        remote.store.write("owner.json", b"\xff{")
     remote.push()
     assert remote.store.list().keys() == before
-
-
-def test_a_run_folder_cannot_set_the_owner(bucket: str, tmp_path: Path) -> None:
-    remote = claimed(f"{bucket}/a", tmp_path / "a")
-    (remote.run / "owner.json").write_text('{"owner": "other"}')
-    remote.push()
-    remote.push()
-    assert "owner.json" not in remote.known
 
 
 def test_order() -> None:
@@ -164,47 +152,38 @@ def test_order() -> None:
                                "checkpoints/images-000000064.json", "checkpoints/best.json"]  # fmt: skip
 
 
-def test_the_process_that_started_last_owns_the_copy(bucket: str, tmp_path: Path) -> None:
-    first = claimed(f"{bucket}/a", tmp_path / "a")
+def test_a_run_that_was_continued_elsewhere(bucket: str, tmp_path: Path) -> None:
+    first = started(f"{bucket}/a", tmp_path / "a")
     save(first.run, 64)
     first.push()
-    second = RemoteRun(f"{bucket}/a", tmp_path / "b")
-    assert second.claim() is False
-    second.pull()
-    save(first.run, 128)
-    with pytest.raises(TakenOver, match="another process has started to train into s3://bucket/a"):
-        first.push()
-    assert "checkpoints/images-000000128.ckpt" not in second.store.list()
+    second = started(f"{bucket}/a", tmp_path / "b")
+    save(first.run, 128)  # and the process is killed before the upload
     save(second.run, 96)
     second.push()
-    third = RemoteRun(f"{bucket}/a", first.run)  # the first machine again: its own checkpoint is moved aside
-    assert third.claim() is False
-    third.pull()
-    assert [path.name for path in checkpoints.list_checkpoints(first.run)] == [
+    again = started(f"{bucket}/a", first.run)  # its own checkpoint is moved aside
+    assert [path.name for path in checkpoints.list_checkpoints(again.run)] == [
         "images-000000064.ckpt", "images-000000096.ckpt"]  # fmt: skip
     assert len(list(first.run.glob("checkpoints/set-aside-*/images-000000128.ckpt"))) == 1
 
 
 def test_what_could_not_be_uploaded_is_kept_by_the_same_machine(bucket: str, tmp_path: Path) -> None:
-    first = claimed(f"{bucket}/a", tmp_path / "a")
+    first = started(f"{bucket}/a", tmp_path / "a")
     save(first.run, 64)
     first.push()
     save(first.run, 128)  # and the process is killed
     (first.run / "metrics.jsonl").write_text("new\n")
-    again = RemoteRun(f"{bucket}/a", first.run)
-    assert again.claim() is True
-    again.pull(newest_here=True)
+    again = started(f"{bucket}/a", first.run)
     again.push()
     assert "checkpoints/images-000000128.json" in again.store.list()
     assert again.store.read("metrics.jsonl") == b"new\n"
 
 
 def test_an_interrupted_download_goes_on(bucket: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    first = claimed(f"{bucket}/a", tmp_path / "a")
+    first = started(f"{bucket}/a", tmp_path / "a")
     save(first.run, 64)
     save(first.run, 128)
     first.push()
-    second = claimed(f"{bucket}/a", tmp_path / "b")
+    second = RemoteRun(f"{bucket}/a", tmp_path / "b")
     download, done = second.store.download, []
 
     def fail_later(name: str, path: Path) -> None:
@@ -217,12 +196,12 @@ def test_an_interrupted_download_goes_on(bucket: str, tmp_path: Path, monkeypatc
     with pytest.raises(StoreError):
         second.pull()
     third = RemoteRun(f"{bucket}/a", second.run)
-    third.pull(third.claim())
+    third.pull()
     assert checkpoints.find_checkpoint(third.run, "last") == checkpoints.checkpoint_path(third.run, 128)
 
 
 def test_a_checkpoint_that_training_removes_during_the_download(bucket: str, tmp_path: Path) -> None:
-    first = claimed(f"{bucket}/a", tmp_path / "a")
+    first = started(f"{bucket}/a", tmp_path / "a")
     old = save(first.run, 64)
     first.push()
     second = RemoteRun(f"{bucket}/a", tmp_path / "b")
@@ -251,18 +230,7 @@ def test_other_names_are_not_downloaded(name: str, bucket: str, tmp_path: Path) 
     assert names(tmp_path) == ["in/a/.remote.json", "in/a/config.yaml"]
 
 
-@pytest.mark.parametrize(
-    "content",
-    [
-        "",
-        "[]",
-        "{}",
-        '{"address": "s3://bucket/a", "owner": 1, "files": {"a": 1}}',
-        "[" * 100_000,
-        '{"address": "s3://bucket/a", "owner": "1", "files": {"a": [1e999, 1, ""]}}',
-        '{"address": "s3://bucket/a", "owner": "1", "files": {"checkpoints/../../b/best.json": [1, 1, ""]}}',
-    ],
-)
+@pytest.mark.parametrize("content", ["", "[]", "{}", '{"address": "s3://bucket/a", "files": {"a": 1}}'])
 def test_a_damaged_record_is_ignored(content: str, bucket: str, tmp_path: Path) -> None:
     (tmp_path / ".remote.json").write_text(content)
     assert RemoteRun(f"{bucket}/a", tmp_path).known == {}
@@ -272,9 +240,9 @@ UPLOADS = """
 import sys, hashlib
 from pathlib import Path
 from gan.run import checkpoints
-from tests.run.test_remote_run import claimed, newest, save
+from tests.run.test_remote_run import started, newest, save
 address, run = sys.argv[1], Path(sys.argv[2])
-remote = claimed(address, run)
+remote = started(address, run)
 remote.write_record()
 images = newest(run)
 while True:
@@ -323,14 +291,4 @@ def test_kills_during_uploads_lose_nothing(bucket: str, tmp_path: Path) -> None:
 def test_an_unreachable_store(bucket: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     unreachable(monkeypatch)
     with pytest.raises(StoreError, match="it cannot be reached"):
-        RemoteRun(f"{bucket}/a", tmp_path).claim()
-
-
-def test_the_record_has_no_secret(bucket: str, tmp_path: Path) -> None:
-    remote = claimed(f"{bucket}/a", tmp_path / "a")
-    save(remote.run, 64)
-    remote.push()
-    record = json.loads((remote.run / ".remote.json").read_text())
-    assert record.keys() == {"address", "owner", "files"}
-    owner = json.loads(remote.store.read("owner.json") or b"")
-    assert owner.keys() == {"owner", "host", "time"}
+        RemoteRun(f"{bucket}/a", tmp_path).pull()

@@ -11,9 +11,8 @@ from gan.common.errors import UserError
 from gan.common.files import write_json
 from gan.run import checkpoints, run_folder
 from gan.run.config import compose, to_plain
-from gan.run.differences import differences
 from gan.run.paths import quote
-from gan.run.resume import create_folder, prepare
+from gan.run.resume import create_folder, differences, prepare
 
 from .test_run_folder import save
 
@@ -56,8 +55,7 @@ USERS = ("config.yaml", "metrics.jsonl", "events.out.tfevents.1", "notes.txt")
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("names", [USERS, ("config.yaml",), ("overrides.yaml",), ("config.yaml", "metrics.jsonl")])
-@pytest.mark.parametrize("resume", [(), ("resume=auto",)], ids=["new", "auto"])
+@pytest.mark.parametrize(("names", "resume"), [(USERS, ()), (("overrides.yaml",), ("resume=auto",))])
 def test_a_folder_that_is_no_run_stays_as_it_is(names: tuple[str, ...], resume: tuple[str, ...]) -> None:
     """One file with the name of a record does not make a folder the folder of a run."""
     Path("mine").mkdir()
@@ -78,9 +76,7 @@ def test_a_run_that_ended_while_it_was_recorded_starts_again(count: int) -> None
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(
-    "name", ["plain", "with space", "it's", "a=b,c", "[x]", "back\\slash", "end\\", "both\\'", "ümlaut", "(p)"]
-)
+@pytest.mark.parametrize("name", ["it's", "a=b,c", "[x] y", "back\\slash", "end\\", "both\\'", "ü(p)"])
 def test_any_folder_name_survives_hydras_grammar(name: str) -> None:
     arguments = prepare(["images=8", f"hydra.run.dir={quote(Path(name))}"])
     assert Path(name).is_dir()
@@ -127,12 +123,8 @@ def test_a_length_that_is_reached_is_named(tmp_path: Path, capsys: pytest.Captur
     save(tmp_path / "run", 800)
     prepare(["resume=run"])
     assert "run has already reached its length (800 images); set images= or minutes=" in capsys.readouterr().out
-    prepare(["resume=run", "images=700"])
-    assert "run has already seen 800 images; set images= to a larger number" in capsys.readouterr().out
     with pytest.raises(UserError, match="resume=zoo:press: is a shared model, which cannot be resumed; use init_from="):
         prepare(["resume=zoo:press"])
-    with pytest.raises(UserError, match="resume=hf://user/name: is a shared model, which cannot be resumed; use init_"):
-        prepare(["resume=hf://user/name"])
 
 
 def test_options_of_the_resumed_model_alone_may_be_typed_again(tmp_path: Path) -> None:

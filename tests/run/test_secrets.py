@@ -13,8 +13,9 @@ from gan.common.errors import UserError
 from gan.common.nested import flatten
 from gan.run import run_folder
 from gan.run.config import compose, to_plain
+from gan.run.config import options as options_of
 from gan.run.overrides import read_overrides
-from gan.run.secrets import MISSING, VARIABLE, conceal, hide, hide_in_override
+from gan.run.secrets import MISSING, NAME, conceal, hide, hide_in_override
 from tests.conftest import Train
 
 SECRET = "hf_aVeryLongSecret123"
@@ -62,23 +63,19 @@ def test_users_and_passwords_leave_addresses() -> None:
 @pytest.fixture
 def cleaned(monkeypatch: pytest.MonkeyPatch) -> None:
     """Remove the variables that `conceal` sets."""
-    for name in ("TOKEN", "TOKEN_2", "TRACKING_URI", "URI", "PASSWORD"):
+    for name in ("OPTIONS", "OPTIONS_2", "TRACKING_URI"):
         monkeypatch.setenv(f"RETRO_GAN_{name}", "")
 
 
 @pytest.mark.usefixtures("cleaned")
 def test_secrets_in_containers_leave_the_command_line() -> None:
-    word = 'logger.mine.options={token:dictsecret44,n:[1,{password:"a, b"}],uri:http://me:pw@host/x}'
-    hidden = conceal(word)
-    assert hidden == (
-        "logger.mine.options={token:${oc.env:RETRO_GAN_TOKEN},n:[1,{password:${oc.env:RETRO_GAN_PASSWORD}}],"
-        "uri:${oc.env:RETRO_GAN_URI}}"
-    )
-    assert [os.environ[f"RETRO_GAN_{name}"] for name in ("TOKEN", "PASSWORD", "URI")] == [
-        "dictsecret44", "a, b", "http://me:pw@host/x",
-    ]  # fmt: skip
+    value = '{token:dictsecret44,n:[1,{password:"a, b"}],uri:http://me:pw@host/x}'
+    hidden = conceal(f"+debug.options={value}")
+    assert hidden == "+debug.options='${oc.decode:${oc.env:RETRO_GAN_OPTIONS}}'"
     assert hide_in_override(hidden) == hidden and conceal(hidden) == hidden
-    assert conceal("+other.token=second99") == "+other.token=${oc.env:RETRO_GAN_TOKEN_2}"
+    options = compose([hidden.replace("debug.", "")]).options
+    assert options == {"token": "dictsecret44", "n": [1, {"password": "a, b"}], "uri": "http://me:pw@host/x"}
+    assert conceal("+other.options={token:second99}").endswith("RETRO_GAN_OPTIONS_2}}'")
 
 
 @pytest.mark.parametrize(
@@ -106,12 +103,12 @@ def test_an_address_with_a_secret_is_used_but_not_stored(address: str) -> None:
     assert hide(hide(address)) == hide(address)
 
 
-def test_names_of_secret_variables() -> None:
-    secret = (
-        "GITHUBTOKEN HF_TOKEN MYSECRET_2 DBPASSWORD PGPASSWD AWS_CREDENTIALS APIKEY OPENAIAPIKEY MY_KEY KEY_2 A_KEY_B"
-    )
-    assert [name for name in secret.split() if not VARIABLE.fullmatch(name)] == []
-    assert [name for name in ["MONKEY_ISLAND", "KEYBOARD", "PATH", "HOME", "DONKEY"] if VARIABLE.fullmatch(name)] == []
+def test_names_of_secrets() -> None:
+    secret = "GITHUBTOKEN MYSECRET_2 DBPASSWORD AWS_CREDENTIALS OPENAIAPIKEY MY_KEY KEY_2 DB_PASS PWD_1 GH_PAT jwt DSN"
+    assert [name for name in secret.split() if not NAME.search(name)] == []
+    other = ["MONKEY_ISLAND", "KEYBOARD", "PATH", "HOME", "DONKEY", "AUTHOR", "PATCH_SIZE", "PASSAGE"]
+    options = {name.rpartition(".")[2] for model in ("dcgan", "style") for name in options_of([f"model={model}"])}
+    assert [name for name in [*other, *options] if NAME.search(name)] == []
 
 
 def test_the_environment_stays_unresolved_in_the_stored_configuration(

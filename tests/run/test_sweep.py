@@ -111,23 +111,6 @@ def test_an_interrupted_sweep_keeps_its_rows_and_goes_on(tmp_path: Path, capsys:
     assert float(results(tmp_path)[1]["seconds"]) >= 100  # of both starts
 
 
-def test_a_job_that_had_finished_adds_no_time(tmp_path: Path) -> None:
-    start, job = config(tmp_path, words=["seed=0,1"]), config(tmp_path, 0, ["seed=0"])
-    saved, path = tmp_path / "0" / "checkpoints", tmp_path / ROWS / "0.json"
-    saved.mkdir(parents=True)
-    (saved / "images-000000016.ckpt").touch()
-    for name, added in ((None, False), ("images-000000032.ckpt", True)):  # a longer run trains further
-        summary = Summary()
-        summary.on_multirun_start(start)
-        end(summary, job, 0.5)
-        path.write_text(json.dumps(json.loads(path.read_text()) | {"seconds": 100.0}))
-        summary.on_job_start(job)
-        if name:
-            (saved / name).touch()
-        summary.on_job_end(job, JobReturn(status=JobStatus.COMPLETED, _return_value=0.5))
-        assert (json.loads(path.read_text())["seconds"] > 100) == added
-
-
 def test_names_in_rows_reach_neither_the_terminal_nor_a_formula(tmp_path: Path) -> None:
     row = {"job": 0, "options": {"x\n\x1b[31m": "=1+1", "b": "-3", "c": "@x", "+d": "a-b"}, "name": "\x1b[0m", "error":
            "-cmd", "status": "finished", "seconds": 1.0, "objective": -0.5, "run": "0"}  # fmt: skip
@@ -164,9 +147,8 @@ def test_jobs_in_other_processes_share_the_table(tmp_path: Path, monkeypatch: py
 
 @pytest.mark.parametrize(
     "wrong",
-    [{"seconds": float("inf")}, {"seconds": None}, {"objective": 10**400}, {"objective": "low"}, {"options": {"a": 1}},
-     {"job": "0"}, {"error": None}],
-)  # fmt: skip
+    [{"seconds": None}, {"objective": "low"}, {"job": "0"}],
+)
 def test_rows_that_the_summary_did_not_write_are_ignored(wrong: dict[str, Any], tmp_path: Path) -> None:
     summary = Summary()
     summary.on_multirun_start(config(tmp_path, words=["seed=0,1"]))
@@ -226,14 +208,3 @@ def test_an_optuna_search_prints_its_trials(train: Train, tmp_path: Path) -> Non
     said = train("-m", "search=optuna", "hydra.sweeper.n_trials=2", "images=16", "hydra.sweep.dir=sweep").stdout
     assert "sweep of 2 jobs" in said and "job 2 of 2 with generator_optimizer.lr=" in said
     assert len(results(tmp_path / "sweep")) == 2
-
-
-@pytest.mark.slow
-def test_a_stored_search_needs_an_older_sqlalchemy(train: Train) -> None:
-    pytest.importorskip("hydra_plugins.hydra_optuna_sweeper")
-    if int(pytest.importorskip("sqlalchemy").__version__[0]) < 2:
-        pytest.skip("SQLAlchemy is old enough")
-    stored = "hydra.sweeper.storage=sqlite:///search.db"
-    result = train("-m", "search=optuna", stored, "hydra.sweeper.n_trials=2", "images=16", check=2)
-    assert result.stderr.splitlines()[-1].startswith("error: hydra.sweeper.storage: needs an older SQLAlchemy")
-    assert "Traceback" not in result.stderr

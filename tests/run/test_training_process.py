@@ -12,7 +12,6 @@ from hydra.core.override_parser.overrides_parser import OverridesParser
 import gan
 from gan.common.errors import UserError
 from gan.run import training_process
-from gan.run.checkpoints import find_checkpoint
 from gan.run.training_process import flatten, folder_of, in_grammar, option_name
 
 
@@ -60,21 +59,12 @@ def test_the_folder_of_a_run_is_known_before_it_starts(tmp_path: Path, monkeypat
     ("arguments", "said"),
     [
         ({"run": "other", "resume": "base"}, "run=other, resume=base: a resumed run stays in its folder"),
-        ({"run": "a${b}"}, "run=a\\${b}: a path with"),
-        ({"run": 5}, "run=5: is not a path"),
-        ({"run": ""}, "run='': is not a path"),
+        ({"run": "a${b}"}, "run='a\\${b}': is not a path"),
         ({"resume": 5}, "resume=5: is not a path"),
-        ({"resume": "x${y}"}, "resume=x"),
-        ({"root": Path("x${y}")}, "a path with"),
-        ({"options": {"-m": 1}}, "options: '-m' is not the name of an option.*gan train -m"),
-        ({"options": {"--code": "x"}}, "'--code' is not the name"),
-        ({"options": {"a=b c": 1}}, "'a=b c' is not the name"),
-        ({"options": {1: 2}}, "options: 1 is not the name"),
+        ({"options": {"-m": 1}}, "options: '-m' is not the name of an option"),
         ({"options": {"model": {1: 2}}}, "options: 1 in model is not"),
-        ({"options": ["images=3"]}, "options is a list: give a dict"),
-        ({"code": 3}, "code=3: is not a path"),
+        ({"options": ["images=3"]}, "options=.*: give a dict"),
         ({"code": ["a", None]}, "code=None: is not a path"),
-        ({"config_dir": ["a"]}, "config_dir=.*is not a path"),
     ],
 )
 def test_wrong_arguments_are_said_before_training(
@@ -98,10 +88,3 @@ def test_folders_of_code_and_the_same_run_twice_are_allowed(monkeypatch: pytest.
     with pytest.raises(UserError, match="enough"):
         gan.train(tmp_path / "base", resume=tmp_path / "base", code=["a", Path("b")], config_dir="c")
     assert seen[0][1:] == ["--code=a", "--code=b", "--config-dir=c"] and seen[0][0].startswith("resume=")
-
-
-def test_a_checkpoint_is_a_word_or_a_path(tmp_path: Path) -> None:
-    with pytest.raises(UserError, match=r"^checkpoint=5: is not a path; give best, last or the path of a file$"):
-        find_checkpoint(tmp_path, 5)  # type: ignore[arg-type]
-    with pytest.raises(UserError, match=r"^run=5: is not a path; give the path of a run folder$"):
-        find_checkpoint(5)  # type: ignore[arg-type]

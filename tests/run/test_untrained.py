@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from gan.common.errors import UserError
-from gan.run import lock, untrained
+from gan.run import lock
 from gan.run.resume import create_folder
 from tests.conftest import ROOT, TINY, Train, environment
 
@@ -24,13 +24,13 @@ def inside(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def fail(folder: Path, named: bool, *files: str, after_step: bool = False) -> None:
-    with pytest.raises(UserError), untrained.removed_unless_trained():
+    with pytest.raises(UserError), lock.removed_unless_trained():
         run = create_folder(folder, named)
         for name in ("config.yaml", *files):
             (run / name).parent.mkdir(exist_ok=True)
             (run / name).write_text("text")
         if after_step:
-            untrained.trained()
+            lock.trained()
         raise UserError("late")
 
 
@@ -77,16 +77,16 @@ def test_a_run_that_was_downloaded_keeps_its_record(tmp_path: Path) -> None:
 
 
 def test_jobs_that_fail_are_removed_and_others_stay(tmp_path: Path) -> None:
-    with untrained.removed_unless_trained():
+    with lock.removed_unless_trained():
         sweep = create_folder(Path("sweep"), named=True)
         for job, steps in (("0", False), ("1", True), ("2", False)):
             folder = sweep / job
             folder.mkdir()
-            untrained.start_job(folder)
+            lock.start_job(folder)
             lock.acquire(folder)
             (folder / "config.yaml").write_text("text")
             if steps:
-                untrained.trained()
+                lock.trained()
         lock.release()
     assert [path.name for path in sweep.iterdir() if path.is_dir()] == ["1"]
 

@@ -15,7 +15,7 @@ import pytest
 import torch
 from safetensors.torch import load, save
 
-from gan.run.shared_folder import CONFIG, WEIGHTS
+from gan.run.shared_model import CONFIG, WEIGHTS
 from gan.sharing import share
 from gan.sharing.folder import write
 
@@ -92,15 +92,13 @@ CHANGES: dict[str, tuple[tuple[str, ...], Any, str]] = {
     "a folder to read": (("data", "root"), "/etc", "unknown key data.root"),
     "many patches": (("data", "patches_per_image"), 10**8, "data.patches_per_image"),
     "a fit that is a list": (("data", "fit"), ["crop"], "data.fit"),
-    "an unknown key": (("hooks",), ["os.system"], "unknown key hooks"),
-    "a callback": (("model", "callbacks"), {}, "unknown key model.callbacks"),
     "a missing key": (("images",), None, "has no images"),
     "a missing network": (GENERATOR, None, "has no model.generator"),
     "a missing size": (("data", "size"), None, "has no data.size"),
     "negative images": (("images",), -1, "number of images"),
     "huge images": (("images",), 10**30, "too large"),
-    "images that are no number": (("images",), "many", "not of type int"),
-    "classes that are no names": (("classes",), [1, 2], "classes are not names"),
+    "images that are no number": (("images",), "many", "has no images of type int"),
+    "classes that are no names": (("classes",), [1, 2], "classes is not valid"),
     "another number of classes": (("classes",), ["a", "b", "c"], "do not match"),
     "another kind": (("kind",), "translator", "use gan translate"),
     "an unknown kind": (("kind",), "agent", "has kind agent"),

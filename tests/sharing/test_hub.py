@@ -11,8 +11,9 @@ import pytest
 from PIL import Image
 
 from gan.common.errors import UserError
-from gan.run import address, hub
-from gan.run.shared_folder import CARD, CONFIG, WEIGHTS
+from gan.run import address
+from gan.run.address import download
+from gan.run.shared_model import CARD, CONFIG, WEIGHTS
 from tests.conftest import environment
 
 from .loopback_hub import COMMIT, Hub, serving
@@ -21,10 +22,10 @@ pytest.importorskip("huggingface_hub")
 PROGRAM = """
 import json, sys
 from gan.common.errors import UserError
-from gan.run import address, hub
+from gan.run.address import download
 for address in sys.argv[1:]:
     try:
-        print(json.dumps(str(hub.download(address))))
+        print(json.dumps(str(download(address))))
     except UserError as error:
         print(json.dumps(f"error: {error}"))
 assert "torch" not in sys.modules
@@ -53,7 +54,7 @@ def downloaded(server: Hub | None, folder: Path, *addresses: str) -> list[str]:
 )  # fmt: skip
 def test_addresses_that_are_none(address: str) -> None:
     with pytest.raises(UserError, match="give hf://USER/NAME"):
-        hub.download(address)
+        download(address)
 
 
 def test_other_values_are_no_addresses() -> None:
@@ -100,4 +101,4 @@ def test_commands_and_python_take_an_address(files: dict[str, bytes], shared: Pa
 
 
 def test_the_card_is_not_downloaded() -> None:
-    assert CARD not in hub.LIMITS
+    assert CARD not in address.LIMITS

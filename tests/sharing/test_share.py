@@ -20,7 +20,7 @@ from gan.common.errors import UserError
 from gan.inference.loading import load_discriminator
 from gan.run.checkpoint_io import AtomicCheckpointIO
 from gan.run.run_folder import RECORD
-from gan.run.shared_folder import CARD, CONFIG, SAMPLES, WEIGHTS
+from gan.run.shared_model import CARD, CONFIG, SAMPLES, WEIGHTS
 from gan.sharing import card, folder, licenses, share
 from tests.conftest import Train, environment
 from tests.security.checkpoints import LUT, checkpoint

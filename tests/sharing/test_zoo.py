@@ -14,33 +14,33 @@ import gan
 from gan.commands.zoo import read_card
 from gan.common.errors import UserError
 from gan.data.builtin.retro import draw
-from gan.run import address, shared_folder, zoo
+from gan.run import address, shared_model
 from gan.sharing import card
 from tests.conftest import Train
 
 MB = 10**6
 FREE = {"cc0-1.0", "mit"}  # mit: trained on the built-in images, which are part of this program
-NAMES = zoo.names()
+NAMES = address.zoo_names()
 
 
 @pytest.mark.parametrize("name", NAMES)
 def test_each_model_is_small_and_described(name: str) -> None:
     folder = address.locate(f"zoo:{name}")
     files = {path.name: path.stat().st_size for path in folder.iterdir()}
-    assert set(files) == {shared_folder.WEIGHTS, shared_folder.CONFIG, shared_folder.CARD, shared_folder.SAMPLES}
+    assert set(files) == {shared_model.WEIGHTS, shared_model.CONFIG, shared_model.CARD, shared_model.SAMPLES}
     assert sum(files.values()) <= 5 * MB
     front, text = read_card(folder)
     assert front["license"] in FREE and card.trained_on_of(front)
-    assert f"`{name}`" in (zoo.FOLDER / "LICENSES.md").read_text()
+    assert f"`{name}`" in (address.ZOO_FOLDER / "LICENSES.md").read_text()
     for heading in ("## Data", "## Training", "## Scores"):
         assert heading in text
-    with safe_open(str(folder / shared_folder.WEIGHTS), "pt") as weights:
+    with safe_open(str(folder / shared_model.WEIGHTS), "pt") as weights:
         large = [key for key in weights.keys() if len(weights.get_slice(key).get_shape()) > 1]  # noqa: SIM118
         assert {weights.get_slice(key).get_dtype() for key in large} <= {"F16", "I64"}
 
 
 def test_all_models_together_are_small() -> None:
-    assert sum(path.stat().st_size for path in zoo.FOLDER.rglob("*") if path.is_file()) <= 30 * MB
+    assert sum(path.stat().st_size for path in address.ZOO_FOLDER.rglob("*") if path.is_file()) <= 30 * MB
 
 
 @pytest.mark.slow
@@ -78,8 +78,8 @@ def test_an_unknown_name_is_one_line(words: tuple[str, ...], gan_command: Train)
 @pytest.mark.parametrize(
     ("words", "message"),
     [
-        (("report", "zoo:retro64"), "zoo:retro64: is a shared model, without the record of a run; give a run"),
-        (("compare", "zoo:retro64"), "zoo:retro64: is a shared model, without the record of a run; give a run"),
+        (("report", "zoo:retro64"), "zoo:retro64: neither a run folder nor a folder of runs"),
+        (("compare", "zoo:retro64"), "zoo:retro64: neither a run folder nor a folder of runs"),
         (("generate", "zoo:press", "--seeds", "0", "--out", "x"), "zoo:press: is a translator; use gan translate"),
     ],
 )
@@ -88,9 +88,9 @@ def test_what_they_cannot_do_is_one_line(words: tuple[str, ...], message: str, g
 
 
 def test_a_damaged_file_is_named(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    shutil.copytree(zoo.FOLDER / "press", tmp_path / "press")
-    path = tmp_path / "press" / shared_folder.WEIGHTS
+    shutil.copytree(address.ZOO_FOLDER / "press", tmp_path / "press")
+    path = tmp_path / "press" / shared_model.WEIGHTS
     path.write_bytes(path.read_bytes()[:-1] + b"x")
-    monkeypatch.setattr(zoo, "FOLDER", tmp_path)
+    monkeypatch.setattr(address, "ZOO_FOLDER", tmp_path)
     with pytest.raises(UserError, match="damaged; its checksum differs"):
         gan.load("zoo:press")

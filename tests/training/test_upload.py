@@ -10,7 +10,6 @@ from typing import Any
 import pytest
 
 from gan.common.object_store import StoreError
-from gan.run.remote_run import TakenOver
 from gan.training import upload as module
 from gan.training.upload import Upload
 
@@ -79,16 +78,3 @@ def test_a_store_that_fails_to_the_end(monkeypatch: pytest.MonkeyPatch, capsys: 
         "remote=s3://bucket/runs/a: the last files were not uploaded (the credentials have expired; renew them); "
         "runs/a contains them; upload them with: gan train resume=runs/a remote=s3://bucket/runs/a"
     )
-
-
-def test_another_process_has_taken_the_copy_over(
-    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
-    stopped = threading.Event()
-    monkeypatch.setattr(signal, "raise_signal", lambda number: stopped.set() if number == signal.SIGTERM else None)
-    started, remote = uploading(monkeypatch, TakenOver("another process has started to train into s3://bucket/runs/a"))
-    started.notify()
-    assert stopped.wait(10)
-    started.finish()
-    assert capsys.readouterr().out == ("another process has started to train into s3://bucket/runs/a; this run stops\n")
-    assert remote.pushed.acquire(timeout=1) and not remote.pushed.acquire(blocking=False), "uploaded again"

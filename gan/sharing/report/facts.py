@@ -13,7 +13,7 @@ from typing import Any
 
 from gan.common.errors import UserError
 from gan.common.nested import flatten
-from gan.run import checkpoints, run_folder, state
+from gan.run import checkpoints, run_folder, status
 from gan.run.comparison import Run
 from gan.run.metrics import first_scored, json_lines
 from gan.sharing.report.grids import Grids, find_grids
@@ -63,7 +63,7 @@ class Facts:
 
     @property
     def model(self) -> str:
-        return str(self.choices.get("model") or state.target(self.tree, "model", "generator"))
+        return str(self.choices.get("model") or status.target(self.tree, "model", "generator"))
 
     @property
     def translates(self) -> bool:
@@ -199,4 +199,4 @@ def describe_status(facts: Facts) -> str:
         with suppress(OSError, ValueError):
             sidecar = checkpoints.read_sidecar(newest)
             seen, seconds = max(seen, sidecar["images"]), max(seconds, sidecar.get("seconds") or 0.0)
-    return state.status(facts.folder, facts.tree, bool(facts.checkpoints), seen, seconds)
+    return status.status(facts.folder, facts.tree, bool(facts.checkpoints), seen, seconds)

@@ -10,7 +10,7 @@ import yaml
 from gan.common.errors import reason
 from gan.common.output import duration, shortened
 from gan.data.decoding.reader import ImageError
-from gan.run.health import FINDINGS, SILENT, symptoms
+from gan.run.status import FINDINGS, SILENT, symptoms
 from gan.sharing.report import data, scores
 from gan.sharing.report.charts import COLORS, IMAGES, MINUTES, Line, line_chart
 from gan.sharing.report.facts import Facts

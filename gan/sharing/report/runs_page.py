@@ -12,8 +12,8 @@ from gan.common.errors import reason
 from gan.common.output import counted, duration, first_few
 from gan.data.decoding.reader import ImageError
 from gan.run.comparison import cell, differing_options, heading, labels
+from gan.run.metrics import read_rows
 from gan.run.run_folder import ROWS
-from gan.run.sweep_rows import read_rows
 from gan.sharing.report import scores
 from gan.sharing.report.charts import IMAGES, MINUTES, Line, key, line_chart
 from gan.sharing.report.facts import Facts

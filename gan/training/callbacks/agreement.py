@@ -14,9 +14,8 @@ from gan.common.digest import of_file
 from gan.common.errors import UserError
 from gan.common.nested import flatten
 from gan.run import run_folder
-from gan.run.differences import is_under
-from gan.run.job import PACKAGES, version_of
-from gan.run.overrides import key_of
+from gan.run.launch import PACKAGES, version_of
+from gan.run.overrides import is_under, key_of
 from gan.training.module import GAN
 
 # Options that may depend on the machine, because they do not change the result; `resume` is compared separately.

@@ -18,7 +18,7 @@ from torch.utils.data import dataloader
 from gan import data
 from gan.common import processes
 from gan.common.option_values import crosses_doubling
-from gan.run import ranks, requeue, untrained
+from gan.run import lock, ranks, requeue
 from gan.training.module import GAN
 
 ALARM: int | None = getattr(signal, "SIGALRM", None)  # not on Windows
@@ -90,7 +90,7 @@ class Interrupt(Callback):
             raise KeyboardInterrupt
 
     def on_train_batch_end(self, trainer: Trainer, pl_module: GAN, *_: object) -> None:  # type: ignore[override]
-        untrained.trained()
+        lock.trained()
         if self.group is None:
             self.signal = self.received
         elif trainer.global_step >= self.next_exchange:

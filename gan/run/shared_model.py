@@ -1,11 +1,11 @@
-"""The folder of a shared model: names of its files, and the checked content of its config.json. No torch.
+"""A shared model, which `gan share` writes: its files, and the checked content of its config.json. No torch.
 
 DIR/  model.safetensors    weights: generator.NAME, class_counts, and discriminator.NAME if it is shared too
       config.json          what builds the networks, and what commands need (`KEYS`)
       README.md            the model card, for people
       samples.png          generated images, for people
 
-`gan share` writes such a folder. It may come from an untrusted source: nothing in it runs as code.
+It may come from an untrusted source: nothing in it runs as code.
 """
 
 from __future__ import annotations
@@ -63,11 +63,7 @@ def is_shared(path: Path) -> bool:
 
 
 def weights_of(path: Path) -> Path:
-    """Return the model.safetensors of a shared model.
-
-    Raises:
-        UserError: a file of the folder is missing, or is a link that leads out of it.
-    """
+    """Return the model.safetensors of a shared model."""
     folder = path.parent if path.name == WEIGHTS else path
     for name in (WEIGHTS, CONFIG):
         refuse_outside(folder, folder / name)
@@ -88,21 +84,15 @@ def refuse_outside(folder: Path, file: Path) -> None:
 
 
 def read_about(folder: Path) -> dict[str, Any]:
-    """Return the content of the config.json of a shared model. The options of its networks are not checked here.
-
-    Raises:
-        UserError: the file cannot be read, or is not the config.json of a shared model.
-    """
+    """Return the content of the config.json of a shared model. The options of its networks are not checked here."""
     path = folder / CONFIG
     try:
         found = read_json(path)
     except (OSError, ValueError) as error:
         raise UserError(f"{path}: cannot be read ({reason(error)})") from error
     if not isinstance(found, dict) or found.get("library") != LIBRARY:
-        raise UserError(
-            f"{path}: was not written by gan share; a folder written by gan share has library {LIBRARY!r} there"
-        )
-    if type(found.get("format")) is not int or found["format"] != FORMAT:
+        raise UserError(f"{path}: was not written by gan share; its library is not {LIBRARY!r}")
+    if found.get("format") != FORMAT:
         version = one_line(repr(found.get("format"))[:20])
         raise UserError(f"{path}: has format {version}, but this version reads {FORMAT}; install a newer retro-gan")
     if wrong := find_fault(found) or wrong_keys(found):
@@ -111,25 +101,20 @@ def read_about(folder: Path) -> dict[str, Any]:
 
 
 def wrong_keys(about: dict[str, Any]) -> str | None:
-    """Return which key is missing, unknown or has a value of another type; None if all are as gan share writes them."""
+    """Return which key is missing or has a value of another type; None if all are as gan share writes them."""
     for name, kind in KEYS.items():
-        if name not in about:
-            return f"has no {name}"
-        if type(about[name]) is not kind:
-            return f"has a {name} that is not of type {kind.__name__}"
-    for path, keys, allowed in (
-        ("", about, KEYS),
-        ("data.", about["data"], DATA),
-        ("model.", about["model"], ("_target_", *NETWORKS)),
-    ):
-        if unknown := [name for name in keys if name not in allowed]:
-            return f"has an unknown key {one_line((path + unknown[0])[:80])}"
-    for path, keys, needed in (("data.", about["data"], NEEDED), ("model.", about["model"], ("_target_", "generator"))):
-        if missing := [name for name in needed if name not in keys]:
-            return f"has no {path}{missing[0]}"
-    for name, value in about["data"].items():
-        if type(value) not in DATA[name] or (name == "patches_per_image" and not 0 < value <= MAX_PATCHES):
-            return f"has an invalid data.{name}"
+        if type(about.get(name)) is not kind:
+            return f"has no {name} of type {kind.__name__}"
+    if unknown := about["data"].keys() - DATA.keys():  # such as a folder to read
+        return f"has an unknown key data.{one_line(min(unknown)[:80])}"
+    for name, kinds in DATA.items():
+        value = about["data"].get(name)
+        if (name in NEEDED or value is not None) and type(value) not in kinds:
+            return f"has no data.{name} of a valid type"
+    if not 0 < about["data"].get("patches_per_image", 1) <= MAX_PATCHES:
+        return "has no valid data.patches_per_image"
+    if "generator" not in about["model"]:
+        return "has no model.generator"
     if about["kind"] not in (GENERATOR, TRANSLATOR):
         return f"has kind {one_line(about['kind'][:40])}, not {GENERATOR} or {TRANSLATOR}"
     return None
