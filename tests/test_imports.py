@@ -97,7 +97,6 @@ def test_processes_that_read_images_do_not_import_torch() -> None:
         "data.pairs",
         "data.styles.registry",
         "images.files",
-        "sharing.demo.upload_list",
     ]
     modules = ", ".join([*(f"gan.{name}" for name in names), *sources])
     code = f"import sys, {modules}; sys.exit('torch' in sys.modules or 'gradio' in sys.modules)"

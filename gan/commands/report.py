@@ -31,7 +31,7 @@ def run(arguments: argparse.Namespace) -> None:
     out = arguments.out or (path_in(found[0], found[0] / NAME) if len(found) == 1 else Path(NAME))
     check_out(out, arguments.force)
 
-    from gan.sharing.report.build import build
+    from gan.sharing.report.several_runs import build
 
     data = build([Path(name) for name in arguments.runs], found, check_data=not arguments.no_data)
     with writing(f"--out {out}"):

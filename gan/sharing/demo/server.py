@@ -31,24 +31,17 @@ def listen(host: str, port: int | None) -> socket.socket:
     Raises:
         UserError: the port is taken, or the host is not a name or an address of this machine.
     """
-    failed: OSError | None = None
     for number in range(PORT, PORT + PORTS) if port is None else (port,):
         try:
             family = socket.getaddrinfo(host, number, type=socket.SOCK_STREAM)[0][0]
             return socket.create_server((host, number), family=family, backlog=256)
         except OSError as error:
-            failed = error
-            if isinstance(error, socket.gaierror):
-                raise UserError(f"--host {host}: is not a name of this machine; leave it out") from error
-            if error.errno == errno.EADDRNOTAVAIL:
+            if isinstance(error, socket.gaierror) or error.errno == errno.EADDRNOTAVAIL:
                 raise UserError(
                     f"--host {host}: is not an address of this machine; leave it out, or use 0.0.0.0"
                 ) from error
-    if port is None:
-        raise UserError(f"ports {PORT} to {PORT + PORTS - 1} are taken; give a free one with --port")
-    assert failed is not None
-    why = "is taken" if failed.errno == errno.EADDRINUSE else f"cannot be used ({reason(failed)})"
-    raise UserError(f"--port {port}: {why}; give another, or leave it out") from failed
+            why = "is taken" if error.errno == errno.EADDRINUSE else f"cannot be used ({reason(error)})"
+    raise UserError(f"--port {number}: {why}; give another")
 
 
 @contextmanager
@@ -56,7 +49,7 @@ def prepared(content: Any, any_host: bool = False) -> Iterator[Any]:
     """Yield the ASGI application of a page. Its temporary files are removed at the end.
 
     Args:
-        content: a `gan.sharing.demo.content.Content`.
+        content: a `gan.sharing.demo.models.Content`.
         any_host: see `gan.sharing.demo.gate.Gate`.
     """
     with tempfile.TemporaryDirectory(prefix="retro-gan-demo-") as name:
@@ -67,7 +60,7 @@ def prepared(content: Any, any_host: bool = False) -> Iterator[Any]:
         from fastapi import FastAPI
 
         from gan.sharing.demo import limits, page
-        from gan.sharing.demo.context import Context
+        from gan.sharing.demo.calls import Context
         from gan.sharing.demo.gate import Gate
 
         context = Context(folder)
@@ -113,7 +106,7 @@ def serve(content: Any, host: str, started: Callable[[str], None], listener: soc
     """Serve the page until Ctrl-C or SIGTERM.
 
     Args:
-        content: a `gan.sharing.demo.content.Content`.
+        content: a `gan.sharing.demo.models.Content`.
         started: called with the address of the page.
         listener: the socket of `listen`.
     """

@@ -1,4 +1,4 @@
-"""What the tabs share: files to download, work that can be cancelled, and an isolated process for untrusted images."""
+"""What tabs share: controls with checked values, answers to calls, files, and an isolated process for images."""
 
 from __future__ import annotations
 
@@ -6,9 +6,12 @@ import functools
 import html
 import sys
 import threading
-from collections.abc import Callable, Iterator
+import zipfile
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from io import BytesIO
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any, TypeVar
 
 import gradio as gr
@@ -17,10 +20,16 @@ from gan.common import digest
 from gan.common.errors import UserError, describe_os_error, to_line
 from gan.data.decoding.errors import ImageError
 from gan.data.decoding.pool import IsolatedProcess
+from gan.data.sources.folder import SUFFIXES
+from gan.settings import Setting, parse_seeds
 
 Function = TypeVar("Function", bound=Callable[..., Any])
-FAST, LONG, WATCH = "fast", "long", "watch"  # one call of each kind runs at a time, so that they share the cores
 PROGRESS = gr.Progress()  # as a default of an argument, it tells Gradio to pass the progress
+# One call of each kind runs at a time, so that they share the cores.
+FAST: dict[str, Any] = {"concurrency_id": "fast", "concurrency_limit": 1}
+LONG: dict[str, Any] = {"concurrency_id": "long", "concurrency_limit": 1}
+WATCH: dict[str, Any] = {"concurrency_id": "watch", "concurrency_limit": 1}
+PRIVATE: dict[str, Any] = {"api_visibility": "private", "show_progress": "hidden"}
 
 
 class Cancelled(Exception):
@@ -48,16 +57,16 @@ class Context:
         path.write_bytes(data)
         return str(path)
 
-    def apart(self, function: Callable[..., Any], *arguments: Any) -> Any:
-        """Return the result of a function in the isolated process; raise ImageError if an image kills it."""
-        with self._decoding:
-            return self._apart(function, *arguments)
-
     @contextmanager
     def isolated(self) -> Iterator[IsolatedProcess]:
         """Yield the isolated process for untrusted images, for this thread alone."""
         with self._decoding:
             yield self._apart
+
+    def apart(self, function: Callable[..., Any], *arguments: Any) -> Any:
+        """Return the result of a function in the isolated process; raise ImageError if an image kills it."""
+        with self.isolated() as process:
+            return process(function, *arguments)
 
     @contextmanager
     def job(self, request: gr.Request, progress: Any, total: int, title: str) -> Iterator[Callable[[int], None]]:
@@ -102,12 +111,11 @@ def answer(function: Function) -> Function:
 
     @functools.wraps(function)
     def answered(*arguments: Any, **options: Any) -> Any:
+        title = "Not possible"
         try:
             return function(*arguments, **options)
-        except gr.Error:
-            raise
         except Cancelled:
-            raise gr.Error("Cancelled.", title="Cancelled", print_exception=False) from None
+            title, message = "Cancelled", "Cancelled."
         except MemoryError:
             message = "this does not fit into memory; give fewer or smaller images"
         except (UserError, ImageError) as error:
@@ -117,6 +125,60 @@ def answer(function: Function) -> Function:
         except Exception as error:  # a fault of the program
             print(f"error: {function.__name__}: {type(error).__name__}: {to_line(error)}", file=sys.stderr, flush=True)
             message = "internal error; the terminal of gan demo shows it. You can continue to use the page."
-        raise gr.Error(html.escape(message, quote=False), title="Not possible", print_exception=False)
+        raise gr.Error(html.escape(message, quote=False), title=title, print_exception=False)
 
     return answered  # type: ignore[return-value]
+
+
+class Controls:
+    """The controls of a tab in the order of the values of a call, with the check of each value."""
+
+    def __init__(self) -> None:
+        self.inputs: list[Any] = []
+        self.checks: dict[str, Callable[[Any], Any]] = {}
+
+    def add(self, name: str, component: Any, check: Callable[[Any], Any] = lambda value: value) -> Any:
+        self.inputs.append(component)
+        self.checks[name] = check
+        return component
+
+    def number(self, setting: Setting, component: Any, name: str = "") -> Any:
+        """Add a slider or a field for the value of a setting, which may have wider limits than the slider."""
+        return self.add(name or setting.name, component, lambda value: setting.check(value, f"{component.label} "))
+
+    def choice(self, name: str, component: Any) -> Any:
+        """Add a component with choices."""
+        words = tuple(word for _, word in component.choices)
+        setting = Setting(name, default=words[0], words=words)
+        return self.add(name, component, lambda value: setting.check(value, f"{component.label} "))
+
+    def seeds(self, value: str, info: str, most: int, twice: bool = False, **options: Any) -> Any:
+        """Add a field for a list of seeds."""
+        field = gr.Textbox(value, label="Seeds", info=info, **options)
+        return self.add("seeds", field, lambda text: parse_seeds(str(text), "Seeds", most, twice))
+
+    def read(self, values: Sequence[Any]) -> SimpleNamespace:
+        """Return the values by name; raise UserError if one is not allowed."""
+        pairs = zip(self.checks.items(), values, strict=True)
+        return SimpleNamespace(**{name: check(value) for (name, check), value in pairs})
+
+
+def image_upload(label: str = "Images, or a zip archive of images", height: int = 180) -> gr.File:
+    return gr.File(label=label, file_count="multiple", file_types=[*sorted(SUFFIXES), ".zip"], height=height)
+
+
+def start_buttons(name: str, context: Context) -> Any:
+    """Add buttons to start and to cancel, and return the first."""
+    with gr.Row():
+        start = gr.Button(name, variant="primary", min_width=80)
+        gr.Button("Cancel", min_width=80).click(context.cancel, **PRIVATE)
+    return start
+
+
+def zipped(files: dict[str, bytes]) -> bytes:
+    """Return a zip archive of files by name. Images are not compressed again."""
+    buffer = BytesIO()
+    with zipfile.ZipFile(buffer, "w") as archive:
+        for name, data in files.items():
+            archive.writestr(zipfile.ZipInfo(name), data)  # without the time, so that equal images give equal bytes
+    return buffer.getvalue()
