@@ -22,7 +22,6 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
                         help="run folder, or folder of runs such as a sweep")  # fmt: skip
     parser.add_argument("--out", type=Path, metavar="HTML", help="file for the report (default: RUN/report.html; for "
                         "several runs, report.html in the current folder)")  # fmt: skip
-    parser.add_argument("--no-data", action="store_true", help="do not check the folder of training images")
     options.add_force(parser, "overwrite an existing file that is not a report")
 
 
@@ -33,7 +32,7 @@ def run(arguments: argparse.Namespace) -> None:
 
     from gan.sharing.report.several_runs import build
 
-    data = build([Path(name) for name in arguments.runs], found, check_data=not arguments.no_data)
+    data = build([Path(name) for name in arguments.runs], found)
     with writing(f"--out {out}"):
         write_atomically(out, lambda file: file.write(data))
     print(f"report: {out} ({len(data) / 1e6:.1f} MB)")

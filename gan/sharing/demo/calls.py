@@ -144,7 +144,12 @@ class Controls:
 
     def number(self, setting: Setting, component: Any, name: str = "") -> Any:
         """Add a slider or a field for the value of a setting, which may have wider limits than the slider."""
-        return self.add(name or setting.name, component, lambda value: setting.check(value, f"{component.label} "))
+
+        def check(value: Any) -> Any:
+            value = setting.check(value, f"{component.label} ")
+            return value if setting.whole or value is None else float(value)  # as the options of commands
+
+        return self.add(name or setting.name, component, check)
 
     def choice(self, name: str, component: Any) -> Any:
         """Add a component with choices."""

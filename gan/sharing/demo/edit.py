@@ -129,7 +129,6 @@ class Editor:
         while len(self.exact_settings) > limits.MAX_SESSIONS:
             self.exact_settings.popitem(last=False)
         model = self.shown.model
-        self.shown.units  # noqa: B018 measured once, before the first edit
         moved = model.edit(base.latents, base.label, **settings)
         pixels = model.synthesize(moved, base.label).pixels[0]
         return self.context.keep(to_png(pixels, base.describe(settings, pixels)), f"{base.name}.png")
@@ -142,7 +141,7 @@ class Editor:
         model, moved = self.shown.model, base.latents
         for name in self.vectors:
             moved = moved + settings.get(name, 0.0) * model.vectors[name]
-        by = {name: settings[name] * self.shown.units[name] for name in self.attributes if name in settings}
+        by = {name: settings[name] * model.units[name] for name in self.attributes if name in settings}
         pixels = self.linear(base, model)(by if any(by.values()) else {}, moved)[0]
         return self.context.keep(to_png(pixels), f"{base.name}.png")
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -44,7 +43,6 @@ class PageModel:
     load: Callable[[], Any]
     calls: str = ""
     notes: list[str] = field(default_factory=list)
-    lock: threading.Lock = field(default_factory=threading.Lock)  # for what is computed once
 
     @property
     def generates(self) -> bool:
@@ -57,13 +55,6 @@ class PageModel:
     @cached_property
     def space(self) -> Space:
         return Space(self.model.generator)
-
-    @property
-    def units(self) -> dict[str, float]:
-        """The standard deviation of each attribute, measured once."""
-        with self.lock:
-            units: dict[str, float] = self.model.units
-            return units
 
     def add_directions(self) -> None:
         """Add the directions and the classes that the run has to the model."""

@@ -119,8 +119,8 @@ def to_svg(figure: Figure) -> str:
         for spine in axis.spines.values():
             spine.set_color(GRAY)
     for text in figure.findobj(Text):
-        if text.get_color() != GREEN:  # type: ignore[attr-defined]
-            text.set_color(GRAY)  # type: ignore[attr-defined]
+        if text.get_color() != GREEN:
+            text.set_color(GRAY)
     file = io.BytesIO()
     with matplotlib.rc_context({"svg.fonttype": "none", "svg.hashsalt": "gan"}):
         figure.savefig(file, format="svg", transparent=True, metadata={"Date": None})

@@ -3,17 +3,12 @@
 from __future__ import annotations
 
 import math
-import os
-import sys
-from contextlib import redirect_stdout
 from pathlib import Path
 from typing import Any
 
 import yaml
 
-from gan.common.errors import UserError
-from gan.common.home import with_home
-from gan.common.progress import counting, duration
+from gan.common.progress import duration
 from gan.common.table import first_few, shortened
 from gan.common.untrusted import describe
 from gan.data.decoding.errors import ImageError
@@ -23,7 +18,7 @@ from gan.sharing.report.charts import Line, Panel, draw, to_svg
 from gan.sharing.report.facts import Facts
 from gan.sharing.report.images import Embedded, embed, evenly
 from gan.sharing.report.page import Header, Part, Section, render
-from gan.sharing.report.private import leaf, public, public_tree, public_word
+from gan.sharing.report.private import public, public_tree, public_word
 from gan.sharing.report.scores import Table, is_fraction, meaning, number, plain, title_of
 
 GRIDS_BYTES = 2_200_000  # of all grids together, before they become text
@@ -31,7 +26,6 @@ SHEET_BYTES = 300_000  # of the real images, and of the copies
 MAX_GRIDS = 24
 MAX_GRID_BYTES = 220_000
 MAX_PANELS = 24
-MAX_CHECKED = 3000  # files of training images
 MAX_LISTED = 8
 MAX_CONFIG = 60_000  # characters
 MAX_WORDS = 200  # of a command
@@ -42,15 +36,11 @@ PROGRAMS = {"__main__.py": "gan", "train.py": "python train.py"}
 HEALTH = ("accuracy", "overfitting", "diversity", "augment")
 
 
-def run_page(facts: Facts, check_data: bool = True) -> bytes:
-    """Return the report of a run as HTML.
-
-    Args:
-        check_data: check the folder of training images if it is there.
-    """
+def run_page(facts: Facts) -> bytes:
+    """Return the report of a run as HTML."""
     grids = evenly(facts.grids.grids, MAX_GRIDS)
     sections = [images(facts, grids), curves(facts), scored(facts), memorization(facts), health(facts),
-                training_data(facts, check_data), configuration(facts), machine(facts)]  # fmt: skip
+                training_data(facts), configuration(facts), machine(facts)]  # fmt: skip
     if facts.notes:
         sections.append(Section("notes", "Notes", [Part("list", facts.notes)], "What this report leaves out, and why."))
     return render(header(facts), sections)
@@ -192,55 +182,16 @@ def findings(facts: Facts) -> list[tuple[str, dict[str, float]]]:
     return [(name, values) for name in symptoms(values)]
 
 
-def training_data(facts: Facts, check_data: bool) -> Section:
-    """Return the options that decide what the network sees, and the report on each folder of images."""
+def training_data(facts: Facts) -> Section:
+    """Return the options that decide what the network sees."""
     tree = facts.tree.get("data")
     options: dict[str, Any] = public_tree(tree) if isinstance(tree, dict) else {}
     rows = [("data", ", ".join(facts.data[:MAX_LISTED]))]
     rows += [(name.replace("_", " "), plain(options[name])) for name in OPTIONS if options.get(name) is not None]
     if isinstance(classes := options.get("classes"), list) and classes:
         rows.append(("classes", f"{len(classes):,}: {first_few([str(name) for name in classes], 12)}"))
-    parts = [Part("pairs", rows)]
-    for root in facts.roots[:4] if check_data else ():
-        parts += [Part("heading", leaf(root)), check(with_home(root), facts.sides)]
-    return Section("data", "Training data", parts, "The images that the network learns from, and the options that "
-                   "decide what it sees of them; below, what `gan data check` finds.")  # fmt: skip
-
-
-def check(path: str, sides: tuple[int, int] | None) -> Part:
-    """Return what `gan data check` finds in a folder. Its path may be someone else's."""
-    from gan.data.checks.report import inspect_files, summarize
-    from gan.data.sources.files import find
-
-    if not os.path.isabs(path) or not os.path.exists(path):
-        return Part("note", "The images are not checked: the folder is not on this machine.")
-    if Path.home().resolve().is_relative_to(os.path.realpath(path)):
-        return Part("note", "The images are not checked: the folder contains your home folder.")
-    try:
-        with redirect_stdout(sys.stderr):
-            files = find([path])
-            chosen = files[:: math.ceil(len(files) / MAX_CHECKED)]
-            with counting(f"checking {leaf(path)}", len(chosen)) as advance:
-                found = summarize(chosen, inspect_files(chosen, advance), sides)
-    except (UserError, OSError) as error:
-        return Part("note", f"The images are not checked: {type(error).__name__}, the folder has no readable images.")
-    rows = [("files", f"{len(files):,}"), ("readable", f"{found['readable']:,} of {found['files']:,} checked")]
-    if found["readable"]:
-        copies = {kind: sum(map(len, groups)) - len(groups) for kind, groups in found["duplicates"].items()}
-        rows += [(name, counts(found[name])) for name in ("formats", "modes")]
-        rows += [(name, f"{side['min']:g} to {side['max']:g}, median {side['median']:g} pixels")
-                 for name, side in found["sides"].items() if name in ("width", "height")]  # fmt: skip
-        rows += [("transparent / gray / pixel art", f"{found['transparent']} / {found['gray']} / {found['sprites']}"),
-                 ("duplicates", f"{copies['exact']:,} identical, {copies['near']:,} nearly identical"),
-                 ("blank", f"{len(found['blank']):,}"),
-                 ("smaller than the training size", f"{len(found['smaller']):,}"),
-                 ("animations", f"{len(found['animations']):,}"),
-                 ("sub-folders", f"{len(found['classes']):,}: {counts(found['classes'])}")]  # fmt: skip
-    return Part("pairs", rows)
-
-
-def counts(table: dict[str, int]) -> str:
-    return first_few([f"{name} {count:,}" for name, count in table.items()], MAX_LISTED)
+    return Section("data", "Training data", [Part("pairs", rows)], "The images that the network learns from, and the "
+                   "options that decide what it sees of them.")  # fmt: skip
 
 
 def configuration(facts: Facts) -> Section:
@@ -269,23 +220,15 @@ def machine(facts: Facts) -> Section:
     newest = facts.starts[-1] if facts.starts else {}
     packages = newest.get("packages")
     versions = [f"{name} {version}" for name, version in packages.items()] if isinstance(packages, dict) else []
-    values = [
-        ("starts", f"{len(facts.starts):,}"),
-        ("first start", facts.starts[0].get("time") if facts.starts else None),
-        ("training", duration(facts.log.seconds) if facts.log.seconds >= 0 else None),
-        ("machine", newest.get("machine")),
-        ("CPU cores", newest.get("cores")),
-        ("accelerator", newest.get("device") or newest.get("gpu") or facts.config.get("trainer.accelerator")),
-        ("precision", facts.config.get("trainer.precision")),
-        ("Python", newest.get("python")),
-        ("code", shortened(str(newest.get("git") or "unknown"), 20)),
-        ("packages", first_few(versions, 20)),
-    ]
+    values = {"starts": len(facts.starts), "first start": facts.starts[0].get("time") if facts.starts else None}
+    values |= {name: newest.get(name) for name in ("machine", "cores", "device", "gpu", "python", "git")}
+    values |= {name: facts.config.get(f"trainer.{name}") for name in ("accelerator", "precision")}
+    values |= {"training time": duration(max(0, facts.log.seconds)), "packages": first_few(versions, 20)}
     rows = [[name, " and ".join(mark for mark, is_it in (("best", name == facts.best.get("checkpoint")),
                                                          ("last", n == len(facts.checkpoints) - 1)) if is_it),
              f"{seen:,}", f"{size / 1e6:,.1f}"] for n, (name, seen, size) in enumerate(facts.checkpoints)]  # fmt: skip
     return Section("machine", "Machine and checkpoints", [
-        Part("pairs", [(name, public(str(value or "unknown"))) for name, value in values]),
+        Part("pairs", [(name, public(shortened(str(value), 800))) for name, value in values.items() if value]),
         Part("heading", "Checkpoints"), Part("table", Table(["file", "", "images seen", "MB"], rows[-20:], left=2)),
     ], "Time is that of training alone, without evaluations. Best is the checkpoint with the best score; commands use "
        "it by default.")  # fmt: skip

@@ -28,19 +28,18 @@ MAX_GRIDS = 24
 MAX_COLUMNS = 12  # options, and scores
 
 
-def build(given: Sequence[Path], runs: Sequence[Path], check_data: bool = True) -> bytes:
+def build(given: Sequence[Path], runs: Sequence[Path]) -> bytes:
     """Return a report as HTML: of the run, or for several runs a comparison.
 
     Args:
         given: the folders as typed, run folders or folders of runs.
         runs: the run folders in them.
-        check_data: check the folder of training images of a single run.
 
     Raises:
         UserError: the configuration of the run, or of all runs, cannot be read.
     """
     if len(runs) == 1:
-        return one_run.run_page(read_facts(runs[0]), check_data)
+        return one_run.run_page(read_facts(runs[0]))
     readable, notes = [], []
     if len(runs) > MAX_RUNS:
         notes.append(f"{len(runs) - MAX_RUNS:,} more runs are left out; give fewer runs.")
@@ -101,12 +100,10 @@ class Comparison:
                     "time", "status"]  # fmt: skip
         rows = []
         for facts in self.runs[:MAX_ROWS]:
-            run = facts.shown
-            rows.append([
-                facts.name, *(as_typed(name, run.option(name)) for name in options),
-                *(number(run.scores.get(name)) for name in measured), f"{run.images:,}",
-                duration(run.seconds) if run.seconds >= 0 else "–", facts.status,
-            ])  # fmt: skip
+            typed = [cell(name, facts.shown.option(name)) for name in options]
+            scored = [number(facts.log.best.get(name)) for name in measured]
+            time = duration(facts.log.seconds) if facts.log.seconds >= 0 else "–"
+            rows.append([facts.name, *typed, *scored, f"{facts.log.images:,}", time, facts.status])
         parts = [Part("table", Table(headings, rows, left=1 + len(options)))]
         for what, left in (
             ("runs", len(self.runs) - MAX_ROWS),
@@ -159,8 +156,3 @@ class Comparison:
         last = [line for facts in self.runs for line in one_run.commands(facts)[-1:]]
         parts = [Part("code", list(dict.fromkeys(last))[:8]), Part("note", scores.protocol_of_training(self.runs[0]))]
         return Section("how", "Commands and protocol", parts, "How the runs were started, and how they were scored.")
-
-
-def as_typed(name: str, value: Any) -> str:
-    """Return the value of an option as text, as a user types it."""
-    return str(value).lower() if isinstance(value, bool) else cell(name, value)
