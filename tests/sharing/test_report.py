@@ -19,10 +19,9 @@ from PIL import Image
 from gan.common.errors import UserError
 from gan.run import run_folder
 from gan.sharing.report.charts import Line, Panel, Point, draw, to_svg
-from gan.sharing.report.facts import Curve, Log, read_facts
+from gan.sharing.report.facts import Curve, Log, public, public_word, read_facts
 from gan.sharing.report.images import embed, evenly
 from gan.sharing.report.page import sha256
-from gan.sharing.report.private import public, public_word
 from gan.sharing.report.several_runs import build
 from tests.sharing.made_run import KID, LINES, made
 from tests.sharing.valid_html import Page

@@ -22,7 +22,7 @@ from gan.sharing.report.images import find_grids
 from gan.sharing.report.page import render_parts
 from gan.sharing.report.several_runs import Comparison
 
-INTERVAL = 5.0  # seconds
+INTERVAL = 15.0  # seconds; drawing the curves takes about one, beside a run that may train here
 MAX_SEEDS = 16
 
 

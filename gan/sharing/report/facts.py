@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import os
+import re
 from collections import deque
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
@@ -13,13 +14,13 @@ from pathlib import Path
 from typing import Any
 
 from gan.common.errors import UserError
+from gan.common.home import map_strings
 from gan.common.nested import flatten
 from gan.run import checkpoints, run_folder, state
 from gan.run.comparison import Run
 from gan.run.metrics import each_line, first_scored, json_lines
 from gan.sharing.report.charts import Point
 from gan.sharing.report.images import Grids, find_grids
-from gan.sharing.report.private import leaf, public_tree
 
 MAX_CURVES, MAX_POINTS = 60, 300  # of a run, and of a curve
 MAX_LOG = 1 << 29  # bytes of metrics.jsonl
@@ -29,6 +30,14 @@ MAX_NAME = 80  # characters of the name of a metric
 LARGEST = 1e30  # larger values count as not finite, so that scales do not overflow
 SHOWN = ("eval/", "loss/", "penalty/", "health/")
 DAMAGED = (UserError, OSError, ValueError, LookupError, TypeError, AttributeError, ArithmeticError, RecursionError)
+
+
+ROOT = re.compile(r"\s*(file://|~|[/\\]|[A-Za-z]:[/\\]|\.\.[/\\])")  # how a path that leads elsewhere begins
+STOP = r"\s'\",;=:\[\]{}()<>|/\\"
+# A path of at least two parts inside other text. An address such as https://host/name is none.
+INSIDE = re.compile(rf"(?<![\w.:/\\~-])(?:~[^{STOP}]*|[A-Za-z]:|(?:\.\.[/\\])*\.\.)?(?:[/\\][^{STOP}]+){{2,}}[/\\]?"
+                    rf"|(?<![\w.:/\\~-])(?:~[^{STOP}]*|\.\.|[A-Za-z]:)[/\\][^{STOP}]+")  # fmt: skip
+HOME = re.compile(r"(?:[A-Za-z]:)?[/\\](?:root|(?:home|Users)[/\\][^/\\]+)[/\\]?|~[^/\\]*")
 
 
 class Curve:
@@ -267,3 +276,35 @@ def describe_status(facts: Facts) -> str:
             sidecar = checkpoints.read_sidecar(newest)
             seen, seconds = max(seen, sidecar["images"]), max(seconds, sidecar.get("seconds") or 0.0)
     return state.status(facts.folder, facts.tree, bool(facts.checkpoints), seen, seconds)
+
+
+# ---- what a reader should not learn: folders above a file, and with them the name of the user
+
+
+def leaf(path: str) -> str:
+    """Return the last name of a path; ~ for a home folder."""
+    bare = path.strip().strip("'\"").removeprefix("file://")
+    if HOME.fullmatch(bare):
+        return "~"
+    return re.split(r"[/\\]", bare.rstrip("/\\"))[-1] or "/"
+
+
+def public(value: str) -> str:
+    """Return text in which paths that lead elsewhere, such as absolute ones, are only their last name."""
+    bare = value.strip()
+    if bare[:1] == "[" and bare[-1:] == "]":
+        return "[" + ",".join(public(each) for each in bare[1:-1].split(",")) + "]"
+    if ROOT.match(bare.lstrip("'\"")):
+        return leaf(bare)
+    return INSIDE.sub(lambda found: leaf(found[0]), value)
+
+
+def public_word(word: str) -> str:
+    """Return a word of a command line, such as data.root=/home/me/scans, as data.root=scans."""
+    key, separator, value = word.partition("=")
+    return f"{key}={public(value)}" if separator else public(word)
+
+
+def public_tree(tree: Any) -> Any:
+    """Return nested containers with `public` applied to every string."""
+    return map_strings(tree, public)

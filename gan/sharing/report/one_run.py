@@ -15,10 +15,9 @@ from gan.data.decoding.errors import ImageError
 from gan.run.health import FINDINGS, SILENT, symptoms
 from gan.sharing.report import scores
 from gan.sharing.report.charts import Line, Panel, draw, to_svg
-from gan.sharing.report.facts import Facts
+from gan.sharing.report.facts import Facts, public, public_tree, public_word
 from gan.sharing.report.images import Embedded, embed, evenly
 from gan.sharing.report.page import Header, Part, Section, render
-from gan.sharing.report.private import public, public_tree, public_word
 from gan.sharing.report.scores import Table, is_fraction, meaning, number, plain, title_of
 
 GRIDS_BYTES = 2_200_000  # of all grids together, before they become text
@@ -121,7 +120,7 @@ def panels_of(facts: Facts) -> list[Panel]:
 
 def scored(facts: Facts) -> Section:
     table = scores.training_scores(facts)
-    parts = [Part("note", "No evaluation was logged. `gan evaluate` scores the run.")]
+    parts = [Part("note", "No evaluation was logged. gan evaluate scores the run.")]
     if table:
         parts = [Part("table", table), Part("note", scores.protocol_of_training(facts))]
     for extractor, results, protocol in scores.evaluations(facts):
@@ -132,7 +131,7 @@ def scored(facts: Facts) -> Section:
         ]
     if not facts.records:
         parts.append(Part("note", "The scores of real images, which are the best possible, are not there yet. "
-                          "`gan evaluate` adds them."))  # fmt: skip
+                          "gan evaluate adds them."))  # fmt: skip
     return Section("scores", "Scores", parts, "Read a score between two others: that before training, and that of "
                    "other real images, which is the best possible (the floor).")  # fmt: skip
 
@@ -140,7 +139,7 @@ def scored(facts: Facts) -> Section:
 def memorization(facts: Facts) -> Section:
     sheet = shots(facts, [("generated and training images", facts.grids.copies)] if facts.grids.copies else [],
                   SHEET_BYTES)  # fmt: skip
-    missing = Part("note", "Not searched yet. `gan evaluate` finds the generated images nearest to training images.")
+    missing = Part("note", "Not searched yet. gan evaluate finds the generated images nearest to training images.")
     return Section("copies", "Nearest training images", [Part("images", sheet) if sheet else missing],
                    "Each generated image is on the left of the training image that is nearest to it. Nearly equal "
                    "pairs are copies: the generator memorizes.")  # fmt: skip

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from typing import Any, NamedTuple
 
-from gan.sharing.report.facts import Facts
-from gan.sharing.report.private import public
+from gan.sharing.report.facts import Facts, public
 
 # Beginning of a name, title, and which values are better. The first that fits is used.
 KNOWN = (

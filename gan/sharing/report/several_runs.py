@@ -16,9 +16,8 @@ from gan.run.run_folder import ROWS
 from gan.run.sweep_rows import read_rows
 from gan.sharing.report import one_run, scores
 from gan.sharing.report.charts import Line, Panel
-from gan.sharing.report.facts import Facts, read_facts
+from gan.sharing.report.facts import Facts, public, read_facts
 from gan.sharing.report.page import Header, Part, Section, render
-from gan.sharing.report.private import public
 from gan.sharing.report.scores import Table, is_fraction, meaning, number, title_of
 
 MAX_RUNS = 300
@@ -110,7 +109,7 @@ class Comparison:
             ("options differ and", len(self.options) - MAX_COLUMNS),
         ):
             if left > 0:
-                parts.append(Part("note", f"{left:,} more {what} are left out; `gan compare` prints them."))
+                parts.append(Part("note", f"{left:,} more {what} are left out; gan compare prints them."))
         if failed:
             jobs = [[f"job {row['job'] + 1}", ", ".join(f"{k}={public(v)}" for k, v in row["options"].items()),
                      row["status"], public(row["error"])] for row in failed[:MAX_ROWS]]  # fmt: skip
