@@ -12,9 +12,7 @@ from typing import Any
 from gan.commands import options
 from gan.common.errors import UserError, writing
 from gan.common.files import write_atomically
-from gan.common.names import one_line
-from gan.common.narrow import print_aligned
-from gan.common.table import first_few
+from gan.common.output import first_few, one_line, print_aligned
 from gan.run.comparison import Run, cell, differing_options, find_runs, heading, labels, load, summary
 from gan.sharing.report.charts import Line, Panel, Point, draw
 

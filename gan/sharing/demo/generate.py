@@ -10,7 +10,7 @@ from typing import Any
 import gradio as gr
 
 from gan.common.errors import UserError
-from gan.images import animation
+from gan.images import video
 from gan.images.convert import grid, to_png
 from gan.latent.size import grid_of
 from gan.sharing.demo import limits
@@ -148,7 +148,7 @@ def interpolate_tab(shown: PageModel, context: Context) -> None:
             frames = model.interpolate(given.seeds, given.frames, loop, space, given.truncation, given.label, advance)
         with tempfile.TemporaryDirectory(dir=context.folder) as folder:
             path = Path(folder, f"interpolation.{given.format.lower()}")
-            animation.save(frames.pixels, path, given.fps, given.scale, text)
+            video.save(frames.pixels, path, given.fps, given.scale, text)
             return context.keep(path.read_bytes(), path.name)
 
     button.click(interpolate, controls.inputs, image, api_name=f"interpolate{shown.calls}", **LONG)

@@ -15,8 +15,7 @@ from gan import settings
 from gan.common.errors import UserError
 from gan.data.sources.files import File
 from gan.images.palettes import COLORS
-from gan.images.pixel_art import MAX_COLORS, PixelArt, converter, fit_colors, read_palette
-from gan.images.unscale import Unscaler
+from gan.images.pixel_art import MAX_COLORS, PixelArt, Unscaler, converter, fit_colors, read_palette
 from gan.inference.image_function import ImageFunction
 from gan.inference.image_translator import ImageTranslator
 from gan.settings import DITHER, Setting

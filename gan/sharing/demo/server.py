@@ -24,8 +24,7 @@ from fastapi import FastAPI, Request
 from fastapi.responses import JSONResponse
 
 from gan.common.errors import UserError, reason
-from gan.common.memory import share_arenas
-from gan.common.signals import termination_as_exit
+from gan.common.processes import share_arenas, termination_as_exit
 from gan.sharing.demo import limits
 
 PORT = 7860  # of Gradio

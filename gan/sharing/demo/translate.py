@@ -13,9 +13,9 @@ import torch
 from torch import Tensor
 
 from gan.common.errors import UserError
-from gan.data.color_table.names import SUFFIXES
-from gan.data.styles.filter import Parameter, parameters_of
+from gan.data.styles import SUFFIXES
 from gan.data.styles.registry import FILTERS, STYLES
+from gan.data.styles.settings import Parameter, parameters_of
 from gan.images.files import encode
 from gan.inference.closed_form import FIT_SIZE, ClosedFormFunction
 from gan.inference.image_function import ImageFunction

@@ -14,8 +14,9 @@ import numpy as np
 from PIL import Image
 
 from gan.common.errors import UserError
-from gan.common.memory import available
-from gan.common.names import file_name, one_line
+from gan.common.files import file_name
+from gan.common.output import one_line
+from gan.common.processes import available_memory
 from gan.data.first_frame import Decoded, decode
 from gan.data.sources.files import File, find, single
 from gan.data.sources.folder import SUFFIXES
@@ -192,7 +193,7 @@ def translated(
 
 def memory_limit(bytes_per_pixel: int, pixel_art: bool) -> int:
     """Return the largest number of pixels of an image: that of uploads, or fewer if memory is short."""
-    return min(limits.MAX_PIXELS, max_pixels(available(), pixel_art, bytes_per_pixel))
+    return min(limits.MAX_PIXELS, max_pixels(available_memory(), pixel_art, bytes_per_pixel))
 
 
 def target_of(file: File, taken: set[str], suffix: str | None = None) -> str:

@@ -8,7 +8,7 @@ import math
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from gan.common.names import one_line
+from gan.common.output import one_line
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure

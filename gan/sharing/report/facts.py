@@ -14,8 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from gan.common.errors import UserError
-from gan.common.home import map_strings
-from gan.common.nested import flatten
+from gan.common.nested import flatten, map_strings
 from gan.run import checkpoints, run_folder, state
 from gan.run.comparison import Run
 from gan.run.metrics import each_line, first_scored, json_lines

@@ -8,9 +8,8 @@ from typing import Any
 
 import yaml
 
-from gan.common.progress import duration
-from gan.common.table import first_few, shortened
-from gan.common.untrusted import describe
+from gan.common.errors import reason
+from gan.common.output import duration, first_few, shortened
 from gan.data.decoding.errors import ImageError
 from gan.run.health import FINDINGS, SILENT, symptoms
 from gan.sharing.report import scores
@@ -67,7 +66,7 @@ def shots(facts: Facts, files: list[tuple[str, Path]], max_bytes: int) -> list[t
         try:
             embedded.append((caption, embed(path, max_bytes)))
         except (ImageError, OSError) as error:
-            facts.notes.append(f"{path.name} is left out: {describe(error)}.")
+            facts.notes.append(f"{path.name} is left out: {reason(error)}.")
     return embedded
 
 

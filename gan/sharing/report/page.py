@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 import jinja2
 from markupsafe import Markup
 
-from gan.common.names import one_line
+from gan.common.output import one_line
 
 GENERATOR = "gan report"  # in the head, so that a later report may replace this one
 MARK = f'<meta name="generator" content="{GENERATOR}">'

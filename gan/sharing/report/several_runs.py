@@ -9,8 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from gan.common.errors import UserError
-from gan.common.progress import duration
-from gan.common.table import counted, first_few
+from gan.common.output import counted, duration, first_few
 from gan.run.comparison import cell, differing_options, heading, labels
 from gan.run.run_folder import ROWS
 from gan.run.sweep_rows import read_rows
