@@ -59,10 +59,6 @@ def test_no_package_needs_another_that_needs_it() -> None:
     TopologicalSorter(there).prepare()
 
 
-def test_gan_shows_few_names() -> None:
-    assert len([path for path in (ROOT / "gan").iterdir() if not path.name.startswith(("_", "py.typed"))]) <= 20
-
-
 def wanted(file: Path) -> set[str]:
     """Return the modules that a file imports: for `from gan.run import run_folder`, gan.run.run_folder."""
     tree = ast.parse(file.read_text())
@@ -96,7 +92,6 @@ def test_processes_that_read_images_do_not_import_torch() -> None:
         "data.pairs",
         "data.styles.registry",
         "images.files",
-        "sharing.demo.upload_list",
     ]
     modules = ", ".join([*(f"gan.{name}" for name in names), *sources])
     code = f"import sys, {modules}; sys.exit('torch' in sys.modules or 'gradio' in sys.modules)"

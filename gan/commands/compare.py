@@ -14,10 +14,10 @@ from gan.common.errors import UserError, writing
 from gan.common.files import write_atomically
 from gan.common.output import first_few, one_line, print_aligned
 from gan.run.comparison import Run, cell, differing_options, find_runs, heading, labels, load, summary
+from gan.sharing.report.charts import Line, Panel, Point, draw
 
 MAX_CURVES = 50
 MAX_LISTED = 5
-LINES = ("-", "--", ":", "-.")  # beyond ten runs, colors repeat with other lines
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -90,45 +90,19 @@ def print_table(table: list[dict[str, Any]]) -> None:
 
 def plot(found: list[Run], names: list[str], path: Path) -> None:
     """Plot each metric over images and over minutes, with one legend of the runs' names beside the panels."""
-    import matplotlib
-
-    matplotlib.use("Agg")
-    from matplotlib import pyplot
-
     metrics = sorted({name for one in found for line in one.lines for name in line if name.startswith("eval/")})
     if not metrics:
         raise UserError("--out: no run has an evaluation, so there are no curves")
     if len(metrics) > MAX_CURVES:
         raise UserError(f"--out: {len(metrics):,} metrics are too many to plot; give fewer runs")
-    height = max(2.4 * len(metrics), 0.5 + 0.19 * len(found))  # inches, of the panels or of the legend
-    width = 10 + (0.4 + 0.075 * max(map(len, names)) if len(found) > 1 else 0)
-    figure, axes = pyplot.subplots(
-        len(metrics), 2, figsize=(width, height), sharex="col", sharey="row", squeeze=False, layout="constrained"
-    )
-    colors = matplotlib.colormaps["tab10"].colors  # type: ignore[attr-defined]
-    for n, one in enumerate(found):
-        style = {"color": colors[n % 10], "linestyle": LINES[n // 10 % len(LINES)], "marker": "."}
-        for row, name in zip(axes, metrics, strict=True):
-            points = [
-                (line["images"], line.get("seconds", math.nan) / 60, line[name]) for line in one.lines if name in line
-            ]
-            images, minutes, values = zip(*points, strict=True) if points else ((), (), ())
-            row[0].plot(images, values, **style)
-            row[1].plot(minutes, values, **style)
-    for row, name in zip(axes, metrics, strict=True):
-        row[0].set_ylabel(one_line(name.removeprefix("eval/")), parse_math=False)
-    for axis in axes[-1]:  # all panels begin with the first image
-        axis.set_xlim(-0.03 * axis.get_xlim()[1], axis.get_xlim()[1])
-    axes[-1][0].set_xlabel("images seen")
-    axes[-1][1].set_xlabel("minutes of training, without evaluations")
-    if len(found) > 1:
-        scored = [n for n, one in enumerate(found) if any(name in line for line in one.lines for name in metrics)]
-        texts = [names[n].replace("$", r"\$") for n in scored]
-        figure.legend(
-            [axes[0][0].lines[n] for n in scored], texts, loc="outside right upper", fontsize="small", frameon=False
-        )
-    try:
-        with writing(f"--out {path}"):
-            write_atomically(path, lambda file: figure.savefig(file, format="png", dpi=100))
-    finally:
-        pyplot.close(figure)
+    panels = []
+    for metric in metrics:
+        lines = [Line(name, points(one, metric), n) for n, (one, name) in enumerate(zip(found, names, strict=True))]
+        panels.append(Panel(metric.removeprefix("eval/"), lines))
+    figure = draw(panels, together=True)
+    with writing(f"--out {path}"):
+        write_atomically(path, lambda file: figure.savefig(file, format="png", dpi=100))
+
+
+def points(one: Run, metric: str) -> list[Point]:
+    return [Point(line["images"], line.get("seconds", math.nan), line[metric]) for line in one.lines if metric in line]

@@ -55,7 +55,7 @@ def run(arguments: argparse.Namespace) -> None:
         raise UserError(f"gan demo needs Gradio: {install('demo')}")
 
     from gan.sharing.demo import server
-    from gan.sharing.demo.content import Content
+    from gan.sharing.demo.models import Content
 
     with server.listen(arguments.host, arguments.port) as listener:
         print_line("loading ...")
@@ -72,7 +72,7 @@ def run(arguments: argparse.Namespace) -> None:
 def fit(arguments: argparse.Namespace) -> Any:
     """Return the color map of --fit."""
     from gan.inference.closed_form import choose_for_folders
-    from gan.sharing.demo.content import Fitted
+    from gan.sharing.demo.models import Fitted
 
     photographs, retro = arguments.fit
     choice = choose_for_folders(photographs, retro, arguments.map, arguments.position)
@@ -113,7 +113,7 @@ def check(run: str) -> None:
 def load(run: str, name: str, device: str) -> Any:
     """Return a model for the page. A run without a checkpoint shows its training only."""
     from gan import api
-    from gan.sharing.demo.shown import Shown
+    from gan.sharing.demo.models import PageModel
 
     path = Path(run)
     own = next((folder for folder in (path, *path.absolute().parents) if run_folder.is_run(folder)), None)
@@ -123,6 +123,6 @@ def load(run: str, name: str, device: str) -> Any:
         return api.load(run, "best").to(device)
 
     model = None if own == path and not checkpoints.list_checkpoints(path) else newest()
-    shown = Shown(name, path, own, model, lambda: api.load(run, "last").to(device))
+    shown = PageModel(name, path, own, model, lambda: api.load(run, "last").to(device))
     shown.add_directions()
     return shown

@@ -48,8 +48,6 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
                      "Translated photographs)")  # fmt: skip
     web.add_argument("--directions", type=Path, metavar="FILE", help="file of gan directions; the page has a slider "
                      "for each direction (default: the first four of GANSpace)")  # fmt: skip
-    web.add_argument("--webgpu", action="store_true", help="add the files for WebGPU (27 MB); the page uses the GPU on "
-                     "request, if its images pass the check")  # fmt: skip
     web.add_argument("--runtime", type=Path, metavar="FILE", help="package onnxruntime-web-1.30.0.tgz of the npm "
                      "registry (default: downloaded once, 33 MB)")  # fmt: skip
     options.add_weights(parser)
@@ -84,7 +82,7 @@ def run(arguments: argparse.Namespace) -> None:
     refuse_options(arguments, "cube or hald", "table_size")
     if arguments.to == WEB:
         return run_web(arguments)
-    refuse_options(arguments, WEB, "title", "directions", "webgpu", "runtime")
+    refuse_options(arguments, WEB, "title", "directions", "runtime")
     if arguments.to == "onnx":
         from gan.sharing.export import onnx_file
 
@@ -102,7 +100,7 @@ def run(arguments: argparse.Namespace) -> None:
 
 def run_table(arguments: argparse.Namespace) -> None:
     """Write the color table of a look or of a translator that maps colors."""
-    refuse_options(arguments, WEB, "title", "directions", "webgpu", "runtime")
+    refuse_options(arguments, WEB, "title", "directions", "runtime")
     refuse_options(arguments, "onnx", "fp16", "size")
 
     from gan.sharing.export import tables
@@ -158,7 +156,7 @@ def run_web(arguments: argparse.Namespace) -> None:
         if not hasattr(model, "generator"):
             raise UserError(f"--directions {arguments.directions}: {arguments.run} is a translator; leave it out")
         directions = read_directions(arguments.directions, model.generator)
-    given = arguments.fp16, arguments.title, directions, arguments.webgpu, arguments.force
+    given = arguments.fp16, arguments.title, directions, arguments.force
     page = write_page(model, arguments.out, package, *given)
     print_files(page.models)
     print_line(f"{arguments.out}: the page is {page.size / 1e6:.1f} MB; run `python -m http.server -d "

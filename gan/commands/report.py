@@ -22,7 +22,6 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
                         help="run folder, or folder of runs such as a sweep")  # fmt: skip
     parser.add_argument("--out", type=Path, metavar="HTML", help="file for the report (default: RUN/report.html; for "
                         "several runs, report.html in the current folder)")  # fmt: skip
-    parser.add_argument("--no-data", action="store_true", help="do not check the folder of training images")
     options.add_force(parser, "overwrite an existing file that is not a report")
 
 
@@ -31,9 +30,9 @@ def run(arguments: argparse.Namespace) -> None:
     out = arguments.out or (path_in(found[0], found[0] / NAME) if len(found) == 1 else Path(NAME))
     check_out(out, arguments.force)
 
-    from gan.sharing.report.build import build
+    from gan.sharing.report.several_runs import build
 
-    data = build([Path(name) for name in arguments.runs], found, check_data=not arguments.no_data)
+    data = build([Path(name) for name in arguments.runs], found)
     with writing(f"--out {out}"):
         write_atomically(out, lambda file: file.write(data))
     print(f"report: {out} ({len(data) / 1e6:.1f} MB)")

@@ -267,11 +267,11 @@ _used: dict[Path, RemoteRun] = {}  # copies that this process uses, by folder
 
 def download(address: str) -> Path:
     """Return the folder in the cache with an up-to-date copy of a run or a shared model, without its logs."""
-    from gan.data.decoding import cache_index  # imports NumPy
+    from gan.data.decoding import cache
 
     address = check_address(address, address)
     digest = hashlib.sha256(address.encode()).hexdigest()[:16]
-    remote = RemoteRun(address, cache_index.folder() / cache_index.RUNS / digest / address.rpartition("/")[2])
+    remote = RemoteRun(address, cache.folder() / cache.RUNS / digest / address.rpartition("/")[2])
     with stored_at(address):
         if not remote.pull(logs=False):
             raise UserError(f"{address}: there is nothing at this URL")

@@ -23,7 +23,7 @@ from gan.data.decoding.reader import ImageError, read_first_frame
 from gan.images.files import encode
 from gan.run import run_folder
 from gan.run.metrics import read_metrics
-from gan.sharing.report.grids import find_grids
+from gan.sharing.report.images import find_grids
 
 MAX_PIXELS = 1 << 25  # of a grid
 MAX_CURVES = 12

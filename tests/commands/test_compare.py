@@ -123,14 +123,16 @@ def test_labels_are_the_options_that_differ(tmp_path: Path) -> None:
 @pytest.mark.slow
 @pytest.mark.parametrize("count", [1, 2, 20])
 def test_one_legend_stands_beside_the_panels(count: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
     drawn: list[Any] = []
-    monkeypatch.setattr(Figure, "savefig", lambda figure, *_, **__: drawn.append((figure, figure.canvas.draw())))
+    monkeypatch.setattr(Figure, "savefig", lambda figure, *_, **__: drawn.append(figure))
     no_scores = [{name: value for name, value in line.items() if "eval" not in name} for line in LINES]
     runs = [load(make(tmp_path / str(n), {"seed": n}, no_scores if n == 3 else LINES)) for n in range(count)]
     plot(runs, labels(runs, ["seed"]), tmp_path / "curves.png")
-    figure = drawn[0][0]
+    (figure,) = drawn
+    FigureCanvasAgg(figure).draw()
     assert not any(axis.get_legend() for axis in figure.axes)
     assert all(axis.get_xlim()[0] < 0 < axis.get_xlim()[1] for axis in figure.axes)  # from the first image
     assert len(figure.legends) == (count > 1)

@@ -57,4 +57,4 @@ def test_real_runs(runs: Path, tmp_path: Path, gan_command: Train) -> None:
     assert not one.faults and "notes" not in one.ids and "dcgan on built-in images" in one.text
     gan_command("report", str(runs), "--out", "both.html")
     both = Page((tmp_path / "both.html").read_text())
-    assert not both.faults and "2 runs" in both.text and both.tags.count("img") == 2
+    assert not both.faults and "2 runs" in both.text and both.tags.count("img") == 3  # two grids, one of charts

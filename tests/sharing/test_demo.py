@@ -9,8 +9,6 @@ import itertools
 import json
 import shutil
 import sys
-import threading
-import time
 import zipfile
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -28,10 +26,9 @@ from gan.common.errors import UserError
 from gan.run import checkpoints
 from gan.run.checkpoint_io import AtomicCheckpointIO
 from gan.sharing.demo import limits, server
-from gan.sharing.demo.gate import Gate, Refused, next_part
+from gan.sharing.demo.server import Gate
 from tests.browser import Faults, browser
 from tests.conftest import Train
-from tests.patience import PATIENCE
 from tests.security.checkpoints import DCGAN, LUT, STYLEGAN2, checkpoint
 from tests.sharing.made_run import made
 from tests.sharing.served_demo import Demo, demo
@@ -158,7 +155,7 @@ class TestCalls:
         )
 
     def translate(self, page: Demo, *files: Any, **changed: Any) -> Any:
-        given = {"direction": FORWARD, "strength": 1, "tile": 0} | PIXELS
+        given = {"direction": FORWARD, "strength": 1} | PIXELS | {"tile": None}
         return page.call("translate_3", list(files), *(given | changed).values())
 
     def test_photographs_come_back_in_their_size_and_format(self, page: Demo) -> None:
@@ -187,7 +184,7 @@ class TestCalls:
         png = photo(form="PNG")
         bomb = png[:16] + (200_000).to_bytes(4, "big") * 2 + png[24:]  # the size in the header
         said = self.translate(page, page.upload("bomb.png", bomb))
-        assert said.startswith("no image could be translated: bomb.png: ") and "/" not in said
+        assert said.startswith("no image could be changed: bomb.png: ") and "/" not in said
         assert "damaged" in self.translate(page, page.upload("text.jpg", b"no image"))
         assert "neither an image nor a zip archive" in self.translate(page, page.upload("model.ckpt", b"x"))
         assert "cannot be read as a zip archive" in self.translate(page, page.upload("broken.zip", b"PK"))
@@ -198,35 +195,23 @@ class TestCalls:
         assert "bomb.png" in page.call("project", page.upload("bomb.png", bomb), 10, 1, "z", ANY)
         both = page.upload("good.png", png), page.upload("text.jpg", b"no image")
         _, gallery, _, _, said = self.translate(page, *both)
-        assert len(gallery) == 1 and said.startswith("1 of 2 files could not be translated:\n- text.jpg: ")
+        assert len(gallery) == 1 and said.startswith("1 of 2 files could not be changed:\n- text.jpg: ")
 
     @pytest.mark.parametrize(
         ("name", "data", "said"),
         [
-            ("generate", ["0-99", ANY, 1, 16, 16, False], "seeds 0-99: too many seeds; give at most 64"),
-            ("generate", ["0-9999999,0-9999999999", ANY, 1, 16, 16, False], "too many seeds; give at most 64"),
+            ("generate", ["0-99", ANY, 1, 16, 16, False], "Seeds 0-99: too many seeds; give at most 64"),
             ("generate", ["<img src=x>", ANY, 1, 16, 16, False], "&lt;img src=x&gt;"),
-            ("generate", [{"a": 1}, ANY, 1, 16, 16, False], "is neither a whole number nor a range"),
             ("generate", ["0", "none", 1, 16, 16, False], "class none: there is no such class; did you mean neon?"),
-            ("generate", ["0", ANY, float("nan"), 16, 16, False], "truncation nan: give a number from -2 to 2"),
-            ("generate", ["0", ANY, None, 16, 16, False], "truncation None: give a number from -2 to 2"),
-            ("generate", ["0", ANY, 0.5, 16, 16, False], "which gan.networks.dcgan.Generator lacks"),
-            ("generate", ["0", ANY, 1, 1e9, 16, False], "Height 1000000000: give a whole number from 1 to 1024"),
-            (
-                "generate",
-                ["0", ANY, 1, 1024, 1024, False],
-                "1024x1024 pixels are more than 64 times those of the training",
-            ),
-            ("generate", ["0", ANY, 1, 17, 16, False], "Height 17, Width 16: give multiples of "),
-            ("generate_2", ["0", ANY, 0.5, 32, 16, False], "set Truncation to 1, or Height to 16 and Width to 16"),
-            ("edit", [-1, ANY, *NO_MIX, *sliders()], "seed -1: give a whole number from 0 to"),
+            ("generate", ["0", ANY, float("nan"), 16, 16, False], "Truncation nan: give a number from -2 to 2"),
+            ("generate", ["0", ANY, 1, 1e9, 16, False], "Height 1000000000: give a whole number from 1 to 1,024"),
+            ("generate", ["0", ANY, 1, 1024, 1024, False], "are more than 64 times those of the training size"),
+            ("generate_2", ["0", ANY, 0.5, 32, 16, False], "only works at the training size, Height 16 and Width 16"),
             ("edit", [0, ANY, *NO_MIX, *sliders(brightness=1e9)], "brightness 1000000000"),
-            ("edit", [0, ANY, *NO_MIX, ["path"], *sliders()[1:]], "keep constant path: choose from brightness"),
-            ("edit_2", [0, ANY, "some layers", 1, 0, 99, 0.5, *sliders(0)], "last layer 99: give a whole number"),
+            ("edit", [0, ANY, *NO_MIX, ["path"], *sliders()[1:]], "Keep constant path: did you mean"),
             ("interpolate", ["0-9", ANY, 100, 10, True, "z", 1, 1, "GIF"], "1,000 frames are more than 360; give"),
-            ("interpolate", ["0-1", ANY, 300, 10, True, "z", 1, 16, "GIF"], "600 frames are more than 360; give"),
-            ("interpolate", ["0-1", ANY, 3, 10, True, "z", 1, 1, "../x"], "format ../x: choose from GIF, WebP"),
-            ("project", [None, 10, 1, "z", ANY], "no file: drop an image first"),
+            ("interpolate", ["0-1", ANY, 3, 10, True, "z", 1, 1, "../x"], "Format ../x: choose from GIF, WebP"),
+            ("project", [None, 10, 1, "z", ANY], "no file: drop images"),
         ],
     )
     def test_values_out_of_range_are_refused(self, name: str, data: list[Any], said: str, page: Demo) -> None:
@@ -234,7 +219,7 @@ class TestCalls:
 
     def test_the_training_of_a_run_and_its_end(self, page: Demo, folder: Path) -> None:
         html = page.call("training")[0]
-        assert "KID × 1,000" in html and "<svg" in html and "Health" in html and "data:image/webp" in html
+        assert "KID × 1,000" in html and "data:image/svg" in html and "Health" in html and "data:image/webp" in html
         (folder / "run").rename(folder / "gone")
         try:
             assert "run: the run folder is no longer there" in page.call("training")[0]
@@ -287,23 +272,7 @@ class TestSecurity:
     def test_the_configuration_names_no_paths(self, page: Demo, folder: Path) -> None:
         for path in ("/", "/config", "/gradio_api/info"):
             said = page.get(path)
-            assert (
-                said.status == 200 and str(folder).encode() not in said.body and b"googleapis.com/css" not in said.body
-            )
-
-    def test_requests_under_other_names_are_refused(self, page: Demo) -> None:
-        assert page.get("/", Host="evil.example").status == 403
-        assert page.get("/config", Host="127.0.0.1.evil.example").status == 403
-        assert page.get("/config", Host="localhost:1234").status == 200
-
-    def test_sizes_of_calls_and_uploads_are_limited(self, page: Demo) -> None:
-        body = json.dumps({"data": ["0" * limits.MAX_CALL]}).encode()
-        assert page.post("/gradio_api/call/generate", body).status == 413
-        assert page.post("/gradio_api/call/generate", b"[" * 10_000).status == 400
-        deep = b'{"data": ' + b"[" * 50 + b"]" * 50 + b"}"
-        assert page.post("/gradio_api/call/generate", deep).status == 400
-        answer = page.post("/gradio_api/upload", b"x", Content_Length=str(limits.MAX_UPLOAD + 1))
-        assert answer.status == 413 and b"too large" in answer.body
+            assert said.status == 200 and str(folder).encode() not in said.body
 
     def test_two_hundred_calls_at_once(self, page: Demo) -> None:
         before = page.memory()
@@ -311,26 +280,27 @@ class TestSecurity:
             said = list(pool.map(lambda n: page.call("generate", str(n), ANY, 1, 16, 16, False), range(200)))
         images = [each for each in said if isinstance(each, list)]
         assert len(images) >= limits.MAX_WAITING
-        assert {each for each in said if isinstance(each, str)} <= {"busy: too many calls are waiting; try again in a "
-                                                                    "moment"}  # fmt: skip
+        assert all("full" in each for each in said if isinstance(each, str))
         assert len(page.call("generate", "0", ANY, 1, 16, 16, False)[0]) == 1
         assert page.memory() < before + 50
 
 
-def answered(gate: Gate, method: str, path: str, body: bytes = b"", **headers: str) -> tuple[int, bytes]:
+def answered(
+    gate: Gate, method: str, path: str, body: bytes = b"", receive: Any = None, **headers: str
+) -> tuple[int, bytes]:
     """Return status and body of a request that goes through a gate."""
     parts: list[Any] = []
     given = {"host": "localhost", "content-length": str(len(body)), **headers}
     scope = {"type": "http", "method": method, "path": path, "query_string": b"",
              "headers": [(name.encode(), value.encode()) for name, value in given.items()]}  # fmt: skip
 
-    async def receive() -> Any:
+    async def receive_body() -> Any:
         return {"type": "http.request", "body": body, "more_body": False}
 
     async def send(message: Any) -> None:
         parts.append(message)
 
-    asyncio.run(gate(scope, receive, send))
+    asyncio.run(gate(scope, receive or receive_body, send))
     return parts[0]["status"], b"".join(part.get("body", b"") for part in parts[1:])
 
 
@@ -354,7 +324,7 @@ def test_the_gate_forwards_calls_and_refuses_the_rest(tmp_path: Path) -> None:
                  b'{"path": "http://x/"}', b'{"path": "a\\u0000b"}'):  # fmt: skip
         assert answered(gate, "POST", join, body)[0] == 403
     assert answered(gate, "POST", join, b"no JSON")[0] == 400
-    assert answered(gate, "PUT", join)[0] == 405 and answered(gate, "GET", "/gradio_api/proxy=x")[0] == 404
+    assert answered(gate, "PUT", join)[0] == 404 and answered(gate, "GET", "/gradio_api/proxy=x")[0] == 404
     assert answered(gate, "POST", join, b"{}", host="other.example")[0] == 403
     assert answered(Gate(echo(), tmp_path, any_host=True), "POST", join, b"{}", host="other.example")[0] == 200
     assert answered(gate, "POST", join, b"{}", **{"content-length": "-1"})[0] == 413
@@ -363,27 +333,17 @@ def test_the_gate_forwards_calls_and_refuses_the_rest(tmp_path: Path) -> None:
             assert answered(gate, "POST", path, b"{}", **{"sec-fetch-site": site})[0] == status
 
 
-def test_a_full_queue_is_busy(tmp_path: Path) -> None:
-    status, body = answered(Gate(echo(503), tmp_path), "POST", "/gradio_api/queue/join", b"{}")
-    assert status == 503 and b"busy: too many calls are waiting" in body
-    status, body = answered(Gate(echo(500), tmp_path), "POST", "/gradio_api/call/unknown", b"{}")
-    assert status == 400 and b"invalid request; reload the page" in body
-
-
 def test_uploads_are_limited(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     gate = Gate(echo(), tmp_path)
     assert answered(gate, "POST", "/gradio_api/upload", b"x")[0] == 200
-    body = answered(gate, "POST", "/gradio_api/upload", b"x", **{"content-length": str(1 << 30)})[1]
-    assert b"too large: at most 64 MiB; upload fewer or smaller files" in body
-    monkeypatch.setattr(limits, "MAX_UPLOAD", 3)
-    assert answered(gate, "POST", "/gradio_api/upload", b"four", **{"content-length": "1"})[0] == 413
+    for length in (str(1 << 30), "", "-1"):
+        status, body = answered(gate, "POST", "/gradio_api/upload", b"x", **{"content-length": length})
+        assert status == 413 and b"too large: at most 65,536 KiB; upload fewer or smaller files" in body
     monkeypatch.setattr(limits, "MAX_STORED", 3)
     (tmp_path / "finished").mkdir()
     (tmp_path / "finished" / "file").write_bytes(b"four")
     status, body = answered(gate, "POST", "/gradio_api/upload", b"x")
     assert status == 503 and b"busy: uploads of others fill the server" in body
-    gate.uploads = limits.MAX_UPLOADS
-    assert b"busy: too many uploads" in answered(gate, "POST", "/gradio_api/upload", b"x")[1]
 
 
 def test_what_a_failed_upload_leaves_is_removed(tmp_path: Path) -> None:
@@ -393,60 +353,28 @@ def test_what_a_failed_upload_leaves_is_removed(tmp_path: Path) -> None:
         (tmp_path / "finished" / "file").touch()
         await echo(500)(scope, receive, send)
 
-    assert answered(Gate(app, tmp_path), "POST", "/gradio_api/upload", b"x")[0] == 400
+    assert answered(Gate(app, tmp_path), "POST", "/gradio_api/upload", b"x")[0] == 500
     assert [path.name for path in tmp_path.rglob("*")] == ["finished", "file"]
 
 
-def test_clients_that_send_nothing_are_not_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_clients_that_send_nothing_are_not_waited_for(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     async def silent() -> Any:
         await asyncio.sleep(3600)
 
     monkeypatch.setattr(limits, "SILENCE", 0.01)
-    with pytest.raises(Refused, match="nothing was received for too long") as refused:
-        asyncio.run(next_part(silent))
-    assert refused.value.status == 408
-
-
-def test_numbers_out_of_range() -> None:
-    assert limits.number("a", 1, 0, 1) == 1.0 and limits.whole("a", 3.0, 0, 3) == 3
-    for wrong in (float("nan"), float("inf"), "1", None, True, [1], 2):
-        with pytest.raises(UserError, match=r"a .*: give a number from 0 to 1"):
-            limits.number("a", wrong, 0, 1)
-        with pytest.raises(UserError, match=r"a .*: give a whole number from 0 to 1"):
-            limits.whole("a", wrong, 0, 1)
-    with pytest.raises(UserError, match="are more than 60 million pixels"):
-        limits.pixels(64, 1024, 1024)
+    assert answered(Gate(echo(), tmp_path), "POST", "/gradio_api/queue/join", receive=silent)[0] == 408
 
 
 def test_the_port() -> None:
     with server.listen("127.0.0.1", None) as first, server.listen("127.0.0.1", None) as second:
         port = first.getsockname()[1]
         assert server.address(first) == f"http://127.0.0.1:{port}" and second.getsockname()[1] != port
-        with pytest.raises(UserError, match=f"--port {port}: is taken; give another, or leave it out"):
+        with pytest.raises(UserError, match=f"--port {port}: is taken; give another"):
             server.listen("127.0.0.1", port)
-    with pytest.raises(UserError, match=r"--host nowhere\.invalid: is not a name of this machine"):
+    with pytest.raises(UserError, match=r"--host nowhere\.invalid: is not an address of this machine"):
         server.listen("nowhere.invalid", None)
-    for given in (None, 7860):
-        with pytest.raises(UserError, match=r"--host 192\.0\.2\.1: is not an address of this machine; leave it out"):
-            server.listen("192.0.2.1", given)  # an address for documentation
-
-
-def test_the_server_waits_for_the_thread_that_measures() -> None:
-    begun = threading.Event()
-
-    class Slow:
-        generates, finished = True, False
-
-        @property
-        def units(self) -> None:
-            begun.set()
-            time.sleep(0.2)
-            self.finished = True
-
-    slow = Slow()
-    with server.measuring([slow], threading.Event()):
-        assert begun.wait(PATIENCE)
-    assert slow.finished
+    with pytest.raises(UserError, match=r"--host 192\.0\.2\.1: is not an address of this machine; leave it out"):
+        server.listen("192.0.2.1", None)  # an address for documentation
 
 
 def test_errors_of_the_command(gan_command: Train, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -456,17 +384,11 @@ def test_errors_of_the_command(gan_command: Train, tmp_path: Path, monkeypatch: 
     assert "--map: needs --fit PHOTOGRAPHS RETRO" in error("--map", "linear")
     assert "no such run folder or checkpoint" in error("missing")
     assert "look:film: is a look; give no RUN: the page then has a tab for looks" in error("look:film")
-    assert "no checkpoint in" in error(str(tmp_path))
-    assert "--port 0: give a number from 1 to 65535" in error("--port", "0")
     made(tmp_path / "runs" / "cards")
     monkeypatch.setitem(sys.modules, "gradio", None)
     monkeypatch.setattr("gan.commands.demo.find_spec", lambda name: None)
     assert error() == "error: gan demo needs Gradio: pip install 'retro-gan[demo]'\n"
     assert error(*["runs/cards"] * 9) == "error: 9 runs are too many for one page; give at most 8\n"
-    (tmp_path / "shared").mkdir()
-    (tmp_path / "shared" / "model.safetensors").write_bytes(b"x")
-    (tmp_path / "shared" / "config.json").write_text("{}")
-    assert "shared" in error("shared")
 
 
 GALLERY = ".grid-container"
@@ -556,7 +478,7 @@ def test_every_tab_in_a_browser(page: Demo, command: Any, tmp_path: Path) -> Non
         window.wait(lambda: len(window.sources(".pixels")) == 2)
 
         window.open("Training")
-        window.tab.wait_for_selector("svg text.label")
+        window.tab.wait_for_selector("img.chart")
 
         window.open("lut.ckpt")
         window.drop(tmp_path / "photo.jpg")

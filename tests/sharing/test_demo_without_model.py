@@ -20,7 +20,7 @@ from gan.inference.closed_form import small_images
 from gan.inference.translator import translate_by_look
 from gan.networks.transfer.choose import Choice
 from gan.networks.transfer.color_map import ColorMap
-from gan.sharing.demo.content import Content
+from gan.sharing.demo.models import Content
 from gan.sharing.export.parts import example_images
 from gan.sharing.record import origin
 
@@ -34,7 +34,7 @@ VISITOR = SimpleNamespace(session_hash="visitor"), lambda *_, **__: None  # the 
 def call(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[..., Any]]:
     """Return a function that calls a function of the page by its name. Errors are returned as texts."""
     from gan.sharing.demo import page
-    from gan.sharing.demo.context import Context
+    from gan.sharing.demo.calls import Context
 
     context = Context(tmp_path_factory.mktemp("served"))
 
@@ -91,7 +91,7 @@ def test_a_color_table_and_what_is_refused(call: Callable[..., Any], photo: str,
     assert said.startswith("my.cube: ") and "/" not in said
     assert call("look", [photo], *look(look=chosen["look"])) == "Look: upload a .cube file, or a HaldCLUT as .png"
     assert "vignette nan: give a number from 0 to" in call("look", [photo], *look(slider2=float("nan")))
-    assert call("look", [photo], *look(look="no")).startswith("Look no: choose from film, ")
+    assert call("look", [photo], *look(look="no")).startswith("Look no: ")
     assert call("look", [], *look()) == "no file: drop images or a zip archive first"
     assert "bayer: needs a palette" in call("look", [photo], *look(dither="bayer"))
     assert "a palette needs Strength 1" in call("look", [photo], *look(palette="nes", strength=0.5))
@@ -100,7 +100,7 @@ def test_a_color_table_and_what_is_refused(call: Callable[..., Any], photo: str,
 def test_a_color_map_is_fitted_to_uploads(
     call: Callable[..., Any], photo: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from gan.sharing.demo import color_map
+    from gan.sharing.demo import translate
 
     folder, fitted = tmp_path / "photographs", []
     folder.mkdir()
@@ -112,7 +112,7 @@ def test_a_color_map_is_fitted_to_uploads(
         fitted.append((*images, options))
         return Choice("linear", None, ColorMap(-ColorMap().table))
 
-    monkeypatch.setattr(color_map, "choose", choose)
+    monkeypatch.setattr(translate, "choose", choose)
     assert "there is no color map yet: upload" in call("map_colors", [photo], None, 1, *PIXELS.values())
     paths = [str(path) for path in sorted(folder.iterdir())]
     said = call("fit", paths, paths[:7], "linear", "a vignette if most have one")

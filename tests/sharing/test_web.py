@@ -29,10 +29,9 @@ from gan.inference.sampling import classes_of, latents
 from gan.inference.tiling import pad, translate
 from gan.networks.tile_position import TilePosition, noise_planes
 from gan.sharing.export import parity
-from gan.sharing.web import runtime, stored_outputs
-from gan.sharing.web.describe import class_edges
+from gan.sharing.web import runtime, write
 from gan.sharing.web.parts import page_parts, thumbnail
-from gan.sharing.web.write import MODEL
+from gan.sharing.web.write import MODEL, class_edges
 from tests.color_maps import give_start
 from tests.conftest import ROOT, Train
 from tests.security.checkpoints import DCGAN, LUT, checkpoint
@@ -49,7 +48,7 @@ def package(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> bytes:
     """Return a small package in place of onnxruntime-web, which can be downloaded."""
     stream = io.BytesIO()
     with tarfile.open(fileobj=stream, mode="w:gz") as archive:
-        for name in [*runtime.CPU.values(), *runtime.GPU.values(), "ort.all.js"]:
+        for name in [*runtime.MEMBERS.values(), "ort.all.js"]:
             member = tarfile.TarInfo(f"package/dist/{name}")
             member.size = len(name)
             archive.addfile(member, io.BytesIO(name.encode()))
@@ -68,23 +67,24 @@ def test_the_runtime_is_downloaded_once_and_verified(package: bytes, tmp_path: P
     assert runtime.find() == package  # from the cache
     (stored,) = (tmp_path / "cache" / "web").iterdir()
     assert runtime.find(stored) == package
-    assert runtime.members(package, gpu=False) == {name: member.encode() for name, member in runtime.CPU.items()}
-    assert runtime.members(package, gpu=True).keys() == {*runtime.CPU, *runtime.GPU}
+    assert runtime.members(package) == {name: member.encode() for name, member in runtime.MEMBERS.items()}
     stored.write_bytes(b"damaged")
     with pytest.raises(UserError, match=r"is not onnxruntime-web-1.30.0.tgz; remove the file"):
         runtime.find()
     stored.unlink()
-    with pytest.raises(UserError, match=r"is not the expected file; download it elsewhere and give it with --runtime"):
+    with pytest.raises(UserError, match=r"is not onnxruntime-web-1.30.0.tgz; give onnxruntime-web.*with --runtime"):
         runtime.find()
     (tmp_path / "served").unlink()
-    with pytest.raises(UserError, match=r"cannot be downloaded .*; download it on another machine and give it with"):
+    with pytest.raises(UserError, match=r"cannot be read .*; give onnx"):
         runtime.find()
     assert not list(stored.parent.iterdir())  # nor a part of it
 
 
 def test_a_runtime_that_is_given_must_be_the_right_one(tmp_path: Path) -> None:
     (tmp_path / "x.tgz").write_bytes(b"x")
-    with pytest.raises(UserError, match=r"x.tgz: is not onnxruntime-web-1.30.0.tgz; download it from https://registry"):
+    with pytest.raises(
+        UserError, match=r"x.tgz: is not onnxruntime-web-1.30.0.tgz; give onnxruntime-web-1.30.0.tgz from"
+    ):
         runtime.find(tmp_path / "x.tgz")
     with pytest.raises(UserError, match=r"y.tgz: cannot be read \(No such file or directory\)"):
         runtime.find(tmp_path / "y.tgz")
@@ -197,16 +197,16 @@ def test_a_page_of_a_generator(package: bytes, tmp_path: Path, gan_command: Trai
     pytest.importorskip("onnxscript")
     model = loaded(tmp_path, DCGAN, ("card", "<b>tile</b>"))
     gan_command("directions", "made.ckpt", "--out", "found", "--sefa", "2", "--pca", "0")
-    words = "export", "made.ckpt", "--to", "web", "--out", "a page", "--fp16", "--title", "Tiles", "--webgpu"
+    words = "export", "made.ckpt", "--to", "web", "--out", "a page", "--fp16", "--title", "Tiles"
     said = gan_command(*words, "--directions", "found/directions.safetensors").stdout
     folder = tmp_path / "a page"
     size = sum(path.stat().st_size for path in folder.iterdir())
     assert f"a page: the page is {size / 1e6:.1f} MB; run `python -m http.server -d 'a page'` and open http" in said
     pages = {path.name for path in PAGE.iterdir()}
     models = {"generator.onnx", MODEL}
-    assert {path.name for path in folder.iterdir()} == pages | models | {*runtime.CPU, *runtime.GPU}
+    assert {path.name for path in folder.iterdir()} == pages | models | {*runtime.MEMBERS}
     about = json.loads((folder / MODEL).read_text())
-    assert about["title"] == "Tiles" and about["kind"] == "generator" and about["webgpu"]
+    assert about["title"] == "Tiles" and about["kind"] == "generator"
     assert about["classes"] == model.classes and about["class_edges"] == [1, 2] and about["means"] == []
     assert list(about["vectors"]) == ["sefa0", "sefa1"]
     first = np.frombuffer(base64.b64decode(about["check"]["outputs"][0]), np.uint8).reshape(3, 16, 16)
@@ -221,11 +221,11 @@ def test_a_page_of_a_generator(package: bytes, tmp_path: Path, gan_command: Trai
 
 def test_images_that_differ_are_refused() -> None:
     images = torch.zeros(2, 3, 4, 4, dtype=torch.uint8)
-    stored_outputs.compare(images, images + 6, half=True, command="gan generate")
+    write.compare(images, images + 6, half=True, command="gan generate")
     with pytest.raises(UserError, match="by 7 of 255 levels; leave out --fp16, or use --to safetensors if the network"):
-        stored_outputs.compare(images, images + 7, half=True, command="gan generate")
+        write.compare(images, images + 7, half=True, command="gan generate")
     with pytest.raises(UserError, match="--to web: the images of a page would differ from those of gan generate by 2 "):
-        stored_outputs.compare(images, images + 2, half=False, command="gan generate")
+        write.compare(images, images + 2, half=False, command="gan generate")
 
 
 TRANSLATORS = {
@@ -249,7 +249,7 @@ def test_the_inputs_of_a_page_give_the_translations_of_gan_translate(name: str, 
         planes = planes * torch.linspace(0, 1, 50)  # premultiplied
         planes = planes.to(torch.uint8)
     with torch.no_grad():
-        y = part.network(*stored_outputs.inputs_of(part, planes))
+        y = part.network(*write.inputs_of(part, planes))
     found = to_uint8(y)[0, :, :33, :50]
     assert (found.int() - translate(part.original, planes).int()).abs().max() <= 1
 
@@ -268,5 +268,5 @@ def test_errors_of_the_command(tmp_path: Path, gan_command: Train) -> None:
     assert "--no-features: a page has no features; leave it out" in error(*web, "--no-features")
     assert "no.tgz: cannot be read" in error(*web, "--runtime", "no.tgz")
     assert "--title: give 1 to 200 characters" in error(*web, "--title", " ")
-    said = "--webgpu: only --to web has it; leave it out, or use --to web"
-    assert said in error("export", "made.ckpt", "--out", "out", "--to", "onnx", "--webgpu")
+    said = "--title: only --to web has it; leave it out, or use --to web"
+    assert said in error("export", "made.ckpt", "--out", "out", "--to", "onnx", "--title", "x")

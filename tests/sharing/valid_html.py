@@ -36,13 +36,13 @@ class Page(HTMLParser):
         for name, value in attrs:
             if name == "id":
                 self.ids.append(value or "")
-            if name == "d" and not re.fullmatch(r"(?:[MLHVCh] ?-?[\d.]+(?: -?[\d.]+)*)+", value or ""):
-                self.faults.append(f"<{tag} d={(value or '')[:60]}>")
             if name.startswith("on") or name == "style":
                 self.faults.append(f"<{tag}> has {name}")
             if name in LOADING and (value or "").startswith("#"):
                 self.targets.append((value or "")[1:])
-            elif name in LOADING and not re.fullmatch(r"data:image/webp;base64,[A-Za-z0-9+/=]+", value or ""):
+            elif name in LOADING and not re.fullmatch(
+                r"data:image/(webp|svg\+xml);base64,[A-Za-z0-9+/=]+", value or ""
+            ):
                 self.faults.append(f"<{tag} {name}={(value or '')[:60]}>")
         if tag in ("link", "iframe", "object", "embed", "base", "form"):
             self.faults.append(f"<{tag}>")

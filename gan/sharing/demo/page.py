@@ -8,26 +8,20 @@ from typing import Any
 import gradio as gr
 
 from gan.sharing.demo import limits
-from gan.sharing.demo.color_map import color_map_tab
-from gan.sharing.demo.compare import compare_tab
-from gan.sharing.demo.content import Content
-from gan.sharing.demo.context import Context
-from gan.sharing.demo.edit import edit_tab
-from gan.sharing.demo.generate import generate_tab
-from gan.sharing.demo.interpolate import interpolate_tab
-from gan.sharing.demo.looks import looks_tab
+from gan.sharing.demo.calls import Context
+from gan.sharing.demo.edit import edit_tab, project_tab
+from gan.sharing.demo.generate import generate_tab, interpolate_tab
+from gan.sharing.demo.models import Content, PageModel
 from gan.sharing.demo.pixel_art import pixel_art_tab
-from gan.sharing.demo.project import project_tab
-from gan.sharing.demo.shown import Shown
-from gan.sharing.demo.training import STYLE as REPORT
-from gan.sharing.demo.training import training_tab
-from gan.sharing.demo.translate import translate_tab
+from gan.sharing.demo.training import compare_tab, training_tab
+from gan.sharing.demo.translate import color_map_tab, looks_tab, translate_tab
+from gan.sharing.report import page as report
 
 STYLE = f"""
 .pixels img {{ image-rendering: pixelated; object-fit: contain; width: 100%; height: 100%; }}
 .gradio-container {{ width: 100%; max-width: 1320px !important; margin: 0 auto; }}
 footer {{ display: none !important; }}
-{REPORT}
+{report.style()}
 """
 HEADING = "<h2 style='margin: 0'>retro-gan</h2><span>looks, color maps and pixel art, without training</span>"
 FONTS = ["system-ui", "Segoe UI", "Roboto", "Helvetica Neue", "Arial", "sans-serif"]
@@ -90,7 +84,7 @@ def without_model(content: Content, context: Context) -> None:
             pixel_art_tab(context)
 
 
-def one_model(shown: Shown, context: Context, blocks: gr.Blocks, first: bool = True) -> None:
+def one_model(shown: PageModel, context: Context, blocks: gr.Blocks, first: bool = True) -> None:
     """Add the heading and the tabs of a model."""
     gr.HTML(heading(shown))
     with gr.Tabs():
@@ -111,7 +105,7 @@ def one_model(shown: Shown, context: Context, blocks: gr.Blocks, first: bool = T
                 training_tab(shown, [tab.select, blocks.load])
 
 
-def heading(shown: Shown) -> str:
+def heading(shown: PageModel) -> str:
     """Return the name of a model with what it is, and notes about what could not be used."""
     model = shown.model
     if shown.generates:

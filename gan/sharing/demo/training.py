@@ -1,30 +1,36 @@
-"""The tab Training: curves, newest grid and health of a run, which may still be training."""
+"""The tabs Training and Compare: curves, newest grid and health of a run, which may still train, and runs together."""
 
 from __future__ import annotations
 
+import html
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import gradio as gr
 
-from gan.common.errors import UserError
+from gan.common.errors import UserError, to_line
+from gan.images.convert import grid, to_png
 from gan.run import checkpoints, run_folder
-from gan.sharing.demo.context import WATCH, answer
-from gan.sharing.demo.shown import Shown
-from gan.sharing.report import run_page
-from gan.sharing.report.charts import IMAGES, line_chart
-from gan.sharing.report.facts import Facts, read_facts
-from gan.sharing.report.grids import find_grids
-from gan.sharing.report.markup import Html, note, section, tag
-from gan.sharing.report.style import scoped
+from gan.sharing.demo.calls import FAST, WATCH, Context, Controls, answer
+from gan.sharing.demo.generate import truncation_slider
+from gan.sharing.demo.models import PageModel
+from gan.sharing.described import Described, generated
+from gan.sharing.report import one_run
+from gan.sharing.report.facts import read_facts
+from gan.sharing.report.images import find_grids
+from gan.sharing.report.page import render_parts
+from gan.sharing.report.several_runs import Comparison
 
-INTERVAL = 5.0  # seconds
-SCOPE = "report"  # the class around what the report draws
-STYLE = scoped(SCOPE)
+INTERVAL = 15.0  # seconds; drawing the curves takes about one, beside a run that may train here
+MAX_SEEDS = 16
 
 
-def training_tab(shown: Shown, opened: Sequence[Any]) -> None:
+def message(text: str) -> str:
+    return f'<div class="report"><p class="note">{html.escape(text)}</p></div>'
+
+
+def training_tab(shown: PageModel, opened: Sequence[Any]) -> None:
     """Add the tab's content. `opened` are the events that show it."""
     run = shown.run
     assert run is not None
@@ -38,58 +44,83 @@ def training_tab(shown: Shown, opened: Sequence[Any]) -> None:
     def refresh(before: Any) -> Any:
         try:
             now = stamp_of(run)
-            if now == before:
-                return gr.skip(), gr.skip()
-            return watch(run), now
+            return (gr.skip(), gr.skip()) if now == before else (watch(run), now)
         except (UserError, OSError) as error:
             gone = not run.is_dir()
-            return message(f"{shown.name}: the run folder is no longer there" if gone else str(error)), None
+            return message(f"{shown.name}: the run folder is no longer there" if gone else to_line(error)), None
 
     @answer
     def newest() -> None:
         newer = shown.reload()
-        seen = f"{shown.model.images:,} images seen"
-        gr.Info(f"Loaded the checkpoint at {seen}." if newer else
-                f"The other tabs already use the newest checkpoint ({seen}).")  # fmt: skip
+        gr.Info(f"{'Loaded the' if newer else 'The other tabs already use the newest'} checkpoint at "
+                f"{shown.model.images:,} images seen.")  # fmt: skip
 
-    shared: dict[str, Any] = {"concurrency_id": WATCH, "concurrency_limit": 2, "show_progress": "hidden"}
+    shared: dict[str, Any] = {"show_progress": "hidden", **WATCH}
     timer.tick(refresh, stamp, [page, stamp], api_visibility="private", **shared)
-    reload.click(newest, api_visibility="private", concurrency_id=WATCH, concurrency_limit=2)
+    reload.click(newest, api_visibility="private", **WATCH)
     gr.on(opened, refresh, stamp, [page, stamp], api_name=f"training{shown.calls}", **shared)
 
 
 def stamp_of(run: Path) -> Any:
     """Return what changes when the run has something new; cheap to compute."""
-    log = (run / run_folder.METRICS).stat() if (run / run_folder.METRICS).is_file() else None
+    log = run / run_folder.METRICS
     (run / run_folder.CONFIG).stat()  # raises OSError if the run was removed
     newest = find_grids(run / run_folder.SAMPLES).grids[-1:]
     saved = [path.name for path in checkpoints.list_checkpoints(run)[-1:]]
-    return str((log and (log.st_size, log.st_mtime_ns), newest, saved, (run / run_folder.LOCK).exists()))
+    return str((log.is_file() and log.stat().st_mtime_ns, newest, saved, (run / run_folder.LOCK).exists()))
 
 
-def watch(run: Path) -> Html:
-    """Return the newest state of a run as HTML.
-
-    Raises:
-        UserError: the run has no configuration that can be read.
-    """
+def watch(run: Path) -> str:
+    """Return the newest state of a run as HTML; raise UserError if its configuration cannot be read."""
     facts = read_facts(run)
-    facts.grids = facts.grids._replace(grids=facts.grids.grids[-1:])
-    status = tag("p", f"{facts.model} on {', '.join(facts.data[:4])}, {facts.size} pixels ",
-                 tag("span", facts.status, class_="status") if facts.status else None, class_="subtitle")  # fmt: skip
-    grids = run_page.images(facts, run_page.embedded_grids(facts))
-    return around(status, run_page.key_numbers(facts), curves(facts), grids, run_page.health(facts))
+    sections = [one_run.curves(facts), one_run.images(facts, facts.grids.grids[-1:]), one_run.health(facts)]
+    return render_parts(one_run.header(facts), sections)
 
 
-def curves(facts: Facts) -> Html:
-    charts = [chart for chart in run_page.charts_of(facts) if any(line.points for line in chart.lines)]
-    drawn = [line_chart(*chart[:2], IMAGES, *chart[2:]) for chart in charts[: run_page.MAX_CHARTS]]
-    return section("curves", "Curves", tag("div", drawn, class_="charts") if drawn else note("Nothing was logged yet."))
+def compare_tab(models: Sequence[PageModel], context: Context, opened: Any) -> None:
+    """Add the tab's content: the same seeds in several generators, and the scores of runs. `opened` shows it."""
+    generators = [shown for shown in models if shown.generates]
+    runs = [shown for shown in models if shown.run is not None]
+    if len(generators) > 1:
+        controls = Controls()
+        with gr.Row():
+            seeds = controls.seeds("0-8", f"the same for all models; at most {MAX_SEEDS}", MAX_SEEDS, scale=3)
+            truncation_slider(controls, info="of models with a mapping network", scale=2)
+            button = gr.Button("Generate", variant="primary", scale=1)
+        gallery = gr.Gallery(label="One grid per model", columns=min(4, max(3, len(generators))), height=660,
+                             format="png", object_fit="contain", elem_classes="pixels",
+                             interactive=False)  # fmt: skip
+
+        @answer
+        def compare(*values: Any) -> list[tuple[str, str]]:
+            given = controls.read(values)
+            return [(context.keep(grid_of(shown, given.seeds, given.truncation), "grid.png"), shown.name)
+                    for shown in generators]  # fmt: skip
+
+        gr.on([button.click, seeds.submit, opened], compare, controls.inputs, gallery, api_name="compare", **FAST)
+    if len(runs) > 1:
+        page = gr.HTML(message("loading ..."))
+        refresh = gr.Button("Refresh scores")
+        gr.on([refresh.click, opened], answer(lambda: scores_of(runs)), None, page, api_name="scores", **WATCH)
 
 
-def around(*content: Any) -> Html:
-    return tag("div", *content, class_=SCOPE)
+def grid_of(shown: PageModel, seeds: list[int], truncation: float) -> bytes:
+    """Return the grid of a model as a PNG; without truncation if the model has no mapping network."""
+    psi = truncation if shown.space.name == "w" else 1.0
+    sheet = grid(shown.model.generate(seeds, psi).pixels)
+    return to_png(sheet, Described(generated(shown.model, psi), (), None, seeds).grid(sheet))
 
 
-def message(text: str) -> Html:
-    return around(note(text))
+def scores_of(runs: Sequence[PageModel]) -> str:
+    """Return the table and the curves of runs; runs that cannot be read are named."""
+    readable, left_out = [], ""
+    for shown in runs:
+        assert shown.run is not None
+        try:
+            readable.append(read_facts(shown.run))
+        except (UserError, OSError) as error:
+            left_out += message(f"{shown.name} is left out: {to_line(error)}")
+    if not readable:
+        return left_out
+    comparison = Comparison(readable)
+    return left_out + render_parts(comparison.header("Comparison", "Runs"), [comparison.table(), comparison.curves()])

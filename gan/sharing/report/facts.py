@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import math
 import os
-from collections.abc import Iterator
+import re
+from collections import deque
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -12,18 +14,117 @@ from pathlib import Path
 from typing import Any
 
 from gan.common.errors import UserError
-from gan.common.nested import flatten
+from gan.common.nested import flatten, map_strings
 from gan.run import checkpoints, run_folder, status
 from gan.run.comparison import Run
-from gan.run.metrics import first_scored, json_lines
-from gan.sharing.report.grids import Grids, find_grids
-from gan.sharing.report.log import ONE_RUN, Log, read_log
-from gan.sharing.report.private import leaf, public_tree
+from gan.run.metrics import each_line, first_scored, json_lines
+from gan.sharing.report.charts import Point
+from gan.sharing.report.images import Grids, find_grids
 
-MAX_RECORDS = 20_000  # lines of evaluation.jsonl
-MAX_STARTS = 1000  # lines of environment.jsonl
-DAMAGED = (UserError, OSError, ValueError, LookupError, TypeError, AttributeError, ArithmeticError, RecursionError)
+MAX_CURVES, MAX_POINTS = 60, 300  # of a run, and of a curve
+MAX_LOG = 1 << 29  # bytes of metrics.jsonl
+MAX_LINES = 20_000  # of evaluation.jsonl and environment.jsonl
 MAX_BYTES = 1 << 26  # of each of these files
+MAX_NAME = 80  # characters of the name of a metric
+LARGEST = 1e30  # larger values count as not finite, so that scales do not overflow
+SHOWN = ("eval/", "loss/", "penalty/", "health/")
+DAMAGED = (UserError, OSError, ValueError, LookupError, TypeError, AttributeError, ArithmeticError, RecursionError)
+
+
+ROOT = re.compile(r"\s*(file://|~|[/\\]|[A-Za-z]:[/\\]|\.\.[/\\])")  # how a path that leads elsewhere begins
+STOP = r"\s'\",;=:\[\]{}()<>|/\\"
+# A path of at least two parts inside other text. An address such as https://host/name is none.
+INSIDE = re.compile(rf"(?<![\w.:/\\~-])(?:~[^{STOP}]*|[A-Za-z]:|(?:\.\.[/\\])*\.\.)?(?:[/\\][^{STOP}]+){{2,}}[/\\]?"
+                    rf"|(?<![\w.:/\\~-])(?:~[^{STOP}]*|\.\.|[A-Za-z]:)[/\\][^{STOP}]+")  # fmt: skip
+HOME = re.compile(r"(?:[A-Za-z]:)?[/\\](?:root|(?:home|Users)[/\\][^/\\]+)[/\\]?|~[^/\\]*")
+
+
+class Curve:
+    """The points of one metric in bounded memory, and the last one. A curve that gets long keeps every second point.
+
+    Attributes:
+        lost: number of values that are not finite.
+    """
+
+    def __init__(self) -> None:
+        self.kept: list[Point] = []
+        self.last: Point | None = None
+        self.stride, self.count, self.lost = 1, 0, 0
+
+    def add(self, point: Point) -> None:
+        if not abs(point.value) <= LARGEST:
+            self.lost += 1
+            return
+        if self.count % self.stride == 0:
+            self.kept.append(point)
+        self.count, self.last = self.count + 1, point
+        if len(self.kept) > MAX_POINTS:
+            self.kept, self.stride = self.kept[::2], 2 * self.stride
+
+    @property
+    def points(self) -> list[Point]:
+        return self.kept if self.last is None or self.kept[-1] is self.last else [*self.kept, self.last]
+
+
+class Log:
+    """What a report shows of metrics.jsonl.
+
+    Args:
+        objective: the score by which the best line is chosen; lower is better.
+        since: images from which on a line may be the best, see `gan.run.metrics.first_scored`.
+
+    Attributes:
+        curves: by name, such as eval/fd_lite0.
+        untrained: the scores at 0 images.
+        best: the line with the best value of the objective.
+        newest: the last line with scores.
+        images: images seen.
+        seconds: seconds of training, NaN if unknown.
+        complete: whether all metrics are among the curves.
+    """
+
+    def __init__(self, objective: str, since: int = 1) -> None:
+        self.objective, self.since = objective, since
+        self.curves: dict[str, Curve] = {}
+        self.untrained: dict[str, float] = {}
+        self.best: dict[str, float] = {}
+        self.newest: dict[str, float] = {}
+        self.images, self.seconds, self.complete = 0, math.nan, True
+
+    def add(self, line: Mapping[str, Any]) -> None:
+        seconds = float(line.get("seconds", math.nan))
+        seconds = seconds if 0 <= seconds <= LARGEST else math.nan
+        images = max(0, line["images"])
+        self.images = max(self.images, images)
+        self.seconds = seconds if math.isnan(self.seconds) else max(self.seconds, seconds)
+        for name, value in line.items():
+            if name.startswith(SHOWN) and self.has_room(name):
+                self.curves.setdefault(name, Curve()).add(Point(images, seconds, float(value)))
+        scores = {
+            name: float(value) for name, value in line.items() if name in self.curves and name.startswith("eval/")
+        }
+        if not scores:
+            return
+        scored = {**scores, "images": images, "seconds": seconds}
+        if images == 0:
+            self.untrained = scores
+        else:
+            self.newest = scored
+        value = scores.get(self.objective, math.nan)
+        if images >= self.since and abs(value) <= LARGEST and not value >= self.best.get(self.objective, math.inf):
+            self.best = scored
+
+    def has_room(self, name: str) -> bool:
+        """Return whether a metric is shown: the first are, with names that are not too long."""
+        if name in self.curves or (len(self.curves) < MAX_CURVES and len(name) <= MAX_NAME):
+            return True
+        self.complete = False
+        return False
+
+    def lines(self) -> list[dict[str, Any]]:
+        """Return few lines with the same best scores, images and seconds as the whole file, as `Run` needs them."""
+        clock = {} if math.isnan(self.seconds) else {"seconds": self.seconds}
+        return [*([self.best] if self.best else []), {"images": self.images, **clock}]
 
 
 @dataclass
@@ -32,7 +133,6 @@ class Facts:
 
     Attributes:
         tree: the configuration.
-        config: the same by dotted names.
         starts: the lines of environment.jsonl.
         records: the lines of evaluation.jsonl.
         checkpoints: file name, images and bytes of each.
@@ -54,6 +154,7 @@ class Facts:
 
     @cached_property
     def config(self) -> dict[str, Any]:
+        """The configuration by dotted names."""
         return flatten(self.tree)
 
     @property
@@ -62,8 +163,10 @@ class Facts:
         return os.path.basename(os.path.abspath(self.folder)) or "run"
 
     @property
-    def model(self) -> str:
-        return str(self.choices.get("model") or status.target(self.tree, "model", "generator"))
+    def summary(self) -> str:
+        """The model, the data and the size in one line."""
+        model = str(self.choices.get("model") or status.target(self.tree, "model", "generator"))
+        return f"{model} on {', '.join(self.data[:4])}, {self.size} pixels"
 
     @property
     def translates(self) -> bool:
@@ -72,26 +175,23 @@ class Facts:
     @property
     def data(self) -> list[str]:
         """The names of the folders of images; of the configuration if the images are not from folders."""
-        found = [leaf(root) for root in self.roots]
-        return found or [str(self.choices.get("data") or "built-in images")]
+        return [leaf(root) for root in self.roots] or [str(self.choices.get("data") or "built-in images")]
 
     @property
     def roots(self) -> list[str]:
         """The folders of images as they are stored, such as ~/scans."""
-        found: list[str] = []
+        roots: list[str] = []
         for name in ("root", "a", "b"):
             value = self.config.get(f"data.{name}")
-            found += [each for each in (value if isinstance(value, list) else [value]) if isinstance(each, str)]
-        return found
+            roots += [root for root in (value if isinstance(value, list) else [value]) if isinstance(root, str)]
+        return roots
 
     @property
     def sides(self) -> tuple[int, int] | None:
         """Height and width of the images in pixels; None if the configuration does not say."""
         size = self.config.get("data.size")
         height, width = size if isinstance(size, list) and len(size) == 2 else (size, size)
-        if isinstance(height, int) and isinstance(width, int) and 0 < height < 1 << 20 and 0 < width < 1 << 20:
-            return height, width
-        return None
+        return (height, width) if isinstance(height, int) and isinstance(width, int) else None
 
     @property
     def size(self) -> str:
@@ -101,6 +201,11 @@ class Facts:
     @property
     def objective(self) -> str:
         return str(self.config.get("objective"))
+
+    @property
+    def score(self) -> float:
+        """The best value of the objective; inf if there is none."""
+        return self.log.best.get(self.objective, math.inf)
 
     @property
     def run(self) -> Run:
@@ -114,41 +219,35 @@ class Facts:
         return self.run._replace(folder=Path(self.name), config=config, choices=choices)
 
 
-def read_facts(folder: Path, limits: tuple[int, int] = ONE_RUN) -> Facts:
+def read_facts(folder: Path) -> Facts:
     """Return the facts of a run. What is missing or damaged becomes a note.
-
-    Args:
-        limits: number of curves, and of points of a curve.
 
     Raises:
         UserError: the folder has no configuration that can be read.
     """
-    if (folder / run_folder.CONFIG).is_symlink():
-        raise UserError(f"{folder / run_folder.CONFIG}: is a link; replace it with the file itself")
     facts = Facts(folder, run_folder.read_config(folder))
-    if usable(facts, run_folder.OVERRIDES):
-        with noting(facts, run_folder.OVERRIDES):
-            facts.choices = run_folder.read_choices(folder)
-    facts.log = Log(facts.objective)
-    if usable(facts, run_folder.METRICS):
-        with noting(facts, run_folder.METRICS):
-            since = first_scored(str(facts.config.get("model._target_")))
-            facts.log = read_log(folder / run_folder.METRICS, facts.objective, limits, since)
-    facts.starts = read_lines(facts, run_folder.ENVIRONMENT, MAX_STARTS)
-    facts.records = read_lines(facts, run_folder.EVALUATION, MAX_RECORDS)
+    with noting(facts, run_folder.OVERRIDES):
+        facts.choices = run_folder.read_choices(folder)
+    with noting(facts, run_folder.METRICS):
+        facts.log = Log(facts.objective, first_scored(str(facts.config.get("model._target_"))))
+        for line in each_line(folder / run_folder.METRICS, MAX_LOG):
+            facts.log.add(line)
+    with noting(facts, run_folder.ENVIRONMENT):
+        facts.starts = last_lines(folder / run_folder.ENVIRONMENT)
+    with noting(facts, run_folder.EVALUATION):
+        facts.records = last_lines(folder / run_folder.EVALUATION)
     with noting(facts, run_folder.SAMPLES):
         facts.grids = find_grids(folder / run_folder.SAMPLES)
-    if usable(facts, run_folder.CHECKPOINTS):
-        with noting(facts, run_folder.CHECKPOINTS):
-            read_checkpoints(facts)
+    with noting(facts, run_folder.CHECKPOINTS):
+        for path in checkpoints.list_checkpoints(folder):
+            facts.checkpoints.append((path.name, int(path.stem.removeprefix("images-")), path.stat().st_size))
+        facts.best = checkpoints.best_record(folder) or {}
     with noting(facts, "status"):
         facts.status = describe_status(facts)
-    if facts.log.lost:
-        facts.notes.append(f"{facts.log.lost:,} logged values are not finite or too large, and are left out.")
-    if facts.log.others:
+    if lost := sum(curve.lost for curve in facts.log.curves.values()):
+        facts.notes.append(f"{lost:,} logged values are not finite or too large, and are left out.")
+    if not facts.log.complete:
         facts.notes.append(f"{run_folder.METRICS} has more metrics than the report shows; some are left out.")
-    if facts.log.cut:
-        facts.notes.append(f"{run_folder.METRICS} is too long; only its first part was read.")
     return facts
 
 
@@ -161,33 +260,9 @@ def noting(facts: Facts, name: str) -> Iterator[None]:
         facts.notes.append(f"{name} cannot be read ({type(error).__name__}) and is left out.")
 
 
-def usable(facts: Facts, name: str) -> bool:
-    """Return whether a part of a run exists and is no link or special file; note it if it is one."""
-    path = facts.folder / name
-    if path.is_symlink() or (path.exists() and not (path.is_file() or path.is_dir())):
-        facts.notes.append(f"{name} is a link or a special file, and is left out.")
-        return False
-    return path.exists()
-
-
-def read_lines(facts: Facts, name: str, limit: int) -> list[dict[str, Any]]:
+def last_lines(path: Path) -> list[dict[str, Any]]:
     """Return the last lines of a file of JSON objects."""
-    found: list[dict[str, Any]] = []
-    if usable(facts, name):
-        with noting(facts, name):
-            for line in json_lines(facts.folder / name, MAX_BYTES):
-                found.append(line)
-                if len(found) > 2 * limit:
-                    found = found[-limit:]
-    return found[-limit:]
-
-
-def read_checkpoints(facts: Facts) -> None:
-    for path in checkpoints.list_checkpoints(facts.folder):
-        if path.is_file() and not path.is_symlink():
-            images = int(path.stem.removeprefix("images-"))
-            facts.checkpoints.append((path.name, images, path.stat().st_size))
-    facts.best = checkpoints.best_record(facts.folder) or {}
+    return list(deque(json_lines(path, MAX_BYTES), MAX_LINES))
 
 
 def describe_status(facts: Facts) -> str:
@@ -200,3 +275,35 @@ def describe_status(facts: Facts) -> str:
             sidecar = checkpoints.read_sidecar(newest)
             seen, seconds = max(seen, sidecar["images"]), max(seconds, sidecar.get("seconds") or 0.0)
     return status.status(facts.folder, facts.tree, bool(facts.checkpoints), seen, seconds)
+
+
+# ---- what a reader should not learn: folders above a file, and with them the name of the user
+
+
+def leaf(path: str) -> str:
+    """Return the last name of a path; ~ for a home folder."""
+    bare = path.strip().strip("'\"").removeprefix("file://")
+    if HOME.fullmatch(bare):
+        return "~"
+    return re.split(r"[/\\]", bare.rstrip("/\\"))[-1] or "/"
+
+
+def public(value: str) -> str:
+    """Return text in which paths that lead elsewhere, such as absolute ones, are only their last name."""
+    bare = value.strip()
+    if bare[:1] == "[" and bare[-1:] == "]":
+        return "[" + ",".join(public(each) for each in bare[1:-1].split(",")) + "]"
+    if ROOT.match(bare.lstrip("'\"")):
+        return leaf(bare)
+    return INSIDE.sub(lambda found: leaf(found[0]), value)
+
+
+def public_word(word: str) -> str:
+    """Return a word of a command line, such as data.root=/home/me/scans, as data.root=scans."""
+    key, separator, value = word.partition("=")
+    return f"{key}={public(value)}" if separator else public(word)
+
+
+def public_tree(tree: Any) -> Any:
+    """Return nested containers with `public` applied to every string."""
+    return map_strings(tree, public)

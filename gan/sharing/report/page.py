@@ -1,4 +1,4 @@
-"""The page around the sections: head, style sheet, script, header and footer."""
+"""Render sections as a page of HTML, with the template report.html."""
 
 from __future__ import annotations
 
@@ -6,35 +6,83 @@ import base64
 import hashlib
 import time
 from collections.abc import Sequence
+from functools import cache
+from pathlib import Path
+from typing import Any, NamedTuple
 
-from gan.sharing.report.markup import Content, Html, join, tag
-from gan.sharing.report.style import SCRIPT, STYLE
+import jinja2
+from markupsafe import Markup
+
+from gan.common.output import one_line
 
 GENERATOR = "gan report"  # in the head, so that a later report may replace this one
 MARK = f'<meta name="generator" content="{GENERATOR}">'
-DESCRIPTION = "Report of training runs. The page is complete: it loads nothing from the network."
-MAX_BYTES = 5_000_000  # of a page
 
 
-def page(title: str, header: Content, sections: Sequence[Html]) -> bytes:
-    """Return a complete page. Its policy lets browsers run only its own script and load nothing from elsewhere.
+class Part(NamedTuple):
+    """A part of a section. The template lists the kinds, each with its content."""
 
-    Args:
-        header: the content above the links to the sections.
-        sections: `section` elements, whose ids become links.
+    kind: str
+    content: Any
+
+
+class Section(NamedTuple):
+    """A section of a page.
+
+    Attributes:
+        id: its name in links.
+        lead: how to read it.
     """
-    policy = "; ".join(("default-src 'none'", "img-src data:", f"style-src '{sha256(STYLE)}'",
-                        f"script-src '{sha256(SCRIPT)}'", "base-uri 'none'", "form-action 'none'"))  # fmt: skip
-    head = tag("head", tag("meta", charset="utf-8"), Html(MARK),
-               tag("meta", http_equiv="Content-Security-Policy", content=policy),
-               tag("meta", name="viewport", content="width=device-width, initial-scale=1"),
-               tag("meta", name="description", content=DESCRIPTION),
-               tag("title", title), tag("style", Html(STYLE)))  # fmt: skip
+
+    id: str
+    title: str
+    parts: Sequence[Part]
+    lead: str = ""
+
+
+class Header(NamedTuple):
+    """The top of a page.
+
+    Attributes:
+        kind: what the page is about, above the title.
+        tiles: name and value of the numbers to look at first.
+    """
+
+    kind: str
+    title: str
+    subtitle: str
+    tiles: Sequence[tuple[str, str]]
+
+
+@cache
+def templates() -> jinja2.Environment:
+    """Return the templates. Every text is escaped and in one line, without control characters."""
+    environment = jinja2.Environment(
+        loader=jinja2.FileSystemLoader(Path(__file__).parent), autoescape=True, undefined=jinja2.StrictUndefined,
+        finalize=lambda value: value if isinstance(value, Markup) else one_line(value), trim_blocks=True,
+        lstrip_blocks=True,
+    )  # fmt: skip
+    environment.filters["sha256"] = sha256
+    environment.filters["address"] = Markup  # data addresses are made here, and longer than a line may be
+    return environment
+
+
+def render(header: Header, sections: Sequence[Section]) -> bytes:
+    """Return a complete page. Its policy lets browsers run only its own script and load nothing from elsewhere."""
     now = time.strftime("%Y-%m-%d %H:%M", time.localtime())
-    footer = tag("footer", f"Made by gan report on {now}. This file is complete and loads nothing from the network.")
-    links = tag("nav", [link(each) for each in sections], aria_label="sections")
-    body = tag("body", tag("header", header, links), tag("main", *sections), footer, tag("script", Html(SCRIPT)))
-    return join(Html("<!DOCTYPE html>\n"), tag("html", head, body, lang="en"), Html("\n")).encode()
+    template = templates().get_template("report.html")
+    return template.render(header=header, sections=sections, generator=Markup(MARK), now=now).encode()
+
+
+def render_parts(header: Header, sections: Sequence[Section]) -> str:
+    """Return the header and the sections alone, for a page with the style sheet `style`."""
+    page: Any = templates().get_template("report.html").make_module({"header": header, "sections": sections})
+    return f'<div class="report">{page.top(header)}{page.body(sections)}</div>'
+
+
+def style() -> str:
+    """Return the style sheet for what `render_parts` returns."""
+    return f".report {{ {templates().get_template('report.css').render()} }}".replace(":root", "&")
 
 
 def sha256(source: str) -> str:
@@ -42,21 +90,6 @@ def sha256(source: str) -> str:
     return "sha256-" + base64.b64encode(hashlib.sha256(source.encode()).digest()).decode()
 
 
-def link(section: Html) -> Html:
-    """Return the link to a section, made by `markup.section`."""
-    name = section.partition('id="')[2].partition('"')[0]
-    title = section.partition("<h2>")[2].partition("</h2>")[0]
-    return tag("a", Html(title), href=Html(f"#{name}"))
-
-
 def is_report(beginning: bytes) -> bool:
     """Return whether the first bytes of a file are those of a report."""
     return MARK.encode() in beginning
-
-
-def axis_choice() -> Html:
-    """Return the choice between images and minutes, which works without a script."""
-    return tag("fieldset", [
-        tag("label", tag("input", type="radio", name="over", id=f"over-{name}", checked=name == "images"), title)
-        for name, title in (("images", "over images seen"), ("minutes", "over minutes of training"))
-    ], class_="axes-of")  # fmt: skip

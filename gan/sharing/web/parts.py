@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
@@ -25,36 +24,41 @@ def page_parts(model: Model | Translator) -> list[Part]:
     if isinstance(model, Translator):
         networks = list(translators(model.network))
         names = ("a2b", "b2a") if len(networks) > 1 else ("translator",)
-        return [
-            part_for(each)(name, each, channels, size, fixed=False) for name, each in zip(names, networks, strict=True)
-        ]
+        return [page_translator(name, each, channels, size) for name, each in zip(names, networks, strict=True)]
     whole, *others = generator_parts(model.generator, size)
     return others or [whole]
 
 
-def part_for(translator: Any) -> Callable[..., Part]:
-    """Return the function that makes the part of a translator."""
-    if hasattr(translator, "thumbnail_context"):
-        return thumbnail_part
-    start = getattr(translator, "start", None)
-    return sides_part if start is not None and start.varies and translator.multiple > 1 else translator_part
+def page_translator(name: str, translator: Any, channels: int, size: tuple[int, int]) -> Part:
+    """Return the part of a translator. What depends on the whole image is an input, because a page pads images.
 
-
-def sides_part(name: str, translator: Any, channels: int, size: tuple[int, int], fixed: bool) -> Part:
-    """Return the part of a translator whose color map depends on the position in an image, which a page pads.
-
-    The height and width before padding are an input. Arguments as in `translator_part`.
+    This is the thumbnail, as `gan translate` computes it, or for a color map that depends on the position the height
+    and width before padding.
     """
-    usual = translator_part(name, translator, channels, size, fixed)
+    usual = translator_part(name, translator, channels, size, fixed=False)
+    start = getattr(translator, "start", None)
+    wrapper: Any
+    if hasattr(translator, "thumbnail_context"):
+        wrapper, added = WithThumbnail, "thumbnail"
+    elif start is not None and start.varies and translator.multiple > 1:
+        wrapper, added = WithSides, "sides"
+    else:
+        return usual
 
     def images_of(n: int, sides: tuple[int, int]) -> tuple[Tensor, ...]:
-        return *usual.example(n, sides), torch.tensor(sides).float().expand(n, 2).contiguous()
+        inputs = usual.example(n, sides)
+        if wrapper is WithSides:
+            return *inputs, torch.tensor(sides).float().expand(n, 2).contiguous()
+        small = thumbnail(to_uint8(inputs[0]), translator.thumbnail_size)
+        return *inputs, to_float(small).contiguous()
 
-    def run(network: Any, images: Tensor, *others: Tensor) -> Tensor:
-        return torch.cat([WithSides(network)(image[None], *others[:-1], others[-1]) for image in images])
+    def run(network: Any, *inputs: Tensor) -> Tensor:  # one at a time, as gan translate
+        module = wrapper(network)
+        return torch.cat([module(*(values[n, None] for values in inputs)) for n in range(len(inputs[0]))])
 
-    exported = WithSides(plain(translator))
-    return replace(usual, run=run, network=exported, inputs=(*usual.inputs, "sides"), example=images_of)
+    fixed = ("thumbnail",) if wrapper is WithThumbnail else ()
+    return replace(usual, run=run, network=wrapper(plain(translator)), inputs=(*usual.inputs, added), example=images_of,
+                   fixed_inputs=fixed)  # fmt: skip
 
 
 class WithSides(nn.Module):
@@ -69,25 +73,6 @@ class WithSides(nn.Module):
         height, width = sides[0].unbind()
         y: Tensor = self.network.forward_tile(image, TilePosition(0, 0, height, width), *noise)  # type: ignore[arg-type]
         return y
-
-
-def thumbnail_part(name: str, translator: Any, channels: int, size: tuple[int, int], fixed: bool) -> Part:
-    """Return the part of a translator whose thumbnail of the image is an input, as `gan translate` computes it.
-
-    Arguments as in `translator_part`.
-    """
-    usual = translator_part(name, translator, channels, size, fixed)
-
-    def images_of(n: int, sides: tuple[int, int]) -> tuple[Tensor, ...]:
-        (image,) = usual.example(n, sides)
-        return image, to_float(thumbnail(to_uint8(image), translator.thumbnail_size)).contiguous()
-
-    def run(network: Any, images: Tensor, thumbnails: Tensor) -> Tensor:
-        module = WithThumbnail(network)
-        return torch.cat([module(images[n, None], thumbnails[n, None]) for n in range(len(images))])
-
-    exported, inputs = WithThumbnail(plain(translator)), ("image", "thumbnail")
-    return replace(usual, run=run, network=exported, inputs=inputs, example=images_of, fixed_inputs=("thumbnail",))
 
 
 class WithThumbnail(nn.Module):

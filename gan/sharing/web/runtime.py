@@ -20,8 +20,7 @@ FILE = "onnxruntime-web-1.30.0.tgz"
 URL = f"https://registry.npmjs.org/onnxruntime-web/-/{FILE}"
 SHA512 = "q0y+JrrtukXSzsBWEMccVfqX25LRmosXHF+CaRJmg8pZClzcV7svNc4rKY3jL02Vb7QmRMDs1SigqR4CXAfKYQ=="  # npm's "integrity"
 SIZE = 33_106_585  # bytes
-CPU = {"runtime.mjs": "ort.wasm.bundle.min.mjs", "runtime.wasm": "ort-wasm-simd-threaded.wasm"}
-GPU = {"runtime_gpu.mjs": "ort.webgpu.bundle.min.mjs", "runtime_gpu.wasm": "ort-wasm-simd-threaded.asyncify.wasm"}
+MEMBERS = {"runtime.mjs": "ort.wasm.bundle.min.mjs", "runtime.wasm": "ort-wasm-simd-threaded.wasm"}
 
 
 def find(given: Path | None = None) -> bytes:
@@ -33,60 +32,36 @@ def find(given: Path | None = None) -> bytes:
     Raises:
         UserError: the file cannot be read or downloaded, or is another one.
     """
-    path = given or cached()
-    if given is None and not path.is_file():
-        download(path)
+    from gan.data.decoding.cache import folder
+
+    path = given or folder() / "web" / FILE
+    advice = f"give {FILE} from {URL} with --runtime"
     try:
-        with open(path, "rb") as file:
-            data = file.read(SIZE + 1)
-    except OSError as error:
-        raise UserError(f"{path}: cannot be read ({reason(error)}); give {FILE} from {URL}") from error
-    if not is_right(data):
-        raise UserError(f"{path}: is not {FILE}; " + (f"download it from {URL}" if given else "remove the file"))
+        if given is None and not path.is_file():
+            print(f"downloading {URL} ({SIZE / 1e6:.0f} MB) into {path.parent}", flush=True)
+            with urllib.request.urlopen(URL, timeout=30) as answer:
+                data = verified(answer.read(SIZE + 1), URL, advice)
+            write_atomically(path, lambda file: file.write(data))
+            return data
+        with open(path, "rb") as opened:
+            return verified(opened.read(SIZE + 1), path, advice if given else "remove the file")
+    except OSError as error:  # of the network or of the disk
+        why = getattr(error, "reason", None) or reason(error)
+        raise UserError(f"{given or URL}: cannot be read ({why}); {advice}") from error
+
+
+def verified(data: bytes, source: Path | str, advice: str) -> bytes:
+    if len(data) != SIZE or base64.b64encode(hashlib.sha512(data).digest()).decode() != SHA512:
+        raise UserError(f"{source}: is not {FILE}; {advice}")
     return data
 
 
-def cached() -> Path:
-    """Return the path of the package in the cache."""
-    from gan.data.decoding.cache import folder  # imports NumPy
-
-    return folder() / "web" / FILE
-
-
-def is_right(data: bytes) -> bool:
-    return len(data) == SIZE and base64.b64encode(hashlib.sha512(data).digest()).decode() == SHA512
-
-
-def download(path: Path) -> None:
-    """Download the package into the cache.
-
-    Raises:
-        UserError: it cannot be downloaded or written, or is not the expected one.
-    """
-    print(f"downloading {URL} ({SIZE / 1e6:.0f} MB) into {path.parent}", flush=True)
-    try:
-        with urllib.request.urlopen(URL, timeout=30) as answer:
-            data = answer.read(SIZE + 1)
-        if not is_right(data):
-            raise UserError(f"{URL}: is not the expected file; download it elsewhere and give it with --runtime")
-        write_atomically(path, lambda file: file.write(data))
-    except OSError as error:  # an error of the network or of the disk
-        why = getattr(error, "reason", None) or reason(error)
-        raise UserError(
-            f"{URL}: cannot be downloaded ({why}); download it on another machine and give it with --runtime {FILE}"
-        ) from error
-
-
-def members(package: bytes, gpu: bool) -> dict[str, bytes]:
-    """Return the files that a page needs, by name.
-
-    Args:
-        gpu: also return those for WebGPU.
-    """
+def members(package: bytes) -> dict[str, bytes]:
+    """Return the files that a page needs, by name."""
+    files = {}
     with tarfile.open(fileobj=io.BytesIO(package)) as archive:
-        found = {}
-        for name, member in (CPU | (GPU if gpu else {})).items():
+        for name, member in MEMBERS.items():
             file = archive.extractfile(f"package/dist/{member}")
             assert file is not None
-            found[name] = file.read()
-    return found
+            files[name] = file.read()
+    return files

@@ -1,7 +1,7 @@
 // The controls of a generator: seeds, class, truncation, directions, enlargement and files.
 
-import { drawn, grid, save } from "./canvas.mjs";
-import { $, guarded, say, seconds } from "./status.mjs";
+import { ask } from "./engine.mjs";
+import { $, drawn, grid, guarded, save, say, seconds } from "./page.mjs";
 
 const MAX_IMAGES = 64;
 const MAX_SEED = 2n ** 63n - 1n;
@@ -37,8 +37,7 @@ function showValues() {
 }
 
 // Show the controls, and the images of the first seeds.
-//   engine: function that returns the Engine in use
-export function start(engine, model) {
+export function start(model) {
   model.classes.forEach((name, n) => $("class").add(new Option(name, String(n))));
   $("class-label").hidden = !model.classes.length;
   $("truncation-label").hidden = !model.parts.includes("mapping");
@@ -59,22 +58,17 @@ export function start(engine, model) {
     showValues();
     const seeds = seedsOf(), started = performance.now(), found = [];
     say("Generating …");
-    await engine().ask("generate", { seeds, settings: settingsOf() }, (item) => {
+    await ask("generate", { seeds, settings: settingsOf() }, (item) => {
+      if (!shown.length)  // the first images
+        $("scale").value = String(SCALES.find((scale) => scale * item.image.width >= CELL) ?? SCALES.at(-1));
       if (!found.length) shown = found;
       found.push(item);
-      if (found.length === 1) fitScale(item.image);
       show(found.length - 1);
     });
     if (found.length < seeds.length) return;  // a newer task has begun
     while ($("images").children.length > seeds.length) $("images").lastChild.remove();
     say(`${seeds.length > 1 ? `Seeds ${seeds[0]} to ${seeds.at(-1)}` : `Seed ${seeds[0]}`}, in ${seconds(started)}.`);
   });
-  let fitted = false;
-  const fitScale = (image) => {
-    if (fitted) return;
-    fitted = true;
-    $("scale").value = String(SCALES.find((scale) => scale * image.width >= CELL) ?? SCALES.at(-1));
-  };
 
   $("generator").addEventListener("input", ({ target }) => {
     if (target === $("scale")) shown.forEach((_, n) => show(n));

@@ -1,7 +1,7 @@
 // Translate an image, as gan translate.
 
 import { noisePlanes } from "./noise.mjs";
-import { cropped, planesOf, toFloats, toImageData, toPlanes } from "./pixels.mjs";
+import { cropped, planesOf, toFloats, toPlanes } from "./pixels.mjs";
 import { thumbnail } from "./thumbnail.mjs";
 
 // Return the planes of the translation of ImageData, which has the same size.
@@ -19,11 +19,6 @@ export async function translated(ort, session, model, image) {
     inputs.sides = tensor({ data: Float32Array.of(given.height, given.width), dims: [1, 2] });
   const { translation } = await session.run(inputs);
   return cropped(toPlanes(translation, 0), given.height, given.width);
-}
-
-// Return the translation of ImageData as ImageData with the alpha of the original.
-export async function translate(ort, session, model, image) {
-  return toImageData(await translated(ort, session, model, image), image);
 }
 
 // Return the number of an image, from which its noise follows: the CRC-32 of its planes.

@@ -2,16 +2,70 @@
 // with { id, item } for each result, and at the end { id, done } or { id, error }. A newer message ends an older task.
 
 import { generate } from "./generate.mjs";
-import { check, load } from "./model.mjs";
 import { toImageData, toPlanes } from "./pixels.mjs";
-import { translate } from "./translate.mjs";
+import { translated } from "./translate.mjs";
 
+const TOLERANCE = 1;  // levels of 255 between this browser and the program that exported the model
+const AGAIN = "export the page again and copy all its files";
+
+const bytes = (text) => Uint8Array.from(atob(text), (letter) => letter.charCodeAt(0));
+const floats = (text) => new Float32Array(bytes(text).buffer);
 let loaded, newest, last = Promise.resolve();
 
+async function read(file) {
+  const answer = await fetch(new URL(file, import.meta.url), { cache: "no-cache" });
+  if (!answer.ok) throw new Error(`The model cannot be used: ${file} cannot be read (${answer.status}); ${AGAIN}`);
+  return answer.arrayBuffer();
+}
+
+// Return [ort, sessions, model] after comparing outputs with those stored in the model.
+async function load() {
+  let model;
+  try {
+    model = JSON.parse(new TextDecoder().decode(await read("model.json")));
+    model.means = model.means?.map(floats);
+    for (const name of Object.keys(model.vectors ?? {})) model.vectors[name] = floats(model.vectors[name]);
+    for (const name of ["files", "title", "channels", "check"]) if (!model[name]) throw new Error(name);
+  } catch {
+    throw new Error(`The model cannot be used: model.json is damaged; ${AGAIN}`);
+  }
+  const ort = await import("./runtime.mjs"), sessions = {};
+  Object.assign(ort.env, { logLevel: "error" });
+  // More threads need headers that a plain server does not send.
+  Object.assign(ort.env.wasm, { numThreads: 1, wasmBinary: await read("runtime.wasm") });
+  for (const [name, file] of Object.entries(model.files))
+    sessions[name] = await ort.InferenceSession.create(new Uint8Array(await read(file)), { logSeverityLevel: 3 })
+      .catch((error) => { throw new Error(`The model cannot be used: ${file} cannot be used: ${error.message}`); });
+  await check(ort, sessions, model);
+  return [ort, sessions, model];
+}
+
+// Throw an error if the images of this browser differ from those that are stored in the model.
+async function check(ort, sessions, model) {
+  const { seeds, image, outputs } = model.check, differences = [];
+  const compare = ({ planes }, expected) => {
+    const stored = bytes(expected);
+    planes.forEach((value, n) => differences.push(Math.abs(value - stored[n])));
+  };
+  if (model.kind === "generator") {
+    const settings = { label: null, truncation: 1, vectors: {} };
+    let place = 0;
+    for await (const [output, n] of generate(ort, sessions, model, seeds.map(BigInt), settings))
+      compare(toPlanes(output, n), outputs[place++]);
+  } else {
+    const given = new ImageData(new Uint8ClampedArray(bytes(image.pixels)), image.width, image.height);
+    for (const [name, session] of Object.entries(sessions))
+      compare(await translated(ort, session, model, given), outputs[name]);
+  }
+  const largest = differences.reduce((most, value) => Math.max(most, value), differences.length ? 0 : NaN);
+  if (!(largest <= TOLERANCE))
+    throw new Error("The model cannot be used: its images differ by "
+      + `${largest} of 255 levels from those stored with the model; try another browser`);
+}
+
 const tasks = {
-  async *load({ provider }, say) {
-    loaded = await load(provider, (now, all) => say({ now, all }));
-    await check(...loaded);
+  async *load() {
+    loaded = await load();
     const [, sessions, { check: _, means: __, ...model }] = loaded;
     yield { ...model, parts: Object.keys(sessions) };
   },
@@ -21,17 +75,16 @@ const tasks = {
   },
   async *translate({ image, direction }) {
     const [ort, sessions, model] = loaded;
-    yield { image: await translate(ort, sessions[direction], model, image) };
+    yield { image: toImageData(await translated(ort, sessions[direction], model, image), image) };
   },
 };
 
 async function perform({ id, task, ...given }) {
-  const say = (item) => postMessage({ id, item });
   try {
-    for await (const item of tasks[task](given, say)) {
+    for await (const item of tasks[task](given)) {
       await new Promise((proceed) => setTimeout(proceed));  // a newer message can arrive
       if (id !== newest) break;
-      say(item);
+      postMessage({ id, item });
     }
     postMessage({ id, done: true });
   } catch (error) {

@@ -1,11 +1,31 @@
-// Canvases and PNG files of ImageData.
+// Elements of the page, the line that says what happens, canvases and PNG files.
 
 const GAP = 2;  // pixels between the images of a grid, as in gan generate --grid
 
+export const $ = (id) => document.getElementById(id);
+
+export function say(text, error = false) {
+  $("status").textContent = text;
+  $("status").classList.toggle("error", error);
+}
+
+// Return a function that performs `work` and shows its error.
+export function guarded(work) {
+  return async (...given) => {
+    try {
+      await work(...given);
+    } catch (error) {
+      say(error.message, true);
+    }
+  };
+}
+
+export function seconds(started) {
+  return `${((performance.now() - started) / 1000).toFixed(1)} s`;
+}
+
 export function canvasOf(width, height) {
-  const canvas = document.createElement("canvas");
-  [canvas.width, canvas.height] = [width, height];
-  return canvas;
+  return Object.assign(document.createElement("canvas"), { width, height });
 }
 
 // Return ImageData as a canvas, enlarged by a whole number.
@@ -19,7 +39,7 @@ export function drawn(image, scale = 1) {
   return large;
 }
 
-// Return a source, such as a video or a canvas, as ImageData of another size.
+// Return a source, such as a bitmap or a canvas, as ImageData of another size.
 export function resized(source, width, height) {
   const context = canvasOf(width, height).getContext("2d", { willReadFrequently: true });
   context.imageSmoothingQuality = "high";
@@ -40,9 +60,7 @@ export function grid(canvases) {
 // Save a canvas as a PNG file.
 export function save(canvas, name) {
   canvas.toBlob((blob) => {
-    const link = document.createElement("a");
-    link.href = URL.createObjectURL(blob);
-    link.download = `${name}.png`;
+    const link = Object.assign(document.createElement("a"), { href: URL.createObjectURL(blob), download: `${name}.png` });
     link.click();
     setTimeout(() => URL.revokeObjectURL(link.href), 1000);
   });

@@ -12,8 +12,6 @@ from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
-from gan.sharing.report.markup import Html, tag
-
 if TYPE_CHECKING:
     from PIL import Image
 
@@ -21,9 +19,8 @@ MAX_PIXELS = 40_000_000  # of a grid
 MAX_FILES = 100_000  # names of samples/ that are read
 MAX_SIDE = 1024  # pixels of a grid in the page
 MIN_SIDE = 128
-ENLARGED = 400  # grids that are narrower are shown with visible pixels
 MAX_LOSSLESS = 300_000  # pixels of a grid that is first tried without loss, which is slow
-QUALITIES = (88, 60)
+ENCODINGS = ({"lossless": True}, {"quality": 88}, {"quality": 60})  # the first that is small enough is used
 GRID = re.compile(r"(\d{1,18})\.png")
 COPIES = re.compile(r"copies-(\d{1,18})\.png")
 REALS = "reals.png"
@@ -35,10 +32,6 @@ class Embedded(NamedTuple):
     address: str
     width: int
     height: int
-
-    def tag(self, alt: str) -> Html:
-        small = "pixels" if self.width < ENLARGED else None
-        return tag("img", src=Html(self.address), width=self.width, height=self.height, alt=alt, class_=small)
 
 
 class Grids(NamedTuple):
@@ -73,15 +66,13 @@ def files_in(folder: Path) -> Iterator[Path]:
 
 
 def evenly(items: list[tuple[int, Path]], count: int) -> list[tuple[int, Path]]:
-    """Return at most `count` items, evenly spaced, with the first and the last."""
+    """Return at most `count` items (at least 2), evenly spaced, with the first and the last."""
     if len(items) <= count:
         return items
-    if count < 2:
-        return items[-1:]
     return [items[round(n * (len(items) - 1) / (count - 1))] for n in range(count)]
 
 
-def embed(path: Path, max_bytes: int, max_side: int = MAX_SIDE) -> Embedded:
+def embed(path: Path, max_bytes: int) -> Embedded:
     """Return an image file as a WebP of at most about `max_bytes`: lossless if that is small enough.
 
     Raises:
@@ -92,25 +83,17 @@ def embed(path: Path, max_bytes: int, max_side: int = MAX_SIDE) -> Embedded:
     from gan.data.decoding.reader import read_first_frame
 
     image = read_first_frame(path, MAX_PIXELS)
-    if max(image.size) > max_side:
-        image.thumbnail((max_side, max_side), Image.Resampling.LANCZOS, reducing_gap=3)
-    data = smallest(image, max_bytes)
+    if max(image.size) > MAX_SIDE:
+        image.thumbnail((MAX_SIDE, MAX_SIDE), Image.Resampling.LANCZOS, reducing_gap=3)
+    for options in ENCODINGS[image.width * image.height > MAX_LOSSLESS :]:
+        data = encode(image, **options)
+        if len(data) <= max_bytes:
+            break
     while len(data) > max_bytes and max(image.size) > MIN_SIDE:
         factor = min(0.9, math.sqrt(max_bytes / len(data)))
         image = image.resize([max(1, int(factor * side)) for side in image.size], Image.Resampling.LANCZOS)
-        data = encode(image, quality=QUALITIES[-1])
+        data = encode(image, **options)
     return Embedded("data:image/webp;base64," + base64.b64encode(data).decode(), *image.size)
-
-
-def smallest(image: Image.Image, max_bytes: int) -> bytes:
-    """Return an image as a WebP of the best quality that is small enough, or else of the lowest quality."""
-    if image.width * image.height <= MAX_LOSSLESS and len(data := encode(image, lossless=True)) <= max_bytes:
-        return data
-    for quality in QUALITIES:
-        data = encode(image, quality=quality)
-        if len(data) <= max_bytes:
-            break
-    return data
 
 
 def encode(image: Image.Image, **options: int) -> bytes:

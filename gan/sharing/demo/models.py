@@ -1,15 +1,12 @@
-"""A model as the page shows it: a generator, a translator, or a run without a checkpoint yet."""
+"""What the page shows: models, and a color map. No Gradio, whose environment is set before its import."""
 
 from __future__ import annotations
 
-import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
-from typing import Any
-
-from torch import Tensor
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from gan.common.errors import UserError
 from gan.latent import store
@@ -18,12 +15,16 @@ from gan.recognition import classifier
 from gan.run.run_folder import DIRECTIONS, DIRECTIONS_FILE, RECOGNITION
 from gan.sharing import provenance
 
+if TYPE_CHECKING:
+    from gan.networks.transfer.choose import Choice
+
 MAX_DIRECTIONS = 24
+ANY = "any class"  # the choice of no class
 
 
 @dataclass
-class Shown:
-    """A model of the page.
+class PageModel:
+    """A generator, a translator, or a run without a checkpoint yet.
 
     Attributes:
         name: as the user gave it, in one line.
@@ -31,6 +32,7 @@ class Shown:
         run: the run folder; None if the model is in none.
         model: a `gan.Model` or `gan.Translator`; None if the run has no checkpoint yet.
         load: returns the model of the newest checkpoint.
+        calls: ends the names of direct calls of this model.
         notes: what could not be used, for the page.
     """
 
@@ -39,9 +41,8 @@ class Shown:
     run: Path | None
     model: Any
     load: Callable[[], Any]
-    calls: str = ""  # ends the names of direct calls of this model
+    calls: str = ""
     notes: list[str] = field(default_factory=list)
-    lock: threading.Lock = field(default_factory=threading.Lock)  # for what is computed once
 
     @property
     def generates(self) -> bool:
@@ -55,30 +56,20 @@ class Shown:
     def space(self) -> Space:
         return Space(self.model.generator)
 
-    @property
-    def units(self) -> dict[str, float]:
-        """The standard deviation of each attribute, measured once."""
-        with self.lock:
-            found: dict[str, float] = self.model.units
-            return found
-
     def add_directions(self) -> None:
         """Add the directions and the classes that the run has to the model."""
         if self.run is None or not self.generates:
             return
         file = self.run / DIRECTIONS / DIRECTIONS_FILE
-        if file.is_file():
-            try:
-                found = store.read_directions(file, self.model.generator)
-                self.model.vectors |= dict(list(found.items())[:MAX_DIRECTIONS])
-            except UserError as error:
-                self.notes.append(str(error))
-        if (self.run / RECOGNITION / classifier.ABOUT).is_file():
-            try:
+        try:
+            if file.is_file():
+                directions = store.read_directions(file, self.model.generator)
+                self.model.vectors |= dict(list(directions.items())[:MAX_DIRECTIONS])
+            if (self.run / RECOGNITION / classifier.ABOUT).is_file():
                 classes = classifier.load(str(self.run), "best", self.run / RECOGNITION, "cpu").attributes()
                 self.model.attributes = classes | self.model.attributes
-            except UserError as error:
-                self.notes.append(str(error))
+        except UserError as error:
+            self.notes.append(str(error))
 
     def reload(self) -> bool:
         """Load the newest checkpoint, and return whether it is another one."""
@@ -103,19 +94,22 @@ class Shown:
         return provenance.changes(self.model, settings, mixes, label, classifier=weights)
 
 
-ANY = "any class"  # the choice of no class
+class Fitted(NamedTuple):
+    """A color map that `gan demo --fit` has fitted, and its two folders in one line."""
+
+    choice: Choice
+    name: str
 
 
-class Base:
-    """The latent that is edited, and where it comes from.
+class Content(NamedTuple):
+    """What the page shows.
 
-    Args:
-        latents: (1, ...), before and after mixing.
-        label: (1,), its class.
-        describe: returns the text chunk of its image uint8 (C, H, W) after a change of settings.
+    Attributes:
+        models: each has tabs of its own.
+        without_model: whether there are tabs that need no model.
+        fitted: the color map with which the tab Color map starts; None for none.
     """
 
-    def __init__(
-        self, latents: Tensor, label: Tensor | None, name: str, describe: Callable[[dict[str, float], Tensor], Any]
-    ) -> None:
-        self.latents, self.label, self.name, self.describe = latents, label, name, describe
+    models: Sequence[PageModel] = ()
+    without_model: bool = False
+    fitted: Fitted | None = None
