@@ -18,8 +18,7 @@ from gan.commands import options, unscale
 from gan.commands.options import add_command, parse_size
 from gan.commands.unscale import add_unscale
 from gan.common.errors import UserError, to_line, writing
-from gan.common.progress import counting
-from gan.common.table import counted
+from gan.common.output import counted, counting
 from gan.networks.grid import base_grid
 from gan.run.run_folder import is_run
 

@@ -18,7 +18,7 @@ from PIL import Image
 from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
 
-from gan.common import program
+from gan.common import errors
 from gan.data.decoding.pool import CRASHED, parallel_map
 from gan.data.decoding.reader import ImageError, composite, header, read_frames
 from gan.data.pixel_grid import find_grid
@@ -354,7 +354,7 @@ def as_option(value: Any) -> str:
 
 def train_command(words: Sequence[str]) -> str:
     """Return a command line for training, quoted for the shell."""
-    return " ".join([program.train_command(), *map(shlex.quote, words)])
+    return " ".join([errors.train_command(), *map(shlex.quote, words)])
 
 
 def others(roots: Sequence[str]) -> dict[str, int]:

@@ -17,12 +17,11 @@ from lightning.pytorch.utilities import rank_zero_only
 from torch import Tensor
 from torch.utils.data import DataLoader, IterableDataset, get_worker_info
 
-from gan.common import signals
+from gan.common import processes
 from gan.common.errors import UserError, at_least, switch
-from gan.common.home import with_home
+from gan.common.nested import with_home
+from gan.common.option_values import check_workers, pair
 from gan.common.output import print_line
-from gan.common.processes import check_workers
-from gan.common.size import pair
 from gan.data.builtin import retro
 from gan.data.decoding import cache
 from gan.data.decoding.decode import Decoder
@@ -345,7 +344,7 @@ def dataloader(batches: IterableDataset[dict[str, Tensor]], num_workers: int) ->
 
 def ignore_signals(worker: int) -> None:
     """Ignore the signals that the whole process group receives. The main process ends the workers."""
-    for number in (signal.SIGINT, *signals.TERMINATION):
+    for number in (signal.SIGINT, *processes.TERMINATION):
         signal.signal(number, signal.SIG_IGN)
 
 

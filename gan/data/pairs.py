@@ -22,7 +22,7 @@ from gan.data.decoding.cache import source_hash
 from gan.data.decoding.decode import DecodedImage, Decoder
 from gan.data.decoding.reader import ImageError, read_first_frame, unpremultiply
 from gan.data.sources.files import File, ImageFiles, content, find
-from gan.data.styles import registry, tables
+from gan.data.styles import registry, table_files
 
 MAX_LISTED = 20  # maximum number of files without a partner to list in a message
 LENGTH_BYTES = 8  # bytes of the length of the first file, which precedes the contents of two files
@@ -109,7 +109,12 @@ class StyledFiles(ImageFiles):
         registry.make_style(style)  # raises if it is unknown
         self.filters = registry.filter_names(style)
         self.full_size = full_size
-        self.identity = [self.identity, self.filters, source_hash(*registry.MODULES), *tables.contents(self.filters)]
+        self.identity = [
+            self.identity,
+            self.filters,
+            source_hash(*registry.MODULES),
+            *table_files.contents(self.filters),
+        ]
         self.identity += ["full size"] if full_size else []
 
     def __getstate__(self) -> dict[str, Any]:

@@ -13,7 +13,7 @@ from torch.nn.functional import interpolate
 from torch.utils.data import IterableDataset
 
 from gan.common.errors import UserError
-from gan.common.home import with_home
+from gan.common.nested import with_home
 from gan.data.module import DEVICE_SHARE, Batches, ImageDataModule, first_by_digest, position, training_batches
 from gan.data.order import SEED_OFFSET, EndlessBatches
 from gan.data.pairs import MatchedFiles, SideBySideFiles, StyledFiles

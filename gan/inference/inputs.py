@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from gan.common.errors import UserError
-from gan.common.size import pair
+from gan.common.option_values import pair
 from gan.data.decoding.decode import SINGLE_IMAGE_FITS, Decoder
 from gan.data.decoding.pool import CRASHED, parallel_map
 from gan.data.sources.files import Decoded, File, decode, find, single

@@ -13,15 +13,11 @@ from pathlib import Path
 from typing import Any
 
 from gan.common import object_store
-from gan.common.errors import UserError, at_least, did_you_mean, switch
-from gan.common.home import with_home
-from gan.common.nested import flatten
-from gan.common.processes import check_cpu_devices, check_workers
-from gan.common.program import install
-from gan.common.similar import path_hint
-from gan.common.size import pair
+from gan.common.errors import UserError, at_least, did_you_mean, install, path_hint, switch
+from gan.common.nested import flatten, with_home
+from gan.common.option_values import check_cpu_devices, check_workers, pair
 from gan.common.untrusted import MAX_OPTION
-from gan.data.color_table.names import is_table
+from gan.data.styles import is_table
 from gan.networks.grid import base_grid
 from gan.run import checkpoints, hub, remote_copies, run_folder, shared_folder, zoo
 

@@ -44,7 +44,7 @@ from filelock import FileLock
 
 from gan.common.errors import UserError, reason
 from gan.common.files import write_atomically
-from gan.common.progress import counting
+from gan.common.output import counting
 from gan.common.untrusted import read_json
 from gan.data.builtin import retro, shapes
 from gan.data.decoding import decode, reader

@@ -19,9 +19,7 @@ from typing import Any, TypeVar
 from PIL import Image
 
 from gan.common.errors import UserError
-from gan.common.memory import available
-from gan.common.processes import safe_path
-from gan.common.signals import deferred
+from gan.common.processes import available_memory, deferred, safe_path
 from gan.data.decoding.reader import ImageError
 
 Task = TypeVar("Task")
@@ -159,7 +157,7 @@ def _executor(count: int, function: Callable[[Any], Any]) -> ProcessPoolExecutor
     # not "fork", which would copy locks held by the threads of torch and the progress bar
     method = "forkserver" if "forkserver" in multiprocessing.get_all_start_methods() else "spawn"
     context = multiprocessing.get_context(method)
-    memory = max(MIN_MEMORY, available() // count)
+    memory = max(MIN_MEMORY, available_memory() // count)
     with safe_path():
         if method == "forkserver":
             from multiprocessing import forkserver, resource_tracker  # not on Windows

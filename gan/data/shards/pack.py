@@ -19,7 +19,7 @@ import numpy as np
 
 from gan.common.errors import UserError, writing
 from gan.common.files import write_json
-from gan.common.progress import counting
+from gan.common.output import counting
 from gan.common.untrusted import read_json
 from gan.data.decoding.decode import Decoder
 from gan.data.decoding.pool import CRASHED, parallel_map

@@ -20,10 +20,9 @@ from torch.utils.data import IterableDataset, get_worker_info
 
 from gan.common.errors import UserError, at_least, to_line
 from gan.common.files import replace
-from gan.common.home import with_home
+from gan.common.nested import with_home
 from gan.common.object_store import Store, check_address
-from gan.common.processes import check_workers
-from gan.common.size import pair
+from gan.common.option_values import check_workers, pair
 from gan.data.decoding import cache
 from gan.data.module import dataloader, position
 from gan.data.order import RandomCropFlip, per_rank_batch_size

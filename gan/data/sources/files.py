@@ -18,7 +18,7 @@ from typing import IO, Any, NamedTuple
 import numpy as np
 
 from gan.common.errors import UserError, reason, to_line
-from gan.common.table import counted
+from gan.common.output import counted
 from gan.common.untrusted import parse_json, read_bytes
 from gan.data.decoding.decode import DecodedImage, Decoder
 from gan.data.decoding.reader import ImageError, header, read_first_frame

@@ -7,9 +7,8 @@ from io import BytesIO
 from pathlib import Path
 from typing import Any
 
-from gan.common.errors import UserError, reason, to_line
-from gan.common.home import with_home
-from gan.common.program import install
+from gan.common.errors import UserError, install, reason, to_line
+from gan.common.nested import with_home
 from gan.data.decoding.decode import DecodedImage, Decoder
 from gan.data.decoding.reader import ImageError, header
 

@@ -6,7 +6,7 @@ import os
 from pathlib import Path
 
 from gan.common.errors import UserError
-from gan.common.names import one_line
+from gan.common.output import one_line
 from gan.data.sources.files import SUFFIXES, File, find, single
 from gan.sharing.demo import limits
 

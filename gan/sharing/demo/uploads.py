@@ -8,7 +8,8 @@ from collections.abc import Sequence
 from typing import Any
 
 from gan.common.errors import UserError
-from gan.common.names import file_name, one_line
+from gan.common.files import file_name
+from gan.common.output import one_line
 from gan.data.sources.files import SUFFIXES, Decoded, File, decode
 from gan.inference.inputs import decoder_of
 from gan.sharing.demo import limits

@@ -9,9 +9,8 @@ from pathlib import Path
 from typing import Any
 
 from gan.common.errors import UserError
-from gan.common.home import with_home
-from gan.common.progress import counting
-from gan.common.table import first_few
+from gan.common.nested import with_home
+from gan.common.output import counting, first_few
 from gan.sharing.report.facts import Facts
 from gan.sharing.report.markup import Content, Html, note, pairs, tag
 from gan.sharing.report.private import leaf, public_tree

@@ -7,9 +7,8 @@ from typing import Any, NamedTuple
 
 import yaml
 
-from gan.common.progress import duration
-from gan.common.table import shortened
-from gan.common.untrusted import describe
+from gan.common.errors import reason
+from gan.common.output import duration, shortened
 from gan.data.decoding.reader import ImageError
 from gan.run.health import FINDINGS, SILENT, symptoms
 from gan.sharing.report import data, scores
@@ -57,7 +56,7 @@ def embedded_grids(facts: Facts) -> list[tuple[int, Embedded]]:
         try:
             found.append((seen, embed(path, limit)))
         except (ImageError, OSError) as error:
-            facts.notes.append(f"{path.name} is left out: {describe(error)}.")
+            facts.notes.append(f"{path.name} is left out: {reason(error)}.")
     return found
 
 
@@ -68,7 +67,7 @@ def single(facts: Facts, path: Any, alt: str) -> Html | None:
     try:
         return embed(path, SHEET_BYTES).tag(alt)
     except (ImageError, OSError) as error:
-        facts.notes.append(f"{path.name} is left out: {describe(error)}.")
+        facts.notes.append(f"{path.name} is left out: {reason(error)}.")
         return None
 
 

@@ -8,9 +8,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from gan.common.progress import duration
-from gan.common.table import counted, first_few
-from gan.common.untrusted import describe
+from gan.common.errors import reason
+from gan.common.output import counted, duration, first_few
 from gan.data.decoding.reader import ImageError
 from gan.run.comparison import cell, differing_options, heading, labels
 from gan.run.run_folder import ROWS
@@ -185,7 +184,7 @@ class Comparison:
             try:
                 grid = embed(path, limit)
             except (ImageError, OSError) as error:
-                notes.append(f"{facts.name}: {path.name} is left out: {describe(error)}.")
+                notes.append(f"{facts.name}: {path.name} is left out: {reason(error)}.")
                 continue
             value = score_of(facts, self.objective)
             score = f"{self.title} {value:.4g}, " if math.isfinite(value) else ""

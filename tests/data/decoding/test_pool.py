@@ -100,7 +100,7 @@ def test_a_task_that_never_ends_is_killed(monkeypatch: pytest.MonkeyPatch) -> No
 
 @pytest.mark.skipif(sys.platform != "linux", reason="other systems have no such limit")
 def test_a_task_cannot_take_all_memory(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(pool, "available", lambda: 0)
+    monkeypatch.setattr(pool, "available_memory", lambda: 0)
     assert list(chain.from_iterable(pool.parallel_map(burst, range(2), burst))) == [-1, -1]
 
 
