@@ -237,7 +237,8 @@ def _walk(root: str) -> Iterator[str]:
 
 def _refuse(error: OSError) -> None:
     if isinstance(error, FileNotFoundError):
-        raise UserError(f"there is no folder {error.filename!r}: check the path") from error
+        kind = "file" if os.path.splitext(error.filename)[1] else "folder"
+        raise UserError(f"there is no {kind} {error.filename!r}: check the path") from error
     raise UserError(f"folder {error.filename!r} cannot be read ({reason(error)})") from error
 
 
