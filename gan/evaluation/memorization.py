@@ -10,8 +10,8 @@ from torch.nn.functional import normalize
 
 from gan.metrics.clipped import clipped_density_coverage
 from gan.metrics.copies import chance_distance
+from gan.metrics.distances import nearest
 from gan.metrics.extractors import features
-from gan.metrics.nearest_neighbors import nearest
 from gan.metrics.random_conv import RandomConv
 from gan.metrics.thumbnails import thumbnails
 

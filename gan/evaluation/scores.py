@@ -16,8 +16,8 @@ from gan.evaluation.memorization import CopySearch
 from gan.evaluation.sets import Subject
 from gan.images.convert import grid, save_png
 from gan.metrics import pretrained
+from gan.metrics.distances import on_device
 from gan.metrics.extractors import extractor, features
-from gan.metrics.features import on_device
 
 PAIRS = 24  # number of generated images to save beside their nearest training images
 

@@ -6,9 +6,7 @@ import torch
 from torch import Tensor
 
 from gan.common.errors import at_least
-from gan.metrics.features import checked
-from gan.metrics.nearest_neighbors import distances, radii
-from gan.metrics.rows import ALL
+from gan.metrics.distances import ALL, checked, distances, radii
 
 
 def clipped_density_coverage(x: Tensor, y: Tensor, k: int = 5) -> dict[str, float]:

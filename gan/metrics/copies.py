@@ -5,9 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from gan.metrics.features import checked
-from gan.metrics.nearest_neighbors import distances, nearest
-from gan.metrics.rows import ALL
+from gan.metrics.distances import ALL, checked, distances, nearest
 
 QUANTILE = 0.05  # fraction of real images that are this close to a training image by chance
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from gan.metrics.features import checked
+from gan.metrics.distances import checked
 
 
 def frechet_distance(x: Tensor, y: Tensor) -> float:

@@ -6,9 +6,7 @@ import torch
 from torch import Tensor
 
 from gan.common.errors import at_least
-from gan.metrics.features import checked
-from gan.metrics.nearest_neighbors import distances, radii
-from gan.metrics.rows import ALL, Rows
+from gan.metrics.distances import ALL, Rows, checked, distances, radii
 
 
 def prdc(x: Tensor, y: Tensor, k: int = 5, strict: bool = True, rows: Rows = ALL) -> dict[str, float]:

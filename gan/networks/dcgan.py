@@ -14,13 +14,19 @@ from torch import Tensor, nn
 
 from gan.common.errors import UserError, at_least
 from gan.losses.heads import Logits
-from gan.networks.conditional import ConditionalBatchNorm2d, Layers, Projection, apply_layers, batch_norm
-from gan.networks.features import activations
 from gan.networks.grid import base_grid, channels_at
-from gan.networks.heads import make_head
-from gan.networks.minibatch_std import with_minibatch_std
+from gan.networks.layers import (
+    ConditionalBatchNorm2d,
+    Layers,
+    Projection,
+    activations,
+    apply_layers,
+    batch_norm,
+    make_head,
+    with_minibatch_std,
+)
+from gan.networks.resampling import FilteredUpConv, up_conv
 from gan.networks.spectral import apply_spectral_norm
-from gan.networks.up_conv import FilteredUpConv, up_conv
 
 
 class Generator(nn.Module):
@@ -31,7 +37,7 @@ class Generator(nn.Module):
         full_size_channels: channels of an additional stage at the full size, which gives sharper edges in short runs;
             0 for none, as in the paper.
         upsampling: layer that doubles the size: "transposed" (the paper), "nearest" or "bilinear", see
-            `gan.networks.up_conv`.
+            `gan.networks.resampling`.
         max_multiple: the channels stop growing at this multiple of the width; 8 in the paper's network at 64 pixels.
         classes: number of classes, for conditional BatchNorm; 0 for an unconditional generator.
     """
@@ -100,10 +106,10 @@ class Discriminator(nn.Module):
         norm: "batch" (the paper), "spectral" (Miyato et al., 2018) or "none". Gradient penalties need "spectral" or
             "none", because with BatchNorm a logit depends on the other images.
         max_multiple: as for the generator.
-        mbstd_group_size: group size of the minibatch standard deviation, see `gan.networks.minibatch_std`; 1 disables
+        mbstd_group_size: group size of the minibatch standard deviation, see `gan.networks.layers`; 1 disables
             it, as in the paper.
         classes: number of classes, for `Projection`; 0 for an unconditional discriminator.
-        head: name of the last layer in `gan.networks.heads`; None for the layer of the paper.
+        head: name of the last layer in `gan.networks.layers`; None for the layer of the paper.
     """
 
     def __init__(

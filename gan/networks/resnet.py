@@ -15,10 +15,8 @@ from torch.nn import functional as F
 
 from gan.common.errors import UserError, at_least
 from gan.losses.heads import Logits
-from gan.networks.conditional import Projection, apply_layers, batch_norm
-from gan.networks.features import activations
 from gan.networks.grid import base_grid, channels_at
-from gan.networks.heads import make_head
+from gan.networks.layers import Projection, activations, apply_layers, batch_norm, make_head
 from gan.networks.spectral import apply_spectral_norm
 
 RESIDUAL, SHORTCUT = math.sqrt(2), 1.0  # gains of the Xavier initialization in the residual branch and in the shortcut
@@ -119,7 +117,7 @@ class Discriminator(nn.Module):
             the smallest grid.
         norm: "spectral" (SNGAN) or "none" (WGAN-GP).
         classes: number of classes, for `Projection`; 0 for an unconditional discriminator.
-        head: name of the last layer in `gan.networks.heads`; None for the layer of the paper.
+        head: name of the last layer in `gan.networks.layers`; None for the layer of the paper.
     """
 
     def __init__(

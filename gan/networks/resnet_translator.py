@@ -11,7 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from gan.networks.normalize import activation, initialize_translator, normalize, output_image
-from gan.networks.resample import downsample, upsample
+from gan.networks.resampling import downsample, upsample
 from gan.networks.tile_position import TilePosition, noise_at
 from gan.networks.transfer.color_map import ColorMap
 

@@ -12,8 +12,8 @@ from itertools import pairwise
 import torch
 from torch import Tensor, nn
 
-from gan.networks.features import activations
 from gan.networks.grid import base_grid, channels_at
+from gan.networks.layers import activations
 
 SLOPE = 0.3  # default slope of Keras's leaky ReLU
 MAX_MULTIPLE = 4  # factor of the width at the smallest grid

@@ -9,14 +9,13 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from gan.networks.alpha import premultiply, unpremultiply
 from gan.networks.tile_position import TilePosition, noise_planes, without_margin
-from gan.networks.transfer.color_map import ColorMap
+from gan.networks.transfer.carriers import find_carriers
+from gan.networks.transfer.color_map import ColorMap, premultiply, unpremultiply
+from gan.networks.transfer.image_statistics import luminance
 from gan.networks.transfer.inks import to_levels
-from gan.networks.transfer.luminance import luminance
 from gan.networks.transfer.shaped_noise import KERNEL, ShapedNoise
-from gan.networks.transfer.texture_network import ANGLES, SETS, TextureNetwork
-from gan.networks.transfer.varying_carriers import find_carrier_sets
+from gan.networks.transfer.texture_network import ANGLES, TextureNetwork
 
 LEAK = 0.1  # slope of the output outside of [-1, 1]
 STAGES = ("color", "noise", "drawing", "network", "finished")
@@ -120,12 +119,11 @@ class Generator(nn.Module):
             return
         mapped = torch.cat([self.colored(part, TilePosition.whole(part)) for part in inputs.split(CHUNK)])
         self.shaped_noise.fit(mapped, targets)
-        found = find_carrier_sets(mapped, targets, self.texture.frequencies.shape[1], SETS)
-        if len(found) == 1:
-            self.texture.flow_lines.fit(inputs, mapped, targets, found[0])
+        carriers = find_carriers(mapped, targets, self.texture.frequencies.shape[1])
+        self.texture.flow_lines.fit(inputs, mapped, targets, carriers)
         has_lines = self.texture.flow_lines.cycles > 0
-        self.texture.set_carriers(found[:, :0] if has_lines else found)  # parallel lines have peaks like carriers
-        periodic = found.numel() > 0 or has_lines
+        self.texture.set_carriers(carriers[:0] if has_lines else carriers)  # parallel lines have peaks like carriers
+        periodic = len(carriers) > 0 or has_lines
         self.set_stage(self.stage, not periodic if self.grain is None else self.grain)
         if distance is None or len(inputs) < FEWEST or (periodic and not has_lines):
             return

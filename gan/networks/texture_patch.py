@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from torch import Tensor, nn
 
-from gan.networks.blur import blur
-from gan.networks.features import activations
+from gan.networks.layers import activations
+from gan.networks.resampling import blur
 
 STRIDES = (2, 2, 1)  # of 4x4 convolutions: a receptive field of 22x22 pixels
 

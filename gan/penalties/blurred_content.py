@@ -6,7 +6,7 @@ from torch import Tensor, nn
 
 from gan.common.errors import UserError
 from gan.contracts import TranslationStep
-from gan.networks.blur import blur
+from gan.networks.resampling import blur
 
 
 class BlurredContent(nn.Module):

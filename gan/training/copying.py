@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 import torch
 from torch import Tensor, nn
 
-from gan.networks.conditional import ConditionalBatchNorm2d
+from gan.networks.layers import ConditionalBatchNorm2d
 
 STAGES = re.compile(r"(blocks|stages)\.(\d+)\.(.+)")  # a weight in a list with one part per doubling of the size
 

@@ -29,7 +29,7 @@ from gan.evaluation.translator import recolored
 from gan.images.convert import to_float, to_uint8
 from gan.inference.loading import select_direction
 from gan.inference.tiling import translate_each
-from gan.metrics.translation import ground_truth_scores
+from gan.metrics.pairs import ground_truth_scores
 from gan.networks.transfer.choose import choose
 from gan.run.paths import CONF
 

@@ -10,7 +10,7 @@ from hydra.utils import instantiate
 from torch import Tensor
 
 from gan.losses.heads import SANLogits
-from gan.networks.heads import HEADS
+from gan.networks.layers import HEADS
 from tests.parts import configured, unreached
 
 CONFIGS = configured("loss")

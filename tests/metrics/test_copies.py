@@ -7,9 +7,9 @@ import torch
 from torch import Tensor
 
 from gan.common.errors import UserError
-from gan.metrics import rows
+from gan.metrics import distances
 from gan.metrics.copies import copy_rate, to_others
-from gan.metrics.nearest_neighbors import nearest
+from gan.metrics.distances import nearest
 
 
 @pytest.fixture
@@ -29,7 +29,7 @@ def test_the_rates_of_copies_held_out_images_and_noise(real: Tensor) -> None:
 def test_nearest_are_those_of_all_pairs(real: Tensor, monkeypatch: pytest.MonkeyPatch) -> None:
     x, y = real[:100].double(), real[100:300].double()
     expected = (x[:, None] - y).norm(dim=2).min(1)
-    monkeypatch.setattr(rows, "ROWS", 33)
+    monkeypatch.setattr(distances, "ROWS", 33)
     found, which = nearest(x, y)
     assert torch.allclose(found, expected.values, atol=1e-12)
     assert torch.equal(which, expected.indices)

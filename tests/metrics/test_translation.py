@@ -3,8 +3,7 @@
 import pytest
 import torch
 
-from gan.metrics.pairs import color_difference, psnr
-from gan.metrics.translation import content_preservation, ground_truth_scores
+from gan.metrics.pairs import color_difference, content_preservation, ground_truth_scores, psnr
 
 INPUTS = torch.randint(40, 200, (3, 3, 16, 16), dtype=torch.uint8, generator=torch.Generator().manual_seed(0))
 TRUTHS = 255 - INPUTS

@@ -7,7 +7,7 @@ import torch
 from torch.nn.functional import interpolate
 
 from gan.common.errors import UserError
-from gan.networks.backbone import Backbone, opaque
+from gan.networks.projected import Backbone, opaque
 
 
 @pytest.mark.parametrize(

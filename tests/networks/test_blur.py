@@ -7,7 +7,7 @@ import math
 import pytest
 import torch
 
-from gan.networks.blur import blur, blur_radius, gaussian
+from gan.networks.resampling import blur, blur_radius, gaussian
 
 
 def test_weights_are_those_of_a_gaussian() -> None:

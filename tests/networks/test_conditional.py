@@ -8,7 +8,7 @@ import pytest
 import torch
 from torch import nn
 
-from gan.networks.conditional import ConditionalBatchNorm2d, Projection
+from gan.networks.layers import ConditionalBatchNorm2d, Projection
 
 from .test_contract import NOISE, networks, pair
 

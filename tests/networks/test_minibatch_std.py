@@ -7,7 +7,7 @@ import torch
 
 from gan.common.errors import UserError
 from gan.networks import dcgan, stylegan2
-from gan.networks.minibatch_std import minibatch_std, with_minibatch_std
+from gan.networks.layers import minibatch_std, with_minibatch_std
 
 
 def test_it_is_computed_within_groups() -> None:

@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from gan.networks.resample import downsample, upsample
+from gan.networks.resampling import downsample, upsample
 
 ROW = torch.tensor([1.0, 3.0, 3.0, 1.0], dtype=torch.float64)
 KERNEL = (ROW[:, None] * ROW / 64)[None, None]

@@ -10,9 +10,8 @@ from torch import nn
 from gan.common.errors import UserError
 from gan.inference.tiling import tell_windows
 from gan.networks import lut, patch, resnet_translator, unet
-from gan.networks.alpha import premultiply
 from gan.networks.tile_position import TilePosition
-from gan.networks.transfer.position import rows_and_columns, squared_radius
+from gan.networks.transfer.color_map import premultiply, rows_and_columns, squared_radius
 from tests.color_maps import SCALE, SHIFT, VIGNETTE, give_start
 
 

@@ -8,7 +8,7 @@ import torch.nn.functional as F
 
 from gan.common.errors import UserError
 from gan.networks.dcgan import Generator
-from gan.networks.up_conv import FilteredUpConv, up_conv
+from gan.networks.resampling import FilteredUpConv, up_conv
 
 
 @pytest.mark.parametrize("kind", ["nearest", "bilinear"])

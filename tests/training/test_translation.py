@@ -14,7 +14,7 @@ from gan.data.translation import StyledDataModule, UnpairedDataModule
 from gan.evaluation.translator import recolored
 from gan.images.convert import to_float, to_uint8
 from gan.inference.tiling import translate_each
-from gan.metrics.translation import ground_truth_scores
+from gan.metrics.pairs import ground_truth_scores
 from gan.networks.transfer.choose import choose
 from gan.penalties.reconstruction import Reconstruction
 from gan.training.start import start_from

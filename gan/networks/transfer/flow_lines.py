@@ -15,11 +15,10 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from gan.networks.blur import blur, blur_radius
+from gan.networks.resampling import blur, blur_radius
 from gan.networks.tile_position import TilePosition
 from gan.networks.transfer.carriers import carrier_planes
-from gan.networks.transfer.cross_spectrum import cross_spectrum, radius
-from gan.networks.transfer.luminance import luminance
+from gan.networks.transfer.image_statistics import cross_spectrum, luminance, radius
 
 DIRECTIONS = 8  # of the Gabor filters, over half a turn
 BANDWIDTH = 0.22  # standard deviation of a filter in the frequency domain, relative to its frequency

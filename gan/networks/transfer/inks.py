@@ -15,11 +15,11 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from gan.networks.blur import blur, blur_radius
+from gan.networks.resampling import blur, blur_radius
 from gan.networks.tile_position import without_margin
 from gan.networks.transfer.color_map import ColorMap
 from gan.networks.transfer.fit import draw_pixels, fit
-from gan.networks.transfer.luminance import luminance
+from gan.networks.transfer.image_statistics import luminance
 from gan.networks.transfer.uneven_inks import NOISE_REACH, UnevenInks
 
 INKS = 8  # largest number of inks; with lines there are two

@@ -16,8 +16,8 @@ from gan.inference.closed_form import FIT_SIZE, ClosedFormFunction
 from gan.inference.image_translator import ImageTranslator
 from gan.inference.inputs import decoder_of
 from gan.networks.transfer.choose import MIN_IMAGES, Choice, choose
+from gan.networks.transfer.color_map import BASES
 from gan.networks.transfer.fit import KINDS, visible
-from gan.networks.transfer.position import BASES
 from gan.sharing.demo import limits
 from gan.sharing.demo.content import Fitted
 from gan.sharing.demo.context import LONG, PROGRESS, Context, answer

@@ -16,11 +16,10 @@ from gan.common.errors import UserError, at_least
 from gan.common.output import print_line
 from gan.evaluation.feature_cache import cache_path, read, write
 from gan.evaluation.memorization import MIN_HELD_OUT, MIN_SIMILARITY, NEIGHBORS, CopySearch, Described, describe
+from gan.metrics.distances import RankRows, Rows, on_device
 from gan.metrics.extractors import checked, extractor, features
-from gan.metrics.features import on_device
 from gan.metrics.kid import KID_SCALE, KIDEstimate, squared_mmd
 from gan.metrics.pretrained import MissingWeights
-from gan.metrics.rows import RankRows, Rows
 from gan.training.callbacks.interrupt import due, ends
 from gan.training.callbacks.score_notes import ScoreNotes
 from gan.training.callbacks.training_time import clock_of, duration_of, paused
@@ -41,7 +40,7 @@ class Evaluate(Callback):
 
     Args:
         metrics: metrics by name; each has `compute(real_features, fake_features) -> {name: float}`. Rank 0 computes it,
-            or all ranks if it has an argument `rows`, the gan.metrics.rows.Rows that a rank computes. `files`: the
+            or all ranks if it has an argument `rows`, the gan.metrics.distances.Rows that a rank computes. `files`: the
             numbers of the files of real and generated images.
         extractors: names of gan.metrics.extractors, module.Class, or instances. An extractor whose weights are missing
             is skipped with a message.
