@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from contextlib import contextmanager
 
 from gan.common.program import train_command
@@ -37,6 +37,13 @@ def fraction(name: str, value: object, below_one: bool = False) -> float:
     if isinstance(value, int | float) and not isinstance(value, bool) and 0 <= value <= 1 - below_one * EPSILON:
         return value
     raise UserError(f"{name}={value}: must be a number from 0 to 1" + ", and less than 1" * below_one)
+
+
+def choice(name: str, value: object, choices: Collection[str]) -> str:
+    """Return `value` if it is one of the choices; otherwise raise UserError with the option's name."""
+    if not isinstance(value, str) or value not in choices:
+        raise UserError(f"{name}={shown(value)}: unknown; use {', '.join(choices)}")
+    return value
 
 
 def switch(name: str, value: object) -> bool:

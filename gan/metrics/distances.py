@@ -12,6 +12,8 @@ from torch import Tensor
 from gan.common.errors import UserError
 
 LARGEST = 1e45  # largest absolute value of a feature, because KID uses the sixth power
+ROWS = 1024  # rows of a block, so that no matrix of all pairs is needed
+ROUNDING = 1e-13  # squared distances up to this fraction of both squared norms are 0
 
 
 def checked(what: str, *given: Tensor, least: int = 2) -> list[Tensor]:
@@ -23,28 +25,21 @@ def checked(what: str, *given: Tensor, least: int = 2) -> list[Tensor]:
     """
     sets = [torch.as_tensor(features) for features in given]
     shapes = [tuple(features.shape) for features in sets]
-    if any(len(shape) != 2 for shape in shapes) or len({shape[1] for shape in shapes}) > 1:
+    if any(len(shape) != 2 for shape in shapes) or len({shape[1] for shape in shapes}) > 1 or shapes[0][1] == 0:
         raise UserError(f"{what}: features have shapes {', '.join(map(str, shapes))}; give matrices of the same width")
     if min(shape[0] for shape in shapes) < least:
         counts = " and ".join(str(shape[0]) for shape in shapes)
         raise UserError(f"{what} of {counts} images: at least {least} of each are needed")
-    if shapes[0][1] == 0:
-        raise UserError(f"{what}: features have no columns")
+    sets = [features.double() for features in sets]
     for features in sets:
-        if not torch.isfinite(features).all():
-            bad = int((~torch.isfinite(features)).any(1).sum())
-            raise UserError(f"{what}: the features of {bad} of {len(features)} images are not finite")
-        if features.is_floating_point() and float(features.abs().max()) > LARGEST:
-            raise UserError(f"{what}: features larger than {LARGEST:g} overflow")
-    return [features.double() for features in sets]
+        if bad := int((~(features.abs() <= LARGEST)).any(1).sum()):
+            raise UserError(f"{what}: the features of {bad} of {len(features)} images are not finite or too large")
+    return sets
 
 
 def on_device(features: Tensor, device: torch.device | str) -> Tensor:
     """Return features on a device; on the CPU if the device has no float64, in which metrics are computed."""
     return features.to("cpu" if torch.device(device).type == "mps" else device)
-
-
-ROWS = 1024  # rows of a block, so that no matrix of all pairs is needed
 
 
 class Rows:
@@ -80,9 +75,6 @@ class RankRows(Rows):
 
 
 ALL = Rows()
-
-
-ROUNDING = 1e-13  # squared distances up to this fraction of both squared norms are 0
 
 
 def distances(x: Tensor, y: Tensor) -> Tensor:

@@ -13,26 +13,19 @@ from gan.metrics.perceptual import check_same_shape
 from gan.metrics.pixels import luminance, rgb, takes_arrays
 
 WINDOW = 11  # side of SSIM's Gaussian window in pixels
+MIN_DIFFERENCE = 0.1  # color difference (dE00), far below the just noticeable one
 
 
 @takes_arrays
 def psnr(x: Tensor, y: Tensor) -> Tensor:
-    """Return the peak signal-to-noise ratio in dB; infinite for equal images.
-
-    Raises:
-        UserError: shapes differ.
-    """
+    """Return the peak signal-to-noise ratio in dB; infinite for equal images."""
     check_same_shape(x, y)
     return peak_signal_noise_ratio(x.float(), y.float(), data_range=255.0, dim=(1, 2, 3), reduction="none")
 
 
 @takes_arrays
 def ssim(x: Tensor, y: Tensor) -> Tensor:
-    """Return the structural similarity, 1 for equal images (Wang et al., 2004: Gaussian of 11 x 11, sigma 1.5).
-
-    Raises:
-        UserError: shapes differ, there are no images, or a side is below 11 pixels.
-    """
+    """Return the structural similarity, 1 for equal images (Wang et al., 2004: Gaussian of 11 x 11, sigma 1.5)."""
     check_same_shape(x, y)
     if not len(x) or min(x.shape[2:]) < WINDOW:
         size = f"{x.shape[3]}x{x.shape[2]} pixels"
@@ -50,11 +43,7 @@ def _ssim(x: Tensor, y: Tensor) -> Tensor:
 
 @takes_arrays
 def color_difference(x: Tensor, y: Tensor) -> Tensor:
-    """Return CIEDE2000 averaged over the pixels of RGB images: 1 is just noticeable, 100 is black against white.
-
-    Raises:
-        UserError: shapes differ, or images are not RGB.
-    """
+    """Return CIEDE2000 averaged over the pixels of RGB images: 1 is just noticeable, 100 is black against white."""
     check_same_shape(x, y)
     if x.shape[1] != 3:
         raise UserError(f"a color difference needs RGB images; these have {x.shape[1]} channels")
@@ -63,9 +52,6 @@ def color_difference(x: Tensor, y: Tensor) -> Tensor:
 
 def _lab(image: Tensor) -> np.ndarray:
     return rgb2lab(image.permute(1, 2, 0).cpu().numpy())  # (H, W, 3), from sRGB at D65
-
-
-MIN_DIFFERENCE = 0.1  # color difference (dE00), far below the just noticeable one
 
 
 def ground_truth_scores(inputs: Tensor, outputs: Tensor, truths: Tensor) -> dict[str, float]:

@@ -12,7 +12,7 @@ from itertools import pairwise
 import torch
 from torch import Tensor, nn
 
-from gan.common.errors import UserError, at_least
+from gan.common.errors import at_least, choice
 from gan.losses.heads import Logits
 from gan.networks.grid import base_grid, channels_at
 from gan.networks.layers import (
@@ -33,13 +33,8 @@ class Generator(nn.Module):
     """Latents (N, latent_dim) -> images (N, C, H, W) in [-1, 1], with BatchNorm and a convolution per doubled size.
 
     Args:
-        width: channels at half of the full size; doubled at each halving of the size.
         full_size_channels: channels of an additional stage at the full size, which gives sharper edges in short runs;
             0 for none, as in the paper.
-        upsampling: layer that doubles the size: "transposed" (the paper), "nearest" or "bilinear", see
-            `gan.networks.resampling`.
-        max_multiple: the channels stop growing at this multiple of the width; 8 in the paper's network at 64 pixels.
-        classes: number of classes, for conditional BatchNorm; 0 for an unconditional generator.
     """
 
     def __init__(
@@ -100,16 +95,10 @@ class Discriminator(nn.Module):
     """Images (N, C, H, W) -> logits (N,), without sigmoid.
 
     Args:
-        width: channels at half of the full size; doubled at each halving of the size.
         full_size_channels: channels of an additional stage at the full size, as in the generator; 0 for none, as in the
             paper. Without it, the first layer has a stride, and the generator learns dots that it cannot see.
         norm: "batch" (the paper), "spectral" (Miyato et al., 2018) or "none". Gradient penalties need "spectral" or
             "none", because with BatchNorm a logit depends on the other images.
-        max_multiple: as for the generator.
-        mbstd_group_size: group size of the minibatch standard deviation, see `gan.networks.layers`; 1 disables
-            it, as in the paper.
-        classes: number of classes, for `Projection`; 0 for an unconditional discriminator.
-        head: name of the last layer in `gan.networks.layers`; None for the layer of the paper.
     """
 
     def __init__(
@@ -125,8 +114,7 @@ class Discriminator(nn.Module):
         head: str | None = None,
     ) -> None:
         super().__init__()
-        if norm not in ("batch", "spectral", "none"):
-            raise UserError(f"model.discriminator.norm={norm}: unknown norm; use batch, spectral or none")
+        choice("model.discriminator.norm", norm, ("batch", "spectral", "none"))
         at_least("model.discriminator.max_multiple", max_multiple, 1)
         self.mbstd_group_size = self.images_together = at_least(
             "model.discriminator.mbstd_group_size", mbstd_group_size, 1

@@ -10,9 +10,11 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from gan.common.errors import UserError
+from gan.common.errors import choice
 from gan.losses.heads import SANLogits
 from gan.networks.precision import run_stage
+
+EPSILON = 1e-8
 
 
 def activations(x: Tensor, layers: Iterable[Callable[[Tensor], Tensor]]) -> list[Tensor]:
@@ -81,9 +83,6 @@ class Projection(nn.Module):
         return (self.embedding.weight.T[label].to(features.dtype) * features).sum(1)
 
 
-EPSILON = 1e-8
-
-
 def with_minibatch_std(x: Tensor, group_size: int) -> Tensor:
     """Append `minibatch_std` as a channel: (N, C, h, w) -> (N, C + 1, h, w). A group size of 1 appends nothing."""
     return x if group_size == 1 else torch.cat([x, minibatch_std(x, group_size)], 1)
@@ -139,12 +138,7 @@ def make_head(head: str | None, features: int, classes: int, default: Callable[[
         features: number of inputs of the layer.
         classes: number of classes; 0 for an unconditional discriminator. A named head takes (features, label) and
             conditions on the label itself.
-
-    Raises:
-        UserError: the name is unknown.
     """
     if head is None:
         return default()
-    if head not in HEADS:
-        raise UserError(f"model.discriminator.head={head}: unknown head; use null or {', '.join(HEADS)}")
-    return HEADS[head](features, classes)
+    return HEADS[choice("model.discriminator.head", head, HEADS)](features, classes)

@@ -23,6 +23,9 @@ CHANNELS = (24, 40, 112, 320)  # channels of the outputs of these blocks
 STRIDES = (4, 8, 16, 32)  # factors by which these outputs are smaller than the images
 MIN_RESOLUTION = 224  # size of Lite0's training images
 CHECK = 8  # side of a square of the checkerboard behind transparent images, in pixels
+MIXED = (1, 2, 4, 8)  # channels after CCM, from the finest scale to the coarsest, in multiples of the width
+PROJECTED = (1, 1, 2, 4)  # channels after CSM, at twice the size, in multiples of the width
+HEAD = (*PROJECTED, 8)  # channels of the finest head, from its input to 1/16 of that size; coarser heads start later
 
 
 class Backbone(nn.Module):
@@ -35,9 +38,6 @@ class Backbone(nn.Module):
         resolution: length to which the shorter side is resized, a multiple of 32; None: that of the images, but at
             least 224.
         normalize: apply Lite0's own normalization. If False, pass values in [-1, 1], as in Projected GAN's code.
-
-    Raises:
-        UserError: the resolution is not a multiple of 32, or the package with Lite0's weights is not installed.
     """
 
     def __init__(self, size: tuple[int, int], resolution: int | None = None, normalize: bool = True) -> None:
@@ -70,23 +70,10 @@ def opaque(x: Tensor) -> Tensor:
     return x[:, :3] + 2 * ground * (1 - (x[:, 3:] + 1) / 2)
 
 
-MIXED = (1, 2, 4, 8)  # channels after CCM, from the finest scale to the coarsest, in multiples of the width
-PROJECTED = (1, 1, 2, 4)  # channels after CSM, at twice the size, in multiples of the width
-HEAD = (*PROJECTED, 8)  # channels of the finest head, from its input to 1/16 of that size; coarser heads start later
-
-
 class Discriminator(nn.Module):
     """Images (N, C, H, W) -> four tensors of logits (N, 1, h, w), from the finest scale to the coarsest.
 
     Each head downsamples its features to 1/32 of the backbone's resolution: 8x8 at 256 pixels.
-
-    Args:
-        width: channels of the finest scale; up to 8 times as many at coarser scales.
-        backbone_resolution: length of the shorter side to which images are resized for the backbone, a multiple of 32;
-            None, as published: that of the images, but at least 224.
-
-    Raises:
-        UserError: backbone_resolution is not a multiple of 32, or the package with Lite0's weights is not installed.
     """
 
     def __init__(

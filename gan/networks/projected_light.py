@@ -19,15 +19,7 @@ MAX_CHANNELS = 256  # maximum number of channels in a head
 
 
 class Discriminator(nn.Module):
-    """Images (N, C, H, W) -> four tensors of logits (N, 1, h, w), from the finest scale to the coarsest.
-
-    Args:
-        width: channels of the projected features.
-        backbone_resolution: length of the shorter side to which images are resized for the backbone, a multiple of 32.
-
-    Raises:
-        UserError: backbone_resolution is not a multiple of 32, or the package with Lite0's weights is not installed.
-    """
+    """Images (N, C, H, W) -> four tensors of logits (N, 1, h, w), from the finest scale to the coarsest."""
 
     def __init__(
         self, size: tuple[int, int], channels: int = 3, width: int = 64, backbone_resolution: int = 224

@@ -99,14 +99,7 @@ def stages(resample: type[Up | Down], widths: list[int], blocks_per_stage: int, 
 
 
 class Generator(nn.Module):
-    """Latents (N, latent_dim) -> images (N, C, H, W), nominally in [-1, 1], because there is no tanh.
-
-    Args:
-        width: channels of the first four stages; each later stage halves the channels.
-        blocks_per_stage: residual blocks per stage.
-        group_width: channels per group of the 3x3 convolutions.
-        classes: number of classes, whose embedding is appended to the latent; 0 for an unconditional generator.
-    """
+    """Latents (N, latent_dim) -> images (N, C, H, W), nominally in [-1, 1], because there is no tanh."""
 
     def __init__(
         self,
@@ -155,9 +148,6 @@ class Discriminator(nn.Module):
     """Images (N, C, H, W) -> logits (N,). The network mirrors the generator and has the same arguments.
 
     With classes, the logit is the inner product of the features and the embedding of the class.
-
-    Args:
-        head: name of the last layer in `gan.networks.layers`; None for the layer of the paper.
     """
 
     def __init__(

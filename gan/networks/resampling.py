@@ -12,9 +12,11 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from gan.common.errors import UserError
+from gan.common.errors import choice
 from gan.losses.heads import at_least_fp32
 from gan.networks.precision import full_precision
+
+FILTERS = {"nearest": (1.0, 1.0), "bilinear": (0.25, 0.75, 0.75, 0.25)}  # of upsampling by 2, after zero insertion
 
 
 def upsample(x: Tensor) -> Tensor:
@@ -37,22 +39,15 @@ def smooth(x: Tensor, padding: int, stride: int = 1, gain: float = 1.0) -> Tenso
     return F.conv2d(x, kernel, stride=stride, padding=padding, groups=x.shape[1])
 
 
-FILTERS = {"nearest": (1.0, 1.0), "bilinear": (0.25, 0.75, 0.75, 0.25)}  # of upsampling by 2, after zero insertion
-
-
 def up_conv(before: int, after: int, kind: str) -> nn.Module:
     """Return a layer (N, before, h, w) -> (N, after, 2h, 2w) without bias.
 
     Args:
         kind: "transposed" for a transposed convolution of 4x4 (DCGAN), or how `FilteredUpConv` upsamples.
-
-    Raises:
-        UserError: the kind is unknown.
     """
     if kind == "transposed":
         return nn.ConvTranspose2d(before, after, 4, 2, 1, bias=False)
-    if not isinstance(kind, str) or kind not in FILTERS:
-        raise UserError(f"model.generator.upsampling={kind}: unknown; use transposed, nearest or bilinear")
+    choice("model.generator.upsampling", kind, ("transposed", *FILTERS))
     return FilteredUpConv(before, after, kind)
 
 

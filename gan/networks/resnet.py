@@ -13,7 +13,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from gan.common.errors import UserError, at_least
+from gan.common.errors import UserError, at_least, choice
 from gan.losses.heads import Logits
 from gan.networks.grid import base_grid, channels_at
 from gan.networks.layers import Projection, activations, apply_layers, batch_norm, make_head
@@ -60,14 +60,7 @@ class Down(nn.Module):
 
 
 class Generator(nn.Module):
-    """Latents (N, latent_dim) -> images (N, C, H, W) in [-1, 1].
-
-    Args:
-        width: channels at the full size; doubled at each halving of the size.
-        max_multiple: the channels stop growing at this multiple of the width; 16 in the paper's networks from 64 pixels
-            on, 1 in those for CIFAR-10.
-        classes: number of classes, for conditional BatchNorm; 0 for an unconditional generator.
-    """
+    """Latents (N, latent_dim) -> images (N, C, H, W) in [-1, 1]."""
 
     def __init__(
         self,
@@ -111,13 +104,8 @@ class Discriminator(nn.Module):
     """Images (N, C, H, W) -> logits (N,), without sigmoid.
 
     Args:
-        width: channels at half of the full size; doubled at each further halving.
-        max_multiple: as for the generator.
         halvings: number of times that the size is halved; 2 in the paper's network for CIFAR-10. None halves it down to
             the smallest grid.
-        norm: "spectral" (SNGAN) or "none" (WGAN-GP).
-        classes: number of classes, for `Projection`; 0 for an unconditional discriminator.
-        head: name of the last layer in `gan.networks.layers`; None for the layer of the paper.
     """
 
     def __init__(
@@ -132,8 +120,7 @@ class Discriminator(nn.Module):
         head: str | None = None,
     ) -> None:
         super().__init__()
-        if norm not in ("spectral", "none"):
-            raise UserError(f"model.discriminator.norm={norm}: unknown norm; use spectral or none")
+        choice("model.discriminator.norm", norm, ("spectral", "none"))
         doublings = base_grid((size[0], size[1]))[2]
         at_least("model.discriminator.max_multiple", max_multiple, 1)
         widths = [channels, *reversed(channels_at(width, max_multiple * width, doublings + 1))]

@@ -20,11 +20,7 @@ MAX_MULTIPLE = 4  # factor of the width at the smallest grid
 
 
 class Generator(nn.Module):
-    """Latents (N, latent_dim) -> images (N, C, H, W) in [-1, 1].
-
-    Args:
-        width: channels at half of the full size; four times as many at the smallest grid.
-    """
+    """Latents (N, latent_dim) -> images (N, C, H, W) in [-1, 1]."""
 
     def __init__(self, size: tuple[int, int], channels: int = 3, width: int = 64, latent_dim: int = 100) -> None:
         super().__init__()
@@ -62,12 +58,7 @@ class Generator(nn.Module):
 
 
 class Discriminator(nn.Module):
-    """Images (N, C, H, W) -> logits (N,), without sigmoid.
-
-    Args:
-        width: channels at half of the full size; up to four times as many at smaller sizes.
-        dropout: probability of dropout.
-    """
+    """Images (N, C, H, W) -> logits (N,), without sigmoid."""
 
     def __init__(self, size: tuple[int, int], channels: int = 3, width: int = 64, dropout: float = 0.3) -> None:
         super().__init__()

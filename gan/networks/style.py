@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from typing import Any
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from gan.networks.tile_position import TilePosition, noise_planes, without_margin
 from gan.networks.transfer.carriers import find_carriers
-from gan.networks.transfer.color_map import ColorMap, premultiply, unpremultiply
+from gan.networks.transfer.color_map import ColorMap, ReadsBuffers, premultiply, unpremultiply
 from gan.networks.transfer.image_statistics import luminance
 from gan.networks.transfer.inks import to_levels
 from gan.networks.transfer.shaped_noise import KERNEL, ShapedNoise
@@ -29,16 +28,13 @@ HOPELESS = 1.5  # skip the search for flat areas if their distance to targets ex
 BETTER = 0.8  # a drawing is used if its distance to targets is at most this fraction of that of the others
 
 
-class Generator(nn.Module):
+class Generator(ReadsBuffers):
     """Images (N, C, H, W) -> translations of the same size, nominally in [-1, 1]; C is 1, 3 or 4 (premultiplied RGBA).
 
     Initially it returns the image. After `fit`, before training, it returns the drawing in inks if there is one, else
     the color-mapped image, with shaped noise if `grain` is true.
 
     Args:
-        width: channels of the texture network.
-        n_layers: number of 3x3 convolutions of the texture network.
-        carriers: largest number of carriers, the frequencies of screens and line patterns; 0 disables them.
         grain: whether the network adds to the image with shaped noise. None: `fit` decides, true if there are no
             carriers and no flow lines, and shaped noise lowers the distance. It has no effect if there is a drawing.
 
@@ -82,7 +78,7 @@ class Generator(nn.Module):
     def set_stage(self, stage: str, adds_to_grain: bool | None = None) -> None:
         """Set what is returned (STAGES), and whether the network adds to the image with shaped noise (None: as before).
 
-        Both are also buffers, so that they are saved; reading a buffer in each pass would wait for the device.
+        Both are also buffers, so that they are saved.
         """
         self.stage = stage
         self.stage_index.fill_(STAGES.index(stage))
@@ -91,12 +87,7 @@ class Generator(nn.Module):
             self.grainy.fill_(adds_to_grain)
 
     def read_buffers(self) -> None:
-        """Set the stage that the buffers say, after they have changed."""
         self.set_stage(STAGES[int(self.stage_index)], bool(self.grainy))
-
-    def _load_from_state_dict(self, *args: Any) -> None:
-        super()._load_from_state_dict(*args)
-        self.read_buffers()
 
     @property
     def stages(self) -> tuple[str, ...]:

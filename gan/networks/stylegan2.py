@@ -189,12 +189,8 @@ class Generator(nn.Module):
     """Latents (N, latent_dim) -> images (N, C, H, W), nominally in [-1, 1], because there is no tanh.
 
     Args:
-        width: channels at the full size; doubled at each halving of the size.
-        max_channels: upper limit of the channels.
-        mapping_layers: number of linear layers in the mapping network.
         style_mixing_prob: probability of style mixing in training, where coarse and fine layers get the w of different
             z (section 3.1 of arXiv:1812.04948).
-        classes: number of classes of a conditional mapping network; 0 for an unconditional one.
 
     Attributes:
         num_ws: number of w that `synthesis` takes: one per layer, and one for the last image.
@@ -279,14 +275,9 @@ class Discriminator(nn.Module):
     """Images (N, C, H, W) -> logits (N,): a residual network with a minibatch standard deviation layer.
 
     Args:
-        width: channels at the full size; doubled at each halving of the size.
-        max_channels: upper limit of the channels.
-        mbstd_group_size: group size of the minibatch standard deviation, see `gan.networks.layers`; 1 disables
-            it.
         classes: number of classes; 0 for an unconditional discriminator. With classes, the logit is the inner product
             of the features and the normalized embedding of the class. The authors' code has eight additional linear
             layers for the embedding.
-        head: name of the last layer in `gan.networks.layers`; None for the layer of the paper.
     """
 
     def __init__(

@@ -277,7 +277,7 @@ def print_end(trainer: Trainer, model: GAN, data: ImageDataModule, run: Path) ->
 def gain(trainer: Trainer, model: GAN, data: ImageDataModule, run: Path) -> str:
     """Return by how much training has improved the score of the best checkpoint; empty if the start was not scored."""
     parts: Any = trainer.callbacks  # type: ignore[attr-defined]
-    start = next((part.notes.untrained for part in parts if isinstance(part, Evaluate)), {})
+    start = next((part.untrained for part in parts if isinstance(part, Evaluate)), {})
     found = next((part for part in parts if isinstance(part, Checkpoint) and part.monitor in start), None)
     best = None if found is None else found.record()
     if best is None or not model.saves_start:

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from gan.contracts import Augmented
 from gan.data.translation import StyledDataModule, UnpairedDataModule
-from gan.evaluation.translator import recolored
+from gan.evaluation.translations import recolored
 from gan.images.convert import to_float, to_uint8
 from gan.inference.tiling import translate_each
 from gan.metrics.pairs import ground_truth_scores

@@ -14,6 +14,14 @@ from gan.networks.precision import full_precision
 from gan.networks.tile_position import TilePosition
 
 MIN_ALPHA = 0.5 / 255  # alpha below which a pixel has no color
+# Distances from the nearest edge at which the functions of a frame peak, as fractions of the side. The last distance is
+# where they have ended.
+FRAME_KNOTS = (0.0, 0.015, 0.03, 0.045, 0.06, 0.08, 0.105, 0.135, 0.17)
+RADIAL = 3  # 1, r^2, r^4, ...: the powers of the squared radius
+BASES = {"radial": slice(0, RADIAL), "frame": slice(RADIAL, RADIAL + len(FRAME_KNOTS) - 1)}
+NUM_BASES = RADIAL + len(FRAME_KNOTS) - 1
+TABLE_SIZE = 33  # entries per axis, as most programs use for .cube files
+POWERS = 3  # 1, x, x^2: the powers of a level in the correction
 
 
 def unpremultiply(x: Tensor) -> tuple[Tensor, Tensor]:
@@ -69,14 +77,6 @@ def gathered(luts: Tensor, color: Tensor) -> Tensor:
     return total.movedim(-1, 1)
 
 
-# Distances from the nearest edge at which the functions of a frame peak, as fractions of the side. The last distance is
-# where they have ended.
-FRAME_KNOTS = (0.0, 0.015, 0.03, 0.045, 0.06, 0.08, 0.105, 0.135, 0.17)
-RADIAL = 3  # 1, r^2, r^4, ...: the powers of the squared radius
-BASES = {"radial": slice(0, RADIAL), "frame": slice(RADIAL, RADIAL + len(FRAME_KNOTS) - 1)}
-NUM_BASES = RADIAL + len(FRAME_KNOTS) - 1
-
-
 def rows_and_columns(position: TilePosition, like: Tensor) -> tuple[Tensor, Tensor]:
     """Return the centers of the rows (h, 1) and columns (1, w) of a tile as fractions of the image's sides.
 
@@ -117,11 +117,19 @@ def mean_bases(side: int = 64) -> Tensor:
     return bases(centers[:, None], centers[None]).flatten(1).mean(1)
 
 
-TABLE_SIZE = 33  # entries per axis, as most programs use for .cube files
-POWERS = 3  # 1, x, x^2: the powers of a level in the correction
+class ReadsBuffers(nn.Module):
+    """A module that keeps values of its buffers as attributes, because each pass would wait for the device for them."""
+
+    def read_buffers(self) -> None:
+        """Set the attributes from the buffers, after they have changed."""
+        raise NotImplementedError
+
+    def _load_from_state_dict(self, *args: Any) -> None:
+        super()._load_from_state_dict(*args)
+        self.read_buffers()
 
 
-class ColorMap(nn.Module):
+class ColorMap(ReadsBuffers):
     """Colors (N, 3, h, w) in [-1, 1] -> colors of the same shape, which depend on nothing but color and position.
 
     Initially the identity; `gan.networks.transfer.fit` makes others. The correction after the table is, with level y
@@ -154,13 +162,8 @@ class ColorMap(nn.Module):
             self.read_buffers()
 
     def read_buffers(self) -> None:
-        """Set `varies` and `is_identity` from the buffers; to read those in each pass would wait for the device."""
         self.varies = [name for name, own in BASES.items() if bool(self.position[..., own].any())]
         self.is_identity = not self.varies and torch.equal(self.table, identity_table(TABLE_SIZE).to(self.table))
-
-    def _load_from_state_dict(self, *args: Any) -> None:
-        super()._load_from_state_dict(*args)
-        self.read_buffers()
 
     def forward_tile(self, x: Tensor, position: TilePosition) -> Tensor:
         """Map the colors of tiles (N, 3, h, w) at a position of the image."""

@@ -9,15 +9,15 @@ direction is that of the structure tensor (Bigun and Granlund, "Optimal orientat
 from __future__ import annotations
 
 import math
-from typing import Any
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 from torch.nn import functional as F
 
 from gan.networks.resampling import blur, blur_radius
 from gan.networks.tile_position import TilePosition
 from gan.networks.transfer.carriers import carrier_planes
+from gan.networks.transfer.color_map import ReadsBuffers
 from gan.networks.transfer.image_statistics import cross_spectrum, luminance, radius
 
 DIRECTIONS = 8  # of the Gabor filters, over half a turn
@@ -76,7 +76,7 @@ def near(carriers: Tensor, side: int) -> Tensor:
     return mask
 
 
-class FlowLines(nn.Module):
+class FlowLines(ReadsBuffers):
     """Waves in [-1, 1] along the structure of an image.
 
     Args:
@@ -86,9 +86,6 @@ class FlowLines(nn.Module):
         cycles: frequency in cycles per pixel; 0 if there are no lines.
         preferred: (2,), what is added to the structure tensor, for lines where there is no structure.
         parallel: weight of the plane waves from which lines start, with the frequencies `vectors` (A, 2).
-
-    `cycles` and `angles` are also buffers, so that they are saved; reading a buffer in each pass would wait for the
-    device.
     """
 
     frequency: Tensor
@@ -115,16 +112,11 @@ class FlowLines(nn.Module):
         self.read_buffers()
 
     def read_buffers(self) -> None:
-        """Set what the buffers say, after they have changed."""
         self.cycles, self.angles = float(self.frequency), self.degrees.tolist()
         real, imaginary = self.preferred.tolist()
         self.parallel = PLANE if real or imaginary else 0.0
         across = [math.atan2(imaginary, real) / 2 + math.radians(angle) for angle in self.angles]
         self.vectors.copy_(self.cycles * torch.tensor([(math.sin(angle), math.cos(angle)) for angle in across]))
-
-    def _load_from_state_dict(self, *args: Any) -> None:
-        super()._load_from_state_dict(*args)
-        self.read_buffers()
 
     @torch.no_grad()
     def fit(self, source: Tensor, inputs: Tensor, targets: Tensor, carriers: Tensor) -> None:

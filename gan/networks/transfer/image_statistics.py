@@ -7,6 +7,14 @@ import torch
 from torch import Tensor
 
 LUMINANCE = (0.299, 0.587, 0.114)  # ITU-R BT.601
+CHUNK = 64  # windows per Fourier transform
+MIN_ALPHA = 128  # alpha from which a pixel counts
+RIDGE = 1e-3  # added to variances, in squared levels: images of one color have none
+OUTLIER = 3.0  # an image is left out if it is farther from the median than 9 of 10 images are, by this factor
+FLOOR = 2.0  # levels added to the distance of 9 of 10 images: those of black-and-white images have a chroma of 0
+EDGE = 16  # levels per pixel: a steeper gradient is an edge, which belongs to the content
+MOST = 2 / 3  # of the pairs of an input and a target: the target has the stronger vignette
+SIGNIFICANCE = 0.01  # p-value below which two sets of images differ
 
 
 def luminance(x: Tensor) -> Tensor:
@@ -23,9 +31,6 @@ def quantiles(x: np.ndarray, fractions: np.ndarray) -> np.ndarray:
     part = place - lower
     low, high = ordered[lower], ordered[np.minimum(lower + 1, len(ordered) - 1)]
     return np.where(part >= 0.5, high - (high - low) * (1 - part), low + (high - low) * part)
-
-
-CHUNK = 64  # windows per Fourier transform
 
 
 def cross_spectrum(windows: Tensor) -> Tensor:
@@ -59,15 +64,6 @@ def radius(side: int) -> Tensor:
     """Return the frequency of each bin of a Fourier transform (side, side), in cycles per pixel."""
     f = torch.fft.fftfreq(side)
     return torch.hypot(f[:, None], f)
-
-
-MIN_ALPHA = 128  # alpha from which a pixel counts
-RIDGE = 1e-3  # added to variances, in squared levels: images of one color have none
-OUTLIER = 3.0  # an image is left out if it is farther from the median than 9 of 10 images are, by this factor
-FLOOR = 2.0  # levels added to the distance of 9 of 10 images: those of black-and-white images have a chroma of 0
-EDGE = 16  # levels per pixel: a steeper gradient is an edge, which belongs to the content
-MOST = 2 / 3  # of the pairs of an input and a target: the target has the stronger vignette
-SIGNIFICANCE = 0.01  # p-value below which two sets of images differ
 
 
 def opaque_colors(images: Tensor) -> Tensor:

@@ -10,14 +10,13 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from functools import cache
-from typing import Any
 
 import torch
 from torch import Tensor, nn
 
 from gan.networks.resampling import blur, blur_radius
 from gan.networks.tile_position import without_margin
-from gan.networks.transfer.color_map import ColorMap
+from gan.networks.transfer.color_map import ColorMap, ReadsBuffers
 from gan.networks.transfer.fit import draw_pixels, fit
 from gan.networks.transfer.image_statistics import luminance
 from gan.networks.transfer.uneven_inks import NOISE_REACH, UnevenInks
@@ -52,7 +51,7 @@ OF_LINES = ("contrast", "blank", "hatching", "crossed", "sharpness", "roughness"
 OF_AREAS = ("blur", "sharpness", "outline", "contour", "unevenness")
 
 
-class Inks(nn.Module):
+class Inks(ReadsBuffers):
     """Draws images (N, 3, h, w) in [-1, 1] in the inks of targets. Initially there are no inks.
 
     Attributes:
@@ -82,12 +81,7 @@ class Inks(nn.Module):
         self.values.copy_(torch.tensor(list(settings.values())))
         self.number.fill_(count)
 
-    def _load_from_state_dict(self, *args: Any) -> None:
-        super()._load_from_state_dict(*args)
-        self.read_buffers()
-
     def read_buffers(self) -> None:
-        """Set the settings that the buffers say, after they have changed."""
         self.settings = dict(zip(SETTINGS, self.values.tolist(), strict=True))
         self.count = int(self.number)
 

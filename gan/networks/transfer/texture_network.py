@@ -12,6 +12,7 @@ from torch.nn import functional as F
 
 from gan.networks.tile_position import TilePosition, noise_planes, without_margin
 from gan.networks.transfer.carriers import carrier_planes
+from gan.networks.transfer.color_map import ReadsBuffers
 from gan.networks.transfer.flow_lines import FlowLines
 from gan.networks.transfer.image_statistics import luminance
 from gan.networks.transfer.inks import INKS, Inks
@@ -23,7 +24,7 @@ SETS = 64  # of carriers; `fit` makes them equal
 ANGLES = (0.0, 60.0)  # of flow lines; the second crosses the first, as engravers do in shadows
 
 
-class TextureNetwork(nn.Module):
+class TextureNetwork(ReadsBuffers):
     """Images (N, 3, h, w) in [-1, 1] -> images with texture, initially the same, or drawings of them in inks.
 
     Besides the image or the drawing it sees its source, a plane of white noise, a cosine and a sine plane per carrier,
@@ -38,8 +39,7 @@ class TextureNetwork(nn.Module):
     Attributes:
         noise_margin: number of pixels around a tile for which it needs noise.
         receptive_radius: number of pixels around a tile on which its output depends.
-        used: number of carriers that are computed; the others have a frequency of 0. Reading the buffer in each pass
-            would wait for the device.
+        used: number of carriers that are computed; the others have a frequency of 0.
     """
 
     frequencies: Tensor
@@ -72,12 +72,7 @@ class TextureNetwork(nn.Module):
         self.read_buffers()
 
     def read_buffers(self) -> None:
-        """Set the number of carriers in use, after the frequencies have changed."""
         self.used = int((self.frequencies != 0).any(-1).any(0).sum())
-
-    def _load_from_state_dict(self, *args: Any) -> None:
-        super()._load_from_state_dict(*args)
-        self.read_buffers()
 
     def white(self, n: int, position: TilePosition, height: int, width: int) -> Tensor:
         """Return white noise for n tiles (n or 1, 1, height + 2 noise_margin, width + 2 noise_margin)."""

@@ -7,32 +7,11 @@ import os
 import shlex
 from typing import Any
 
+from gan.evaluation import registry
 from gan.sharing.report.facts import Facts
 from gan.sharing.report.markup import Content, Html, note, table, tag, text
 from gan.sharing.report.private import public
 
-# Beginning of a name, title, and which values are better. The first that fits is used.
-KNOWN = (
-    ("kid_subsets_std", "KID × 1,000, deviation of subsets", ""),
-    ("kid_subsets", "KID × 1,000, mean of subsets", "lower"),
-    ("kid_source", "KID × 1,000 to the source", ""),
-    ("kid_target", "KID × 1,000 to the target", "lower"),
-    ("kid", "KID × 1,000", "lower"),
-    ("fd", "Fréchet distance", "lower"),
-    ("precision", "precision", "higher"),
-    ("recall", "recall", "higher"),
-    ("density", "density", "higher"),
-    ("coverage", "coverage", "higher"),
-    ("copies", "copies", "lower"),
-    ("gain", "gain", "higher"),
-    ("ciede2000", "color difference ΔE00", "lower"),
-    ("psnr", "PSNR (dB)", "higher"),
-    ("ssim", "SSIM", "higher"),
-    ("perceptual", "perceptual distance", "lower"),
-    ("luminance_correlation", "luminance correlation", ""),  # dots and lines lower it, and should
-    ("luminance_ssim", "luminance SSIM", ""),
-)
-LEFT_OUT = ("kid_subsets",)  # columns of gan evaluate that its table leaves out, too
 FLOOR = "other real images"  # the row of gan evaluate with the best possible scores
 VARIES = ("metric", "value", "row", "images", "real")  # fields of a record that are no protocol
 GENERATED = "generated"
@@ -42,11 +21,7 @@ MAX_EXTRACTORS = 6
 
 def meaning(name: str) -> tuple[str, str]:
     """Return the title of a score such as eval/kid_x1000_lite0, and lower, higher or an empty string."""
-    bare = name.removeprefix("eval/")
-    for begin, title, better in KNOWN:
-        if bare.startswith(begin):
-            return title, better
-    return bare, ""
+    return registry.meaning(name)[:2]
 
 
 def title_of(name: str) -> Html:
@@ -141,8 +116,7 @@ def evaluation_table(records: list[dict[str, Any]]) -> Html:
             rows.setdefault(str(record.get("row")), {"images": record.get("images"), "real": record.get("real")})[
                 f"eval/{record.get('metric')}"
             ] = record.get("value")
-    names = list(dict.fromkeys(name for row in rows.values() for name in row if name.startswith("eval/")))
-    names = [name for name in names if not name.startswith(tuple(f"eval/{left}" for left in LEFT_OUT))][:MAX_ROWS]
+    names = list(dict.fromkeys(name for row in rows.values() for name in row if name.startswith("eval/")))[:MAX_ROWS]
     arrows = {"lower": " ↓", "higher": " ↑", "": ""}
     headings: list[Content] = ["", "images", "real", *(meaning(n)[0] + arrows[meaning(n)[1]] for n in names)]
     body: list[list[Content]] = []

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import inspect
 import math
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -14,14 +13,15 @@ from torch import Tensor
 
 from gan.common.errors import UserError, at_least
 from gan.common.output import print_line
+from gan.evaluation import registry
 from gan.evaluation.feature_cache import cache_path, read, write
-from gan.evaluation.memorization import MIN_HELD_OUT, MIN_SIMILARITY, NEIGHBORS, CopySearch, Described, describe
+from gan.metrics.copies import MIN_HELD_OUT, MIN_SIMILARITY, CopySearch, Described, describe
 from gan.metrics.distances import RankRows, Rows, on_device
 from gan.metrics.extractors import checked, extractor, features
 from gan.metrics.kid import KID_SCALE, KIDEstimate, squared_mmd
+from gan.metrics.prdc import NEIGHBORS
 from gan.metrics.pretrained import MissingWeights
 from gan.training.callbacks.interrupt import due, ends
-from gan.training.callbacks.score_notes import ScoreNotes
 from gan.training.callbacks.training_time import clock_of, duration_of, paused
 from gan.training.module import GAN
 
@@ -39,9 +39,9 @@ class Evaluate(Callback):
     interval. The evaluations at the start and at the end of a run are made in any case.
 
     Args:
-        metrics: metrics by name; each has `compute(real_features, fake_features) -> {name: float}`. Rank 0 computes it,
-            or all ranks if it has an argument `rows`, the gan.metrics.distances.Rows that a rank computes. `files`: the
-            numbers of the files of real and generated images.
+        metrics: metrics or their configurations by name. Rank 0 computes a metric, or all ranks if its `compute` has an
+            argument `rows`, the gan.metrics.distances.Rows that a rank computes. `files`: the numbers of the files of
+            real and generated images.
         extractors: names of gan.metrics.extractors, module.Class, or instances. An extractor whose weights are missing
             is skipped with a message.
         interval: images between two evaluations, or "auto".
@@ -60,7 +60,7 @@ class Evaluate(Callback):
         num_images: int,
         max_real_images: int,
     ) -> None:
-        self.metrics = dict(metrics)
+        self.metrics = registry.create(metrics)
         self.extractors = [extractors] if isinstance(extractors, str) else list(extractors)
         self.automatic = interval == AUTO
         if isinstance(interval, str) and not self.automatic:
@@ -77,7 +77,7 @@ class Evaluate(Callback):
         self.kids: dict[str, KIDEstimate] = {}  # KIDs among the scores, with their errors
         self.looks = 0  # number of evaluations so far
         self.files: tuple[Tensor | None, Tensor | None] = (None, None)
-        self.notes = ScoreNotes()
+        self.untrained: dict[str, float] = {}  # scores at 0 images
         self.watch: Callable[[str, int, int], None] = lambda title, done, total: None  # shows progress
 
     def on_train_start(self, trainer: Trainer, pl_module: GAN) -> None:  # type: ignore[override]
@@ -186,9 +186,8 @@ class Evaluate(Callback):
         seconds = time.monotonic() - started
         self.cost = seconds if self.cost is None else self.cost
         pl_module.log_scalars({**self.scores, "time/evaluation": seconds})
-        self.notes.start = pl_module.start_name
-        for line in self.notes.new(self.scored_at, self.scores):
-            print_line(f"evaluate: {line}")
+        if self.scored_at == 0:
+            self.untrained = self.scores
 
     def counter(self, title: str, total: int) -> Callable[[int], None]:
         """Return a function to call with the number of images just completed. It shows the progress of this rank."""
@@ -223,13 +222,9 @@ class Evaluate(Callback):
     def measure(self, name: str, real: Tensor, generated: Tensor, rows: Rows) -> dict[str, float]:
         """Return the values of metrics by logged name: of all on rank 0, of those that ranks share on the others."""
         values: dict[str, float] = {}
-        for metric in self.metrics.values():
-            wanted = inspect.signature(metric.compute).parameters
-            options = {name: given for name, given in (("rows", rows), ("files", self.files)) if name in wanted}
-            if "rows" in wanted:
-                values |= metric.compute(real, generated, **options)
-            elif rows.rank == 0:
-                values |= metric.compute(real.cpu(), generated.cpu(), **options)
+        for metric in self.metrics:
+            if rows.rank == 0 or registry.takes(metric, "rows"):
+                values |= registry.compute(metric, real, generated, rows=rows, files=self.files)
         return {f"eval/{value}_{name}": number for value, number in values.items()}
 
     def copies(self, trainer: Trainer, pl_module: GAN, fakes: Tensor, values: dict[str, float]) -> dict[str, float]:
@@ -242,7 +237,7 @@ class Evaluate(Callback):
             return {}
         parts = (gathered(part, self.num_images, trainer, pl_module) for part in describe(fakes))
         described = Described(*parts)  # smaller than all pixels
-        rate = None if self.originals is None else self.originals.search_described(described).rate
+        rate = None if self.originals is None else self.originals.search(described).rate
         return {} if rate is None else {"eval/copies": rate}
 
     def state_dict(self) -> dict[str, Any]:
@@ -250,7 +245,7 @@ class Evaluate(Callback):
             "scored_at": self.scored_at,
             "scores": self.scores,
             "looks": self.looks,
-            "notes": self.notes.state_dict(),
+            "untrained": self.untrained,
             "interval": self.interval if self.automatic else None,
             "cost": self.cost,
         }
@@ -259,7 +254,7 @@ class Evaluate(Callback):
         self.scored_at = int(state_dict["scored_at"])
         self.scores = {str(name): float(score) for name, score in state_dict["scores"].items()}
         self.looks = int(state_dict.get("looks", 1))
-        self.notes.load_state_dict(state_dict.get("notes", {}))
+        self.untrained = {str(name): float(score) for name, score in state_dict.get("untrained", {}).items()}
         interval, cost = state_dict.get("interval"), state_dict.get("cost")
         if self.automatic and interval is not None:
             self.interval = at_least("the checkpoint's interval of evaluations", interval, 1)

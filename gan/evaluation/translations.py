@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 
 from gan.data.translation import has_held_out, images_for_color_maps
-from gan.evaluation.generator import Row
+from gan.evaluation.registry import Row
 from gan.images.convert import to_float, to_uint8
 from gan.inference.tiling import tell_windows, translate_each
 from gan.metrics.kid import KID_SCALE, squared_mmd
