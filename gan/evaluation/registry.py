@@ -62,7 +62,7 @@ def scores() -> dict[str, Score]:
     """Return the meaning of all scores by name."""
     described: dict[str, Score] = {}
     for name, config in registered().items():
-        values = config.get("scores", {name: [name]})
+        values = config.get("_scores_", {name: [name]})
         described |= {value: Score(*description) for value, description in values.items()}
     return described | COPIES | TRANSLATION
 
@@ -81,7 +81,7 @@ def create(metrics: Mapping[str, Any]) -> list[Any]:
 
 def _created(name: str, config: Mapping[str, Any]) -> Any:
     module, _, kind = str(config["_target_"]).rpartition(".")
-    options = {option: value for option, value in config.items() if option not in ("_target_", "scores")}
+    options = {option: value for option, value in config.items() if not option.startswith("_")}
     try:
         return getattr(importlib.import_module(module), kind)(**options)
     except (ImportError, AttributeError, TypeError) as error:

@@ -48,6 +48,5 @@ class PerceptualDistance(nn.Module):
 
 
 def check_same_shape(x: Tensor, y: Tensor) -> None:
-    """Raise UserError if the shapes of two batches of images differ."""
     if x.shape != y.shape:
         raise UserError(f"pairs of images of shape {tuple(x.shape)} and {tuple(y.shape)}: their shapes must be equal")

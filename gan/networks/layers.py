@@ -51,7 +51,6 @@ class ConditionalBatchNorm2d(nn.Module):
 
 
 def batch_norm(channels: int, classes: int) -> nn.Module:
-    """Return BatchNorm2d, or ConditionalBatchNorm2d if there are classes."""
     return ConditionalBatchNorm2d(channels, classes) if classes else nn.BatchNorm2d(channels)
 
 

@@ -25,7 +25,6 @@ SLOPE = 0.01  # slope of the leaky ReLU that is used without normalization
 
 
 def normalize(norm: str, channels: int) -> nn.Module:
-    """Return the normalization layer called `norm`."""
     return NORMS[choice("norm", norm, NORMS)](channels)
 
 

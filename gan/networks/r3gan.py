@@ -126,11 +126,9 @@ class Generator(nn.Module):
 
     @property
     def synthesis_layers(self) -> list[nn.Module]:
-        """The layers from the smallest grid to the image."""
         return [*self.stages, self.to_image]
 
     def latent_weights(self) -> list[Tensor]:
-        """Return the weights (outputs, latent_dim) that are applied to z."""
         return [self.modulate.weight[:, : self.latent_dim]]
 
     def forward(self, z: Tensor, label: Tensor | None = None) -> Tensor:

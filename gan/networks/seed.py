@@ -42,11 +42,9 @@ class Generator(nn.Module):
 
     @property
     def synthesis_layers(self) -> list[nn.Module]:
-        """The layers from the smallest grid to the image."""
         return [*self.blocks, self.to_image]
 
     def latent_weights(self) -> list[Tensor]:
-        """Return the weights (outputs, latent_dim) that are applied to z."""
         weight: Tensor = self.stem[0].weight  # type: ignore[assignment]
         return [weight]
 

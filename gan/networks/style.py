@@ -182,7 +182,6 @@ class Generator(ReadsBuffers):
 
     @property
     def is_grainy(self) -> bool:
-        """Whether shaped noise is added."""
         return not self.is_drawn and (self.adds_to_grain if self.is_learned else self.stage == "noise")
 
     @property

@@ -223,7 +223,6 @@ class Generator(nn.Module):
 
     @property
     def synthesis_layers(self) -> list[nn.Module]:
-        """The layers from the smallest grid to the image."""
         return [*self.stages]
 
     def latent_weights(self) -> list[Tensor]:

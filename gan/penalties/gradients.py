@@ -44,7 +44,6 @@ def penalty_precision(x: Tensor) -> AbstractContextManager[object]:
 
 
 def refuse_latents(generator: nn.Module, name: str) -> None:
-    """Raise UserError if the generator is not a translator."""
     if hasattr(generator, "latent_dim"):
         raise UserError(f"penalty={name}: needs a translator, but this model generates images from noise")
 

@@ -107,7 +107,6 @@ class FlowLines(ReadsBuffers):
         self.read_buffers()
 
     def set_angles(self, *angles: float) -> None:
-        """Set the angles between the waves and the structure, in degrees."""
         self.degrees.copy_(torch.tensor(angles))
         self.read_buffers()
 

@@ -56,7 +56,6 @@ def tapered(windows: Tensor) -> Tensor:
 
 
 def hann(side: int) -> Tensor:
-    """Return a periodic Hann window (side,)."""
     return torch.hann_window(side)
 
 

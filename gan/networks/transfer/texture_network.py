@@ -15,8 +15,7 @@ from gan.networks.transfer.carriers import carrier_planes
 from gan.networks.transfer.color_map import ReadsBuffers
 from gan.networks.transfer.flow_lines import FlowLines
 from gan.networks.transfer.image_statistics import luminance
-from gan.networks.transfer.inks import INKS, Inks
-from gan.networks.transfer.uneven_inks import NOISE_REACH
+from gan.networks.transfer.inks import INKS, NOISE_REACH, Inks
 
 SLOPE = 0.2
 BEFORE = 3 + 3 + 1  # planes before the carriers: image, source, noise

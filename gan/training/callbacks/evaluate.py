@@ -274,7 +274,6 @@ def choose_interval(cost: float, speed: float) -> int:
 
 
 def share(images: Tensor, trainer: Trainer) -> Tensor:
-    """Return the images of this rank."""
     return images[trainer.global_rank :: trainer.world_size]
 
 
