@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 
 from gan.commands import compare, evaluate
-from gan.common import narrow
+from gan.common import output
 from gan.evaluation.registry import Row
 from gan.run import checkpoints
 from tests.conftest import ROOT, TINY, Train, environment
@@ -56,12 +56,12 @@ def test_a_bar_is_for_terminals(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sys.stdout, "isatty", lambda: True)
     monkeypatch.setenv("TERM", "xterm")
     monkeypatch.delenv("NO_COLOR", raising=False)
-    assert narrow.shows_bars()
+    assert output.shows_bars()
     monkeypatch.setenv("NO_COLOR", "1")
-    assert not narrow.shows_bars()
+    assert not output.shows_bars()
     monkeypatch.setenv("NO_COLOR", "")
     monkeypatch.setenv("TERM", "dumb")
-    assert not narrow.shows_bars()
+    assert not output.shows_bars()
 
 
 @pytest.fixture

@@ -7,8 +7,8 @@ from typing import Any
 import torch
 from torch import Generator, Tensor, nn
 
-from gan.common.distributed import over_ranks, ranks
 from gan.common.errors import UserError, at_least
+from gan.common.torch_runtime import over_ranks, ranks
 from gan.contracts import Step
 from gan.losses.heads import per_image
 

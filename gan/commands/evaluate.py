@@ -11,7 +11,7 @@ from typing import Any
 
 from gan.commands import options
 from gan.common.errors import UserError, at_least, writing
-from gan.common.narrow import is_too_wide, print_stacked
+from gan.common.output import is_too_wide, print_stacked
 from gan.evaluation.registry import Row, meaning
 from gan.inference.resolve import path_in
 from gan.metrics import pretrained

@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from gan.common.errors import UserError
-from gan.common.progress import counting
+from gan.common.output import counting
 from gan.evaluation.feature_cache import cached_features
 from gan.images.convert import to_float
 from gan.inference.loading import load_data, load_discriminator

@@ -15,7 +15,7 @@ from torch import Tensor
 from torch.nn.functional import avg_pool2d
 
 from gan.common.errors import writing
-from gan.common.progress import counting
+from gan.common.output import counting
 from gan.evaluation import registry
 from gan.evaluation.feature_cache import cached_features
 from gan.evaluation.registry import Row

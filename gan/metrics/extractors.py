@@ -29,7 +29,7 @@ from torch import Tensor, nn
 from torch.nn.functional import adaptive_avg_pool2d, relu_
 
 from gan.common.errors import UserError
-from gan.common.threads import tuned
+from gan.common.torch_runtime import tuned
 from gan.metrics.pixels import resized, takes_arrays
 from gan.networks import lite0
 

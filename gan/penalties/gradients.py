@@ -8,8 +8,8 @@ from contextlib import AbstractContextManager, nullcontext
 import torch
 from torch import Tensor, nn
 
-from gan.common.compile import uncompiled
 from gan.common.errors import UserError
+from gan.common.torch_runtime import uncompiled
 from gan.contracts import Step
 from gan.losses.heads import Logits, at_least_fp32, per_image
 from gan.networks.precision import autocast_dtype, full_precision

@@ -6,8 +6,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import relu
 
-from gan.common.distributed import over_ranks
 from gan.common.errors import UserError
+from gan.common.torch_runtime import over_ranks
 from gan.contracts import Step
 from gan.losses.heads import at_least_fp32, heads
 

@@ -7,8 +7,8 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from gan.common.distributed import over_ranks
 from gan.common.errors import UserError
+from gan.common.torch_runtime import over_ranks
 from gan.contracts import LatentStep
 from gan.networks.precision import full_precision
 from gan.networks.second_derivatives import SecondDerivatives

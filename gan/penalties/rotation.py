@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from gan.common.errors import UserError
-from gan.common.size import pair
+from gan.common.option_values import pair
 from gan.contracts import Step
 
 ROTATIONS = 4  # by 0, 90, 180 and 270 degrees

@@ -8,7 +8,7 @@ from typing import Any
 
 import yaml
 
-from gan.common.names import one_line
+from gan.common.output import one_line
 from gan.run import shared_folder
 from gan.sharing.licenses import OTHER
 from gan.sharing.scores import Score

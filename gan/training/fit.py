@@ -20,10 +20,10 @@ from lightning import Trainer
 from omegaconf import DictConfig
 from torch.nn.modules.batchnorm import _BatchNorm
 
-from gan.common.errors import Diverged, UserError
+from gan.common.errors import Diverged, UserError, train_command
+from gan.common.option_values import check_cpu_devices
 from gan.common.output import print_line
-from gan.common.processes import check_cpu_devices, global_rank, is_child
-from gan.common.program import train_command
+from gan.common.processes import global_rank, is_child
 from gan.data.module import ImageDataModule
 from gan.data.sampler import per_rank_batch_size
 from gan.data.translation import has_held_out

@@ -12,10 +12,10 @@ import argparse
 
 import numpy as np
 import torch
+from gan.common.option_values import pair
 from torch import Tensor, nn
 
 import gan
-from gan.common.size import pair
 from gan.data.builtin import retro
 from gan.data.decoding.decode import Decoder
 from gan.data.module import NUM_BUILTIN_IMAGES

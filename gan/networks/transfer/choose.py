@@ -16,7 +16,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from gan.common.table import counted
+from gan.common.output import counted
 from gan.networks.transfer.color_map import ColorMap
 from gan.networks.transfer.fit import KINDS, SAMPLES, Change, Levels, draw_pixels, fit, fit_kinds, with_position
 from gan.networks.transfer.image_statistics import (

@@ -9,9 +9,9 @@ import torch
 from lightning import Callback, Trainer
 from torch import Tensor
 
-from gan.common.compile import uncompiled
 from gan.common.errors import at_least
 from gan.common.output import print_line
+from gan.common.torch_runtime import uncompiled
 from gan.images.convert import to_float
 from gan.losses.heads import per_image
 from gan.metrics.copies import thumbnails
