@@ -6,9 +6,7 @@ from typing import Any
 
 import torch
 
-from gan.networks.lookup import identity_table
-from gan.networks.transfer.color_map import POWERS, TABLE_SIZE, ColorMap
-from gan.networks.transfer.position import NUM_BASES
+from gan.networks.transfer.color_map import NUM_BASES, POWERS, TABLE_SIZE, ColorMap, identity_table
 
 SCALE, SHIFT = 0.5, 0.1  # of colors in [-1, 1]
 VIGNETTE = torch.tensor([-0.3, -0.2, 0.1])  # red, green and blue in the corners, in [0, 1]

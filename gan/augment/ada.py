@@ -10,7 +10,7 @@ from torch import Generator, Tensor, nn
 
 from gan.augment.diffaugment import cutout
 from gan.augment.warp import warp
-from gan.common.errors import UserError
+from gan.common.errors import UserError, choice
 
 GROUPS = ("blit", "geometry", "color", "cutout")
 BGC = {"blit": 1.0, "geometry": 1.0, "color": 1.0}
@@ -33,16 +33,12 @@ class ADA(nn.Module):
     Args:
         policy: group -> factor, at least 0. Missing groups are not applied.
         probability: in 0..1. A schedule or `adaptive.Adaptive` may change it.
-
-    Raises:
-        UserError: a group is unknown, or a factor or the probability is out of range.
     """
 
     def __init__(self, policy: Mapping[str, float] = BGC, probability: float = 1.0) -> None:
         super().__init__()
-        unknown = set(policy) - set(GROUPS)
-        if unknown:
-            raise UserError(f"augment.policy: {', '.join(sorted(unknown))}: unknown; use {', '.join(GROUPS)}")
+        for name in policy:
+            choice("augment.policy", name, GROUPS)
         if min(policy.values(), default=0.0) < 0 or not 0 <= probability <= 1:
             raise UserError(
                 f"augment: factors of policy={dict(policy)} must be at least 0, probability={probability} in 0..1"

@@ -26,9 +26,6 @@ class Adaptive(nn.Module):
         adjustment_images: number of images in which the probability can rise from 0 to 1; 500,000 in the paper.
         interval: batches between two adjustments.
         max_probability: upper limit; above 0.8 the paper's augmentations leak into generated images.
-
-    Raises:
-        UserError: the augmentation has no probability, or an option is out of range.
     """
 
     probability: Tensor  # current value

@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 import torch
 from torch import Generator, Tensor, nn
 
-from gan.common.errors import UserError, at_least, fraction
+from gan.common.errors import UserError, at_least, choice, fraction
 
 POLICIES = ("color", "translation", "cutout")
 
@@ -27,29 +27,21 @@ class DiffAugment(nn.Module):
         cell: unit of translations and cutouts in pixels, so that enlarged pixel art stays on its grid.
         cutout: fraction of each side that "cutout" covers, in 0..1, rounded down to an even number of cells; 0.5 in the
             paper, 0.2 in Projected GAN.
-
-    Raises:
-        UserError: the policy is unknown, a fraction is out of range, or the cell is smaller than a pixel.
     """
 
     def __init__(
         self, policy: Sequence[str] = POLICIES, probability: float = 1.0, cell: int = 1, cutout: float = 0.5
     ) -> None:
         super().__init__()
-        unknown = set(policy) - set(POLICIES)
-        if unknown:
-            raise UserError(f"augment.policy: {', '.join(sorted(unknown))}: unknown; use {', '.join(POLICIES)}")
+        for name in policy:
+            choice("augment.policy", name, POLICIES)
         self.policy = [name for name in POLICIES if name in policy]
         self.probability = fraction("augment.probability", probability)
         self.cell = at_least("augment.cell", cell, 1)
         self.cutout = fraction("augment.cutout", cutout)
 
     def draw(self, n: int, size: tuple[int, int], generator: Generator) -> dict[str, Tensor]:
-        """Return random numbers for n images from U(0, 1), (n, 3) or (n, 2), on the generator's device.
-
-        Raises:
-            UserError: the cells are too large for a translation by a whole cell.
-        """
+        """Return random numbers for n images from U(0, 1), (n, 3) or (n, 2), on the generator's device."""
         if "translation" in self.policy and _max_shift(max(size), self.cell) < 1:
             raise UserError(
                 f"augment.cell={self.cell}: larger than the largest translation (an eighth of {size[0]}x{size[1]} "

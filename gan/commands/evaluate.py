@@ -5,43 +5,18 @@ from __future__ import annotations
 import argparse
 import json
 import sys
-from collections.abc import Sequence
 from contextlib import redirect_stdout
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from gan.commands import options
 from gan.common.errors import UserError, at_least, writing
 from gan.common.output import is_too_wide, print_stacked
+from gan.evaluation.registry import Row, meaning
 from gan.inference.resolve import path_in
 from gan.metrics import pretrained
 from gan.run import run_folder, shared_model
 from gan.run.address import with_addresses
-
-if TYPE_CHECKING:
-    from gan.evaluation.generator import Row
-
-Columns = Sequence[tuple[str, str, int, int]]  # value, heading, width, digits
-COLUMNS: Columns = (
-    ("kid_x1000", "KIDx1000", 10, 2),
-    ("fd", "FD", 8, 1),
-    ("precision", "precis.", 9, 3),
-    ("recall", "recall", 8, 3),
-    ("density", "density", 9, 3),
-    ("coverage", "coverage", 10, 3),
-    ("copies", "copies", 8, 3),
-)
-TRANSLATOR_COLUMNS: Columns = (
-    ("gain", "gain", 8, 3),
-    ("ciede2000", "dE00", 8, 2),
-    ("psnr", "PSNR", 8, 2),
-    ("ssim", "SSIM", 8, 3),
-    ("perceptual", "percept.", 10, 4),
-    ("kid_target_x1000", "KIDx1000 target", 17, 1),
-    ("kid_source_x1000", "KIDx1000 source", 17, 1),
-    ("luminance_correlation", "lum. corr.", 12, 3),
-    ("luminance_ssim", "lum. SSIM", 11, 3),
-)
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -79,10 +54,9 @@ def run(arguments: argparse.Namespace) -> None:
         options.existing_path(arguments.reference)
     refuse_without_images(Path(arguments.source), arguments.reference)
 
-    from gan.evaluation import scores
-    from gan.evaluation.generator import records
+    from gan.evaluation import tables, translations
     from gan.evaluation.sets import Request, collect
-    from gan.metrics.extractors import extractor_class
+    from gan.metrics.extractors import extractor_class, features
 
     for name in names:
         extractor_class(name)
@@ -104,11 +78,13 @@ def run(arguments: argparse.Namespace) -> None:
         if subject.folder and not pairs:
             name = f"copies-{subject.protocol['images_seen']:09d}.png"
             pairs = path_in(subject.folder, subject.folder / run_folder.SAMPLES / name)
-        copies = scores.search_copies(subject, pairs) if len(subject.sets.train) else None
-        results = [scores.score(name, subject, copies, request.device, *weights) for name in names]
-        translated = scores.score_translations(subject, results[0].extractor)
-    lines = [line for result in results for line in result.records]
-    lines += records(translated, results[0].extractor, subject.protocol)
+        copies = tables.search_copies(subject.sets, pairs) if len(subject.sets.train) else None
+        results = [tables.evaluate(subject.sets, name, copies, request.device, *weights) for name in names]
+        if subject.translations:
+            extractor = results[0].extractor
+            rows = translations.evaluate(subject.translations, lambda images: features(extractor, images))
+            results.append(tables.Table(extractor, rows))
+    lines = [line for result in results for line in tables.records(result.rows, result.extractor, subject.protocol)]
     if subject.folder:
         append(subject.folder / run_folder.EVALUATION, lines)
     if arguments.json:
@@ -116,11 +92,9 @@ def run(arguments: argparse.Namespace) -> None:
         return
     print(with_addresses(subject.title))
     for result in results:
-        print_table(result.extractor, result.rows, COLUMNS)
-        for line in result.warnings:
+        print_table(result.extractor, result.rows)
+        for line in tables.warnings(result.rows[0], getattr(result.extractor, "dimension", 0)):
             print(f"note: {line}")
-    if translated:
-        print_table(results[0].extractor, translated, TRANSLATOR_COLUMNS)
 
 
 def refuse_without_images(source: Path, reference: str | None) -> None:
@@ -136,16 +110,19 @@ def append(path: Path, lines: list[dict[str, Any]]) -> None:
         file.writelines(json.dumps(line) + "\n" for line in lines)
 
 
-def print_table(extractor: Any, rows: list[Row], columns: Columns) -> None:
+def print_table(extractor: Any, rows: list[Row]) -> None:
     print(f"\n{extractor.name} ({getattr(extractor, 'resize', 'its own resize')})")
-    headings = ["", "images", "real", *(heading for _, heading, _, _ in columns)]
-    widths = [7, 7, *(width for _, _, width, _ in columns)]
+    names = list(dict.fromkeys(name for row in rows for name in row.values))
+    columns = [meaning(name) for name in names]
+    headings = ["", "images", "real", *(column.title for column in columns)]
     table = [
         [row.name, str(row.images), str(row.real)]
-        + [f"{row.values[value]:.{digits}f}" if value in row.values else "-" for value, _, _, digits in columns]
+        + [f"{row.values[name]:.{column.digits}f}" if name in row.values else "-"
+           for name, column in zip(names, columns, strict=True)]
         for row in rows
-    ]
+    ]  # fmt: skip
     first = max(22, *(len(row.name) + 2 for row in rows))
+    widths = [max(map(len, cells)) + 2 for cells in list(zip(headings, *table, strict=True))[1:]]
     if is_too_wide(" " * (first + sum(widths))):
         print_stacked(headings, table)
         return

@@ -6,7 +6,7 @@ import difflib
 import math
 import os
 import shlex
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from contextlib import contextmanager
 from itertools import islice
 from pathlib import Path
@@ -72,6 +72,13 @@ def fraction(name: str, value: object, below_one: bool = False) -> float:
     if isinstance(value, int | float) and not isinstance(value, bool) and 0 <= value <= limit:
         return value
     raise UserError(f"{name}={value}: must be a number from 0 to 1" + ", and less than 1" * below_one)
+
+
+def choice(name: str, value: object, choices: Collection[str]) -> str:
+    """Return `value` if it is one of the choices; otherwise raise UserError with the option's name."""
+    if not isinstance(value, str) or value not in choices:
+        raise UserError(f"{name}={shown(value)}: unknown; use {', '.join(choices)}")
+    return value
 
 
 def switch(name: str, value: object) -> bool:

@@ -18,9 +18,8 @@ from gan.images.convert import to_float
 from gan.inference.loading import load_data, load_discriminator
 from gan.inference.sampling import FAKES_SEED, fresh_statistics, in_chunks
 from gan.losses.heads import per_image
-from gan.metrics.extractors import features
-from gan.metrics.lite0 import Lite0Features
-from gan.metrics.nearest_neighbors import distances
+from gan.metrics.distances import distances
+from gan.metrics.extractors import Lite0Features, features
 from gan.model import Model
 
 NEIGHBORS = 5  # nearest training images of an image

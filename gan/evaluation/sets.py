@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -11,6 +12,7 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor
 
+from gan.common import digest
 from gan.common.code import git_revision
 from gan.common.errors import UserError
 from gan.common.output import counting
@@ -18,17 +20,16 @@ from gan.data.decoding.pool import IsolatedProcess
 from gan.data.decoding.reader import ImageError
 from gan.data.sources.files import find, shape_of
 from gan.data.translation import has_held_out
-from gan.evaluation import translator
-from gan.evaluation.generator import Sets, digest_of_set
-from gan.evaluation.memorization import MIN_HELD_OUT
-from gan.evaluation.translator import Translations
+from gan.evaluation.translations import Translations, translate_all
 from gan.inference import loading
 from gan.inference.resolve import checkpoint_of, folder_of, is_model, path_in
 from gan.inference.sampling import FAKES_SEED
+from gan.metrics.copies import MIN_HELD_OUT
 from gan.model import Model, from_checkpoint
 from gan.run import checkpoints, run_folder
 from gan.run.address import locate
-from gan.run.shared_model import GENERATOR, NO_IMAGES, TRANSLATOR
+from gan.run.shared_model import NO_IMAGES, TRANSLATOR
+from gan.sharing.report.page import GENERATOR
 
 BATCH = 256  # images generated at a time
 HELD_OUT_BY = ("root", "a", "b", "split", "validation", "split_seed")  # data options that determine the held-out images
@@ -36,28 +37,35 @@ HELD_OUT_BY = ("root", "a", "b", "split", "validation", "split_seed")  # data op
 
 @dataclass(frozen=True)
 class Request:
-    """The settings of an evaluation.
+    """The settings of an evaluation; see `gan evaluate --help`."""
 
-    Attributes:
-        source: run folder, checkpoint file or folder of images.
-        reference: real images: a folder, or those of any run: RUN:train or RUN:val. None selects the held-out images of
-            the run, or its training images if there are none.
-        images: maximum number of generated images, and of real images.
-        memorization: maximum number of training images in the search for copies.
-        ema: width in the run's model.power_ema; None for the default EMA.
-        size: (height, width) to which the images of two folders are resized; None is the size of the first image.
-        baselines: runs of other translators.
-    """
-
-    source: Path
-    reference: str | None = None
+    source: Path  # run folder, checkpoint file or folder of images
+    reference: str | None = None  # None: held-out images of the run, or its training images if there are none
     images: int = 5000
     memorization: int = 10_000
     ema: float | None = None
     checkpoint: str = "best"
-    size: tuple[int, int] | None = None
+    size: tuple[int, int] | None = None  # height and width; None: of the first image
     baselines: Sequence[str] = ()
     device: str = "cpu"
+
+
+class Sets(NamedTuple):
+    """The images of one evaluation, uint8 (N, C, H, W).
+
+    Attributes:
+        generated: images to evaluate.
+        reference: real images to compare them with.
+        train: training images in which to search for the originals of copies; empty if they are unknown.
+        held_out: whether `reference` is from the same dataset as `train`, but was held out.
+        flips: whether training flips images.
+    """
+
+    generated: Tensor
+    reference: Tensor
+    train: Tensor
+    held_out: bool
+    flips: bool
 
 
 class Subject(NamedTuple):
@@ -82,28 +90,24 @@ class Subject(NamedTuple):
 
 
 def collect(request: Request) -> Subject:
-    """Return the images of an evaluation, and its protocol.
-
-    Raises:
-        UserError: the source, the reference or the training images cannot be used.
-    """
+    """Return the images of an evaluation, and its protocol."""
     source = request.source
     folder = folder_of(source)
     if folder:
         path_in(folder, folder / run_folder.EVALUATION)
-    translations = None
-    if not is_model(source):
-        refuse_baselines(request)
-        sets, protocol = from_folder(request)
-    else:
+    network, translations = None, None
+    if is_model(source):
         checkpoint = checkpoint_of(source, request.checkpoint)
         network, state = loading.load_generator(checkpoint, request.ema)
-        if hasattr(network, "latent_dim"):
-            refuse_baselines(request)
-            sets, protocol = from_generator(request, checkpoint, from_checkpoint(checkpoint, network, state))
-        else:
-            network = loading.select_direction(checkpoint, network)
-            sets, protocol, translations = from_translator(request, checkpoint, network, state)
+    if request.baselines and (network is None or hasattr(network, "latent_dim")):
+        raise UserError(f"--baselines: {source} is not a translator; leave --baselines out")
+    if network is None:
+        sets, protocol = from_folder(request)
+    elif hasattr(network, "latent_dim"):
+        sets, protocol = from_generator(request, checkpoint, from_checkpoint(checkpoint, network, state))
+    else:
+        network = loading.select_direction(checkpoint, network)
+        sets, protocol, translations = from_translator(request, checkpoint, network, state)
     if min(len(sets.generated), len(sets.reference)) < 2:
         raise UserError(f"{source}: an evaluation needs at least two images and at least two reference images")
     protocol |= {
@@ -118,10 +122,9 @@ def collect(request: Request) -> Subject:
     return Subject(sets, protocol, folder, translations)
 
 
-def refuse_baselines(request: Request) -> None:
-    """Raise UserError if there are baselines, which only a translator is compared with."""
-    if request.baselines:
-        raise UserError(f"--baselines: {request.source} is not a translator; leave --baselines out")
+def digest_of_set(images: Tensor) -> str:
+    """Return a digest of a set of images, independent of their order."""
+    return hashlib.sha256(b"".join(sorted(bytes.fromhex(digest.of_tensor(image)) for image in images))).hexdigest()
 
 
 def from_generator(request: Request, checkpoint: Path, model: Model) -> tuple[Sets, dict[str, Any]]:
@@ -130,7 +133,7 @@ def from_generator(request: Request, checkpoint: Path, model: Model) -> tuple[Se
     source, reference, n = request.source, request.reference, request.images
     run, part = run_folder.run_of(reference) if reference else (source, "")
     if run:
-        data = images_of(run, model.config, checkpoint) if run == source else images_of(run, *config_of(run))
+        data = data_of(run, model.config, checkpoint) if run == source else data_of(run)
         part = part or default_part(data)
         sets = real_sets(data, part, request)
         shapes = [f"{c} x {h} x {w}" for c, h, w in (sets.reference.shape[1:], model.shape)]
@@ -169,7 +172,8 @@ def from_translator(
 ) -> tuple[Sets, dict[str, Any], Translations]:
     """Translate images and load real ones of the target."""
     source, config, baselines = request.source, state["config"], {}
-    require_data(config, f"{source}: {NO_IMAGES[TRANSLATOR]}")
+    if not loading.has_data(config):
+        raise UserError(f"{source}: {NO_IMAGES[TRANSLATOR]}")
     if request.reference not in (None, f"{source}:val"):
         raise UserError(
             f"--reference {request.reference}: cannot be used with a translator, which is evaluated on the held-out "
@@ -192,7 +196,7 @@ def from_translator(
         if request.reference:
             raise UserError(f"{source}: has no held-out images; train with data.split=file")
         print("note: no images were held out, so training images are translated; train with data.split=file")
-    translations = translator.translate_all(network.to(request.device), data, request.images, baselines)
+    translations = translate_all(network.to(request.device), data, request.images, baselines)
     part = default_part(data)
     sets = real_sets(data, part, request)._replace(generated=translations.outputs)
     protocol = {
@@ -216,19 +220,17 @@ def selected_on_these(request: Request, checkpoint: Path, what: str) -> bool:
     return selected
 
 
-def config_of(run: Path) -> tuple[dict[str, Any], Path]:
-    """Return the configuration of a run, and its checkpoint."""
-    checkpoint = checkpoint_of(run)
-    return loading.load_state(checkpoint)["config"], checkpoint
-
-
-def images_of(run: Path, config: dict[str, Any], checkpoint: Path) -> Any:
+def data_of(run: Path, config: dict[str, Any] | None = None, checkpoint: Path | None = None) -> Any:
     """Return the DataModule of a run; its held-out images are those that selected no checkpoint, if it has any.
 
-    Raises:
-        UserError: it is a shared model, which has no images.
+    Args:
+        config, checkpoint: of the run; None for those of its best checkpoint.
     """
-    require_data(config, f"{run}: {NO_IMAGES[GENERATOR]}")
+    if config is None or checkpoint is None:
+        checkpoint = checkpoint_of(run)
+        config = loading.load_state(checkpoint)["config"]
+    if not loading.has_data(config):
+        raise UserError(f"{run}: {NO_IMAGES[GENERATOR]}")
     data = loading.load_data(config, checkpoint)
     use_report_half(data)
     return data
@@ -237,12 +239,6 @@ def images_of(run: Path, config: dict[str, Any], checkpoint: Path) -> Any:
 def use_report_half(data: Any) -> bool:
     """Evaluate a DataModule on the held-out images that selected no checkpoint, and return True, if it has any."""
     return hasattr(data, "use_report_half") and data.use_report_half()
-
-
-def require_data(config: dict[str, Any], message: str) -> None:
-    """Raise UserError if a model comes without its training images, as a shared model does."""
-    if not loading.has_data(config):
-        raise UserError(message)
 
 
 def from_folder(request: Request) -> tuple[Sets, dict[str, Any]]:
@@ -254,19 +250,19 @@ def from_folder(request: Request) -> tuple[Sets, dict[str, Any]]:
     if run:
         if request.size:
             raise UserError(f"--size: --reference {request.reference} has a size of its own; omit --size")
-        config, checkpoint = config_of(run)
-        sets = real_sets(images_of(run, config, checkpoint), part, request)
-        generated = loading.load_folder(str(source), config["data"]).reals(request.images)
-        return sets._replace(generated=generated), {"source": str(source), "reference": request.reference}
-    try:
-        with IsolatedProcess() as apart:
-            height, width, channels = apart(shape_of, find([str(source)])[0])
-    except ImageError as error:
-        raise UserError(f"{source}: its first image cannot be read ({error})") from error
-    options = {"size": request.size or (height, width), "channels": channels}
+        options = loading.load_state(checkpoint_of(run))["config"]["data"]
+        data = data_of(run)
+    else:
+        try:
+            with IsolatedProcess() as apart:
+                height, width, channels = apart(shape_of, find([str(source)])[0])
+        except ImageError as error:
+            raise UserError(f"{source}: its first image cannot be read ({error})") from error
+        options = {"size": request.size or (height, width), "channels": channels}
+        data, part = loading.load_folder(checked_folder(request.reference), options), "train"
     generated = loading.load_folder(str(source), options).reals(request.images)
-    sets = real_sets(loading.load_folder(checked_folder(request.reference), options), "train", request)
-    return sets._replace(generated=generated), {"source": str(source), "reference": request.reference}
+    sets = real_sets(data, part, request)._replace(generated=generated)
+    return sets, {"source": str(source), "reference": request.reference}
 
 
 def checked_folder(reference: str) -> str:

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from gan.common.errors import UserError
 from gan.latent.space import Space, network_name, require
-from gan.networks.up_conv import FilteredUpConv
+from gan.networks.resampling import FilteredUpConv
 
 NUM_LATENTS = 10_000  # samples of w for the principal components of GANSpace and for standard deviations
 NUM_IMAGES = 1_500  # images for the activations of GANSpace in z

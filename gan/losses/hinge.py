@@ -16,8 +16,6 @@ class Hinge(nn.Module):
     """
 
     needs_real_logits = False
-    requires_head: str | None = None
-    signed_logits = True
 
     def discriminator(self, real_logits: Tensor, fake_logits: Tensor) -> Tensor:
         return over_heads(lambda r: relu(1 - r), real_logits) + over_heads(lambda f: relu(1 + f), fake_logits)

@@ -21,8 +21,6 @@ class LeastSquares(nn.Module):
     """
 
     needs_real_logits = False
-    requires_head: str | None = None
-    signed_logits = True
 
     def __init__(self, a: float = 0.0, b: float = 1.0, c: float = 1.0) -> None:
         super().__init__()

@@ -11,8 +11,6 @@ class NoAdversarialLoss(nn.Module):
     """Loss that is 0 with zero gradients for any logits. Use it for comparisons, for example with `reconstruction`."""
 
     needs_real_logits = False
-    requires_head: str | None = None
-    signed_logits = True
 
     def discriminator(self, real_logits: Tensor, fake_logits: Tensor) -> Tensor:
         return over_heads(lambda r: 0 * r, real_logits) + over_heads(lambda f: 0 * f, fake_logits)

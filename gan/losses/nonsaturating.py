@@ -17,8 +17,6 @@ class Nonsaturating(nn.Module):
     """
 
     needs_real_logits = False
-    requires_head: str | None = None
-    signed_logits = True
 
     def discriminator(self, real_logits: Tensor, fake_logits: Tensor) -> Tensor:
         return over_heads(lambda r: softplus(-r), real_logits) + over_heads(softplus, fake_logits)

@@ -14,13 +14,9 @@ class Relativistic(nn.Module):
 
     Introduced by Jolicoeur-Martineau, "The relativistic discriminator", 2018, arXiv:1807.00734. The n-th real image is
     paired with the n-th generated image. Only differences of logits matter.
-
-    Raises:
-        UserError: `generator` got no real logits.
     """
 
     needs_real_logits = True
-    requires_head: str | None = None
     signed_logits = False  # the sign of a single logit has no meaning
 
     def discriminator(self, real_logits: Tensor, fake_logits: Tensor) -> Tensor:

@@ -21,14 +21,10 @@ class SAN(nn.Module):
 
     Args:
         loss: hinge, nonsaturating or wasserstein. The paper derives SAN for these.
-
-    Raises:
-        UserError: `loss` is another loss.
     """
 
     needs_real_logits = False
-    requires_head: str | None = "san"
-    signed_logits = True
+    requires_head = "san"
 
     def __init__(self, loss: Any) -> None:
         super().__init__()

@@ -18,9 +18,6 @@ class SoftHinge(Hinge):
 
     Args:
         noise: largest difference between a margin and 1, in 0..1.
-
-    Raises:
-        UserError: the noise is out of range.
     """
 
     def __init__(self, noise: float = 0.2) -> None:

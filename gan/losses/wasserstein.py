@@ -15,7 +15,6 @@ class Wasserstein(nn.Module):
     """
 
     needs_real_logits = False
-    requires_head: str | None = None
     signed_logits = False  # only differences of logits have a meaning
 
     def discriminator(self, real_logits: Tensor, fake_logits: Tensor) -> Tensor:

@@ -25,17 +25,19 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
+from torch.nn.functional import adaptive_avg_pool2d, relu_
 
 from gan.common.errors import UserError
 from gan.common.torch_runtime import tuned
-from gan.metrics.pixels import takes_arrays
+from gan.metrics.pixels import resized, takes_arrays
+from gan.networks import lite0
 
 OWN = re.compile(r"[^\W\d]\w*(\.[^\W\d]\w*)+")  # module.Class
 CHUNK = 16  # images per pass, because kernels round differently with other batch sizes
 KNOWN = {
-    "lite0": "gan.metrics.lite0.Lite0Features",
-    "random_conv": "gan.metrics.random_conv.RandomConv",
+    "lite0": "gan.metrics.extractors.Lite0Features",
+    "random_conv": "gan.metrics.extractors.RandomConv",
     "inception": "gan.metrics.inception.Inception",
     "dinov2": "gan.metrics.dinov2.DINOv2",
 }
@@ -51,14 +53,7 @@ def extractor(name: str, known_only: bool = False, **options: Any) -> Any:
         UserError: the name is unknown, or the class does not fit the contract.
         MissingWeights: the weights are missing.
     """
-    kind = extractor_class(name, known_only)
-    try:
-        made = kind(**options)
-    except UserError:
-        raise
-    except Exception as error:  # raised by a custom class
-        raise UserError(f"extractor {name}: cannot be created ({reason(error)})") from error
-    return checked(made, name)
+    return checked(extractor_class(name, known_only)(**options), name)
 
 
 def extractor_class(name: str, known_only: bool = False) -> Any:
@@ -70,24 +65,16 @@ def extractor_class(name: str, known_only: bool = False) -> Any:
     if name not in KNOWN and os.getcwd() not in sys.path:
         sys.path.append(os.getcwd())
     try:
-        found = getattr(importlib.import_module(module), attribute)
-    except (Exception, SystemExit) as error:  # a custom module can raise any error, or exit
-        raise UserError(f"extractor {name}: cannot be loaded ({reason(error)})") from error
-    if not isinstance(found, type):
-        raise UserError(f"extractor {name}: is not a class; give a callable class as module.Class")
-    return found
+        return getattr(importlib.import_module(module), attribute)
+    except (ImportError, AttributeError) as error:
+        raise UserError(f"extractor {name}: cannot be loaded ({error})") from error
 
 
-def reason(error: BaseException) -> str:
-    """Return an error's message in one line."""
-    return " ".join(str(error).split()) or type(error).__name__
-
-
-def checked(made: Any, name: str) -> Any:
+def checked(extractor: Any, name: str) -> Any:
     """Return the extractor; raise UserError if it does not fit the contract."""
-    if not callable(made) or not isinstance(getattr(made, "name", None), str):
+    if not callable(extractor) or not isinstance(getattr(extractor, "name", None), str):
         raise UserError(f"extractor {name}: must be callable and have a `name`")
-    return made
+    return extractor
 
 
 @takes_arrays
@@ -97,17 +84,16 @@ def features(extractor: Any, images: Tensor, advance: Callable[[int], None] = la
 
     Args:
         advance: called after each pass with its number of images.
-
-    Raises:
-        UserError: the extractor does not return one row per image.
     """
     device = next((p.device for p in parameters(extractor)), torch.device("cpu"))
     rows = []
     with exact_fp32(device):
         for part in images.split(CHUNK) if len(images) else ():
             padded = torch.cat([part, part[-1:].expand(CHUNK - len(part), -1, -1, -1)])
-            found = tuned(partial(given, extractor, padded.to(device)))
-            rows.append(found[: len(part)].float().cpu())
+            output = tuned(partial(extractor, padded.to(device)))
+            if not isinstance(output, Tensor) or output.ndim != 2 or len(output) != CHUNK:
+                raise UserError(f"extractor {extractor.name}: must return a tensor with one row per image")
+            rows.append(output[: len(part)].float().cpu())
             advance(len(part))
     return torch.cat(rows) if rows else torch.empty(0, getattr(extractor, "dimension", 0))
 
@@ -124,24 +110,6 @@ def exact_fp32(device: torch.device) -> Iterator[None]:
         torch.set_float32_matmul_precision(before)
 
 
-def given(extractor: Any, images: Tensor) -> Tensor:
-    """Return an extractor's output; raise UserError if it fails or does not return one row per image."""
-    try:
-        found = extractor(images)
-    except (UserError, MemoryError):
-        raise
-    except Exception as error:
-        if type(extractor).__module__.startswith("gan."):
-            raise  # an error in our code
-        raise UserError(f"extractor {extractor.name}: fails ({type(error).__name__}: {reason(error)})") from error
-    if not isinstance(found, Tensor) or found.ndim != 2 or len(found) != len(images):
-        shape = tuple(getattr(found, "shape", ())) or type(found).__name__
-        raise UserError(
-            f"extractor {extractor.name}: returned {shape} for {len(images)} images; return one row per image"
-        )
-    return found
-
-
 def fingerprint(extractor: Any) -> tuple[str, ...]:
     """Return strings that identify the features in addition to the name: weights, resize, code and device."""
     kind = type(extractor)
@@ -155,3 +123,53 @@ def fingerprint(extractor: Any) -> tuple[str, ...]:
 
 def parameters(extractor: Any) -> Any:
     return extractor.parameters() if isinstance(extractor, torch.nn.Module) else ()
+
+
+class Lite0Features(nn.Module):
+    """uint8 (N, C, H, W) -> float32 (N, 1280): the last layer before the classifier, averaged over the image."""
+
+    name = "lite0"
+    dimension = 1280
+    resize = "bilinear, antialiased, 128x128"
+    weights = lite0.SHA256
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.network = lite0.pretrained().to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+
+    def forward(self, images: Tensor) -> Tensor:
+        return self.network(resized(images, 128).contiguous(memory_format=torch.channels_last)).mean((2, 3))
+
+
+class RandomConv(nn.Module):
+    """uint8 (N, C, H, W) -> float32 (N, 896): three random convolutions of the image at 64x64, each pooled to 2x2.
+
+    Random filters measure color, texture and coarse layout, but not content. The names of metrics with these features
+    end in `_random_conv`. Do not compare their values with those of other features.
+    """
+
+    name = "random_conv"
+    dimension = 4 * (32 + 64 + 128)
+    resize = "bilinear, antialiased, 64x64"
+    weights = ""
+
+    def __init__(self, seed: int = 0) -> None:
+        super().__init__()
+        random = torch.Generator().manual_seed(seed)
+        shapes = [(32, 3, 5, 5), (64, 32, 3, 3), (128, 64, 3, 3)]
+        filters = [
+            torch.randn(shape, generator=random) * (2 / (shape[1] * shape[2] * shape[3])) ** 0.5 for shape in shapes
+        ]  # He et al., 2015: keeps the scale of activations
+        self.filters = nn.ParameterList(
+            nn.Parameter(weight.contiguous(memory_format=torch.channels_last), requires_grad=False)
+            for weight in filters
+        )
+
+    def forward(self, images: Tensor) -> Tensor:
+        x = resized(images, 64) / 127.5 - 1  # (N, 3, 64, 64)
+        x = x.contiguous(memory_format=torch.channels_last)
+        pooled = []
+        for weight in self.filters:
+            x = relu_(nn.functional.conv2d(x, weight, stride=2, padding=weight.shape[-1] // 2))  # (N, C, h/2, w/2)
+            pooled.append(adaptive_avg_pool2d(x, 2).flatten(1))
+        return torch.cat(pooled, 1)

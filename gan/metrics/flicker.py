@@ -8,6 +8,7 @@ otherwise is not counted, because the original changes there.
 
 from __future__ import annotations
 
+import math
 from itertools import pairwise
 
 import numpy as np
@@ -25,6 +26,8 @@ TOLERANCE = 6.0  # levels by which a channel of the original may change in a pix
 def flicker(before: Tensor, after: Tensor, motion: Tensor | None = None) -> float:
     """Return the root mean square change, in levels of 0..255, of translated frames where the originals do not change.
 
+    It is NaN if no pixel of the originals stays unchanged.
+
     Args:
         before: the original frames in order, uint8 (F, C, H, W).
         after: their translations, of the same sizes.
@@ -32,7 +35,7 @@ def flicker(before: Tensor, after: Tensor, motion: Tensor | None = None) -> floa
             next one; None for a still camera. `pan` estimates it.
 
     Raises:
-        UserError: shapes differ, there are fewer than two frames, or no pixel is unchanged.
+        UserError: shapes differ, or there are fewer than two frames.
     """
     if len(before) < 2 or len(before) != len(after) or before.shape[2:] != after.shape[2:]:
         raise UserError(
@@ -47,9 +50,7 @@ def flicker(before: Tensor, after: Tensor, motion: Tensor | None = None) -> floa
         translated, next_one = overlap(rgb(after[t : t + 2]), rows, columns)
         total += float(((translated - next_one).square().mean(0) * unchanged).double().sum())
         count += float(unchanged.double().sum())
-    if not count:
-        raise UserError("flicker: no pixel of the original stays unchanged from a frame to the next one")
-    return (total / count) ** 0.5
+    return (total / count) ** 0.5 if count else math.nan
 
 
 def overlap(frames: Tensor, rows: int, columns: int) -> tuple[Tensor, Tensor]:

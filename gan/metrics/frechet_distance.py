@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from gan.metrics.features import checked
+from gan.metrics.distances import checked
 
 
 def frechet_distance(x: Tensor, y: Tensor) -> float:
@@ -17,9 +17,6 @@ def frechet_distance(x: Tensor, y: Tensor) -> float:
 
     Args:
         x, y: features (N, D) and (M, D).
-
-    Raises:
-        UserError: fewer than two rows, or features that are not finite.
     """
     x, y = (features.cpu() for features in checked("Fréchet distance", x, y))
     difference = x.mean(0) - y.mean(0)  # (D,)

@@ -12,15 +12,13 @@ from scipy.special import stdtr
 from torch import Tensor
 
 from gan.common.errors import UserError
-from gan.metrics.features import checked
-from gan.metrics.rows import ALL, Rows
+from gan.metrics.distances import ALL, Rows, checked
 
 Files = Sequence[Tensor | None]  # numbers of the files of two sets of images; None: each image is its own file
 KID_SCALE = 1000  # scores contain KID x 1000, as published tables do, and say so in their names
 SUBSET = 1000  # images per subset
 LEVEL = 0.05  # probability that one or more comparisons of a run call a difference clear that is chance
 LOOKS = 5  # comparisons that share half of this probability
-WHOLE = 4096  # up to this many images, the kernel of all pairs is computed once: three matrices of up to 128 MB
 
 
 def squared_mmd(x: Tensor, y: Tensor, matched: bool = False, rows: Rows = ALL) -> float:
@@ -45,7 +43,7 @@ def squared_mmd(x: Tensor, y: Tensor, matched: bool = False, rows: Rows = ALL) -
     between = _sums_between(x, y, rows)[0].sum()
     if matched:
         n = len(x)
-        return float(_estimate(*within, (between - _own(x, y).sum()) * n / (n - 1), n, n))
+        return float(_estimate(*within, (between - _self_kernel(x, y).sum()) * n / (n - 1), n, n))
     return float(_estimate(*within, between, len(x), len(y)))
 
 
@@ -61,29 +59,20 @@ def kid_of_subsets(
         subsets: number of pairs of subsets.
         subset_size: images per subset; None for 1,000, or the size of the smaller set.
         seed: seed of the subsets.
-
-    Raises:
-        UserError: as for `squared_mmd`, or subset_size is larger than a set.
     """
     x, y = checked("kernel distance", x, y)
     size = min(SUBSET, len(x), len(y)) if subset_size is None else subset_size
     if not 2 <= size <= min(len(x), len(y)):
         raise UserError(f"KID: subset_size={size} of {len(x)} and {len(y)} images; use 2 to the size of the smaller")
-    whole = max(len(x), len(y)) <= WHOLE
-    if whole:
-        xx, yy, xy = _kernel(x, x), _kernel(y, y), _kernel(x, y)
     random = np.random.RandomState(seed)  # as in other programs, so that a seed selects the same subsets
-    values = []
-    for _ in range(subsets):
-        i = torch.from_numpy(random.choice(len(x), size, replace=False)).to(x.device)
-        j = torch.from_numpy(random.choice(len(y), size, replace=False)).to(x.device)
-        if whole:
-            within_x, within_y, between = xx[i][:, i], yy[j][:, j], xy[i][:, j]
-        else:
-            within_x, within_y, between = _kernel(x[i], x[i]), _kernel(y[j], y[j]), _kernel(x[i], y[j])
-        sums = within_x.sum() - within_x.trace(), within_y.sum() - within_y.trace(), between.sum()
-        values.append(float(_estimate(*sums, size, size)))
-    return float(np.mean(values)), float(np.std(values))
+    of_x, of_y = x.new_zeros(subsets, len(x)), y.new_zeros(subsets, len(y))  # 1 for the images of a subset
+    for row_x, row_y in zip(of_x, of_y, strict=True):
+        for row in (row_x, row_y):
+            row[torch.from_numpy(random.choice(len(row), size, replace=False)).to(row.device)] = 1
+    within_x = _sums_of_subsets(x, x, of_x, of_x) - of_x @ _self_kernel(x)
+    within_y = _sums_of_subsets(y, y, of_y, of_y) - of_y @ _self_kernel(y)
+    values = _estimate(within_x, within_y, _sums_of_subsets(x, y, of_x, of_y), size, size).cpu()
+    return float(values.mean()), float(values.std(correction=0))
 
 
 class KIDEstimate(float):
@@ -148,6 +137,14 @@ def _estimate(within_x: Tensor, within_y: Tensor, between: Tensor, n: Any, m: An
     return within_x / (n * (n - 1)) + within_y / (m * (m - 1)) - 2 * between / (n * m)
 
 
+def _sums_of_subsets(x: Tensor, y: Tensor, of_x: Tensor, of_y: Tensor) -> Tensor:
+    """Return the sums of the kernel over the pairs of each subset, (S,); subsets are (S, N) and (S, M)."""
+    total = x.new_zeros(len(of_x))
+    for part, chosen in ALL.blocks(x, of_x.T):
+        total += (chosen * (_kernel(part, y) @ of_y.T)).sum(0)
+    return total
+
+
 def _sums_between(x: Tensor, y: Tensor, rows: Rows) -> tuple[Tensor, Tensor]:
     """Return the sums of the kernel of each row of x with all of y, (N,), and of each row of y with all of x, (M,)."""
     of_x, of_y = x.new_zeros(len(x)), y.new_zeros(len(y))
@@ -165,7 +162,7 @@ def _sums_within(x: Tensor, rows: Rows) -> Tensor:
         kernel, end = _kernel(part, x[place[0] :]), place[-1] + 1
         sums[place[0] : end] += kernel.sum(1)
         sums[end:] += kernel[:, len(part) :].sum(0)
-    return rows.sum(sums) - _own(x)
+    return rows.sum(sums) - _self_kernel(x)
 
 
 def _without_each_file(x: Tensor, files: Tensor | None, within: Tensor, between: Tensor) -> tuple[Tensor, ...]:
@@ -178,7 +175,7 @@ def _without_each_file(x: Tensor, files: Tensor | None, within: Tensor, between:
     return within.sum() - 2 * of_file + own, between.sum() - cross, len(x) - counts
 
 
-def _own(x: Tensor, y: Tensor | None = None) -> Tensor:
+def _self_kernel(x: Tensor, y: Tensor | None = None) -> Tensor:
     """Return the kernel of each row of x with itself, or with the same row of y, (N,)."""
     return ((x * (x if y is None else y)).sum(1) / x.shape[1] + 1) ** 3
 

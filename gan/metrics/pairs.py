@@ -1,4 +1,4 @@
-"""Full-reference metrics, for translation and reconstruction: pairs of images uint8 (N, C, H, W) -> (N,)."""
+"""Full-reference metrics of translations and reconstructions. Images are uint8 (N, C, H, W)."""
 
 from __future__ import annotations
 
@@ -10,29 +10,22 @@ from torchmetrics.functional.image import peak_signal_noise_ratio, structural_si
 
 from gan.common.errors import UserError
 from gan.metrics.perceptual import check_same_shape
-from gan.metrics.pixels import takes_arrays
+from gan.metrics.pixels import luminance, rgb, takes_arrays
 
 WINDOW = 11  # side of SSIM's Gaussian window in pixels
+MIN_DIFFERENCE = 0.1  # color difference (dE00), far below the just noticeable one
 
 
 @takes_arrays
 def psnr(x: Tensor, y: Tensor) -> Tensor:
-    """Return the peak signal-to-noise ratio in dB; infinite for equal images.
-
-    Raises:
-        UserError: shapes differ.
-    """
+    """Return the peak signal-to-noise ratio in dB; infinite for equal images."""
     check_same_shape(x, y)
     return peak_signal_noise_ratio(x.float(), y.float(), data_range=255.0, dim=(1, 2, 3), reduction="none")
 
 
 @takes_arrays
 def ssim(x: Tensor, y: Tensor) -> Tensor:
-    """Return the structural similarity, 1 for equal images (Wang et al., 2004: Gaussian of 11 x 11, sigma 1.5).
-
-    Raises:
-        UserError: shapes differ, there are no images, or a side is below 11 pixels.
-    """
+    """Return the structural similarity, 1 for equal images (Wang et al., 2004: Gaussian of 11 x 11, sigma 1.5)."""
     check_same_shape(x, y)
     if not len(x) or min(x.shape[2:]) < WINDOW:
         size = f"{x.shape[3]}x{x.shape[2]} pixels"
@@ -50,11 +43,7 @@ def _ssim(x: Tensor, y: Tensor) -> Tensor:
 
 @takes_arrays
 def color_difference(x: Tensor, y: Tensor) -> Tensor:
-    """Return CIEDE2000 averaged over the pixels of RGB images: 1 is just noticeable, 100 is black against white.
-
-    Raises:
-        UserError: shapes differ, or images are not RGB.
-    """
+    """Return CIEDE2000 averaged over the pixels of RGB images: 1 is just noticeable, 100 is black against white."""
     check_same_shape(x, y)
     if x.shape[1] != 3:
         raise UserError(f"a color difference needs RGB images; these have {x.shape[1]} channels")
@@ -63,3 +52,34 @@ def color_difference(x: Tensor, y: Tensor) -> Tensor:
 
 def _lab(image: Tensor) -> np.ndarray:
     return rgb2lab(image.permute(1, 2, 0).cpu().numpy())  # (H, W, 3), from sRGB at D65
+
+
+def ground_truth_scores(inputs: Tensor, outputs: Tensor, truths: Tensor) -> dict[str, float]:
+    """Return gain, ciede2000, psnr (dB) and ssim of the outputs and the ground truth, as means over images.
+
+    gain is 1 - dE00(output, truth) / dE00(input, truth), with means over images: 0 for the identity, 1 for the ground
+    truth. It is omitted if inputs and ground truth are equal.
+    """
+    before, after, truth = (as_rgb(images) for images in (inputs, outputs, truths))
+    remaining, initial = color_difference(after, truth).mean(), color_difference(before, truth).mean()
+    return ({"gain": float(1 - remaining / initial)} if initial > MIN_DIFFERENCE else {}) | {
+        "ciede2000": float(remaining),
+        "psnr": float(psnr(after, truth).clamp(max=99).mean()),  # infinite for equal images
+        "ssim": float(ssim(after, truth).mean()),
+    }
+
+
+def content_preservation(inputs: Tensor, outputs: Tensor) -> dict[str, float]:
+    """Return correlation and SSIM of the luminance of inputs and outputs, as means over images.
+
+    They are negative if the luminance is inverted.
+    """
+    before, after = luminance(inputs), luminance(outputs)
+    x, y = (each.flatten(1) - each.flatten(1).mean(1, keepdim=True) for each in (before, after))
+    correlation = (x * y).sum(1) / (x.norm(dim=1) * y.norm(dim=1)).clamp(min=1e-6)
+    return {"luminance_correlation": float(correlation.mean()), "luminance_ssim": float(ssim(after, before).mean())}
+
+
+def as_rgb(images: Tensor) -> Tensor:
+    """Convert to 8-bit RGB, with transparent pixels on mid-gray."""
+    return rgb(images).round().to(torch.uint8)

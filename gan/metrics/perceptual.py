@@ -17,9 +17,6 @@ class PerceptualDistance(nn.Module):
     Features at five depths are normalized at each position; squared differences are summed over channels and averaged
     over positions and depths (Zhang et al., 2018, arXiv:1801.03924, equation 1 with w = 1). The values are not
     comparable with LPIPS.
-
-    Raises:
-        UserError: shapes differ; the weights are missing or have another hash.
     """
 
     depths = (0, 2, 4, 10, 15)  # blocks
@@ -51,6 +48,5 @@ class PerceptualDistance(nn.Module):
 
 
 def check_same_shape(x: Tensor, y: Tensor) -> None:
-    """Raise UserError if the shapes of two batches of images differ."""
     if x.shape != y.shape:
         raise UserError(f"pairs of images of shape {tuple(x.shape)} and {tuple(y.shape)}: their shapes must be equal")

@@ -6,12 +6,12 @@ import torch
 from torch import Tensor
 
 from gan.common.errors import at_least
-from gan.metrics.features import checked
-from gan.metrics.nearest_neighbors import distances, radii
-from gan.metrics.rows import ALL, Rows
+from gan.metrics.distances import ALL, Rows, checked, distances, radii
+
+NEIGHBORS = 5  # as in Naeem et al., 2020
 
 
-def prdc(x: Tensor, y: Tensor, k: int = 5, strict: bool = True, rows: Rows = ALL) -> dict[str, float]:
+def prdc(x: Tensor, y: Tensor, k: int = NEIGHBORS, strict: bool = True, rows: Rows = ALL) -> dict[str, float]:
     """Return precision, recall, density and coverage of a generated set y and a real set x.
 
     The ball of an image reaches to its k-th nearest neighbor in the same set.
@@ -25,9 +25,6 @@ def prdc(x: Tensor, y: Tensor, k: int = 5, strict: bool = True, rows: Rows = ALL
         x, y: real features (N, D) and generated ones (M, D).
         strict: an image on the rim of a ball is outside (Naeem et al.); False: it is inside (Kynkäänniemi et al.).
         rows: rows of x and of y that this process computes. All processes have the same x and y.
-
-    Raises:
-        UserError: at most k rows, or features that are not finite.
     """
     x, y = checked("precision and recall", x, y, least=at_least("k", k, 1) + 1)
     of_x, of_y = radii(x, k, rows), radii(y, k, rows)
@@ -49,15 +46,15 @@ def prdc(x: Tensor, y: Tensor, k: int = 5, strict: bool = True, rows: Rows = ALL
 
 
 class PrecisionRecall:
-    """The metrics `precision` and `recall` for the Evaluate callback.
+    """The metrics `precision`, `recall`, `density` and `coverage`.
 
     Args:
-        k: number of nearest neighbors; at least k + 1 images are needed.
+        k: number of nearest neighbors.
     """
 
-    def __init__(self, k: int = 5) -> None:
+    def __init__(self, k: int = NEIGHBORS) -> None:
         self.k = at_least("metric.precision_recall.k", k, 1)
+        self.min_images = self.k + 1
 
     def compute(self, real_features: Tensor, fake_features: Tensor, rows: Rows = ALL) -> dict[str, float]:
-        values = prdc(real_features, fake_features, self.k, rows=rows)
-        return {name: values[name] for name in ("precision", "recall")}
+        return prdc(real_features, fake_features, self.k, rows=rows)

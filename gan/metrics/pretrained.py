@@ -57,7 +57,7 @@ def find(name: str, given: str | os.PathLike[str] | None = None, download: bool 
 
     Raises:
         MissingWeights: the file is missing, or cannot be downloaded.
-        UserError: the file has another size or hash.
+        UserError: the file has another hash.
     """
     weights = KNOWN[name]
     path = hub() if given is None else Path(given)
@@ -71,17 +71,10 @@ def find(name: str, given: str | os.PathLike[str] | None = None, download: bool 
                 f"{weights.url}"
             )
         _download(weights, path)
-    wrong = f"{path}: not the expected {name} weights"
-    try:
-        if (size := path.stat().st_size) != weights.size:
-            raise UserError(f"{wrong}: {size:,} bytes instead of {weights.size:,}; remove the file")
-        with open(path, "rb") as file:
-            digest = hashlib.file_digest(file, "sha256").hexdigest()
-    except OSError as error:
-        raise UserError(f"{path}: cannot be read ({error.strerror})") from error
-    if digest != weights.sha256:
-        raise UserError(f"{wrong}: sha256 {digest} instead of {weights.sha256}; remove the file")
-    return path
+    with open(path, "rb") as file:
+        if path.stat().st_size == weights.size and hashlib.file_digest(file, "sha256").hexdigest() == weights.sha256:
+            return path
+    raise UserError(f"{path}: not the expected {name} weights, which have sha256 {weights.sha256}; remove the file")
 
 
 def _download(weights: Weights, path: Path) -> None:

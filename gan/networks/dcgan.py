@@ -12,28 +12,29 @@ from itertools import pairwise
 import torch
 from torch import Tensor, nn
 
-from gan.common.errors import UserError, at_least
+from gan.common.errors import at_least, choice
 from gan.losses.heads import Logits
-from gan.networks.conditional import ConditionalBatchNorm2d, Layers, Projection, apply_layers, batch_norm
-from gan.networks.features import activations
 from gan.networks.grid import base_grid, channels_at
-from gan.networks.heads import make_head
-from gan.networks.minibatch_std import with_minibatch_std
+from gan.networks.layers import (
+    ConditionalBatchNorm2d,
+    Layers,
+    Projection,
+    activations,
+    apply_layers,
+    batch_norm,
+    make_head,
+    with_minibatch_std,
+)
+from gan.networks.resampling import FilteredUpConv, up_conv
 from gan.networks.spectral import apply_spectral_norm
-from gan.networks.up_conv import FilteredUpConv, up_conv
 
 
 class Generator(nn.Module):
     """Latents (N, latent_dim) -> images (N, C, H, W) in [-1, 1], with BatchNorm and a convolution per doubled size.
 
     Args:
-        width: channels at half of the full size; doubled at each halving of the size.
         full_size_channels: channels of an additional stage at the full size, which gives sharper edges in short runs;
             0 for none, as in the paper.
-        upsampling: layer that doubles the size: "transposed" (the paper), "nearest" or "bilinear", see
-            `gan.networks.up_conv`.
-        max_multiple: the channels stop growing at this multiple of the width; 8 in the paper's network at 64 pixels.
-        classes: number of classes, for conditional BatchNorm; 0 for an unconditional generator.
     """
 
     def __init__(
@@ -75,11 +76,9 @@ class Generator(nn.Module):
 
     @property
     def synthesis_layers(self) -> list[nn.Module]:
-        """The layers from the smallest grid to the image."""
         return [*self.blocks, self.to_image]
 
     def latent_weights(self) -> list[Tensor]:
-        """Return the weights (outputs, latent_dim) that are applied to z."""
         weight: Tensor = self.stem[0].weight  # type: ignore[assignment]
         return [weight.flatten(1).T]
 
@@ -94,16 +93,10 @@ class Discriminator(nn.Module):
     """Images (N, C, H, W) -> logits (N,), without sigmoid.
 
     Args:
-        width: channels at half of the full size; doubled at each halving of the size.
         full_size_channels: channels of an additional stage at the full size, as in the generator; 0 for none, as in the
             paper. Without it, the first layer has a stride, and the generator learns dots that it cannot see.
         norm: "batch" (the paper), "spectral" (Miyato et al., 2018) or "none". Gradient penalties need "spectral" or
             "none", because with BatchNorm a logit depends on the other images.
-        max_multiple: as for the generator.
-        mbstd_group_size: group size of the minibatch standard deviation, see `gan.networks.minibatch_std`; 1 disables
-            it, as in the paper.
-        classes: number of classes, for `Projection`; 0 for an unconditional discriminator.
-        head: name of the last layer in `gan.networks.heads`; None for the layer of the paper.
     """
 
     def __init__(
@@ -119,8 +112,7 @@ class Discriminator(nn.Module):
         head: str | None = None,
     ) -> None:
         super().__init__()
-        if norm not in ("batch", "spectral", "none"):
-            raise UserError(f"model.discriminator.norm={norm}: unknown norm; use batch, spectral or none")
+        choice("model.discriminator.norm", norm, ("batch", "spectral", "none"))
         at_least("model.discriminator.max_multiple", max_multiple, 1)
         self.mbstd_group_size = self.images_together = at_least(
             "model.discriminator.mbstd_group_size", mbstd_group_size, 1

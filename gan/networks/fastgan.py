@@ -103,11 +103,9 @@ class Generator(nn.Module):
     """Latents (N, latent_dim) -> images (N, C, H, W) in [-1, 1]; without tanh, values can be outside of this range.
 
     Args:
-        width: channels of the sixth stage from the smallest grid; up to 16 times as many at smaller sizes.
         double_interval: the first of every `double_interval` blocks has two convolutions and noise; 2 in FastGAN, 1 in
             Projected GAN.
         tanh: whether tanh follows the last layer, as in FastGAN. Without it the layer has a bias, as in Projected GAN.
-        small_output: whether there is a second output at sizes from 256 pixels on; False in Projected GAN.
     """
 
     def __init__(
@@ -144,11 +142,9 @@ class Generator(nn.Module):
 
     @property
     def synthesis_layers(self) -> list[nn.Module]:
-        """The layers from the smallest grid to the image."""
         return [*self.blocks, self.to_image]
 
     def latent_weights(self) -> list[Tensor]:
-        """Return the weights (outputs, latent_dim) that are applied to z."""
         weight: Tensor = self.stem[0].weight  # type: ignore[assignment]
         return [weight.flatten(1).T]
 
@@ -217,13 +213,6 @@ class Discriminator(nn.Module):
     """Images (N, C, H, W) -> logits (N, 1, h, w), one per patch. Decoders reconstruct the images from its features.
 
     With the second head, the logits are those of both heads, (N, 2 h w).
-
-    Args:
-        width: channels of the sixth stage from the smallest grid, as in the generator; up to 8 times as many at smaller
-            sizes.
-
-    Raises:
-        UserError: the images are too small.
     """
 
     def __init__(self, size: tuple[int, int], channels: int = 3, width: int = 64) -> None:

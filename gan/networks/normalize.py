@@ -8,7 +8,7 @@ from collections.abc import Callable
 import torch
 from torch import Tensor, nn
 
-from gan.common.errors import UserError
+from gan.common.errors import choice
 from gan.networks.tile_position import TilePosition
 from gan.networks.transfer.color_map import ColorMap
 
@@ -25,10 +25,7 @@ SLOPE = 0.01  # slope of the leaky ReLU that is used without normalization
 
 
 def normalize(norm: str, channels: int) -> nn.Module:
-    """Return the normalization layer called `norm`; raise UserError if it is unknown."""
-    if norm not in NORMS:
-        raise UserError(f"norm={norm}: unknown norm; use {', '.join(NORMS)}")
-    return NORMS[norm](channels)
+    return NORMS[choice("norm", norm, NORMS)](channels)
 
 
 def activation(norm: str) -> nn.Module:
@@ -40,9 +37,8 @@ def activation(norm: str) -> nn.Module:
 
 
 def initialize(module: nn.Module, init: str = "normal") -> None:
-    """Initialize weights as `INITS` says, and biases to 0; raise UserError if the name is unknown."""
-    if init not in INITS:
-        raise UserError(f"init={init}: unknown initialization; use {', '.join(INITS)}")
+    """Initialize weights as `INITS` says, and biases to 0."""
+    choice("init", init, INITS)
     if isinstance(module, nn.Conv2d | nn.ConvTranspose2d | nn.Linear):
         INITS[init](module.weight)
         if module.bias is not None:

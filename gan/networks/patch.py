@@ -11,7 +11,7 @@ from itertools import pairwise
 
 from torch import Tensor, nn
 
-from gan.networks.features import activations
+from gan.networks.layers import activations
 from gan.networks.normalize import initialize, normalize
 from gan.networks.spectral import apply_spectral_norm
 
@@ -22,17 +22,11 @@ class Discriminator(nn.Module):
     """Images (N, C, H, W), optionally concatenated with their condition -> logits (N, h, w), without sigmoid.
 
     Args:
-        channels: channels of the image.
-        width: channels at half of the size; up to 8 times as many at smaller sizes.
         n_layers: number of convolutions with stride 2. The receptive field is 70x70 pixels with 3, 34x34 with 2, and
             16x16 with 1.
         norm: "instance" (CycleGAN), "batch" (pix2pix), "spectral" or "none". Gradient penalties need "spectral" or
             "none".
         condition_channels: channels of the condition, which is the image to translate in pix2pix.
-        init: "normal" (CycleGAN, pix2pix) or "xavier" (CUT), see `gan.networks.normalize.initialize`.
-
-    Attributes:
-        min_size: smallest height and width of an image.
     """
 
     def __init__(
@@ -59,7 +53,7 @@ class Discriminator(nn.Module):
             for (before, after), stride in zip(pairwise(widths), strides, strict=True)
         )
         self.to_logit = nn.Conv2d(widths[-1], 1, 4, 1, 1)
-        self.min_size = 3 * 2**n_layers
+        self.min_size = 3 * 2**n_layers  # smallest height and width of an image
         self.apply(partial(initialize, init=init))
         if norm == "spectral":
             apply_spectral_norm(self)

@@ -12,22 +12,14 @@ from __future__ import annotations
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from gan.networks.backbone import CHANNELS, STRIDES, Backbone
+from gan.networks.projected import CHANNELS, STRIDES, Backbone
 from gan.networks.spectral import spectral_norm
 
 MAX_CHANNELS = 256  # maximum number of channels in a head
 
 
 class Discriminator(nn.Module):
-    """Images (N, C, H, W) -> four tensors of logits (N, 1, h, w), from the finest scale to the coarsest.
-
-    Args:
-        width: channels of the projected features.
-        backbone_resolution: length of the shorter side to which images are resized for the backbone, a multiple of 32.
-
-    Raises:
-        UserError: backbone_resolution is not a multiple of 32, or the package with Lite0's weights is not installed.
-    """
+    """Images (N, C, H, W) -> four tensors of logits (N, 1, h, w), from the finest scale to the coarsest."""
 
     def __init__(
         self, size: tuple[int, int], channels: int = 3, width: int = 64, backbone_resolution: int = 224

@@ -15,11 +15,10 @@ from torch.nn import functional as F
 
 from gan.common.errors import UserError
 from gan.losses.heads import Logits, at_least_fp32
-from gan.networks.features import stage_activations
 from gan.networks.grid import base_grid
-from gan.networks.heads import make_head
+from gan.networks.layers import make_head, stage_activations
 from gan.networks.precision import full_precision, run_stage
-from gan.networks.resample import downsample, upsample
+from gan.networks.resampling import downsample, upsample
 
 EXPANSION = 2  # factor of the channels in a block
 CLASS_DIM = 64  # of the class embedding that is appended to the latent
@@ -100,14 +99,7 @@ def stages(resample: type[Up | Down], widths: list[int], blocks_per_stage: int, 
 
 
 class Generator(nn.Module):
-    """Latents (N, latent_dim) -> images (N, C, H, W), nominally in [-1, 1], because there is no tanh.
-
-    Args:
-        width: channels of the first four stages; each later stage halves the channels.
-        blocks_per_stage: residual blocks per stage.
-        group_width: channels per group of the 3x3 convolutions.
-        classes: number of classes, whose embedding is appended to the latent; 0 for an unconditional generator.
-    """
+    """Latents (N, latent_dim) -> images (N, C, H, W), nominally in [-1, 1], because there is no tanh."""
 
     def __init__(
         self,
@@ -134,11 +126,9 @@ class Generator(nn.Module):
 
     @property
     def synthesis_layers(self) -> list[nn.Module]:
-        """The layers from the smallest grid to the image."""
         return [*self.stages, self.to_image]
 
     def latent_weights(self) -> list[Tensor]:
-        """Return the weights (outputs, latent_dim) that are applied to z."""
         return [self.modulate.weight[:, : self.latent_dim]]
 
     def forward(self, z: Tensor, label: Tensor | None = None) -> Tensor:
@@ -156,9 +146,6 @@ class Discriminator(nn.Module):
     """Images (N, C, H, W) -> logits (N,). The network mirrors the generator and has the same arguments.
 
     With classes, the logit is the inner product of the features and the embedding of the class.
-
-    Args:
-        head: name of the last layer in `gan.networks.heads`; None for the layer of the paper.
     """
 
     def __init__(

@@ -13,12 +13,10 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from gan.common.errors import UserError, at_least
+from gan.common.errors import UserError, at_least, choice
 from gan.losses.heads import Logits
-from gan.networks.conditional import Projection, apply_layers, batch_norm
-from gan.networks.features import activations
 from gan.networks.grid import base_grid, channels_at
-from gan.networks.heads import make_head
+from gan.networks.layers import Projection, activations, apply_layers, batch_norm, make_head
 from gan.networks.spectral import apply_spectral_norm
 
 RESIDUAL, SHORTCUT = math.sqrt(2), 1.0  # gains of the Xavier initialization in the residual branch and in the shortcut
@@ -62,14 +60,7 @@ class Down(nn.Module):
 
 
 class Generator(nn.Module):
-    """Latents (N, latent_dim) -> images (N, C, H, W) in [-1, 1].
-
-    Args:
-        width: channels at the full size; doubled at each halving of the size.
-        max_multiple: the channels stop growing at this multiple of the width; 16 in the paper's networks from 64 pixels
-            on, 1 in those for CIFAR-10.
-        classes: number of classes, for conditional BatchNorm; 0 for an unconditional generator.
-    """
+    """Latents (N, latent_dim) -> images (N, C, H, W) in [-1, 1]."""
 
     def __init__(
         self,
@@ -95,11 +86,9 @@ class Generator(nn.Module):
 
     @property
     def synthesis_layers(self) -> list[nn.Module]:
-        """The layers from the smallest grid to the image."""
         return [*self.blocks, self.to_image]
 
     def latent_weights(self) -> list[Tensor]:
-        """Return the weights (outputs, latent_dim) that are applied to z."""
         return [self.stem.weight]
 
     def forward(self, z: Tensor, label: Tensor | None = None) -> Tensor:
@@ -113,13 +102,8 @@ class Discriminator(nn.Module):
     """Images (N, C, H, W) -> logits (N,), without sigmoid.
 
     Args:
-        width: channels at half of the full size; doubled at each further halving.
-        max_multiple: as for the generator.
         halvings: number of times that the size is halved; 2 in the paper's network for CIFAR-10. None halves it down to
             the smallest grid.
-        norm: "spectral" (SNGAN) or "none" (WGAN-GP).
-        classes: number of classes, for `Projection`; 0 for an unconditional discriminator.
-        head: name of the last layer in `gan.networks.heads`; None for the layer of the paper.
     """
 
     def __init__(
@@ -134,8 +118,7 @@ class Discriminator(nn.Module):
         head: str | None = None,
     ) -> None:
         super().__init__()
-        if norm not in ("spectral", "none"):
-            raise UserError(f"model.discriminator.norm={norm}: unknown norm; use spectral or none")
+        choice("model.discriminator.norm", norm, ("spectral", "none"))
         doublings = base_grid((size[0], size[1]))[2]
         at_least("model.discriminator.max_multiple", max_multiple, 1)
         widths = [channels, *reversed(channels_at(width, max_multiple * width, doublings + 1))]

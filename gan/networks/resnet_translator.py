@@ -11,7 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from gan.networks.normalize import activation, initialize_translator, normalize, output_image
-from gan.networks.resample import downsample, upsample
+from gan.networks.resampling import downsample, upsample
 from gan.networks.tile_position import TilePosition, noise_at
 from gan.networks.transfer.color_map import ColorMap
 
@@ -79,13 +79,7 @@ class Generator(nn.Module):
     Height and width must be multiples of 4, at least 16.
 
     Args:
-        width: channels at the full size; four times as many at a quarter of it.
-        n_blocks: residual blocks; the paper has 6 at 128 pixels and 9 from 256 on.
         norm: "instance" (the paper), "batch", or "none", which keeps absolute tone.
-        residual: add the network's output, which is initially 0, to the color map `start` of the image, which is
-            initially the identity. False: end with tanh.
-        antialias: blur when the size changes, as in CUT.
-        init: "normal" (CycleGAN) or "xavier" (CUT), see `gan.networks.normalize.initialize`; unused with norm="none".
         noise: add noise at the full size, with a learned gain per channel, as a source of grain (Karras et al., 2019,
             arXiv:1812.04948, section 3.2). In eval mode the noise is a function of the position.
 

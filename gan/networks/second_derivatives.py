@@ -122,7 +122,6 @@ def conv_transpose2d(
 
 
 def original(name: str, *args: Any) -> Tensor:
-    """Return the result of torch's own function."""
     y: Tensor = getattr(torch, name)(*args)
     return y
 

@@ -12,19 +12,15 @@ from itertools import pairwise
 import torch
 from torch import Tensor, nn
 
-from gan.networks.features import activations
 from gan.networks.grid import base_grid, channels_at
+from gan.networks.layers import activations
 
 SLOPE = 0.3  # default slope of Keras's leaky ReLU
 MAX_MULTIPLE = 4  # factor of the width at the smallest grid
 
 
 class Generator(nn.Module):
-    """Latents (N, latent_dim) -> images (N, C, H, W) in [-1, 1].
-
-    Args:
-        width: channels at half of the full size; four times as many at the smallest grid.
-    """
+    """Latents (N, latent_dim) -> images (N, C, H, W) in [-1, 1]."""
 
     def __init__(self, size: tuple[int, int], channels: int = 3, width: int = 64, latent_dim: int = 100) -> None:
         super().__init__()
@@ -46,11 +42,9 @@ class Generator(nn.Module):
 
     @property
     def synthesis_layers(self) -> list[nn.Module]:
-        """The layers from the smallest grid to the image."""
         return [*self.blocks, self.to_image]
 
     def latent_weights(self) -> list[Tensor]:
-        """Return the weights (outputs, latent_dim) that are applied to z."""
         weight: Tensor = self.stem[0].weight  # type: ignore[assignment]
         return [weight]
 
@@ -62,12 +56,7 @@ class Generator(nn.Module):
 
 
 class Discriminator(nn.Module):
-    """Images (N, C, H, W) -> logits (N,), without sigmoid.
-
-    Args:
-        width: channels at half of the full size; up to four times as many at smaller sizes.
-        dropout: probability of dropout.
-    """
+    """Images (N, C, H, W) -> logits (N,), without sigmoid."""
 
     def __init__(self, size: tuple[int, int], channels: int = 3, width: int = 64, dropout: float = 0.3) -> None:
         super().__init__()

@@ -4,19 +4,17 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from typing import Any
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
-from gan.networks.alpha import premultiply, unpremultiply
 from gan.networks.tile_position import TilePosition, noise_planes, without_margin
-from gan.networks.transfer.color_map import ColorMap
+from gan.networks.transfer.carriers import find_carriers
+from gan.networks.transfer.color_map import ColorMap, ReadsBuffers, premultiply, unpremultiply
+from gan.networks.transfer.image_statistics import luminance
 from gan.networks.transfer.inks import to_levels
-from gan.networks.transfer.luminance import luminance
 from gan.networks.transfer.shaped_noise import KERNEL, ShapedNoise
-from gan.networks.transfer.texture_network import ANGLES, SETS, TextureNetwork
-from gan.networks.transfer.varying_carriers import find_carrier_sets
+from gan.networks.transfer.texture_network import ANGLES, TextureNetwork
 
 LEAK = 0.1  # slope of the output outside of [-1, 1]
 STAGES = ("color", "noise", "drawing", "network", "finished")
@@ -30,16 +28,13 @@ HOPELESS = 1.5  # skip the search for flat areas if their distance to targets ex
 BETTER = 0.8  # a drawing is used if its distance to targets is at most this fraction of that of the others
 
 
-class Generator(nn.Module):
+class Generator(ReadsBuffers):
     """Images (N, C, H, W) -> translations of the same size, nominally in [-1, 1]; C is 1, 3 or 4 (premultiplied RGBA).
 
     Initially it returns the image. After `fit`, before training, it returns the drawing in inks if there is one, else
     the color-mapped image, with shaped noise if `grain` is true.
 
     Args:
-        width: channels of the texture network.
-        n_layers: number of 3x3 convolutions of the texture network.
-        carriers: largest number of carriers, the frequencies of screens and line patterns; 0 disables them.
         grain: whether the network adds to the image with shaped noise. None: `fit` decides, true if there are no
             carriers and no flow lines, and shaped noise lowers the distance. It has no effect if there is a drawing.
 
@@ -83,7 +78,7 @@ class Generator(nn.Module):
     def set_stage(self, stage: str, adds_to_grain: bool | None = None) -> None:
         """Set what is returned (STAGES), and whether the network adds to the image with shaped noise (None: as before).
 
-        Both are also buffers, so that they are saved; reading a buffer in each pass would wait for the device.
+        Both are also buffers, so that they are saved.
         """
         self.stage = stage
         self.stage_index.fill_(STAGES.index(stage))
@@ -92,12 +87,7 @@ class Generator(nn.Module):
             self.grainy.fill_(adds_to_grain)
 
     def read_buffers(self) -> None:
-        """Set the stage that the buffers say, after they have changed."""
         self.set_stage(STAGES[int(self.stage_index)], bool(self.grainy))
-
-    def _load_from_state_dict(self, *args: Any) -> None:
-        super()._load_from_state_dict(*args)
-        self.read_buffers()
 
     @property
     def stages(self) -> tuple[str, ...]:
@@ -120,12 +110,11 @@ class Generator(nn.Module):
             return
         mapped = torch.cat([self.colored(part, TilePosition.whole(part)) for part in inputs.split(CHUNK)])
         self.shaped_noise.fit(mapped, targets)
-        found = find_carrier_sets(mapped, targets, self.texture.frequencies.shape[1], SETS)
-        if len(found) == 1:
-            self.texture.flow_lines.fit(inputs, mapped, targets, found[0])
+        carriers = find_carriers(mapped, targets, self.texture.frequencies.shape[1])
+        self.texture.flow_lines.fit(inputs, mapped, targets, carriers)
         has_lines = self.texture.flow_lines.cycles > 0
-        self.texture.set_carriers(found[:, :0] if has_lines else found)  # parallel lines have peaks like carriers
-        periodic = found.numel() > 0 or has_lines
+        self.texture.set_carriers(carriers[:0] if has_lines else carriers)  # parallel lines have peaks like carriers
+        periodic = len(carriers) > 0 or has_lines
         self.set_stage(self.stage, not periodic if self.grain is None else self.grain)
         if distance is None or len(inputs) < FEWEST or (periodic and not has_lines):
             return
@@ -193,7 +182,6 @@ class Generator(nn.Module):
 
     @property
     def is_grainy(self) -> bool:
-        """Whether shaped noise is added."""
         return not self.is_drawn and (self.adds_to_grain if self.is_learned else self.stage == "noise")
 
     @property

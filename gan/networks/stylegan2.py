@@ -18,12 +18,10 @@ from torch.nn import functional as F
 
 from gan.common.errors import at_least
 from gan.losses.heads import Logits, at_least_fp32
-from gan.networks.features import stage_activations
 from gan.networks.grid import base_grid, channels_at
-from gan.networks.heads import make_head
-from gan.networks.minibatch_std import with_minibatch_std
+from gan.networks.layers import make_head, stage_activations, with_minibatch_std
 from gan.networks.precision import autocast_dtype, clamp_fp16, full_precision, run_stage
-from gan.networks.resample import downsample, smooth, upsample
+from gan.networks.resampling import downsample, smooth, upsample
 
 SLOPE = 0.2  # slope of the leaky ReLU
 GAIN = math.sqrt(2)  # approximately keeps the variance
@@ -191,12 +189,8 @@ class Generator(nn.Module):
     """Latents (N, latent_dim) -> images (N, C, H, W), nominally in [-1, 1], because there is no tanh.
 
     Args:
-        width: channels at the full size; doubled at each halving of the size.
-        max_channels: upper limit of the channels.
-        mapping_layers: number of linear layers in the mapping network.
         style_mixing_prob: probability of style mixing in training, where coarse and fine layers get the w of different
             z (section 3.1 of arXiv:1812.04948).
-        classes: number of classes of a conditional mapping network; 0 for an unconditional one.
 
     Attributes:
         num_ws: number of w that `synthesis` takes: one per layer, and one for the last image.
@@ -229,7 +223,6 @@ class Generator(nn.Module):
 
     @property
     def synthesis_layers(self) -> list[nn.Module]:
-        """The layers from the smallest grid to the image."""
         return [*self.stages]
 
     def latent_weights(self) -> list[Tensor]:
@@ -281,14 +274,9 @@ class Discriminator(nn.Module):
     """Images (N, C, H, W) -> logits (N,): a residual network with a minibatch standard deviation layer.
 
     Args:
-        width: channels at the full size; doubled at each halving of the size.
-        max_channels: upper limit of the channels.
-        mbstd_group_size: group size of the minibatch standard deviation, see `gan.networks.minibatch_std`; 1 disables
-            it.
         classes: number of classes; 0 for an unconditional discriminator. With classes, the logit is the inner product
             of the features and the normalized embedding of the class. The authors' code has eight additional linear
             layers for the embedding.
-        head: name of the last layer in `gan.networks.heads`; None for the layer of the paper.
     """
 
     def __init__(

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from torch import Tensor, nn
 
-from gan.networks.blur import blur
-from gan.networks.features import activations
+from gan.networks.layers import activations
+from gan.networks.resampling import blur
 
 STRIDES = (2, 2, 1)  # of 4x4 convolutions: a receptive field of 22x22 pixels
 
@@ -14,17 +14,9 @@ class Discriminator(nn.Module):
     """Images (N, C, H, W) -> logits (N, h, w) of patches of 22x22 pixels, without sigmoid and without padding.
 
     It sees x - blur(x), so that it can judge neither color nor layout, in which inputs and targets may differ.
-
-    Args:
-        channels: channels of the image.
-        width: channels after the first convolution; twice as many after the others.
-        sigma: standard deviation of the blur in pixels; 0 shows the image itself.
-
-    Attributes:
-        min_size: smallest height and width of an image.
     """
 
-    min_size = 22
+    min_size = 22  # smallest height and width of an image
 
     def __init__(self, channels: int = 3, width: int = 32, sigma: float = 3.0) -> None:
         super().__init__()

@@ -57,22 +57,9 @@ class Generator(nn.Module):
     """Images (N, C, H, W) -> translations of the same size, nominally in [-1, 1].
 
     Args:
-        width: channels at half of the size; up to 8 times as many at smaller sizes.
         depth: number of downsampling steps; height and width must be multiples of 2^depth.
         norm: "batch" (the paper), which uses the statistics of the batch also in eval mode; "instance"; or "none",
             which keeps absolute tone.
-        dropout: probability of dropout in three stages of the decoder, 0.5 in the paper. It is used in training only,
-            so that an image has one translation; the paper also uses it at test time.
-        residual: add the network's output, which is initially 0, to the color map `start` of the image, which is
-            initially the identity. False: end with tanh.
-
-    Attributes:
-        multiple: height and width must be multiples of this number.
-        receptive_radius: None, because every output pixel depends on all input pixels.
-        bytes_per_pixel: estimate of the memory of a forward pass.
-
-    Raises:
-        UserError: depth is below 2.
     """
 
     def __init__(
@@ -107,9 +94,9 @@ class Generator(nn.Module):
         self.activation = activation(norm)
         self.to_image = nn.ConvTranspose2d(2 * width, channels, 4, 2, 1)
         self.start = ColorMap() if residual else None
-        self.multiple = 2**depth
-        self.receptive_radius = None
-        self.bytes_per_pixel = 24 * width
+        self.multiple = 2**depth  # height and width must be multiples of this number
+        self.receptive_radius = None  # every output pixel depends on all input pixels
+        self.bytes_per_pixel = 24 * width  # estimate of the memory of a forward pass
         initialize_translator(self, self.to_image, norm, residual)
 
     def forward_tile(self, x: Tensor, position: TilePosition) -> Tensor:

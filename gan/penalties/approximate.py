@@ -20,8 +20,6 @@ class ApproximateR1(nn.Module):
     but the variance is high.
 
     Args:
-        weight: gamma.
-        interval: compute the term every this many updates; `GAN.penalty_terms` multiplies it by this number.
         sigma: standard deviation of the noise; images are in [-1, 1].
     """
 

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from torch import Tensor, nn
 
-from gan.common.errors import UserError
 from gan.contracts import TranslationStep
-from gan.networks.blur import blur
+from gan.networks.resampling import blur
+from gan.penalties.gradients import refuse_latents
 
 
 class BlurredContent(nn.Module):
@@ -15,9 +15,7 @@ class BlurredContent(nn.Module):
     c is the generator's `content`: the color-mapped image or the tones of its drawing; or the identity if it has none.
 
     Args:
-        weight: factor of the term.
         sigma: standard deviation of the Gaussian blur in pixels, at least half of the distance between dots or lines.
-        interval: compute the term every this many updates; `GAN.penalty_terms` multiplies it by this number.
     """
 
     network = "generator"
@@ -29,12 +27,7 @@ class BlurredContent(nn.Module):
         self.interval = interval
 
     def forward(self, step: TranslationStep) -> Tensor:
-        """Return the term of a step. Raise UserError if the generator is not a translator."""
-        if hasattr(step.generator, "latent_dim"):
-            raise UserError(
-                "penalty=blurred_content: needs a translator, but this model generates images from noise; "
-                "use model=style"
-            )
+        refuse_latents(step.generator, "blurred_content")
         content = step.generator.content(step.real_a) if hasattr(step.generator, "content") else step.real_a
         difference = blur(step.fake_b.float() - content.float(), self.sigma)
         return self.weight * difference.abs().mean()

@@ -14,9 +14,6 @@ class CycleConsistency(nn.Module):
     One direction of equation 2 of Zhu et al., "Unpaired Image-to-Image Translation using Cycle-Consistent Adversarial
     Networks", 2017, arXiv:1703.10593.
 
-    Args:
-        weight: lambda.
-        interval: compute the term every this many updates; `GAN.penalty_terms` multiplies it by this number.
     """
 
     network = "generator"

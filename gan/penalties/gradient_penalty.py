@@ -16,9 +16,6 @@ class GradientPenalty(nn.Module):
 
     Gulrajani et al., "Improved Training of Wasserstein GANs", 2017, arXiv:1704.00028, equation 3 (two-sided).
 
-    Args:
-        weight: lambda.
-        interval: compute the term every this many updates; `GAN.penalty_terms` multiplies it by this number.
     """
 
     network = "discriminator"

@@ -1,4 +1,4 @@
-"""The gradient of the discriminator with respect to images, for gradient penalties."""
+"""The gradient of the discriminator with respect to images, and networks that penalties refuse."""
 
 from __future__ import annotations
 
@@ -41,6 +41,11 @@ def differentiable_pass(
 def penalty_precision(x: Tensor) -> AbstractContextManager[object]:
     """Return a context that disables autocast to fp16, in which gradients underflow. bf16 has the range of fp32."""
     return full_precision(x) if autocast_dtype(x) == torch.float16 else nullcontext()
+
+
+def refuse_latents(generator: nn.Module, name: str) -> None:
+    if hasattr(generator, "latent_dim"):
+        raise UserError(f"penalty={name}: needs a translator, but this model generates images from noise")
 
 
 def refuse_dropout(discriminator: nn.Module, name: str) -> None:

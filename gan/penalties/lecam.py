@@ -21,7 +21,6 @@ class LeCam(nn.Module):
     Args:
         weight: lambda; 0.3 with the hinge loss (BigGAN), 3e-7 with StyleGAN2's loss.
         decay: decay of the moving averages, per evaluation.
-        interval: compute the term every this many updates; `GAN.penalty_terms` multiplies it by this number.
     """
 
     network = "discriminator"

@@ -24,7 +24,6 @@ class LUTRegularization(nn.Module):
         smoothness: lambda_s.
         monotonicity: lambda_m.
         curvature: factor of the third term; larger values give LUTs closer to a linear map.
-        interval: compute the term every this many updates; `GAN.penalty_terms` multiplies it by this number.
     """
 
     network = "generator"

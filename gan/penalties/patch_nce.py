@@ -30,10 +30,8 @@ class PatchNCE(nn.Module):
         num_patches: number of positions per layer, or all positions if there are fewer.
         embedding_dim: dimension of the projected patches.
         temperature: tau.
-        weight: lambda.
         identity: also compare images of the target domain with their translations.
         flip: compare with the mirrored image with probability 0.5 per batch, as in FastCUT.
-        interval: compute the term every this many updates; `GAN.penalty_terms` multiplies it by this number.
         init: "xavier" (CUT's code) or "normal", see `gan.networks.normalize.initialize`; None for that of torch.
     """
 

@@ -22,9 +22,7 @@ class PathLength(nn.Module):
     that take w.
 
     Args:
-        weight: factor of the term.
         decay: weight of a new mean in the moving average, per evaluation.
-        interval: compute the term every this many updates; `GAN.penalty_terms` multiplies it by this number.
         fraction: fraction of the batch for which the term is computed.
     """
 

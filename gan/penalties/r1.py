@@ -15,7 +15,6 @@ class R1(nn.Module):
     gradient is with respect to the image before augmentation.
 
     Args:
-        weight: gamma.
         interval: updates of the network between two evaluations; `GAN.penalty_terms` multiplies the term by it (lazy
             regularization, Karras et al., 2020, arXiv:1912.04958, section 3.1).
     """

@@ -13,9 +13,6 @@ class Reconstruction(nn.Module):
     Isola et al., "Image-to-Image Translation with Conditional Adversarial Networks", 2017, arXiv:1611.07004,
     equation 3.
 
-    Args:
-        weight: lambda.
-        interval: compute the term every this many updates; `GAN.penalty_terms` multiplies it by this number.
     """
 
     network = "generator"

@@ -28,11 +28,6 @@ class Rotation(nn.Module):
     Args:
         size: (height, width) of the images, or one side; images must be square.
         embedding_dim: number of inputs of the linear layer.
-        weight: beta.
-        interval: compute the term every this many updates; `GAN.penalty_terms` multiplies it by this number.
-
-    Raises:
-        UserError: images are not square, or D's features are frozen.
     """
 
     network = "discriminator"

@@ -9,9 +9,9 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from gan.evaluation.memorization import NEIGHBORS
 from gan.inference.tiling import translate_each
-from gan.metrics.translation import content_preservation, ground_truth_scores
+from gan.metrics.pairs import content_preservation, ground_truth_scores
+from gan.metrics.prdc import NEIGHBORS
 from gan.training.ema import EMA
 
 

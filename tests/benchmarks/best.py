@@ -13,18 +13,21 @@ from pathlib import Path
 
 import torch
 
-from gan.evaluation.generator import measure
-from gan.evaluation.memorization import CopySearch
 from gan.evaluation.selection import by_discriminator, by_likeness, ranking
 from gan.inference.loading import load_data
 from gan.inference.resolve import checkpoint_of
-from gan.metrics.extractors import features
-from gan.metrics.lite0 import Lite0Features
-from gan.metrics.random_conv import RandomConv
+from gan.metrics.copies import CopySearch, describe
+from gan.metrics.extractors import Lite0Features, RandomConv, features
+from gan.metrics.kid import KID_SCALE, squared_mmd
+from gan.metrics.prdc import prdc
 from gan.model import load_model as load
 
 KEPT = 500
 ONE_OF = (2, 10)
+
+
+def measure(real: torch.Tensor, generated: torch.Tensor) -> dict[str, float]:
+    return {"kid_x1000": KID_SCALE * squared_mmd(real, generated), **prdc(real, generated)}
 
 
 def main(run: str) -> None:
@@ -49,9 +52,9 @@ def main(run: str) -> None:
             measure(real, found[chosen]),
             measure(features(others, held_out), features(others, images[chosen])),
         )
-        rate = copies.search(images[chosen]).rate
-        shown = [values["kid"] * 1000, values["precision"], values["recall"], values["coverage"], rate]
-        shown += [other["kid"] * 1000, other["precision"], other["recall"]]
+        rate = copies.search(describe(images[chosen])).rate
+        shown = [values["kid_x1000"], values["precision"], values["recall"], values["coverage"], rate]
+        shown += [other["kid_x1000"], other["precision"], other["recall"]]
         print(f"{name:28}" + "".join(f"{value:10.3f}" for value in shown), flush=True)
 
 

@@ -19,11 +19,9 @@ from gan.common.option_values import pair
 from gan.data.builtin import retro
 from gan.data.decoding.decode import Decoder
 from gan.data.module import NUM_BUILTIN_IMAGES
-from gan.metrics.extractors import features
+from gan.metrics.extractors import Lite0Features, RandomConv, features
 from gan.metrics.kid import squared_mmd
-from gan.metrics.lite0 import Lite0Features
 from gan.metrics.prdc import prdc
-from gan.metrics.random_conv import RandomConv
 from gan.model import Model
 
 

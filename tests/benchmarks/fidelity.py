@@ -27,10 +27,9 @@ from torchvision.transforms.v2.functional import gaussian_blur
 
 from gan.data.builtin import retro
 from gan.data.decoding.pool import cores
-from gan.metrics.extractors import features
+from gan.metrics.extractors import Lite0Features, features
 from gan.metrics.frechet_distance import frechet_distance
 from gan.metrics.kid import kid_of_subsets
-from gan.metrics.lite0 import Lite0Features
 from gan.metrics.prdc import prdc
 
 SUBSET = 500

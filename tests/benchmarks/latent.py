@@ -19,11 +19,11 @@ import gan
 from gan.inference.loading import load_data
 from gan.inference.resolve import checkpoint_of
 from gan.latent.space import Space
-from gan.metrics.edit_consistency import edit_consistency
 from gan.metrics.pairs import psnr, ssim
 from gan.model import Model
 
 CANDIDATES = 500  # training images among which the nearest is searched
+TRIMMED = 0.01  # fraction of values that the edit consistency leaves out at either end
 RECOVERED = 0.95  # cosine similarity of a latent that counts as recovered
 
 
@@ -65,6 +65,17 @@ def held_out_images(model: Model, data: object, name: str, n: int, steps: int) -
     consistency = edit_consistency(found.latents, again.latents, edit)
     length = edit.expand_as(found.latents[0]).norm()
     print(f"  edit consistency (LEC) {consistency:.2f} for an edit of length {length:.2f}")
+
+
+def edit_consistency(before: Tensor, after: Tensor, edit: Tensor) -> float:
+    """Return the latent editing consistency of latents (N, ...) before and after an edit and a projection; 0 is best.
+
+    Tov, Alaluf, Nitzan, Patashnik, Cohen-Or, "Designing an Encoder for StyleGAN Image Manipulation", 2021,
+    arXiv:2102.02766, section 4.3.
+    """
+    distances = (before - (after - edit)).flatten(1).double().norm(dim=1).sort().values
+    cut = int(TRIMMED * len(distances))
+    return float(distances[cut : len(distances) - cut].mean())
 
 
 def best(score: Callable[[Tensor, Tensor], Tensor], real: Tensor, train: Tensor) -> Tensor:

@@ -30,7 +30,7 @@ from gan.inference.tiling import translate
 from gan.metrics.extractors import extractor, features
 from gan.metrics.kid import squared_mmd
 from gan.metrics.pixels import luminance
-from gan.networks.blur import blur
+from gan.networks.resampling import blur
 
 SIDE, COUNT = 64, 500
 EXTRACTORS = ("random_conv", "lite0")

@@ -14,8 +14,7 @@ from gan.common.errors import UserError
 from gan.data.builtin.retro import draw
 from gan.data.styles.registry import make_style
 from gan.inference.closed_form import ClosedFormFunction
-from gan.networks.transfer.color_map import POWERS, ColorMap
-from gan.networks.transfer.position import NUM_BASES
+from gan.networks.transfer.color_map import NUM_BASES, POWERS, ColorMap
 from tests.conftest import Train
 
 COUNT, SIDE = 24, 48

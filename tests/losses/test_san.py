@@ -15,7 +15,7 @@ from gan.losses.relativistic import Relativistic
 from gan.losses.san import SAN
 from gan.losses.wasserstein import Wasserstein
 from gan.networks import dcgan, r3gan, resnet, stylegan2
-from gan.networks.san import SANHead
+from gan.networks.layers import SANHead
 from gan.training.module import GAN
 
 

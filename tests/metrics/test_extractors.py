@@ -1,4 +1,4 @@
-"""Extractors by name, custom extractors, and features that depend on their image only."""
+"""Extractors by name, custom extractors, and features that depend on their image only and detect damage."""
 
 from __future__ import annotations
 
@@ -6,13 +6,17 @@ import hashlib
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 from torch import Tensor, nn
+from torchvision.transforms.v2.functional import gaussian_blur, rgb_to_grayscale
 
 from gan.common.errors import UserError
+from gan.data.builtin.retro import draw
 from gan.metrics import pretrained
-from gan.metrics.extractors import KNOWN, extractor, features, fingerprint
+from gan.metrics.extractors import KNOWN, Lite0Features, extractor, features, fingerprint
+from gan.metrics.kid import squared_mmd
 from gan.metrics.pretrained import MissingWeights, Weights
 
 IMAGES = torch.randint(0, 256, (37, 3, 16, 24), dtype=torch.uint8, generator=torch.Generator().manual_seed(0))
@@ -58,7 +62,7 @@ def test_an_extractor_that_does_not_return_a_row_per_image() -> None:
         def forward(self, images: Tensor) -> Tensor:
             return images.float().mean()[None]
 
-    with pytest.raises(UserError, match="return one row per image"):
+    with pytest.raises(UserError, match="must return a tensor with one row per image"):
         features(Wrong(), IMAGES)
 
 
@@ -144,3 +148,28 @@ def test_features_do_not_depend_on_the_precision_of_training() -> None:
         assert torch.get_float32_matmul_precision() == "high"
     finally:
         torch.set_float32_matmul_precision("highest")
+
+
+@pytest.fixture(scope="module")
+def extract() -> Lite0Features:
+    return Lite0Features()
+
+
+def test_alpha_and_gray(extract: Lite0Features) -> None:
+    images = IMAGES[:4]
+    opaque = torch.cat([images, torch.full((4, 1, 16, 24), 255, dtype=torch.uint8)], 1)
+    torch.testing.assert_close(extract(opaque), extract(images), rtol=1e-4, atol=1e-4)
+    torch.testing.assert_close(extract(images[:, :1]), extract(images[:, :1].repeat(1, 3, 1, 1)))
+
+
+@pytest.mark.slow
+def test_the_distance_grows_with_damage(extract: Lite0Features) -> None:
+    images = torch.from_numpy(np.stack([draw(0, i, 32, 32).transpose(2, 0, 1) for i in range(120)]))
+    real, other = extract(images[:60]), images[60:]  # the kinds take turns, so both halves have all
+
+    def kid(changed: torch.Tensor) -> float:
+        return squared_mmd(real, extract(changed))
+
+    same = kid(other)
+    assert same < kid(gaussian_blur(other, 9, 0.7)) < kid(gaussian_blur(other, 9, 2.0))
+    assert same < kid(rgb_to_grayscale(other, 3))

@@ -12,10 +12,8 @@ import torch
 from torch import Tensor
 
 from gan.common.errors import UserError
-from gan.evaluation.generator import measure
-from gan.metrics.clipped import clipped_density_coverage
-from gan.metrics.copies import copy_rate
-from gan.metrics.edit_consistency import edit_consistency
+from gan.evaluation import registry
+from gan.evaluation.tables import measure
 from gan.metrics.frechet_distance import frechet_distance
 from gan.metrics.kid import kid_of_subsets, squared_mmd
 from gan.metrics.pairs import ssim
@@ -47,11 +45,7 @@ DISTANCES: dict[str, Callable[[Tensor, Tensor], Any]] = {
     "kid matched": lambda x, y: squared_mmd(x, y, matched=True),
     "kid of subsets": kid_of_subsets,
     "prdc": prdc,
-    "clipped": clipped_density_coverage,
-    "copies": lambda x, y: copy_rate(x, None, y),
-    "copies held out": lambda x, y: copy_rate(x, y, y),
-    "edits": lambda x, y: edit_consistency(x, y, torch.zeros(6)),
-    "all": measure,
+    "all": lambda x, y: measure(registry.create(registry.registered()), x, y),
 }
 
 

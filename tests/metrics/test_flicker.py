@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import pytest
 import torch
 from torch import Tensor
@@ -62,5 +64,4 @@ def test_frames_that_cannot_be_compared() -> None:
         flicker(frames, frames[:, :, :-1])
     black = torch.zeros(2, 3, 8, 8, dtype=torch.uint8)
     black[1] = 255
-    with pytest.raises(UserError, match="no pixel of the original stays unchanged"):
-        flicker(black, black)
+    assert math.isnan(flicker(black, black))  # no pixel stays unchanged

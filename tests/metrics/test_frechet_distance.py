@@ -1,4 +1,4 @@
-"""The Fréchet distance agrees with values from other decompositions and with closed forms."""
+"""The Fréchet distance agrees with values from other programs and decompositions, and with closed forms."""
 
 from __future__ import annotations
 
@@ -8,7 +8,11 @@ import torch
 from torch import Tensor
 
 from gan.common.errors import UserError
+from gan.data.decoding import cache
+from gan.metrics import pretrained
+from gan.metrics.extractors import extractor, features
 from gan.metrics.frechet_distance import frechet_distance
+from gan.metrics.pretrained import MissingWeights
 
 
 def few(n: int, d: int) -> tuple[Tensor, Tensor]:
@@ -65,3 +69,24 @@ def test_constant_images_have_no_covariance() -> None:
 def test_invalid_features_are_refused(x: Tensor, y: Tensor, message: str) -> None:
     with pytest.raises(UserError, match=message):
         frechet_distance(x, y)
+
+
+@pytest.mark.weights
+def test_fid_of_256_and_256_images_of_cifar10() -> None:
+    try:
+        pretrained.find("inception")
+    except MissingWeights as error:
+        pytest.skip(str(error))
+    from torchvision.datasets import CIFAR10
+
+    found = []
+    extract = extractor("inception")
+    for train in (True, False):
+        try:
+            pictures = CIFAR10(cache.folder() / "downloads", train=train, download=True).data  # (N, 32, 32, 3)
+        except (OSError, RuntimeError) as error:
+            pytest.skip(f"CIFAR-10 is not here: {error}")
+        chosen = np.random.RandomState(2020).choice(len(pictures), 256, replace=False)
+        found.append(features(extract, torch.from_numpy(pictures[chosen]).permute(0, 3, 1, 2)))
+    # torch-fidelity 0.4's own test of these images, to its tolerance
+    assert frechet_distance(*found) == pytest.approx(110.28082617202443, abs=1e-2)

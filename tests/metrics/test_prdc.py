@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from gan.common.errors import UserError
-from gan.metrics import rows
+from gan.metrics import distances
 from gan.metrics.prdc import prdc
 
 
@@ -43,7 +43,7 @@ def test_a_few_images_repeated_recall_nothing(golden: tuple[Tensor, Tensor]) -> 
 
 def test_blocks_change_nothing(golden: tuple[Tensor, Tensor], monkeypatch: pytest.MonkeyPatch) -> None:
     whole = prdc(golden[0][:300], golden[1][:250])
-    monkeypatch.setattr(rows, "ROWS", 77)
+    monkeypatch.setattr(distances, "ROWS", 77)
     assert prdc(golden[0][:300], golden[1][:250]) == pytest.approx(whole, abs=1e-12)
 
 

@@ -9,10 +9,10 @@ import pytest
 import torch
 from torch import Tensor
 
-from gan.metrics import rows
+from gan.metrics import distances
+from gan.metrics.distances import ALL, Rows
 from gan.metrics.kid import KID, estimate_kid, squared_mmd
 from gan.metrics.prdc import PrecisionRecall, prdc
-from gan.metrics.rows import ALL, Rows
 
 
 class Share(Rows):
@@ -54,7 +54,7 @@ def on_ranks(ranks: int, compute: Callable[[Rows], Any]) -> list[Any]:
 def test_each_of_several_processes_gets_the_value_of_one(
     metric: Any, ranks: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(rows, "ROWS", 77)
+    monkeypatch.setattr(distances, "ROWS", 77)
     generator = torch.Generator().manual_seed(0)
     x = torch.randn(300, 12, generator=generator)
     y = x[:250] + 0.5 * torch.randn(250, 12, generator=generator)
@@ -64,7 +64,7 @@ def test_each_of_several_processes_gets_the_value_of_one(
 
 
 def test_blocks_of_processes_are_all_rows_once(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(rows, "ROWS", 4)
+    monkeypatch.setattr(distances, "ROWS", 4)
     shares = on_ranks(3, lambda own: [row for (part,) in own.blocks(torch.arange(30)) for row in part.tolist()])
     assert all(shares)
     assert sorted(row for share in shares for row in share) == list(range(30))

@@ -17,7 +17,7 @@ def generator(channels: int = 3, inks: int = 0) -> Generator:
     made = Generator(channels, width=4, carriers=2, grain=True)
     nn.init.normal_(made.shaped_noise.kernel, 0, 0.003)
     nn.init.normal_(made.texture.to_image.weight, 0, 0.1)
-    made.texture.set_carriers(torch.tensor([[[0.2, 0.05], [0.05, -0.2]]]))
+    made.texture.set_carriers(torch.tensor([[0.2, 0.05], [0.05, -0.2]]))
     lines = made.texture.flow_lines
     lines.preferred.copy_(torch.tensor([0.01, 0.02]))
     lines.set_frequency(0.3)

@@ -7,7 +7,7 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
-from gan.networks.resample import smooth
+from gan.networks.resampling import smooth
 from gan.networks.stylegan2 import (
     Discriminator,
     EqualizedLinear,

@@ -10,9 +10,8 @@ from torch import nn
 from gan.common.errors import UserError
 from gan.inference.tiling import tell_windows
 from gan.networks import lut, patch, resnet_translator, unet
-from gan.networks.alpha import premultiply
 from gan.networks.tile_position import TilePosition
-from gan.networks.transfer.position import rows_and_columns, squared_radius
+from gan.networks.transfer.color_map import premultiply, rows_and_columns, squared_radius
 from tests.color_maps import SCALE, SHIFT, VIGNETTE, give_start
 
 
@@ -102,7 +101,7 @@ def test_patches_have_the_expected_receptive_field() -> None:
         (gradient,) = torch.autograd.grad(logits[0, middle, middle], x)
         seen = gradient.abs().sum((0, 1)).nonzero()
         assert (seen.max(0).values - seen.min(0).values + 1).tolist() == [field, field]
-    with pytest.raises(UserError, match="norm=layer: unknown norm; use instance, batch, none"):
+    with pytest.raises(UserError, match="norm=layer: unknown; use instance, batch, none"):
         patch.Discriminator(norm="layer")
 
 
@@ -138,7 +137,7 @@ def test_initializations_are_those_of_cyclegan_and_cut(build: type[nn.Module]) -
                 expected = 0.02 * (2 / channels) ** 0.5 if init == "xavier" else 0.02
                 assert layer.weight.std().item() == pytest.approx(expected, rel=0.1)
                 assert not layer.bias.any()
-    with pytest.raises(UserError, match="init=kaiming: unknown initialization; use normal, xavier"):
+    with pytest.raises(UserError, match="init=kaiming: unknown; use normal, xavier"):
         build(width=4, init="kaiming")
 
 

@@ -163,5 +163,5 @@ def test_blurred_content_compares_blurred_images_and_is_blind_to_texture() -> No
     assert penalty(step_of(TranslationStep, Darker(0.5), flat, flat)).item() == pytest.approx(0, abs=1e-6)
     generator = Times(1.0)
     generator.latent_dim = 3  # type: ignore[assignment]
-    with pytest.raises(UserError, match="use model=style"):
+    with pytest.raises(UserError, match="penalty=blurred_content: needs a translator"):
         penalty(step_of(TranslationStep, generator, flat, flat))

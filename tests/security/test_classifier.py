@@ -281,7 +281,7 @@ def test_the_users_own_goes_on_working(name: str, own: Cage) -> None:
     assert "generated" in own.run("evaluate", "made", "--reference", "real", "--extractor", name, check=0)
 
 
-@pytest.mark.parametrize("name", ["mine.Fine", "os.system", "gan.metrics.lite0.Lite0Features", "lite1", ""])
+@pytest.mark.parametrize("name", ["mine.Fine", "os.system", "gan.metrics.extractors.Lite0Features", "lite1", ""])
 def test_names_from_a_file_are_known_ones(name: str, own: Cage, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(own.folder)
     before = list(sys.path)

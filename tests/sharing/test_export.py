@@ -77,7 +77,7 @@ def features(build: Callable[..., Any], **options: Any) -> Callable[[], list[Par
 def style_network() -> Any:
     """Return a network with shaped noise, carriers and flow lines."""
     network = random(style.Generator(4, width=4, n_layers=1, carriers=2, grain=True))
-    network.texture.set_carriers(torch.tensor([[[0.2, 0.05], [0.05, -0.2]]]))
+    network.texture.set_carriers(torch.tensor([[0.2, 0.05], [0.05, -0.2]]))
     network.texture.flow_lines.set_frequency(0.3)
     nn.init.normal_(network.shaped_noise.kernel, 0, 0.003)
     return network

@@ -21,10 +21,8 @@ from gan.inference.look import parse_look
 from gan.inference.tiling import translate
 from gan.inference.translator import Translator
 from gan.networks import lut, resnet_translator, style
-from gan.networks.lookup import identity_table
 from gan.networks.transfer.choose import Choice
-from gan.networks.transfer.color_map import POWERS, ColorMap
-from gan.networks.transfer.position import BASES, NUM_BASES
+from gan.networks.transfer.color_map import BASES, NUM_BASES, POWERS, ColorMap, identity_table
 from gan.sharing.export import tables
 from tests.color_maps import give_start
 from tests.conftest import Train

@@ -11,10 +11,10 @@ from torch import Tensor, nn
 
 from gan.contracts import Augmented
 from gan.data.translation import StyledDataModule, UnpairedDataModule, images_for_color_maps
-from gan.evaluation.translator import recolored
+from gan.evaluation.translations import recolored
 from gan.images.convert import to_float, to_uint8
 from gan.inference.tiling import translate_each
-from gan.metrics.translation import ground_truth_scores
+from gan.metrics.pairs import ground_truth_scores
 from gan.networks.transfer.choose import choose
 from gan.penalties.reconstruction import Reconstruction
 from gan.training.start import start_from

@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from gan.networks.transfer.cross_spectrum import cross_spectrum, hann
+from gan.networks.transfer.image_statistics import cross_spectrum, hann
 
 FLOOR = 1e-4  # power in [-1, 1] squared below which a frequency is rounding noise
 BACKGROUND = 11  # side, in bins, of the neighborhood with whose median a peak is compared

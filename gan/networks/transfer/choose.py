@@ -19,9 +19,14 @@ from torch import Tensor
 from gan.common.output import counted
 from gan.networks.transfer.color_map import ColorMap
 from gan.networks.transfer.fit import KINDS, SAMPLES, Change, Levels, draw_pixels, fit, fit_kinds, with_position
-from gan.networks.transfer.image_statistics import adds_vignette, colors_differ, opaque_colors, typical
-from gan.networks.transfer.luminance import luminance
-from gan.networks.transfer.quantiles import quantiles
+from gan.networks.transfer.image_statistics import (
+    adds_vignette,
+    colors_differ,
+    luminance,
+    opaque_colors,
+    quantiles,
+    typical,
+)
 
 DIRECTIONS = 64  # of the sliced distance
 LEVELS = np.linspace(0.005, 0.995, 200)

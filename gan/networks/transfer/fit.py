@@ -13,11 +13,19 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from gan.networks.lookup import identity_table, sampled
-from gan.networks.transfer.color_map import POWERS, TABLE_SIZE, ColorMap
-from gan.networks.transfer.image_statistics import MIN_ALPHA
-from gan.networks.transfer.position import BASES, NUM_BASES, bases, edge_distance, squared_radius
-from gan.networks.transfer.quantiles import quantiles
+from gan.networks.transfer.color_map import (
+    BASES,
+    NUM_BASES,
+    POWERS,
+    TABLE_SIZE,
+    ColorMap,
+    bases,
+    edge_distance,
+    identity_table,
+    sampled,
+    squared_radius,
+)
+from gan.networks.transfer.image_statistics import MIN_ALPHA, quantiles
 
 Levels = np.ndarray  # (n, 3), float64 in 0..255
 Change = Callable[[Levels], Levels]

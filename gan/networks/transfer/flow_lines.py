@@ -9,17 +9,16 @@ direction is that of the structure tensor (Bigun and Granlund, "Optimal orientat
 from __future__ import annotations
 
 import math
-from typing import Any
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 from torch.nn import functional as F
 
-from gan.networks.blur import blur, blur_radius
+from gan.networks.resampling import blur, blur_radius
 from gan.networks.tile_position import TilePosition
 from gan.networks.transfer.carriers import carrier_planes
-from gan.networks.transfer.cross_spectrum import cross_spectrum, radius
-from gan.networks.transfer.luminance import luminance
+from gan.networks.transfer.color_map import ReadsBuffers
+from gan.networks.transfer.image_statistics import cross_spectrum, luminance, radius
 
 DIRECTIONS = 8  # of the Gabor filters, over half a turn
 BANDWIDTH = 0.22  # standard deviation of a filter in the frequency domain, relative to its frequency
@@ -77,7 +76,7 @@ def near(carriers: Tensor, side: int) -> Tensor:
     return mask
 
 
-class FlowLines(nn.Module):
+class FlowLines(ReadsBuffers):
     """Waves in [-1, 1] along the structure of an image.
 
     Args:
@@ -87,9 +86,6 @@ class FlowLines(nn.Module):
         cycles: frequency in cycles per pixel; 0 if there are no lines.
         preferred: (2,), what is added to the structure tensor, for lines where there is no structure.
         parallel: weight of the plane waves from which lines start, with the frequencies `vectors` (A, 2).
-
-    `cycles` and `angles` are also buffers, so that they are saved; reading a buffer in each pass would wait for the
-    device.
     """
 
     frequency: Tensor
@@ -111,21 +107,15 @@ class FlowLines(nn.Module):
         self.read_buffers()
 
     def set_angles(self, *angles: float) -> None:
-        """Set the angles between the waves and the structure, in degrees."""
         self.degrees.copy_(torch.tensor(angles))
         self.read_buffers()
 
     def read_buffers(self) -> None:
-        """Set what the buffers say, after they have changed."""
         self.cycles, self.angles = float(self.frequency), self.degrees.tolist()
         real, imaginary = self.preferred.tolist()
         self.parallel = PLANE if real or imaginary else 0.0
         across = [math.atan2(imaginary, real) / 2 + math.radians(angle) for angle in self.angles]
         self.vectors.copy_(self.cycles * torch.tensor([(math.sin(angle), math.cos(angle)) for angle in across]))
-
-    def _load_from_state_dict(self, *args: Any) -> None:
-        super()._load_from_state_dict(*args)
-        self.read_buffers()
 
     @torch.no_grad()
     def fit(self, source: Tensor, inputs: Tensor, targets: Tensor, carriers: Tensor) -> None:

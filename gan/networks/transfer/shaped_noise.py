@@ -10,10 +10,9 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from gan.networks.blur import blur, blur_radius
 from gan.networks.precision import full_precision
-from gan.networks.transfer.cross_spectrum import cross_spectrum, radius
-from gan.networks.transfer.luminance import luminance
+from gan.networks.resampling import blur, blur_radius
+from gan.networks.transfer.image_statistics import cross_spectrum, luminance, radius
 
 KERNEL = 33  # side of the kernels in pixels
 SIGMA = 3.0  # of the blur that separates local luminance and detail, in pixels

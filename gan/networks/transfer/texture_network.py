@@ -12,18 +12,18 @@ from torch.nn import functional as F
 
 from gan.networks.tile_position import TilePosition, noise_planes, without_margin
 from gan.networks.transfer.carriers import carrier_planes
+from gan.networks.transfer.color_map import ReadsBuffers
 from gan.networks.transfer.flow_lines import FlowLines
-from gan.networks.transfer.inks import INKS, Inks
-from gan.networks.transfer.luminance import luminance
-from gan.networks.transfer.uneven_inks import NOISE_REACH
+from gan.networks.transfer.image_statistics import luminance
+from gan.networks.transfer.inks import INKS, NOISE_REACH, Inks
 
 SLOPE = 0.2
 BEFORE = 3 + 3 + 1  # planes before the carriers: image, source, noise
-SETS = 64  # of carriers, for targets whose screens differ
+SETS = 64  # of carriers; `fit` makes them equal
 ANGLES = (0.0, 60.0)  # of flow lines; the second crosses the first, as engravers do in shadows
 
 
-class TextureNetwork(nn.Module):
+class TextureNetwork(ReadsBuffers):
     """Images (N, 3, h, w) in [-1, 1] -> images with texture, initially the same, or drawings of them in inks.
 
     Besides the image or the drawing it sees its source, a plane of white noise, a cosine and a sine plane per carrier,
@@ -38,8 +38,7 @@ class TextureNetwork(nn.Module):
     Attributes:
         noise_margin: number of pixels around a tile for which it needs noise.
         receptive_radius: number of pixels around a tile on which its output depends.
-        used: number of carriers that are computed; the others have a frequency of 0. Reading the buffer in each pass
-            would wait for the device.
+        used: number of carriers that are computed; the others have a frequency of 0.
     """
 
     frequencies: Tensor
@@ -54,8 +53,8 @@ class TextureNetwork(nn.Module):
         for parameter in self.to_image.parameters():
             nn.init.zeros_(parameter)
         self.n_layers, self.noise_margin = n_layers, n_layers + NOISE_REACH
-        # Down and across in cycles per pixel; a frequency of 0 is an unused carrier. In training mode, each image gets
-        # one of the sets; in eval mode all get the first.
+        # Down and across in cycles per pixel; a frequency of 0 is an unused carrier. All sets are equal; saved models
+        # have this shape.
         self.register_buffer("frequencies", torch.zeros(SETS, carriers, 2))
         self.used = carriers
 
@@ -65,19 +64,14 @@ class TextureNetwork(nn.Module):
         return self.n_layers + self.flow_lines.receptive_radius + drawing
 
     @torch.no_grad()
-    def set_carriers(self, sets: Tensor) -> None:
-        """Set the sets of frequencies, (S, K, 2); S is at most SETS, and K at most the number of carriers."""
+    def set_carriers(self, carriers: Tensor) -> None:
+        """Set the frequencies (K, 2) of all sets; K is at most the number of carriers."""
         self.frequencies.zero_()
-        self.frequencies[:, : sets.shape[1]] = sets[torch.arange(SETS) % len(sets)]
+        self.frequencies[:, : len(carriers)] = carriers
         self.read_buffers()
 
     def read_buffers(self) -> None:
-        """Set the number of carriers in use, after the frequencies have changed."""
         self.used = int((self.frequencies != 0).any(-1).any(0).sum())
-
-    def _load_from_state_dict(self, *args: Any) -> None:
-        super()._load_from_state_dict(*args)
-        self.read_buffers()
 
     def white(self, n: int, position: TilePosition, height: int, width: int) -> Tensor:
         """Return white noise for n tiles (n or 1, 1, height + 2 noise_margin, width + 2 noise_margin)."""
@@ -95,8 +89,7 @@ class TextureNetwork(nn.Module):
         else:
             phase = torch.zeros(1, count, device=device)
             frequencies = self.frequencies[:1, :count]
-        used = (frequencies != 0).any(-1).repeat(1, 2)[..., None, None]  # (N, 2K, 1, 1)
-        return used * carrier_planes(frequencies, position.top, position.left, height, width, phase)
+        return carrier_planes(frequencies, position.top, position.left, height, width, phase)
 
     def weight_in_use(self, weight: Tensor) -> Tensor:
         """Return the weight of the first convolution without the planes of unused carriers, which are 0."""

@@ -26,8 +26,8 @@ from gan.inference.network_function import NetworkFunction
 from gan.inference.target_palette import target_palette
 from gan.inference.tiling import tile_for_memory
 from gan.networks.transfer.choose import MIN_IMAGES, Choice, choose
+from gan.networks.transfer.color_map import BASES
 from gan.networks.transfer.fit import KINDS, visible
-from gan.networks.transfer.position import BASES
 from gan.settings import SEED, TILE, Setting
 from gan.sharing.demo import limits
 from gan.sharing.demo.calls import (

@@ -4,29 +4,9 @@ from __future__ import annotations
 
 from typing import Any, NamedTuple
 
+from gan.evaluation import registry
 from gan.sharing.report.facts import Facts, public
 
-# Beginning of a name, title, and which values are better. The first that fits is used.
-KNOWN = (
-    ("kid_subsets_std", "KID × 1,000, deviation of subsets", ""),
-    ("kid_subsets", "KID × 1,000, mean of subsets", "lower"),
-    ("kid_source", "KID × 1,000 to the source", ""),
-    ("kid_target", "KID × 1,000 to the target", "lower"),
-    ("kid", "KID × 1,000", "lower"),
-    ("fd", "Fréchet distance", "lower"),
-    ("precision", "precision", "higher"),
-    ("recall", "recall", "higher"),
-    ("density", "density", "higher"),
-    ("coverage", "coverage", "higher"),
-    ("copies", "copies", "lower"),
-    ("gain", "gain", "higher"),
-    ("ciede2000", "color difference ΔE00", "lower"),
-    ("psnr", "PSNR (dB)", "higher"),
-    ("ssim", "SSIM", "higher"),
-    ("perceptual", "perceptual distance", "lower"),
-    ("luminance_correlation", "luminance correlation", ""),  # dots and lines lower it, and should
-    ("luminance_ssim", "luminance SSIM", ""),
-)
 ARROWS = {"lower": " ↓", "higher": " ↑", "": ""}
 FLOOR = "other real images"  # the row of gan evaluate with the best possible scores
 VARIES = ("metric", "value", "row", "images", "real")  # fields of a record that are no protocol
@@ -46,8 +26,7 @@ class Table(NamedTuple):
 
 def meaning(name: str) -> tuple[str, str]:
     """Return the title of a score such as eval/kid_x1000_lite0, and lower, higher or an empty string."""
-    bare = name.removeprefix("eval/")
-    return next(((title, better) for begin, title, better in KNOWN if bare.startswith(begin)), (bare, ""))
+    return registry.meaning(name)[:2]
 
 
 def title_of(name: str, logged: bool = True) -> str:

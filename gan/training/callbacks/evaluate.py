@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import inspect
 import math
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -14,13 +13,14 @@ from torch import Tensor
 
 from gan.common.errors import UserError, at_least
 from gan.common.output import print_line
+from gan.evaluation import registry
 from gan.evaluation.feature_cache import cache_path, read, write
-from gan.evaluation.memorization import MIN_HELD_OUT, MIN_SIMILARITY, NEIGHBORS, CopySearch, Described, describe
+from gan.metrics.copies import MIN_HELD_OUT, MIN_SIMILARITY, CopySearch, Described, describe
+from gan.metrics.distances import RankRows, Rows, on_device
 from gan.metrics.extractors import checked, extractor, features
-from gan.metrics.features import on_device
 from gan.metrics.kid import KID_SCALE, KIDEstimate, squared_mmd
+from gan.metrics.prdc import NEIGHBORS
 from gan.metrics.pretrained import MissingWeights
-from gan.metrics.rows import RankRows, Rows
 from gan.training.callbacks.interrupt import due, ends
 from gan.training.callbacks.training_time import clock_of, paused
 from gan.training.module import GAN
@@ -39,9 +39,9 @@ class Evaluate(Callback):
     interval. The evaluations at the start and at the end of a run are made in any case.
 
     Args:
-        metrics: metrics by name; each has `compute(real_features, fake_features) -> {name: float}`. Rank 0 computes it,
-            or all ranks if it has an argument `rows`, the gan.metrics.rows.Rows that a rank computes. `files`: the
-            numbers of the files of real and generated images.
+        metrics: metrics or their configurations by name. Rank 0 computes a metric, or all ranks if its `compute` has an
+            argument `rows`, the gan.metrics.distances.Rows that a rank computes. `files`: the numbers of the files of
+            real and generated images.
         extractors: names of gan.metrics.extractors, module.Class, or instances. An extractor whose weights are missing
             is skipped with a message.
     """
@@ -55,7 +55,7 @@ class Evaluate(Callback):
         num_images: int,
         max_real_images: int,
     ) -> None:
-        self.metrics = dict(metrics)
+        self.metrics = registry.create(metrics)
         self.extractors = [extractors] if isinstance(extractors, str) else list(extractors)
         self.automatic = interval == AUTO
         if isinstance(interval, str) and not self.automatic:
@@ -217,13 +217,9 @@ class Evaluate(Callback):
     def measure(self, name: str, real: Tensor, generated: Tensor, rows: Rows) -> dict[str, float]:
         """Return the values of metrics by logged name: of all on rank 0, of those that ranks share on the others."""
         values: dict[str, float] = {}
-        for metric in self.metrics.values():
-            wanted = inspect.signature(metric.compute).parameters
-            options = {name: given for name, given in (("rows", rows), ("files", self.files)) if name in wanted}
-            if "rows" in wanted:
-                values |= metric.compute(real, generated, **options)
-            elif rows.rank == 0:
-                values |= metric.compute(real.cpu(), generated.cpu(), **options)
+        for metric in self.metrics:
+            if rows.rank == 0 or registry.takes(metric, "rows"):
+                values |= registry.compute(metric, real, generated, rows=rows, files=self.files)
         return {f"eval/{value}_{name}": number for value, number in values.items()}
 
     def copies(self, trainer: Trainer, pl_module: GAN, fakes: Tensor, values: dict[str, float]) -> dict[str, float]:
@@ -236,7 +232,7 @@ class Evaluate(Callback):
             return {}
         parts = (gathered(part, self.num_images, trainer, pl_module) for part in describe(fakes))
         described = Described(*parts)  # smaller than all pixels
-        rate = None if self.originals is None else self.originals.search_described(described).rate
+        rate = None if self.originals is None else self.originals.search(described).rate
         return {} if rate is None else {"eval/copies": rate}
 
     def state_dict(self) -> dict[str, Any]:
@@ -272,7 +268,6 @@ def choose_interval(cost: float, speed: float) -> int:
 
 
 def share(images: Tensor, trainer: Trainer) -> Tensor:
-    """Return the images of this rank."""
     return images[trainer.global_rank :: trainer.world_size]
 
 

@@ -14,7 +14,7 @@ from gan.common.output import print_line
 from gan.common.torch_runtime import uncompiled
 from gan.images.convert import to_float
 from gan.losses.heads import per_image
-from gan.metrics.thumbnails import thumbnails
+from gan.metrics.copies import thumbnails
 from gan.run.status import FINDINGS, SILENT, symptoms
 from gan.training.callbacks.interrupt import due
 from gan.training.callbacks.training_time import clock_of, paused

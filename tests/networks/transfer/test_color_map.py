@@ -4,10 +4,18 @@ from __future__ import annotations
 
 import torch
 
-from gan.networks.lookup import identity_table
 from gan.networks.tile_position import TilePosition
-from gan.networks.transfer.color_map import POWERS, TABLE_SIZE, ColorMap
-from gan.networks.transfer.position import BASES, FRAME_KNOTS, NUM_BASES, RADIAL, bases
+from gan.networks.transfer.color_map import (
+    BASES,
+    FRAME_KNOTS,
+    NUM_BASES,
+    POWERS,
+    RADIAL,
+    TABLE_SIZE,
+    ColorMap,
+    bases,
+    identity_table,
+)
 
 
 def some_map(kind: str) -> ColorMap:

@@ -4,8 +4,8 @@ import pytest
 import torch
 from torch import Tensor
 
-from gan.networks.blur import blur
-from gan.networks.transfer.uneven_inks import FEWEST, REACH, STEPS, UnevenInks, eroded, main_direction
+from gan.networks.resampling import blur
+from gan.networks.transfer.inks import FEWEST, REACH, STEPS, UnevenInks, eroded, main_direction
 
 PALETTE = torch.tensor([[-0.8, -0.7, -0.6], [0.9, 0.9, 0.8]])
 TOWARDS_PAPER = torch.tensor([0.6, 0.64, 0.48])

@@ -10,11 +10,10 @@ import torch
 from torch import Tensor
 
 from gan.data.builtin.retro import draw
-from gan.evaluation import generator
-from gan.evaluation.generator import Sets, evaluate
-from gan.metrics.extractors import features
-from gan.metrics.lite0 import Lite0Features
-from gan.metrics.random_conv import RandomConv
+from gan.evaluation import registry, tables
+from gan.evaluation.registry import Row
+from gan.evaluation.sets import Sets, digest_of_set
+from gan.metrics.extractors import Lite0Features, RandomConv, features
 
 
 def retro(first: int, n: int) -> Tensor:
@@ -27,7 +26,8 @@ def images() -> Tensor:
 
 
 def rows(sets: Sets, extract: Any = RandomConv(), copies: float | None = None) -> dict[str, dict[str, float]]:  # noqa: B008
-    found = evaluate(sets, lambda x: features(extract, x), lambda x: features(extract, x), copies)
+    metrics = registry.create(registry.registered())
+    found = tables.compare(sets, lambda x: features(extract, x), lambda x: features(extract, x), metrics, copies)
     assert found[0].name == "generated"
     return {row.name: row.values for row in found}
 
@@ -47,7 +47,7 @@ def test_noise_is_worse_than_blur_and_has_no_rate_of_copies(images: Tensor) -> N
     found = rows(Sets(noise, images[:100], images[:100], held_out=False, flips=False), Lite0Features(), copies=0.5)
     assert "copies" not in found["generated"]
     assert found["other real images"]["kid_x1000"] < found["blurred 4x"]["kid_x1000"] < found["generated"]["kid_x1000"]
-    lines = generator.warnings(generator.Row("generated", 60, 100, found["generated"]), 896)
+    lines = tables.warnings(Row("generated", 60, 100, found["generated"]), 896)
     assert len(lines) == 2 and "bias" in lines[0] and "are too unlike real ones" in lines[1]
 
 
@@ -56,25 +56,24 @@ def test_the_metrics_do_not_depend_on_the_order(images: Tensor) -> None:
     order = torch.randperm(90, generator=torch.Generator().manual_seed(1))
     second = rows(Sets(images[:90][order], images[100:300], images[:0], held_out=False, flips=False))
     for name, value in first["generated"].items():
-        if "subsets" not in name:  # whose draws are by place
-            assert second["generated"][name] == pytest.approx(value, rel=1e-5), name
+        assert second["generated"][name] == pytest.approx(value, rel=1e-5), name
 
 
 def test_few_images(images: Tensor) -> None:
     found = rows(Sets(images[:3], images[3:6], images[:0], held_out=False, flips=False))
-    assert set(found["generated"]) == {"kid_x1000", "kid_subsets_x1000", "kid_subsets_std_x1000", "fd"}
+    assert set(found["generated"]) == {"kid_x1000", "fd"}
     assert "other real images" not in found  # one image is no set
 
 
 def test_blurring_averages_cells() -> None:
     image = torch.arange(64, dtype=torch.uint8).reshape(1, 1, 8, 8)
-    assert generator.blurred(image)[0, 0, ::4, ::4].tolist() == [[14, 18], [46, 50]]  # of 13.5, ... rounded to even
-    assert generator.blurred(image[..., :6])[0, 0, 0].tolist() == [14] * 4 + [16] * 2
+    assert tables.blurred(image)[0, 0, ::4, ::4].tolist() == [[14, 18], [46, 50]]  # of 13.5, ... rounded to even
+    assert tables.blurred(image[..., :6])[0, 0, 0].tolist() == [14] * 4 + [16] * 2
 
 
 def test_records_contain_the_protocol(images: Tensor) -> None:
-    row = generator.Row("generated", 3, 4, {"kid_x1000": 0.5})
-    (record,) = generator.records([row], RandomConv(), {"source": "here"})
+    row = Row("generated", 3, 4, {"kid_x1000": 0.5})
+    (record,) = tables.records([row], RandomConv(), {"source": "here"})
     assert record == {
         "metric": "kid_x1000",
         "value": 0.5,
@@ -85,14 +84,9 @@ def test_records_contain_the_protocol(images: Tensor) -> None:
         "weights_sha256": "",
         "resize": "bilinear, antialiased, 64x64",
         "k": 5,
-        "subsets": 100,
         "source": "here",
     }
 
 
 def test_the_digest_of_a_set_does_not_depend_on_the_order(images: Tensor) -> None:
-    assert (
-        generator.digest_of_set(images[:9])
-        == generator.digest_of_set(images[:9].flip(0))
-        != generator.digest_of_set(images[:8])
-    )
+    assert digest_of_set(images[:9]) == digest_of_set(images[:9].flip(0)) != digest_of_set(images[:8])

@@ -5,7 +5,7 @@ import torch
 from torch import Tensor, nn
 
 from gan.data.translation import StyledDataModule, UnpairedDataModule
-from gan.evaluation.translator import Translations, color_maps, evaluate, recolored, translate_all
+from gan.evaluation.translations import Translations, color_maps, evaluate, recolored, translate_all
 from gan.networks.transfer.color_map import ColorMap
 from tests.recipes import photographs
 

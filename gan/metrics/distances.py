@@ -1,0 +1,98 @@
+"""Sets of features: their validation, blocks of rows that processes share, and distances to nearest neighbors."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from itertools import islice
+
+import torch
+import torch.distributed as dist
+from torch import Tensor
+
+from gan.common.errors import UserError
+
+LARGEST = 1e45  # largest absolute value of a feature, because KID uses the sixth power
+ROWS = 1024  # rows of a block, so that no matrix of all pairs is needed
+ROUNDING = 1e-13  # squared distances up to this fraction of both squared norms are 0
+
+
+def checked(what: str, *given: Tensor, least: int = 2) -> list[Tensor]:
+    """Return the sets (N, D), tensors or arrays, in float64. `what` is the name of the metric in errors.
+
+    Raises:
+        UserError: the sets are not matrices of the same width, have fewer than `least` rows, or have values that are
+            not finite or too large.
+    """
+    sets = [torch.as_tensor(features) for features in given]
+    shapes = [tuple(features.shape) for features in sets]
+    if any(len(shape) != 2 for shape in shapes) or len({shape[1] for shape in shapes}) > 1 or shapes[0][1] == 0:
+        raise UserError(f"{what}: features have shapes {', '.join(map(str, shapes))}; give matrices of the same width")
+    if min(shape[0] for shape in shapes) < least:
+        counts = " and ".join(str(shape[0]) for shape in shapes)
+        raise UserError(f"{what} of {counts} images: at least {least} of each are needed")
+    sets = [features.double() for features in sets]
+    for features in sets:
+        if bad := int((~(features.abs() <= LARGEST)).any(1).sum()):
+            raise UserError(f"{what}: the features of {bad} of {len(features)} images are not finite or too large")
+    return sets
+
+
+def on_device(features: Tensor, device: torch.device | str) -> Tensor:
+    """Return features on a device; on the CPU if the device has no float64, in which metrics are computed."""
+    return features.to("cpu" if torch.device(device).type == "mps" else device)
+
+
+class Rows:
+    """All rows, computed by this process alone.
+
+    A subclass for several processes sets `rank` and `ranks`, and adds up tensors in `sum`.
+    """
+
+    rank = 0
+    ranks = 1
+
+    def blocks(self, *sets: Tensor) -> Iterator[tuple[Tensor, ...]]:
+        """Yield this process's blocks of rows of sets (N, ...): views of the same rows of each set."""
+        parts = zip(*(features.split(ROWS) for features in sets), strict=True)
+        return islice(parts, self.rank, None, self.ranks)
+
+    def sum(self, values: Tensor) -> Tensor:
+        """Return the sum of a tensor over all processes, the same on each. It may replace the values in place."""
+        return values
+
+
+class RankRows(Rows):
+    """The rows that this rank of torch.distributed computes; all rows if there are no ranks."""
+
+    def __init__(self) -> None:
+        if dist.is_available() and dist.is_initialized():
+            self.rank, self.ranks = dist.get_rank(), dist.get_world_size()
+
+    def sum(self, values: Tensor) -> Tensor:
+        if self.ranks > 1:
+            dist.all_reduce(values)
+        return values
+
+
+ALL = Rows()
+
+
+def distances(x: Tensor, y: Tensor) -> Tensor:
+    """Return Euclidean distances: float64 (N, D), (M, D) -> (N, M)."""
+    of_x, of_y = x.square().sum(1)[:, None], y.square().sum(1)
+    squared = torch.addmm(of_y, x, y.T, alpha=-2).add_(of_x)  # (N, M), in place: the time is that of memory
+    return squared.masked_fill_(squared <= 2 * ROUNDING * of_x, 0.0).sqrt_()
+
+
+def nearest(x: Tensor, y: Tensor) -> tuple[Tensor, Tensor]:
+    """Return the distance (N,) of each row of x to the nearest row of y, and the index (N,) of that row."""
+    found = [distances(part, y).min(1) for (part,) in ALL.blocks(x)]
+    return torch.cat([part.values for part in found]), torch.cat([part.indices for part in found])
+
+
+def radii(x: Tensor, k: int, rows: Rows = ALL) -> Tensor:
+    """Return the distance (N,) of each row to the k-th nearest other row."""
+    found = x.new_zeros(len(x))
+    for part, radius in rows.blocks(x, found):
+        radius[:] = distances(part, x).topk(k + 1, largest=False).values[:, -1]  # the nearest row is the row itself
+    return rows.sum(found)

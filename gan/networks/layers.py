@@ -1,0 +1,143 @@
+"""Layers that GAN networks share: chains of stages, class conditioning, and the last layers of discriminators."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from functools import partial
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from gan.common.errors import choice
+from gan.losses.heads import SANLogits
+from gan.networks.precision import run_stage
+
+EPSILON = 1e-8
+
+
+def activations(x: Tensor, layers: Iterable[Callable[[Tensor], Tensor]]) -> list[Tensor]:
+    """Apply the layers to x one after another, and return the output of each."""
+    found = []
+    for layer in layers:
+        x = layer(x)
+        found.append(x)
+    return found
+
+
+def stage_activations(x: Tensor, stages: Iterable[Callable[[Tensor], Tensor]], doublings: int) -> list[Tensor]:
+    """Apply stages as `activations` does, in the precision of `run_stage`. Stage n is n halvings below the image."""
+    run = (partial(run_stage, stage, halvings=n, doublings=doublings) for n, stage in enumerate(stages))
+    return activations(x, run)
+
+
+class ConditionalBatchNorm2d(nn.Module):
+    """BatchNorm2d with a scale and a shift per class: (N, C, h, w) and labels (N,) -> (N, C, h, w).
+
+    Dumoulin et al., "A Learned Representation for Artistic Style", 2017, arXiv:1610.07629, equation 5. The statistics
+    are over all classes.
+    """
+
+    def __init__(self, channels: int, classes: int) -> None:
+        super().__init__()
+        self.norm = nn.BatchNorm2d(channels, affine=False)
+        self.scale = nn.Parameter(torch.ones(classes, channels))
+        self.shift = nn.Parameter(torch.zeros(classes, channels))
+
+    def forward(self, x: Tensor, label: Tensor) -> Tensor:
+        scale, shift = self.scale[label][:, :, None, None], self.shift[label][:, :, None, None]
+        return self.norm(x) * scale.to(x.dtype) + shift.to(x.dtype)
+
+
+def batch_norm(channels: int, classes: int) -> nn.Module:
+    return ConditionalBatchNorm2d(channels, classes) if classes else nn.BatchNorm2d(channels)
+
+
+def apply_layers(layers: Any, x: Tensor, label: Tensor | None) -> Tensor:
+    """Apply a Sequential or ModuleList to x; conditional layers also get the label."""
+    for layer in layers:
+        x = layer(x, label) if isinstance(layer, ConditionalBatchNorm2d) else layer(x)
+    return x
+
+
+class Layers(nn.Sequential):
+    """A Sequential whose conditional layers also get the label."""
+
+    def forward(self, x: Tensor, label: Tensor | None = None) -> Tensor:
+        return apply_layers(self, x, label)
+
+
+class Projection(nn.Module):
+    """Inner product (N,) of pooled features (N, C) with the embedding of the class.
+
+    Miyato, Koyama, "cGANs with Projection Discriminator", 2018, arXiv:1802.05637, equation 4.
+    """
+
+    def __init__(self, channels: int, classes: int) -> None:
+        super().__init__()
+        self.embedding = nn.Linear(classes, channels, bias=False)  # of one-hot labels; Linear for spectral_norm
+
+    def forward(self, features: Tensor, label: Tensor) -> Tensor:
+        return (self.embedding.weight.T[label].to(features.dtype) * features).sum(1)
+
+
+def with_minibatch_std(x: Tensor, group_size: int) -> Tensor:
+    """Append `minibatch_std` as a channel: (N, C, h, w) -> (N, C + 1, h, w). A group size of 1 appends nothing."""
+    return x if group_size == 1 else torch.cat([x, minibatch_std(x, group_size)], 1)
+
+
+def minibatch_std(x: Tensor, group_size: int) -> Tensor:
+    """Return the mean standard deviation within groups of images: (N, C, h, w) -> (N, 1, h, w).
+
+    Karras et al., "Progressive Growing of GANs for Improved Quality, Stability, and Variation", 2018, arXiv:1710.10196,
+    section 3. The map exposes a generator that repeats few images.
+
+    The value is the same for all pixels of a group. The group size is the largest divisor of N up to `group_size`.
+    """
+    n = next(size for size in range(min(group_size, len(x)), 0, -1) if len(x) % size == 0)
+    groups = x.float().reshape(n, -1, *x.shape[1:])  # (n, N/n, C, h, w)
+    variance = (groups - groups.mean(0)).square().mean(0)  # Tensor.var takes three times as long on a CPU
+    spread = (variance + EPSILON).sqrt().mean((1, 2, 3))  # (N/n,)
+    return spread.to(x.dtype).repeat(n)[:, None, None, None].expand(-1, 1, *x.shape[2:])
+
+
+class SANHead(nn.Module):
+    """Map features h (N, C) to <s h, w / |w|> with s = |w|: once with gradients for h, once for the direction of w.
+
+    Takida et al., "SAN: Inducing Metrizability of GAN with Discriminative Normalized Linear Layer", 2023,
+    arXiv:2301.12811, section 5: a discriminator measures a distance only if real and generated features differ most
+    along the direction of its last layer. Only the Wasserstein loss trains such a direction.
+
+    Args:
+        features: C, the number of features.
+        classes: number of classes, which each have a direction; 0 for an unconditional discriminator.
+    """
+
+    def __init__(self, features: int, classes: int = 0) -> None:
+        super().__init__()
+        self.weight = nn.Parameter(torch.randn(max(1, classes), features) / features**0.5)
+        self.classes = classes
+
+    def forward(self, h: Tensor, label: Tensor | None) -> SANLogits:
+        weight = self.weight[label] if self.classes else self.weight  # (N, C) or (1, C)
+        direction = F.normalize(weight, dim=1).to(h.dtype)
+        scaled = h * weight.norm(dim=1, keepdim=True).to(h.dtype)
+        return SANLogits((scaled * direction.detach()).sum(1), (scaled.detach() * direction).sum(1))  # (N,) each
+
+
+HEADS = {"san": SANHead}
+
+
+def make_head(head: str | None, features: int, classes: int, default: Callable[[], nn.Module]) -> nn.Module:
+    """Return a discriminator's last layer.
+
+    Args:
+        head: a name in HEADS, or None for `default()`. A loss declares the head that it needs as `requires_head`.
+        features: number of inputs of the layer.
+        classes: number of classes; 0 for an unconditional discriminator. A named head takes (features, label) and
+            conditions on the label itself.
+    """
+    if head is None:
+        return default()
+    return HEADS[choice("model.discriminator.head", head, HEADS)](features, classes)
