@@ -1,17 +1,23 @@
-"""The model card of a shared model: README.md with the front matter of the Hugging Face Hub. No torch."""
+"""The model card of a shared model: README.md with the front matter of the Hugging Face Hub. No torch.
+
+Its scores, with their protocol, are those of `gan evaluate` or of the training log.
+"""
 
 from __future__ import annotations
 
+import math
 import re
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
 
 import yaml
 
+from gan.common.errors import UserError, did_you_mean
 from gan.common.names import one_line
-from gan.run import shared_folder
-from gan.sharing.licenses import OTHER
-from gan.sharing.scores import Score
+from gan.common.nested import flatten
+from gan.run import run_folder, shared_folder
+from gan.run.metrics import is_number, json_lines, read_metrics
 
 HUB_NAME = re.compile(r"[A-Za-z0-9][\w.-]*/[\w.-]+", re.ASCII)  # of a dataset on the Hub
 BUILTIN = "built-in images of retro-gan"
@@ -21,6 +27,32 @@ NOT_READ = ("reference_sha256", "size", "time")  # settings that only the front 
 LEFT_OUT = ("kid_subsets", "density", "coverage")  # metrics that only the front matter has
 USE = "## Use"  # heading
 MAX_CLASSES = 50  # class names that are listed
+MAX_BYTES = 64_000_000  # of evaluation.jsonl that are read
+MAX_SCORES = 40
+SUBJECT = ("generated", "translated")  # rows of `gan evaluate` about the model itself
+PROTOCOL = ("extractor", "resize", "images", "real", "generator", "seeds", "reference_sha256", "size", "inputs", "time")
+OTHER = "other"  # license
+# Identifiers that the Hugging Face Hub knows.
+LICENSE_NAMES = """
+afl-3.0 agpl-3.0 apache-2.0 apple-amlr apple-ascl artistic-2.0 bigcode-openrail-m bigscience-bloom-rail-1.0
+bigscience-openrail-m bsd bsd-2-clause bsd-3-clause bsd-3-clause-clear bsl-1.0 c-uda cc cc-by-2.0 cc-by-2.5
+cc-by-3.0 cc-by-4.0 cc-by-nc-2.0 cc-by-nc-3.0 cc-by-nc-4.0 cc-by-nc-nd-3.0 cc-by-nc-nd-4.0 cc-by-nc-sa-2.0
+cc-by-nc-sa-3.0 cc-by-nc-sa-4.0 cc-by-nd-4.0 cc-by-sa-3.0 cc-by-sa-4.0 cc0-1.0 cdla-permissive-1.0
+cdla-permissive-2.0 cdla-sharing-1.0 creativeml-openrail-m deepfloyd-if-license ecl-2.0 epl-1.0 epl-2.0 etalab-2.0
+eupl-1.1 eupl-1.2 gemma gfdl gpl gpl-2.0 gpl-3.0 h-research intel-research isc lgpl lgpl-2.1 lgpl-3.0 lgpl-lr llama2
+lppl-1.3c mit mpl-2.0 ms-pl ncsa odbl odc-by ofl-1.1 openrail openrail++ osl-3.0 other pddl postgresql unknown
+unlicense wtfpl zlib
+"""
+LICENSES = frozenset(LICENSE_NAMES.split())
+
+
+class Score(NamedTuple):
+    """A number and the settings on which it depends. `reference` says which images were compared with."""
+
+    metric: str
+    value: float
+    reference: str
+    protocol: dict[str, Any]
 
 
 def compose(
@@ -55,12 +87,12 @@ def front_matter(
 ) -> dict[str, Any]:
     """Return the metadata of the Hub, see https://huggingface.co/docs/hub/model-cards."""
     task = TASKS[about["kind"]]
-    found: dict[str, Any] = {"license": license}
+    front: dict[str, Any] = {"license": license}
     if license == OTHER:
-        found |= {"license_name": "see-license-file", "license_link": "LICENSE"}
-    found |= {"library_name": shared_folder.LIBRARY, "pipeline_tag": task, "tags": tags(about)}
+        front |= {"license_name": "see-license-file", "license_link": "LICENSE"}
+    front |= {"library_name": shared_folder.LIBRARY, "pipeline_tag": task, "tags": tags(about)}
     if trained_on and HUB_NAME.fullmatch(trained_on):
-        found["datasets"] = [trained_on]
+        front["datasets"] = [trained_on]
     if scores:
         data = one_line(trained_on or "images of the author")
         dataset = {"name": data, "type": re.sub(r"[^a-z0-9]+", "-", data.lower()).strip("-") or "images"}
@@ -68,10 +100,9 @@ def front_matter(
             {"type": metric, "value": value, "name": metric, "args": {**protocol, "reference": reference}}
             for metric, value, reference, protocol in scores
         ]
-        found["model-index"] = [
-            {"name": name, "results": [{"task": {"type": task}, "dataset": dataset, "metrics": metrics}]}
-        ]
-    return found
+        results = [{"task": {"type": task}, "dataset": dataset, "metrics": metrics}]
+        front["model-index"] = [{"name": name, "results": results}]
+    return front
 
 
 def split(text: str) -> tuple[dict[str, Any], str]:
@@ -90,13 +121,10 @@ def trained_on_of(front: Mapping[str, Any]) -> str:
 
 def tags(about: Mapping[str, Any]) -> list[str]:
     """Return "gan", the kind of training such as "cyclegan", and the network, unless it is the author's own."""
-    found = ["gan"]
     training, network = str(about["model"]["_target_"]), target_of(about)
-    if training.startswith("gan.training."):
-        found.append(training.rpartition(".")[2].lower())
-    if network.startswith("gan.networks."):
-        found.append(network.split(".")[2])
-    return list(dict.fromkeys(found))
+    kind = [training.rpartition(".")[2].lower()] if training.startswith("gan.training.") else []
+    built_in = [network.split(".")[2]] if network.startswith("gan.networks.") else []
+    return list(dict.fromkeys(["gan", *kind, *built_in]))
 
 
 def target_of(about: Mapping[str, Any]) -> str:
@@ -143,8 +171,8 @@ def usage(about: Mapping[str, Any], address: str = "DIR") -> str:
     Args:
         address: what commands call the model.
     """
-    own = not target_of(about).startswith("gan.networks.")
-    code = " --code CODE" if own else ""
+    foreign = not target_of(about).startswith("gan.networks.")
+    code = " --code CODE" if foreign else ""
     if about["kind"] == shared_folder.TRANSLATOR:
         command = f"gan translate {address} PHOTOGRAPHS translated{code}"
         python = f'gan.load("{address}").translate("photo.jpg").save("translated.png")'
@@ -152,7 +180,7 @@ def usage(about: Mapping[str, Any], address: str = "DIR") -> str:
         command = f"gan generate {address} --seeds 0-15 --out images --grid{code}"
         python = f'gan.load("{address}").sample(16, seed=0).save("images")'
     note = ""
-    if own:
+    if foreign:
         module = target_of(about).rpartition(".")[0]
         note = (
             f"\n\nThe network is the author's own and not part of retro-gan. `CODE` is a folder with the module "
@@ -197,4 +225,65 @@ def files(about: Mapping[str, Any]) -> str:
     return (
         f"## Files\n\n`{shared_folder.WEIGHTS}` has the weights of the EMA {network}{discriminator}; "
         f"`{shared_folder.CONFIG}` describes the networks and the decoding of images. Neither contains code."
+    )
+
+
+def read_scores(run: Path, checkpoint: str, images: int, config: Mapping[str, Any]) -> list[Score]:
+    """Return the scores of a checkpoint: those of `gan evaluate`, or else those of the training log.
+
+    Args:
+        run: a run folder.
+        checkpoint: file name.
+        images: number of images seen at the checkpoint.
+        config: configuration of the run.
+    """
+    evaluations = evaluated(run / run_folder.EVALUATION, checkpoint, images)
+    newest = {(score.metric, score.protocol.get("extractor"), score.reference): score for score in evaluations}
+    return list(newest.values() or logged(run, images, config))[:MAX_SCORES]
+
+
+def evaluated(path: Path, checkpoint: str, images: int) -> Iterator[Score]:
+    """Yield the scores of `gan evaluate` for the default EMA of a checkpoint, oldest first."""
+    for line in json_lines(path, MAX_BYTES):
+        if not is_number(line.get("value")) or not math.isfinite(line["value"]):
+            continue
+        if line.get("checkpoint") != checkpoint or line.get("images_seen") != images or line.get("ema") is not None:
+            continue
+        if line.get("row") in SUBJECT and isinstance(line.get("metric"), str):
+            part = str(line.get("reference")).rpartition(":")[2]
+            reference = {"val": "held-out", "train": "training"}.get(part, "other")
+            protocol = {name: plain(line[name]) for name in PROTOCOL if name in line}
+            yield Score(one_line(line["metric"][:100]), float(line["value"]), reference, protocol)
+
+
+def plain(value: Any) -> Any:
+    """Return a number, or a list of numbers, or else the value as a short line of text."""
+    if is_number(value) or (isinstance(value, list) and all(map(is_number, value))):
+        return value
+    return one_line(str(value)[:200])
+
+
+def logged(run: Path, images: int, config: Mapping[str, Any]) -> Iterator[Score]:
+    """Yield the scores that training logged at a number of images."""
+    settings = flatten(config)
+    split = settings.get("data.split") is not None
+    reference = "held-out, if there were enough, or training" if split else "training"
+    number = settings.get("callback.evaluate.num_images")
+    protocol = (
+        {"generator": "EMA"} | ({"images": number} if is_number(number) else {}) | {"measured": "during training"}
+    )
+    lines = [line for line in read_metrics(run / run_folder.METRICS) if line["images"] == images]
+    scored = [line for line in lines if any(name.startswith("eval/") for name in line)]
+    for name, value in (scored[-1] if scored else {}).items():
+        if name.startswith("eval/") and math.isfinite(value):
+            yield Score(one_line(name.removeprefix("eval/")[:100]), float(value), reference, protocol)
+
+
+def checked_license(name: str) -> str:
+    """Return the identifier of a license in lower case; raise UserError if the Hub does not know it."""
+    if name.lower() in LICENSES:
+        return name.lower()
+    hint = did_you_mean(name, sorted(LICENSES), "some are mit, cc0-1.0, cc-by-4.0 and cc-by-nc-4.0.")
+    raise UserError(
+        f"--license {name}: is not a license of the Hugging Face Hub; {hint} For another license, use --license other"
     )

@@ -21,7 +21,7 @@ from gan.inference.loading import load_discriminator
 from gan.run.checkpoint_io import AtomicCheckpointIO
 from gan.run.run_folder import RECORD
 from gan.run.shared_folder import CARD, CONFIG, SAMPLES, WEIGHTS
-from gan.sharing import card, folder, licenses, share
+from gan.sharing import card, share
 from tests.conftest import Train, environment
 from tests.security.checkpoints import LUT, checkpoint
 
@@ -171,25 +171,25 @@ def test_wrong_options(words: list[str], message: str, gan_command: Train, tmp_p
 
 
 def test_licenses() -> None:
-    assert licenses.checked("MIT") == "mit" and {"other", "openrail++", "cc0-1.0"} <= licenses.LICENSES
+    assert card.checked_license("MIT") == "mit" and {"other", "openrail++", "cc0-1.0"} <= card.LICENSES
 
 
 def test_an_interrupted_write_leaves_the_folder_as_it_was(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    folder.write(tmp_path / "out", {"a": b"1"})
+    share.write(tmp_path / "out", {"a": b"1"})
 
     def fail(*_: object) -> None:
         raise OSError("no space left")
 
-    monkeypatch.setattr(folder.os, "fsync", fail)
+    monkeypatch.setattr(share.os, "fsync", fail)
     with pytest.raises(UserError, match="nothing was changed"):
-        folder.write(tmp_path / "out", {"a": b"2", "b": b"2"})
+        share.write(tmp_path / "out", {"a": b"2", "b": b"2"})
     assert {path.name: path.read_bytes() for path in (tmp_path / "out").iterdir()} == {"a": b"1"}
     assert [path.name for path in tmp_path.iterdir()] == ["out"]
 
 
 def test_an_option_that_is_a_path_is_not_shared() -> None:
     with pytest.raises(UserError, match="is a path"):
-        folder.refuse_paths("model", {"generator": {"parts": [{"weights": "/home/me/weights.pt"}]}})
+        share.refuse_paths("model", {"generator": {"parts": [{"weights": "/home/me/weights.pt"}]}})
 
 
 @pytest.mark.slow
@@ -234,8 +234,8 @@ def test_half_weights_and_notes(run: Path, shared: Path, gan_command: Train, tmp
 
 def test_weights_that_float16_has_not_stay() -> None:
     large, small, vector = torch.tensor([[1e5, 1.0]]), torch.tensor([[1.0, 0.1]]), torch.tensor([1.0, 0.1])
-    assert folder.halved(large).dtype == folder.halved(vector).dtype == torch.float32
-    assert folder.halved(small).dtype == torch.float16
+    assert share.halved(large).dtype == share.halved(vector).dtype == torch.float32
+    assert share.halved(small).dtype == torch.float16
 
 
 @pytest.mark.parametrize(

@@ -25,8 +25,8 @@ from gan.sharing.demo.controls import buttons, check_blending, image_upload, str
 from gan.sharing.demo.pixel_options import PixelOptions
 from gan.sharing.demo.results import Results, translated
 from gan.sharing.demo.uploads import find_files
-from gan.sharing.export import tables
-from gan.sharing.translations import translations
+from gan.sharing.export import network_tables, tables
+from gan.sharing.record import translations
 
 CHOSEN, TESTED, NOWHERE = "chosen on held-out images", "a vignette if most have one", "none"
 NO_POSITION = "*Position*: none"  # where a visitor disables the position
@@ -118,5 +118,5 @@ def images_of(context: Context, paths: Any, what: str, job: tuple[gr.Request, An
 
 def table_of(context: Context, choice: Choice) -> str:
     """Return the path of a .cube file with a color map."""
-    found = tables.of_color_map(choice.color_map, TABLE_SIZE, "color_map")
+    found = network_tables.of_color_map(choice.color_map, TABLE_SIZE, "color_map")
     return context.keep(tables.encode(found, "cube"), f"{found.name}.cube")

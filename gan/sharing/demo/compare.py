@@ -13,7 +13,7 @@ from gan.sharing.demo import limits
 from gan.sharing.demo.context import FAST, WATCH, Context, answer
 from gan.sharing.demo.shown import Shown
 from gan.sharing.demo.training import around, message
-from gan.sharing.described import Described, generated
+from gan.sharing.provenance import Described, generated
 from gan.sharing.report.facts import read_facts
 from gan.sharing.report.log import MANY_RUNS
 from gan.sharing.report.markup import Html, note

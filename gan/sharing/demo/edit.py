@@ -13,8 +13,7 @@ from gan.sharing.demo.context import Context
 from gan.sharing.demo.editing import Editor
 from gan.sharing.demo.generate import class_choice
 from gan.sharing.demo.shown import Base, Shown
-from gan.sharing.described import from_seeds
-from gan.sharing.provenance import Origin
+from gan.sharing.provenance import Origin, from_seeds
 
 NONE, LAYERS, FRACTION = "none", "some layers", "interpolate"
 

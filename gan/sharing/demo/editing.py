@@ -11,7 +11,7 @@ import torch
 
 from gan.images.convert import to_png
 from gan.latent import position
-from gan.latent.linear import LinearEdit
+from gan.latent.attributes import LinearEdit
 from gan.latent.position import POSITIONS
 from gan.sharing.demo import limits
 from gan.sharing.demo.context import FAST, Context, answer, session_of

@@ -11,12 +11,11 @@ import torch
 
 from gan.common.errors import UserError
 from gan.images.convert import grid, to_png
-from gan.latent.size import grid_of
+from gan.latent.space import grid_of
 from gan.sharing.demo import limits
 from gan.sharing.demo.context import FAST, Context, answer
 from gan.sharing.demo.shown import ANY, Shown
-from gan.sharing.described import Described, from_seeds, generated
-from gan.sharing.provenance import Origin
+from gan.sharing.provenance import Described, Origin, from_seeds, generated
 
 
 def generate_tab(shown: Shown, context: Context, opened: Any) -> None:

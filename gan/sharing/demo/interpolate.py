@@ -14,8 +14,7 @@ from gan.sharing.demo import limits
 from gan.sharing.demo.context import LONG, Context, answer
 from gan.sharing.demo.generate import class_choice
 from gan.sharing.demo.shown import Shown
-from gan.sharing.described import interpolation
-from gan.sharing.provenance import Origin
+from gan.sharing.provenance import Origin, interpolation
 from gan.sharing.record import compact
 
 FORMATS = ("GIF", "WebP")

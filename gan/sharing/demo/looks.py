@@ -24,7 +24,7 @@ from gan.sharing.demo.controls import buttons, check_blending, image_upload, str
 from gan.sharing.demo.pixel_options import PixelOptions
 from gan.sharing.demo.results import Results, translated
 from gan.sharing.demo.uploads import find_files
-from gan.sharing.translations import translations
+from gan.sharing.record import translations
 
 TABLE = "color table of a file"
 FIRST = "film"

@@ -14,7 +14,7 @@ from gan.common import digest
 from gan.common.errors import UserError
 from gan.images.collection import Images
 from gan.images.convert import to_png
-from gan.latent import store
+from gan.latent import vector_files
 from gan.latent.projection import MIN_STEPS, describe_options, num_passes
 from gan.metrics.pairs import psnr, ssim
 from gan.sharing.demo import limits
@@ -23,8 +23,7 @@ from gan.sharing.demo.editing import Editor
 from gan.sharing.demo.generate import class_choice
 from gan.sharing.demo.shown import Base, Shown
 from gan.sharing.demo.uploads import IMAGES, decode_one
-from gan.sharing.described import from_latents
-from gan.sharing.provenance import Origin
+from gan.sharing.provenance import Origin, from_latents
 
 LATENTS = ".safetensors"
 
@@ -118,7 +117,7 @@ def from_file(shown: Shown, path: str) -> Any:
         UserError: the file is damaged, or belongs to another model.
     """
     try:
-        names, latents, labels = store.stack_latents(Path(path), shown.model.generator)
+        names, latents, labels = vector_files.stack_latents(Path(path), shown.model.generator)
     except UserError as error:
         raise UserError(str(error).replace(path, Path(path).name)) from error
     more = f", the first of {len(names)} in the file" if len(names) > 1 else ""
@@ -135,5 +134,5 @@ def download_of(shown: Shown, context: Context, result: Any, pixels: torch.Tenso
     }
     with tempfile.TemporaryDirectory(dir=context.folder) as folder:
         path = Path(folder, "latents.safetensors")
-        store.write(path, {"image": result.latents[0]}, shown.space, **about)
+        vector_files.write(path, {"image": result.latents[0]}, shown.space, **about)
         return context.keep(path.read_bytes(), path.name)

@@ -12,7 +12,7 @@ from typing import Any
 from torch import Tensor
 
 from gan.common.errors import UserError
-from gan.latent import store
+from gan.latent import vector_files
 from gan.latent.space import Space
 from gan.recognition import classifier
 from gan.run.run_folder import DIRECTIONS, DIRECTIONS_FILE, RECOGNITION
@@ -69,7 +69,7 @@ class Shown:
         file = self.run / DIRECTIONS / DIRECTIONS_FILE
         if file.is_file():
             try:
-                found = store.read_directions(file, self.model.generator)
+                found = vector_files.read_directions(file, self.model.generator)
                 self.model.vectors |= dict(list(found.items())[:MAX_DIRECTIONS])
             except UserError as error:
                 self.notes.append(str(error))

@@ -19,7 +19,7 @@ from gan.sharing.demo.pixel_options import PixelOptions
 from gan.sharing.demo.results import Results, translated
 from gan.sharing.demo.shown import Shown
 from gan.sharing.provenance import fields_of
-from gan.sharing.translations import translations
+from gan.sharing.record import translations
 
 FORWARD, BACK = "to the target style", "back to photographs"
 FROM_TARGETS = "colors of target images"

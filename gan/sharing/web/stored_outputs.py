@@ -20,7 +20,7 @@ from gan.inference.tiling import pad, thumbnail, translate
 from gan.inference.translator import Translator
 from gan.model import Model
 from gan.networks.tile_position import TilePosition, noise_planes
-from gan.sharing.export.parity import HALF_LEVELS, MAX_LEVELS
+from gan.sharing.export.export import HALF_LEVELS, MAX_LEVELS
 from gan.sharing.export.parts import Part, example_images, noise_of
 
 SEEDS = [0, 1]
@@ -33,7 +33,7 @@ def of_generator(model: Model, functions: Functions, half: bool) -> dict[str, An
     """Return the seeds and the images (C, H, W) of each.
 
     Args:
-        functions: of each file, as `gan.sharing.export.onnx_file.open_file` returns them.
+        functions: of each file, as `gan.sharing.export.formats.open_onnx` returns them.
         half: whether the files have weights in fp16.
 
     Raises:

@@ -12,8 +12,8 @@ from gan.common.errors import UserError, writing
 from gan.common.files import write_atomically
 from gan.inference.translator import Translator
 from gan.model import Model
-from gan.sharing.export import onnx_file
 from gan.sharing.export.export import Exported, make, metadata
+from gan.sharing.export.formats import open_onnx
 from gan.sharing.web.describe import describe
 from gan.sharing.web.parts import page_parts
 from gan.sharing.web.runtime import members
@@ -60,7 +60,7 @@ def write_page(
     if not force and (existing := [out / name for name in names if (out / name).exists()]):
         raise UserError(f"{existing[0]}: exists already; use --force to overwrite")
     models = [make(part, "onnx", half, out / f"{part.name}.onnx", metadata(part, model)) for part in parts]
-    functions = {each.part.name: onnx_file.open_file(each.data, each.part) for each in models}
+    functions = {each.part.name: open_onnx(each.data, each.part) for each in models}
     title = title or ("Translated photographs" if isinstance(model, Translator) else "Generated images")
     contents |= {each.path.name: each.data for each in models}
     contents[MODEL] = describe(model, parts, functions, half, title, gpu, directions)
