@@ -47,6 +47,8 @@ class Model:
     images, arrays and tensors, see `gan.images.collection.to_pil_images`. Methods that return images return
     `gan.images.collection.Images`. Alpha is straight.
 
+    What cannot be done raises `gan.UserError`.
+
     Attributes:
         generator: the EMA generator in eval mode, on the CPU unless `to` moves it.
         images: number of images seen in training.
@@ -100,13 +102,10 @@ class Model:
         """Return one image per seed. Each image is independent of the others.
 
         Args:
+            seeds: from 0 to 2^63-1.
             truncation: psi of the truncation trick; below 1, images are more typical and less varied. It needs a
                 generator with a mapping network.
             label: name of a class. By default each seed has a random class, distributed as in the training images.
-
-        Raises:
-            UserError: a seed is not in 0..2^63-1, the class does not exist, or truncation is given without a mapping
-                network.
         """
         limits.TRUNCATION.check(truncation)
         z, labels = self.sample_z(seeds, label)
@@ -134,9 +133,6 @@ class Model:
             truncation: as in `generate`.
             label: name of a class. By default z uses the class of the first seed, and w the class of each seed.
             advance: called with the number of images since the last call.
-
-        Raises:
-            UserError: as `generate`, or the space does not exist, or there are fewer than two seeds.
         """
         limits.TRUNCATION.check(truncation)
         z, labels = self.sample_z(seeds, label)
@@ -191,10 +187,6 @@ class Model:
             settings: changes by name. Names in `attributes` are changed by standard deviations over images; 0 keeps an
                 attribute constant while others change. Names in `gan.latent.position.POSITIONS` have the units given
                 there. Names in `vectors` add multiples of the vector.
-
-        Raises:
-            UserError: an attribute does not exist, is a color attribute of a gray image, or has a value that is not
-                finite.
         """
         if not isinstance(latents, Tensor):
             start, label = unpack(latents, label)
@@ -283,9 +275,6 @@ class Model:
             label: name of the class of all images; the default is the class of the best initial latent.
             advance: called with the number of passes since the last call, which add up to
                 `gan.latent.projection.num_passes`.
-
-        Raises:
-            UserError: an image cannot be read, there are none, or the space or the class does not exist.
         """
         place, targets = Space(self.generator, "w" if space == "w+" else space), self.decode(images).pixels
         labels = None if label is None else torch.full((len(targets),), self.label_of(label))
@@ -312,9 +301,6 @@ class Model:
 
         Args:
             label: name of a class; the default is the class of each seed.
-
-        Raises:
-            UserError: there are no seeds, a seed is not in 0..2^63-1, or the class does not exist.
         """
         for seed in seeds:
             limits.SEED.check(seed, "seed ")

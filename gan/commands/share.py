@@ -24,7 +24,7 @@ MAX_NOTES = 100_000  # bytes
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     options.add_run(parser)
     parser.add_argument("folder", type=Path, metavar="DIR", help="folder to write; a new or empty one")
-    parser.add_argument("--license", required=True, type=card.checked_license, metavar="NAME", help="license of the "
+    parser.add_argument("--license", required=True, type=str.lower, metavar="NAME", help="license of the "
                         "model: an identifier of the Hugging Face Hub, such as cc-by-4.0 or mit, or other")  # fmt: skip
     parser.add_argument("--trained-on", type=trained_on, metavar="NAME", help="name of the training images for the "
                         "model card, as in 'Posters of the 1920s' or USER/NAME of a dataset on the Hub")  # fmt: skip

@@ -65,7 +65,7 @@ class Projection(NamedTuple):
     trajectory: Tensor
 
     def convert(self, source: Space, target: Space) -> Projection:
-        """Return the projection with its latents mapped from z to w if the target space is not the source space."""
+        """Return the projection in another space."""
         if target.name == source.name:
             return self
         trajectory = torch.stack([target.from_z(latents, self.labels) for latents in self.trajectory])
@@ -85,16 +85,13 @@ def project(
     """Return the latents of images uint8 (N, C, H, W). Each result is independent of the other images.
 
     Args:
-        starts: number of initial latents per image.
-        steps: number of steps of Adam.
+        starts: number of initial latents per image, at most NUM_CANDIDATES.
+        steps: number of steps of Adam, at least MIN_STEPS.
         per_layer: in the second phase, optimize a separate w for each layer (w+).
         label: (N,), the class of each image, for conditional generators; the default is that of the best initial
             latent.
         counts: (classes,), number of training images of each class. The candidates have classes in these proportions.
         advance: called with the number of passes since the last call, which add up to `num_passes`.
-
-    Raises:
-        UserError: `per_layer` is requested in z, starts is not in 1..NUM_CANDIDATES, or steps is below MIN_STEPS.
     """
     at_least("steps", steps, MIN_STEPS)
     if at_least("starts", starts, 1) > NUM_CANDIDATES:

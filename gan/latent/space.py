@@ -8,7 +8,6 @@ latents.
 from __future__ import annotations
 
 import copy
-import math
 from collections.abc import Callable
 from functools import cached_property
 from typing import Any
@@ -76,10 +75,7 @@ class Space:
 
     @torch.no_grad()
     def render(self, latents: Tensor, label: Tensor | None = None) -> Tensor:
-        """Return the images (N, C, H, W) of latents, on the CPU and without gradients.
-
-        Each image is independent of the others.
-        """
+        """Return images (N, C, H, W) on the CPU, without gradients. Each image is independent of the others."""
         return in_chunks(self.synthesize, self.device, latents, label)
 
     @torch.no_grad()
@@ -96,8 +92,7 @@ class Space:
     def statistics(self) -> tuple[Tensor, Tensor]:
         """The mean (classes or 1, latent_dim) and standard deviation (classes or 1, 1) of the latents of each class.
 
-        The standard deviation is one number per class: the root mean square over all dimensions. In z the mean is 0 and
-        the standard deviation 1.
+        The standard deviation is the root mean square over all dimensions.
         """
         if self.name == "z":
             return torch.zeros(1, self.size), torch.ones(1, 1)
@@ -110,34 +105,20 @@ class Space:
         """Return latents (N, latent_dim) moved towards the mean: psi=0 gives the mean, psi=1 the unchanged latents.
 
         Karras et al., 2019, arXiv:1812.04948, section 2.1.
-
-        Raises:
-            UserError: psi is not a finite number.
         """
         if psi == 1:
             return latents
-        if not math.isfinite(psi):
-            raise UserError(f"truncation {psi}: give a finite number")
         means = self.statistics[0]
         mean = means[label] if label is not None and len(means) > 1 else means[:1]
         return mean + psi * (latents - mean)
 
 
 def network_name(network: Any) -> str:
-    """Return the module and class name of a network, for messages."""
     return f"{type(network).__module__}.{type(network).__name__}"
 
 
 def require(network: Any, attribute: str, purpose: str, instead: str = "") -> Any:
-    """Return an optional attribute of a network.
-
-    Args:
-        purpose: what needs the attribute, for the message.
-        instead: what the user can do, for the message.
-
-    Raises:
-        UserError: the network lacks the attribute.
-    """
+    """Return an optional attribute of a network; raise UserError if it lacks what `purpose` needs."""
     if not hasattr(network, attribute):
         raise UserError(f"{network_name(network)} has no {attribute}, which {purpose} needs{instead}")
     return getattr(network, attribute)

@@ -27,11 +27,7 @@ class Stored(NamedTuple):
 
 
 def write(path: Path, vectors: dict[str, Tensor], space: Space, **about: str) -> None:
-    """Write vectors atomically, with the name of their space and the fingerprint of their generator as metadata.
-
-    Raises:
-        OSError: the file cannot be written.
-    """
+    """Write vectors atomically, with the name of their space and the fingerprint of their generator as metadata."""
     about = {"space": space.name, "generator": fingerprint(space.generator), **about}
     one = {"about": json.dumps(about)}  # one key, because safetensors writes several keys in random order
     encoded = save({name: vector.contiguous() for name, vector in vectors.items()}, one)
@@ -63,10 +59,8 @@ def _read(path: Path, generator: nn.Module, latents: bool) -> Stored:
     """Read a file written by `write`; raise UserError if it has something else than what the caller needs."""
     vectors, metadata = read_tensors(path)
     about, space = by_name(metadata, "about", path), Space(generator)
-    if about.get("generator") != fingerprint(generator):
-        raise UserError(f"{path}: belongs to another model, checkpoint or EMA")
-    if about.get("space") != space.name:
-        raise UserError(f"{path}: its vectors are not in {space.name}, in which images of this generator are edited")
+    if (about.get("generator"), about.get("space")) != (fingerprint(generator), space.name):
+        raise UserError(f"{path}: belongs to another model, checkpoint, EMA or latent space")
     if ("labels" in about) != latents:
         right = "latents of images, written by gan project" if latents else "directions, written by gan directions"
         raise UserError(f"{path}: give a file of {right}")
@@ -81,12 +75,9 @@ def _read(path: Path, generator: nn.Module, latents: bool) -> Stored:
 def by_name(about: Mapping[str, Any], what: str, path: Path) -> dict[str, Any]:
     """Return a JSON object of the metadata, such as the labels of images by name."""
     try:
-        values = parse_json(str(about.get(what, "{}")))
-    except ValueError as error:
+        return dict(parse_json(str(about.get(what, "{}"))).items())
+    except (ValueError, AttributeError) as error:
         raise UserError(f"{path}: its {what} cannot be read ({error})") from error
-    if not isinstance(values, dict):
-        raise UserError(f"{path}: its {what} are not a JSON object")
-    return values
 
 
 def fingerprint(generator: nn.Module) -> str:

@@ -115,11 +115,7 @@ class Classifier(NamedTuple):
 
 
 def write(folder: Path, classifier: Classifier, about: dict[str, Any]) -> None:
-    """Write the files WEIGHTS and ABOUT. `about` has further information to write into ABOUT.
-
-    Raises:
-        OSError: the files cannot be written.
-    """
+    """Write the files WEIGHTS and ABOUT. `about` has further information to write into ABOUT."""
     network = classifier.layers.network
     tensors = {f"statistics.{name}": value.contiguous() for name, value in network.named_buffers()}
     tensors |= {"weight": classifier.probe.weight.contiguous(), "bias": classifier.probe.bias}
@@ -131,11 +127,7 @@ def write(folder: Path, classifier: Classifier, about: dict[str, Any]) -> None:
 
 
 def read(folder: Path, discriminator: Any) -> Classifier:
-    """Read a classifier written by `write`, and set the statistics of its discriminator.
-
-    Raises:
-        UserError: the folder contains no classifier, it is damaged, or it belongs to another discriminator.
-    """
+    """Read a classifier written by `write`, and set the statistics of its discriminator."""
     if not all((folder / name).is_file() for name in (ABOUT, WEIGHTS)):
         raise UserError(f"{folder}: contains no classifier; fit one with gan recognize fit")
     tensors, _ = read_tensors(folder / WEIGHTS)

@@ -13,7 +13,6 @@ from typing import Any, NamedTuple
 
 import yaml
 
-from gan.common.errors import UserError, did_you_mean
 from gan.common.names import one_line
 from gan.common.nested import flatten
 from gan.run import run_folder, shared_folder
@@ -32,18 +31,6 @@ MAX_SCORES = 40
 SUBJECT = ("generated", "translated")  # rows of `gan evaluate` about the model itself
 PROTOCOL = ("extractor", "resize", "images", "real", "generator", "seeds", "reference_sha256", "size", "inputs", "time")
 OTHER = "other"  # license
-# Identifiers that the Hugging Face Hub knows.
-LICENSE_NAMES = """
-afl-3.0 agpl-3.0 apache-2.0 apple-amlr apple-ascl artistic-2.0 bigcode-openrail-m bigscience-bloom-rail-1.0
-bigscience-openrail-m bsd bsd-2-clause bsd-3-clause bsd-3-clause-clear bsl-1.0 c-uda cc cc-by-2.0 cc-by-2.5
-cc-by-3.0 cc-by-4.0 cc-by-nc-2.0 cc-by-nc-3.0 cc-by-nc-4.0 cc-by-nc-nd-3.0 cc-by-nc-nd-4.0 cc-by-nc-sa-2.0
-cc-by-nc-sa-3.0 cc-by-nc-sa-4.0 cc-by-nd-4.0 cc-by-sa-3.0 cc-by-sa-4.0 cc0-1.0 cdla-permissive-1.0
-cdla-permissive-2.0 cdla-sharing-1.0 creativeml-openrail-m deepfloyd-if-license ecl-2.0 epl-1.0 epl-2.0 etalab-2.0
-eupl-1.1 eupl-1.2 gemma gfdl gpl gpl-2.0 gpl-3.0 h-research intel-research isc lgpl lgpl-2.1 lgpl-3.0 lgpl-lr llama2
-lppl-1.3c mit mpl-2.0 ms-pl ncsa odbl odc-by ofl-1.1 openrail openrail++ osl-3.0 other pddl postgresql unknown
-unlicense wtfpl zlib
-"""
-LICENSES = frozenset(LICENSE_NAMES.split())
 
 
 class Score(NamedTuple):
@@ -64,12 +51,9 @@ def compose(
     samples: str,
     notes: str = "",
 ) -> str:
-    """Return the text of README.md.
+    """Return the text of README.md for the content of config.json.
 
     Args:
-        about: content of config.json.
-        name: name of the model.
-        license: identifier of a license on the Hub.
         trained_on: name of the training images, as the user gives it.
         samples: what samples.png shows; an empty string if there is no such file.
         notes: Markdown text of the author.
@@ -166,11 +150,7 @@ def side_lengths(about: Mapping[str, Any]) -> str:
 
 
 def usage(about: Mapping[str, Any], address: str = "DIR") -> str:
-    """Return how to use the model.
-
-    Args:
-        address: what commands call the model.
-    """
+    """Return how to use the model, which commands call by an address."""
     foreign = not target_of(about).startswith("gan.networks.")
     code = " --code CODE" if foreign else ""
     if about["kind"] == shared_folder.TRANSLATOR:
@@ -229,13 +209,9 @@ def files(about: Mapping[str, Any]) -> str:
 
 
 def read_scores(run: Path, checkpoint: str, images: int, config: Mapping[str, Any]) -> list[Score]:
-    """Return the scores of a checkpoint: those of `gan evaluate`, or else those of the training log.
+    """Return the scores of a checkpoint by its file name and number of images seen.
 
-    Args:
-        run: a run folder.
-        checkpoint: file name.
-        images: number of images seen at the checkpoint.
-        config: configuration of the run.
+    They are those of `gan evaluate`, or else those of the training log.
     """
     evaluations = evaluated(run / run_folder.EVALUATION, checkpoint, images)
     newest = {(score.metric, score.protocol.get("extractor"), score.reference): score for score in evaluations}
@@ -244,16 +220,16 @@ def read_scores(run: Path, checkpoint: str, images: int, config: Mapping[str, An
 
 def evaluated(path: Path, checkpoint: str, images: int) -> Iterator[Score]:
     """Yield the scores of `gan evaluate` for the default EMA of a checkpoint, oldest first."""
+    wanted = {"checkpoint": checkpoint, "images_seen": images, "ema": None}
     for line in json_lines(path, MAX_BYTES):
-        if not is_number(line.get("value")) or not math.isfinite(line["value"]):
+        value, metric = line.get("value"), line.get("metric")
+        if not is_number(value) or not math.isfinite(value) or not isinstance(metric, str):
             continue
-        if line.get("checkpoint") != checkpoint or line.get("images_seen") != images or line.get("ema") is not None:
-            continue
-        if line.get("row") in SUBJECT and isinstance(line.get("metric"), str):
+        if line.get("row") in SUBJECT and all(line.get(name) == wanted[name] for name in wanted):
             part = str(line.get("reference")).rpartition(":")[2]
             reference = {"val": "held-out", "train": "training"}.get(part, "other")
             protocol = {name: plain(line[name]) for name in PROTOCOL if name in line}
-            yield Score(one_line(line["metric"][:100]), float(line["value"]), reference, protocol)
+            yield Score(one_line(metric[:100]), float(value), reference, protocol)
 
 
 def plain(value: Any) -> Any:
@@ -277,13 +253,3 @@ def logged(run: Path, images: int, config: Mapping[str, Any]) -> Iterator[Score]
     for name, value in (scored[-1] if scored else {}).items():
         if name.startswith("eval/") and math.isfinite(value):
             yield Score(one_line(name.removeprefix("eval/")[:100]), float(value), reference, protocol)
-
-
-def checked_license(name: str) -> str:
-    """Return the identifier of a license in lower case; raise UserError if the Hub does not know it."""
-    if name.lower() in LICENSES:
-        return name.lower()
-    hint = did_you_mean(name, sorted(LICENSES), "some are mit, cc0-1.0, cc-by-4.0 and cc-by-nc-4.0.")
-    raise UserError(
-        f"--license {name}: is not a license of the Hugging Face Hub; {hint} For another license, use --license other"
-    )

@@ -7,11 +7,11 @@ A run folder may come from a stranger: images are decoded here before a notebook
 from __future__ import annotations
 
 import base64
-import math
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from html import escape
+from io import StringIO
 from pathlib import Path
 from typing import Any
 
@@ -28,10 +28,9 @@ from gan.run.metrics import read_metrics
 from gan.sharing.report.grids import find_grids
 
 MAX_PIXELS = 1 << 25  # of a grid
-MAX_CURVES = 12
-MAX_POINTS = 200  # of a curve
-WIDTH, HEIGHT = 220, 70  # pixels of a curve
-GAP = 8  # pixels between grids
+MAX_CURVES, COLUMNS = 12, 4
+LARGEST = 1e30  # value that a chart shows
+KINDS = ("eval/", "loss/", "penalty/")  # of metrics, in the order of the curves
 
 Points = list[tuple[int, float]]  # images seen, value
 
@@ -51,53 +50,35 @@ class View:
             raise UserError(f"{self.path}: is not a run folder; {run_folder.hint_inside(self.path) or 'give one run'}")
 
     def __repr__(self) -> str:
-        lines, newest = read_metrics(self.path / run_folder.METRICS), self.newest()
+        lines, grids = read_metrics(self.path / run_folder.METRICS), find_grids(self.path / run_folder.SAMPLES).grids
         last = {name: points[-1][1] for name, points in curves(lines).items() if name.startswith("eval/")}
         scores = "".join(f", {name.removeprefix('eval/')} {value:.4g}" for name, value in list(last.items())[:3])
-        grid = f", newest grid {newest.name}" if newest else ", no grid yet"
+        grid = f", newest grid {grids[-1][1].name}" if grids else ", no grid yet"
         return one_line(f"<run {self.path}: {seen(lines):,} images seen{scores}{grid}>")
-
-    def newest(self) -> Path | None:
-        """Return the newest grid; None if there is none yet."""
-        grids = find_grids(self.path / run_folder.SAMPLES).grids
-        return grids[-1][1] if grids else None
-
-    def images(self) -> list[tuple[str, Image.Image]]:
-        """Return the grids to show with a title each: generated and real images, if they can be read."""
-        there, found = find_grids(self.path / run_folder.SAMPLES), []
-        titled = [(f"generated images after {seen:,} images seen", path) for seen, path in there.grids[-1:]]
-        for title, path in [*titled, *([("real images", there.reals)] if there.reals else [])]:
-            with suppress(ImageError):  # there is none, or it is being written
-                found.append((title, read_first_frame(path, MAX_PIXELS)))
-        return found
-
-    def _repr_png_(self) -> bytes | None:
-        shown = [image for _, image in self.images()]
-        if not shown:
-            return None
-        width = sum(image.width + GAP for image in shown) - GAP
-        sheet = Image.new("RGB", (width, max(image.height for image in shown)), "white")
-        left = 0
-        for image in shown:
-            sheet.paste(image, (left, 0), image if image.mode == "RGBA" else None)
-            left += image.width + GAP
-        return encode(sheet, "PNG", {})
 
     def _repr_html_(self) -> str:
         lines = read_metrics(self.path / run_folder.METRICS)
-        found = curves(lines)
         figures = "".join(
             f'<figure style="margin:0;flex:0 1 {image.width}px;min-width:0">'  # one scale for all
             '<img style="max-width:100%;image-rendering:pixelated" '
-            f'alt="{escape(title)}" src="data:image/png;base64,{base64.b64encode(encode(image, "PNG", {})).decode()}">'
-            f"<figcaption>{escape(title)}</figcaption></figure>"
+            f'alt="{title}" src="data:image/png;base64,{base64.b64encode(encode(image, "PNG", {})).decode()}">'
+            f"<figcaption>{title}</figcaption></figure>"
             for title, image in self.images()
         )
-        charts = "".join(chart(name, points) for name, points in found.items())
+        values = curves(lines)
         head = f"<b>{escape(one_line(self.path))}</b>: {seen(lines):,} images seen"
-        row = '<div style="display:flex;gap:12px;align-items:start">'
-        wrapped = row.replace("gap", "flex-wrap:wrap;gap")
-        return f"<div>{head}{row}{figures or 'no grids yet'}</div>{wrapped}{charts or 'no metrics yet'}</div></div>"
+        row = f'<div style="display:flex;gap:12px;align-items:start">{figures or "no grids yet"}</div>'
+        return f"<div>{head}{row}{charts(values) if values else 'no metrics yet'}</div>"
+
+    def images(self) -> list[tuple[str, Image.Image]]:
+        """Return the newest grid and that of real images, if they can be read, with a title each."""
+        grids = find_grids(self.path / run_folder.SAMPLES)
+        titled = [(f"generated images after {seen:,} images seen", path) for seen, path in grids.grids[-1:]]
+        images = []
+        for title, path in [*titled, *([("real images", grids.reals)] if grids.reals else [])]:
+            with suppress(ImageError):  # there is none, or it is being written
+                images.append((title, read_first_frame(path, MAX_PIXELS)))
+        return images
 
 
 def show(run: str | os.PathLike[str]) -> View:
@@ -105,9 +86,6 @@ def show(run: str | os.PathLike[str]) -> View:
 
     Args:
         run: a run folder, or a `gan.Run`.
-
-    Raises:
-        UserError: there is no such run folder.
     """
     return View(run)
 
@@ -118,31 +96,28 @@ def seen(lines: Sequence[dict[str, Any]]) -> int:
 
 
 def curves(lines: Sequence[dict[str, Any]]) -> dict[str, Points]:
-    """Return the finite values of up to MAX_CURVES metrics by name: scores first, then losses, then others."""
-    found: dict[str, Points] = {}
-    for line in lines:
-        for name, value in line.items():
-            if name.startswith(("eval/", "loss/", "penalty/")) and math.isfinite(value):
-                found.setdefault(name, []).append((line["images"], float(value)))
-    kinds = ("eval", "loss", "penalty")
-    names = sorted(found, key=lambda name: kinds.index(name.partition("/")[0]))
-    return {name: found[name] for name in names[:MAX_CURVES]}
+    """Return up to MAX_CURVES metrics by name: scores first, then losses, then penalties."""
+    values: dict[str, Points] = {}
+    for kind in KINDS:
+        for line in lines:
+            for name, value in line.items():
+                if name.startswith(kind) and -LARGEST < value < LARGEST:  # False for NaN
+                    values.setdefault(name, []).append((line["images"], float(value)))
+    return {name: values[name] for name in list(values)[:MAX_CURVES]}
 
 
-def chart(name: str, points: Points) -> str:
-    """Return a curve over images seen as SVG in a figure, with its last value and its range."""
-    points = points[:: math.ceil(len(points) / MAX_POINTS)] + points[-1:]
-    xs, ys = [x for x, _ in points], [y for _, y in points]
-    left, low = min(xs), min(ys)
-    across, up = (max(xs) - left) or 1, (max(ys) - low) or 1
-    path = " ".join(
-        f"{(x - left) / across * WIDTH:.1f},{(1 - (y - low) / up) * HEIGHT:.1f}" for x, y in points
-    )  # fmt: skip
-    end, title = path.split()[-1].split(","), escape(one_line(name))
-    return (
-        f'<figure style="margin:0;font-size:small"><figcaption>{title}: {ys[-1]:.4g}</figcaption><svg role="img" '
-        f'aria-label="{title}" width="{WIDTH}" height="{HEIGHT}" viewBox="-2 -2 {WIDTH + 4} {HEIGHT + 4}">'
-        f'<polyline fill="none" stroke="currentColor" stroke-width="1.5" points="{path}"/>'
-        f'<circle r="2" fill="currentColor" cx="{end[0]}" cy="{end[1]}"/></svg>'
-        f"<div>{low:.4g} to {max(ys):.4g}</div></figure>"
-    )
+def charts(curves: Mapping[str, Points]) -> str:
+    """Return curves over images seen as SVG, with the last value in the title."""
+    from matplotlib.figure import Figure  # slow
+
+    rows = -(-len(curves) // COLUMNS)
+    figure = Figure(figsize=(2.6 * COLUMNS, 1.6 * rows), layout="constrained")
+    for n, (name, points) in enumerate(curves.items(), 1):
+        axes = figure.add_subplot(rows, COLUMNS, n)
+        axes.plot(*zip(*points, strict=True))
+        axes.set_title(f"{one_line(name)[:40]}: {points[-1][1]:.4g}", fontsize=8, parse_math=False)
+        axes.tick_params(labelsize=6)
+    file = StringIO()
+    figure.savefig(file, format="svg")
+    text = file.getvalue()
+    return text[text.index("<svg") :]  # without the XML declaration

@@ -45,6 +45,8 @@ if TYPE_CHECKING:
     import numpy as np
 
 FORMAT = 1  # version of the record; increased whenever older programs would make another image from it
+NEEDED: dict[str, type] = {"format": int, "software": str, "kind": str}
+NEEDED_OF_MODEL: dict[str, type] = {"model": str, "images": int}
 COMMANDS = {"interpolation": "interpolate", "projection": "project", "optimization": "project"}
 COMMANDS |= {"translation": "translate", "comparison": "translate"}
 INPUTS = {"translate": ["INPUT", "OUTPUT"], "project": ["INPUT"]}  # a record has only digests of files
@@ -162,37 +164,34 @@ def origin(path: str | os.PathLike[str]) -> Record | None:
     Raises:
         UserError: the file is no image that can be read, or its metadata is damaged or has another format.
     """
-    file = Path(path)
-    if not file.is_file():
-        raise UserError(f"{file}: no such file")
     try:
-        header(file, MAX_PIXELS)  # checks size and number of frames
-        with Image.open(file, formats=FORMATS) as image:
+        header(path, MAX_PIXELS)  # checks size and number of frames
+        with Image.open(path, formats=FORMATS) as image:
             text = embedded_text.read(image)
-    except ImageError as error:
-        raise UserError(f"{file}: {error}") from error
     except Exception as error:  # damaged files make Pillow raise nearly anything
-        raise UserError(f"{file}: cannot be read ({type(error).__name__})") from error
-    return None if text is None else parse(text, str(file))
+        reason = error if isinstance(error, ImageError) else f"cannot be read ({type(error).__name__})"
+        raise UserError(f"{path}: {reason}") from error
+    return None if text is None else parse(text, path)
 
 
-def parse(text: str, where: str) -> Record:
+def parse(text: str, where: object) -> Record:
     """Return the record in a text, of which only the fields that name what made the image are checked."""
     try:
         record = parse_json(text)
     except ValueError:
         record = None
-    if not isinstance(record, dict) or find_fault(record) or not isinstance(record.get("format"), int):
+    plain = isinstance(record, dict) and not find_fault(record)
+    needed = NEEDED | (NEEDED_OF_MODEL if plain and "model" in record else {})
+    if not plain or not all(is_printable(record.get(name), kind) for name, kind in needed.items()):
         raise UserError(f"{where}: its retro-gan metadata is damaged")
     if record["format"] != FORMAT:
         raise UserError(f"{where}: its metadata has format {record['format']}, but this version reads format {FORMAT}; "
                         "install the version of retro-gan that wrote it")  # fmt: skip
-    needed = {"software": str, "kind": str} | ({"model": str, "images": int} if "model" in record else {})
-    for name, kind in needed.items():
-        value = record.get(name)
-        if not isinstance(value, kind) or one_line(value) != str(value):
-            raise UserError(f"{where}: its retro-gan metadata is damaged: {name}")
-    return record
+    return dict(record)
+
+
+def is_printable(value: object, kind: type) -> bool:
+    return isinstance(value, kind) and one_line(value) == str(value)
 
 
 # ---- the command

@@ -10,7 +10,6 @@ import json
 import os
 import re
 import shlex
-import shutil
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
@@ -20,7 +19,7 @@ from safetensors.torch import save
 from torch import Tensor, nn
 
 from gan.common.errors import UserError, writing
-from gan.common.files import replace, temporary
+from gan.common.files import write_atomically
 from gan.common.output import print_line
 from gan.images.convert import grid, to_png
 from gan.inference.loading import load_data, load_discriminator, load_generator, seed_of, select_direction
@@ -54,14 +53,10 @@ def collect(
     """Return the files of a shared model by name.
 
     Args:
-        run: a run folder, a checkpoint file or a shared model.
-        name: name of the model in its model card.
-        license: identifier of a license on the Hugging Face Hub.
-        trained_on: name of the training images in the model card.
+        name, license, trained_on, notes: for the model card, see `gan.sharing.card.compose`.
         checkpoint, ema: as in `gan.load`.
         discriminator: also share the discriminator.
         half: store weights in fp16.
-        notes: Markdown text to add to the model card.
         samples: also write a sample grid.
         prepare: called after the model is loaded, returns the device for generating samples.
     """
@@ -140,10 +135,7 @@ def encode(
     Args:
         networks: "generator", which is the EMA generator or translator with the final statistics of BatchNorm, and
             maybe "discriminator".
-        config: configuration of the run.
-        images: number of images seen in training.
         class_counts: (classes,), number of training images of each class.
-        half: store weights in fp16.
     """
     weights = {
         f"{role}.{name}": (halved(value) if half else value).detach().cpu().contiguous().clone()
@@ -192,31 +184,13 @@ def refuse_paths(name: str, value: Any) -> None:
 
 
 def write(folder: Path, files: Mapping[str, bytes]) -> None:
-    """Write files into a folder, all of them or none.
+    """Write files into a folder, each of them completely or not at all.
 
-    A new folder appears complete. In an existing folder the files are replaced one after the other, after all are on
-    the disk, and a samples.png that is not among them is removed; config.json has the checksum of model.safetensors,
-    so an interruption in between cannot be missed.
-
-    Raises:
-        UserError: the folder cannot be written.
+    config.json has the checksum of model.safetensors, so an interruption in between cannot be missed. A samples.png of
+    an earlier model is removed: that of a translator shows photographs.
     """
-    exists = folder.is_dir()
-    partial = temporary(folder / WEIGHTS if exists else folder.absolute())
-    try:
-        with writing(folder, "; nothing was changed"):
-            partial.mkdir(parents=True)
-            for name, content in files.items():
-                with open(partial / name, "wb") as file:
-                    file.write(content)
-                    file.flush()
-                    os.fsync(file.fileno())
-        with writing(folder):
-            if not exists:
-                replace(partial, folder)
-            for name in files if exists else ():
-                replace(partial / name, folder / name)
-            if SAMPLES not in files:
-                (folder / SAMPLES).unlink(missing_ok=True)  # of the model before, with photographs if it translates
-    finally:
-        shutil.rmtree(partial, ignore_errors=True)
+    with writing(folder):
+        for name, content in files.items():
+            write_atomically(folder / name, lambda file, content=content: file.write(content))  # type: ignore[misc]
+        if SAMPLES not in files:
+            (folder / SAMPLES).unlink(missing_ok=True)

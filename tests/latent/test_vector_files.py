@@ -32,7 +32,7 @@ def test_vectors_belong_to_their_generator(tmp_path: Path) -> None:
     with pytest.raises(UserError, match="give a file of directions, written by gan directions"):
         read_directions(path, networks[0])
     write(path, vectors, Space(networks[0], "z"))
-    with pytest.raises(UserError, match="are not in w"):
+    with pytest.raises(UserError, match="or latent space"):
         read_directions(path, networks[0])
     path.write_bytes(path.read_bytes()[:40])
     for missing in (path, tmp_path / "none"):

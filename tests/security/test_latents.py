@@ -97,10 +97,10 @@ def test_vectors_of_another_kind(use: str, models: Cage) -> None:
 
 
 ABOUT: dict[str, tuple[dict[str, Any], str]] = {
-    "space a list": ({"space": ["z"]}, "its vectors are not in z"),
+    "space a list": ({"space": ["z"]}, "or latent space"),
     "labels missing": ({"labels": None}, "give a file of latents of images"),
     "labels deep": ({"labels": "[" * 100_000}, "labels cannot be read"),
-    "labels a number": ({"labels": 3}, "not a JSON object"),
+    "labels a number": ({"labels": 3}, "labels cannot be read"),
     "of another model": ({"generator": "0"}, "to another model"),
 }
 

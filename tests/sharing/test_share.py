@@ -158,8 +158,6 @@ def test_the_command(run: Path, gan_command: Train, tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("words", "message"),
     [
-        (["--license", "my-own"], "is not a license of the Hugging Face Hub"),
-        (["--license", "apache-2"], "apache-2.0"),
         ([], "--license"),
         (["--license", "mit", "--trained-on", " "], "--trained-on"),
         (["--license", "mit", "--checkpoint", "none.ckpt"], "no such file"),
@@ -170,21 +168,16 @@ def test_wrong_options(words: list[str], message: str, gan_command: Train, tmp_p
     assert message in gan_command("share", "x", "out", *words, check=2).stderr
 
 
-def test_licenses() -> None:
-    assert card.checked_license("MIT") == "mit" and {"other", "openrail++", "cc0-1.0"} <= card.LICENSES
-
-
-def test_an_interrupted_write_leaves_the_folder_as_it_was(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_interrupted_write_leaves_whole_files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     share.write(tmp_path / "out", {"a": b"1"})
 
     def fail(*_: object) -> None:
         raise OSError("no space left")
 
-    monkeypatch.setattr(share.os, "fsync", fail)
-    with pytest.raises(UserError, match="nothing was changed"):
+    monkeypatch.setattr(os, "fsync", fail)
+    with pytest.raises(UserError, match="out: cannot be written"):
         share.write(tmp_path / "out", {"a": b"2", "b": b"2"})
     assert {path.name: path.read_bytes() for path in (tmp_path / "out").iterdir()} == {"a": b"1"}
-    assert [path.name for path in tmp_path.iterdir()] == ["out"]
 
 
 def test_an_option_that_is_a_path_is_not_shared() -> None:

@@ -84,10 +84,6 @@ def export(
         size: height and width that a translator shall be restricted to; None leaves them free.
         discriminator: network for the features, see `discriminator_of`; None exports no features.
         force: overwrite existing files.
-
-    Raises:
-        UserError: the extra is not installed, a network cannot be exported, a file differs from PyTorch or exists
-            already, or the folder cannot be written.
     """
     if to == "onnx":
         formats.check_onnx_installed()
@@ -156,9 +152,6 @@ def compare(part: Part, function: Function) -> Difference:
         for n in BATCHES:
             inputs = part.example(n, size)
             for output, expected in zip(function(*inputs), as_tuple(part.run(part.original, *inputs)), strict=True):
-                if output.shape != expected.shape:
-                    shapes = f"{tuple(output.shape)}, not {tuple(expected.shape)}"
-                    raise UserError(f"{part.name}: an output has shape {shapes}")
                 scale = expected.abs().max().clamp(min=1)
                 floats = torch.maximum(floats, (output - expected).abs().max() / scale)  # NaN stays NaN
                 if part.gives_images:

@@ -44,9 +44,6 @@ def of_translator(model: Translator, size: int, name: str, images: Callable[[], 
 
     Args:
         images: returns the inputs, uint8 (N, C, H, W), whose mean mix of LUTs is used.
-
-    Raises:
-        UserError: the translator changes more than colors.
     """
     if isinstance(model.network, style.Generator):
         start = of_color_map(model.network.start, size, name)
