@@ -162,17 +162,11 @@ class LinearEdit:
 
 
 class Effect(NamedTuple):
-    """The effect of setting one attribute.
+    """The effect of setting one attribute."""
 
-    Attributes:
-        slope: measured change per requested change, by least squares over all images and VALUES; 1 is ideal.
-        r2: coefficient of determination of this line.
-        leakage: root mean square change of each other attribute, in its own unit, when this one is set to 1 or -1.
-    """
-
-    slope: float
-    r2: float
-    leakage: dict[str, float]
+    slope: float  # measured change per requested change, by least squares over all images and VALUES; 1 is ideal
+    r2: float  # coefficient of determination of this line
+    leakage: dict[str, float]  # root mean square change of each other attribute when this one is set to 1 or -1
 
 
 def effect(

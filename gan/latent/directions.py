@@ -17,15 +17,10 @@ NUM_IMAGES = 1_500  # images for the activations of GANSpace in z
 
 
 class Directions(NamedTuple):
-    """Directions in latent space, the most important first.
+    """Directions in latent space, the most important first."""
 
-    Attributes:
-        vectors: (K, latent_dim), unit vectors.
-        std: (K,), the standard deviation of latents along each vector.
-    """
-
-    vectors: Tensor
-    std: Tensor
+    vectors: Tensor  # (K, latent_dim), unit vectors
+    std: Tensor  # (K,), the standard deviation of latents along each vector
 
     def scaled(self) -> Tensor:
         """Return (K, latent_dim): each vector times its standard deviation."""

@@ -156,9 +156,7 @@ def initial_latents(
 ) -> tuple[Tensor, Tensor | None]:
     """Return the candidates (N, starts, latent_dim) with images nearest to the targets, and their classes (N, starts).
 
-    Args:
-        label: (N,), restricts the candidates of each target to this class. None takes candidates of all classes, in
-            proportion to `counts`.
+    `label` (N,) restricts the candidates of each target to a class. Otherwise they are in proportion to `counts`.
     """
     if label is None or not space.classes:
         return nearest_candidates(space, targets, starts, classes_of(range(NUM_CANDIDATES), counts))
@@ -172,11 +170,7 @@ def initial_latents(
 def nearest_candidates(
     space: Space, targets: Tensor, starts: int, labels: Tensor | None
 ) -> tuple[Tensor, Tensor | None]:
-    """Return the candidates nearest to each target, and their classes. In w, the class means are candidates too.
-
-    Args:
-        labels: (NUM_CANDIDATES,), the classes of the candidates, for conditional generators.
-    """
+    """Return the candidates, which have these classes, nearest to each target. In w, the class means are some too."""
     latents = space.fixed_sample(NUM_CANDIDATES, labels)
     if space.name == "w":
         means, classes = space.statistics[0], None if labels is None else labels.unique()
@@ -194,12 +188,9 @@ def downsample(x: Tensor) -> Tensor:
 
 
 class Descent:
-    """Optimize latents with Adam. Target pixels that are NaN are ignored.
+    """Optimize latents with Adam from step `first` up to `last` of `steps`. Target pixels that are NaN are ignored.
 
     Args:
-        first: first step to run; the learning rate and the noise depend on the step.
-        last: step before which to stop.
-        steps: total number of steps, over all phases.
         perceptual: distance to add to `image_distance`.
         noise: initial noise on latents, as a fraction of their standard deviation.
     """
@@ -329,12 +320,9 @@ def refine(
     label: Tensor | None = None,
     advance: Callable[[int], None] = lambda done: None,
 ) -> Tensor:
-    """Return refined latents (N, latent_dim) on the CPU. Each result is independent of the other latents.
+    """Return latents (N, latent_dim) refined to targets (N, C, H, W), each independently of the others.
 
-    Args:
-        targets: (N, C, H, W) in [-1, 1].
-        label: (N,), the class of each latent, for conditional generators.
-        advance: called with PASSES after each latent.
+    `advance` is called with PASSES after each latent.
     """
 
     def one(n: int) -> Tensor:

@@ -28,8 +28,8 @@ def fit_reduction(features: Tensor, components: int = COMPONENTS, scaled: bool =
     """Return a reduction fitted to features (N, D).
 
     Args:
-        scaled: divide each feature by its standard deviation first. Set it to False if all features have the same
-            unit: otherwise features with little variance, such as the fractions of rare colors, would dominate.
+        scaled: divide each feature by its standard deviation first. It must be False for features with the same unit,
+            where those with little variance would dominate.
     """
     mean, std = features.mean(0), features.std(0)
     scale = torch.where(std > EPSILON, 1 / std.clamp(min=EPSILON), 0) if scaled else torch.ones_like(mean)

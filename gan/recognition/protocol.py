@@ -86,15 +86,10 @@ def list_classes(counts: dict[str, int]) -> str:
 
 
 class Baseline(NamedTuple):
-    """Features to measure.
+    """Features to measure."""
 
-    Attributes:
-        build: returns the features, given training images without their labels.
-        scaled: as in `fit_reduction`.
-    """
-
-    build: Builder
-    scaled: bool = True
+    build: Builder  # given training images without their labels
+    scaled: bool = True  # as in `fit_reduction`
 
 
 class Split(NamedTuple):
@@ -106,19 +101,12 @@ class Split(NamedTuple):
 
 
 class Score(NamedTuple):
-    """The results of one set of features.
+    """The results of one set of features."""
 
-    Attributes:
-        accuracy: accuracy in each split.
-        balanced: balanced accuracy in each split.
-        confusion: (classes, classes), confusion matrix summed over all splits; rows are true classes.
-        C: value selected in each split.
-    """
-
-    accuracy: list[float]
-    balanced: list[float]
-    confusion: Tensor
-    C: list[float]
+    accuracy: list[float]  # in each split
+    balanced: list[float]  # balanced accuracy in each split
+    confusion: Tensor  # (classes, classes), summed over all splits; rows are true classes
+    C: list[float]  # selected in each split
 
     def as_json(self) -> dict[str, Any]:
         return self._asdict() | {"confusion": self.confusion.tolist()}
@@ -129,13 +117,7 @@ class Score(NamedTuple):
 
 
 def baselines(network: Any, untrained: Any, only_discriminator: bool) -> dict[str, Baseline]:
-    """Return the features of a discriminator and of its baselines, by their names in the table.
-
-    Args:
-        network: trained discriminator.
-        untrained: the same network with its initial weights.
-        only_discriminator: omit the baselines.
-    """
+    """Return the features of a discriminator and of its baselines, by their names in the table."""
     trained = {DISCRIMINATOR: Baseline(lambda images: LayerFeatures(network, images))}
     if only_discriminator:
         return trained

@@ -40,13 +40,7 @@ def fields_of(network: nn.Module, images: int) -> dict[str, Any]:
 
 
 class Origin(Records):
-    """Writes the records of images of one model.
-
-    Args:
-        network: the network that makes the images, on its device.
-        images: number of images it has seen in training.
-        fields: fields of `gan.sharing.record` that all images share.
-    """
+    """Writes the records of images of one network, which is on its device and has seen `images` in training."""
 
     def __init__(self, network: nn.Module, images: int, **fields: Any) -> None:
         super().__init__(**(fields_of(network, images) | fields))
@@ -149,10 +143,7 @@ def changes(
     """Return the fields of an edit for an `Origin`. Changes that have no effect are left out.
 
     Args:
-        settings: as for `Model.edit`.
-        mixes: seeds and parts of --mix.
-        label: the class of these seeds; None for the class of each seed.
-        size: (height, width) of the images; None for the training size.
+        mixes: seeds, of the class `label` if it is given, and parts of --mix.
         classifier: the file whose classes are among the attributes of the model.
     """
     # An attribute with 0 is kept constant while others change, so it counts among others.

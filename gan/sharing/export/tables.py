@@ -27,17 +27,11 @@ MAX_NAME = 60  # characters of a file's name
 
 
 class Exported(NamedTuple):
-    """A table to write.
+    """A table to write."""
 
-    Attributes:
-        name: of the file, without its suffix.
-        table: of three axes, on the domain 0..1.
-        lost: what the table does not hold.
-    """
-
-    name: str
-    table: ColorTable
-    lost: Sequence[str] = ()
+    name: str  # of the file, without its suffix
+    table: ColorTable  # of three axes, on the domain 0..1
+    lost: Sequence[str] = ()  # what the table does not hold
 
 
 def size_for(to: str, size: int) -> int:
