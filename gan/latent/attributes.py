@@ -186,11 +186,16 @@ def effect(
     """
     names = list(attributes)
     unit = torch.tensor([units[other] for other in names])
-    before = measure(images, attributes.values()) / unit
+
+    @torch.no_grad()  # the weights of a classifier among the attributes have gradients
+    def in_units(images: Tensor) -> Tensor:
+        return measure(images, attributes.values()) / unit
+
+    before = in_units(images)
     values, changes, leaks = [], [], []
     for value in VALUES:
         after = edited(name, value)
-        change = measure(after, attributes.values()) / unit - before  # (N, A)
+        change = in_units(after) - before  # (N, A)
         changes.append(measure_shift(images, after, name) if name in POSITIONS else change[:, names.index(name)])
         values.append(torch.full_like(changes[-1], value))
         if abs(value) == 1:
