@@ -222,7 +222,8 @@ def evaluated(path: Path, checkpoint: str, images: int) -> Iterator[Score]:
     """Yield the scores of `gan evaluate` for the default EMA of a checkpoint, oldest first."""
     wanted = {"checkpoint": checkpoint, "images_seen": images, "ema": None}
     for line in json_lines(path, MAX_BYTES):
-        value, metric = line.get("value"), line.get("metric")
+        value: Any = line.get("value")
+        metric = line.get("metric")
         if not is_number(value) or not math.isfinite(value) or not isinstance(metric, str):
             continue
         if line.get("row") in SUBJECT and all(line.get(name) == wanted[name] for name in wanted):
