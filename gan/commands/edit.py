@@ -16,10 +16,10 @@ from gan.commands import options
 from gan.commands.directions import class_attributes
 from gan.commands.resumable import Results
 from gan.common import digest
-from gan.common.assignments import parse_assignments
 from gan.common.errors import UserError, did_you_mean, writing
-from gan.common.names import file_name
-from gan.common.progress import counting
+from gan.common.files import file_name
+from gan.common.option_values import parse_assignments
+from gan.common.output import counting
 from gan.common.seeds import parse_seeds
 from gan.run.address import with_addresses
 from gan.run.run_folder import DIRECTIONS, DIRECTIONS_FILE, RECOGNITION

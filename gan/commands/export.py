@@ -14,9 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from gan.commands import options, translators
 from gan.common.errors import UserError
-from gan.common.names import one_line
-from gan.common.output import print_line
-from gan.common.table import aligned
+from gan.common.output import aligned, one_line, print_line
 
 if TYPE_CHECKING:
     from gan.sharing.export.export import Exported

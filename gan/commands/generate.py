@@ -7,9 +7,8 @@ from typing import TYPE_CHECKING
 
 from gan.commands import options
 from gan.common.errors import UserError, at_least, writing
-from gan.common.progress import counting
+from gan.common.output import counting, first_few
 from gan.common.seeds import parse_seeds
-from gan.common.table import first_few
 
 if TYPE_CHECKING:
     from torch import Tensor

@@ -16,10 +16,10 @@ from pathlib import Path
 from typing import Any
 
 from gan.commands import options
+from gan.common.code import git_revision
 from gan.common.errors import UserError
-from gan.common.memory import available
-from gan.common.names import one_line
-from gan.common.revision import git_revision
+from gan.common.output import one_line
+from gan.common.processes import available_memory
 from gan.data.decoding import cache_index
 from gan.data.decoding.pool import cores
 from gan.run.paths import CONF
@@ -69,7 +69,7 @@ def describe() -> dict[str, str]:
         "extras": extras(),
         "devices": ", ".join(devices(torch)),
         "cpu": f"{os.cpu_count()} cores, {cores()} usable; {torch.get_num_threads()} threads of torch",
-        "memory": f"{available() / GIB:.1f} GiB available",
+        "memory": f"{available_memory() / GIB:.1f} GiB available",
         "cache": f"{cache_index.folder()}, {cache_index.total_size() / GIB:.2f} GiB",
         "environment": ", ".join(f"{name}={os.environ[name]}" for name in VARIABLES if name in os.environ) or "-",
     }

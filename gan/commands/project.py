@@ -20,10 +20,8 @@ from gan.commands import options
 from gan.commands.options import SOME_UNREADABLE
 from gan.common import digest
 from gan.common.errors import UserError, at_least, writing
-from gan.common.files import write_atomically
-from gan.common.names import file_name
-from gan.common.progress import counting
-from gan.common.table import counted
+from gan.common.files import file_name, write_atomically
+from gan.common.output import counted, counting
 from gan.run.address import with_addresses
 from gan.run.run_folder import LATENTS_FILE, PROJECTED
 
@@ -122,10 +120,10 @@ class OutputFolder:
         """Project further images, and write all latents found so far."""
         import torch
 
-        from gan.images import animation
+        from gan.images import video
         from gan.images.collection import Images
         from gan.images.convert import grid, save_png
-        from gan.images.embedded_text import KEY
+        from gan.images.files import KEY
         from gan.latent import vector_files
 
         targets, given = torch.stack(list(images.values())), self.arguments
@@ -141,7 +139,7 @@ class OutputFolder:
                 label = None if found.labels is None else found.labels[n].expand(len(found.trajectory))
                 frames = self.space.render_uint8(found.trajectory[:, n], label)
                 path = self.out / file_name(name, ".gif")
-                animation.save(frames, path, FPS, text=text("optimization").get(KEY))
+                video.save(frames, path, FPS, text=text("optimization").get(KEY))
         about = {"labels": json.dumps(self.labels), "digests": json.dumps(self.digests), "options": self.options}
         vector_files.write(self.out / LATENTS_FILE, self.latents, self.space, **about)
 
@@ -152,7 +150,7 @@ class OutputFolder:
         """
         import torch
 
-        from gan.images.embedded_text import KEY
+        from gan.images.files import KEY
         from gan.sharing.provenance import class_names
 
         if (origin := self.origin) is None:

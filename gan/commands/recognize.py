@@ -17,11 +17,8 @@ from gan.commands import options
 from gan.commands.options import SOME_UNREADABLE, add_command
 from gan.commands.resumable import Results
 from gan.common import digest
-from gan.common.errors import UserError, at_least, reason, writing
-from gan.common.names import one_line
-from gan.common.narrow import print_aligned
-from gan.common.program import install
-from gan.common.progress import counting
+from gan.common.errors import UserError, at_least, install, reason, writing
+from gan.common.output import counting, one_line, print_aligned
 from gan.run.run_folder import RECOGNITION
 
 if TYPE_CHECKING:

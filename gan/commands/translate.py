@@ -15,8 +15,8 @@ from typing import TYPE_CHECKING, NoReturn
 
 from gan.commands import options, translators
 from gan.common.errors import UserError, at_least
-from gan.common.memory import available
-from gan.common.progress import counting
+from gan.common.output import counting
+from gan.common.processes import available_memory
 
 if TYPE_CHECKING:
     import numpy as np
@@ -126,7 +126,7 @@ def run(arguments: argparse.Namespace) -> int:
     exact = arguments.palette is not None
     translator = ImageTranslator(chosen.function, arguments.strength, pixel_art, exact, seed, steady)
     limit = arguments.max_pixels or files.max_pixels(
-        available(), pixel_art is not None, chosen.function.bytes_per_pixel
+        available_memory(), pixel_art is not None, chosen.function.bytes_per_pixel
     )
     if pixel_art and any(files.format_of(target) == "JPEG" for _, target in todo):
         print("note: JPEG changes cells and colors; add --format png")
@@ -153,7 +153,7 @@ class ListLooks(argparse.Action):
     """Prints the looks. Their registry is imported only then."""
 
     def __call__(self, parser: argparse.ArgumentParser, *_: object) -> NoReturn:
-        from gan.data.styles.listing import listing
+        from gan.data.styles.registry import listing
 
         print(listing())
         parser.exit()

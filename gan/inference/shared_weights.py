@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from gan.common.errors import UserError
-from gan.common.names import one_line
+from gan.common.output import one_line
 from gan.common.untrusted import read_tensors
 from gan.run import checkpoint_file
 from gan.run.shared_folder import CONFIG, NETWORKS, read_about

@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 
 from gan.common.errors import UserError
-from gan.common.names import one_line
+from gan.common.output import one_line
 from gan.images.convert import to_uint8
 from gan.inference.sampling import in_chunks
 from gan.latent.position import POSITIONS, measure_shift

@@ -19,8 +19,7 @@ from torch import Tensor
 
 from gan.common.errors import UserError
 from gan.common.files import write_atomically
-from gan.common.names import one_line
-from gan.common.table import first_few
+from gan.common.output import first_few, one_line
 from gan.data.split import group_keys
 from gan.inference import loading
 from gan.recognition.classifier import LayerFeatures

@@ -13,8 +13,8 @@ from typing import Any, NamedTuple
 
 import yaml
 
-from gan.common.names import one_line
 from gan.common.nested import flatten
+from gan.common.output import one_line
 from gan.run import run_folder, shared_folder
 from gan.run.metrics import is_number, json_lines, read_metrics
 

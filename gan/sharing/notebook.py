@@ -17,9 +17,8 @@ from typing import Any
 
 from PIL import Image
 
-from gan.common.errors import UserError
-from gan.common.names import one_line
-from gan.common.similar import path_hint
+from gan.common.errors import UserError, path_hint
+from gan.common.output import one_line
 from gan.data.decoding.errors import ImageError
 from gan.data.decoding.reader import read_first_frame
 from gan.images.files import encode

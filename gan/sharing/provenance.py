@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from gan.common import digest
 from gan.images.convert import to_pil_image
-from gan.images.embedded_text import KEY
+from gan.images.files import KEY
 from gan.latent.attributes import for_channels
 from gan.latent.mixing import Part
 from gan.latent.vector_files import fingerprint

@@ -34,12 +34,12 @@ from typing import TYPE_CHECKING, Any
 from PIL import Image
 
 from gan.common.errors import UserError
-from gan.common.names import one_line
+from gan.common.output import one_line
 from gan.common.untrusted import find_fault, parse_json
 from gan.data.decoding.errors import ImageError
 from gan.data.decoding.reader import FORMATS, MAX_PIXELS, header
-from gan.images import embedded_text
-from gan.images.embedded_text import pixel_digest
+from gan.images import files
+from gan.images.files import pixel_digest
 
 if TYPE_CHECKING:
     import numpy as np
@@ -167,7 +167,7 @@ def origin(path: str | os.PathLike[str]) -> Record | None:
     try:
         header(path, MAX_PIXELS)  # checks size and number of frames
         with Image.open(path, formats=FORMATS) as image:
-            text = embedded_text.read(image)
+            text = files.read_text(image)
     except Exception as error:  # damaged files make Pillow raise nearly anything
         reason = error if isinstance(error, ImageError) else f"cannot be read ({type(error).__name__})"
         raise UserError(f"{path}: {reason}") from error

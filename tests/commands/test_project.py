@@ -12,7 +12,7 @@ from PIL import Image
 
 import gan
 from gan.common.errors import UserError
-from gan.common.names import file_name
+from gan.common.files import file_name
 from gan.images.convert import save_png
 from gan.latent import vector_files
 from tests.conftest import Train

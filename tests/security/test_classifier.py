@@ -17,7 +17,7 @@ from safetensors.torch import save, save_file
 from torch import Tensor
 
 from gan.common.errors import UserError
-from gan.common.names import file_name
+from gan.common.files import file_name
 from gan.inference.loading import load_discriminator
 from gan.latent.vector_files import fingerprint
 from gan.metrics.extractors import extractor

@@ -12,7 +12,7 @@ from PIL import Image
 
 import gan
 from gan.common.errors import UserError
-from gan.images import embedded_text
+from gan.images import files
 from gan.sharing import record
 
 GOOD: dict[str, Any] = {"format": 1, "software": "retro-gan 0.1.0", "kind": "image", "model": "a" * 32, "images": 16}
@@ -31,7 +31,7 @@ def test_each_format_keeps_the_text(suffix: str, tmp_path: Path) -> None:
     path = tmp_path / f"image.{suffix}"
     image = Image.radial_gradient("L").convert("RGB")
     kind = Image.registered_extensions()[path.suffix]
-    image.save(path, kind, **embedded_text.save_options(kind, TEXT))
+    image.save(path, kind, **files.save_options(kind, TEXT))
     assert gan.origin(path) == json.loads(TEXT)
     image.save(path, kind)
     assert gan.origin(path) is None
@@ -42,7 +42,7 @@ def test_a_tiff_keeps_its_artist_beside_the_text(tmp_path: Path) -> None:
     exif[0x013B] = "an artist"
     exif.get_ifd(0x8769)[0x829A] = 0.5  # an exposure, in a table that Pillow cannot write into a compressed TIFF
     exif[0x8769] = 0
-    options = embedded_text.save_options("TIFF", TEXT, exif.tobytes())
+    options = files.save_options("TIFF", TEXT, exif.tobytes())
     Image.new("RGB", (9, 9)).save(tmp_path / "image.tif", compression="tiff_deflate", **options)
     assert gan.origin(tmp_path / "image.tif") == json.loads(TEXT)
     with Image.open(tmp_path / "image.tif") as image:
@@ -69,6 +69,6 @@ def test_a_command_has_only_options_of_the_program() -> None:
 
 
 def test_long_texts_are_ignored(tmp_path: Path) -> None:
-    options = embedded_text.save_options("PNG", "x" * (embedded_text.MAX_TEXT + 1))
+    options = files.save_options("PNG", "x" * (files.MAX_TEXT + 1))
     Image.new("RGB", (4, 4)).save(tmp_path / "long.png", **options)
     assert gan.origin(tmp_path / "long.png") is None

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from gan.common.errors import UserError
-from gan.common.names import one_line
+from gan.common.output import one_line
 from gan.data.first_frame import decode
 from gan.inference.closed_form import FIT_SIZE, ClosedFormFunction
 from gan.inference.image_translator import ImageTranslator

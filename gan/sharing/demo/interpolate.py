@@ -9,7 +9,7 @@ from typing import Any
 import gradio as gr
 
 from gan.common.errors import UserError
-from gan.images import animation
+from gan.images import video
 from gan.sharing.demo import limits
 from gan.sharing.demo.context import LONG, Context, answer
 from gan.sharing.demo.generate import class_choice
@@ -78,7 +78,7 @@ def interpolate_tab(shown: Shown, context: Context) -> None:
         text = Origin(shown.model.generator, shown.model.images, **fields).text()
         with tempfile.TemporaryDirectory(dir=context.folder) as folder:
             path = Path(folder, "interpolation" + suffix)
-            animation.save(found.pixels, path, rate, size, text)
+            video.save(found.pixels, path, rate, size, text)
             return context.keep(path.read_bytes(), path.name)
 
     inputs = [seeds, label, frames, fps, loop, space, truncation, scale, form]

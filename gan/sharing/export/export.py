@@ -12,7 +12,7 @@ import torch
 
 from gan.common.errors import UserError, writing
 from gan.common.files import write_atomically
-from gan.common.size import pair
+from gan.common.option_values import pair
 from gan.images.convert import to_uint8
 from gan.inference.checks import translators
 from gan.inference.loading import load_discriminator

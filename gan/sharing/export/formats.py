@@ -25,8 +25,7 @@ from torch import Tensor, nn
 from torch.export import Dim, ExportedProgram
 from torch.func import functional_call
 
-from gan.common.errors import UserError
-from gan.common.program import install
+from gan.common.errors import UserError, install
 from gan.sharing.export.parts import EXAMPLE_BATCH, MAX_BATCH, MAX_SIDE, MIN_SIDE, Call, Part, as_tuple
 
 OPSET = 18

@@ -11,9 +11,9 @@ import torch
 from torch import Tensor
 
 from gan.common.errors import UserError
+from gan.common.option_values import pair
 from gan.common.output import print_line
-from gan.common.size import pair
-from gan.data.color_table.table import table_of
+from gan.data.styles.color_table import table_of
 from gan.images.convert import to_float, to_uint8
 from gan.inference.loading import has_data, load_data
 from gan.inference.tiling import thumbnail

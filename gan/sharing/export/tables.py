@@ -13,9 +13,8 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from gan.common.errors import UserError, writing
 from gan.common.files import write_atomically
-from gan.data.color_table import cube, hald
-from gan.data.color_table.names import is_table
-from gan.data.color_table.table import ColorTable
+from gan.data.styles import is_table, table_files
+from gan.data.styles.color_table import ColorTable
 from gan.data.styles.to_table import table_of_look
 from gan.sharing.record import software
 
@@ -36,7 +35,7 @@ class Exported(NamedTuple):
 
 def size_for(to: str, size: int) -> int:
     """Return the entries along each axis of a table in a format: a HaldCLUT has L^2 for an integer L."""
-    return hald.level_for(size) ** 2 if to == "hald" else size
+    return table_files.level_for(size) ** 2 if to == "hald" else size
 
 
 def of_look(look: Look, size: int) -> Exported:
@@ -64,7 +63,11 @@ def file_name(name: str) -> str:
 def encode(exported: Exported, to: str) -> bytes:
     """Return the bytes of a file, which says as a comment what is lost. `to` is "cube" or "hald"."""
     comments = [software(), *(f"lost: {each}" for each in exported.lost)]
-    return cube.encode(exported.table, comments) if to == "cube" else hald.encode(exported.table, "\n".join(comments))
+    return (
+        table_files.encode_cube(exported.table, comments)
+        if to == "cube"
+        else table_files.encode_hald(exported.table, "\n".join(comments))
+    )
 
 
 def write(exported: Exported, to: str, out: Path, force: bool, source: str | None = None) -> Path:
