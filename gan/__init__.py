@@ -23,8 +23,8 @@ if TYPE_CHECKING:
     from gan.images.collection import Images as Images
     from gan.inference.translator import Translator as Translator
     from gan.model import Model as Model
+    from gan.sharing.notebook import show as show
     from gan.sharing.record import origin as origin
-    from gan.sharing.show import show as show
 
 PLACES = {
     "Images": "gan.images.collection",
@@ -34,7 +34,7 @@ PLACES = {
     "UserError": "gan.common.errors",
     "load": "gan.api",
     "origin": "gan.sharing.record",
-    "show": "gan.sharing.show",
+    "show": "gan.sharing.notebook",
     "train": "gan.api",
     "translate": "gan.api",
 }

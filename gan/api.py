@@ -20,7 +20,7 @@ from gan.inference.translator import Translator, translate_by_look
 from gan.model import from_checkpoint
 from gan.run import address, checkpoints, run_folder, training_process
 from gan.run.metrics import first_scored, read_metrics
-from gan.sharing.show import View, show
+from gan.sharing.notebook import View, show
 
 
 def load(run: str | os.PathLike[str], checkpoint: str = "best", ema: float | None = None) -> Any:

@@ -6,28 +6,25 @@ import math
 import os
 from collections.abc import Callable, Sequence
 from functools import cached_property
-from numbers import Integral
 from pathlib import Path
 from typing import Any, NamedTuple, overload
 
 import torch
 from torch import Tensor
 
+from gan import settings as limits
 from gan.common.errors import UserError, at_least, did_you_mean
 from gan.images.collection import MODES, Given, Images, to_pil_images
 from gan.inference import loading, sampling
 from gan.inference.inputs import decoder_of
 from gan.inference.resolve import checkpoint_of
 from gan.inference.sampling import NO_CLASSES, classes_of, reestimate_batch_norm
-from gan.latent import attributes, directions, effects, interpolation, position, projection
-from gan.latent.attributes import NUM_IMAGES, Attribute
-from gan.latent.effects import Effect
+from gan.latent import attributes, directions, mixing, position, projection
+from gan.latent.attributes import NUM_IMAGES, Attribute, Effect
 from gan.latent.position import POSITIONS
 from gan.latent.projection import Projection
-from gan.latent.size import resized
-from gan.latent.space import Space
+from gan.latent.space import Space, resized
 
-MAX_SEED = 2**63 - 1
 SHOWN = 8  # names of classes in the `repr`
 
 
@@ -49,6 +46,8 @@ class Model:
     Latents are in w if the generator has a mapping network, else in z. Methods that take images take paths, Pillow
     images, arrays and tensors, see `gan.images.collection.to_pil_images`. Methods that return images return
     `gan.images.collection.Images`. Alpha is straight.
+
+    What cannot be done raises `gan.UserError`.
 
     Attributes:
         generator: the EMA generator in eval mode, on the CPU unless `to` moves it.
@@ -76,11 +75,7 @@ class Model:
         self._stds: dict[str, float] = {}  # standard deviations of attributes, computed when needed
 
     def to(self, device: str) -> Model:
-        """Move the generator to a device, such as "cuda", and return the model.
-
-        Raises:
-            UserError: torch has no such device here.
-        """
+        """Move the generator to a device, such as "cuda", and return the model."""
         loading.move(self.generator, device)
         return self
 
@@ -100,21 +95,19 @@ class Model:
     def sample(self, n: int, seed: int = 0, truncation: float = 1.0, label: str | None = None) -> Images:
         """Return the images of the seeds `seed` to `seed + n - 1`. Arguments as in `generate`."""
         at_least("n", n, 1)
-        at_least("seed", seed, 0)
+        limits.SEED.check(seed)
         return self.generate(list(range(seed, seed + n)), truncation, label)
 
     def generate(self, seeds: list[int], truncation: float = 1.0, label: str | None = None) -> Images:
         """Return one image per seed. Each image is independent of the others.
 
         Args:
+            seeds: from 0 to 2^63-1.
             truncation: psi of the truncation trick; below 1, images are more typical and less varied. It needs a
                 generator with a mapping network.
             label: name of a class. By default each seed has a random class, distributed as in the training images.
-
-        Raises:
-            UserError: a seed is not in 0..2^63-1, the class does not exist, or truncation is given without a mapping
-                network.
         """
+        limits.TRUNCATION.check(truncation)
         z, labels = self.sample_z(seeds, label)
         if truncation == 1:
             return Images(sampling.generate(self.generator, z, labels))
@@ -140,10 +133,8 @@ class Model:
             truncation: as in `generate`.
             label: name of a class. By default z uses the class of the first seed, and w the class of each seed.
             advance: called with the number of images since the last call.
-
-        Raises:
-            UserError: as `generate`, or the space does not exist, or there are fewer than two seeds.
         """
+        limits.TRUNCATION.check(truncation)
         z, labels = self.sample_z(seeds, label)
         place = Space(self.generator, "w" if truncation != 1 and not space else space)
         if truncation != 1 and place.name == "z":
@@ -158,9 +149,6 @@ class Model:
 
         Args:
             label: (N,), the class of each latent, for conditional generators; z uses the first class.
-
-        Raises:
-            UserError: there are fewer than two latents.
         """
         return interpolate(Space(self.generator), *unpack(latents, label), frames, loop)
 
@@ -171,18 +159,15 @@ class Model:
             sefa: number of directions of `gan.latent.directions.sefa`, over all layers.
             pca: number of directions of `gan.latent.directions.ganspace`.
             label: name of the class whose images are used; the default is the first class.
-
-        Raises:
-            UserError: the class does not exist, or the generator lacks a member that a method needs.
         """
         space = Space(self.generator)
         labels = None if not self.classes else torch.tensor([self.label_of(label) if label else 0])
-        found: dict[str, Tensor] = {}
+        vectors: dict[str, Tensor] = {}
         if sefa:
-            found |= {f"sefa{n}": each for n, each in enumerate(directions.sefa(space, labels).scaled()[:sefa])}
+            vectors |= {f"sefa{n}": vector for n, vector in enumerate(directions.sefa(space, labels).scaled()[:sefa])}
         if pca:
-            found |= {f"pca{n}": each for n, each in enumerate(directions.ganspace(space, pca, labels).scaled())}
-        return found
+            vectors |= {f"pca{n}": vector for n, vector in enumerate(directions.ganspace(space, pca, labels).scaled())}
+        return vectors
 
     @overload
     def edit(self, latents: Tensor, label: Tensor | None = None, /, **settings: float) -> Tensor: ...
@@ -202,14 +187,10 @@ class Model:
             settings: changes by name. Names in `attributes` are changed by standard deviations over images; 0 keeps an
                 attribute constant while others change. Names in `gan.latent.position.POSITIONS` have the units given
                 there. Names in `vectors` add multiples of the vector.
-
-        Raises:
-            UserError: an attribute does not exist, is a color attribute of a gray image, or has a value that is not
-                finite.
         """
         if not isinstance(latents, Tensor):
-            found, label = unpack(latents, label)
-            return Latents(self.edit(found, label, **settings), label)
+            start, label = unpack(latents, label)
+            return Latents(self.edit(start, label, **settings), label)
         space, moved = Space(self.generator), latents
         for name, value in settings.items():
             if not math.isfinite(value):
@@ -235,7 +216,7 @@ class Model:
     @property
     def units(self) -> dict[str, float]:
         """The standard deviation of each attribute over images."""
-        new = {name: each for name, each in self.attributes.items() if name not in self._stds}
+        new = {name: attribute for name, attribute in self.attributes.items() if name not in self._stds}
         if new:
             labels = classes_of(range(NUM_IMAGES), self.class_counts)
             with torch.no_grad():
@@ -254,7 +235,7 @@ class Model:
         def edited(name: str, value: float) -> Tensor:
             return space.render(self.edit(latents, labels, **{name: value}), labels)
 
-        return lambda name: effects.effect(name, images, edited, self.attributes, self.units)
+        return lambda name: attributes.effect(name, images, edited, self.attributes, self.units)
 
     def synthesize(
         self,
@@ -267,9 +248,6 @@ class Model:
         Args:
             label: (N,), the class of each latent, for conditional generators if `latents` is a tensor.
             size: (height, width) of the images; the default is the training size.
-
-        Raises:
-            UserError: the generator cannot generate that size.
         """
         space = Space(resized(self.generator, size) if size else self.generator)
         return Images(space.render_uint8(*unpack(latents, label)))
@@ -297,9 +275,6 @@ class Model:
             label: name of the class of all images; the default is the class of the best initial latent.
             advance: called with the number of passes since the last call, which add up to
                 `gan.latent.projection.num_passes`.
-
-        Raises:
-            UserError: an image cannot be read, there are none, or the space or the class does not exist.
         """
         place, targets = Space(self.generator, "w" if space == "w+" else space), self.decode(images).pixels
         labels = None if label is None else torch.full((len(targets),), self.label_of(label))
@@ -307,25 +282,17 @@ class Model:
         return projection.project(place, targets, *options).convert(place, Space(self.generator))
 
     def decode(self, images: Given) -> Images:
-        """Return images with the size and channels of the generator, fitted as in training.
-
-        Raises:
-            UserError: an image cannot be read, or there are none.
-        """
+        """Return images with the size and channels of the generator, fitted as in training."""
         if isinstance(images, Images) and images.pixels.shape[1:] == self.shape:
             return images
-        found = to_pil_images(images)
-        if not found:
+        pictures = to_pil_images(images)
+        if not pictures:
             raise UserError("there are no images")
         decoder = decoder_of(self.config.get("data", {}) | {"channels": self.shape[0], "size": list(self.shape[1:])})
-        return Images(torch.stack([torch.from_numpy(decoder.fit_image(each).pixels.copy()) for each in found]))
+        return Images(torch.stack([torch.from_numpy(decoder.fit_image(each).pixels.copy()) for each in pictures]))
 
     def latents(self, seeds: list[int], label: str | None = None) -> Latents:
-        """Return the latents of seeds, for `edit` and `synthesize`.
-
-        Raises:
-            UserError: as `sample_z`.
-        """
+        """Return the latents of seeds, for `edit` and `synthesize`. Arguments as in `sample_z`."""
         z, labels = self.sample_z(seeds, label)
         return Latents(Space(self.generator).from_z(z, labels), labels)
 
@@ -334,23 +301,15 @@ class Model:
 
         Args:
             label: name of a class; the default is the class of each seed.
-
-        Raises:
-            UserError: there are no seeds, a seed is not in 0..2^63-1, or the class does not exist.
         """
         for seed in seeds:
-            if not isinstance(seed, Integral) or not 0 <= seed <= MAX_SEED:
-                raise UserError(f"seed {seed}: give whole numbers from 0 to 2^63-1")
+            limits.SEED.check(seed, "seed ")
         if not seeds:
             raise UserError("no seeds: give at least one")
         return sampling.latents(seeds, self.generator.latent_dim), self.labels_of(seeds, label)
 
     def labels_of(self, seeds: list[int], label: str | None = None) -> Tensor | None:
-        """Return the labels (N,) of seeds; None without classes. Arguments as in `sample_z`.
-
-        Raises:
-            UserError: the class does not exist.
-        """
+        """Return the labels (N,) of seeds; None without classes. Arguments as in `sample_z`."""
         if label is not None:
             return torch.full((len(seeds),), self.label_of(label))
         return classes_of(seeds, self.class_counts)
@@ -383,17 +342,13 @@ def interpolate(
     """Return the images of interpolated latents."""
     if len(latents) < 2:
         raise UserError("interpolation needs at least two images")
-    path = interpolation.interpolate(latents, frames, loop, spherical=space.name == "z")
-    own = None if labels is None or space.name == "w" else labels[:1].expand(len(path))
-    return Images(space.render_uint8(path, own, advance))
+    path = mixing.interpolate(latents, frames, loop, spherical=space.name == "z")
+    label = None if labels is None or space.name == "w" else labels[:1].expand(len(path))
+    return Images(space.render_uint8(path, label, advance))
 
 
 def load_model(run: str | os.PathLike[str], checkpoint: str = "best", ema: float | None = None) -> Model:
-    """Return the Model of a run folder or a checkpoint file, as `gan.load`.
-
-    Raises:
-        UserError: as `gan.load`, or the run is a translator.
-    """
+    """Return the Model of a run folder or a checkpoint file, as `gan.load`; raise UserError for a translator."""
     path = checkpoint_of(run, checkpoint)
     return from_checkpoint(path, *loading.load_generator(path, ema))
 

@@ -21,8 +21,7 @@ from gan.run.run_folder import DIRECTIONS, DIRECTIONS_FILE
 if TYPE_CHECKING:
     from torch import Tensor
 
-    from gan.latent.attributes import Attribute
-    from gan.latent.effects import Effect
+    from gan.latent.attributes import Attribute, Effect
     from gan.model import Model
 
 ATTRIBUTES = "attributes.json"
@@ -58,7 +57,8 @@ def run(arguments: argparse.Namespace) -> None:
     if arguments.recognition and not arguments.attributes:
         raise UserError("--recognition: give --attributes N too")
 
-    from gan.latent import effects, store
+    from gan.latent import vector_files
+    from gan.latent.attributes import table
     from gan.latent.space import Space
     from gan.recognition import classifier
 
@@ -67,7 +67,7 @@ def run(arguments: argparse.Namespace) -> None:
         model.attributes = class_attributes(arguments, arguments.recognition) | model.attributes
     space = Space(model.generator)
     dependencies = [arguments.recognition / classifier.WEIGHTS] if arguments.recognition else []
-    results = Results(out, arguments, store.fingerprint(model.generator), *dependencies)
+    results = Results(out, arguments, vector_files.fingerprint(model.generator), *dependencies)
     latents, labels = model.latents(seeds, arguments.label)
     vectors = model.directions(arguments.sefa, arguments.pca, arguments.label)
     with writing(out):
@@ -84,8 +84,8 @@ def run(arguments: argparse.Namespace) -> None:
                 save_sheet(out / file_name(name, ".png"), [space.render_uint8(each, labels) for each in edited])
             text = json.dumps({name: effect._asdict() for name, effect in found.items()}, indent=1)
             write_atomically(out / ATTRIBUTES, lambda file: file.write(text.encode()))
-            print("\n".join(effects.table(found)))
-        store.write(out / DIRECTIONS_FILE, vectors, space)  # last: if it exists, all other files are complete
+            print("\n".join(table(found)))
+        vector_files.write(out / DIRECTIONS_FILE, vectors, space)  # last: if it exists, all other files are complete
         results.remove()
     name = next(iter(vectors))
     is_default = options.results_of(arguments.run) / DIRECTIONS == out  # where gan edit looks
@@ -95,8 +95,7 @@ def run(arguments: argparse.Namespace) -> None:
 
 def measure(model: Model, images: int, results: Results) -> dict[str, Effect]:
     """Return the effect of setting each attribute, by name."""
-    from gan.latent import effects
-    from gan.latent.effects import Effect
+    from gan.latent.attributes import Effect
     from gan.latent.position import POSITIONS
 
     effect = model.attribute_effects(images)
@@ -107,7 +106,7 @@ def measure(model: Model, images: int, results: Results) -> dict[str, Effect]:
     names, found = (*model.attributes, *POSITIONS), {}
     with counting(f"measuring attributes over {images} images", len(names)) as advance:
         for name in names:
-            found[name] = Effect(**results.get(name, partial(values, name), effects.is_valid))
+            found[name] = Effect(**results.get(name, partial(values, name)))
             advance(1)
     return found
 

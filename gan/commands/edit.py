@@ -77,11 +77,11 @@ def run(arguments: argparse.Namespace) -> None:
 
     from gan.images.convert import NO_TEXT, grid, save_png
     from gan.inference.tiling import memory_errors
-    from gan.latent import mixing, store
+    from gan.latent import mixing, vector_files
     from gan.latent.position import POSITIONS
     from gan.latent.space import Space
     from gan.recognition.classifier import WEIGHTS
-    from gan.sharing import described, provenance
+    from gan.sharing import provenance
 
     model = options.load_model(arguments)
     add_vectors_and_classes(model, settings.keys() - {*model.attributes, *POSITIONS}, file, arguments)
@@ -91,7 +91,7 @@ def run(arguments: argparse.Namespace) -> None:
         others = "" if model.vectors else f", and the directions that {command} finds"
         raise UserError(f"--set {unknown[0]}: {did_you_mean(unknown[0], names)}{others}")
     if arguments.latents:
-        names, latents, labels = store.stack_latents(arguments.latents, model.generator)
+        names, latents, labels = vector_files.stack_latents(arguments.latents, model.generator)
     else:
         names = list(map(str, seeds))
         latents, labels = model.latents(seeds, arguments.label)
@@ -100,11 +100,11 @@ def run(arguments: argparse.Namespace) -> None:
     if not arguments.no_metadata:
         changes = provenance.changes(model, settings, mixes, arguments.label, size, weights)
         shared = provenance.Origin(model.generator, model.images, **changes)
-        origin = (described.from_latents(model, shared, latents, labels) if arguments.latents
-                  else described.from_seeds(model, shared, seeds, arguments.label))  # fmt: skip
+        origin = (provenance.from_latents(model, shared, latents, labels) if arguments.latents
+                  else provenance.from_seeds(model, shared, seeds, arguments.label))  # fmt: skip
     for seed, part in mixes:
         latents = mixing.mix(Space(model.generator), latents, model.latents([seed], arguments.label)[0][0], part)
-    keys = store.fingerprint(model.generator), digest.of_tensor(latents), str(labels)
+    keys = vector_files.fingerprint(model.generator), digest.of_tensor(latents), str(labels)
     results = Results(out, arguments, *keys, file, weights)
     if not results.started:
         options.refuse_existing(out, [out / name for name in (*files, *["grid.png"] * arguments.grid)], arguments.force)
@@ -150,7 +150,7 @@ def save_groups(out: Path, files: list[str], save: Callable[[slice], int], resul
 
 def add_vectors_and_classes(model: Model, names: set[str], directions: Path, arguments: argparse.Namespace) -> None:
     """Add the directions and the classes of the run to the model, if `names` contains any."""
-    from gan.latent import store
+    from gan.latent import vector_files
     from gan.recognition.classifier import ABOUT
 
     found = {name for name in names if re.fullmatch(DIRECTION, name)}
@@ -159,7 +159,7 @@ def add_vectors_and_classes(model: Model, names: set[str], directions: Path, arg
         if arguments.recognition or (folder / ABOUT).is_file():
             model.attributes = class_attributes(arguments, folder) | model.attributes
     if (found or arguments.directions) and directions.is_file():
-        model.vectors |= store.read_directions(directions, model.generator)
+        model.vectors |= vector_files.read_directions(directions, model.generator)
 
 
 def parse_mix(word: str) -> tuple[int, tuple[int, int] | float]:

@@ -8,6 +8,7 @@ from __future__ import annotations
 import argparse
 import os
 import shlex
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -84,9 +85,9 @@ def run(arguments: argparse.Namespace) -> None:
         return run_web(arguments)
     refuse_options(arguments, WEB, "title", "directions", "runtime")
     if arguments.to == "onnx":
-        from gan.sharing.export import onnx_file
+        from gan.sharing.export.formats import check_onnx_installed
 
-        onnx_file.check_installed()
+        check_onnx_installed()
 
     from gan import api
     from gan.sharing.export.export import export
@@ -108,22 +109,24 @@ def run_table(arguments: argparse.Namespace) -> None:
     size = tables.size_for(arguments.to, arguments.table_size or TABLE_SIZES[1])
     if arguments.fit:
         from gan.inference.closed_form import choose_for_folders
+        from gan.sharing.export import network_tables
 
         photographs, retro = arguments.fit
         choice = choose_for_folders(photographs, retro, arguments.map, arguments.position)
         print_line(f"color map fitted: {choice.describe()}")
-        found = tables.of_color_map(choice.color_map, size, retro)
+        found = network_tables.of_color_map(choice.color_map, size, retro)
     elif options.names_look(arguments.run):
         from gan.inference.look import parse_look
 
         found = tables.of_look(parse_look(arguments.run), size)
     else:
         from gan import api
-        from gan.sharing.export.lut_table import inputs_of
+        from gan.sharing.export import network_tables
 
         options.prepare_device(arguments)
         model = api.load(arguments.run, arguments.checkpoint, arguments.ema)
-        found = tables.of_translator(model, size, arguments.run, lambda: inputs_of(model, Path(arguments.run)))
+        inputs = partial(network_tables.inputs_of, model, Path(arguments.run))
+        found = network_tables.of_translator(model, size, arguments.run, inputs)
     path = tables.write(found, arguments.to, arguments.out, arguments.force, arguments.run)
     print_line(f"{path}: {size} entries along each axis")
     if found.lost:
@@ -143,11 +146,11 @@ def run_web(arguments: argparse.Namespace) -> None:
     package = runtime.find(arguments.runtime) if arguments.runtime else None
 
     from gan import api
-    from gan.latent.store import read_directions
-    from gan.sharing.export import onnx_file
+    from gan.latent.vector_files import read_directions
+    from gan.sharing.export.formats import check_onnx_installed
     from gan.sharing.web.write import write_page
 
-    onnx_file.check_installed()
+    check_onnx_installed()
     package = package or runtime.find()
     options.prepare_device(arguments)
     model = api.load(arguments.run, arguments.checkpoint, arguments.ema)

@@ -47,7 +47,7 @@ def run(arguments: argparse.Namespace) -> None:
 
     from gan.images.convert import NO_TEXT, grid, save_png
     from gan.latent.space import Space
-    from gan.sharing import described
+    from gan.sharing import provenance
 
     model = options.load_model(arguments)
     model.labels_of(seeds[:1], arguments.label)  # errors in the arguments come first
@@ -55,7 +55,7 @@ def run(arguments: argparse.Namespace) -> None:
         Space(model.generator, "w")
     if arguments.best is not None:
         seeds = best_seeds(model, seeds, arguments)
-    origin = None if arguments.no_metadata else described.generated(model, arguments.truncation)
+    origin = None if arguments.no_metadata else provenance.generated(model, arguments.truncation)
     images = []
     with writing(out, "; files already written are complete"):
         title = f"generating into {out}, with a model that has seen {model.images:,} images"
@@ -63,7 +63,7 @@ def run(arguments: argparse.Namespace) -> None:
             for first in range(0, len(seeds), BATCH):
                 part = seeds[first : first + BATCH]
                 generated = model.generate(part, arguments.truncation, arguments.label).pixels
-                about = described.from_seeds(model, origin, part, arguments.label) if origin else None
+                about = provenance.from_seeds(model, origin, part, arguments.label) if origin else None
                 for n, (seed, image) in enumerate(zip(part, generated, strict=True)):
                     save_png(image, out / f"{seed}.png", about.image(image, n) if about else NO_TEXT)
                     if arguments.grid:
@@ -71,7 +71,7 @@ def run(arguments: argparse.Namespace) -> None:
                 advance(len(part))
         if images:
             sheet = grid(torch.stack(images))
-            whole = described.Described(origin, (), arguments.label, seeds) if origin else None
+            whole = provenance.Described(origin, (), arguments.label, seeds) if origin else None
             save_png(sheet, out / "grid.png", whole.grid(sheet) if whole else NO_TEXT)
 
 

@@ -23,8 +23,7 @@ from gan.common.processes import available_memory
 from gan.data.decoding import cache
 from gan.data.decoding.pool import cores
 from gan.run.paths import CONF
-from gan.sharing.origin_command import command_of
-from gan.sharing.record import origin, to_text
+from gan.sharing.record import command_of, origin, to_text
 
 PACKAGES = ("torchvision", "lightning", "torchmetrics", "hydra-core", "omegaconf", "numpy", "scipy", "pillow", "rich",
             "scikit-image", "tensorboard", "safetensors", "filelock")  # fmt: skip

@@ -50,10 +50,9 @@ def run(arguments: argparse.Namespace) -> None:
         raise UserError("--space, --truncation and --class cannot be used with --latents")
 
     from gan.images import video
-    from gan.latent import store
+    from gan.latent import vector_files
     from gan.latent.space import Space
-    from gan.sharing.described import interpolation
-    from gan.sharing.provenance import Origin
+    from gan.sharing.provenance import Origin, interpolation
     from gan.sharing.record import compact
 
     video.check(arguments.out)
@@ -62,7 +61,7 @@ def run(arguments: argparse.Namespace) -> None:
     given = arguments.label, arguments.truncation, arguments.space, *length, arguments.fps, arguments.scale
     about = interpolation(Space(model.generator).name, *given)
     if arguments.latents:
-        _, latents, labels = store.stack_latents(arguments.latents, model.generator)
+        _, latents, labels = vector_files.stack_latents(arguments.latents, model.generator)
         frames = model.interpolate_latents(latents, labels, *length)
         about["latents"] = [digest.of_tensor(each) for each in latents]
     else:

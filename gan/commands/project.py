@@ -93,7 +93,7 @@ class OutputFolder:
     """The output folder, with the latents found so far."""
 
     def __init__(self, model: Model, arguments: argparse.Namespace) -> None:
-        from gan.latent import store
+        from gan.latent import vector_files
         from gan.latent.projection import describe_options
         from gan.latent.space import Space
         from gan.sharing.provenance import Origin
@@ -109,12 +109,12 @@ class OutputFolder:
         self.labels: dict[str, int] = {}
         self.digests: dict[str, str] = {}
         if (self.out / LATENTS_FILE).exists() and not arguments.force:
-            (self.latents, _, about), self.labels = store.read_latents(self.out / LATENTS_FILE, model.generator)
+            (self.latents, _, about), self.labels = vector_files.read_latents(self.out / LATENTS_FILE, model.generator)
             if about.get("options") != self.options:
                 raise UserError(
                     f"{self.out / LATENTS_FILE}: was made with {about.get('options')}; use --force to project again"
                 )
-            self.digests = store.by_name(about, "digests", self.out / LATENTS_FILE)
+            self.digests = vector_files.by_name(about, "digests", self.out / LATENTS_FILE)
 
     def project(self, images: dict[str, Tensor], advance: Callable[[int], None]) -> None:
         """Project further images, and write all latents found so far."""
@@ -124,7 +124,7 @@ class OutputFolder:
         from gan.images.collection import Images
         from gan.images.convert import grid, save_png
         from gan.images.files import KEY
-        from gan.latent import store
+        from gan.latent import vector_files
 
         targets, given = torch.stack(list(images.values())), self.arguments
         found = self.model.project(Images(targets), given.space, given.starts, given.steps, given.label, advance)
@@ -141,7 +141,7 @@ class OutputFolder:
                 path = self.out / file_name(name, ".gif")
                 video.save(frames, path, FPS, text=text("optimization").get(KEY))
         about = {"labels": json.dumps(self.labels), "digests": json.dumps(self.digests), "options": self.options}
-        store.write(self.out / LATENTS_FILE, self.latents, self.space, **about)
+        vector_files.write(self.out / LATENTS_FILE, self.latents, self.space, **about)
 
     def describe(self, name: str) -> Callable[..., dict[str, str]]:
         """Return the function that describes the origin of the files of an image, as a chunk of text.

@@ -84,11 +84,19 @@ def fit(arguments: argparse.Namespace) -> None:
     require_scikit_learn()
 
     from gan.inference.loading import load_discriminator
-    from gan.latent.store import fingerprint
+    from gan.latent.vector_files import fingerprint
     from gan.recognition import classifier
-    from gan.recognition.data import images_and_groups, labeled_data, large_classes, list_classes
-    from gan.recognition.features import learns_features
-    from gan.recognition.protocol import baselines, smallest_test_class, splits, ungroupable
+    from gan.recognition.classifier import learns_features
+    from gan.recognition.protocol import (
+        baselines,
+        images_and_groups,
+        labeled_data,
+        large_classes,
+        list_classes,
+        smallest_test_class,
+        splits,
+        ungroupable,
+    )
 
     out = options.out_in_run(arguments.run, arguments.out, RECOGNITION)
     if (out / classifier.ABOUT).exists() and not arguments.force:
@@ -147,10 +155,9 @@ def measure_all(
 
     scores = {}
     title = f"classifying {len(images):,} images of {classes} classes with {len(compared)} kinds of features, in splits"
-    valid = partial(Score.is_valid, len(parts), classes)
     with counting(title, len(compared) * len(parts)) as advance:
         for name, baseline in compared.items():
-            scores[name] = Score.from_json(results.get(name, partial(score, baseline, advance), valid))
+            scores[name] = Score.from_json(results.get(name, partial(score, baseline, advance)))
     return scores | {MAJORITY: majority(labels, classes, parts)}
 
 
@@ -167,9 +174,9 @@ def save(
 
     The classifier is fitted to all images, with the median of the C selected in the splits.
     """
-    from gan.recognition import classifier, confusion, probe
-    from gan.recognition.features import LayerFeatures
-    from gan.recognition.protocol import DISCRIMINATOR
+    from gan.recognition import classifier, probe
+    from gan.recognition.classifier import LayerFeatures
+    from gan.recognition.protocol import DISCRIMINATOR, plot_confusion
 
     layers = LayerFeatures(network, images)
     features = layers(images)
@@ -184,9 +191,9 @@ def save(
         "scores": {name: score.as_json() for name, score in scores.items()},
     }
     with writing(out):
-        composed = classifier.compose(reduction, fitted)
+        composed = probe.compose(reduction, fitted)
         classifier.write(out, classifier.Classifier(layers, composed, classes, arguments.classifier), about)
-        confusion.plot(own.confusion, classes, out / "confusion.png")
+        plot_confusion(own.confusion, classes, out / "confusion.png")
 
 
 def print_scores(scores: dict[str, Score], classes: list[str], images: int) -> None:

@@ -14,7 +14,7 @@ from gan.common.output import one_line, print_line
 from gan.common.untrusted import read_bytes
 from gan.run.run_folder import is_run
 from gan.run.shared_model import CARD, CONFIG, SAMPLES, is_shared
-from gan.sharing import licenses
+from gan.sharing import card
 
 MAX_NAME = 200  # characters
 MAX_NOTES = 100_000  # bytes
@@ -23,7 +23,7 @@ MAX_NOTES = 100_000  # bytes
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     options.add_run(parser)
     parser.add_argument("folder", type=Path, metavar="DIR", help="folder to write; a new or empty one")
-    parser.add_argument("--license", required=True, type=licenses.checked, metavar="NAME", help="license of the "
+    parser.add_argument("--license", required=True, type=str.lower, metavar="NAME", help="license of the "
                         "model: an identifier of the Hugging Face Hub, such as cc-by-4.0 or mit, or other")  # fmt: skip
     parser.add_argument("--trained-on", type=trained_on, metavar="NAME", help="name of the training images for the "
                         "model card, as in 'Posters of the 1920s' or USER/NAME of a dataset on the Hub")  # fmt: skip
@@ -80,7 +80,7 @@ def run(arguments: argparse.Namespace) -> None:
         raise UserError(f"{out}: is the model itself; give another folder")
     refuse_existing(out, arguments.force)
 
-    from gan.sharing import folder, share
+    from gan.sharing import share
 
     files = share.collect(
         arguments.run,
@@ -95,8 +95,8 @@ def run(arguments: argparse.Namespace) -> None:
         samples=not arguments.no_samples,
         prepare=lambda: options.prepare_device(arguments),
     )
-    folder.write(out, files)
+    share.write(out, files)
     size = sum(map(len, files.values()))
     print_line(f"{out}: {', '.join(files)}, {size / 1e6:.1f} MB; try it: {share.example(files, out)}")
-    if arguments.license == licenses.OTHER:
+    if arguments.license == card.OTHER:
         print_line(f"note: add the text of the license as {out / 'LICENSE'}, and its name to {out / 'README.md'}")

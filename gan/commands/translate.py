@@ -115,7 +115,7 @@ def run(arguments: argparse.Namespace) -> int:
 
     from gan.data.decoding.pool import IsolatedProcess
     from gan.inference.image_translator import ImageTranslator
-    from gan.sharing.translations import translations
+    from gan.sharing.record import translations
 
     chosen = chosen or translators.choose(arguments)
     palette = load_palette(arguments.palette, chosen) if arguments.palette else None

@@ -137,6 +137,22 @@ def check_header(path: Path) -> None:
         raise UserError(f"{path}: cannot be read ({reason(error)})") from error
 
 
+def read_tensors(path: Path) -> tuple[dict[str, Any], dict[str, str]]:
+    """Return the tensors of a safetensors file by name, and its metadata. The library checks sizes against the file.
+
+    Raises:
+        UserError: the file is missing or damaged, or its header is longer than MAX_HEADER.
+    """
+    from safetensors import SafetensorError, safe_open
+
+    check_header(path)
+    try:
+        with safe_open(str(path), "pt") as file:
+            return {name: file.get_tensor(name) for name in file.keys()}, file.metadata() or {}  # noqa: SIM118
+    except (OSError, ValueError, SafetensorError, RuntimeError) as error:
+        raise UserError(f"{path}: cannot be read as safetensors ({reason(error)})") from error
+
+
 def is_plain(value: Any) -> bool:
     """Return whether a value is a scalar or a list of scalars, without interpolations."""
     if isinstance(value, list):

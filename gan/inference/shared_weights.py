@@ -6,11 +6,9 @@ import hashlib
 from pathlib import Path
 from typing import Any
 
-from safetensors import SafetensorError, safe_open
-
-from gan.common.errors import UserError, reason
+from gan.common.errors import UserError
 from gan.common.output import one_line
-from gan.common.untrusted import check_header
+from gan.common.untrusted import read_tensors
 from gan.run import checkpoint_file
 from gan.run.shared_model import CONFIG, NETWORKS, read_about
 
@@ -27,18 +25,11 @@ def load(path: Path) -> dict[str, Any]:
         UserError: a file is missing, damaged, or not written by `gan share`.
     """
     about = read_about(path.parent)
-    check_header(path)
-    try:
-        with open(path, "rb") as file:
-            digest = hashlib.file_digest(file, "sha256").hexdigest()
-        if digest != about["sha256"]:
-            raise UserError(
-                f"{path}: damaged; its checksum differs from the one in {CONFIG}; copy or download it again"
-            )
-        with safe_open(str(path), "pt") as tensors:
-            weights = {name: tensors.get_tensor(name) for name in tensors.keys()}  # noqa: SIM118
-    except (OSError, ValueError, SafetensorError, RuntimeError) as error:
-        raise UserError(f"{path}: cannot be read as safetensors ({reason(error)})") from error
+    weights, _ = read_tensors(path)
+    with open(path, "rb") as file:
+        digest = hashlib.file_digest(file, "sha256").hexdigest()
+    if digest != about["sha256"]:
+        raise UserError(f"{path}: damaged; its checksum differs from the one in {CONFIG}; copy or download it again")
     known = tuple(f"{role}." for role in NETWORKS if role in about["model"])
     if extra := [name for name in weights if name != COUNTS and not name.startswith(known)]:
         raise UserError(f"{path}: has an unexpected {one_line(extra[0][:200])}; {CONFIG} describes no such part")

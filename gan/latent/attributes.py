@@ -2,39 +2,44 @@
 
 Generators are nonlinear: the same direction changes some images strongly and others hardly. Therefore each latent
 follows the gradients of its own image: damped Gauss-Newton steps to the nearest latent with the requested attributes.
+`LinearEdit` takes one step only, for an image that follows a slider. `effect` measures what `edit` achieves.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+from typing import NamedTuple
 
 import torch
 from torch import Tensor
 
 from gan.common.errors import UserError
+from gan.common.output import one_line
+from gan.images.convert import to_uint8
 from gan.inference.sampling import in_chunks
+from gan.latent.position import POSITIONS, measure_shift
 from gan.latent.space import Space
 from gan.metrics.attributes import ATTRIBUTES, COLOR_ATTRIBUTES
 
 STEPS = 12
 DAMPING = 0.5  # fraction of the Gauss-Newton step that is taken
 MAX_STEP = 0.15  # maximum length of a step, as a fraction of the standard deviation of latents
+MAX_CHANGE = 0.7  # the same of a change by `LinearEdit`
 EPSILON = 1e-6
 NUM_IMAGES = 512  # images for the standard deviation of an attribute
 BATCH = 64  # images measured at a time
+VALUES = (-1.0, -0.5, 0.5, 1.0)  # values to which `effect` sets an attribute
 
 Attribute = Callable[[Tensor], Tensor]  # images (N, C, H, W) in [-1, 1] -> (N,), differentiable
 
 
 def for_channels(channels: int) -> dict[str, Attribute]:
     """Return the attributes that images with this number of channels have, by name."""
-    return {name: each for name, each in ATTRIBUTES.items() if channels > 1 or name not in COLOR_ATTRIBUTES}
+    return {name: measured for name, measured in ATTRIBUTES.items() if channels > 1 or name not in COLOR_ATTRIBUTES}
 
 
 def std(space: Space, attributes: Mapping[str, Attribute], label: Tensor | None = None) -> dict[str, float]:
-    """Return the standard deviation of each attribute over the images of fixed latents.
-
-    `edit` uses it as the attribute's unit.
+    """Return the standard deviation of each attribute over the images of fixed latents: the unit of `Model.edit`.
 
     Args:
         label: (NUM_IMAGES,), the classes of the images, for conditional generators.
@@ -120,3 +125,97 @@ def gradients(
         values = measure(space.synthesize(latents, label), attributes)
         rows = [torch.autograd.grad(each.sum(), latents, retain_graph=True)[0].flatten(1) for each in values.unbind(1)]
     return values.detach(), torch.stack(rows, 1)
+
+
+class LinearEdit:
+    """Approximate edits of one latent (1, latent_dim) or (1, layers, latent_dim), along the gradients at that latent.
+
+    Gradients are computed once, so that each further edit takes one forward pass.
+
+    Args:
+        attributes: attributes by name.
+        label: (1,), the class of the latent, for conditional generators.
+    """
+
+    def __init__(
+        self, space: Space, latents: Tensor, attributes: Mapping[str, Attribute], label: Tensor | None = None
+    ) -> None:
+        self.space, self.label = space, None if label is None else label.to(space.device)
+        self.latents = latents.to(space.device)
+        self.names = list(attributes)
+        self.jacobian = gradients(space, self.latents, attributes.values(), self.label)[1]  # (1, A, D)
+        self.largest = longest_step(space, latents, MAX_CHANGE)
+
+    @torch.no_grad()
+    def __call__(self, by: Mapping[str, float], moved: Tensor | None = None) -> Tensor:
+        """Return the image uint8 (1, C, H, W) after approximate changes of attributes.
+
+        Args:
+            by: changes by attribute, each in the unit of the attribute; 0 keeps an attribute constant.
+            moved: the latent after other changes; the default is the latent itself.
+        """
+        q = self.latents if moved is None else moved.to(self.latents.device)
+        if by:
+            rows = self.jacobian[:, [self.names.index(name) for name in by]]
+            q = take_step(q, shortest_step(rows, rows.new_tensor([list(by.values())])), self.largest)
+        return to_uint8(self.space.synthesize(q, self.label)).cpu()
+
+
+class Effect(NamedTuple):
+    """The effect of setting one attribute."""
+
+    slope: float  # measured change per requested change, by least squares over all images and VALUES; 1 is ideal
+    r2: float  # coefficient of determination of this line
+    leakage: dict[str, float]  # root mean square change of each other attribute when this one is set to 1 or -1
+
+
+def effect(
+    name: str,
+    images: Tensor,
+    edited: Callable[[str, float], Tensor],
+    attributes: Mapping[str, Attribute],
+    units: Mapping[str, float],
+) -> Effect:
+    """Return the effect of setting the attribute `name`.
+
+    Args:
+        images: (N, C, H, W) in [-1, 1], before the edit.
+        edited: returns the same images with an attribute set to a value.
+        attributes: attributes to measure, by name.
+        units: the unit of each attribute: its standard deviation.
+    """
+    names = list(attributes)
+    unit = torch.tensor([units[other] for other in names])
+
+    @torch.no_grad()  # the weights of a classifier among the attributes have gradients
+    def in_units(images: Tensor) -> Tensor:
+        return measure(images, attributes.values()) / unit
+
+    before = in_units(images)
+    values, changes, leaks = [], [], []
+    for value in VALUES:
+        after = edited(name, value)
+        change = in_units(after) - before  # (N, A)
+        changes.append(measure_shift(images, after, name) if name in POSITIONS else change[:, names.index(name)])
+        values.append(torch.full_like(changes[-1], value))
+        if abs(value) == 1:
+            leaks.append(change)
+    slope, r2 = linear_fit(torch.cat(values), torch.cat(changes))
+    leakage = torch.cat(leaks).square().mean(0).sqrt().tolist()
+    return Effect(slope, r2, {other: size for other, size in zip(names, leakage, strict=True) if other != name})
+
+
+def linear_fit(x: Tensor, y: Tensor) -> tuple[float, float]:
+    """Return the slope of the least-squares line of y over x, and its coefficient of determination (R2)."""
+    x, y = x.double() - x.double().mean(), y.double() - y.double().mean()
+    slope = (x @ y) / (x @ x)
+    total = float(y.square().sum())
+    return float(slope), 1 - float((y - slope * x).square().sum()) / total if total else 0.0
+
+
+def table(effects: dict[str, Effect]) -> Iterator[str]:
+    """Yield the lines of a table of effects."""
+    yield f"{'':12}{'slope':>8}{'R2':>8}   changes of other attributes"
+    for name, (slope, r2, leakage) in effects.items():
+        others = ", ".join(f"{one_line(other)} {size:.2f}" for other, size in leakage.items())
+        yield f"{one_line(name):12}{slope:8.2f}{r2:8.3f}   {others}"

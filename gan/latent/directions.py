@@ -17,48 +17,36 @@ NUM_IMAGES = 1_500  # images for the activations of GANSpace in z
 
 
 class Directions(NamedTuple):
-    """Directions in latent space, the most important first.
+    """Directions in latent space, the most important first."""
 
-    Attributes:
-        vectors: (K, latent_dim), unit vectors.
-        std: (K,), the standard deviation of latents along each vector.
-    """
-
-    vectors: Tensor
-    std: Tensor
+    vectors: Tensor  # (K, latent_dim), unit vectors
+    std: Tensor  # (K,), the standard deviation of latents along each vector
 
     def scaled(self) -> Tensor:
         """Return (K, latent_dim): each vector times its standard deviation."""
         return self.vectors * self.std[:, None]
 
 
-def sefa(space: Space, label: Tensor | None = None, layers: Sequence[int] | None = None) -> Directions:
+def sefa(space: Space, label: Tensor | None = None) -> Directions:
     """Return the latent_dim directions of SeFa, ordered by how much they change the inputs of the layers.
 
     Shen and Zhou, "Closed-Form Factorization of Latent Semantics in GANs", 2021, arXiv:2007.06600, equation 5.
 
     Args:
-        space: the latent space whose latents are multiplied by the generator's `latent_weights`.
         label: (1,), the class of the latents for the standard deviations, for conditional generators.
-        layers: indices of `latent_weights` to use; the default is all.
-
-    Raises:
-        UserError: the generator has no `latent_weights`.
     """
-    weights = require(space.generator, "latent_weights", "SeFa", "; --sefa 0 disables SeFa")()
-    vectors, _ = factorize([weights[layer] for layer in range(len(weights)) if layers is None or layer in layers])
+    vectors = factorize(require(space.generator, "latent_weights", "SeFa", "; --sefa 0 disables SeFa")())
     return Directions(vectors, (space.fixed_sample(NUM_LATENTS, label) @ vectors.T).std(0))
 
 
-def factorize(weights: Sequence[Tensor]) -> tuple[Tensor, Tensor]:
-    """Return the eigenvectors of A^T A as rows (latent_dim, latent_dim) and its eigenvalues, the largest first.
+def factorize(weights: Sequence[Tensor]) -> Tensor:
+    """Return the eigenvectors of A^T A as rows (latent_dim, latent_dim), that of the largest eigenvalue first.
 
     A consists of the rows of all weights (outputs, latent_dim), normalized to unit length as in the authors' code.
     """
     rows = torch.cat([weight.detach().cpu().double() for weight in weights])
     rows = rows / rows.norm(dim=1, keepdim=True).clamp(min=1e-12)
-    eigenvalues, vectors = torch.linalg.eigh(rows.T @ rows)
-    return fix_signs(vectors.T.flip(0)).float(), eigenvalues.flip(0).float()
+    return fix_signs(torch.linalg.eigh(rows.T @ rows)[1].T.flip(0)).float()
 
 
 def ganspace(space: Space, count: int, label: Tensor | None = None) -> Directions:
@@ -71,9 +59,6 @@ def ganspace(space: Space, count: int, label: Tensor | None = None) -> Direction
 
     Args:
         label: (1,), the class of the latents or images, for conditional generators.
-
-    Raises:
-        UserError: the space is z, and the generator has no `synthesis_layers` or no convolution in the second of them.
     """
     if space.name == "w":
         vectors, std, _ = principal_components(space.fixed_sample(NUM_LATENTS, label), count)
@@ -114,13 +99,11 @@ def activations(space: Space, z: Tensor, label: Tensor | None) -> Tensor:
     if convolution is None:
         name = network_name(space.generator)
         raise UserError(f"{name} has no convolution in its second synthesis layer, which GANSpace needs{leave_out}")
-    found: list[Tensor] = []
-    handle = convolution.register_forward_pre_hook(lambda module, given: found.append(given[0].flatten(1).cpu()))
-    try:
-        space.render_uint8(z, label)
-    finally:
-        handle.remove()
-    return torch.cat(found)[: len(z)]
+    inputs: list[Tensor] = []
+    handle = convolution.register_forward_pre_hook(lambda module, given: inputs.append(given[0].flatten(1).cpu()))
+    space.render_uint8(z, label)
+    handle.remove()
+    return torch.cat(inputs)[: len(z)]
 
 
 def fix_signs(vectors: Tensor) -> Tensor:

@@ -4,14 +4,17 @@ Karras et al., "Analyzing and Improving the Image Quality of StyleGAN", 2020, ar
 learning rate that ramps up and down, and decaying noise on the latents to escape local minima.
 
 Differences from the paper: the search starts from several latents and continues with the best; the first phase uses a
-distance without a network; nonlinear least squares refine the result of Adam.
+distance without a network; nonlinear least squares (Levenberg-Marquardt) refine the result of Adam. Some elements of a
+latent change an image strongly, others hardly. Gradient descent optimizes the former and leaves the latter near their
+initial values; the Gauss-Newton approximation of the Hessian optimizes both.
 """
 
 from __future__ import annotations
 
 import math
+import warnings
 from collections.abc import Callable
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
@@ -20,7 +23,6 @@ from torch.nn.functional import avg_pool2d, interpolate
 from gan.common.errors import UserError, at_least
 from gan.images.convert import to_float
 from gan.inference.sampling import CHUNK, NO_CLASSES, classes_of, padded
-from gan.latent.least_squares import PASSES, refine
 from gan.latent.space import Space
 from gan.metrics.perceptual import PerceptualDistance
 from gan.metrics.pixels import rgb
@@ -38,6 +40,16 @@ MIN_SIDE = 64  # pixels; images with a smaller side are enlarged for the percept
 FRAMES = 50  # approximate number of latents in the trajectory
 MIN_STEPS = 10
 
+# Levenberg-Marquardt
+NEWTON_STEPS = 25
+DAMPING = 0.1  # initial, as a fraction of the mean curvature
+DECREASE, INCREASE = 5.0, 4.0  # factors of the damping after a step that reduces the error, and after any other
+MIN_DAMPING, MAX_DAMPING = 1e-9, 1e3
+TOLERANCE = 1e-4  # stop when the squared error decreases by less than this fraction
+MAX_SIDE = 64  # larger images are downsampled to about this side, in pixels
+PASSES = 30  # refining one latent takes about as long as this many forward and backward passes of 16 latents
+TANGENTS = 16  # elements of a latent per pass of forward-mode differentiation
+
 
 class Projection(NamedTuple):
     """The result of a projection.
@@ -53,7 +65,7 @@ class Projection(NamedTuple):
     trajectory: Tensor
 
     def convert(self, source: Space, target: Space) -> Projection:
-        """Return the projection with its latents mapped from z to w if the target space is not the source space."""
+        """Return the projection in another space."""
         if target.name == source.name:
             return self
         trajectory = torch.stack([target.from_z(latents, self.labels) for latents in self.trajectory])
@@ -73,16 +85,13 @@ def project(
     """Return the latents of images uint8 (N, C, H, W). Each result is independent of the other images.
 
     Args:
-        starts: number of initial latents per image.
-        steps: number of steps of Adam.
+        starts: number of initial latents per image, at most NUM_CANDIDATES.
+        steps: number of steps of Adam, at least MIN_STEPS.
         per_layer: in the second phase, optimize a separate w for each layer (w+).
         label: (N,), the class of each image, for conditional generators; the default is that of the best initial
             latent.
         counts: (classes,), number of training images of each class. The candidates have classes in these proportions.
         advance: called with the number of passes since the last call, which add up to `num_passes`.
-
-    Raises:
-        UserError: `per_layer` is requested in z, starts is not in 1..NUM_CANDIDATES, or steps is below MIN_STEPS.
     """
     at_least("steps", steps, MIN_STEPS)
     if at_least("starts", starts, 1) > NUM_CANDIDATES:
@@ -91,8 +100,9 @@ def project(
         raise UserError("w+ needs a generator with a mapping network, such as that of model=stylegan2")
     parts = []
     for rows in torch.arange(len(targets)).split(CHUNK):
-        own = None if label is None else label[rows]
-        parts.append(_project(space, to_float(targets[rows]), starts, steps, per_layer, own, counts, advance))
+        labels_of_rows = None if label is None else label[rows]
+        options = starts, steps, per_layer, labels_of_rows, counts, advance
+        parts.append(_project(space, to_float(targets[rows]), *options))
     latents, labels, trajectory = zip(*parts, strict=True)
     return Projection(torch.cat(latents), None if labels[0] is None else torch.cat(labels), torch.cat(trajectory, 1))
 
@@ -146,9 +156,7 @@ def initial_latents(
 ) -> tuple[Tensor, Tensor | None]:
     """Return the candidates (N, starts, latent_dim) with images nearest to the targets, and their classes (N, starts).
 
-    Args:
-        label: (N,), restricts the candidates of each target to this class. None takes candidates of all classes, in
-            proportion to `counts`.
+    `label` (N,) restricts the candidates of each target to a class. Otherwise they are in proportion to `counts`.
     """
     if label is None or not space.classes:
         return nearest_candidates(space, targets, starts, classes_of(range(NUM_CANDIDATES), counts))
@@ -162,11 +170,7 @@ def initial_latents(
 def nearest_candidates(
     space: Space, targets: Tensor, starts: int, labels: Tensor | None
 ) -> tuple[Tensor, Tensor | None]:
-    """Return the candidates nearest to each target, and their classes. In w, the class means are candidates too.
-
-    Args:
-        labels: (NUM_CANDIDATES,), the classes of the candidates, for conditional generators.
-    """
+    """Return the candidates, which have these classes, nearest to each target. In w, the class means are some too."""
     latents = space.fixed_sample(NUM_CANDIDATES, labels)
     if space.name == "w":
         means, classes = space.statistics[0], None if labels is None else labels.unique()
@@ -184,12 +188,9 @@ def downsample(x: Tensor) -> Tensor:
 
 
 class Descent:
-    """Optimize latents with Adam. Target pixels that are NaN are ignored.
+    """Optimize latents with Adam from step `first` up to `last` of `steps`. Target pixels that are NaN are ignored.
 
     Args:
-        first: first step to run; the learning rate and the noise depend on the step.
-        last: step before which to stop.
-        steps: total number of steps, over all phases.
         perceptual: distance to add to `image_distance`.
         noise: initial noise on latents, as a fraction of their standard deviation.
     """
@@ -218,17 +219,18 @@ class Descent:
     ) -> tuple[Tensor, Tensor, Tensor]:
         """Return latents (R, ...), their distances (R,) and trajectory (T, R, ...) for targets (R, C, H, W)."""
         parts = []
-        for at in range(0, len(latents), CHUNK):
-            rows = len(latents) - at
-            start, target = self.chunk(latents, at), self.chunk(targets, at)
-            label = None if labels is None else self.chunk(labels, at)
-            end, trajectory = self.optimize(start, target, label, advance)
+        for first in range(0, len(latents), CHUNK):
+            rows = len(latents) - first
+            end, trajectory = self.optimize(*self.chunks(first, latents, targets, labels), advance)
             parts.append((end[:rows].cpu(), trajectory[:, :rows].cpu()))
-        found = torch.cat([end for end, _ in parts])
-        return found, self.distances(found, targets, labels), torch.cat([trajectory for _, trajectory in parts], 1)
+        ends = torch.cat([end for end, _ in parts])
+        return ends, self.distances(ends, targets, labels), torch.cat([trajectory for _, trajectory in parts], 1)
 
-    def chunk(self, x: Tensor, at: int) -> Tensor:
-        return padded(x, at, self.space.device)
+    def chunks(self, first: int, latents: Tensor, targets: Tensor, labels: Tensor | None) -> tuple[Any, Any, Any]:
+        """Return CHUNK rows of each tensor from row `first` on, on the device."""
+        device = self.space.device
+        label = None if labels is None else padded(labels, first, device)
+        return padded(latents, first, device), padded(targets, first, device), label
 
     def optimize(
         self, latents: Tensor, targets: Tensor, labels: Tensor | None, advance: Callable[[int], None]
@@ -268,13 +270,12 @@ class Descent:
     @torch.no_grad()
     def distances(self, latents: Tensor, targets: Tensor, labels: Tensor | None) -> Tensor:
         """Return the distance (R,) of the image of each latent to its target, on the CPU."""
-        found = []
-        for at in range(0, len(latents), CHUNK):
-            label = None if labels is None else self.chunk(labels, at)
-            images = self.space.synthesize(self.chunk(latents, at), label)
-            target = self.chunk(targets, at)
-            found.append(self.distance(images, target, self.features(target)).cpu())
-        return torch.cat(found)[: len(latents)]
+        parts = []
+        for first in range(0, len(latents), CHUNK):
+            latent, target, label = self.chunks(first, latents, targets, labels)
+            images = self.space.synthesize(latent, label)
+            parts.append(self.distance(images, target, self.features(target)).cpu())
+        return torch.cat(parts)[: len(latents)]
 
     def noise(self, step: int) -> Tensor:
         """Return the noise (latent_dim,) of a step: the same for all latents, so the result does not depend on N."""
@@ -309,3 +310,76 @@ def fast_ssim(x: Tensor, y: Tensor) -> Tensor:
     squares = mean_x.square() + mean_y.square()
     values = (2 * product + c1) * (2 * (xy - product) + c2) / ((squares + c1) * (xx + yy - squares + c2))
     return values.mean((1, 2, 3))
+
+
+@torch.no_grad()
+def refine(
+    space: Space,
+    latents: Tensor,
+    targets: Tensor,
+    label: Tensor | None = None,
+    advance: Callable[[int], None] = lambda done: None,
+) -> Tensor:
+    """Return latents (N, latent_dim) refined to targets (N, C, H, W), each independently of the others.
+
+    `advance` is called with PASSES after each latent.
+    """
+
+    def one(n: int) -> Tensor:
+        labels = None if label is None else label[n : n + 1].to(space.device)
+        target = pixels(targets[n : n + 1].to(space.device))
+        refined = levenberg_marquardt(
+            lambda x: pixels(space.synthesize(x[None], labels)), latents[n].to(space.device), target
+        )
+        advance(PASSES)
+        return refined.cpu()
+
+    return torch.stack([one(n) for n in range(len(latents))])
+
+
+def pixels(images: Tensor) -> Tensor:
+    """Return the pixels (D,) of an image (1, C, H, W), downsampled if it is larger than MAX_SIDE."""
+    return avg_pool2d(images, max(1, max(images.shape[2:]) // MAX_SIDE)).flatten()
+
+
+def levenberg_marquardt(
+    function: Callable[[Tensor], Tensor], x: Tensor, target: Tensor, steps: int = NEWTON_STEPS
+) -> Tensor:
+    """Minimize the squared error between function(x) (D,) and target (D,), and return x (latent_dim,).
+
+    Levenberg, "A method for the solution of certain non-linear problems in least squares", 1944; Marquardt, "An
+    algorithm for least-squares estimation of nonlinear parameters", 1963.
+    """
+    damping = DAMPING
+    residual = function(x) - target
+    squares = residual.square().sum()
+    curvature = slope = None
+    for _ in range(steps):
+        if curvature is None or slope is None:
+            rows = jacobian(function, x)  # (latent_dim, D)
+            # On the CPU because MPS has no float64.
+            curvature, slope = (rows @ rows.T).cpu().double(), (rows @ residual).cpu().double()
+        damped = curvature + damping * curvature.diagonal().mean() * torch.eye(len(x))
+        step = torch.linalg.solve(damped, -slope).to(x)
+        new_residual = function(x + step) - target
+        decrease = squares - new_residual.square().sum()
+        if decrease > 0:
+            converged = decrease < TOLERANCE * squares
+            x, residual, squares, curvature = x + step, new_residual, squares - decrease, None
+            damping = max(damping / DECREASE, MIN_DAMPING)
+            if converged:
+                break
+        else:
+            damping *= INCREASE
+            if not damping < MAX_DAMPING:
+                break
+    return x
+
+
+def jacobian(function: Callable[[Tensor], Tensor], x: Tensor) -> Tensor:
+    """Return the transposed Jacobian (latent_dim, D) of a function at x (latent_dim,)."""
+    along = torch.func.vmap(lambda v: torch.func.jvp(function, (x,), (v,))[1], chunk_size=TANGENTS)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # torch warns about its own deprecated functions and slow fallbacks
+        rows: Tensor = along(torch.eye(len(x), device=x.device, dtype=x.dtype))
+    return rows

@@ -1,24 +1,27 @@
 """Latent spaces of a generator: z, its input, and w, the output of its mapping network if it has one.
 
 A latent has latent_dim elements. In w+ each layer has its own w: Abdal, Qin, Wonka, "Image2StyleGAN: How to Embed
-Images Into the StyleGAN Latent Space?", 2019, arXiv:1904.03189.
+Images Into the StyleGAN Latent Space?", 2019, arXiv:1904.03189. `resized` gives images of another size for the same
+latents.
 """
 
 from __future__ import annotations
 
-import math
+import copy
 from collections.abc import Callable
 from functools import cached_property
 from typing import Any
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
+from torch.nn.functional import interpolate
 
 from gan.common.errors import UserError
 from gan.images.convert import to_uint8
 from gan.inference.sampling import fixed_latents, in_chunks
 
 STATISTICS_LATENTS = 4096  # samples for the mean and standard deviation of w
+MAX_SIDE = 4096  # pixels of a generated image
 
 
 class Space:
@@ -72,10 +75,7 @@ class Space:
 
     @torch.no_grad()
     def render(self, latents: Tensor, label: Tensor | None = None) -> Tensor:
-        """Return the images (N, C, H, W) of latents, on the CPU and without gradients.
-
-        Each image is independent of the others.
-        """
+        """Return images (N, C, H, W) on the CPU, without gradients. Each image is independent of the others."""
         return in_chunks(self.synthesize, self.device, latents, label)
 
     @torch.no_grad()
@@ -92,8 +92,7 @@ class Space:
     def statistics(self) -> tuple[Tensor, Tensor]:
         """The mean (classes or 1, latent_dim) and standard deviation (classes or 1, 1) of the latents of each class.
 
-        The standard deviation is one number per class: the root mean square over all dimensions. In z the mean is 0 and
-        the standard deviation 1.
+        The standard deviation is the root mean square over all dimensions.
         """
         if self.name == "z":
             return torch.zeros(1, self.size), torch.ones(1, 1)
@@ -106,34 +105,76 @@ class Space:
         """Return latents (N, latent_dim) moved towards the mean: psi=0 gives the mean, psi=1 the unchanged latents.
 
         Karras et al., 2019, arXiv:1812.04948, section 2.1.
-
-        Raises:
-            UserError: psi is not a finite number.
         """
         if psi == 1:
             return latents
-        if not math.isfinite(psi):
-            raise UserError(f"truncation {psi}: give a finite number")
         means = self.statistics[0]
         mean = means[label] if label is not None and len(means) > 1 else means[:1]
         return mean + psi * (latents - mean)
 
 
 def network_name(network: Any) -> str:
-    """Return the module and class name of a network, for messages."""
     return f"{type(network).__module__}.{type(network).__name__}"
 
 
 def require(network: Any, attribute: str, purpose: str, instead: str = "") -> Any:
-    """Return an optional attribute of a network.
-
-    Args:
-        purpose: what needs the attribute, for the message.
-        instead: what the user can do, for the message.
-
-    Raises:
-        UserError: the network lacks the attribute.
-    """
+    """Return an optional attribute of a network; raise UserError if it lacks what `purpose` needs."""
     if not hasattr(network, attribute):
         raise UserError(f"{network_name(network)} has no {attribute}, which {purpose} needs{instead}")
     return getattr(network, attribute)
+
+
+def resized(generator: Any, size: tuple[int, int]) -> Any:
+    """Return a copy of a generator in eval mode that generates images of (height, width) from the same latents.
+
+    Convolutions accept any grid. The input of the first synthesis layer, which is learned or computed from the latent,
+    is resampled to a grid of the requested shape; fixed noise is resampled too. This stretches shapes but keeps fine
+    texture.
+    """
+    grid, cell = grid_of(generator)
+    if any(side % cell or not 0 < side <= MAX_SIDE for side in size):
+        raise UserError(
+            f"size {size[0]}x{size[1]}: both sides must be multiples of {cell} pixels, up to {MAX_SIDE}, with this "
+            "generator"
+        )
+    other = copy.deepcopy(generator)
+    new = (size[0] // cell, size[1] // cell)
+    first_layer(other).register_forward_pre_hook(
+        lambda module, given: (interpolate(given[0], new, mode="bilinear", align_corners=False), *given[1:])
+    )
+    for module in other.modules():
+        noise = getattr(module, "noise", None)
+        if isinstance(noise, Tensor):
+            scaled = (noise.shape[2] * new[0] // grid[0], noise.shape[3] * new[1] // grid[1])
+            module.noise = interpolate(noise, scaled, mode="nearest")
+    return other
+
+
+def first_layer(generator: Any) -> nn.Module:
+    """Return the module whose input is the smallest grid.
+
+    If the first synthesis layer is an nn.Sequential, this is its first module: conditional generators call the modules
+    of a Sequential one by one.
+    """
+    first: Any = next(iter(require(generator, "synthesis_layers", "another size")))
+    layer: nn.Module = first[0] if isinstance(first, nn.Sequential) else first
+    return layer
+
+
+@torch.no_grad()
+def grid_of(generator: Any) -> tuple[tuple[int, int], int]:
+    """Return (rows, columns) of the first synthesis layer's input, and the side of one cell in output pixels."""
+    inputs: list[Any] = []
+    handle = first_layer(generator).register_forward_pre_hook(lambda module, given: inputs.append(given[0]))
+    z = fixed_latents(1, generator.latent_dim).to(next(generator.parameters()).device)
+    try:
+        image = generator(z, torch.zeros(1, dtype=torch.long, device=z.device))
+    finally:
+        handle.remove()
+    if not inputs or inputs[0].ndim != 4:
+        raise UserError(
+            f"{network_name(generator)}: the input of its first synthesis layer is not a grid (N, C, H, W), which "
+            "--size needs"
+        )
+    rows, columns = inputs[0].shape[2:]
+    return (rows, columns), image.shape[2] // rows

@@ -13,24 +13,73 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import torch
-from safetensors import SafetensorError
-from safetensors.torch import load as load_safetensors
 from safetensors.torch import save
 from torch import Tensor
+from torch.nn.functional import adaptive_max_pool2d
 
 from gan.common.errors import UserError
 from gan.common.files import write_atomically
-from gan.common.untrusted import check_header, parse_json
+from gan.common.untrusted import read_json, read_tensors
+from gan.images.convert import to_float
 from gan.inference.loading import load_discriminator
+from gan.inference.sampling import fresh_statistics, in_chunks
 from gan.latent.attributes import Attribute
-from gan.latent.store import fingerprint
-from gan.recognition.features import LayerFeatures
-from gan.recognition.probe import CLASSIFIERS, Probe, Reduction
+from gan.latent.vector_files import fingerprint
+from gan.recognition.probe import Probe
 from gan.run.checkpoint_file import are_classes
 from gan.run.run_folder import RECOGNITION
 
 WEIGHTS, ABOUT = "classifier.safetensors", "classifier.json"
 MAX_ABOUT = 64_000_000  # maximum size of the file ABOUT in bytes
+POOLED_SIDE = 4  # rows and columns of the grid to which each layer is pooled
+BATCH = 64  # images per pass when BatchNorm's statistics are estimated
+
+
+class LayerFeatures:
+    """The concatenated features of all layers of a discriminator, each max-pooled to a 4x4 grid.
+
+    Radford, Metz, Chintala, "Unsupervised Representation Learning with Deep Convolutional Generative Adversarial
+    Networks", 2015, arXiv:1511.06434, section 5.1.
+
+    Args:
+        discriminator: network with a method `features(x)` that returns a list of tensors (N, C, H, W).
+        images: uint8 (N, C, H, W), on which to re-estimate BatchNorm's statistics, because those of training lag
+            behind the weights. None keeps them.
+    """
+
+    def __init__(self, discriminator: Any, images: Tensor | None = None) -> None:
+        self.network = discriminator.eval()
+        if images is not None:
+            reestimate(self.network, images)
+
+    @property
+    def device(self) -> torch.device:
+        parameter: Tensor = next(self.network.parameters())
+        return parameter.device
+
+    def __call__(self, images: Tensor) -> Tensor:
+        with torch.no_grad():
+            return in_chunks(lambda x, label: self.pooled(to_float(x)), self.device, images)
+
+    def pooled(self, x: Tensor) -> Tensor:
+        layers = self.network.features(x)
+        return torch.cat([adaptive_max_pool2d(each, POOLED_SIDE).flatten(1) for each in layers], 1).float()
+
+
+def learns_features(discriminator: Any, images: Tensor) -> bool:
+    """Return whether the `LayerFeatures` of a discriminator depend on trainable weights."""
+    with torch.enable_grad():
+        layers = discriminator.eval().features(to_float(images.to(next(discriminator.parameters()).device)))
+    return any(layer.requires_grad for layer in layers)
+
+
+@torch.no_grad()
+def reestimate(network: Any, images: Tensor) -> None:
+    """Set BatchNorm's statistics to their averages over the images, and set the network to eval mode."""
+    with fresh_statistics(network) as device:
+        for part in images.split(BATCH) if device is not None else ():
+            if len(part) == BATCH or len(images) < BATCH:  # skip a short last batch: batches have equal weight
+                network.features(to_float(part.to(device)))
 
 
 class Classifier(NamedTuple):
@@ -45,14 +94,13 @@ class Classifier(NamedTuple):
     kind: str
 
     def __call__(self, images: Tensor) -> Tensor:
-        return self.probe(self.checked(self.layers(images))).softmax(1)
+        return self.logits(self.layers(images)).softmax(1)
 
-    def checked(self, features: Tensor) -> Tensor:
-        """Return the features unchanged; raise UserError if their number is not that of the linear map's inputs."""
+    def logits(self, features: Tensor) -> Tensor:
         if features.shape[1] != len(self.probe.weight):
             counts = f"{len(self.probe.weight):,} features, but the discriminator has {features.shape[1]:,}"
             raise UserError(f"the classifier needs {counts}; fit it again with gan recognize fit")
-        return features
+        return self.probe(features)
 
     def attributes(self) -> dict[str, Attribute]:
         """Return the `log_odds` of each class that had training images, by name."""
@@ -61,24 +109,13 @@ class Classifier(NamedTuple):
 
     def log_odds(self, n: int, images: Tensor) -> Tensor:
         """Return the log-odds (N,) of class n for images (N, C, H, W) in [-1, 1]. They are differentiable."""
-        weight, bias = self.probe.weight, self.probe.bias
-        logits = self.checked(self.layers.pooled(images.to(self.layers.device)).to(weight)) @ weight + bias
-        others = logits[:, torch.arange(len(bias)) != n].logsumexp(1)
+        logits = self.logits(self.layers.pooled(images.to(self.layers.device)).to(self.probe.weight))
+        others = logits[:, torch.arange(len(self.classes)) != n].logsumexp(1)
         return (logits[:, n] - others).to(images)
 
 
-def compose(reduction: Reduction, probe: Probe) -> Probe:
-    """Return one linear map equal to the reduction followed by the probe."""
-    weight = reduction.matrix @ probe.weight
-    return Probe(weight, probe.bias - reduction.mean @ weight, probe.C)
-
-
 def write(folder: Path, classifier: Classifier, about: dict[str, Any]) -> None:
-    """Write the files WEIGHTS and ABOUT. `about` has further information to write into ABOUT.
-
-    Raises:
-        OSError: the files cannot be written.
-    """
+    """Write the files WEIGHTS and ABOUT. `about` has further information to write into ABOUT."""
     network = classifier.layers.network
     tensors = {f"statistics.{name}": value.contiguous() for name, value in network.named_buffers()}
     tensors |= {"weight": classifier.probe.weight.contiguous(), "bias": classifier.probe.bias}
@@ -90,69 +127,29 @@ def write(folder: Path, classifier: Classifier, about: dict[str, Any]) -> None:
 
 
 def read(folder: Path, discriminator: Any) -> Classifier:
-    """Read a classifier written by `write`.
-
-    Raises:
-        UserError: the folder contains no classifier, it is damaged, or it belongs to another discriminator.
-    """
+    """Read a classifier written by `write`, and set the statistics of its discriminator."""
     if not all((folder / name).is_file() for name in (ABOUT, WEIGHTS)):
         raise UserError(f"{folder}: contains no classifier; fit one with gan recognize fit")
-    broken = f"{folder}: its classifier cannot be read"
+    tensors, _ = read_tensors(folder / WEIGHTS)
     try:
-        if (size := (folder / ABOUT).stat().st_size) > MAX_ABOUT:
-            raise UserError(f"{broken} ({ABOUT} has {size:,} bytes)")
-        about = parse_json((folder / ABOUT).read_bytes())
-        check_header(folder / WEIGHTS)
-        tensors = load_safetensors((folder / WEIGHTS).read_bytes())
-        classes, kind, of = about["classes"], about["classifier"], about["discriminator"]
-        probe = Probe(tensors["weight"], tensors["bias"], 0.0)
-        statistics = [(value, tensors[f"statistics.{name}"]) for name, value in discriminator.named_buffers()]
-    except (OSError, ValueError, TypeError, KeyError, SafetensorError) as error:
-        raise UserError(f"{broken} ({error})") from error
-    if not isinstance(classes, list) or not are_classes(classes) or kind not in CLASSIFIERS:
-        raise UserError(f"{broken} (its classes are not names, or its kind is not one of {', '.join(CLASSIFIERS)})")
-    if reason := invalid_probe(probe, len(classes)) or invalid_statistics(statistics):
-        raise UserError(f"{broken} ({reason})")
-    if of != fingerprint(discriminator):
+        about = read_json(folder / ABOUT, MAX_ABOUT)
+        classes, kind, owner = about["classes"], about["classifier"], about["discriminator"]
+    except (OSError, ValueError, TypeError, KeyError) as error:
+        raise UserError(f"{folder}: its classifier cannot be read ({ABOUT}: {error})") from error
+    if owner != fingerprint(discriminator):
         raise UserError(
             f"{folder}: its classifier belongs to another run or checkpoint; fit one with gan recognize fit"
         )
+    buffers = {f"statistics.{name}": value for name, value in discriminator.named_buffers()}
+    weight, bias = (tensors.get(name, torch.empty(0)).float() for name in ("weight", "bias"))
+    shapes = {name: value.shape for name, value in tensors.items() if name in buffers}
+    fits = weight.shape == (len(weight), len(bias)) and shapes == {name: value.shape for name, value in buffers.items()}
+    if not fits or not isinstance(classes, list) or len(classes) != len(bias) or not are_classes(classes):
+        raise UserError(f"{folder}: its classifier cannot be read (its tensors do not fit its classes or network)")
     with torch.no_grad():
-        for value, kept in statistics:
-            value.copy_(kept)
-    return Classifier(LayerFeatures(discriminator), probe, classes, kind)
-
-
-def invalid_probe(probe: Probe, classes: int) -> str | None:
-    """Return why a probe is invalid for this number of classes, or None.
-
-    Classes without training images have a bias of -inf.
-    """
-    weight, bias = probe.weight, probe.bias
-    if weight.dtype != torch.float32 or bias.dtype != torch.float32 or weight.ndim != 2 or bias.ndim != 1:
-        return f"weight {weight.dtype} {tuple(weight.shape)}, bias {bias.dtype} {tuple(bias.shape)}"
-    if weight.shape[1] != classes or len(bias) != classes or classes < 2:
-        return f"it has {classes} class names, but weights for {weight.shape[1]} and biases for {len(bias)} classes"
-    if not bool(weight.isfinite().all()) or bool((bias.isnan() | bias.isposinf()).any()) or bias.isfinite().sum() < 2:
-        return "a weight or bias is not finite"
-    return None
-
-
-def invalid_statistics(statistics: list[tuple[Tensor, Tensor]]) -> str | None:
-    """Return why BatchNorm statistics cannot be copied to the discriminator's buffers, or None.
-
-    Args:
-        statistics: pairs of a buffer and the value to copy to it.
-    """
-    for value, kept in statistics:
-        if kept.shape != value.shape or kept.dtype != value.dtype:
-            return (
-                f"a saved buffer has {kept.dtype} {tuple(kept.shape)}, but the discriminator needs {value.dtype} "
-                f"{tuple(value.shape)}"
-            )
-        if kept.is_floating_point() and not bool(kept.isfinite().all()):
-            return "a saved buffer is not finite"
-    return None
+        for name, value in buffers.items():
+            value.copy_(tensors[name])
+    return Classifier(LayerFeatures(discriminator), Probe(weight, bias, 0.0), classes, kind)
 
 
 def load(
@@ -162,9 +159,6 @@ def load(
 
     Args:
         folder: folder of the classifier; the default is `RECOGNITION` in the run folder.
-
-    Raises:
-        UserError: as `read` and `gan.inference.loading.load_discriminator`.
     """
     discriminator, *_ = load_discriminator(run, checkpoint)
     return read(folder or Path(run) / RECOGNITION, discriminator.to(device))

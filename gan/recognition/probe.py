@@ -8,8 +8,6 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from gan.common.errors import UserError
-
 CS = (1e-5, 1e-4, 3e-4, 1e-3, 1e-2, 1e-1, 1.0)  # inverse regularization strengths, as C of scikit-learn
 COMPONENTS = 256  # default number of principal components
 CLASSIFIERS = ("logistic", "svm")
@@ -30,8 +28,8 @@ def fit_reduction(features: Tensor, components: int = COMPONENTS, scaled: bool =
     """Return a reduction fitted to features (N, D).
 
     Args:
-        scaled: divide each feature by its standard deviation first. Set it to False if all features have the same
-            unit: otherwise features with little variance, such as the fractions of rare colors, would dominate.
+        scaled: divide each feature by its standard deviation first. It must be False for features with the same unit,
+            where those with little variance would dominate.
     """
     mean, std = features.mean(0), features.std(0)
     scale = torch.where(std > EPSILON, 1 / std.clamp(min=EPSILON), 0) if scaled else torch.ones_like(mean)
@@ -56,19 +54,20 @@ class Probe(NamedTuple):
         return features @ self.weight + self.bias
 
 
+def compose(reduction: Reduction, probe: Probe) -> Probe:
+    """Return one linear map equal to the reduction followed by the probe."""
+    weight = reduction.matrix @ probe.weight
+    return Probe(weight, probe.bias - reduction.mean @ weight, probe.C)
+
+
 def fit(features: Tensor, labels: Tensor, classes: int, C: float, kind: str = "logistic") -> Probe:
     """Return a probe fitted to reduced features (N, K) and labels (N,). It never predicts a class that has no images.
 
     Args:
         kind: one of CLASSIFIERS.
-
-    Raises:
-        UserError: the labels have fewer than two classes.
     """
     x, y = features.numpy(), labels.numpy()
     present = np.unique(y)
-    if len(present) < 2:
-        raise UserError("a classifier needs images of at least two classes")
     model = estimator(kind, C)
     model.fit(x, y)
     rows, bias = torch.from_numpy(model.coef_).float(), torch.from_numpy(model.intercept_).float()
@@ -91,15 +90,9 @@ def estimator(kind: str, C: float) -> Any:
 
 def select_C(features: Tensor, labels: Tensor, train: Tensor, validation: Tensor, classes: int, kind: str) -> float:
     """Return the C with the best accuracy on rows `validation` after fitting to rows `train`; the smallest if tied."""
-    accuracies = [
-        accuracy(fit(features[train], labels[train], classes, C, kind)(features[validation]), labels[validation])
-        for C in CS
-    ]
-    return CS[int(np.argmax(accuracies))]
-
-
-def accuracy(logits: Tensor, labels: Tensor) -> float:
-    return float((logits.argmax(1) == labels).float().mean())
+    probes = [fit(features[train], labels[train], classes, C, kind) for C in CS]
+    correct = [int((probe(features[validation]).argmax(1) == labels[validation]).sum()) for probe in probes]
+    return CS[int(np.argmax(correct))]
 
 
 def confusion_matrix(predicted: Tensor, labels: Tensor, classes: int) -> Tensor:

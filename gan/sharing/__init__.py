@@ -1,1 +1,1 @@
-"""Models and results to pass on: shared models, the Hugging Face Hub, reports, and where images come from."""
+"""What is passed on: shared models, exported files, reports, pages, and records of where images come from."""

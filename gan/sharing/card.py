@@ -1,25 +1,45 @@
-"""The model card of a shared model: README.md with the front matter of the Hugging Face Hub. No torch."""
+"""The model card of a shared model: README.md with the front matter of the Hugging Face Hub. No torch.
+
+Its scores, with their protocol, are those of `gan evaluate` or of the training log.
+"""
 
 from __future__ import annotations
 
+import math
 import re
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
 
 import yaml
 
+from gan.common.nested import flatten
 from gan.common.output import one_line
-from gan.run import shared_model
-from gan.sharing.licenses import OTHER
-from gan.sharing.scores import Score
+from gan.run import run_folder, shared_model
+from gan.run.metrics import is_number, json_lines, read_metrics
 
 HUB_NAME = re.compile(r"[A-Za-z0-9][\w.-]*/[\w.-]+", re.ASCII)  # of a dataset on the Hub
 BUILTIN = "built-in images of retro-gan"
 TASKS = {shared_model.GENERATOR: "unconditional-image-generation", shared_model.TRANSLATOR: "image-to-image"}
 MODES = {1: "gray", 3: "RGB", 4: "RGBA"}
 NOT_READ = ("reference_sha256", "size", "time")  # settings that only the front matter has
+LEFT_OUT = ("kid_subsets", "density", "coverage")  # metrics that only the front matter has
 USE = "## Use"  # heading
 MAX_CLASSES = 50  # class names that are listed
+MAX_BYTES = 64_000_000  # of evaluation.jsonl that are read
+MAX_SCORES = 40
+SUBJECT = ("generated", "translated")  # rows of `gan evaluate` about the model itself
+PROTOCOL = ("extractor", "resize", "images", "real", "generator", "seeds", "reference_sha256", "size", "inputs", "time")
+OTHER = "other"  # license
+
+
+class Score(NamedTuple):
+    """A number and the settings on which it depends. `reference` says which images were compared with."""
+
+    metric: str
+    value: float
+    reference: str
+    protocol: dict[str, Any]
 
 
 def compose(
@@ -31,12 +51,9 @@ def compose(
     samples: str,
     notes: str = "",
 ) -> str:
-    """Return the text of README.md.
+    """Return the text of README.md for the content of config.json.
 
     Args:
-        about: content of config.json.
-        name: name of the model.
-        license: identifier of a license on the Hub.
         trained_on: name of the training images, as the user gives it.
         samples: what samples.png shows; an empty string if there is no such file.
         notes: Markdown text of the author.
@@ -54,12 +71,12 @@ def front_matter(
 ) -> dict[str, Any]:
     """Return the metadata of the Hub, see https://huggingface.co/docs/hub/model-cards."""
     task = TASKS[about["kind"]]
-    found: dict[str, Any] = {"license": license}
+    front: dict[str, Any] = {"license": license}
     if license == OTHER:
-        found |= {"license_name": "see-license-file", "license_link": "LICENSE"}
-    found |= {"library_name": shared_model.LIBRARY, "pipeline_tag": task, "tags": tags(about)}
+        front |= {"license_name": "see-license-file", "license_link": "LICENSE"}
+    front |= {"library_name": shared_model.LIBRARY, "pipeline_tag": task, "tags": tags(about)}
     if trained_on and HUB_NAME.fullmatch(trained_on):
-        found["datasets"] = [trained_on]
+        front["datasets"] = [trained_on]
     if scores:
         data = one_line(trained_on or "images of the author")
         dataset = {"name": data, "type": re.sub(r"[^a-z0-9]+", "-", data.lower()).strip("-") or "images"}
@@ -67,10 +84,9 @@ def front_matter(
             {"type": metric, "value": value, "name": metric, "args": {**protocol, "reference": reference}}
             for metric, value, reference, protocol in scores
         ]
-        found["model-index"] = [
-            {"name": name, "results": [{"task": {"type": task}, "dataset": dataset, "metrics": metrics}]}
-        ]
-    return found
+        results = [{"task": {"type": task}, "dataset": dataset, "metrics": metrics}]
+        front["model-index"] = [{"name": name, "results": results}]
+    return front
 
 
 def split(text: str) -> tuple[dict[str, Any], str]:
@@ -89,13 +105,10 @@ def trained_on_of(front: Mapping[str, Any]) -> str:
 
 def tags(about: Mapping[str, Any]) -> list[str]:
     """Return "gan", the kind of training such as "cyclegan", and the network, unless it is the author's own."""
-    found = ["gan"]
     training, network = str(about["model"]["_target_"]), target_of(about)
-    if training.startswith("gan.training."):
-        found.append(training.rpartition(".")[2].lower())
-    if network.startswith("gan.networks."):
-        found.append(network.split(".")[2])
-    return list(dict.fromkeys(found))
+    kind = [training.rpartition(".")[2].lower()] if training.startswith("gan.training.") else []
+    built_in = [network.split(".")[2]] if network.startswith("gan.networks.") else []
+    return list(dict.fromkeys(["gan", *kind, *built_in]))
 
 
 def target_of(about: Mapping[str, Any]) -> str:
@@ -137,13 +150,9 @@ def side_lengths(about: Mapping[str, Any]) -> str:
 
 
 def usage(about: Mapping[str, Any], address: str = "DIR") -> str:
-    """Return how to use the model.
-
-    Args:
-        address: what commands call the model.
-    """
-    own = not target_of(about).startswith("gan.networks.")
-    code = " --code CODE" if own else ""
+    """Return how to use the model, which commands call by an address."""
+    foreign = not target_of(about).startswith("gan.networks.")
+    code = " --code CODE" if foreign else ""
     if about["kind"] == shared_model.TRANSLATOR:
         command = f"gan translate {address} PHOTOGRAPHS translated{code}"
         python = f'gan.load("{address}").translate("photo.jpg").save("translated.png")'
@@ -151,7 +160,7 @@ def usage(about: Mapping[str, Any], address: str = "DIR") -> str:
         command = f"gan generate {address} --seeds 0-15 --out images --grid{code}"
         python = f'gan.load("{address}").sample(16, seed=0).save("images")'
     note = ""
-    if own:
+    if foreign:
         module = target_of(about).rpartition(".")[0]
         note = (
             f"\n\nThe network is the author's own and not part of retro-gan. `CODE` is a folder with the module "
@@ -182,8 +191,9 @@ def table(scores: Sequence[Score]) -> str:
         groups.setdefault(f"Compared with {score.reference} images; {protocol}:", []).append(score)
     parts = ["## Scores"]
     for line, group in groups.items():
-        rows = [[markdown(score.metric) for score in group], ["---"] * len(group)]
-        rows.append([f"{score.value:.4g}" for score in group])
+        shown = [score for score in group if not score.metric.startswith(LEFT_OUT)] or group
+        rows = [[markdown(score.metric) for score in shown], ["---"] * len(shown)]
+        rows.append([f"{score.value:.4g}" for score in shown])
         parts += [markdown(line), "\n".join(f"| {' | '.join(row)} |" for row in rows)]
     return "\n\n".join(parts)
 
@@ -196,3 +206,51 @@ def files(about: Mapping[str, Any]) -> str:
         f"## Files\n\n`{shared_model.WEIGHTS}` has the weights of the EMA {network}{discriminator}; "
         f"`{shared_model.CONFIG}` describes the networks and the decoding of images. Neither contains code."
     )
+
+
+def read_scores(run: Path, checkpoint: str, images: int, config: Mapping[str, Any]) -> list[Score]:
+    """Return the scores of a checkpoint by its file name and number of images seen.
+
+    They are those of `gan evaluate`, or else those of the training log.
+    """
+    evaluations = evaluated(run / run_folder.EVALUATION, checkpoint, images)
+    newest = {(score.metric, score.protocol.get("extractor"), score.reference): score for score in evaluations}
+    return list(newest.values() or logged(run, images, config))[:MAX_SCORES]
+
+
+def evaluated(path: Path, checkpoint: str, images: int) -> Iterator[Score]:
+    """Yield the scores of `gan evaluate` for the default EMA of a checkpoint, oldest first."""
+    wanted = {"checkpoint": checkpoint, "images_seen": images, "ema": None}
+    for line in json_lines(path, MAX_BYTES):
+        value: Any = line.get("value")
+        metric = line.get("metric")
+        if not is_number(value) or not math.isfinite(value) or not isinstance(metric, str):
+            continue
+        if line.get("row") in SUBJECT and all(line.get(name) == wanted[name] for name in wanted):
+            part = str(line.get("reference")).rpartition(":")[2]
+            reference = {"val": "held-out", "train": "training"}.get(part, "other")
+            protocol = {name: plain(line[name]) for name in PROTOCOL if name in line}
+            yield Score(one_line(metric[:100]), float(value), reference, protocol)
+
+
+def plain(value: Any) -> Any:
+    """Return a number, or a list of numbers, or else the value as a short line of text."""
+    if is_number(value) or (isinstance(value, list) and all(map(is_number, value))):
+        return value
+    return one_line(str(value)[:200])
+
+
+def logged(run: Path, images: int, config: Mapping[str, Any]) -> Iterator[Score]:
+    """Yield the scores that training logged at a number of images."""
+    settings = flatten(config)
+    split = settings.get("data.split") is not None
+    reference = "held-out, if there were enough, or training" if split else "training"
+    number = settings.get("callback.evaluate.num_images")
+    protocol = (
+        {"generator": "EMA"} | ({"images": number} if is_number(number) else {}) | {"measured": "during training"}
+    )
+    lines = [line for line in read_metrics(run / run_folder.METRICS) if line["images"] == images]
+    scored = [line for line in lines if any(name.startswith("eval/") for name in line)]
+    for name, value in (scored[-1] if scored else {}).items():
+        if name.startswith("eval/") and math.isfinite(value):
+            yield Score(one_line(name.removeprefix("eval/")[:100]), float(value), reference, protocol)

@@ -1,40 +1,72 @@
-"""The record of where an image comes from: a small JSON text in the image file. No torch.
+"""The record of where an image comes from: a small JSON text in the image file, and the command that it stands for.
 
 It names the model by a digest of its weights, and the options that change pixels. It has no paths, no file names and
-no names of users. Options that change nothing are left out, so that the same image always has the same record.
+no names of users. Fields that say nothing are left out, so that the same image always has the same record. No torch,
+because a look needs none.
 
-A record is read from files of strangers: every value is checked against FIELDS before anything uses it.
+format, software, kind         version; name and version of this program; image, grid, interpolation, translation,
+                               comparison (a translation beside its input), projection or optimization (an animation)
+model, images, device          digest of the weights, images seen in training, cuda or mps; or
+look, closed_form              the filters of a look, or the digest of a color map fitted to two folders
+pixels                         digest of the image as written, in a lossless format
+seed, seeds, latent, latents   of one image or several: seeds, with ranges as pairs, or digests of latents; of a look,
+                               `seed` is that of its noise
+class, truncation, size        class by name, height and width
+settings, mix                  of `gan edit`: [name, value] in their order; {seed, class, layers or fraction}
+directions, recognition        digests of the directions and of the classifier that the settings use
+frames, fps, loop, scale, space                         of interpolations
+original, tile, saved_as                                digest of the original file; format of the compared translation
+direction, strength, cell, palette, dither, steady      of translations; palette as hexadecimal digits
+target, starts, steps                                   digest of the projected pixels; options of `gan project`
 """
 
 from __future__ import annotations
 
 import json
-import math
 import os
-import re
-from collections.abc import Callable, Iterable
+import shlex
+from collections.abc import Iterable, Mapping
+from functools import cache
+from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from PIL import Image
 
 from gan.common.errors import UserError
-from gan.common.untrusted import parse_json
+from gan.common.output import one_line
+from gan.common.untrusted import find_fault, parse_json
 from gan.data.decoding.reader import FORMATS, MAX_PIXELS, ImageError, header
 from gan.images import files
-from gan.images.palettes import DITHERS
+from gan.images.files import pixel_digest
+
+if TYPE_CHECKING:
+    import numpy as np
 
 FORMAT = 1  # version of the record; increased whenever older programs would make another image from it
-KINDS = ("image", "grid", "interpolation", "translation", "comparison", "projection", "optimization")
-MAX_SEED = 2**63 - 1
-MAX_IMAGES = 100_000  # seeds of a grid
-MAX_NAME = 1000  # characters, as of a class in a checkpoint
-MAX_LIST = 1000  # changes of an edit
-MAX_FRAMES = 10_000
-MAX_SIDE = 1 << 16
-MAX_COLORS = 256
+NEEDED: dict[str, type] = {"format": int, "software": str, "kind": str}
+NEEDED_OF_MODEL: dict[str, type] = {"model": str, "images": int}
+COMMANDS = {"interpolation": "interpolate", "projection": "project", "optimization": "project"}
+COMMANDS |= {"translation": "translate", "comparison": "translate"}
+INPUTS = {"translate": ["INPUT", "OUTPUT"], "project": ["INPUT"]}  # a record has only digests of files
+# Options that have the name and the value of their field.
+COPIED = ("truncation", "class", "frames", "fps", "scale", "space", "direction", "strength", "cell", "dither", "tile",
+          "starts", "steps", "device")  # fmt: skip
+SWITCHES = ("loop", "steady")
 
 Record = dict[str, Any]
+
+
+# ---- write
+
+
+@cache
+def software() -> str:
+    """Return the name and version of this program."""
+    try:
+        return f"retro-gan {version('retro-gan')}"
+    except PackageNotFoundError:
+        return "retro-gan"
 
 
 def make(**fields: Any) -> Record:
@@ -47,58 +79,6 @@ def to_text(record: Record) -> str:
     return json.dumps(record, sort_keys=True, separators=(",", ":"))
 
 
-def origin(path: str | os.PathLike[str]) -> Record | None:
-    """Return where an image comes from, as `gan generate` and other commands write it into their files.
-
-    The keys include `software`, `model` (a digest of the weights), `images` (seen in training), `kind`, and the seed,
-    class and options that change pixels. The values are checked, but anyone can write such a text into a file.
-
-    Returns:
-        None if the image has no such metadata.
-
-    Raises:
-        UserError: the file is no image that can be read, or its metadata has another format or impossible values.
-    """
-    file = Path(path)
-    if not file.is_file():
-        raise UserError(f"{file}: no such file")
-    try:
-        header(file, MAX_PIXELS)  # checks size and number of frames
-        with Image.open(file, formats=FORMATS) as image:
-            text = files.read_text(image)
-    except ImageError as error:
-        raise UserError(f"{file}: {error}") from error
-    except Exception as error:  # damaged files make Pillow raise nearly anything
-        raise UserError(f"{file}: cannot be read ({type(error).__name__})") from error
-    return None if text is None else parse(text, str(file))
-
-
-def parse(text: str, where: str) -> Record:
-    """Return the record in a text.
-
-    Raises:
-        UserError: it has another format, or a value that this program does not write.
-    """
-    try:
-        found = parse_json(text)
-    except ValueError as error:
-        raise UserError(f"{where}: its retro-gan metadata is damaged") from error
-    version = found.get("format") if isinstance(found, dict) else None
-    if not is_integer(version, 1, 1000):
-        raise UserError(f"{where}: its retro-gan metadata is damaged (it has no format version)")
-    if version != FORMAT:
-        raise UserError(f"{where}: its metadata has format {version}, but this version reads format {FORMAT}; install "
-                        "the version of retro-gan that wrote it")  # fmt: skip
-    for name, value in found.items():
-        if name not in FIELDS or not FIELDS[name](value):
-            raise UserError(f"{where}: its retro-gan metadata has an impossible value of {name[:40]!r}")
-    made_by = next((names for names in MADE_BY if names[0] in found), MADE_BY[0])
-    if missing := [name for name in (*REQUIRED, *made_by) if name not in found]:
-        raise UserError(f"{where}: its retro-gan metadata lacks {missing[0]}")
-    record: Record = found
-    return record
-
-
 def compact(seeds: Iterable[int]) -> list[Any]:
     """Return seeds with ranges of at least three as pairs: [0, 1, 2, 3, 9] -> [[0, 3], 9]."""
     ranges: list[list[int]] = []
@@ -107,117 +87,168 @@ def compact(seeds: Iterable[int]) -> list[Any]:
             ranges[-1][1] = seed
         else:
             ranges.append([seed, seed])
-    found: list[Any] = []
+    compacted: list[Any] = []
     for first, last in ranges:
-        found += [[first, last]] if last - first > 1 else range(first, last + 1)
-    return found
+        compacted += [[first, last]] if last - first > 1 else range(first, last + 1)
+    return compacted
 
 
-# ---- checks of values
+class Records:
+    """Writes the records of images with the same origin: the fields that all share are given here."""
+
+    def __init__(self, **fields: Any) -> None:
+        self.fields = {"format": FORMAT, "software": software()} | fields
+
+    def text(self, image: Image.Image | None = None, **fields: Any) -> str:
+        """Return the record of an image as text.
+
+        Args:
+            image: the image as it is written, if the format is lossless.
+        """
+        return to_text(make(**(self.fields | fields), pixels=None if image is None else pixel_digest(image)))
 
 
-def is_integer(value: Any, least: int = 0, most: int = MAX_SEED) -> bool:
-    return isinstance(value, int) and not isinstance(value, bool) and least <= value <= most
+class Translations(Records):
+    """Writes the records of translations and their sheets, as `gan.inference.translate_files` calls it."""
+
+    def __call__(self, original: str, tile: int | None, image: Image.Image | None, saved_as: str = "") -> str:
+        kind = "comparison" if saved_as else "translation"
+        return self.text(image, kind=kind, original=original, tile=tile, saved_as=saved_as)
+
+    def later_sheet(self, target: Path, image: Image.Image) -> str | None:
+        try:
+            record = origin(target)
+        except UserError:  # damaged, or of another format
+            return None
+        if record is None or record["kind"] != "translation":
+            return None
+        changed = {"kind": "comparison", "saved_as": header(target).format, "pixels": pixel_digest(image)}
+        return to_text(record | changed)
 
 
-def is_number(value: Any) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool) and abs(value) < 1e9 and math.isfinite(value)
+def translations(
+    made_by: Mapping[str, Any],
+    strength: float = 1.0,
+    cell: int | str = 1,
+    direction: str = "a2b",
+    palette: np.ndarray | None = None,
+    dither: str = "none",
+    steady: bool = False,
+) -> Translations:
+    """Return what describes the translations by options of gan translate.
+
+    Args:
+        made_by: fields that name the function of images: those of `gan.sharing.provenance.fields_of`, or of a look.
+        palette: uint8 (K, 3).
+    """
+    defaults = {"strength": 1, "cell": 1, "direction": "a2b", "dither": "none"}
+    options = {"strength": strength, "cell": cell, "direction": direction, "dither": dither}
+    changed = {name: value for name, value in options.items() if value != defaults[name]}
+    colors = None if palette is None else palette.tobytes().hex()
+    return Translations(**made_by, **changed, palette=colors, steady=steady)
 
 
-def is_digest(value: Any) -> bool:
-    return isinstance(value, str) and re.fullmatch(r"[0-9a-f]{32}", value) is not None
+# ---- read
 
 
-def is_name(value: Any) -> bool:
-    return isinstance(value, str) and 0 < len(value) <= MAX_NAME
+def origin(path: str | os.PathLike[str]) -> Record | None:
+    """Return where an image comes from, as `gan generate` and other commands write it into their files.
+
+    The keys include `software`, `model` (a digest of the weights), `images` (seen in training), `kind`, and the seed,
+    class and options that change pixels. Anyone can write such a text into a file.
+
+    Returns:
+        None if the image has no such metadata.
+
+    Raises:
+        UserError: the file is no image that can be read, or its metadata is damaged or has another format.
+    """
+    try:
+        header(path, MAX_PIXELS)  # checks size and number of frames
+        with Image.open(path, formats=FORMATS) as image:
+            text = files.read_text(image)
+    except Exception as error:  # damaged files make Pillow raise nearly anything
+        reason = error if isinstance(error, ImageError) else f"cannot be read ({type(error).__name__})"
+        raise UserError(f"{path}: {reason}") from error
+    return None if text is None else parse(text, path)
 
 
-def is_list(check: Callable[[Any], bool], value: Any, most: int = MAX_LIST) -> bool:
-    return isinstance(value, list) and 0 < len(value) <= most and all(map(check, value))
+def parse(text: str, where: object) -> Record:
+    """Return the record in a text, of which only the fields that name what made the image are checked."""
+    try:
+        record = parse_json(text)
+    except ValueError:
+        record = None
+    plain = isinstance(record, dict) and not find_fault(record)
+    needed = NEEDED | (NEEDED_OF_MODEL if plain and "model" in record else {})
+    if not plain or not all(is_printable(record.get(name), kind) for name, kind in needed.items()):
+        raise UserError(f"{where}: its retro-gan metadata is damaged")
+    if record["format"] != FORMAT:
+        raise UserError(f"{where}: its metadata has format {record['format']}, but this version reads format {FORMAT}; "
+                        "install the version of retro-gan that wrote it")  # fmt: skip
+    return dict(record)
 
 
-def is_seeds(value: Any) -> bool:
-    if not isinstance(value, list) or not 0 < len(value) <= MAX_IMAGES:
-        return False
-    count = 0
-    for each in value:
-        pair = each if isinstance(each, list) else [each, each]
-        if len(pair) != 2 or not all(map(is_integer, pair)) or pair[0] > pair[1]:
-            return False
-        count += pair[1] - pair[0] + 1
-    return count <= MAX_IMAGES
+def is_printable(value: object, kind: type) -> bool:
+    return isinstance(value, kind) and one_line(value) == str(value)
 
 
-def is_setting(value: Any) -> bool:
-    return isinstance(value, list) and len(value) == 2 and is_name(value[0]) and is_number(value[1])
+# ---- the command
 
 
-def is_mix(value: Any) -> bool:
-    """Return whether a value is {"seed", "layers": [first, last] or "fraction", "class" (optional)}."""
-    if not isinstance(value, dict) or not is_integer(value.get("seed")):
-        return False
-    layers, fraction = value.get("layers"), value.get("fraction")
-    by_layers = isinstance(layers, list) and len(layers) == 2 and all(is_integer(each, 0, 1000) for each in layers)
-    one = (by_layers and fraction is None) or (layers is None and is_number(fraction))
-    return one and is_name(value.get("class", "any")) and value.keys() <= {"seed", "layers", "fraction", "class"}
+def command_of(record: Record) -> str:
+    """Return the command that made the image of a record. RUN, INPUT and other words in capitals are to be replaced."""
+    try:
+        return " ".join(words_of(record))
+    except (TypeError, ValueError, KeyError, AttributeError) as error:
+        raise UserError("the metadata of this image stands for no command; it is damaged") from error
 
 
-def is_filter(value: Any) -> bool:
-    """Return whether a value is a filter with its parameters, as in "halftone:cell=6", or the digest of a table."""
-    form = r"table:[0-9a-f]{32}|\w{1,60}(:\w{1,60}=-?[0-9.e+-]{1,30}){0,30}"
-    return isinstance(value, str) and re.fullmatch(form, value, re.ASCII) is not None
+def words_of(record: Record) -> list[str]:
+    of_latents = "latent" in record or "latents" in record
+    edited = of_latents or record.keys() & {"mix", "settings", "size"}
+    command = COMMANDS.get(record["kind"], "edit" if edited else "generate")
+    run = ["--fit", "PHOTOGRAPHS", "RETRO"] if "closed_form" in record else ["RUN"]
+    if "look" in record:
+        run = [typed("look:" + ",".join(record["look"]))]
+    words = ["gan", command, *run, *INPUTS.get(command, [])]
+    if "look" in record:
+        words += option("seed", record.get("seed"))
+    elif "seed" in record or "seeds" in record:
+        words += ["--seeds", typed(",".join(map(range_of, record.get("seeds", [record.get("seed")]))))]
+    elif command != "project" and of_latents:
+        words += ["--latents", "LATENTS.safetensors"]
+    mixes = record.get("mix", [])
+    words += option("set", *(f"{name}={value}" for name, value in record.get("settings", [])))
+    words += option("mix", *(f"{mix['seed']}:{part_of(mix)}" for mix in mixes))
+    words += option("size", "x".join(map(str, record.get("size", []))))
+    words += option("palette", "PALETTE" if "palette" in record else "")
+    # Latents, and the seeds of a mix, have classes of their own.
+    own_classes = of_latents or any(mix.get("class") != record.get("class") for mix in mixes)
+    for name in COPIED:
+        words += option(name, None if name == "class" and own_classes else record.get(name))
+    words += [f"--{name}" for name in SWITCHES if record.get(name)]
+    return [*words, "--grid"] if record["kind"] == "grid" else words
 
 
-def one_of(*values: Any) -> Callable[[Any], bool]:
-    return lambda value: isinstance(value, str) and value in values
+def part_of(mix: dict[str, Any]) -> Any:
+    return mix["fraction"] if "fraction" in mix else range_of(mix["layers"])
 
 
-def between(least: int, most: int) -> Callable[[Any], bool]:
-    return lambda value: is_integer(value, least, most)
+def range_of(numbers: int | list[int]) -> str:
+    """Return a number, or a pair of the first and the last one, as they are typed: 9 or 0-3."""
+    return "-".join(map(str, numbers)) if isinstance(numbers, list) else str(numbers)
 
 
-REQUIRED = ("software", "kind")
-MADE_BY = (("model", "images"), ("look",), ("closed_form",))  # fields that name what made an image: all of one of these
-FIELDS: dict[str, Callable[[Any], bool]] = {
-    "format": lambda value: value == FORMAT,
-    "software": lambda value: isinstance(value, str) and bool(re.fullmatch(r"retro-gan( [\w.+!-]{1,60})?", value)),
-    "kind": one_of(*KINDS),
-    "model": is_digest,  # of the weights that make the images
-    "images": is_integer,  # seen in training
-    "device": one_of("cuda", "mps"),  # left out for the CPU; other devices round differently
-    "pixels": is_digest,  # of the image as written; for one image in a lossless format
-    # images of a generator
-    "seed": is_integer,
-    "seeds": is_seeds,
-    "class": is_name,
-    "truncation": is_number,
-    "latent": is_digest,  # in place of a seed
-    "latents": lambda value: is_list(is_digest, value, MAX_IMAGES),
-    "mix": lambda value: is_list(is_mix, value),
-    "settings": lambda value: is_list(is_setting, value),  # pairs, because their order counts
-    "directions": is_digest,  # of the directions among the settings
-    "recognition": is_digest,  # of the classifier whose classes are among the settings
-    "size": lambda value: is_list(between(1, MAX_SIDE), value, 2) and len(value) == 2,  # height, width
-    # animations
-    "frames": between(1, MAX_FRAMES),
-    "fps": is_number,
-    "loop": lambda value: value is True,
-    "scale": between(1, MAX_SIDE),
-    "space": one_of("z", "w", "w+"),
-    # translations
-    "original": is_digest,  # of the bytes of the original file
-    "look": lambda value: is_list(is_filter, value, 100),  # filters without a network; then `seed` is their seed
-    "closed_form": is_digest,  # of a color map fitted to two folders
-    "direction": one_of("b2a"),
-    "steady": lambda value: value is True,
-    "strength": lambda value: is_number(value) and 0 <= value <= 1,
-    "cell": lambda value: value == "auto" or is_integer(value, 1, MAX_SEED),
-    "dither": one_of(*DITHERS),
-    "palette": lambda value: isinstance(value, str) and bool(re.fullmatch(f"([0-9a-f]{{6}}){{1,{MAX_COLORS}}}", value)),
-    "tile": between(1, MAX_SIDE),
-    "saved_as": one_of(*FORMATS),  # the format of the translation in a comparison
-    # projections
-    "target": is_digest,  # of the pixels that were projected
-    "starts": between(1, MAX_SEED),
-    "steps": between(1, MAX_SEED),
-}
+def option(name: str, *values: Any) -> list[str]:
+    """Return an option with its values; nothing if there is no value."""
+    words = [typed(value) for value in values if value not in (None, "")]
+    return [f"--{name}", *words] if words else []
+
+
+def typed(value: Any) -> str:
+    """Return a value from a file as it is typed in a shell, without control characters."""
+    text = str(value)
+    if text.startswith("--"):
+        raise ValueError("an option in place of a value")  # which a forged record could add to a command
+    return shlex.quote("".join(one_line(text[first : first + 1000]) for first in range(0, len(text), 1000)))

@@ -19,8 +19,8 @@ import torch
 from gan import api
 from gan.common.errors import UserError
 from gan.inference.translator import Translator
-from gan.sharing.export import onnx_file, pt2_file
 from gan.sharing.export.export import Exported, discriminator_of, make, metadata, parts_of
+from gan.sharing.export.formats import open_onnx, open_pt2
 from gan.sharing.export.parts import Part
 
 SIDE = 256  # pixels of the translated image
@@ -41,7 +41,7 @@ def medians(functions: list[Callable[[], object]]) -> list[float]:
 
 def speeds(part: Part, onnx: Exported, pt2: Exported) -> list[float]:
     inputs = part.example(1, (SIDE, SIDE) if part.free_size else part.size)
-    functions = [onnx_file.open_file(onnx.data, part), pt2_file.open_file(pt2.data, part)]
+    functions = [open_onnx(onnx.data, part), open_pt2(pt2.data, part)]
 
     def original() -> object:
         with torch.no_grad():

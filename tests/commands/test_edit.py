@@ -12,8 +12,8 @@ from PIL import Image
 import gan
 from gan.cli import main
 from gan.images.convert import save_png
-from gan.latent import store
-from gan.latent.effects import Effect
+from gan.latent import vector_files
+from gan.latent.attributes import Effect
 from gan.latent.space import Space
 from tests.conftest import Train
 from tests.interrupted import Interrupted
@@ -32,7 +32,7 @@ def test_directions_are_found_saved_and_set(name: str, runs: Path, gan_command: 
     gan_command("edit", run, "--out", "moved", *options, "sefa0=0", "pca1=-2")
     gan_command("generate", run, "--seeds", "0-2", "--class", "neon", "--out", "plain")
     model = gan.load(run)
-    vectors, space, _ = store.read(runs / name / "directions" / "directions.safetensors", model.generator)
+    vectors, space, _ = vector_files.read(runs / name / "directions" / "directions.safetensors", model.generator)
     z, labels = model.sample_z([0, 1, 2], "neon")
     expected = space.render_uint8(space.from_z(z, labels) - 2 * vectors["pca1"], labels)
     for seed in range(3):
@@ -167,11 +167,11 @@ def test_an_interrupted_measurement_is_resumed(
     def effect(name: str, *_: object) -> Effect:
         return Effect(len(name) / 3, 0.1, {"other": 1 / 3})
 
-    monkeypatch.setattr("gan.latent.effects.effect", effect)
+    monkeypatch.setattr("gan.latent.attributes.effect", effect)
     assert main([*words, str(tmp_path / "whole")]) == 0
-    monkeypatch.setattr("gan.latent.effects.effect", Interrupted(effect, 3))
+    monkeypatch.setattr("gan.latent.attributes.effect", Interrupted(effect, 3))
     assert main([*words, str(tmp_path / "out")]) == 130
-    monkeypatch.setattr("gan.latent.effects.effect", Interrupted(effect, 5))
+    monkeypatch.setattr("gan.latent.attributes.effect", Interrupted(effect, 5))
     assert main([*words, str(tmp_path / "out")]) == 0  # eight attributes in all
     assert "resuming with 3 results of an interrupted command" in capsys.readouterr().out
     for path in (tmp_path / "whole").iterdir():

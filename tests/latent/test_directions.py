@@ -35,12 +35,11 @@ def generator(request: pytest.FixtureRequest) -> nn.Module:
 
 
 def test_sefa_returns_the_eigenvectors_of_the_weights(generator: nn.Module) -> None:
-    vectors, values = factorize(generator.latent_weights())  # type: ignore[operator]
+    vectors = factorize(generator.latent_weights())  # type: ignore[operator]
     weights = np.concatenate([weight.detach().double().numpy() for weight in generator.latent_weights()])  # type: ignore[operator]
     assert weights.shape[1] == 8
     weights /= np.linalg.norm(weights, axis=1, keepdims=True)
-    _, singular, right = np.linalg.svd(weights, full_matrices=False)
-    assert values.numpy() == pytest.approx(singular**2, rel=1e-5, abs=1e-5)
+    right = np.linalg.svd(weights, full_matrices=False)[2]
     assert np.abs((vectors.numpy() * right).sum(1)) == pytest.approx(np.ones(8), abs=1e-4)
     assert (vectors.gather(1, vectors.abs().argmax(1, keepdim=True)) > 0).all()
 
@@ -65,13 +64,12 @@ def test_latent_weights_contain_all_uses_of_the_latent(generator: nn.Module) -> 
     assert not torch.allclose(space.synthesize(points, label), space.synthesize(moved, label), atol=1e-5)
 
 
-def test_sefa_of_some_layers_and_standard_deviations() -> None:
+def test_standard_deviations_of_sefa() -> None:
     torch.manual_seed(0)
     network = stylegan2.Generator((16, 16), **MAPPED).eval()  # type: ignore[arg-type]
     space = Space(network)
-    found = sefa(space, layers=[1])
-    assert torch.equal(found.vectors, factorize(network.latent_weights()[1:2])[0])
-    assert not torch.allclose(found.vectors, sefa(space).vectors)
+    found = sefa(space)
+    assert torch.equal(found.vectors, factorize(network.latent_weights()))
     points = space.from_z(fixed_latents(2_000, 8))
     assert (points @ found.vectors.T).std(0).tolist() == pytest.approx(found.std.tolist(), rel=0.05)
     unmapped = Space(GENERATORS["dcgan"]().eval())

@@ -1,12 +1,15 @@
-"""z and w: latents give the images of their seeds, alone or in a batch."""
+"""z and w: latents give the images of their seeds, alone or in a batch, and of other sizes."""
 
 import pytest
 import torch
+from torch import nn
 
 from gan.common.errors import UserError
 from gan.inference.sampling import fixed_latents, generate, latents
-from gan.latent.space import STATISTICS_LATENTS, Space
+from gan.latent.space import STATISTICS_LATENTS, Space, resized
 from gan.networks import dcgan, stylegan2
+
+from .test_directions import GENERATORS
 
 
 def mapped(classes: int = 0) -> stylegan2.Generator:
@@ -63,3 +66,27 @@ def test_missing_spaces_raise_a_user_error() -> None:
     for name, said in (("w", "need a mapping"), ("q", "choose z, or w")):
         with pytest.raises(UserError, match=said):
             Space(dcgan.Generator((16, 16), width=4), name)
+
+
+@pytest.fixture(params=GENERATORS)
+def generator(request: pytest.FixtureRequest) -> nn.Module:
+    torch.manual_seed(0)
+    return GENERATORS[request.param]().eval()
+
+
+def test_other_sizes_are_generated(generator: nn.Module) -> None:
+    space = Space(generator)
+    label = torch.zeros(2, dtype=torch.long) if space.classes else None
+    points = space.from_z(latents([1, 2], 8), label)
+    plain = space.render_uint8(points, label)
+    assert torch.equal(Space(resized(generator, (16, 16))).render_uint8(points, label), plain)
+    other = Space(resized(generator, (32, 24))).render_uint8(points, label)
+    assert other.shape == (2, 3, 32, 24)
+    assert other.float().std() > 0.5 * plain.float().std()
+    assert torch.equal(space.render_uint8(points, label), plain)  # the generator itself is as it was
+
+
+def test_invalid_sizes_are_refused() -> None:
+    for size in ((16, 17), (16, 8192)):
+        with pytest.raises(UserError, match=r"sides must be multiples of .* up to 4096"):
+            resized(mapped(), size)

@@ -5,7 +5,7 @@ import torch
 
 from gan.images.convert import to_float
 from gan.networks import dcgan, r3gan, stylegan2
-from gan.recognition.features import LayerFeatures, learns_features
+from gan.recognition.classifier import LayerFeatures, learns_features
 
 
 def images(n: int = 20, channels: int = 3, size: int = 16) -> torch.Tensor:

@@ -6,9 +6,16 @@ import torch
 from sklearn.metrics import balanced_accuracy_score
 from sklearn.metrics import confusion_matrix as sklearn_confusion
 
-from gan.common.errors import UserError
-from gan.recognition.classifier import compose
-from gan.recognition.probe import CLASSIFIERS, CS, balanced_accuracy, confusion_matrix, fit, fit_reduction, select_C
+from gan.recognition.probe import (
+    CLASSIFIERS,
+    CS,
+    balanced_accuracy,
+    compose,
+    confusion_matrix,
+    fit,
+    fit_reduction,
+    select_C,
+)
 
 
 def clouds(n: int, classes: int = 3, size: int = 12) -> tuple[torch.Tensor, torch.Tensor]:
@@ -28,11 +35,7 @@ def test_components_agree_with_numpy() -> None:
     expected = (left * values)[:, :5]
     expected /= np.sqrt((expected**2).mean())
     assert np.abs(reduced) == pytest.approx(np.abs(expected), abs=1e-2)
-
-
-def test_components_of_one_unit() -> None:
-    features = torch.randn(80, 12, generator=torch.Generator().manual_seed(0)) * torch.arange(1, 13) + 5
-    reduced = fit_reduction(features, 5, scaled=False)(features).numpy()
+    reduced = fit_reduction(features, 5, scaled=False)(features).numpy()  # of one unit
     x = features.numpy() - features.numpy().mean(0)
     left, values, _ = np.linalg.svd(x, full_matrices=False)
     expected = (left * values)[:, :5] / np.sqrt(((left * values)[:, :5] ** 2).mean())
@@ -55,8 +58,6 @@ def test_a_class_without_images_is_never_predicted() -> None:
     rows = labels != 1
     probe = fit(features[rows], labels[rows], 3, 1.0)
     assert set(probe(features).argmax(1).tolist()) == {0, 2}
-    with pytest.raises(UserError, match="at least two"):
-        fit(features[labels == 1], labels[labels == 1], 3, 1.0)
 
 
 def test_C_is_the_best_on_validation() -> None:

@@ -8,10 +8,10 @@ import torch
 
 from gan.common.errors import UserError
 from gan.recognition import protocol
-from gan.recognition.data import large_classes
 from gan.recognition.probe import Reduction, fit_reduction
 from gan.recognition.protocol import (
     Baseline,
+    large_classes,
     majority,
     mean_and_error,
     measure,
@@ -48,11 +48,6 @@ def test_only_classes_with_few_groups_are_split_by_file() -> None:
         assert not (sides[0] & sides[1] or sides[0] & sides[2] or sides[1] & sides[2])
         assert labels[test].bincount().tolist() == [8, 8]
     assert smallest_test_class(labels, splits(labels, groups)) == 8
-
-
-def test_too_few_to_split() -> None:
-    with pytest.raises(UserError, match="each class needs at least 5 images; one has 3"):
-        splits(torch.tensor([0] * 20 + [1] * 3), [str(n).encode() for n in range(23)])
 
 
 def test_informative_features_are_accurate_and_others_are_at_chance() -> None:

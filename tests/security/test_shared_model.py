@@ -17,7 +17,7 @@ from safetensors.torch import load, save
 
 from gan.run.shared_model import CONFIG, WEIGHTS
 from gan.sharing import share
-from gan.sharing.folder import write
+from gan.sharing.share import write
 
 from .checkpoints import DCGAN, Bomb, checkpoint
 from .conftest import Cage

@@ -9,7 +9,7 @@ import pytest
 
 from gan.run import checkpoints, run_folder
 from gan.run.checkpoint_io import AtomicCheckpointIO
-from gan.sharing import folder, share
+from gan.sharing import share
 from tests.security.checkpoints import DCGAN, checkpoint
 
 CLASSES = ("poster", "neon sign|*")
@@ -49,5 +49,5 @@ def files(run: Path) -> dict[str, bytes]:
 @pytest.fixture
 def shared(files: dict[str, bytes], tmp_path: Path) -> Path:
     """Return the folder of the shared run."""
-    folder.write(tmp_path / "shared", files)
+    share.write(tmp_path / "shared", files)
     return tmp_path / "shared"

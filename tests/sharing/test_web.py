@@ -28,7 +28,7 @@ from gan.inference.network_function import planes_of
 from gan.inference.sampling import classes_of, latents
 from gan.inference.tiling import pad, translate
 from gan.networks.tile_position import TilePosition, noise_planes
-from gan.sharing.export import parity
+from gan.sharing.export.export import HALF_LEVELS
 from gan.sharing.web import runtime, write
 from gan.sharing.web.parts import page_parts, thumbnail
 from gan.sharing.web.write import MODEL, class_edges
@@ -211,7 +211,7 @@ def test_a_page_of_a_generator(package: bytes, tmp_path: Path, gan_command: Trai
     assert list(about["vectors"]) == ["sefa0", "sefa1"]
     first = np.frombuffer(base64.b64decode(about["check"]["outputs"][0]), np.uint8).reshape(3, 16, 16)
     levels = abs(first.astype(int) - model.generate(about["check"]["seeds"]).pixels[0].numpy()).max()
-    assert levels <= parity.HALF_LEVELS
+    assert levels <= HALF_LEVELS
     private = [str(ROOT), str(tmp_path), str(Path.home()), getpass.getuser(), socket.gethostname(), "made.ckpt"]
     for name in models:
         assert not [each for each in private if each.encode() in (folder / name).read_bytes() and len(each) > 2], name

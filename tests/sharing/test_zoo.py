@@ -64,27 +64,12 @@ def test_the_list_and_a_card(gan_command: Train) -> None:
     assert "DIR" not in shown and "\n## Training\n" in shown
 
 
-EXPORT = ("export", "zoo:presss", "--to", "onnx", "--out", "x")
-
-
-@pytest.mark.parametrize("words", [("zoo", "presss"), ("generate", "zoo:presss"), EXPORT])
+@pytest.mark.parametrize("words", [("zoo", "presss"), ("generate", "zoo:presss")])
 def test_an_unknown_name_is_one_line(words: tuple[str, ...], gan_command: Train) -> None:
     said = gan_command(*words, check=2).stderr
     assert said.count("\n") == 1 and "presss: no such model; choose from engraving, film, press, prints64," in said
     with pytest.raises(UserError, match=r"choose from .*press"):
         address.locate("zoo:qqqq")
-
-
-@pytest.mark.parametrize(
-    ("words", "message"),
-    [
-        (("report", "zoo:retro64"), "zoo:retro64: neither a run folder nor a folder of runs"),
-        (("compare", "zoo:retro64"), "zoo:retro64: neither a run folder nor a folder of runs"),
-        (("generate", "zoo:press", "--seeds", "0", "--out", "x"), "zoo:press: is a translator; use gan translate"),
-    ],
-)
-def test_what_they_cannot_do_is_one_line(words: tuple[str, ...], message: str, gan_command: Train) -> None:
-    assert gan_command(*words, check=2).stderr == f"error: {message}\n"
 
 
 def test_a_damaged_file_is_named(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

@@ -19,8 +19,8 @@ from gan.common.errors import UserError
 from gan.data.sources.files import SUFFIXES
 from gan.images.collection import Images
 from gan.images.convert import to_png
-from gan.latent import mixing, position, store
-from gan.latent.linear import LinearEdit
+from gan.latent import mixing, position, vector_files
+from gan.latent.attributes import LinearEdit
 from gan.latent.position import POSITIONS
 from gan.latent.projection import MIN_STEPS, describe_options, num_passes
 from gan.metrics.pairs import psnr, ssim
@@ -30,8 +30,7 @@ from gan.sharing.demo.calls import FAST, LONG, PRIVATE, PROGRESS, Context, Contr
 from gan.sharing.demo.generate import class_choice
 from gan.sharing.demo.models import PageModel
 from gan.sharing.demo.uploads import decode_one, find_files
-from gan.sharing.described import from_latents, from_seeds
-from gan.sharing.provenance import Origin
+from gan.sharing.provenance import Origin, from_latents, from_seeds
 
 MAX_CACHED = 16  # latents whose gradients are kept
 NONE, LAYERS, FRACTION = "none", "some layers", "interpolate"
@@ -278,7 +277,7 @@ def from_file(shown: PageModel, path: Path) -> Any:
         UserError: the file is damaged, or belongs to another model.
     """
     try:
-        names, latents, labels = store.stack_latents(path, shown.model.generator)
+        names, latents, labels = vector_files.stack_latents(path, shown.model.generator)
     except UserError as error:
         raise UserError(str(error).replace(str(path), path.name)) from error
     more = f", the first of {len(names)} in the file" if len(names) > 1 else ""
@@ -295,5 +294,5 @@ def file_of(shown: PageModel, context: Context, result: Any, pixels: Tensor, opt
     }
     with tempfile.TemporaryDirectory(dir=context.folder) as folder:
         path = Path(folder, "latents.safetensors")
-        store.write(path, {"image": result.latents[0]}, shown.space, **about)
+        vector_files.write(path, {"image": result.latents[0]}, shown.space, **about)
         return context.keep(path.read_bytes(), path.name)

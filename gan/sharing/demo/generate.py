@@ -12,12 +12,11 @@ import gradio as gr
 from gan.common.errors import UserError
 from gan.images import video
 from gan.images.convert import grid, to_png
-from gan.latent.size import grid_of
+from gan.latent.space import grid_of
 from gan.sharing.demo import limits
 from gan.sharing.demo.calls import FAST, LONG, PRIVATE, PROGRESS, Context, Controls, answer, start_buttons, zipped
 from gan.sharing.demo.models import ANY, PageModel
-from gan.sharing.described import Described, from_seeds, generated, interpolation
-from gan.sharing.provenance import Origin
+from gan.sharing.provenance import Described, Origin, from_seeds, generated, interpolation
 from gan.sharing.record import compact
 
 FORMATS = ("GIF", "WebP")

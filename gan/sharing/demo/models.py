@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from gan.common.errors import UserError
-from gan.latent import store
+from gan.latent import vector_files
 from gan.latent.space import Space
 from gan.recognition import classifier
 from gan.run.run_folder import DIRECTIONS, DIRECTIONS_FILE, RECOGNITION
@@ -63,7 +63,7 @@ class PageModel:
         file = self.run / DIRECTIONS / DIRECTIONS_FILE
         try:
             if file.is_file():
-                directions = store.read_directions(file, self.model.generator)
+                directions = vector_files.read_directions(file, self.model.generator)
                 self.model.vectors |= dict(list(directions.items())[:MAX_DIRECTIONS])
             if (self.run / RECOGNITION / classifier.ABOUT).is_file():
                 classes = classifier.load(str(self.run), "best", self.run / RECOGNITION, "cpu").attributes()

@@ -15,7 +15,7 @@ from gan.run import checkpoints, run_folder
 from gan.sharing.demo.calls import FAST, WATCH, Context, Controls, answer
 from gan.sharing.demo.generate import truncation_slider
 from gan.sharing.demo.models import PageModel
-from gan.sharing.described import Described, generated
+from gan.sharing.provenance import Described, generated
 from gan.sharing.report import one_run
 from gan.sharing.report.facts import read_facts
 from gan.sharing.report.images import find_grids

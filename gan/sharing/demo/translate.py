@@ -44,9 +44,9 @@ from gan.sharing.demo.calls import (
 from gan.sharing.demo.models import Fitted, PageModel
 from gan.sharing.demo.pixel_art import add_pixel_art, read_pixel_art, strength_slider
 from gan.sharing.demo.uploads import Results, decode_one, find_files, small_image, translated
-from gan.sharing.export import tables
+from gan.sharing.export import network_tables, tables
 from gan.sharing.provenance import fields_of
-from gan.sharing.translations import translations
+from gan.sharing.record import translations
 
 FORWARD, BACK = "to the target style", "back to photographs"
 FROM_TARGETS = "colors of target images"
@@ -281,5 +281,5 @@ def images_of(context: Context, paths: Any, what: str, job: tuple[gr.Request, An
 
 def cube_of(context: Context, choice: Choice) -> str:
     """Return the path of a .cube file with a color map."""
-    table = tables.of_color_map(choice.color_map, TABLE_SIZE, "color_map")
+    table = network_tables.of_color_map(choice.color_map, TABLE_SIZE, "color_map")
     return context.keep(tables.encode(table, "cube"), f"{table.name}.cube")

@@ -19,7 +19,7 @@ from gan.data.builtin.retro import draw
 from gan.inference.sampling import latents
 from gan.inference.tiling import MIN_SIDE
 from gan.networks.tile_position import TilePosition, noise_planes
-from gan.recognition.features import POOLED_SIDE
+from gan.recognition.classifier import POOLED_SIDE
 
 MAX_BATCH = 2**16
 MAX_SIDE = 2**16  # pixels
@@ -32,40 +32,23 @@ NOISE = "standard normal; for the noise of gan translate see gan.networks.tile_p
 
 @dataclass(frozen=True)
 class Part:
-    """A network to export.
+    """A network to export. Sizes are (height, width)."""
 
-    Attributes:
-        name: name of the file without its suffix.
-        original: the trained network.
-        run: maps a network such as `original`, and the inputs in their order, to one tensor or a tuple of tensors.
-        network: the same function of the inputs, in the form that is exported.
-        inputs: names of the inputs.
-        outputs: names of the outputs.
-        example: returns inputs for a number of images and (height, width). Sizes matter to translators only.
-        stores_weights: whether the format safetensors has a file for this part; False if that of another has them all.
-        free_size: whether height and width are free; they must be multiples of `multiple`.
-        size: height and width of the images: all of them, or those of training if the size is free.
-        gives_images: whether the output is an image, in [-1, 1].
-        noise_margin: pixels by which the input "noise" is larger than the images at each side.
-        about: further metadata.
-        fixed_inputs: names of inputs whose height and width are fixed although those of the images are free.
-    """
-
-    name: str
-    original: nn.Module
-    run: Callable[..., Any]
-    network: nn.Module
+    name: str  # of the file without its suffix
+    original: nn.Module  # the trained network
+    run: Callable[..., Any]  # maps a network such as `original`, and the inputs, to a tensor or a tuple of tensors
+    network: nn.Module  # the same function of the inputs, in the form that is exported
     inputs: tuple[str, ...]
     outputs: tuple[str, ...]
-    example: Callable[[int, tuple[int, int]], tuple[Tensor, ...]]
-    size: tuple[int, int]
-    stores_weights: bool = True
-    free_size: bool = False
+    example: Callable[[int, tuple[int, int]], tuple[Tensor, ...]]  # inputs for n images, for translators of a size
+    size: tuple[int, int]  # of all images, or of those of training if the size is free
+    stores_weights: bool = True  # whether safetensors has a file for this part; False if another has its weights
+    free_size: bool = False  # whether height and width are free multiples of `multiple`
     multiple: int = 1
-    gives_images: bool = True
-    noise_margin: int = 0
-    about: dict[str, Any] = field(default_factory=dict)
-    fixed_inputs: tuple[str, ...] = ()
+    gives_images: bool = True  # whether the output is an image, in [-1, 1]
+    noise_margin: int = 0  # pixels by which the input "noise" is larger than the images at each side
+    about: dict[str, Any] = field(default_factory=dict)  # further metadata
+    fixed_inputs: tuple[str, ...] = ()  # inputs whose height and width are fixed although those of images are free
 
     def example_size(self) -> tuple[int, int]:
         """Return a size for tracing, whose sides differ."""
@@ -104,7 +87,7 @@ def generator_parts(generator: Any, size: tuple[int, int]) -> list[Part]:
             return getattr(network, method)(*given)
 
         name = "generator" if method == "forward" else method
-        return Part(name, generator, run, Call(plain(generator), method), inputs, (output,), example, size, **options)
+        return Part(name, generator, run, Call(plain(generator), run), inputs, (output,), example, size, **options)
 
     parts = [part("forward", given, "image", latents_of)]
     if hasattr(generator, "mapping"):
@@ -131,13 +114,16 @@ def translator_part(name: str, translator: Any, channels: int, size: tuple[int, 
     def run(network: Any, images: Tensor, *_: Tensor) -> Tensor:
         return torch.cat([network(image[None]) for image in images])  # one at a time, as gan translate
 
-    network = plain(translator)
-    exported = TranslateWithNoise(network) if numbers else Call(network, "forward")
-    inputs = ("image", "noise") if numbers else ("image",)
-    about = {"noise": NOISE, "noise_numbers": [*numbers], "noise_margin": margin} if numbers else {}
-    options: dict[str, Any] = {"free_size": not fixed, "multiple": translator.multiple, "about": about}
-    options |= {"noise_margin": margin}
-    return Part(name, translator, run, exported, inputs, ("translation",), images_of, size, **options)
+    exported: nn.Module = plain(translator)
+    inputs: tuple[str, ...] = ("image",)
+    about: dict[str, Any] = {}
+    if numbers:
+        exported = Call(exported, lambda network, image, noise: network(image, noise=noise))
+        inputs, about = ("image", "noise"), {"noise": NOISE, "noise_numbers": [*numbers], "noise_margin": margin}
+    return Part(
+        name, translator, run, exported, inputs, ("translation",), images_of, size, free_size=not fixed,
+        multiple=translator.multiple, noise_margin=margin, about=about,
+    )  # fmt: skip
 
 
 def noise_of(translator: Any) -> tuple[range, int]:
@@ -148,69 +134,36 @@ def noise_of(translator: Any) -> tuple[range, int]:
 def features_part(discriminator: Any, channels: int, size: tuple[int, int]) -> Part:
     """Return the part for recognition: the discriminator's layers, each max-pooled to a 4x4 grid."""
 
-    def run(network: Any, images: Tensor) -> Any:
-        return PooledFeatures(network)(images)
+    def run(network: Any, images: Tensor) -> tuple[Tensor, ...]:
+        return tuple(adaptive_max_pool(layer).float() for layer in network.features(images))
 
     def images_of(n: int, sides: tuple[int, int]) -> tuple[Tensor, ...]:
         return (example_images(n, channels, sides),)
 
     with torch.no_grad():
         outputs = tuple(f"layer{n}" for n, _ in enumerate(run(discriminator, *images_of(EXAMPLE_BATCH, size))))
-    network = PooledFeatures(plain(discriminator), sliced=True)
-    inputs = ("image",)
-    return Part("features", discriminator, run, network, inputs, outputs, images_of, size, gives_images=False)
-
-
-class Call(nn.Module):
-    """Calls a method of a network with tensors by position."""
-
-    def __init__(self, network: nn.Module, method: str) -> None:
-        super().__init__()
-        self.network = network
-        self.method = method
-
-    def forward(self, *inputs: Tensor) -> Any:
-        return getattr(self.network, self.method)(*inputs)
-
-
-class TranslateWithNoise(nn.Module):
-    """A translator whose noise is an input."""
-
-    def __init__(self, network: nn.Module) -> None:
-        super().__init__()
-        self.network = network
-
-    def forward(self, image: Tensor, noise: Tensor) -> Tensor:
-        y: Tensor = self.network(image, noise=noise)
-        return y
-
-
-class PooledFeatures(nn.Module):
-    """Images (N, C, H, W) -> the layers of a discriminator, (N, channels, 4, 4) each, as `LayerFeatures` pools them.
-
-    Args:
-        sliced: pool with slices, because other runtimes have no adaptive pooling.
-    """
-
-    def __init__(self, network: nn.Module, sliced: bool = False) -> None:
-        super().__init__()
-        self.network = network
-        self.pool = adaptive_max_pool if sliced else nn.AdaptiveMaxPool2d(POOLED_SIDE)
-
-    def forward(self, image: Tensor) -> tuple[Tensor, ...]:
-        layers: list[Tensor] = self.network.features(image)  # type: ignore[operator]
-        return tuple(self.pool(layer).float() for layer in layers)
+    exported = Call(plain(discriminator), run)
+    return Part("features", discriminator, run, exported, ("image",), outputs, images_of, size, gives_images=False)
 
 
 def adaptive_max_pool(x: Tensor) -> Tensor:
-    """Return the same as `adaptive_max_pool2d(x, POOLED_SIDE)`."""
+    """Return `adaptive_max_pool2d(x, POOLED_SIDE)` with slices, because other runtimes have no adaptive pooling."""
     for axis in (2, 3):
         side = x.shape[axis]
-        windows = [
-            (n * side // POOLED_SIDE, -(-(n + 1) * side // POOLED_SIDE)) for n in range(POOLED_SIDE)
-        ]  # first and one past the last
-        x = torch.cat([x.narrow(axis, a, b - a).amax(axis, keepdim=True) for a, b in windows], axis)
+        cells = [(n * side // POOLED_SIDE, -(-(n + 1) * side // POOLED_SIDE)) for n in range(POOLED_SIDE)]
+        x = torch.cat([x.narrow(axis, first, end - first).amax(axis, keepdim=True) for first, end in cells], axis)
     return x
+
+
+class Call(nn.Module):
+    """Calls a function with a network and tensors."""
+
+    def __init__(self, network: nn.Module, function: Callable[..., Any]) -> None:
+        super().__init__()
+        self.network, self.function = network, function
+
+    def forward(self, *inputs: Tensor) -> Any:
+        return self.function(self.network, *inputs)
 
 
 def example_images(n: int, channels: int, size: tuple[int, int]) -> Tensor:

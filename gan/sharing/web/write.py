@@ -23,9 +23,8 @@ from gan.inference.translator import Translator
 from gan.latent.space import Space
 from gan.model import Model
 from gan.networks.tile_position import TilePosition, noise_planes
-from gan.sharing.export import onnx_file
-from gan.sharing.export.export import Exported, make, metadata
-from gan.sharing.export.parity import HALF_LEVELS, MAX_LEVELS
+from gan.sharing.export import formats
+from gan.sharing.export.export import HALF_LEVELS, MAX_LEVELS, Exported, make, metadata
 from gan.sharing.export.parts import Part, example_images, noise_of
 from gan.sharing.web.parts import page_parts
 from gan.sharing.web.runtime import members
@@ -76,7 +75,7 @@ def write_page(
     if not force and (existing := [out / name for name in names if (out / name).exists()]):
         raise UserError(f"{existing[0]}: exists already; use --force to overwrite")
     models = [make(part, "onnx", half, out / f"{part.name}.onnx", metadata(part, model)) for part in parts]
-    functions = {each.part.name: onnx_file.open_file(each.data, each.part) for each in models}
+    functions = {each.part.name: formats.open_onnx(each.data, each.part) for each in models}
     contents |= {each.path.name: each.data for each in models}
     contents[MODEL] = describe(model, parts, functions, half, title, directions)
     with writing(out):

@@ -1,7 +1,8 @@
-"""The function of colors of a translator with LUTs, without what a color table cannot hold."""
+"""The color tables of translators that map colors: what remains of them without positions and neighborhoods."""
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from pathlib import Path
 
@@ -12,26 +13,52 @@ from torch import Tensor
 from gan.common.errors import UserError
 from gan.common.option_values import pair
 from gan.common.output import print_line
+from gan.data.styles.color_table import table_of
 from gan.images.convert import to_float, to_uint8
 from gan.inference.loading import has_data, load_data
 from gan.inference.tiling import thumbnail
 from gan.inference.translator import Translator
 from gan.metrics.pixels import LUMA
-from gan.networks import lut
+from gan.networks import lut, style
 from gan.networks.tile_position import TilePosition
 from gan.networks.transfer.color_map import ColorMap
 from gan.sharing.export.parts import example_images
+from gan.sharing.export.tables import Exported, file_name
 
 NUM_INPUTS = 128
-Translate = Callable[[Tensor, TilePosition], Tensor]
-
 VIGNETTE = 8  # rows and columns at which a vignette is averaged
 PLACES, FRAME = 16, 3  # rows and columns at which a map with position is averaged, and those along an edge in its frame
 
+Colors = Callable[[np.ndarray], np.ndarray]  # images (H, W, 3), float in 0..1; each pixel by its color
+
+
+def of_color_map(color_map: ColorMap, size: int, name: str) -> Exported:
+    """Return the table of a color map in closed form. `name` is that of the target images."""
+    title = Path(os.path.abspath(name)).name
+    places, lost = places_of(color_map)
+    return Exported(file_name(title), table_of(flat_areas(color_map.forward_tile, *places), size, title), lost)
+
+
+def of_translator(model: Translator, size: int, name: str, images: Callable[[], Tensor]) -> Exported:
+    """Return the table of a trained translator: model=lut, or the color map of model=style.
+
+    Args:
+        images: returns the inputs, uint8 (N, C, H, W), whose mean mix of LUTs is used.
+    """
+    if isinstance(model.network, style.Generator):
+        start = of_color_map(model.network.start, size, name)
+        return start._replace(name="translator", lost=[*start.lost, "texture is left out"])
+    if not isinstance(model.network, lut.Generator):
+        raise UserError(
+            f"{name}: its colors depend on other pixels; only a look, model=lut or model=style has a color table"
+        )
+    colors, lost = mean_function(model.network, images())
+    return Exported("translator", table_of(colors, size, Path(name).name), lost)
+
 
 @torch.inference_mode()
-def mean_function(network: lut.Generator, images: Tensor) -> tuple[Callable[[np.ndarray], np.ndarray], list[str]]:
-    """Return a function of images (H, W, 3), float in 0..1, that maps each pixel by its color; and what is lost.
+def mean_function(network: lut.Generator, images: Tensor) -> tuple[Colors, list[str]]:
+    """Return the function of colors of a network, and what is lost.
 
     Args:
         images: uint8 (N, C, H, W); the mix of the LUTs is the mean over these.
@@ -71,8 +98,8 @@ def with_channels(x: Tensor, channels: int) -> Tensor:
     return torch.cat([x, torch.ones_like(x[:, :1])], 1) if channels == 4 else x
 
 
-def flat_areas(translate: Translate, places: int = 1, margin: int = 0) -> Callable[[np.ndarray], np.ndarray]:
-    """Return a function of images (H, W, 3), float in 0..1, that maps each pixel as a flat area of its color.
+def flat_areas(translate: Callable[[Tensor, TilePosition], Tensor], places: int = 1, margin: int = 0) -> Colors:
+    """Return a function that maps each pixel as a flat area of its color.
 
     Args:
         translate: function of tiles (N, 3, 1, 1) in [-1, 1] and their position, such as `forward_tile` of a network.

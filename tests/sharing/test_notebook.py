@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-import re
-from io import BytesIO
 from pathlib import Path
 
 import pytest
@@ -28,7 +26,7 @@ def run(tmp_path: Path) -> Path:
 def test_a_run_that_trains_is_shown(run: Path) -> None:
     view = gan.show(run)
     assert repr(view) == repr(gan.Run(run).show())
-    assert "0 images seen, no grid yet" in repr(view) and view._repr_png_() is None
+    assert "0 images seen, no grid yet" in repr(view)
     assert "no grids yet" in view._repr_html_() and "no metrics yet" in view._repr_html_()
     lines = [
         {"images": 10 * n, "loss/generator": 1.0 / n, "eval/kid <x>": 90.0 - n, "time/x": 1, "loss/nan": float("nan")}
@@ -39,14 +37,9 @@ def test_a_run_that_trains_is_shown(run: Path) -> None:
     Image.new("RGB", (40, 20), "blue").save(run / "samples" / "000008990.png")
     Image.new("RGBA", (20, 30)).save(run / "samples" / "reals.png")
     assert repr(view).startswith("<run ") and "8,990 images seen, kid <x> -809, newest grid 000008990.png" in repr(view)
-    png, html = view._repr_png_(), view._repr_html_()
-    assert png is not None
-    with Image.open(BytesIO(png)) as sheet:
-        assert sheet.size == (40 + 8 + 20, 30) and sheet.getpixel((0, 0)) == (0, 0, 255)
-    assert html.count("data:image/png;base64,") == 2 and html.count("<svg") == 2 and "nan" not in html
-    assert "<b> run" not in html and "&lt;x&gt;: -809" in html
-    points = re.findall(r'points="([^"]*)"', html)
-    assert all(150 < len(each.split()) <= 201 for each in points)
+    html = view._repr_html_()
+    assert html.count("data:image/png;base64,") == 2 and html.count("<svg") == 1
+    assert "<b> run" not in html and "kid <x>" not in html and html.count('id="axes_') == 2
 
 
 def test_damaged_grids_are_left_out(run: Path) -> None:
@@ -54,7 +47,7 @@ def test_damaged_grids_are_left_out(run: Path) -> None:
     (run / "samples" / "not a grid.png").touch()
     (run / "metrics.jsonl").write_text('{"images": 5, "eval/x": 1e308}\n{"images": 6, "eval/x": -1e308}\n')
     view = gan.show(run)
-    assert view._repr_png_() is None and "<svg" in view._repr_html_()
+    assert "no grids yet" in view._repr_html_() and "no metrics yet" in view._repr_html_()
 
 
 def test_other_folders_are_refused(run: Path) -> None:
