@@ -65,6 +65,7 @@ class Parser(argparse.ArgumentParser):
     def error(self, message: str) -> NoReturn:
         message = message.removeprefix("argument ").replace("the following arguments are required:", "give")
         message = re.sub(r"(\S+): invalid (\w+) value: (.*)", rewritten, message)
+        message = re.sub(r"(\S+): invalid choice: '(.*?)' \(choose from (.*)\)", suggested, message)
         raise UserError(f"{self.prog}: {message}; {self.prog} --help shows the arguments")
 
     def refuse_unknown(self, words: Sequence[str]) -> None:
@@ -83,6 +84,11 @@ class Parser(argparse.ArgumentParser):
 def rewritten(found: re.Match[str]) -> str:
     """Return argparse's message about the type of a value, in plain words."""
     return f"{found[1]} {found[3]}: give a {'whole number' if found[2] == 'int' else 'number'}"
+
+
+def suggested(found: re.Match[str]) -> str:
+    """Return argparse's message about a choice, with the nearest one."""
+    return f"{found[1]} {found[2]}: {did_you_mean(found[2], found[3].replace(chr(39), '').split(', '))}"
 
 
 class Version(argparse.Action):

@@ -6,13 +6,13 @@ import math
 import os
 from collections.abc import Callable, Sequence
 from functools import cached_property
-from numbers import Integral
 from pathlib import Path
 from typing import Any, NamedTuple, overload
 
 import torch
 from torch import Tensor
 
+from gan import settings as limits
 from gan.common.errors import UserError, at_least, did_you_mean
 from gan.images.collection import MODES, Given, Images, to_pil_images
 from gan.inference import loading, sampling
@@ -27,7 +27,6 @@ from gan.latent.projection import Projection
 from gan.latent.size import resized
 from gan.latent.space import Space
 
-MAX_SEED = 2**63 - 1
 SHOWN = 8  # names of classes in the `repr`
 
 
@@ -100,7 +99,7 @@ class Model:
     def sample(self, n: int, seed: int = 0, truncation: float = 1.0, label: str | None = None) -> Images:
         """Return the images of the seeds `seed` to `seed + n - 1`. Arguments as in `generate`."""
         at_least("n", n, 1)
-        at_least("seed", seed, 0)
+        limits.SEED.check(seed)
         return self.generate(list(range(seed, seed + n)), truncation, label)
 
     def generate(self, seeds: list[int], truncation: float = 1.0, label: str | None = None) -> Images:
@@ -115,6 +114,7 @@ class Model:
             UserError: a seed is not in 0..2^63-1, the class does not exist, or truncation is given without a mapping
                 network.
         """
+        limits.TRUNCATION.check(truncation)
         z, labels = self.sample_z(seeds, label)
         if truncation == 1:
             return Images(sampling.generate(self.generator, z, labels))
@@ -144,6 +144,7 @@ class Model:
         Raises:
             UserError: as `generate`, or the space does not exist, or there are fewer than two seeds.
         """
+        limits.TRUNCATION.check(truncation)
         z, labels = self.sample_z(seeds, label)
         place = Space(self.generator, "w" if truncation != 1 and not space else space)
         if truncation != 1 and place.name == "z":
@@ -339,8 +340,7 @@ class Model:
             UserError: there are no seeds, a seed is not in 0..2^63-1, or the class does not exist.
         """
         for seed in seeds:
-            if not isinstance(seed, Integral) or not 0 <= seed <= MAX_SEED:
-                raise UserError(f"seed {seed}: give whole numbers from 0 to 2^63-1")
+            limits.SEED.check(seed, "seed ")
         if not seeds:
             raise UserError("no seeds: give at least one")
         return sampling.latents(seeds, self.generator.latent_dim), self.labels_of(seeds, label)

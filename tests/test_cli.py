@@ -44,7 +44,7 @@ def test_help_lists_train_first(capsys: pytest.CaptureFixture[str]) -> None:
         (["generate", ".", "--best", "x"], "gan generate: --best 'x': give a whole number; gan generate --help shows"),
         (
             ["generate", ".", "--truncation", "nan"],
-            "--truncation nan: give a finite number",
+            "--truncation nan: give a number from -1,000 to 1,000",
         ),
         (["generate", ".", "--device", "gpu"], "--device gpu: give cpu, cuda, cuda:1 or mps"),
         (["generate", ".", "--threads", "0"], "--threads 0: give auto or a number of at least 1"),

@@ -15,13 +15,14 @@ from pathlib import Path
 from typing import Any
 
 from gan.commands import options, unscale
-from gan.commands.options import add_command, parse_size
+from gan.commands.options import add_command
 from gan.commands.unscale import add_unscale
 from gan.common.errors import UserError, to_line, writing
 from gan.common.progress import counting
 from gan.common.table import counted
 from gan.networks.grid import base_grid
 from gan.run.run_folder import is_run
+from gan.settings import parse_size
 
 MAX_LINES = 10  # of each list in the printed report; --json has all
 SHEET_IMAGES = 64

@@ -15,9 +15,9 @@ from gan.common.errors import UserError, writing
 from gan.common.files import write_atomically
 from gan.common.names import file_name
 from gan.common.progress import counting
-from gan.common.seeds import parse_seeds
 from gan.run.address import with_addresses
 from gan.run.run_folder import DIRECTIONS, DIRECTIONS_FILE
+from gan.settings import parse_seeds
 
 if TYPE_CHECKING:
     from torch import Tensor

@@ -20,9 +20,9 @@ from gan.common.assignments import parse_assignments
 from gan.common.errors import UserError, did_you_mean, writing
 from gan.common.names import file_name
 from gan.common.progress import counting
-from gan.common.seeds import parse_seeds
 from gan.run.address import with_addresses
 from gan.run.run_folder import DIRECTIONS, DIRECTIONS_FILE, RECOGNITION
+from gan.settings import parse_seeds, parse_size
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -62,7 +62,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(arguments: argparse.Namespace) -> None:
     seeds, settings = parse_seeds(arguments.seeds), parse_assignments(arguments.settings, "sefa0=2")
     mixes = [parse_mix(word) for word in arguments.mix]
-    size = options.parse_size(arguments.size) if arguments.size else None
+    size = parse_size(arguments.size) if arguments.size else None
     out: Path = options.out_in_run(arguments.run, arguments.out, OUT)
     file = arguments.directions or options.results_of(arguments.run) / DIRECTIONS / DIRECTIONS_FILE
     if arguments.directions and not file.is_file():

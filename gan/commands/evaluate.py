@@ -17,6 +17,7 @@ from gan.inference.resolve import path_in
 from gan.metrics import pretrained
 from gan.run import run_folder, shared_folder
 from gan.run.address import with_addresses
+from gan.settings import parse_size
 
 if TYPE_CHECKING:
     from gan.evaluation.generator import Row
@@ -93,7 +94,7 @@ def run(arguments: argparse.Namespace) -> None:
         memorization=arguments.memorization,
         ema=arguments.ema,
         checkpoint=arguments.checkpoint,
-        size=options.parse_size(arguments.size) if arguments.size else None,
+        size=parse_size(arguments.size) if arguments.size else None,
         baselines=[each for each in (arguments.baselines or "").split(",") if each],
         device=options.prepare_device(arguments),
     )

@@ -16,6 +16,7 @@ from gan.common.errors import UserError
 from gan.common.names import one_line
 from gan.common.output import print_line
 from gan.common.table import aligned
+from gan.settings import parse_size
 
 if TYPE_CHECKING:
     from gan.sharing.export.export import Exported
@@ -77,7 +78,7 @@ def title(text: str) -> str:
 
 
 def run(arguments: argparse.Namespace) -> None:
-    size = options.parse_size(arguments.size) if arguments.size else None
+    size = parse_size(arguments.size) if arguments.size else None
     refuse_unwritable(arguments.out)
     if arguments.to in TABLES:
         return run_table(arguments)

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 from gan.commands import options
 from gan.common.errors import UserError, at_least, writing
 from gan.common.progress import counting
-from gan.common.seeds import parse_seeds
 from gan.common.table import first_few
+from gan.settings import TRUNCATION, parse_seeds
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -30,7 +30,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--by", choices=("likeness", "discriminator"), help="what --best keeps: the images nearest to "
                         "training images, or those with the highest logits of the discriminator "
                         "(default: likeness)")  # fmt: skip
-    options.add_truncation(parser)
+    TRUNCATION.add_to(parser)
     options.add_class(parser)
     options.add_metadata(parser)
     options.add_weights(parser)

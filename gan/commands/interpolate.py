@@ -7,7 +7,7 @@ import argparse
 from gan.commands import options
 from gan.common import digest
 from gan.common.errors import UserError, at_least, writing
-from gan.common.seeds import parse_seed_list
+from gan.settings import TRUNCATION, parse_seeds
 
 MIN_FPS, MAX_FPS = 0.1, 1000
 OUT = "interpolation.gif"  # in the run folder
@@ -26,7 +26,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--scale", type=int, default=1, help="factor that enlarges pixels (default: %(default)s)")
     parser.add_argument("--space", default="", metavar="z|w", help="spherical in z or linear in w (default: w if the "
                         "model has a mapping network)")  # fmt: skip
-    options.add_truncation(parser)
+    TRUNCATION.add_to(parser)
     options.add_class(parser, "in w the class of each seed, in z the class of the first seed")
     options.add_metadata(parser)
     options.add_weights(parser)
@@ -34,7 +34,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(arguments: argparse.Namespace) -> None:
-    seeds = parse_seed_list(arguments.seeds)
+    seeds = parse_seeds(arguments.seeds, twice=True)
     if len(seeds) < 2 and not arguments.latents:
         raise UserError(f"--seeds {arguments.seeds}: give at least two seeds, as in 0-3")
     arguments.out = options.out_in_run(arguments.run, arguments.out, OUT)

@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import argparse
-import math
 import os
 import re
 import sys
 from collections.abc import Sequence
-from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -17,7 +15,6 @@ from gan.common.narrow import shows_bars
 from gan.common.nested import flatten
 from gan.common.similar import path_hint
 from gan.data.color_table.names import is_table
-from gan.images.palettes import COLORS, DITHERS
 from gan.inference.resolve import path_in
 from gan.run import address, checkpoints, remote_copies, run_folder, shared_folder, zoo
 from gan.run.early_checks import GAN, TRANSLATORS
@@ -32,7 +29,6 @@ NO_CHECKPOINTS = (".yaml", ".json", ".jsonl", ".png", ".csv", ".txt")  # suffixe
 TAKES_LATENTS = ("generate", "interpolate", "directions", "edit", "project")  # commands for a generator from latents
 
 
-MAX_CELL = 65_535  # pixels, the largest side of most image formats
 MAX_LINES = 20  # maximum number of failed files to list
 
 
@@ -79,12 +75,6 @@ def add_class(parser: argparse.ArgumentParser, default: str = "the class of each
                         f"with data.labels=true (default: {default})")  # fmt: skip
 
 
-def add_truncation(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--truncation", type=truncation, default=1.0, metavar="PSI",
-                        help="truncation in w: below 1, images are more typical and less varied "
-                        "(default: %(default)s)")  # fmt: skip
-
-
 def add_size(
     parser: argparse.ArgumentParser, help: str, meaning: str = "%(default)s", default: str | None = None
 ) -> None:
@@ -108,18 +98,6 @@ def add_grid(parser: argparse.ArgumentParser) -> None:
 
 def add_recognition(parser: argparse.ArgumentParser, help: str) -> None:
     parser.add_argument("--recognition", type=Path, metavar="DIR", help=help)
-
-
-def add_palette(parser: argparse.ArgumentParser, images: str) -> None:
-    parser.add_argument("--palette", metavar="COLORS", help=f"pixel art: {', '.join(COLORS)}; or a number of colors to "
-                        f"compute from {images}; or an image or text file with the colors")  # fmt: skip
-    parser.add_argument("--dither", choices=DITHERS, default="none", help="dithering with the colors of --palette "
-                        "(default: %(default)s)")  # fmt: skip
-
-
-def check_dither(arguments: argparse.Namespace) -> None:
-    if arguments.dither != "none" and not arguments.palette:
-        raise UserError(f"--dither {arguments.dither}: needs a palette; add --palette, as in --palette gameboy")
 
 
 def add_metadata(parser: argparse.ArgumentParser) -> None:
@@ -229,23 +207,6 @@ def check_kind(command: str, run: str, translates: bool) -> None:
         raise UserError(f"{run}: is a translator; use gan translate")
 
 
-def parse_cell(text: str) -> int | str:
-    """Return the value of --cell; raise UserError if it is neither a number of pixels nor "auto"."""
-    if text == "auto":
-        return text
-    if text.isdecimal() and 1 <= int(text) <= MAX_CELL:
-        return int(text)
-    raise UserError(f"--cell {text}: give the side of a cell, 1 to {MAX_CELL:,} pixels, or auto")
-
-
-def truncation(text: str) -> float:
-    """Return a finite number; raise UserError for other text."""
-    with suppress(ValueError):
-        if math.isfinite(number := float(text)):
-            return number
-    raise UserError(f"--truncation {text}: give a finite number")
-
-
 def device_name(text: str) -> str:
     """Return the name of a device; raise UserError if torch knows no such device, before torch is imported."""
     if not re.fullmatch(r"(cpu|mps|cuda(:\d+)?)", text):
@@ -351,11 +312,3 @@ def refuse_existing_file(file: Path | None, option: str = "", instead: str = "us
     """Raise UserError if a file exists."""
     if file and file.exists():
         raise UserError(f"{option}{file}: exists already; {instead}")
-
-
-def parse_size(text: str) -> tuple[int, int]:
-    """Return the (height, width) of a size such as "64" or "96x64"."""
-    sides = [int(side) for side in text.lower().split("x") if side.isdecimal() and int(side) > 0]
-    if len(sides) != len(text.split("x")) or len(sides) not in (1, 2):
-        raise UserError(f"--size {text}: give one side or height x width in pixels, as in 64 or 96x64")
-    return sides[0], sides[-1]

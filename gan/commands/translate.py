@@ -13,6 +13,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn
 
+from gan import settings
 from gan.commands import options, translators
 from gan.common.errors import UserError, at_least
 from gan.common.memory import available
@@ -26,7 +27,6 @@ if TYPE_CHECKING:
 MAX_SCALE = 4  # print a note if images are larger than the training size by more than this factor
 OUT = "translated"  # in the run folder
 FORMATS = ("png", "webp", "jpg", "tif", "gif")  # of --format
-MIN_TILE = 64  # minimum of --tile in pixels
 FITTED = "fit:"  # stands for TRANSLATOR with --fit
 FOR_RUNS = ("direction", "tile", "ema", "checkpoint", "device", "threads", "code")  # options for trained translators
 
@@ -43,23 +43,18 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--list-looks", action=ListLooks, nargs=0, help="print the looks with their parameters")
     parser.add_argument("--set", nargs="+", action="extend", default=[], dest="settings", metavar="NAME=VALUE",
                         help="parameters of a look, as in --set vignette=0.3 grain=0.1")  # fmt: skip
-    parser.add_argument("--seed", type=int, help="seed of the grain and noise of a look (default: 0)")
+    settings.SEED.add_to(parser, default=None)  # None: not given
     parser.add_argument("--steady", action="store_true", help="videos and animations: reduce flicker; all frames have "
                         "the same grain and noise, and statistics of the whole image are means over about a "
                         "second")  # fmt: skip
-    parser.add_argument("--direction", choices=("a2b", "b2a"), default="a2b", help="b2a translates from the target "
-                        "style to photographs, with model=cyclegan only (default: %(default)s)")  # fmt: skip
-    parser.add_argument("--strength", type=float, default=1.0, help="blend input and translation: 0 is the input, 1 "
-                        "the translation (default: %(default)s)")  # fmt: skip
-    parser.add_argument("--cell", type=options.parse_cell, default=1, metavar="PIXELS", help="pixel art: side of the "
-                        "cells of one color; auto: the cells of an input that is enlarged pixel art (default: "
-                        "%(default)s)")  # fmt: skip
-    options.add_palette(parser, "target images")
+    settings.DIRECTION.add_to(parser)
+    settings.STRENGTH.add_to(parser)
+    settings.CELL.add_to(parser)
+    settings.add_palette(parser, "target images")
     parser.add_argument("--format", choices=FORMATS, help="format of translated images (default: that of the input, or "
                         "of the extension of OUTPUT)")  # fmt: skip
     parser.add_argument("--compare", type=Path, metavar="DIR", help="also save input and output side by side")
-    parser.add_argument("--tile", type=int, metavar="PIXELS", help="side of the tiles of large images; tiles join "
-                        "without seams (default: as large as memory allows)")  # fmt: skip
+    settings.TILE.add_to(parser)
     parser.add_argument("--max-pixels", type=int, metavar="N", help="refuse images with more pixels: width x height, "
                         "summed over the frames of an animation (default: 64 million, or fewer if memory is "
                         "short)")  # fmt: skip
@@ -89,13 +84,7 @@ def prepare(arguments: argparse.Namespace) -> None:
 
 
 def run(arguments: argparse.Namespace) -> int:
-    if not 0 <= arguments.strength <= 1:
-        raise UserError(f"--strength {arguments.strength}: give 0 to 1")
-    if arguments.palette and arguments.strength < 1:
-        raise UserError("--palette and --strength: blending changes the colors; give one of them")
-    if arguments.tile is not None and arguments.tile < MIN_TILE:
-        raise UserError(f"--tile {arguments.tile}: give at least {MIN_TILE} pixels")
-    options.check_dither(arguments)
+    settings.check_pixel_art(arguments.palette, arguments.dither, arguments.strength)
     if arguments.max_pixels is not None:
         at_least("--max-pixels", arguments.max_pixels, 1)
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from gan.commands import options
 from gan.common.assignments import parse_assignments
-from gan.common.errors import UserError, at_least
+from gan.common.errors import UserError
 from gan.common.size import pair
 
 if TYPE_CHECKING:
@@ -70,8 +70,6 @@ def choose_look(arguments: argparse.Namespace) -> Chosen:
     from gan.inference.look import parse_look
 
     refuse_for_runs(arguments, f"{arguments.run} is a look")
-    if arguments.seed is not None:
-        at_least("--seed", arguments.seed, 0)
     look = parse_look(arguments.run, parse_assignments(arguments.settings, EXAMPLE))
     return Chosen(look, {"look": look.recorded, "seed": arguments.seed or None})
 

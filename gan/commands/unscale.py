@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from gan import settings
 from gan.commands import options
 from gan.commands.options import add_command
 from gan.common.errors import UserError, at_least
@@ -32,7 +33,7 @@ def add_unscale(parts: Any) -> None:
                         "missing; or, for a single image, a PNG file")  # fmt: skip
     parser.add_argument("--cell", type=float, metavar="PIXELS", help="side of the enlarged pixels, as in 4 or 3.5 "
                         "(default: found in each image)")  # fmt: skip
-    options.add_palette(parser, "the images")
+    settings.add_palette(parser, "the images")
     parser.add_argument("--max-pixels", type=int, metavar="N", help="refuse images with more pixels: width x height, "
                         "summed over the frames of an animation (default: 64 million, or fewer if memory is "
                         "short)")  # fmt: skip
@@ -40,7 +41,7 @@ def add_unscale(parts: Any) -> None:
 
 
 def run(arguments: argparse.Namespace) -> int:
-    options.check_dither(arguments)
+    settings.check_pixel_art(arguments.palette, arguments.dither)
     if arguments.cell is not None and not 2 <= arguments.cell <= MAX_CELL:
         raise UserError(f"--cell {arguments.cell:g}: give 2 to {MAX_CELL} pixels")
     if arguments.max_pixels is not None:

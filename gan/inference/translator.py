@@ -6,7 +6,8 @@ from typing import Any
 
 from PIL import Image
 
-from gan.common.errors import UserError, at_least
+from gan import settings
+from gan.common.errors import UserError
 from gan.common.size import pair
 from gan.images.collection import Given, is_single, to_pil_images
 from gan.inference.image_translator import ImageTranslator
@@ -61,9 +62,9 @@ class Translator:
         Raises:
             UserError: an image cannot be read or does not fit into memory, or an argument is out of range.
         """
-        if direction not in ("a2b", "b2a"):
-            raise UserError(f"direction={direction}: give a2b or b2a")
-        check_strength(strength)
+        settings.DIRECTION.check(direction)
+        settings.STRENGTH.check(strength)
+        settings.TILE.check(tile)
         network = select_direction("this model", self.network, direction)
         function = NetworkFunction(network, self.config["data"]["channels"], tile or tile_for_memory(network))
         try:
@@ -76,7 +77,7 @@ class Translator:
 
 
 def translate_by_look(
-    look: str, images: Given, *, strength: float = 1.0, seed: int = 0, **settings: float
+    look: str, images: Given, *, strength: float = 1.0, seed: int = 0, **parameters: float
 ) -> Image.Image | list[Image.Image]:
     """Return an image in a look, or a list for several images: Pillow images of the same sizes. Alpha is kept.
 
@@ -85,19 +86,14 @@ def translate_by_look(
         images: as in `Translator.translate`.
         strength: 0 is the input, 1 the look.
         seed: selects the grain and noise, together with the pixels of each image.
-        settings: parameters of the look, as in `vignette=0.3`.
+        parameters: those of the look, as in `vignette=0.3`.
 
     Raises:
         UserError: the look or a parameter is unknown, a value is out of its range, or an image cannot be read.
     """
-    check_strength(strength)
-    at_least("seed", seed, 0)
-    return translate_given(ImageTranslator(parse_look(look, settings), strength, seed=seed), images)
-
-
-def check_strength(strength: float) -> None:
-    if not 0 <= strength <= 1:
-        raise UserError(f"strength={strength}: give 0 to 1")
+    settings.STRENGTH.check(strength)
+    settings.SEED.check(seed)
+    return translate_given(ImageTranslator(parse_look(look, parameters), strength, seed=seed), images)
 
 
 def translate_given(translator: ImageTranslator, images: Given) -> Image.Image | list[Image.Image]:

@@ -18,16 +18,15 @@ from typing import Any
 
 from PIL import Image
 
+from gan import settings
 from gan.common.errors import UserError
 from gan.common.untrusted import parse_json
 from gan.data.decoding.errors import ImageError
 from gan.data.decoding.reader import FORMATS, MAX_PIXELS, header
 from gan.images import embedded_text
-from gan.images.palettes import DITHERS
 
 FORMAT = 1  # version of the record; increased whenever older programs would make another image from it
 KINDS = ("image", "grid", "interpolation", "translation", "comparison", "projection", "optimization")
-MAX_SEED = 2**63 - 1
 MAX_IMAGES = 100_000  # seeds of a grid
 MAX_NAME = 1000  # characters, as of a class in a checkpoint
 MAX_LIST = 1000  # changes of an edit
@@ -117,7 +116,7 @@ def compact(seeds: Iterable[int]) -> list[Any]:
 # ---- checks of values
 
 
-def is_integer(value: Any, least: int = 0, most: int = MAX_SEED) -> bool:
+def is_integer(value: Any, least: int = 0, most: int = settings.MAX_SEED) -> bool:
     return isinstance(value, int) and not isinstance(value, bool) and least <= value <= most
 
 
@@ -188,10 +187,10 @@ FIELDS: dict[str, Callable[[Any], bool]] = {
     "device": one_of("cuda", "mps"),  # left out for the CPU; other devices round differently
     "pixels": is_digest,  # of the image as written; for one image in a lossless format
     # images of a generator
-    "seed": is_integer,
+    "seed": settings.SEED.allows,
     "seeds": is_seeds,
     "class": is_name,
-    "truncation": is_number,
+    "truncation": settings.TRUNCATION.allows,
     "latent": is_digest,  # in place of a seed
     "latents": lambda value: is_list(is_digest, value, MAX_IMAGES),
     "mix": lambda value: is_list(is_mix, value),
@@ -209,16 +208,16 @@ FIELDS: dict[str, Callable[[Any], bool]] = {
     "original": is_digest,  # of the bytes of the original file
     "look": lambda value: is_list(is_filter, value, 100),  # filters without a network; then `seed` is their seed
     "closed_form": is_digest,  # of a color map fitted to two folders
-    "direction": one_of("b2a"),
+    "direction": settings.DIRECTION.allows,
     "steady": lambda value: value is True,
-    "strength": lambda value: is_number(value) and 0 <= value <= 1,
-    "cell": lambda value: value == "auto" or is_integer(value, 1, MAX_SEED),
-    "dither": one_of(*DITHERS),
+    "strength": settings.STRENGTH.allows,
+    "cell": settings.CELL.allows,
+    "dither": settings.DITHER.allows,
     "palette": lambda value: isinstance(value, str) and bool(re.fullmatch(f"([0-9a-f]{{6}}){{1,{MAX_COLORS}}}", value)),
-    "tile": between(1, MAX_SIDE),
+    "tile": settings.TILE.allows,
     "saved_as": one_of(*FORMATS),  # the format of the translation in a comparison
     # projections
     "target": is_digest,  # of the pixels that were projected
-    "starts": between(1, MAX_SEED),
-    "steps": between(1, MAX_SEED),
+    "starts": between(1, settings.MAX_SEED),
+    "steps": between(1, settings.MAX_SEED),
 }

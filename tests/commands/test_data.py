@@ -18,7 +18,7 @@ from hydra.core.override_parser.overrides_parser import OverridesParser
 from omegaconf import OmegaConf
 from PIL import Image
 
-from gan.commands.data import as_text, parse_size
+from gan.commands.data import as_text
 from gan.common.errors import UserError
 from gan.data.builtin import retro
 from gan.data.checks.report import (
@@ -35,6 +35,7 @@ from gan.data.checks.report import (
 )
 from gan.data.sources.files import find
 from gan.run.paths_as_typed import as_typed
+from gan.settings import parse_size
 from tests.conftest import ROOT, TINY, Train, environment, run_python
 from tests.patience import PATIENCE, wait_for
 

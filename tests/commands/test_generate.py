@@ -15,8 +15,8 @@ from PIL import Image
 
 import gan
 from gan.common.errors import UserError
-from gan.common.seeds import parse_seeds
 from gan.run import checkpoints
+from gan.settings import parse_seeds
 from tests.conftest import ROOT, TINY, Train, command
 
 
@@ -77,7 +77,7 @@ def test_arguments_of_another_type_are_refused(run: Path) -> None:
     model = gan.load(run)
     for call, said in (
         (lambda: model.sample("a"), "n=a: must be an integer"),  # type: ignore[arg-type]
-        (lambda: model.generate(["a"]), "seed a: give whole numbers"),  # type: ignore[list-item]
+        (lambda: model.generate(["a"]), "seed a: give a whole number from 0 to 2"),  # type: ignore[list-item]
         (lambda: model.edit(4), "latents of type int: give a tensor, or the result of"),  # type: ignore[call-overload]
         (lambda: model.synthesize("a.png"), "latents of type str"),  # type: ignore[arg-type]
     ):

@@ -89,7 +89,7 @@ def test_frames_of_an_animation_have_other_grain_and_the_same_screen(gan_command
         (["a.jpg", "a.png", "b.png"], "a.jpg: is an image; a color table is a .cube file"),
         (["look:film", "/dev/null", "b.png"], "/dev/null: is neither a file nor a folder"),
         (["look:film", "a.png", "a.png/b"], "a.png/b: cannot be written (Not a directory); give another output"),
-        (["look:film", "a.png", "b.png", "--seed", "-1"], "--seed=-1: must be an integer of at least 0"),
+        (["look:film", "a.png", "b.png", "--seed", "-1"], "--seed -1: give a whole number from 0 to 2^63-1"),
         (["look:film", "a.png", "b.png", "--palette", "8"], "--palette 8: a look has no target images"),
     ],
 )
@@ -158,8 +158,8 @@ def test_in_python() -> None:
     assert not np.array_equal(gan.translate("look:grain", image, seed=1), gan.translate("look:grain", image))
     for options, said in (
         ({"grain": 1}, "no such parameter"),
-        ({"strength": 2}, "give 0 to 1"),
-        ({"seed": -1}, "least 0"),
+        ({"strength": 2}, "strength=2: give a number from 0 to 1"),
+        ({"seed": -1}, "seed=-1: give a whole number"),
     ):
         with pytest.raises(UserError, match=said):
             gan.translate("look:film", image, **options)

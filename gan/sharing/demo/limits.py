@@ -7,7 +7,7 @@ from collections.abc import Collection
 from typing import Any
 
 from gan.common.errors import UserError, shown
-from gan.common.seeds import parse_seed_list
+from gan.settings import parse_seeds
 
 MAX_IMAGES = 64  # generated in one call
 MAX_FRAMES = 360  # of an animation
@@ -64,7 +64,7 @@ def seed_list(value: Any, most: int = MAX_IMAGES) -> list[int]:
     text = str(int(value)) if isinstance(value, float) and value.is_integer() else str(value)
     if len(text) > MAX_TEXT:
         raise UserError("seeds: the text is too long; write 0-15,42")
-    return parse_seed_list(text, "seeds", most)
+    return parse_seeds(text, "seeds", most, twice=True)
 
 
 def distinct_seeds(value: Any, most: int = MAX_IMAGES) -> list[int]:

@@ -1,0 +1,176 @@
+"""Values that commands, Python, the page and records share. Each is declared and checked here, and nowhere else.
+
+A surface spells the name of a value as its users see it, and adds the reason:
+
+    STRENGTH.parse("2")              --strength 2: give a number from 0 to 1     an option of a command
+    STRENGTH.check(2)                strength=2: give a number from 0 to 1       an argument in Python
+    STRENGTH.check(2, "Strength ")   Strength 2: give a number from 0 to 1       a control of the page
+    STRENGTH.allows(2)               False                                       a field of a record
+
+No torch, because commands check their options before they import it.
+"""
+
+from __future__ import annotations
+
+import re
+from contextlib import suppress
+from dataclasses import dataclass, replace
+from numbers import Integral, Real
+from typing import Any
+
+from gan.common.errors import UserError, did_you_mean, shown
+from gan.images.palettes import COLORS, DITHERS
+
+MAX_SEED = 2**63 - 1
+MAX_SEEDS = 10_000_000  # in one list
+MAX_SIDE = 1 << 16  # pixels; about the largest side of most image formats
+MAX_SHOWN = 80  # characters of a wrong value in a message
+
+
+@dataclass(frozen=True)
+class Setting:
+    """A number within limits, or one of several words, or both.
+
+    Args:
+        name: of the option, of the argument in Python, and of the field in a record.
+        help: one line for `gan COMMAND --help`.
+        default: None stands for a value that the program chooses. Then None is allowed.
+        low, high: limits of a number, inclusive; None if only words are allowed.
+        whole: whether the number is an integer.
+        words: allowed words.
+        unit: of the number, for messages.
+        metavar: for the help of commands.
+    """
+
+    name: str
+    help: str = ""
+    default: Any = None
+    low: float | None = None
+    high: float | None = None
+    whole: bool = False
+    words: tuple[str, ...] = ()
+    unit: str = ""
+    metavar: str | None = None
+
+    def allows(self, value: object) -> bool:
+        """Return whether a value has the right type and is within the limits."""
+        if isinstance(value, str):
+            return value in self.words
+        if self.low is None or self.high is None or isinstance(value, bool):
+            return False
+        return isinstance(value, Integral if self.whole else Real) and self.low <= value <= self.high  # type: ignore[operator]
+
+    def check(self, value: Any, where: str | None = None) -> Any:
+        """Return a value, with an integer instead of 3.0 if the setting is an integer.
+
+        Args:
+            where: what precedes the value in a message; the default is that of an argument in Python: `strength=`.
+
+        Raises:
+            UserError: the value is not allowed.
+        """
+        if self.whole and isinstance(value, float) and value.is_integer():
+            value = int(value)
+        if self.allows(value) or (value is None and self.default is None):
+            return value
+        where = f"{self.name}=" if where is None else where
+        raise UserError(f"{where}{shown(value)[:MAX_SHOWN]}: {self.advice(str(value))}")
+
+    def parse(self, text: str) -> Any:
+        """Return the value of an option as it is typed; raise UserError as `check`."""
+        if text in self.words:
+            return text
+        value: Any = None
+        with suppress(ValueError):
+            value = int(text) if self.whole else float(text)
+        if not self.allows(value):
+            raise UserError(f"--{self.name} {text[:MAX_SHOWN]}: {self.advice(text)}")
+        return value
+
+    def advice(self, value: str) -> str:
+        """Return what to give instead of a wrong value."""
+        if self.low is None or self.high is None:
+            return did_you_mean(value[:MAX_SHOWN], self.words)
+        number = f"a {'whole ' * self.whole}number from {limit(self.low)} to {limit(self.high)}{self.unit}"
+        return f"give {' or '.join([number, *self.words])}"
+
+    def within(self, low: float | None = None, high: float | None = None) -> Setting:
+        """Return the setting with narrower limits, as the page has them."""
+        return replace(self, low=self.low if low is None else low, high=self.high if high is None else high)
+
+    def add_to(self, parser: Any, **changed: Any) -> None:
+        """Add the option to a parser of argparse. `changed` replaces what `add_argument` gets."""
+        options: dict[str, Any] = {"default": self.default, "help": self.help, "metavar": self.metavar}
+        if self.low is None:
+            options |= {"choices": self.words}
+        else:
+            options |= {"type": self.parse}
+        parser.add_argument(f"--{self.name}", **(options | changed))
+
+
+def limit(number: float) -> str:
+    return "2^63-1" if number == MAX_SEED else f"{number:,}"
+
+
+STRENGTH = Setting("strength", "blend input and translation: 0 is the input, 1 the translation (default: %(default)s)",
+                   1.0, 0, 1)  # fmt: skip
+TRUNCATION = Setting("truncation", "truncation in w: below 1, images are more typical and less varied (default: "
+                     "%(default)s)", 1.0, -1000, 1000, metavar="PSI")  # fmt: skip
+TILE = Setting("tile", "side of the tiles of large images; tiles join without seams (default: as large as memory "
+               "allows)", None, 64, MAX_SIDE, whole=True, unit=" pixels", metavar="PIXELS")  # fmt: skip
+CELL = Setting("cell", "pixel art: side of the cells of one color; auto: the cells of an input that is enlarged pixel "
+               "art (default: %(default)s)", 1, 1, MAX_SIDE - 1, whole=True, words=("auto",), unit=" pixels",
+               metavar="PIXELS")  # fmt: skip
+SEED = Setting("seed", "seed of the grain and noise of a look (default: 0)", 0, 0, MAX_SEED, whole=True)
+DIRECTION = Setting("direction", "b2a translates from the target style to photographs, with model=cyclegan only "
+                    "(default: %(default)s)", "a2b", words=("a2b", "b2a"))  # fmt: skip
+DITHER = Setting("dither", "dithering with the colors of --palette (default: %(default)s)", "none", words=DITHERS)
+SIDE = Setting("size", "side of an image", None, 1, MAX_SIDE, whole=True, unit=" pixels")
+
+
+def add_palette(parser: Any, images: str) -> None:
+    """Add --palette and --dither. `images` are those from which a palette is computed."""
+    parser.add_argument("--palette", metavar="COLORS", help=f"pixel art: {', '.join(COLORS)}; or a number of colors to "
+                        f"compute from {images}; or an image or text file with the colors")  # fmt: skip
+    DITHER.add_to(parser)
+
+
+def check_pixel_art(palette: object, dither: str, strength: float = 1.0) -> None:
+    """Raise UserError if the options for pixel art contradict each other."""
+    if palette and strength < 1:
+        raise UserError("--palette and --strength: blending changes the colors; give one of them")
+    if dither != DITHER.default and not palette:
+        raise UserError(f"--dither {dither}: needs a palette; add --palette, as in --palette gameboy")
+
+
+def parse_size(text: str) -> tuple[int, int]:
+    """Return the (height, width) of the option --size, such as "64" or "96x64"."""
+    sides = [int(side) for side in text.lower().split("x") if re.fullmatch(r"\d{1,9}", side, re.ASCII)]
+    if len(sides) != len(text.split("x")) or len(sides) not in (1, 2) or not all(map(SIDE.allows, sides)):
+        raise UserError(f"--size {text}: give one side or height x width in pixels, as in 64 or 96x64")
+    return sides[0], sides[-1]
+
+
+def parse_seeds(text: str, where: str = "--seeds", most: int = MAX_SEEDS, twice: bool = False) -> list[int]:
+    """Return seeds as users type them, each once: "0-3,42,1" -> [0, 1, 2, 3, 42].
+
+    Args:
+        where: the option or control in messages.
+        twice: whether seeds are kept that are given twice.
+
+    Raises:
+        UserError: the text is not a list of seeds, or has more than `most`.
+    """
+    seeds: list[int] = []
+    for part in text.split(","):
+        found = re.fullmatch(r"\s*(\d{1,25})(?:-(\d{1,25}))?\s*", part)
+        if not found:
+            raise UserError(f"{where} {text}: {part!r} is neither a whole number nor a range; write 0-15,42")
+        first, last = int(found[1]), int(found[2] or found[1])
+        if last < first:
+            raise UserError(f"{where} {text}: the range {part!r} is empty; write the smaller seed first")
+        SEED.check(last, f"{where} {text}: ")
+        if len(seeds) + last - first >= most:  # before they take memory
+            raise UserError(f"{where} {text}: too many seeds; give at most {most:,}")
+        seeds += range(first, last + 1)
+    return seeds if twice else list(dict.fromkeys(seeds))
