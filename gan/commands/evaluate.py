@@ -11,37 +11,37 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from gan.commands import options
-from gan.common.errors import UserError, at_least, writing
-from gan.common.narrow import is_too_wide, print_stacked
+from gan.common.errors import at_least, writing
+from gan.common.narrow import print_aligned
 from gan.inference.resolve import path_in
 from gan.metrics import pretrained
-from gan.run import run_folder, shared_folder
+from gan.run import run_folder
 from gan.run.address import with_addresses
-from gan.settings import parse_size
+from gan.settings import add_size
 
 if TYPE_CHECKING:
     from gan.evaluation.generator import Row
 
-Columns = Sequence[tuple[str, str, int, int]]  # value, heading, width, digits
+Columns = Sequence[tuple[str, str, int]]  # value, heading, digits
 COLUMNS: Columns = (
-    ("kid_x1000", "KIDx1000", 10, 2),
-    ("fd", "FD", 8, 1),
-    ("precision", "precis.", 9, 3),
-    ("recall", "recall", 8, 3),
-    ("density", "density", 9, 3),
-    ("coverage", "coverage", 10, 3),
-    ("copies", "copies", 8, 3),
+    ("kid_x1000", "KIDx1000", 2),
+    ("fd", "FD", 1),
+    ("precision", "precis.", 3),
+    ("recall", "recall", 3),
+    ("density", "density", 3),
+    ("coverage", "coverage", 3),
+    ("copies", "copies", 3),
 )
 TRANSLATOR_COLUMNS: Columns = (
-    ("gain", "gain", 8, 3),
-    ("ciede2000", "dE00", 8, 2),
-    ("psnr", "PSNR", 8, 2),
-    ("ssim", "SSIM", 8, 3),
-    ("perceptual", "percept.", 10, 4),
-    ("kid_target_x1000", "KIDx1000 target", 17, 1),
-    ("kid_source_x1000", "KIDx1000 source", 17, 1),
-    ("luminance_correlation", "lum. corr.", 12, 3),
-    ("luminance_ssim", "lum. SSIM", 11, 3),
+    ("gain", "gain", 3),
+    ("ciede2000", "dE00", 2),
+    ("psnr", "PSNR", 2),
+    ("ssim", "SSIM", 3),
+    ("perceptual", "percept.", 4),
+    ("kid_target_x1000", "KIDx1000 target", 1),
+    ("kid_source_x1000", "KIDx1000 source", 1),
+    ("luminance_correlation", "lum. corr.", 3),
+    ("luminance_ssim", "lum. SSIM", 3),
 )
 
 
@@ -57,7 +57,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
                         "images, and of real images (default: %(default)s)")  # fmt: skip
     parser.add_argument("--memorization", type=int, default=10_000, metavar="N", help="maximum number of training "
                         "images to search for copies (default: %(default)s)")  # fmt: skip
-    options.add_size(parser, "size to which the images of two folders are resized", "size of the first image")
+    add_size(parser, "size to which the images of two folders are resized", "size of the first image")
     parser.add_argument("--pairs", type=Path, metavar="PNG", help="file for the generated images nearest to training "
                         "images, each beside its training image (default for a run: in its samples/)")  # fmt: skip
     parser.add_argument("--baselines", metavar="RUN,RUN", help="for a translator: runs of other translators to "
@@ -78,7 +78,6 @@ def run(arguments: argparse.Namespace) -> None:
     options.refuse_existing_file(arguments.pairs, "--pairs ", "give another name")
     if arguments.reference and run_folder.run_of(arguments.reference)[0] is None:
         options.existing_path(arguments.reference)
-    refuse_without_images(Path(arguments.source), arguments.reference)
 
     from gan.evaluation import scores
     from gan.evaluation.generator import records
@@ -94,7 +93,7 @@ def run(arguments: argparse.Namespace) -> None:
         memorization=arguments.memorization,
         ema=arguments.ema,
         checkpoint=arguments.checkpoint,
-        size=parse_size(arguments.size) if arguments.size else None,
+        size=arguments.size,
         baselines=[each for each in (arguments.baselines or "").split(",") if each],
         device=options.prepare_device(arguments),
     )
@@ -124,14 +123,6 @@ def run(arguments: argparse.Namespace) -> None:
         print_table(results[0].extractor, translated, TRANSLATOR_COLUMNS)
 
 
-def refuse_without_images(source: Path, reference: str | None) -> None:
-    """Raise UserError for a shared model without real images, before the slow import of torch."""
-    if shared_folder.is_shared(source):
-        kind = shared_folder.read_about(shared_folder.weights_of(source).parent)["kind"]
-        if kind == shared_folder.TRANSLATOR or reference is None:
-            raise UserError(f"{source}: {shared_folder.NO_IMAGES[kind]}")
-
-
 def append(path: Path, lines: list[dict[str, Any]]) -> None:
     with writing(path), open(path, "a") as file:
         file.writelines(json.dumps(line) + "\n" for line in lines)
@@ -139,16 +130,10 @@ def append(path: Path, lines: list[dict[str, Any]]) -> None:
 
 def print_table(extractor: Any, rows: list[Row], columns: Columns) -> None:
     print(f"\n{extractor.name} ({getattr(extractor, 'resize', 'its own resize')})")
-    headings = ["", "images", "real", *(heading for _, heading, _, _ in columns)]
-    widths = [7, 7, *(width for _, _, width, _ in columns)]
-    table = [
+    headings = ["", "images", "real", *(heading for _, heading, _ in columns)]
+    cells = [
         [row.name, str(row.images), str(row.real)]
-        + [f"{row.values[value]:.{digits}f}" if value in row.values else "-" for value, _, _, digits in columns]
+        + [f"{row.values[value]:.{digits}f}" if value in row.values else "-" for value, _, digits in columns]
         for row in rows
     ]
-    first = max(22, *(len(row.name) + 2 for row in rows))
-    if is_too_wide(" " * (first + sum(widths))):
-        print_stacked(headings, table)
-        return
-    for name, *cells in [headings, *table]:
-        print(f"{name:<{first}}" + "".join(f"{cell:>{width}}" for cell, width in zip(cells, widths, strict=True)))
+    print_aligned(headings, cells, right=headings[1:])

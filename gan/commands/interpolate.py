@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+from functools import partial
 
 from gan.commands import options
 from gan.common import digest
@@ -16,7 +17,7 @@ OUT = "interpolation.gif"  # in the run folder
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     options.add_run(parser)
     images = parser.add_mutually_exclusive_group()
-    options.add_seeds(images, "0-3", "seeds of the images to interpolate")
+    options.add_seeds(images, "0-3", "seeds of the images to interpolate", partial(parse_seeds, twice=True))
     options.add_latents(images)
     options.add_out(parser, "file ending in .gif, .webp, .png, .mp4, .webm ...", metavar="FILE", default=OUT)
     parser.add_argument("--frames", type=int, default=30, help="frames from one image to the next "
@@ -34,9 +35,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(arguments: argparse.Namespace) -> None:
-    seeds = parse_seeds(arguments.seeds, twice=True)
-    if len(seeds) < 2 and not arguments.latents:
-        raise UserError(f"--seeds {arguments.seeds}: give at least two seeds, as in 0-3")
+    seeds = arguments.seeds
     arguments.out = options.out_in_run(arguments.run, arguments.out, OUT)
     if not arguments.force:
         options.refuse_existing_file(arguments.out)
@@ -44,8 +43,6 @@ def run(arguments: argparse.Namespace) -> None:
         at_least(f"--{name}", getattr(arguments, name), 1)
     if not MIN_FPS <= arguments.fps <= MAX_FPS:
         raise UserError(f"--fps {arguments.fps}: give {MIN_FPS} to {MAX_FPS} frames per second")
-    if arguments.latents and not arguments.latents.is_file():
-        raise UserError(f"--latents {arguments.latents}: no such file")
     if arguments.latents and (arguments.space or arguments.label or arguments.truncation != 1):
         raise UserError("--space, --truncation and --class cannot be used with --latents")
 

@@ -23,7 +23,7 @@ from gan.data.sources.folder import SUFFIXES
 from gan.images import files as image_files
 from gan.images import video
 from gan.images.embedded_text import save_options
-from gan.inference.image_function import BYTES_PER_PIXEL
+from gan.inference.image_translator import BYTES_PER_PIXEL
 
 if TYPE_CHECKING:
     from gan.inference.image_translator import ImageTranslator

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import torch
 from torch import Tensor
@@ -73,14 +73,6 @@ def linear_fit(x: Tensor, y: Tensor) -> tuple[float, float]:
     slope = (x @ y) / (x @ x)
     total = float(y.square().sum())
     return float(slope), 1 - float((y - slope * x).square().sum()) / total if total else 0.0
-
-
-def is_valid(values: Any) -> bool:
-    """Return whether values read from a file have the fields and types of an `Effect`."""
-    if not isinstance(values, dict) or values.keys() != set(Effect._fields) or not isinstance(values["leakage"], dict):
-        return False
-    numbers = values["slope"], values["r2"], *values["leakage"].values()
-    return all(isinstance(number, float) for number in numbers)
 
 
 def table(effects: dict[str, Effect]) -> Iterator[str]:

@@ -73,18 +73,6 @@ class Score(NamedTuple):
     def from_json(values: dict[str, Any]) -> Score:
         return Score(**(values | {"confusion": torch.tensor(values["confusion"])}))
 
-    @staticmethod
-    def is_valid(splits: int, classes: int, values: Any) -> bool:
-        """Return whether values from a file have the format of `as_json` for these numbers of splits and classes."""
-        try:
-            score = Score.from_json(values)
-            numbers = (torch.tensor(row, dtype=torch.float64) for row in (score.accuracy, score.balanced, score.C))
-            shapes = [tuple(found.shape) for found in numbers]
-            whole = score.confusion.shape == (classes, classes) and score.confusion.dtype == torch.int64
-        except (TypeError, ValueError, KeyError, RuntimeError, OverflowError):
-            return False
-        return whole and shapes == [(splits,)] * 3
-
 
 def baselines(network: Any, untrained: Any, only_discriminator: bool) -> dict[str, Baseline]:
     """Return the features of a discriminator and of its baselines, by their names in the table.

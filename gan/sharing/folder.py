@@ -1,6 +1,6 @@
 """Write the folder of a shared model: model.safetensors and config.json, see `gan.run.shared_folder`.
 
-Neither file has a path, the name of a user, or code. `gan.inference.shared_weights` reads them.
+Neither file has a path, the name of a user, or code. `gan.inference.loading` reads them.
 """
 
 from __future__ import annotations
@@ -19,8 +19,7 @@ from torch import Tensor, nn
 
 from gan.common.errors import UserError, writing
 from gan.common.files import replace, temporary
-from gan.inference.loading import seed_of
-from gan.inference.shared_weights import COUNTS
+from gan.inference.loading import COUNTS, seed_of
 from gan.run import shared_folder
 from gan.run.shared_folder import CONFIG, SAMPLES, WEIGHTS
 

@@ -9,16 +9,14 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+import torch
 from torch import Tensor, nn
 
 from gan.common.errors import UserError
 from gan.common.nested import flatten
 from gan.common.output import print_line
-from gan.inference import blueprint
-from gan.inference.construct import network_builder
-from gan.inference.loading import checked_counts, checked_weights, load_state
+from gan.inference.loading import EMA, checked_counts, load_network, load_state
 from gan.inference.resolve import checkpoint_of
-from gan.inference.shared_weights import EMA
 from gan.run.address import with_addresses
 from gan.training.base import Base
 from gan.training.copying import Copied, copy_weights
@@ -112,12 +110,12 @@ def check_model(found: dict[str, Any], path: Path, role: str) -> None:
 
     A generator must also have the classes that the model names.
     """
-    build = network_builder(found["config"], role, path)
-    for prefix in PREFIXES[role]:
-        if any(name.startswith(prefix) for name in found["state_dict"]):
-            checked_weights(found, prefix, build, path)
+    with torch.random.fork_rng(devices=[]):  # a run draws the same numbers whatever it starts from
+        for prefix in PREFIXES[role]:
+            if any(name.startswith(prefix) for name in found["state_dict"]):
+                network = load_network(found, role, prefix, path)
     if role == "generator":
-        checked_counts(found, blueprint.plan(build, f"{path}: its network"), path)
+        checked_counts(found, network, path)
 
 
 # ---- messages

@@ -161,7 +161,6 @@ def test_the_command(run: Path, gan_command: Train, tmp_path: Path) -> None:
         (["--license", "my-own"], "is not a license of the Hugging Face Hub"),
         (["--license", "apache-2"], "apache-2.0"),
         ([], "--license"),
-        (["--license", "mit", "--trained-on", " "], "--trained-on"),
         (["--license", "mit", "--checkpoint", "none.ckpt"], "no such file"),
     ],
 )
@@ -244,4 +243,4 @@ def test_weights_that_float16_has_not_stay() -> None:
 def test_notes_that_cannot_be_read(content: bytes, said: str, tmp_path: Path) -> None:
     (tmp_path / "notes.md").write_bytes(content)
     with pytest.raises(UserError, match=said):
-        read_notes(tmp_path / "notes.md")
+        read_notes(str(tmp_path / "notes.md"))

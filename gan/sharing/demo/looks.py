@@ -16,8 +16,8 @@ from gan.data.styles.filter import Parameter, parameters_of
 from gan.data.styles.registry import FILTERS, STYLES
 from gan.images.files import encode
 from gan.images.files import read_file as read_image
-from gan.inference.image_translator import ImageTranslator
-from gan.inference.look import PREFIX, Look, parse_look
+from gan.inference.image_translator import ImageTranslator, Look, parse_look
+from gan.settings import LOOK as PREFIX
 from gan.sharing.demo import limits
 from gan.sharing.demo.context import FAST, LONG, PROGRESS, Context, answer
 from gan.sharing.demo.controls import buttons, check_blending, image_upload, strength_slider

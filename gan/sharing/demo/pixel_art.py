@@ -14,8 +14,7 @@ from gan.data.sources.files import File
 from gan.images.palettes import DITHERS
 from gan.images.pixel_art import fit_colors
 from gan.images.unscale import Unscaler
-from gan.inference.image_function import ImageFunction
-from gan.inference.image_translator import ImageTranslator
+from gan.inference.image_translator import ImageFunction, ImageTranslator
 from gan.sharing.demo import limits
 from gan.sharing.demo.context import LONG, PROGRESS, Context, answer
 from gan.sharing.demo.controls import buttons, image_upload

@@ -7,11 +7,11 @@ from typing import Any
 import gradio as gr
 
 from gan.common.errors import UserError
+from gan.inference.closed_form import target_palette
 from gan.inference.image_translator import ImageTranslator
 from gan.inference.loading import has_data, select_direction
-from gan.inference.network_function import NetworkFunction
-from gan.inference.target_palette import target_palette
 from gan.inference.tiling import tile_for_memory
+from gan.inference.translator import NetworkFunction
 from gan.sharing.demo import limits
 from gan.sharing.demo.context import LONG, PROGRESS, Context, answer
 from gan.sharing.demo.controls import buttons, check_blending, image_upload, strength_slider

@@ -17,7 +17,7 @@ from gan.data.styles.to_table import table_of_look
 from gan.sharing.translations import software
 
 if TYPE_CHECKING:
-    from gan.inference.look import Look
+    from gan.inference.image_translator import Look
     from gan.inference.translator import Translator
     from gan.networks.transfer.color_map import ColorMap
 
