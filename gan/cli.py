@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import sys
 
-from gan.common import garbage_collection, signals
+from gan.common import processes
 
 if __name__ == "__main__" or sys.argv[0].removesuffix(".exe").endswith("gan"):  # not if Python code imports this file
-    signals.end_silently()
-    garbage_collection.skip_at_exit()
+    processes.end_silently()
+    processes.skip_at_exit()
 
 import argparse
 import importlib
@@ -124,7 +124,7 @@ class Completion(argparse.Action):
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run a sub-command and return its exit code: 2 after an error that users can fix, which is printed in one line."""
     escape_unprintable()
-    with signals.as_keyboard_interrupt(), safe_path():
+    with processes.as_keyboard_interrupt(), safe_path():
         try:
             return execute(sys.argv[1:] if arguments is None else arguments)
         except KeyboardInterrupt:

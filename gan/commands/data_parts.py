@@ -19,9 +19,8 @@ import numpy as np
 
 from gan.commands import options
 from gan.common.errors import UserError, at_least, to_line, writing
-from gan.common.memory import available
-from gan.common.progress import counting
-from gan.common.table import counted
+from gan.common.output import counted, counting
+from gan.common.processes import available_memory
 from gan.data.decoding import cache_index
 from gan.data.decoding.decode import Decoder
 from gan.data.decoding.pool import CRASHED, cores, parallel_map
@@ -214,7 +213,7 @@ def unscale(arguments: argparse.Namespace) -> int:
     if arguments.max_pixels is not None:
         at_least("--max-pixels", arguments.max_pixels, 1)
 
-    from gan.images.unscale import Unscaled, Unscaler
+    from gan.images.pixel_art import Unscaled, Unscaler
 
     found = plan(arguments.input, arguments.output)
     todo = [each for each in found if arguments.force or not each[1].exists()]
@@ -222,7 +221,7 @@ def unscale(arguments: argparse.Namespace) -> int:
         print(f"{len(found) - len(todo)} existing files are skipped; use --force to overwrite")
     if not todo:
         return 0
-    limit = arguments.max_pixels or translate_files.max_pixels(available() // cores(), True)
+    limit = arguments.max_pixels or translate_files.max_pixels(available_memory() // cores(), True)
     unscaler = Unscaler(arguments.cell, max_pixels=limit)
     if arguments.palette:
         palette = load_palette(arguments.palette, unscaler, [file for file, _ in found])

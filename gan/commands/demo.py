@@ -16,10 +16,8 @@ from pathlib import Path
 from typing import Any
 
 from gan.commands import options
-from gan.common.errors import UserError
-from gan.common.names import one_line
-from gan.common.output import print_line
-from gan.common.program import install
+from gan.common.errors import UserError, install
+from gan.common.output import one_line, print_line
 from gan.inference.resolve import folder_of
 from gan.run import address, checkpoints, run_folder, shared_folder
 from gan.sharing.demo import limits

@@ -13,9 +13,8 @@ from typing import TYPE_CHECKING, Any
 from gan.commands import options
 from gan.commands.options import Results
 from gan.common.errors import UserError, writing
-from gan.common.files import write_atomically
-from gan.common.names import file_name
-from gan.common.progress import counting
+from gan.common.files import file_name, write_atomically
+from gan.common.output import counting
 from gan.run.address import with_addresses
 from gan.run.run_folder import DIRECTIONS, DIRECTIONS_FILE
 

@@ -10,10 +10,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from gan.commands import options
-from gan.common.assignments import parse_assignments
 from gan.common.errors import UserError, did_you_mean, writing
-from gan.common.names import file_name
-from gan.common.progress import counting
+from gan.common.files import file_name
+from gan.common.option_values import parse_assignments
+from gan.common.output import counting
 from gan.run.address import with_addresses
 from gan.run.run_folder import DIRECTIONS, DIRECTIONS_FILE, RECOGNITION
 from gan.settings import add_size

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from gan.commands import options
 from gan.common.errors import at_least, writing
-from gan.common.narrow import print_aligned
+from gan.common.output import print_aligned
 from gan.inference.resolve import path_in
 from gan.metrics import pretrained
 from gan.run import run_folder

@@ -14,9 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from gan.commands import options
 from gan.common.errors import UserError
-from gan.common.names import one_line
-from gan.common.output import print_line
-from gan.common.table import aligned
+from gan.common.output import aligned, one_line, print_line
 from gan.settings import add_size
 
 if TYPE_CHECKING:

@@ -9,8 +9,7 @@ from typing import TYPE_CHECKING
 
 from gan.commands import options
 from gan.common.errors import UserError, at_least, writing
-from gan.common.progress import counting
-from gan.common.table import first_few
+from gan.common.output import counting, first_few
 from gan.inference.resolve import checkpoint_of
 from gan.settings import TRUNCATION
 

@@ -46,14 +46,14 @@ def run(arguments: argparse.Namespace) -> None:
     if arguments.latents and (arguments.space or arguments.label or arguments.truncation != 1):
         raise UserError("--space, --truncation and --class cannot be used with --latents")
 
-    from gan.images import animation
+    from gan.images import video
     from gan.latent import store
     from gan.latent.space import Space
     from gan.sharing.described import interpolation
     from gan.sharing.provenance import Origin
     from gan.sharing.record import compact
 
-    animation.check(arguments.out)
+    video.check(arguments.out)
     model = options.load_model(arguments)
     length = arguments.frames, arguments.loop
     given = arguments.label, arguments.truncation, arguments.space, *length, arguments.fps, arguments.scale
@@ -67,5 +67,5 @@ def run(arguments: argparse.Namespace) -> None:
         frames = model.interpolate(seeds, *length, arguments.space, arguments.truncation, arguments.label)
     text = None if arguments.no_metadata else Origin(model.generator, model.images, **about).text()
     with writing(arguments.out):
-        animation.save(frames.pixels, arguments.out, arguments.fps, arguments.scale, text)
+        video.save(frames.pixels, arguments.out, arguments.fps, arguments.scale, text)
     print(f"{arguments.out}: {len(frames)} frames, {len(frames) / arguments.fps:.1f} s")

@@ -13,12 +13,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from gan.common.errors import UserError, reason
+from gan.common.errors import UserError, path_hint, reason
 from gan.common.files import write_atomically
-from gan.common.narrow import shows_bars
-from gan.common.similar import path_hint
+from gan.common.output import shows_bars
 from gan.common.untrusted import read_json
-from gan.data.color_table.names import is_table
+from gan.data.styles import is_table
 from gan.inference.resolve import path_in
 from gan.run import address, checkpoints, remote_copies, run_folder, shared_folder, zoo
 from gan.settings import LOOK, parse_seeds
@@ -253,7 +252,7 @@ def prepare_device(request: Device | argparse.Namespace) -> str:
     """Return the name of --device, and set --threads; raise UserError if torch cannot use one of them."""
     import torch
 
-    from gan.common.threads import set_threads
+    from gan.common.torch_runtime import set_threads
 
     set_threads(request.threads, on_cpu=request.device == "cpu")
     try:

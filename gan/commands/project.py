@@ -16,8 +16,7 @@ from gan.commands import options
 from gan.commands.options import SOME_UNREADABLE
 from gan.common import digest
 from gan.common.errors import at_least, writing
-from gan.common.progress import counting
-from gan.common.table import counted
+from gan.common.output import counted, counting
 from gan.run.address import with_addresses
 from gan.run.run_folder import LATENTS_FILE, PROJECTED
 

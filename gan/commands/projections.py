@@ -14,12 +14,11 @@ from torch import Tensor
 
 from gan.common import digest
 from gan.common.errors import UserError
-from gan.common.files import write_atomically
-from gan.common.names import file_name
-from gan.images import animation
+from gan.common.files import file_name, write_atomically
+from gan.images import video
 from gan.images.collection import Images
 from gan.images.convert import grid, save_png
-from gan.images.embedded_text import KEY
+from gan.images.files import KEY
 from gan.latent import store
 from gan.latent.projection import describe_options
 from gan.latent.projection import num_passes as num_passes
@@ -73,9 +72,7 @@ class OutputFolder:
             if request.gif:
                 label = None if projected.labels is None else projected.labels[n].expand(len(projected.trajectory))
                 frames = self.space.render_uint8(projected.trajectory[:, n], label)
-                animation.save(
-                    frames, self.out / file_name(name, ".gif"), FPS, text=self.describe(name, "optimization")
-                )
+                video.save(frames, self.out / file_name(name, ".gif"), FPS, text=self.describe(name, "optimization"))
         about = {"labels": json.dumps(self.labels), "digests": json.dumps(self.digests), "options": self.options}
         store.write(self.out / LATENTS_FILE, self.latents, self.space, **about)
 

@@ -15,10 +15,8 @@ from typing import TYPE_CHECKING, Any
 from gan.commands import options
 from gan.commands.options import SOME_UNREADABLE, Results, add_command
 from gan.common import digest
-from gan.common.errors import UserError, at_least, writing
-from gan.common.narrow import print_aligned
-from gan.common.program import install
-from gan.common.progress import counting
+from gan.common.errors import UserError, at_least, install, writing
+from gan.common.output import counting, print_aligned
 from gan.run.run_folder import RECOGNITION
 
 if TYPE_CHECKING:

@@ -9,10 +9,9 @@ import argparse
 from pathlib import Path
 
 from gan.commands import options
-from gan.common.errors import UserError
-from gan.common.names import one_line
-from gan.common.output import print_line
-from gan.common.untrusted import describe, read_bytes
+from gan.common.errors import UserError, reason
+from gan.common.output import one_line, print_line
+from gan.common.untrusted import read_bytes
 from gan.run.run_folder import is_run
 from gan.run.shared_folder import CARD, CONFIG, SAMPLES, is_shared
 from gan.sharing import licenses
@@ -47,7 +46,7 @@ def read_notes(path: str) -> str:
         return read_bytes(options.existing_path(path), MAX_NOTES).decode("utf-8").strip()
     except (OSError, ValueError) as error:
         remedy = f"give a text file in UTF-8; the limit is {MAX_NOTES:,} bytes"
-        raise UserError(f"--notes {path}: cannot be read ({describe(error)}); {remedy}") from error
+        raise UserError(f"--notes {path}: cannot be read ({reason(error)}); {remedy}") from error
 
 
 def refuse_existing(folder: Path, force: bool) -> None:

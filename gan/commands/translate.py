@@ -15,11 +15,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple, NoReturn
 
 from gan.commands import options
-from gan.common.assignments import parse_assignments
 from gan.common.errors import UserError, at_least
-from gan.common.memory import available
-from gan.common.progress import counting
-from gan.common.size import pair
+from gan.common.option_values import pair, parse_assignments
+from gan.common.output import counting
+from gan.common.processes import available_memory
 from gan.inference.resolve import checkpoint_of
 from gan.settings import CELL, DIRECTION, SEED, STRENGTH, TILE, add_palette, check_pixel_art
 
@@ -110,7 +109,7 @@ class ListLooks(argparse.Action):
     """Prints the looks. Their registry is imported only then."""
 
     def __call__(self, parser: argparse.ArgumentParser, *_: object) -> NoReturn:
-        from gan.data.styles.listing import listing
+        from gan.data.styles.registry import listing
 
         print(listing())
         parser.exit()
@@ -170,7 +169,7 @@ def run(request: Request) -> int:
     )
     if pixel_art and any(files.format_of(target) == "JPEG" for _, target in todo):
         print("note: JPEG changes cells and colors; add --format png")
-    limit = files.max_pixels(available(), pixel_art is not None, chosen.function.bytes_per_pixel)
+    limit = files.max_pixels(available_memory(), pixel_art is not None, chosen.function.bytes_per_pixel)
     given = request.input.is_file(), request.compare, request.max_pixels or limit, request.force
     describe = None if request.no_metadata else description(request, chosen, palette)
     try:

@@ -11,9 +11,9 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor
 
+from gan.common.code import git_revision
 from gan.common.errors import UserError
-from gan.common.progress import counting
-from gan.common.revision import git_revision
+from gan.common.output import counting
 from gan.data.decoding.errors import ImageError
 from gan.data.decoding.pool import IsolatedProcess
 from gan.data.first_frame import shape_of

@@ -12,7 +12,7 @@ from torch import Tensor
 
 from gan.common import digest
 from gan.common.errors import UserError
-from gan.common.table import counted
+from gan.common.output import counted
 from gan.data.module import ImageDataModule
 from gan.data.translation import WHOLE_SIDE
 from gan.images.convert import to_float, to_uint8

@@ -19,7 +19,7 @@ from torch.nn.modules.module import (
 from gan import networks
 from gan.common import code
 from gan.common.errors import UserError
-from gan.common.names import one_line
+from gan.common.output import one_line
 from gan.common.untrusted import MAX_OPTION
 from gan.data import sources
 

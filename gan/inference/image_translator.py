@@ -15,9 +15,8 @@ from typing import Protocol
 import numpy as np
 from PIL import Image
 
-from gan.common.steady import Video, from_first_frame
-from gan.data.color_table.names import is_table
-from gan.data.styles import registry, tables
+from gan.common.video_state import Video, from_first_frame
+from gan.data.styles import is_table, registry, table_files
 from gan.data.styles.settings import Settings
 from gan.settings import LOOK
 
@@ -63,7 +62,7 @@ class ImageTranslator:
             as a `gan.images.pixel_art.PixelArt`; None keeps the translation.
         exact: whether files keep every color of the result, as a palette needs.
         seed: selects the random parts of the function, together with the pixels of each image.
-        steady: whether the frames of a file keep the random parts and statistics, see `gan.common.steady`.
+        steady: whether the frames of a file keep the random parts and statistics, see `gan.common.video_state`.
         video: the frames of the file that is translated, see `for_frames`.
     """
 
@@ -123,7 +122,7 @@ class Look(ImageFunction):
     def __init__(self, style: str | Sequence[str], settings: Settings | None = None) -> None:
         self.names = [style] if isinstance(style, str) else list(style)
         self.filters = registry.filter_names(style, settings, LOOK)
-        self.recorded = [tables.recorded(each) if is_table(each) else each for each in self.filters]
+        self.recorded = [table_files.recorded(each) if is_table(each) else each for each in self.filters]
         if all(map(is_table, self.filters)):
             self.bytes_per_pixel = TABLE_BYTES_PER_PIXEL
         self.apply = registry.make_style(self.filters, None, LOOK)

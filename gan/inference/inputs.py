@@ -10,7 +10,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from gan.common.size import pair
+from gan.common.option_values import pair
 from gan.data.decoding.decode import SINGLE_IMAGE_FITS, Decoder
 from gan.data.decoding.pool import CRASHED, parallel_map
 from gan.data.first_frame import Decoded, decode

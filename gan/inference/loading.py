@@ -12,11 +12,11 @@ import torch
 from safetensors import SafetensorError, safe_open
 from torch import Tensor, nn
 
-from gan.common.errors import UserError
-from gan.common.names import one_line
-from gan.common.size import pair
-from gan.common.untrusted import check_header, describe
-from gan.data.color_table.names import is_table
+from gan.common.errors import UserError, reason
+from gan.common.option_values import pair
+from gan.common.output import one_line
+from gan.common.untrusted import check_header
+from gan.data.styles import is_table
 from gan.inference.construct import at_most, construct, data_class, network_builder, section
 from gan.inference.resolve import checkpoint_of
 from gan.inference.sampling import NO_CLASSES
@@ -128,7 +128,7 @@ def load_shared(path: Path) -> dict[str, Any]:
         with safe_open(str(path), "pt") as tensors:
             weights = {name: tensors.get_tensor(name) for name in tensors.keys()}  # noqa: SIM118
     except (OSError, ValueError, SafetensorError, RuntimeError) as error:
-        raise UserError(f"{path}: cannot be read as safetensors ({describe(error)})") from error
+        raise UserError(f"{path}: cannot be read as safetensors ({reason(error)})") from error
     names = {name: name.replace("generator.", EMA, 1) if name.startswith("generator.") else name for name in weights}
     state = {
         "format": checkpoint_file.FORMAT,

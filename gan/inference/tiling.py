@@ -18,9 +18,9 @@ from torch import Tensor, nn
 from torch.nn.functional import interpolate
 
 from gan.common.errors import UserError
-from gan.common.memory import available
-from gan.common.steady import from_first_frame, in_video, mean_over_frames
-from gan.common.threads import tuned
+from gan.common.processes import available_memory
+from gan.common.torch_runtime import tuned
+from gan.common.video_state import from_first_frame, in_video, mean_over_frames
 from gan.images.convert import to_float, to_uint8
 from gan.networks.tile_position import TilePosition
 
@@ -48,7 +48,7 @@ class Tile(NamedTuple):
 def tile_for_memory(network: Any) -> int:
     """Return the largest side of tiles that need at most half of the available memory."""
     device = next(network.parameters()).device
-    free = torch.cuda.mem_get_info(device)[0] if device.type == "cuda" else available()
+    free = torch.cuda.mem_get_info(device)[0] if device.type == "cuda" else available_memory()
     side = int((free / 2 / network.bytes_per_pixel) ** 0.5) - 2 * (network.receptive_radius or 0)
     return min(max(MIN_TILE, side), MAX_TILE)
 

@@ -22,7 +22,7 @@ from gan.data.sources.files import File, find, single
 from gan.data.sources.folder import SUFFIXES
 from gan.images import files as image_files
 from gan.images import video
-from gan.images.embedded_text import save_options
+from gan.images.files import save_options
 from gan.inference.image_translator import BYTES_PER_PIXEL
 
 if TYPE_CHECKING:
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 
 
 class Describe(Protocol):
-    """Returns the texts to embed in translations and sheets, see `gan.images.embedded_text`."""
+    """Returns the texts to embed in translations and sheets, see `gan.images.files`."""
 
     def __call__(self, original: str, tile: int | None, image: Image.Image | None, saved_as: str = "") -> str:
         """Return the text.

@@ -12,7 +12,7 @@ from torch import Tensor
 
 from gan import settings
 from gan.common.errors import UserError
-from gan.common.size import pair
+from gan.common.option_values import pair
 from gan.data.decoding.color import unpremultiply
 from gan.images.collection import Given, is_single, to_pil_images
 from gan.inference.image_translator import ImageFunction, ImageTranslator, parse_look

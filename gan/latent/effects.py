@@ -8,7 +8,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from gan.common.names import one_line
+from gan.common.output import one_line
 from gan.latent import position
 from gan.latent.attributes import Attribute, measure
 from gan.latent.position import POSITIONS

@@ -23,7 +23,7 @@ from gan.common.errors import UserError
 from gan.common.untrusted import parse_json
 from gan.data.decoding.errors import ImageError
 from gan.data.decoding.reader import FORMATS, MAX_PIXELS, header
-from gan.images import embedded_text
+from gan.images import files
 
 FORMAT = 1  # version of the record; increased whenever older programs would make another image from it
 KINDS = ("image", "grid", "interpolation", "translation", "comparison", "projection", "optimization")
@@ -65,7 +65,7 @@ def origin(path: str | os.PathLike[str]) -> Record | None:
     try:
         header(file, MAX_PIXELS)  # checks size and number of frames
         with Image.open(file, formats=FORMATS) as image:
-            text = embedded_text.read(image)
+            text = files.read_text(image)
     except ImageError as error:
         raise UserError(f"{file}: {error}") from error
     except Exception as error:  # damaged files make Pillow raise nearly anything

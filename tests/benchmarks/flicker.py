@@ -19,7 +19,7 @@ from PIL import Image
 from torch import Tensor
 
 from gan.api import load
-from gan.common.table import aligned
+from gan.common.output import aligned
 from gan.inference.image_translator import ImageFunction, ImageTranslator, is_look, parse_look
 from gan.inference.loading import select_direction
 from gan.inference.translator import NetworkFunction

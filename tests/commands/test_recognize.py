@@ -16,7 +16,7 @@ from torchvision.io import read_image
 
 import gan
 from gan.cli import main
-from gan.common.names import file_name
+from gan.common.files import file_name
 from gan.data.builtin.retro import CLASSES, draw
 from gan.images.convert import to_float
 from gan.recognition.classifier import load

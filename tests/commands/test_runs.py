@@ -62,10 +62,10 @@ def test_names_are_whole_unless_the_terminal_is_narrow(
 ) -> None:
     made(tmp_path / "runs" / ("first-" + "x" * 60 + "-last"), 10)
     assert "x" * 60 in gan_command("runs").stdout and "\n1 run, " in gan_command("runs").stdout
-    monkeypatch.setattr("gan.common.narrow.is_too_wide", lambda line: len(line) > 130)
+    monkeypatch.setattr("gan.common.output.is_too_wide", lambda line: len(line) > 130)
     said = gan_command("runs").stdout
     assert "runs/first-xx" in said and "x...x" in said and "xx-last" in said
-    monkeypatch.setattr("gan.common.narrow.is_too_wide", lambda line: len(line) > 40)
+    monkeypatch.setattr("gan.common.output.is_too_wide", lambda line: len(line) > 40)
     assert "xx-last\n  model       dcgan\n" in gan_command("runs").stdout
 
 

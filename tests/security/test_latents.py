@@ -15,7 +15,7 @@ from safetensors.torch import save, save_file
 from torch import Tensor
 
 import gan
-from gan.common.names import file_name
+from gan.common.files import file_name
 from gan.latent import store
 from gan.latent.space import Space
 

@@ -8,15 +8,14 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from gan.data.styles.color_table import ColorTable
 from PIL import Image
 from torch import Tensor, nn
 
 import gan
 from gan.common.errors import UserError
 from gan.data.builtin.retro import draw
-from gan.data.color_table import files
-from gan.data.color_table.table import ColorTable
-from gan.data.styles import to_table
+from gan.data.styles import table_files, to_table
 from gan.inference import closed_form
 from gan.inference.image_translator import parse_look
 from gan.inference.tiling import translate
@@ -166,7 +165,10 @@ def test_export_and_translate(gan_command: Train, tmp_path: Path) -> None:
     from_hald = gan.translate(str(tmp_path / "out" / "sepia_fade.png"), tmp_path / "photo.png")
     assert np.abs(np.asarray(from_hald).astype(int) - expected).max() <= 6
     gan_command("export", "out/sepia_fade.png", "--to", "cube", "--out", "again")  # 16 entries become 33
-    table, again = files.read(tmp_path / "out" / "sepia_fade.png"), files.read(tmp_path / "again" / "sepia_fade.cube")
+    table, again = (
+        table_files.read_table(tmp_path / "out" / "sepia_fade.png"),
+        table_files.read_table(tmp_path / "again" / "sepia_fade.cube"),
+    )
     assert difference(again, photograph(), table.apply(photograph())) < 2
 
 
@@ -223,7 +225,9 @@ def test_a_color_map_of_two_folders(gan_command: Train, tmp_path: Path, monkeypa
     words = ("--fit", "photos", "retro", "--to", "cube", "--out", "out", "--map", "linear")
     said = gan_command("export", *words).stdout
     assert asked == [("photos", "retro", "linear", None)] and "color map fitted: linear" in said and "note" not in said
-    assert files.read(tmp_path / "out" / "retro.cube").apply(np.full((1, 3), 0.75)) == pytest.approx(0.5625, abs=1e-4)
+    assert table_files.read_table(tmp_path / "out" / "retro.cube").apply(np.full((1, 3), 0.75)) == pytest.approx(
+        0.5625, abs=1e-4
+    )
     error = gan_command("export", *words[:3], "--to", "pt2", "--out", "other", check=2).stderr
     assert "--fit: needs --to cube or hald" in error
     error = gan_command("export", "--to", "cube", "--out", "other", check=2).stderr

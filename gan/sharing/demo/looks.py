@@ -11,9 +11,9 @@ import numpy as np
 from PIL import Image
 
 from gan.common.errors import UserError
-from gan.data.color_table.names import SUFFIXES
-from gan.data.styles.filter import Parameter, parameters_of
+from gan.data.styles import SUFFIXES
 from gan.data.styles.registry import FILTERS, STYLES
+from gan.data.styles.settings import Parameter, parameters_of
 from gan.images.files import encode
 from gan.images.files import read_file as read_image
 from gan.inference.image_translator import ImageTranslator, Look, parse_look

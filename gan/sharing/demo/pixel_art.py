@@ -12,8 +12,7 @@ import numpy as np
 from gan.common.errors import UserError
 from gan.data.sources.files import File
 from gan.images.palettes import DITHERS
-from gan.images.pixel_art import fit_colors
-from gan.images.unscale import Unscaler
+from gan.images.pixel_art import Unscaler, fit_colors
 from gan.inference.image_translator import ImageFunction, ImageTranslator
 from gan.sharing.demo import limits
 from gan.sharing.demo.context import LONG, PROGRESS, Context, answer

@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 
 from gan.common.errors import UserError, writing
 from gan.common.files import write_atomically
-from gan.common.size import pair
+from gan.common.option_values import pair
 from gan.inference.loading import load_discriminator
 from gan.inference.tiling import translators
 from gan.inference.translator import Translator

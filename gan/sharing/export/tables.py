@@ -10,9 +10,8 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from gan.common.errors import UserError, writing
 from gan.common.files import write_atomically
-from gan.data.color_table import cube, hald
-from gan.data.color_table.names import is_table
-from gan.data.color_table.table import ColorTable, table_of
+from gan.data.styles import is_table, table_files
+from gan.data.styles.color_table import ColorTable, table_of
 from gan.data.styles.to_table import table_of_look
 from gan.sharing.translations import software
 
@@ -42,7 +41,7 @@ class Exported(NamedTuple):
 
 def size_for(to: str, size: int) -> int:
     """Return the entries along each axis of a table in a format: a HaldCLUT has L^2 for an integer L."""
-    return hald.level_for(size) ** 2 if to == "hald" else size
+    return table_files.level_for(size) ** 2 if to == "hald" else size
 
 
 def of_look(look: Look, size: int) -> Exported:
@@ -102,7 +101,11 @@ def of_translator(model: Translator, size: int, name: str, images: Callable[[], 
 def encode(found: Exported, to: str) -> bytes:
     """Return the bytes of a file, which says as a comment what is lost. `to` is "cube" or "hald"."""
     comments = [software(), *(f"lost: {each}" for each in found.lost)]
-    return cube.encode(found.table, comments) if to == "cube" else hald.encode(found.table, "\n".join(comments))
+    return (
+        table_files.encode_cube(found.table, comments)
+        if to == "cube"
+        else table_files.encode_hald(found.table, "\n".join(comments))
+    )
 
 
 def write(found: Exported, to: str, out: Path, force: bool, source: str | None = None) -> Path:

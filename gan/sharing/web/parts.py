@@ -9,7 +9,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from gan.common.size import pair
+from gan.common.option_values import pair
 from gan.images.convert import to_float, to_uint8
 from gan.inference.tiling import thumbnail, translators
 from gan.inference.translator import Translator
