@@ -13,8 +13,8 @@ from PIL import Image
 from gan.common.errors import UserError
 from gan.common.nested import flatten
 from gan.images.collection import Given
+from gan.inference.image_translator import is_look
 from gan.inference.loading import load_generator
-from gan.inference.look import is_look
 from gan.inference.resolve import checkpoint_of
 from gan.inference.translator import Translator, translate_by_look
 from gan.model import from_checkpoint

@@ -15,11 +15,10 @@ import importlib
 import os
 import re
 from collections.abc import Collection, Sequence
+from dataclasses import fields
 from typing import Any, NoReturn
 
-from gan.commands import foreign_words
-from gan.commands.options import check_run
-from gan.commands.resumable import UNFINISHED
+from gan.commands.options import UNFINISHED, locate
 from gan.common.code import add as add_code
 from gan.common.errors import UserError, describe_os_error, did_you_mean, to_line
 from gan.common.output import escape_unprintable
@@ -47,6 +46,17 @@ COMMANDS = {
     "info": "print versions, devices, cache and extras, for bug reports, or what made an image",
     "data": "check a folder of images before training, restore enlarged pixel art, pack shards, manage the cache",
 }
+# Words of other programs -> ours. Those of `gan train` are in gan.run.foreign_words.
+FOREIGN = {
+    "sample": "gan generate", "predict": "gan generate, or gan recognize predict to classify images",
+    "eval": "gan evaluate", "test": "gan evaluate", "fid": "gan evaluate", "invert": "gan project",
+    "video": "gan interpolate", "transfer": "gan translate", "plot": "gan compare",
+    "-n": "--seeds 0-15, one image per seed", "--num": "--seeds 0-15, one image per seed", "-o": "--out",
+    "--outdir": "--out", "--psi": "--truncation", "--gpu": "--device cuda",
+    "--cuda": "--device cuda", "--resolution": "--size", "--real": "--reference", "--overwrite": "--force",
+    "--network": "the run as an argument without an option, as in gan generate runs/NAME",
+    "--ckpt": "--checkpoint FILE", "-i": "INPUT without an option", "--input": "INPUT without an option",
+}  # fmt: skip
 
 EXAMPLES = """examples:
   gan train data.root=FOLDER minutes=10     train on a folder of images
@@ -64,7 +74,13 @@ class Parser(argparse.ArgumentParser):
 
     def error(self, message: str) -> NoReturn:
         message = message.removeprefix("argument ").replace("the following arguments are required:", "give")
-        message = re.sub(r"(\S+): invalid (\w+) value: (.*)", rewritten, message)
+        message = message.replace("invalid int value:", "give a whole number, not")
+        message = message.replace("invalid float value:", "give a number, not")
+        if found := re.fullmatch(r"(.*): invalid choice: '(.*?)' \(choose from (.*)\)", message):
+            name, word, choices = found.groups()
+            known = choices.replace("'", "").split(", ")
+            hint = f"write {FOREIGN[word]}" if name == "COMMAND" and word in FOREIGN else did_you_mean(word, known)
+            message = f"{word}: no such command; {hint}" if name == "COMMAND" else f"{name} {word}: {hint}"
         raise UserError(f"{self.prog}: {message}; {self.prog} --help shows the arguments")
 
     def refuse_unknown(self, words: Sequence[str]) -> None:
@@ -73,16 +89,13 @@ class Parser(argparse.ArgumentParser):
             known = re.findall(r"--[a-z][a-z0-9-]*", self.format_help())
             name, _, value = word.partition("=")
             hint = did_you_mean(name, known) if word.startswith("-") else f"see {self.prog} --help"
-            if f"--{name}" in known and value:
+            if name in FOREIGN:
+                hint = f"write {FOREIGN[name]}"
+            elif f"--{name}" in known and value:
                 hint = f"write --{name} {value}"
             elif "--set" in known and value:
                 hint = f"write --set {word}"
             raise UserError(f"{self.prog} {word}: no such {'option' if word.startswith('-') else 'argument'}; {hint}")
-
-
-def rewritten(found: re.Match[str]) -> str:
-    """Return argparse's message about the type of a value, in plain words."""
-    return f"{found[1]} {found[3]}: give a {'whole number' if found[2] == 'int' else 'number'}"
 
 
 class Version(argparse.Action):
@@ -122,29 +135,20 @@ def main(arguments: Sequence[str] | None = None) -> int:
             UNFINISHED.clear()
 
 
-def execute(arguments: Sequence[str]) -> int:
+def execute(words: Sequence[str]) -> int:
     try:
-        if arguments[:1] == ["train"]:  # Hydra reads the options
-            importlib.import_module("gan.commands.train").main(arguments[1:])
+        if words[:1] == ["train"]:  # Hydra reads the options
+            importlib.import_module("gan.commands.train").main(words[1:])
             return 0
-        foreign_words.check(arguments)
-        parser = build_parser([word for word in arguments if not word.startswith("-")][:1])
-        if not arguments:
+        parser = build_parser([word for word in words if not word.startswith("-")][:1])
+        if not words:
             parser.print_help(sys.stderr)
             return 2
-        if arguments[0].startswith("-") and arguments[0] not in parser.format_help():
-            parser.refuse_unknown(arguments[:1])
-        if "" in arguments:
-            raise UserError(f"gan {arguments[0]}: an argument is empty; is a variable of the shell not set?")
-        parsed, unknown = parser.parse_known_args(arguments)
-        vars(parsed).pop("parser").refuse_unknown(unknown)
-        if parsed.prepare is not None:
-            parsed.prepare(parsed)
-        for folder in getattr(parsed, "code", ()):
-            add_code(folder)
-        if hasattr(parsed, "checkpoint"):
-            check_run(parsed)
-        code: int | None = parsed.execute(parsed)
+        if words[0].startswith("-") and words[0] not in parser.format_help():
+            parser.refuse_unknown(words[:1])
+        if "" in words:
+            raise UserError(f"gan {words[0]}: an argument is empty; is a variable of the shell not set?")
+        code = run(parser, words)
         upload_results()
         sys.stdout.flush()  # here, where errors are caught
     except BrokenPipeError:  # the reader has exited, as in `gan compare ... | head`
@@ -157,6 +161,27 @@ def execute(arguments: Sequence[str]) -> int:
         print(f"error: {with_addresses(line)}", file=sys.stderr)
         return 2
     return code or 0
+
+
+def run(parser: Parser, words: Sequence[str]) -> int | None:
+    """Run the sub-command that words name, and return its exit code; None is 0.
+
+    Its module has `add_arguments` and `run`. `prepare` completes the arguments where argparse cannot. `Request` is the
+    dataclass that `run` takes in place of the arguments; its checks come before anything heavy is imported.
+    """
+    arguments, unknown = parser.parse_known_args(words)
+    vars(arguments).pop("parser").refuse_unknown(unknown)
+    command = importlib.import_module(f"gan.commands.{arguments.command}")
+    if hasattr(command, "prepare"):
+        command.prepare(arguments)
+    for folder in getattr(arguments, "code", ()):
+        add_code(folder)
+    if hasattr(arguments, "checkpoint"):
+        locate(arguments)
+    if hasattr(command, "Request"):
+        arguments = command.Request(**{each.name: getattr(arguments, each.name) for each in fields(command.Request)})
+    code: int | None = command.run(arguments)
+    return code
 
 
 def build_parser(chosen: Collection[str]) -> Parser:
@@ -173,8 +198,6 @@ def build_parser(chosen: Collection[str]) -> Parser:
             command = importlib.import_module(f"gan.commands.{name}")
             subparser.description = command.__doc__
             command.add_arguments(subparser)
-            # `prepare` completes the arguments where argparse cannot, before anything heavy is imported.
-            subparser.set_defaults(execute=getattr(command, "run", None), prepare=getattr(command, "prepare", None))
     return parser
 
 

@@ -21,6 +21,7 @@ from typing import Any
 from gan.common.errors import UserError, did_you_mean, shown
 from gan.images.palettes import COLORS, DITHERS
 
+LOOK = "look:"  # precedes the name of a look
 MAX_SEED = 2**63 - 1
 MAX_SEEDS = 10_000_000  # in one list
 MAX_SIDE = 1 << 16  # pixels; about the largest side of most image formats
@@ -133,6 +134,12 @@ def add_palette(parser: Any, images: str) -> None:
     parser.add_argument("--palette", metavar="COLORS", help=f"pixel art: {', '.join(COLORS)}; or a number of colors to "
                         f"compute from {images}; or an image or text file with the colors")  # fmt: skip
     DITHER.add_to(parser)
+
+
+def add_size(parser: Any, help: str, meaning: str = "%(default)s", default: str | None = None) -> None:
+    """Add --size, which is (height, width); `meaning` describes the default in the help."""
+    help = f"{help}, as in 64 or 96x64 (height x width; default: {meaning})"
+    parser.add_argument("--size", metavar="SIZE", type=parse_size, default=default, help=help)
 
 
 def check_pixel_art(palette: object, dither: str, strength: float = 1.0) -> None:

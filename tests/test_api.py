@@ -105,8 +105,8 @@ def test_translating_from_python(tmp_path: Path) -> None:
     assert np.array_equal(translator.translate(path, strength=0), pixels)
     for options, said in (
         ({"direction": "b2a"}, "only a2b"),
-        ({"direction": "c"}, "a2b or b2a"),
-        ({"strength": 2}, "0 to"),
+        ({"direction": "c"}, "choose from a2b, b2a"),
+        ({"strength": 2}, "from 0 to 1"),
     ):
         with pytest.raises(gan.UserError, match=said):
             gan.translate(translator, path, **options)

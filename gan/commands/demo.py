@@ -10,11 +10,12 @@ from __future__ import annotations
 
 import argparse
 import sys
+from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
-from gan.commands import options, translators
+from gan.commands import options
 from gan.common.errors import UserError, install
 from gan.common.output import one_line, print_line
 from gan.inference.resolve import folder_of
@@ -25,12 +26,29 @@ RUNS = Path("runs")
 HOST = "127.0.0.1"
 
 
+@dataclass(frozen=True, kw_only=True)
+class Request(options.Device, options.Fit):
+    """What the page shows, and where."""
+
+    runs: list[str]
+    port: int | None
+    host: str
+
+    def __post_init__(self) -> None:
+        if len(self.runs) > limits.MAX_MODELS:
+            raise UserError(f"{len(self.runs)} runs are too many for one page; give at most {limits.MAX_MODELS}")
+        if self.port is not None and not 0 < self.port < 1 << 16:
+            raise UserError(f"--port {self.port}: give a number from 1 to 65535")
+        if find_spec("gradio") is None:
+            raise UserError(f"gan demo needs Gradio: {install('demo')}")
+
+
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("runs", nargs="*", metavar="RUN", type=existing_run,
                         help=f"{options.MODEL} (default: looks and other tools without training, and the newest run in "
                         f"{RUNS}/)")  # fmt: skip
-    translators.add_fit(parser, "RUN")
-    parser.add_argument("--port", type=port, help="port of the page (default: 7860, or the next free one)")
+    options.add_fit(parser, "RUN")
+    parser.add_argument("--port", type=int, help="port of the page (default: 7860, or the next free one)")
     parser.add_argument("--host", default=HOST, help="address to listen on, such as 0.0.0.0 in a container; others "
                         "may then use the page, which has no password (default: %(default)s)")  # fmt: skip
     options.add_device(parser)
@@ -38,44 +56,41 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def prepare(arguments: argparse.Namespace) -> None:
     """Check the folders of --fit."""
-    translators.check_fit(arguments)
+    options.check_fit(arguments)
 
 
-def run(arguments: argparse.Namespace) -> None:
-    if len(arguments.runs) > limits.MAX_MODELS:
-        raise UserError(f"{len(arguments.runs)} runs are too many for one page; give at most {limits.MAX_MODELS}")
-    runs = [str(address.locate(run)) for run in arguments.runs]
-    names = [one_line(run) for run in arguments.runs]
-    if not (runs or arguments.fit) and (newest := newest_run()):
+def run(request: Request) -> None:
+    runs = [str(address.locate(run)) for run in request.runs]
+    names = [one_line(run) for run in request.runs]
+    if not (runs or request.fit) and (newest := newest_run()):
         runs = names = [str(newest)]
         print_line(f"showing {newest}, the newest run in {RUNS}/")
-    for each in runs:
-        check(each)
-    if find_spec("gradio") is None:
-        raise UserError(f"gan demo needs Gradio: {install('demo')}")
+    for folder in runs:
+        if Path(folder).is_dir() and folder_of(Path(folder)) is None:
+            options.require_checkpoint(folder)
 
     from gan.sharing.demo import server
     from gan.sharing.demo.models import Content
 
-    with server.listen(arguments.host, arguments.port) as listener:
+    with server.listen(request.host, request.port) as listener:
         print_line("loading ...")
-        options.prepare_device(arguments)
-        models = [load(run, name, arguments.device) for run, name in zip(runs, names, strict=True)]
-        fitted = fit(arguments) if arguments.fit else None
-        if arguments.host not in server.LOOPBACK:
+        options.prepare_device(request)
+        models = [load(run, name, request.device) for run, name in zip(runs, names, strict=True)]
+        fitted = fit_color_map(request, request.fit) if request.fit else None
+        if request.host not in server.LOOPBACK:
             print("warning: everyone who can reach this machine can use the page; it has no password",
                   file=sys.stderr)  # fmt: skip
-        content = Content(models, not arguments.runs or bool(arguments.fit), fitted)
-        server.serve(content, arguments.host, lambda at: print_line(f"{at}  (Ctrl-C ends it)"), listener)
+        content = Content(models, not request.runs or bool(request.fit), fitted)
+        server.serve(content, request.host, lambda at: print_line(f"{at}  (Ctrl-C ends it)"), listener)
 
 
-def fit(arguments: argparse.Namespace) -> Any:
+def fit_color_map(request: Request, folders: tuple[str, str]) -> Any:
     """Return the color map of --fit."""
     from gan.inference.closed_form import choose_for_folders
     from gan.sharing.demo.models import Fitted
 
-    photographs, retro = arguments.fit
-    choice = choose_for_folders(photographs, retro, arguments.map, arguments.position)
+    photographs, retro = folders
+    choice = choose_for_folders(photographs, retro, request.map, request.position)
     return Fitted(choice, f"{one_line(photographs)} and {one_line(retro)}")
 
 
@@ -86,28 +101,12 @@ def existing_run(text: str) -> str:
     return options.existing_run(text)
 
 
-def port(text: str) -> int:
-    """Return the number of a port; raise UserError for other text."""
-    if text.isdecimal() and 0 < int(text[:6]) < 1 << 16:
-        return int(text)
-    raise UserError(f"--port {text}: give a number from 1 to 65535")
-
-
 def newest_run() -> Path | None:
     """Return the run in RUNS with the newest checkpoint, or if none has one, the newest run; None without runs."""
-    found = run_folder.find_runs(RUNS) if RUNS.is_dir() else []
-    saved = {run: paths[-1] for run in found if (paths := checkpoints.list_checkpoints(run))}
-    dated = saved or {run: run / run_folder.CONFIG for run in found}
+    runs = run_folder.find_runs(RUNS) if RUNS.is_dir() else []
+    saved = {run: paths[-1] for run in runs if (paths := checkpoints.list_checkpoints(run))}
+    dated = saved or {run: run / run_folder.CONFIG for run in runs}
     return max(dated, key=lambda run: dated[run].stat().st_mtime, default=None)
-
-
-def check(run: str) -> None:
-    """Raise UserError if a folder is neither a run nor a shared model, before torch is imported."""
-    folder = Path(run)
-    if shared_model.is_shared(folder):
-        shared_model.read_about(shared_model.weights_of(folder).parent)
-    elif folder.is_dir() and folder_of(folder) is None:
-        options.require_checkpoint(run)
 
 
 def load(run: str, name: str, device: str) -> Any:
@@ -116,13 +115,10 @@ def load(run: str, name: str, device: str) -> Any:
     from gan.sharing.demo.models import PageModel
 
     path = Path(run)
-    own = next((folder for folder in (path, *path.absolute().parents) if run_folder.is_run(folder)), None)
-    own = None if shared_model.is_shared(path) else own
-
-    def newest() -> Any:
-        return api.load(run, "best").to(device)
-
-    model = None if own == path and not checkpoints.list_checkpoints(path) else newest()
-    shown = PageModel(name, path, own, model, lambda: api.load(run, "last").to(device))
+    folder = next((folder for folder in (path, *path.absolute().parents) if run_folder.is_run(folder)), None)
+    folder = None if shared_model.is_shared(path) else folder
+    untrained = folder == path and not checkpoints.list_checkpoints(path)
+    model = None if untrained else api.load(run, "best").to(device)
+    shown = PageModel(name, path, folder, model, lambda: api.load(run, "last").to(device))
     shown.add_directions()
     return shown

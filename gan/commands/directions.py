@@ -5,24 +5,23 @@ from __future__ import annotations
 import argparse
 import json
 import shlex
+from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from gan.commands import options
-from gan.commands.resumable import Results
+from gan.commands.options import Results
 from gan.common.errors import UserError, writing
 from gan.common.files import file_name, write_atomically
 from gan.common.output import counting
-from gan.common.seeds import parse_seeds
 from gan.run.address import with_addresses
 from gan.run.run_folder import DIRECTIONS, DIRECTIONS_FILE
 
 if TYPE_CHECKING:
     from torch import Tensor
 
-    from gan.latent.attributes import Attribute, Effect
-    from gan.model import Model
+    from gan.latent.attributes import Effect
 
 ATTRIBUTES = "attributes.json"
 STEPS = (-3, -2, -1, 0, 1, 2, 3)  # columns of a direction's sheet, in standard deviations
@@ -46,7 +45,6 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(arguments: argparse.Namespace) -> None:
-    seeds = parse_seeds(arguments.seeds)
     out = options.out_in_run(arguments.run, arguments.out, DIRECTIONS)
     if not arguments.force:
         options.refuse_existing_file(out / DIRECTIONS_FILE)
@@ -57,18 +55,20 @@ def run(arguments: argparse.Namespace) -> None:
     if arguments.recognition and not arguments.attributes:
         raise UserError("--recognition: give --attributes N too")
 
-    from gan.latent import vector_files
-    from gan.latent.attributes import table
+    from gan.latent import attributes, position, vector_files
     from gan.latent.space import Space
     from gan.recognition import classifier
 
     model = options.load_model(arguments)
+    weights = []
     if arguments.recognition:
-        model.attributes = class_attributes(arguments, arguments.recognition) | model.attributes
+        device = options.prepare_device(arguments)
+        classes = classifier.load(arguments.run, arguments.checkpoint, arguments.recognition, device).attributes()
+        model.attributes = classes | model.attributes
+        weights = [arguments.recognition / classifier.WEIGHTS]
     space = Space(model.generator)
-    dependencies = [arguments.recognition / classifier.WEIGHTS] if arguments.recognition else []
-    results = Results(out, arguments, vector_files.fingerprint(model.generator), *dependencies)
-    latents, labels = model.latents(seeds, arguments.label)
+    results = Results(out, arguments, vector_files.fingerprint(model.generator), *weights)
+    latents, labels = model.latents(arguments.seeds, arguments.label)
     vectors = model.directions(arguments.sefa, arguments.pca, arguments.label)
     with writing(out):
         (out / ATTRIBUTES).unlink(missing_ok=True)  # it is outdated if --force overwrites directions
@@ -78,13 +78,18 @@ def run(arguments: argparse.Namespace) -> None:
                 save_sheet(out / file_name(name, ".png"), columns)
                 advance(1)
         if arguments.attributes:
-            found = measure(model, arguments.attributes, results)
-            for name in found:
+            names, measured = (*model.attributes, *position.POSITIONS), {}
+            effect = model.attribute_effects(arguments.attributes)
+            with counting(f"measuring attributes over {arguments.attributes} images", len(names)) as advance:
+                for name in names:
+                    measured[name] = attributes.Effect(**results.get(name, partial(as_dict, effect, name)))
+                    advance(1)
+            for name in names:
                 edited = [model.edit(latents, labels, **{name: value}) for value in SETTINGS]
                 save_sheet(out / file_name(name, ".png"), [space.render_uint8(each, labels) for each in edited])
-            text = json.dumps({name: effect._asdict() for name, effect in found.items()}, indent=1)
+            text = json.dumps({name: each._asdict() for name, each in measured.items()}, indent=1)
             write_atomically(out / ATTRIBUTES, lambda file: file.write(text.encode()))
-            print("\n".join(table(found)))
+            print("\n".join(attributes.table(measured)))
         vector_files.write(out / DIRECTIONS_FILE, vectors, space)  # last: if it exists, all other files are complete
         results.remove()
     name = next(iter(vectors))
@@ -93,30 +98,8 @@ def run(arguments: argparse.Namespace) -> None:
     print(f"try gan edit {shlex.quote(with_addresses(arguments.run))} --set {name}=2 --grid{other}")
 
 
-def measure(model: Model, images: int, results: Results) -> dict[str, Effect]:
-    """Return the effect of setting each attribute, by name."""
-    from gan.latent.attributes import Effect
-    from gan.latent.position import POSITIONS
-
-    effect = model.attribute_effects(images)
-
-    def values(name: str) -> dict[str, Any]:
-        return effect(name)._asdict()
-
-    names, found = (*model.attributes, *POSITIONS), {}
-    with counting(f"measuring attributes over {images} images", len(names)) as advance:
-        for name in names:
-            found[name] = Effect(**results.get(name, partial(values, name)))
-            advance(1)
-    return found
-
-
-def class_attributes(arguments: argparse.Namespace, folder: Path) -> dict[str, Attribute]:
-    """Return the classes of the classifier in a folder as attributes, by name."""
-    from gan.recognition import classifier
-
-    device = options.prepare_device(arguments)
-    return classifier.load(arguments.run, arguments.checkpoint, folder, device).attributes()
+def as_dict(effect: Callable[[str], Effect], name: str) -> dict[str, Any]:
+    return effect(name)._asdict()
 
 
 def save_sheet(path: Path, columns: list[Tensor]) -> None:

@@ -3,26 +3,20 @@
 from __future__ import annotations
 
 import argparse
-import functools
-import operator
 import re
 import sys
-from collections.abc import Callable
-from functools import partial
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from gan.commands import options
-from gan.commands.directions import class_attributes
-from gan.commands.resumable import Results
-from gan.common import digest
 from gan.common.errors import UserError, did_you_mean, writing
 from gan.common.files import file_name
 from gan.common.option_values import parse_assignments
 from gan.common.output import counting
-from gan.common.seeds import parse_seeds
 from gan.run.address import with_addresses
 from gan.run.run_folder import DIRECTIONS, DIRECTIONS_FILE, RECOGNITION
+from gan.settings import add_size
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -34,21 +28,43 @@ GROUP = 32  # images that are edited and saved together
 DIRECTION = r"(sefa|pca)\d+"  # names of directions, as gan directions writes them
 
 
+@dataclass(frozen=True, kw_only=True)
+class Request(options.Weights):
+    """Which images to edit, and how. The changes are the words NAME=VALUE in `settings`."""
+
+    seeds: list[int]
+    latents: Path | None
+    settings: list[str]
+    mix: list[tuple[int, tuple[int, int] | float]]
+    size: tuple[int, int] | None
+    directions: Path | None
+    recognition: Path | None
+    out: Path | None
+    grid: bool
+    label: str | None
+    no_metadata: bool
+    force: bool
+
+    def __post_init__(self) -> None:
+        if self.latents and self.label:
+            raise UserError("--class cannot be used with --latents, because the file has the class of each latent")
+
+
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     options.add_run(parser)
     images = parser.add_mutually_exclusive_group()
     options.add_seeds(images, "0-15")
     options.add_latents(images)
     parser.add_argument("--set", nargs="+", action="extend", default=[], dest="settings", metavar="NAME=VALUE",
-                        help="change attributes, directions and classes, as in brightness=0.5 sefa0=2 poster=1; 0 "
-                        "keeps an attribute constant while others change")  # fmt: skip
-    parser.add_argument("--mix", nargs="+", action="extend", default=[], metavar="SEED:LAYERS",
+                        help="change attributes, directions and classes, as in brightness=0.5 sefa0=2 poster=1; "
+                        "NAME=0 fixes an attribute while others change")  # fmt: skip
+    parser.add_argument("--mix", nargs="+", action="extend", default=[], type=parse_mix, metavar="SEED:LAYERS",
                         help="style mixing: take layers 4 to 8 "
                         "of seed 12, as in 12:4-8, or interpolate halfway to seed 12, as in 12:0.5; applied before "
                         "--set")  # fmt: skip
-    options.add_size(parser, "size of the images", "training size")
-    parser.add_argument("--directions", type=Path, metavar="FILE", help="file of gan directions (default: "
-                        f"RUN/{DIRECTIONS}/{DIRECTIONS_FILE})")  # fmt: skip
+    add_size(parser, "size of the images", "training size")
+    parser.add_argument("--directions", type=options.existing_path, metavar="FILE", help="file of gan directions "
+                        f"(default: RUN/{DIRECTIONS}/{DIRECTIONS_FILE})")  # fmt: skip
     options.add_recognition(parser, "folder written by gan recognize fit; --set can also change its classes (default: "
                             f"RUN/{RECOGNITION})")  # fmt: skip
     options.add_out(parser, "folder for the PNGs; created if missing", default=OUT)
@@ -59,107 +75,84 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     options.add_force(parser)
 
 
-def run(arguments: argparse.Namespace) -> None:
-    seeds, settings = parse_seeds(arguments.seeds), parse_assignments(arguments.settings, "sefa0=2")
-    mixes = [parse_mix(word) for word in arguments.mix]
-    size = options.parse_size(arguments.size) if arguments.size else None
-    out: Path = options.out_in_run(arguments.run, arguments.out, OUT)
-    file = arguments.directions or options.results_of(arguments.run) / DIRECTIONS / DIRECTIONS_FILE
-    if arguments.directions and not file.is_file():
-        reason = f"is a folder; give its {DIRECTIONS_FILE}" if file.is_dir() else "no such file"
-        raise UserError(f"--directions {file}: {reason}")
-    if arguments.latents and arguments.label:
-        raise UserError("--class cannot be used with --latents, because the file has the class of each latent")
-    if arguments.latents and not arguments.latents.is_file():
-        raise UserError(f"--latents {arguments.latents}: no such file")
+def run(request: Request) -> None:
+    settings = parse_assignments(request.settings, "sefa0=2")
+    out = options.out_in_run(request.run, request.out, OUT)
 
     import torch
 
     from gan.images.convert import NO_TEXT, grid, save_png
     from gan.inference.tiling import memory_errors
     from gan.latent import mixing, vector_files
-    from gan.latent.position import POSITIONS
     from gan.latent.space import Space
     from gan.recognition.classifier import WEIGHTS
     from gan.sharing import provenance
 
-    model = options.load_model(arguments)
-    add_vectors_and_classes(model, settings.keys() - {*model.attributes, *POSITIONS}, file, arguments)
-    if unknown := [name for name in settings if name not in {*model.attributes, *POSITIONS, *model.vectors}]:
-        names = [*model.attributes, *POSITIONS, *model.vectors]
-        command = f"gan directions {with_addresses(arguments.run)}"
-        others = "" if model.vectors else f", and the directions that {command} finds"
-        raise UserError(f"--set {unknown[0]}: {did_you_mean(unknown[0], names)}{others}")
-    if arguments.latents:
-        names, latents, labels = vector_files.stack_latents(arguments.latents, model.generator)
+    model = options.load_model(request)
+    add_vectors_and_classes(model, set(settings), request)
+    if request.latents:
+        names, latents, labels = vector_files.stack_latents(request.latents, model.generator)
     else:
-        names = list(map(str, seeds))
-        latents, labels = model.latents(seeds, arguments.label)
-    files = [file_name(name, ".png") for name in names]
-    weights, origin = options.recognition_folder(arguments) / WEIGHTS, None
-    if not arguments.no_metadata:
-        changes = provenance.changes(model, settings, mixes, arguments.label, size, weights)
+        names = list(map(str, request.seeds))
+        latents, labels = model.latents(request.seeds, request.label)
+    files = [out / file_name(name, ".png") for name in names]
+    options.refuse_existing(out, files + [out / "grid.png"] * request.grid, request.force)
+    origin = None
+    if not request.no_metadata:
+        weights = options.recognition_folder(request.run, request.recognition) / WEIGHTS
+        changes = provenance.changes(model, settings, request.mix, request.label, request.size, weights)
         shared = provenance.Origin(model.generator, model.images, **changes)
-        origin = (provenance.from_latents(model, shared, latents, labels) if arguments.latents
-                  else provenance.from_seeds(model, shared, seeds, arguments.label))  # fmt: skip
-    for seed, part in mixes:
-        latents = mixing.mix(Space(model.generator), latents, model.latents([seed], arguments.label)[0][0], part)
-    keys = vector_files.fingerprint(model.generator), digest.of_tensor(latents), str(labels)
-    results = Results(out, arguments, *keys, file, weights)
-    if not results.started:
-        options.refuse_existing(out, [out / name for name in (*files, *["grid.png"] * arguments.grid)], arguments.force)
-
-    def edited(first: int) -> Tensor:
-        part = slice(first, first + GROUP)
-        label = None if labels is None else labels[part]
-        return model.synthesize(model.edit(latents[part], label, **settings), label, size).pixels
-
-    if arguments.grid:
-        edited = functools.cache(edited)
-
-    def save(part: slice) -> int:
-        images = edited(part.start)
-        results.write()  # before the first image, to mark the images as written by this command
-        for n, image in enumerate(images, part.start):
-            save_png(image, out / files[n], origin.image(image, n) if origin else NO_TEXT)
-        return len(images)
-
+        origin = (provenance.from_latents(model, shared, latents, labels) if request.latents
+                  else provenance.from_seeds(model, shared, request.seeds, request.label))  # fmt: skip
+    for seed, mixed in request.mix:
+        latents = mixing.mix(Space(model.generator), latents, model.latents([seed], request.label)[0][0], mixed)
+    images: list[Tensor] = []
     try:
-        with memory_errors(), writing(out, "; files already written are complete"):
-            save_groups(out, files, save, results)
-            if arguments.grid:
-                sheet = grid(torch.cat([edited(first) for first in range(0, len(files), GROUP)]))
+        with (
+            memory_errors(),
+            writing(out, "; files already written are complete"),
+            counting(f"generating into {out}", len(files)) as advance,
+        ):
+            for part in (slice(first, first + GROUP) for first in range(0, len(files), GROUP)):
+                label = None if labels is None else labels[part]
+                edited = model.synthesize(model.edit(latents[part], label, **settings), label, request.size).pixels
+                for n, image in enumerate(edited, part.start):
+                    save_png(image, files[n], origin.image(image, n) if origin else NO_TEXT)
+                images += edited if request.grid else []
+                advance(len(edited))
+            if images:
+                sheet = grid(torch.stack(images))
                 save_png(sheet, out / "grid.png", origin.grid(sheet) if origin else NO_TEXT)
     except MemoryError as error:
-        hint = "; give a smaller --size" if size else ""
+        hint = "; give a smaller --size" if request.size else ""
         raise UserError(f"images do not fit into memory{hint}") from error
-    if not (settings or mixes or size or arguments.latents):
+    if not (settings or request.mix or request.size or request.latents):
         print("note: nothing was changed; give --set NAME=VALUE, --mix or --size", file=sys.stderr)
 
 
-def save_groups(out: Path, files: list[str], save: Callable[[slice], int], results: Results) -> None:
-    """Save images in groups, and skip those that an interrupted run of the command has saved."""
-    with counting(f"generating into {out}", len(files)) as advance:
-        for first in range(0, len(files), GROUP):
-            part = slice(first, first + GROUP)
-            if not all((out / name).exists() for name in files[part]):
-                results.values.pop(files[first], None)
-            advance(results.get(files[first], partial(save, part), partial(operator.eq, len(files[part]))))
-    results.remove()
+def add_vectors_and_classes(model: Model, names: set[str], request: Request) -> None:
+    """Add the directions and the classes of the run to the model, if `names` of changes need any.
 
+    Raises:
+        UserError: there is no such attribute, direction or class.
+    """
+    from gan.latent import position, vector_files
+    from gan.recognition import classifier
 
-def add_vectors_and_classes(model: Model, names: set[str], directions: Path, arguments: argparse.Namespace) -> None:
-    """Add the directions and the classes of the run to the model, if `names` contains any."""
-    from gan.latent import vector_files
-    from gan.recognition.classifier import ABOUT
-
-    found = {name for name in names if re.fullmatch(DIRECTION, name)}
-    if names - found:
-        folder = options.recognition_folder(arguments)
-        if arguments.recognition or (folder / ABOUT).is_file():
-            model.attributes = class_attributes(arguments, folder) | model.attributes
-    if (found or arguments.directions) and directions.is_file():
-        model.vectors |= vector_files.read_directions(directions, model.generator)
+    built_in = {*model.attributes, *position.POSITIONS}
+    directions = {name for name in names - built_in if re.fullmatch(DIRECTION, name)}
+    file = request.directions or options.results_of(request.run) / DIRECTIONS / DIRECTIONS_FILE
+    folder = options.recognition_folder(request.run, request.recognition)
+    if names - built_in - directions and (request.recognition or (folder / classifier.ABOUT).is_file()):
+        device = options.prepare_device(request)
+        classes = classifier.load(request.run, request.checkpoint, folder, device).attributes()
+        model.attributes = classes | model.attributes
+    if (directions or request.directions) and file.is_file():
+        model.vectors |= vector_files.read_directions(file, model.generator)
+    known = [*model.attributes, *position.POSITIONS, *model.vectors]
+    if unknown := sorted(names - set(known)):
+        others = f", and the directions that gan directions {with_addresses(request.run)} finds"
+        raise UserError(f"--set {unknown[0]}: {did_you_mean(unknown[0], known)}{'' if model.vectors else others}")
 
 
 def parse_mix(word: str) -> tuple[int, tuple[int, int] | float]:

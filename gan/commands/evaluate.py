@@ -17,6 +17,7 @@ from gan.inference.resolve import path_in
 from gan.metrics import pretrained
 from gan.run import run_folder, shared_model
 from gan.run.address import with_addresses
+from gan.settings import add_size
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -31,7 +32,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
                         "images, and of real images (default: %(default)s)")  # fmt: skip
     parser.add_argument("--memorization", type=int, default=10_000, metavar="N", help="maximum number of training "
                         "images to search for copies (default: %(default)s)")  # fmt: skip
-    options.add_size(parser, "size to which the images of two folders are resized", "size of the first image")
+    add_size(parser, "size to which the images of two folders are resized", "size of the first image")
     parser.add_argument("--pairs", type=Path, metavar="PNG", help="file for the generated images nearest to training "
                         "images, each beside its training image (default for a run: in its samples/)")  # fmt: skip
     parser.add_argument("--baselines", metavar="RUN,RUN", help="for a translator: runs of other translators to "
@@ -52,7 +53,6 @@ def run(arguments: argparse.Namespace) -> None:
     options.refuse_existing_file(arguments.pairs, "--pairs ", "give another name")
     if arguments.reference and run_folder.run_of(arguments.reference)[0] is None:
         options.existing_path(arguments.reference)
-    refuse_without_images(Path(arguments.source), arguments.reference)
 
     from gan.evaluation import tables, translations
     from gan.evaluation.sets import Request, collect
@@ -67,7 +67,7 @@ def run(arguments: argparse.Namespace) -> None:
         memorization=arguments.memorization,
         ema=arguments.ema,
         checkpoint=arguments.checkpoint,
-        size=options.parse_size(arguments.size) if arguments.size else None,
+        size=arguments.size,
         baselines=[each for each in (arguments.baselines or "").split(",") if each],
         device=options.prepare_device(arguments),
     )

@@ -8,13 +8,14 @@ from __future__ import annotations
 import argparse
 import os
 import shlex
-from functools import partial
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from gan.commands import options, translators
+from gan.commands import options
 from gan.common.errors import UserError
 from gan.common.output import aligned, one_line, print_line
+from gan.settings import add_size
 
 if TYPE_CHECKING:
     from gan.sharing.export.export import Exported
@@ -23,8 +24,36 @@ FORMATS = ("onnx", "pt2", "safetensors")
 WEB = "web"
 TABLES = ("cube", "hald")
 TABLE_SIZES = (17, 33, 65)  # entries along each axis
-MAX_TITLE = 200  # characters
-FEATURES = "features"
+# Options that only some formats have, with the value that means "not given".
+ONLY = {"title": (WEB,), "directions": (WEB,), "runtime": (WEB,), "table_size": TABLES,
+        "fit": TABLES, "size": FORMATS, "fp16": (*FORMATS, WEB)}  # fmt: skip
+
+
+@dataclass(frozen=True, kw_only=True)
+class Request(options.Weights, options.Fit):
+    """What to export, and as which files."""
+
+    run: str | None  # type: ignore[assignment]  # None with --fit
+    to: str
+    out: Path
+    fp16: bool
+    size: tuple[int, int] | None
+    features: bool
+    table_size: int | None
+    title: str | None
+    directions: Path | None
+    runtime: Path | None
+    force: bool
+
+    def __post_init__(self) -> None:
+        for name, formats in ONLY.items():
+            if getattr(self, name) and self.to not in formats:
+                option = name.replace("_", "-")
+                raise UserError(f"--{option}: needs --to {' or '.join(formats)}; leave it out with --to {self.to}")
+        if bool(self.fit) == (self.run is not None):
+            raise UserError("gan export: give either MODEL or --fit PHOTOGRAPHS RETRO")
+        if self.to not in TABLES and options.names_look(self.run or ""):
+            raise UserError(f"{self.run}: is a look, which has no network; use --to cube or --to hald")
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -37,156 +66,116 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     options.add_out(parser, "folder for the files; created if missing")
     parser.add_argument("--fp16", action="store_true", help="store weights in fp16, which halves the files; the "
                         "difference is printed, and may be at most 0.05, and 6 levels (of 255)")  # fmt: skip
-    options.add_size(parser, "of a translator: restrict images to this size, for runtimes without dynamic shapes",
-                     "any height and width")  # fmt: skip
-    parser.add_argument("--no-features", dest=FEATURES, action="store_false", help="do not export the discriminator's "
-                        "features, which recognition needs")  # fmt: skip
-    translators.add_fit(parser, "MODEL, with --to cube or hald")
+    add_size(parser, "of a translator: restrict images to this size, for runtimes without dynamic shapes",
+             "any height and width")  # fmt: skip
+    parser.add_argument("--no-features", dest="features", action="store_false", help="do not export the "
+                        "discriminator's features, which recognition needs")  # fmt: skip
+    options.add_fit(parser, "MODEL, with --to cube or hald")
     parser.add_argument("--table-size", type=int, choices=TABLE_SIZES, help="with --to cube: entries along each axis "
                         "(default: 33); with --to hald they are 16, 36 and 64")  # fmt: skip
     web = parser.add_argument_group("--to web")
-    web.add_argument("--title", type=title, metavar="TEXT", help="title of the page (default: Generated images, or "
+    web.add_argument("--title", type=one_line, metavar="TEXT", help="title of the page (default: Generated images, or "
                      "Translated photographs)")  # fmt: skip
-    web.add_argument("--directions", type=Path, metavar="FILE", help="file of gan directions; the page has a slider "
-                     "for each direction (default: the first four of GANSpace)")  # fmt: skip
-    web.add_argument("--runtime", type=Path, metavar="FILE", help="package onnxruntime-web-1.30.0.tgz of the npm "
-                     "registry (default: downloaded once, 33 MB)")  # fmt: skip
+    web.add_argument("--directions", type=options.existing_path, metavar="FILE", help="file of gan directions; the "
+                     "page has a slider for each direction (default: the first four of GANSpace)")  # fmt: skip
+    web.add_argument("--runtime", type=options.existing_path, metavar="FILE", help="package onnxruntime-web-1.30.0.tgz "
+                     "of the npm registry (default: downloaded once, 33 MB)")  # fmt: skip
     options.add_weights(parser)
     options.add_force(parser)
 
 
 def prepare(arguments: argparse.Namespace) -> None:
     """Check MODEL, or the folders of --fit."""
-    translators.check_fit(arguments)
-    if arguments.fit and arguments.to not in TABLES:
-        raise UserError(f"--fit: needs --to cube or --to hald; --to {arguments.to} exports trained models")
-    if bool(arguments.fit) == (arguments.run is not None):
-        raise UserError("gan export: give either MODEL or --fit PHOTOGRAPHS RETRO")
+    options.check_fit(arguments)
     if arguments.run is not None:
         options.existing_run_or_look(arguments.run)
 
 
-def title(text: str) -> str:
-    """Return a title; raise UserError for an empty or long one."""
-    if not text.strip() or len(text) > MAX_TITLE:
-        raise UserError(f"--title: give 1 to {MAX_TITLE} characters")
-    return one_line(text.strip())
-
-
-def run(arguments: argparse.Namespace) -> None:
-    size = options.parse_size(arguments.size) if arguments.size else None
-    refuse_unwritable(arguments.out)
-    if arguments.to in TABLES:
-        return run_table(arguments)
-    if options.names_look(arguments.run):
-        raise UserError(f"{arguments.run}: is a look, which has no network; use --to cube or --to hald")
-    refuse_options(arguments, "cube or hald", "table_size")
-    if arguments.to == WEB:
-        return run_web(arguments)
-    refuse_options(arguments, WEB, "title", "directions", "runtime")
-    if arguments.to == "onnx":
-        from gan.sharing.export.formats import check_onnx_installed
-
-        check_onnx_installed()
-
-    from gan import api
-    from gan.sharing.export.export import export
-
-    options.prepare_device(arguments)
-    model = api.load(arguments.run, arguments.checkpoint, arguments.ema)
-    discriminator = load_discriminator(arguments) if arguments.features and hasattr(model, "generator") else None
-    files = export(model, arguments.to, arguments.out, arguments.fp16, size, discriminator, arguments.force)
-    print_files(files)
-
-
-def run_table(arguments: argparse.Namespace) -> None:
-    """Write the color table of a look or of a translator that maps colors."""
-    refuse_options(arguments, WEB, "title", "directions", "runtime")
-    refuse_options(arguments, "onnx", "fp16", "size")
-
-    from gan.sharing.export import tables
-
-    size = tables.size_for(arguments.to, arguments.table_size or TABLE_SIZES[1])
-    if arguments.fit:
-        from gan.inference.closed_form import choose_for_folders
-        from gan.sharing.export import network_tables
-
-        photographs, retro = arguments.fit
-        choice = choose_for_folders(photographs, retro, arguments.map, arguments.position)
-        print_line(f"color map fitted: {choice.describe()}")
-        found = network_tables.of_color_map(choice.color_map, size, retro)
-    elif options.names_look(arguments.run):
-        from gan.inference.look import parse_look
-
-        found = tables.of_look(parse_look(arguments.run), size)
+def run(request: Request) -> None:
+    refuse_unwritable(request.out)
+    if request.to in TABLES:
+        write_table(request)
+    elif request.to == WEB:
+        write_web_page(request)
     else:
-        from gan import api
-        from gan.sharing.export import network_tables
-
-        options.prepare_device(arguments)
-        model = api.load(arguments.run, arguments.checkpoint, arguments.ema)
-        inputs = partial(network_tables.inputs_of, model, Path(arguments.run))
-        found = network_tables.of_translator(model, size, arguments.run, inputs)
-    path = tables.write(found, arguments.to, arguments.out, arguments.force, arguments.run)
-    print_line(f"{path}: {size} entries along each axis")
-    if found.lost:
-        print_line(f"note: a color table does not hold everything: {'; '.join(found.lost)}")
+        write_networks(request)
 
 
-def run_web(arguments: argparse.Namespace) -> None:
-    """Write a page. It has neither features nor a fixed size."""
-    if arguments.size:
-        raise UserError(f"--size {arguments.size}: a page translates images of all sizes; leave it out")
-    if not arguments.features:
-        raise UserError("--no-features: a page has no features; leave it out")
-    if not arguments.force and arguments.out.is_dir() and any(arguments.out.iterdir()):
-        raise UserError(f"--out {arguments.out}: is not empty; use --force to write the page beside its files")
-    from gan.sharing.web import runtime
-
-    package = runtime.find(arguments.runtime) if arguments.runtime else None
-
+def load(request: Request) -> Any:
+    """Return the model of a request."""
     from gan import api
-    from gan.latent.vector_files import read_directions
-    from gan.sharing.export.formats import check_onnx_installed
-    from gan.sharing.web.write import write_page
 
-    check_onnx_installed()
-    package = package or runtime.find()
-    options.prepare_device(arguments)
-    model = api.load(arguments.run, arguments.checkpoint, arguments.ema)
-    directions = None
-    if arguments.directions:
+    assert request.run is not None
+    options.prepare_device(request)
+    return api.load(request.run, request.checkpoint, request.ema)
+
+
+def write_networks(request: Request) -> None:
+    """Write the networks of a model, each to a file."""
+    from gan.sharing.export import export, formats
+
+    if request.to == "onnx":
+        formats.check_onnx_installed()
+    model, discriminator = load(request), None
+    if request.features and hasattr(model, "generator"):
+        try:
+            discriminator = export.discriminator_of(str(request.run), request.checkpoint)
+        except UserError as error:
+            print(f"note: no features are exported: {error}")
+    print_files(export.export(model, request.to, request.out, request.fp16, request.size, discriminator, request.force))
+
+
+def write_table(request: Request) -> None:
+    """Write the color table of a look, of a translator that maps colors, or of a fitted map."""
+    from gan.sharing.export import network_tables, tables
+
+    size, run = tables.size_for(request.to, request.table_size or TABLE_SIZES[1]), request.run or ""
+    if request.fit:
+        from gan.inference.closed_form import choose_for_folders
+
+        photographs, retro = request.fit
+        choice = choose_for_folders(photographs, retro, request.map, request.position)
+        print_line(f"color map fitted: {choice.describe()}")
+        table = network_tables.of_color_map(choice.color_map, size, retro)
+    elif options.names_look(run):
+        from gan.inference.image_translator import parse_look
+
+        table = tables.of_look(parse_look(run), size)
+    else:
+        model = load(request)
+        table = network_tables.of_translator(model, size, run, lambda: network_tables.inputs_of(model, Path(run)))
+    path = tables.write(table, request.to, request.out, request.force, request.run)
+    print_line(f"{path}: {size} entries along each axis")
+    if table.lost:
+        print_line(f"note: a color table does not hold everything: {'; '.join(table.lost)}")
+
+
+def write_web_page(request: Request) -> None:
+    """Write a page that runs the model in a browser. It has neither features nor a fixed size."""
+    out = request.out
+    if not request.force and out.is_dir() and any(out.iterdir()):
+        raise UserError(f"--out {out}: is not empty; use --force to write the page beside its files")
+
+    from gan.latent.vector_files import read_directions
+    from gan.sharing.export import formats
+    from gan.sharing.web import runtime, write
+
+    formats.check_onnx_installed()
+    package = runtime.find(request.runtime)
+    model, directions = load(request), None
+    if request.directions:
         if not hasattr(model, "generator"):
-            raise UserError(f"--directions {arguments.directions}: {arguments.run} is a translator; leave it out")
-        directions = read_directions(arguments.directions, model.generator)
-    given = arguments.fp16, arguments.title, directions, arguments.force
-    page = write_page(model, arguments.out, package, *given)
+            raise UserError(f"--directions {request.directions}: {request.run} is a translator; leave it out")
+        directions = read_directions(request.directions, model.generator)
+    page = write.write_page(model, out, package, request.fp16, request.title, directions, request.force)
     print_files(page.models)
-    print_line(f"{arguments.out}: the page is {page.size / 1e6:.1f} MB; run `python -m http.server -d "
-               f"{shlex.quote(str(arguments.out))}` and open http://localhost:8000")  # fmt: skip
+    print_line(f"{out}: the page is {page.size / 1e6:.1f} MB; run `python -m http.server -d {shlex.quote(str(out))}` "
+               "and open http://localhost:8000")  # fmt: skip
 
 
 def print_files(files: list[Exported]) -> None:
     rows = [[str(file.path), f"{len(file.data):,}", str(file.difference)] for file in files]
     print("\n".join(aligned(["file", "bytes", "largest difference from PyTorch"], rows, right=["bytes"])))
-
-
-def refuse_options(arguments: argparse.Namespace, to: str, *names: str) -> None:
-    """Raise UserError if options were given that only another format has."""
-    if given := [name for name in names if getattr(arguments, name)]:
-        option = given[0].replace("_", "-")
-        raise UserError(f"--{option}: only --to {to} has it; leave it out, or use --to {to}")
-
-
-def load_discriminator(arguments: argparse.Namespace) -> Any:
-    """Return the discriminator of RUN; None, after a note, if it has none with features."""
-    from gan.sharing.export.export import discriminator_of
-
-    try:
-        return discriminator_of(arguments.run, arguments.checkpoint)
-    except UserError as error:
-        print(f"note: no features are exported: {error}")
-        return None
 
 
 def refuse_unwritable(out: Path) -> None:

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import argparse
+from functools import partial
 
 from gan.commands import options
 from gan.common import digest
 from gan.common.errors import UserError, at_least, writing
-from gan.common.seeds import parse_seed_list
+from gan.settings import TRUNCATION, parse_seeds
 
 MIN_FPS, MAX_FPS = 0.1, 1000
 OUT = "interpolation.gif"  # in the run folder
@@ -16,7 +17,7 @@ OUT = "interpolation.gif"  # in the run folder
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     options.add_run(parser)
     images = parser.add_mutually_exclusive_group()
-    options.add_seeds(images, "0-3", "seeds of the images to interpolate")
+    options.add_seeds(images, "0-3", "seeds of the images to interpolate", partial(parse_seeds, twice=True))
     options.add_latents(images)
     options.add_out(parser, "file ending in .gif, .webp, .png, .mp4, .webm ...", metavar="FILE", default=OUT)
     parser.add_argument("--frames", type=int, default=30, help="frames from one image to the next "
@@ -26,7 +27,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--scale", type=int, default=1, help="factor that enlarges pixels (default: %(default)s)")
     parser.add_argument("--space", default="", metavar="z|w", help="spherical in z or linear in w (default: w if the "
                         "model has a mapping network)")  # fmt: skip
-    options.add_truncation(parser)
+    TRUNCATION.add_to(parser)
     options.add_class(parser, "in w the class of each seed, in z the class of the first seed")
     options.add_metadata(parser)
     options.add_weights(parser)
@@ -34,9 +35,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(arguments: argparse.Namespace) -> None:
-    seeds = parse_seed_list(arguments.seeds)
-    if len(seeds) < 2 and not arguments.latents:
-        raise UserError(f"--seeds {arguments.seeds}: give at least two seeds, as in 0-3")
+    seeds = arguments.seeds
     arguments.out = options.out_in_run(arguments.run, arguments.out, OUT)
     if not arguments.force:
         options.refuse_existing_file(arguments.out)
@@ -44,8 +43,6 @@ def run(arguments: argparse.Namespace) -> None:
         at_least(f"--{name}", getattr(arguments, name), 1)
     if not MIN_FPS <= arguments.fps <= MAX_FPS:
         raise UserError(f"--fps {arguments.fps}: give {MIN_FPS} to {MAX_FPS} frames per second")
-    if arguments.latents and not arguments.latents.is_file():
-        raise UserError(f"--latents {arguments.latents}: no such file")
     if arguments.latents and (arguments.space or arguments.label or arguments.truncation != 1):
         raise UserError("--space, --truncation and --class cannot be used with --latents")
 

@@ -1,55 +1,69 @@
-"""Options that several commands share, and checks of their values."""
+"""Options and requests that several commands share, and where results go. No torch at import."""
 
 from __future__ import annotations
 
 import argparse
-import math
+import hashlib
+import json
 import os
-import re
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import suppress
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from gan.common.errors import UserError, path_hint, reason
-from gan.common.nested import flatten
+from gan.common.files import write_atomically
 from gan.common.output import shows_bars
+from gan.common.untrusted import read_json
 from gan.data.styles import is_table
-from gan.images.palettes import COLORS, DITHERS
 from gan.inference.resolve import path_in
 from gan.run import address, checkpoints, remote, run_folder, shared_model
-from gan.run.early_checks import GAN, TRANSLATORS
+from gan.settings import LOOK, parse_seeds
 
 if TYPE_CHECKING:
     from gan.model import Model
 
 SOME_UNREADABLE = 3  # exit code
-LOOK = "look:"  # precedes the name of a look
-OTHER_IMAGES = (".jpg", ".jpeg", ".tif", ".tiff", ".webp", ".bmp", ".gif")
-NO_CHECKPOINTS = (".yaml", ".json", ".jsonl", ".png", ".csv", ".txt")  # suffixes of files in a run folder
-TAKES_LATENTS = ("generate", "interpolate", "directions", "edit", "project")  # commands for a generator from latents
-
-
-MAX_CELL = 65_535  # pixels, the largest side of most image formats
+NO_CHECKPOINTS = (".yaml", ".json", ".jsonl", ".png", ".jpg", ".jpeg", ".csv", ".txt")  # suffixes of other files
 MAX_LINES = 20  # maximum number of failed files to list
+MAX_RESULTS = 64_000_000  # bytes of a file of results
+UNFINISHED: set[Path] = set()  # the files of results of this process
+MODEL = "run folder, checkpoint file, folder written by gan share, zoo:NAME, hf://USER/NAME, or s3://BUCKET/PATH"
+MAPS = ("linear", "histogram", "transport", "flexible_transport")  # kinds of fitted color maps
+POSITIONS = ("none", "radial", "frame")  # what they add to the map of colors
+
+# ---- requests: the options of a command as one value that is passed on
 
 
-def report_failed(lines: Sequence[str], total: int, what: str) -> int:
-    """Print the lines of failed files, and how many of all they are. Return the exit code."""
-    for line in lines[:MAX_LINES]:
-        print(line, file=sys.stderr)
-    if lines:
-        print(f"{len(lines)} of {total} files could not be {what}", file=sys.stderr)
-    return SOME_UNREADABLE if lines else 0
+@dataclass(frozen=True, kw_only=True)
+class Device:
+    """The options of `add_device`."""
+
+    device: str = "cpu"
+    threads: str = "auto"
 
 
-def rerun_later(error: OSError, output: str) -> UserError:
-    """Return the error of a command that cannot write one of its files."""
-    impossible = isinstance(error, NotADirectoryError | FileExistsError | FileNotFoundError | PermissionError)
-    rerun = "files already written are complete, rerun the command to continue"
-    remedy = "give another output" if impossible else rerun
-    return UserError(f"{error.filename or output}: cannot be written ({reason(error)}); {remedy}")
+@dataclass(frozen=True, kw_only=True)
+class Weights(Device):
+    """A model and the options of `add_weights`."""
+
+    run: str
+    checkpoint: str = "best"
+    ema: float | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Fit:
+    """The options of `add_fit`."""
+
+    fit: tuple[str, str] | None = None
+    map: str | None = None
+    position: str | None = None
+
+
+# ---- options
 
 
 def add_command(commands: Any, name: str, meaning: str) -> argparse.ArgumentParser:
@@ -58,38 +72,22 @@ def add_command(commands: Any, name: str, meaning: str) -> argparse.ArgumentPars
     return parser
 
 
-MODEL = "run folder, checkpoint file, folder written by gan share, zoo:NAME, hf://USER/NAME, or s3://BUCKET/PATH"
+def add_run(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("run", metavar="RUN", help=MODEL, type=existing_run)
 
 
-def add_run(parser: argparse.ArgumentParser, help: str = MODEL) -> None:
-    parser.add_argument("run", metavar="RUN", help=help, type=existing_run)
-
-
-def add_seeds(parser: Any, default: str, help: str = "seeds of the images") -> None:
-    parser.add_argument("--seeds", default=default, help=f"{help}, as in 0-15,42 (default: %(default)s)")
+def add_seeds(parser: Any, default: str, help: str = "seeds of the images", type: Any = parse_seeds) -> None:
+    parser.add_argument("--seeds", default=default, type=type, help=f"{help}, as in 0-15,42 (default: %(default)s)")
 
 
 def add_latents(parser: Any) -> None:
-    parser.add_argument("--latents", type=Path, metavar="FILE", help="latents of images, written by gan project")
+    parser.add_argument("--latents", type=existing_path, metavar="FILE", help="latents of images, written by gan "
+                        "project")  # fmt: skip
 
 
 def add_class(parser: argparse.ArgumentParser, default: str = "the class of each seed") -> None:
     parser.add_argument("--class", dest="label", metavar="NAME", help="class of the images, if the model was trained "
                         f"with data.labels=true (default: {default})")  # fmt: skip
-
-
-def add_truncation(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--truncation", type=truncation, default=1.0, metavar="PSI",
-                        help="truncation in w: below 1, images are more typical and less varied "
-                        "(default: %(default)s)")  # fmt: skip
-
-
-def add_size(
-    parser: argparse.ArgumentParser, help: str, meaning: str = "%(default)s", default: str | None = None
-) -> None:
-    """Add --size; `meaning` describes the default in the help text."""
-    help = f"{help}, as in 64 or 96x64 (height x width; default: {meaning})"
-    parser.add_argument("--size", metavar="SIZE", default=default, help=help)
 
 
 def add_out(
@@ -109,16 +107,10 @@ def add_recognition(parser: argparse.ArgumentParser, help: str) -> None:
     parser.add_argument("--recognition", type=Path, metavar="DIR", help=help)
 
 
-def add_palette(parser: argparse.ArgumentParser, images: str) -> None:
-    parser.add_argument("--palette", metavar="COLORS", help=f"pixel art: {', '.join(COLORS)}; or a number of colors to "
-                        f"compute from {images}; or an image or text file with the colors")  # fmt: skip
-    parser.add_argument("--dither", choices=DITHERS, default="none", help="dithering with the colors of --palette "
-                        "(default: %(default)s)")  # fmt: skip
-
-
-def check_dither(arguments: argparse.Namespace) -> None:
-    if arguments.dither != "none" and not arguments.palette:
-        raise UserError(f"--dither {arguments.dither}: needs a palette; add --palette, as in --palette gameboy")
+def add_max_pixels(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--max-pixels", type=int, metavar="N", help="refuse images with more pixels: width x height, "
+                        "summed over the frames of an animation (default: 64 million, or fewer if memory is "
+                        "short)")  # fmt: skip
 
 
 def add_metadata(parser: argparse.ArgumentParser) -> None:
@@ -138,9 +130,9 @@ def add_weights(parser: argparse.ArgumentParser, ema: bool = True) -> None:
 
 def add_device(parser: argparse.ArgumentParser) -> None:
     """Add the options that choose the device, and the user's own code."""
-    parser.add_argument("--device", default="cpu", type=device_name, help="cpu, cuda or mps (default: %(default)s)")
-    help = "number of torch threads on the CPU (default: the fastest, measured meanwhile; OMP_NUM_THREADS if it is set)"
-    parser.add_argument("--threads", default="auto", type=thread_count, metavar="N", help=help)
+    parser.add_argument("--device", default="cpu", help="cpu, cuda or mps (default: %(default)s)")
+    parser.add_argument("--threads", default="auto", metavar="N", help="number of torch threads on the CPU (default: "
+                        "the fastest, measured meanwhile; OMP_NUM_THREADS if it is set)")  # fmt: skip
     parser.add_argument("--code", action="append", default=[], metavar="DIR", help="folder with the code of the run's "
                         "network, if it is your own and not part of gan")  # fmt: skip
 
@@ -149,8 +141,29 @@ def add_force(parser: argparse.ArgumentParser, help: str = "overwrite existing f
     parser.add_argument("--force", action="store_true", help=help)
 
 
+def add_fit(parser: argparse.ArgumentParser, instead: str) -> None:
+    """Add --fit and its options. `instead` is the argument whose place it takes."""
+    parser.add_argument("--fit", nargs=2, type=str, metavar=("PHOTOGRAPHS", "RETRO"), help=f"in place of {instead}: "
+                        "fit a color map to two folders of different images, without training")  # fmt: skip
+    parser.add_argument("--map", choices=MAPS, help="with --fit: kind of the color map (default: chosen on held-out "
+                        "images)")  # fmt: skip
+    parser.add_argument("--position", choices=POSITIONS, help="with --fit: also fit a vignette (radial) or what "
+                        "runs along the edges (frame) (default: a vignette if most of RETRO have one)")  # fmt: skip
+
+
+# ---- paths and names, which are checked before torch is imported
+
+
+def check_fit(arguments: argparse.Namespace) -> None:
+    """Raise UserError if a folder of --fit does not exist, or an option needs --fit."""
+    for folder in arguments.fit or ():
+        existing_path(folder)
+    if not arguments.fit and (arguments.map or arguments.position):
+        raise UserError(f"--{'map' if arguments.map else 'position'}: needs --fit PHOTOGRAPHS RETRO")
+
+
 def existing_run(text: str) -> str:
-    """Return a path; raise UserError if there is no run or checkpoint, before torch is imported."""
+    """Return a path; raise UserError if there is no run or checkpoint."""
     path = Path(text)
     if not address.is_address(text) and not path.exists():
         inside = Path("runs") / text
@@ -166,101 +179,24 @@ def names_look(text: str) -> bool:
     return text.startswith(LOOK) or is_table(text)
 
 
-def existing_run_or_look(text: str) -> str:
-    """Return text; raise UserError if there is no such run, checkpoint or look."""
-    if not names_look(text):
-        if Path(text).suffix.lower() in OTHER_IMAGES and Path(text).is_file():
-            raise UserError(f"{text}: is an image; a color table is a .cube file, or a HaldCLUT saved as .png")
-        try:
-            return existing_run(text)
-        except UserError as error:
-            from gan.data.styles.registry import STYLES
+def existing_run_or_look(text: str) -> None:
+    """Raise UserError if there is no such run, checkpoint or look."""
+    from gan.inference import image_translator
 
-            if text not in STYLES:
-                raise
-            hint = f"for the look, write {LOOK}{text}"
-            raise UserError(f"{text}: no such run folder or checkpoint; {hint}") from error
-
-    from gan.inference.look import parse_look
-
-    parse_look(text)
-    return text
-
-
-def check_run(arguments: argparse.Namespace) -> None:
-    """Raise UserError if RUN has no checkpoint, or its model does not fit the command, before torch is imported.
-
-    The address of a model is replaced by its folder.
-    """
-    for name in ("run", "source"):
-        if hasattr(arguments, name):
-            setattr(arguments, name, str(address.locate(getattr(arguments, name))))
-    run, checkpoint = getattr(arguments, "run", None), getattr(arguments, "checkpoint", None)
-    if run and shared_model.is_shared(Path(run)):
-        about = shared_model.read_about(shared_model.weights_of(Path(run)).parent)
-        check_kind(arguments.command, run, about["kind"] == shared_model.TRANSLATOR)
+    if names_look(text):
+        image_translator.parse_look(text)
         return
-    if not run or checkpoint not in ("best", "last") or not os.path.isdir(run):
-        return
-    folder = Path(run)
-    require_checkpoint(run)
     try:
-        kind = flatten(run_folder.read_config(folder)).get("model._target_")
-    except UserError:  # the checkpoint has another copy of the configuration
-        return
-    if kind == GAN or kind in TRANSLATORS:
-        check_kind(arguments.command, run, kind in TRANSLATORS)
-
-
-def require_checkpoint(run: str) -> None:
-    """Raise UserError if a folder has no checkpoint."""
-    folder = Path(run)
-    if not checkpoints.list_checkpoints(folder):
-        hint = run_folder.hint_inside(folder) or "is it a run folder, or a folder written by gan share?"
-        raise UserError(f"{run}: no checkpoint in {folder / run_folder.CHECKPOINTS}; {hint}")
-
-
-def check_kind(command: str, run: str, translates: bool) -> None:
-    """Raise UserError if a command takes no translator, or only translators, and the model is the opposite."""
-    if command == "translate" and not translates:
-        raise UserError(f"{run}: is not a translator; use gan generate")
-    if command in TAKES_LATENTS and translates:
-        raise UserError(f"{run}: is a translator; use gan translate")
-
-
-def parse_cell(text: str) -> int | str:
-    """Return the value of --cell; raise UserError if it is neither a number of pixels nor "auto"."""
-    if text == "auto":
-        return text
-    if text.isdecimal() and 1 <= int(text) <= MAX_CELL:
-        return int(text)
-    raise UserError(f"--cell {text}: give the side of a cell, 1 to {MAX_CELL:,} pixels, or auto")
-
-
-def truncation(text: str) -> float:
-    """Return a finite number; raise UserError for other text."""
-    with suppress(ValueError):
-        if math.isfinite(number := float(text)):
-            return number
-    raise UserError(f"--truncation {text}: give a finite number")
-
-
-def device_name(text: str) -> str:
-    """Return the name of a device; raise UserError if torch knows no such device, before torch is imported."""
-    if not re.fullmatch(r"(cpu|mps|cuda(:\d+)?)", text):
-        raise UserError(f"--device {text}: give cpu, cuda, cuda:1 or mps")
-    return text
-
-
-def thread_count(text: str) -> str:
-    """Return auto or a whole number as text; raise UserError for other text, before torch is imported."""
-    if text != "auto" and not (text.isdecimal() and int(text) > 0):
-        raise UserError(f"--threads {text}: give auto or a number of at least 1")
-    return text
+        existing_run(text)
+    except UserError as error:
+        if text not in image_translator.registry.STYLES:
+            raise
+        hint = f"for the look, write {LOOK}{text}"
+        raise UserError(f"{text}: no such run folder or checkpoint; {hint}") from error
 
 
 def existing_path(text: str) -> Path:
-    """Return a path; raise UserError if it does not exist, before torch is imported."""
+    """Return a path; raise UserError if it does not exist."""
     if not os.path.lexists(text):
         kind = "file" if Path(text).suffix else "folder"
         raise UserError(f"there is no {kind} {text!r}{path_hint(text) or ': check the path'}")
@@ -268,7 +204,7 @@ def existing_path(text: str) -> Path:
 
 
 def existing_source(text: str) -> str:
-    """Return a path or an address as text; raise UserError if a path does not exist, before torch is imported."""
+    """Return a path or an address as text; raise UserError if a path does not exist."""
     if not address.is_address(text):
         existing_path(text)
     return text
@@ -281,29 +217,55 @@ def existing_checkpoint(text: str) -> str:
     return text
 
 
-def load_model(arguments: argparse.Namespace) -> Model:
-    """Return the model that RUN and the options of `add_weights` select, on the selected device."""
+def locate(arguments: argparse.Namespace) -> None:
+    """Replace the address of a model by its folder; raise UserError if a run folder has no checkpoint."""
+    for name in ("run", "source"):
+        if model := getattr(arguments, name, None):
+            setattr(arguments, name, str(address.locate(model)))
+    run = getattr(arguments, "run", None)
+    if run and arguments.checkpoint in ("best", "last") and os.path.isdir(run):
+        require_checkpoint(run)
+
+
+def require_checkpoint(run: str) -> None:
+    """Raise UserError if a folder has no checkpoint and is no shared model."""
+    folder = Path(run)
+    if not shared_model.is_shared(folder) and not checkpoints.list_checkpoints(folder):
+        hint = run_folder.hint_inside(folder) or "is it a run folder, or a folder written by gan share?"
+        raise UserError(f"{run}: no checkpoint in {folder / run_folder.CHECKPOINTS}; {hint}")
+
+
+# ---- models and devices
+
+
+def load_model(request: Weights | argparse.Namespace) -> Model:
+    """Return the model that a request selects, on the selected device."""
     if shows_bars():
-        print(f"loading {arguments.run} ...", file=sys.stderr, flush=True)  # the next import takes seconds
+        print(f"loading {request.run} ...", file=sys.stderr, flush=True)  # the next import takes seconds
 
     from gan import model
 
-    return model.load_model(arguments.run, arguments.checkpoint, arguments.ema).to(prepare_device(arguments))
+    return model.load_model(request.run, request.checkpoint, request.ema).to(prepare_device(request))
 
 
-def prepare_device(arguments: argparse.Namespace) -> str:
+def prepare_device(request: Device | argparse.Namespace) -> str:
     """Return the name of --device, and set --threads; raise UserError if torch cannot use one of them."""
     import torch
 
     from gan.common.torch_runtime import set_threads
 
-    set_threads(arguments.threads, on_cpu=arguments.device == "cpu")
-    name: str = arguments.device
+    set_threads(request.threads, on_cpu=request.device == "cpu")
     try:
-        torch.empty(1, device=name)
+        torch.empty(1, device=request.device)
     except (RuntimeError, AssertionError) as error:
-        raise UserError(f"--device {name}: torch cannot use it here; gan info lists the devices") from error
-    return name
+        raise UserError(
+            f"--device {request.device}: torch cannot use it here; give cpu, cuda, cuda:1 or mps; gan info lists the "
+            "devices"
+        ) from error
+    return str(request.device)
+
+
+# ---- results
 
 
 def out_in_run(run: str, out: Path | None, name: str) -> Path:
@@ -330,10 +292,9 @@ def is_elsewhere(run: str) -> bool:
     return shared_model.is_shared(Path(run)) or remote.is_copy(Path(run))
 
 
-def recognition_folder(arguments: argparse.Namespace) -> Path:
+def recognition_folder(run: str, recognition: Path | None) -> Path:
     """Return the folder of the classifier: --recognition, or where gan recognize fit writes it."""
-    given: Path | None = arguments.recognition
-    return given or results_of(arguments.run) / run_folder.RECOGNITION
+    return recognition or results_of(run) / run_folder.RECOGNITION
 
 
 def refuse_existing(out: Path, files: list[Path], force: bool) -> None:
@@ -352,9 +313,60 @@ def refuse_existing_file(file: Path | None, option: str = "", instead: str = "us
         raise UserError(f"{option}{file}: exists already; {instead}")
 
 
-def parse_size(text: str) -> tuple[int, int]:
-    """Return the (height, width) of a size such as "64" or "96x64"."""
-    sides = [int(side) for side in text.lower().split("x") if side.isdecimal() and int(side) > 0]
-    if len(sides) != len(text.split("x")) or len(sides) not in (1, 2):
-        raise UserError(f"--size {text}: give one side or height x width in pixels, as in 64 or 96x64")
-    return sides[0], sides[-1]
+def report_failed(lines: Sequence[str], total: int, what: str) -> int:
+    """Print the lines of failed files, and how many of all they are. Return the exit code."""
+    for line in lines[:MAX_LINES]:
+        print(line, file=sys.stderr)
+    if lines:
+        print(f"{len(lines)} of {total} files could not be {what}", file=sys.stderr)
+    return SOME_UNREADABLE if lines else 0
+
+
+def rerun_later(error: OSError, output: str) -> UserError:
+    """Return the error of a command that cannot write one of its files."""
+    impossible = isinstance(error, NotADirectoryError | FileExistsError | FileNotFoundError | PermissionError)
+    rerun = "files already written are complete, rerun the command to continue"
+    remedy = "give another output" if impossible else rerun
+    return UserError(f"{error.filename or output}: cannot be written ({reason(error)}); {remedy}")
+
+
+# ---- intermediate results of a long command
+
+
+class Results:
+    """Results by name, stored as JSON, so that rerunning an interrupted command continues. Each is written at once.
+
+    Args:
+        folder: the command's output folder.
+        arguments: the command's options. Each set of options and dependencies has its own file of results.
+        depends_on: other dependencies of the results: digests, or files, whose contents count.
+    """
+
+    def __init__(self, folder: Path, arguments: argparse.Namespace, *depends_on: str | Path) -> None:
+        options = sorted((name, str(value)) for name, value in vars(arguments).items() if name != "force")
+        key = hashlib.blake2b(json.dumps(options).encode(), digest_size=8)
+        for each in depends_on:
+            key.update(each.encode() if isinstance(each, str) else each.read_bytes())
+        self.path = folder / f".unfinished-{key.hexdigest()}.json"
+        self.values: dict[str, Any] = {}
+        with suppress(OSError, ValueError, TypeError):  # missing, or damaged by a full disk
+            self.values = dict(read_json(self.path, MAX_RESULTS))
+            print(f"resuming with {len(self.values)} results of an interrupted command")
+
+    def get(self, name: str, compute: Callable[[], Any]) -> Any:
+        """Return the result with this name. If it is missing, compute and write it.
+
+        Raises:
+            OSError: the file cannot be written.
+        """
+        if name not in self.values:
+            self.values[name] = compute()
+            text = json.dumps(self.values)
+            write_atomically(self.path, lambda file: file.write(text.encode()))
+            UNFINISHED.add(self.path)
+        return self.values[name]
+
+    def remove(self) -> None:
+        """Delete the file. Call this when the command has finished."""
+        self.path.unlink(missing_ok=True)
+        UNFINISHED.discard(self.path)

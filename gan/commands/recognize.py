@@ -4,27 +4,25 @@ from __future__ import annotations
 
 import argparse
 import csv
-import os
 import sys
-from collections.abc import Callable
 from contextlib import redirect_stdout
 from functools import partial
+from importlib.util import find_spec
 from io import StringIO
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from gan.commands import options
-from gan.commands.options import SOME_UNREADABLE, add_command
-from gan.commands.resumable import Results
+from gan.commands.options import SOME_UNREADABLE, Results, add_command
 from gan.common import digest
-from gan.common.errors import UserError, at_least, install, reason, writing
-from gan.common.output import counting, one_line, print_aligned
+from gan.common.errors import UserError, at_least, install, writing
+from gan.common.output import counting, print_aligned
 from gan.run.run_folder import RECOGNITION
 
 if TYPE_CHECKING:
     from torch import Tensor
 
-    from gan.recognition.protocol import Baseline, Score, Split
+    from gan.recognition.protocol import Baseline, Score
 
 MIN_TEST_IMAGES = 5  # print a note if a class has fewer test images
 SPLITS = ("file", "folder", "prefix", "content")
@@ -64,39 +62,16 @@ def run(arguments: argparse.Namespace) -> int:
     return predict(arguments)
 
 
-def is_flat(path: str) -> bool:
-    """Return whether a path is a folder without sub-folders."""
-    return os.path.isdir(path) and not any(inside.is_dir() for inside in Path(path).iterdir())
-
-
-def require_scikit_learn() -> None:
-    try:
-        import sklearn  # noqa: F401
-    except ImportError:
-        raise UserError(f"gan recognize needs scikit-learn: {install('recognize')}") from None
-
-
 def fit(arguments: argparse.Namespace) -> None:
     at_least("--folds", arguments.folds, 3)
     at_least("--components", arguments.components, 1)
-    if arguments.data and not arguments.labels and is_flat(arguments.data):
-        raise UserError(f"{arguments.data}: has no sub-folders, which would be the classes; add --labels TABLE")
-    require_scikit_learn()
+    if find_spec("sklearn") is None:
+        raise UserError(f"gan recognize needs scikit-learn: {install('recognize')}")
 
     from gan.inference.loading import load_discriminator
     from gan.latent.vector_files import fingerprint
-    from gan.recognition import classifier
-    from gan.recognition.classifier import learns_features
-    from gan.recognition.protocol import (
-        baselines,
-        images_and_groups,
-        labeled_data,
-        large_classes,
-        list_classes,
-        smallest_test_class,
-        splits,
-        ungroupable,
-    )
+    from gan.recognition import classifier, protocol
+    from gan.recognition.protocol import images_and_groups, labeled_data, large_classes, list_classes
 
     out = options.out_in_run(arguments.run, arguments.out, RECOGNITION)
     if (out / classifier.ABOUT).exists() and not arguments.force:
@@ -113,52 +88,35 @@ def fit(arguments: argparse.Namespace) -> None:
         images, groups = images[rows], [groups[row] for row in rows.tolist()]
         print(f"note: classes with fewer than {arguments.folds} images (--folds) are left out, with their images: "
               f"{list_classes(small)}")  # fmt: skip
-    parts = splits(labels, groups, arguments.folds)
-    if arguments.split != "file" and (alone := ungroupable(labels, groups, arguments.folds)):
+    parts = protocol.splits(labels, groups, arguments.folds)
+    if arguments.split != "file" and (alone := protocol.ungroupable(labels, groups, arguments.folds)):
         print(f"note: classes with fewer than {arguments.folds} groups of --split {arguments.split}, which are split "
               "by file instead: " + ", ".join(classes[label] for label in alone))  # fmt: skip
-    try:
+    with writing(out):
         out.mkdir(parents=True, exist_ok=True)  # fail before the slow part
-    except OSError as error:
-        raise UserError(f"{out}: cannot be created ({reason(error)})") from error
-    compared = baselines(network, untrained, arguments.no_baselines)
+    baselines = protocol.baselines(network, untrained, arguments.no_baselines)
     keys = [fingerprint(network), digest.of_tensor(images), digest.of_tensor(labels), str(classes)]
     results = Results(out, arguments, *keys, *(digest.of_tensor(part.test) for part in parts))
-    with writing(out):
-        scores = measure_all(compared, images, labels, len(classes), parts, arguments, results)
-    print_scores(scores, classes, len(images))
-    if (least := smallest_test_class(labels, parts)) < MIN_TEST_IMAGES:
+    title = f"classifying {len(images):,} images of {len(classes)} classes with {len(baselines)} kinds of features"
+    with writing(out), counting(f"{title}, in splits", len(baselines) * len(parts)) as advance:
+
+        def score(baseline: Baseline) -> dict[str, Any]:
+            probe = arguments.classifier, arguments.components
+            return protocol.measure(baseline, images, labels, len(classes), parts, *probe, advance).as_json()
+
+        found = {name: results.get(name, partial(score, baseline)) for name, baseline in baselines.items()}
+    scores = {name: protocol.Score.from_json(values) for name, values in found.items()}
+    scores |= {protocol.MAJORITY: protocol.majority(labels, len(classes), parts)}
+    print_scores(scores, len(classes), len(images))
+    if (least := protocol.smallest_test_class(labels, parts)) < MIN_TEST_IMAGES:
         print(f"note: the results of a class are uncertain: a test set has only {least} images of the smallest class")
     if config["model"]["discriminator"].get("classes"):
         print("note: this discriminator was trained with class labels; its results are biased if the classes are the "
               "same")  # fmt: skip
-    if not learns_features(network, images[:1]):
+    if not classifier.learns_features(network, images[:1]):
         print("note: the features of this discriminator come from a frozen network trained on ImageNet")
     save(out, network, images, labels, classes, scores, arguments)
     results.remove()
-
-
-def measure_all(
-    compared: dict[str, Baseline],
-    images: Tensor,
-    labels: Tensor,
-    classes: int,
-    parts: list[Split],
-    arguments: argparse.Namespace,
-    results: Results,
-) -> dict[str, Score]:
-    from gan.recognition.protocol import MAJORITY, Score, majority, measure
-
-    def score(baseline: Baseline, advance: Callable[[int], None]) -> dict[str, Any]:
-        probe = arguments.classifier, arguments.components
-        return measure(baseline, images, labels, classes, parts, *probe, advance).as_json()
-
-    scores = {}
-    title = f"classifying {len(images):,} images of {classes} classes with {len(compared)} kinds of features, in splits"
-    with counting(title, len(compared) * len(parts)) as advance:
-        for name, baseline in compared.items():
-            scores[name] = Score.from_json(results.get(name, partial(score, baseline, advance)))
-    return scores | {MAJORITY: majority(labels, classes, parts)}
 
 
 def save(
@@ -174,16 +132,14 @@ def save(
 
     The classifier is fitted to all images, with the median of the C selected in the splits.
     """
-    from gan.recognition import classifier, probe
-    from gan.recognition.classifier import LayerFeatures
-    from gan.recognition.protocol import DISCRIMINATOR, plot_confusion
+    from gan.recognition import classifier, probe, protocol
 
-    layers = LayerFeatures(network, images)
-    features = layers(images)
-    reduction = probe.fit_reduction(features, arguments.components)
-    own = scores[DISCRIMINATOR]
+    layers = classifier.LayerFeatures(network, images)
+    values = layers(images)
+    reduction = probe.fit_reduction(values, arguments.components)
+    own = scores[protocol.DISCRIMINATOR]
     C = sorted(own.C)[len(own.C) // 2]
-    fitted = probe.fit(reduction(features), labels, len(classes), C, arguments.classifier)
+    fitted = probe.fit(reduction(values), labels, len(classes), C, arguments.classifier)
     about = {
         "C": C,
         "split": arguments.split,
@@ -193,14 +149,14 @@ def save(
     with writing(out):
         composed = probe.compose(reduction, fitted)
         classifier.write(out, classifier.Classifier(layers, composed, classes, arguments.classifier), about)
-        plot_confusion(own.confusion, classes, out / "confusion.png")
+        protocol.plot_confusion(own.confusion, classes, out / "confusion.png")
 
 
-def print_scores(scores: dict[str, Score], classes: list[str], images: int) -> None:
+def print_scores(scores: dict[str, Score], classes: int, images: int) -> None:
     from gan.recognition.protocol import DISCRIMINATOR, mean_and_error
 
     own = scores[DISCRIMINATOR]
-    print(f"{images:,} images of {len(classes)} classes; accuracy in percent, with the standard error over splits")
+    print(f"{images:,} images of {classes} classes; accuracy in percent, with the standard error over splits")
     print(f"lead: accuracy of {DISCRIMINATOR} minus that of the row")
     rows = []
     for name, score in scores.items():
@@ -209,14 +165,6 @@ def print_scores(scores: dict[str, Score], classes: list[str], images: int) -> N
         rows.append([name, *(f"{100 * mean:.1f} +- {100 * error:.1f}" for mean, error in values)])
     headings = ["features", "accuracy", "balanced", "lead"]
     print_aligned(headings, rows, right=headings[1:])
-    print(f"\nclasses, with the features of {DISCRIMINATOR}, in percent:")
-    print(f"{'class':24}{'images':>8}{'recall':>8}{'precision':>11}")
-    for n, name in enumerate(classes):
-        total, predicted, right = (
-            int(count) for count in (own.confusion[n].sum(), own.confusion[:, n].sum(), own.confusion[n, n])
-        )
-        recall, precision = (f"{100 * right / count:.1f}" if count else "-" for count in (total, predicted))
-        print(f"{one_line(name)[:23]:24}{total:8,}{recall:>8}{precision:>11}")
 
 
 def predict(arguments: argparse.Namespace) -> int:
@@ -229,7 +177,7 @@ def predict(arguments: argparse.Namespace) -> int:
     files = find_images(arguments.images)
     network, _, config, _ = load_discriminator(arguments.run, arguments.checkpoint)
     network.to(options.prepare_device(arguments))
-    found = classifier.read(options.recognition_folder(arguments), network)
+    found = classifier.read(options.recognition_folder(arguments.run, arguments.recognition), network)
     with redirect_stdout(sys.stderr):
         images, broken = decode_images(files, config["data"])
     text = StringIO()

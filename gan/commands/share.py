@@ -16,7 +16,6 @@ from gan.run.run_folder import is_run
 from gan.run.shared_model import CARD, CONFIG, SAMPLES, is_shared
 from gan.sharing import card
 
-MAX_NAME = 200  # characters
 MAX_NOTES = 100_000  # bytes
 
 
@@ -25,13 +24,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("folder", type=Path, metavar="DIR", help="folder to write; a new or empty one")
     parser.add_argument("--license", required=True, type=str.lower, metavar="NAME", help="license of the "
                         "model: an identifier of the Hugging Face Hub, such as cc-by-4.0 or mit, or other")  # fmt: skip
-    parser.add_argument("--trained-on", type=trained_on, metavar="NAME", help="name of the training images for the "
+    parser.add_argument("--trained-on", type=one_line, metavar="NAME", help="name of the training images for the "
                         "model card, as in 'Posters of the 1920s' or USER/NAME of a dataset on the Hub")  # fmt: skip
     parser.add_argument("--discriminator", action="store_true", help="also share the discriminator, for gan recognize "
                         "and gan generate --by discriminator")  # fmt: skip
     parser.add_argument("--fp16", action="store_true", help="store weights in fp16, which halves the size of the "
                         "file; pixels may differ by 1 level (of 255) from those of the run")  # fmt: skip
-    parser.add_argument("--notes", type=options.existing_path, metavar="FILE", help="Markdown text to add to the "
+    parser.add_argument("--notes", type=read_notes, default="", metavar="FILE", help="Markdown text to add to the "
                         "model card, such as where the training images are from")  # fmt: skip
     parser.add_argument("--no-samples", action="store_true", help="write no samples.png; that of a translator shows "
                         "some of your photographs")  # fmt: skip
@@ -39,23 +38,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     options.add_force(parser, "overwrite the model in a folder that is not empty, and keep its other files")
 
 
-def trained_on(text: str) -> str:
-    """Return the name of a dataset; raise UserError for an empty or long one."""
-    if not text.strip() or len(text) > MAX_NAME:
-        raise UserError(f"--trained-on: give a name of 1 to {MAX_NAME} characters")
-    return one_line(text.strip())
-
-
-def read_notes(path: Path | None) -> str:
-    """Return the text of a file, without white space at its ends; an empty string if no file is given.
-
-    Raises:
-        UserError: the file cannot be read, is too large, is no regular file, or is not UTF-8.
-    """
-    if path is None:
+def read_notes(path: str) -> str:
+    """Return the text of a file, without white space at its ends; raise UserError if it is no text in UTF-8."""
+    if not path:
         return ""
     try:
-        return read_bytes(path, MAX_NOTES).decode("utf-8").strip()
+        return read_bytes(options.existing_path(path), MAX_NOTES).decode("utf-8").strip()
     except (OSError, ValueError) as error:
         remedy = f"give a text file in UTF-8; the limit is {MAX_NOTES:,} bytes"
         raise UserError(f"--notes {path}: cannot be read ({reason(error)}); {remedy}") from error
@@ -91,7 +79,7 @@ def run(arguments: argparse.Namespace) -> None:
         ema=arguments.ema,
         discriminator=arguments.discriminator,
         half=arguments.fp16,
-        notes=read_notes(arguments.notes),
+        notes=arguments.notes,
         samples=not arguments.no_samples,
         prepare=lambda: options.prepare_device(arguments),
     )

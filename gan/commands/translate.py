@@ -10,25 +10,69 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Callable
+from dataclasses import dataclass, fields
 from pathlib import Path
-from typing import TYPE_CHECKING, NoReturn
+from typing import TYPE_CHECKING, Any, NamedTuple, NoReturn
 
-from gan.commands import options, translators
+from gan.commands import options
 from gan.common.errors import UserError, at_least
+from gan.common.option_values import pair, parse_assignments
 from gan.common.output import counting
 from gan.common.processes import available_memory
+from gan.inference.resolve import checkpoint_of
+from gan.settings import CELL, DIRECTION, SEED, STRENGTH, TILE, add_palette, check_pixel_art
 
 if TYPE_CHECKING:
     import numpy as np
 
-    from gan.commands.translators import Chosen
+    from gan.inference.image_translator import ImageFunction
 
 MAX_SCALE = 4  # print a note if images are larger than the training size by more than this factor
 OUT = "translated"  # in the run folder
 FORMATS = ("png", "webp", "jpg", "tif", "gif")  # of --format
-MIN_TILE = 64  # minimum of --tile in pixels
 FITTED = "fit:"  # stands for TRANSLATOR with --fit
-FOR_RUNS = ("direction", "tile", "ema", "checkpoint", "device", "threads", "code")  # options for trained translators
+FOR_RUNS = ("direction", "tile", "ema", "checkpoint", "device", "threads")  # options for trained translators
+
+
+@dataclass(frozen=True, kw_only=True)
+class Request(options.Weights, options.Fit):
+    """What to translate, and how. The parameters of a look are the words NAME=VALUE in `settings`."""
+
+    input: Path
+    output: str | None
+    settings: list[str]
+    seed: int | None
+    steady: bool
+    direction: str = DIRECTION.default
+    strength: float
+    cell: int | str
+    palette: str | None
+    dither: str
+    format: str | None
+    compare: Path | None
+    tile: int | None = TILE.default
+    max_pixels: int | None
+    no_metadata: bool
+    force: bool
+
+    def __post_init__(self) -> None:
+        check_pixel_art(self.palette, self.dither, self.strength)
+        if self.max_pixels is not None:
+            at_least("--max-pixels", self.max_pixels, 1)
+        wrong: str | None = None
+        if self.fit or self.is_look:
+            kind = "--fit trains nothing" if self.fit else f"{self.run} is a look"
+            changed = [f.name for f in fields(self) if f.name in FOR_RUNS and getattr(self, f.name) != f.default]
+            wrong = f"--{changed[0]}: needs a trained translator; {kind}" if changed else None
+        if not self.is_look and (self.settings or self.seed is not None):
+            kind = "--fit has no parameters" if self.fit else f"{self.run} is a trained translator"
+            wrong = f"{'--set' if self.settings else '--seed'}: needs a look, such as look:film; {kind}"
+        if wrong:
+            raise UserError(wrong)
+
+    @property
+    def is_look(self) -> bool:
+        return options.names_look(self.run)
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -39,114 +83,26 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("output", nargs="?", metavar="OUTPUT", help="folder for files with the same names, created if "
                         "missing; or, for a single image, a file whose extension selects the format (default for a "
                         f"run: RUN/{OUT})")  # fmt: skip
-    translators.add_fit(parser, "TRANSLATOR")
+    options.add_fit(parser, "TRANSLATOR")
     parser.add_argument("--list-looks", action=ListLooks, nargs=0, help="print the looks with their parameters")
     parser.add_argument("--set", nargs="+", action="extend", default=[], dest="settings", metavar="NAME=VALUE",
                         help="parameters of a look, as in --set vignette=0.3 grain=0.1")  # fmt: skip
-    parser.add_argument("--seed", type=int, help="seed of the grain and noise of a look (default: 0)")
+    SEED.add_to(parser, default=None)  # None: not given
     parser.add_argument("--steady", action="store_true", help="videos and animations: reduce flicker; all frames have "
                         "the same grain and noise, and statistics of the whole image are means over about a "
                         "second")  # fmt: skip
-    parser.add_argument("--direction", choices=("a2b", "b2a"), default="a2b", help="b2a translates from the target "
-                        "style to photographs, with model=cyclegan only (default: %(default)s)")  # fmt: skip
-    parser.add_argument("--strength", type=float, default=1.0, help="blend input and translation: 0 is the input, 1 "
-                        "the translation (default: %(default)s)")  # fmt: skip
-    parser.add_argument("--cell", type=options.parse_cell, default=1, metavar="PIXELS", help="pixel art: side of the "
-                        "cells of one color; auto: the cells of an input that is enlarged pixel art (default: "
-                        "%(default)s)")  # fmt: skip
-    options.add_palette(parser, "target images")
+    DIRECTION.add_to(parser)
+    STRENGTH.add_to(parser)
+    CELL.add_to(parser)
+    add_palette(parser, "target images")
     parser.add_argument("--format", choices=FORMATS, help="format of translated images (default: that of the input, or "
                         "of the extension of OUTPUT)")  # fmt: skip
     parser.add_argument("--compare", type=Path, metavar="DIR", help="also save input and output side by side")
-    parser.add_argument("--tile", type=int, metavar="PIXELS", help="side of the tiles of large images; tiles join "
-                        "without seams (default: as large as memory allows)")  # fmt: skip
-    parser.add_argument("--max-pixels", type=int, metavar="N", help="refuse images with more pixels: width x height, "
-                        "summed over the frames of an animation (default: 64 million, or fewer if memory is "
-                        "short)")  # fmt: skip
+    TILE.add_to(parser)
+    options.add_max_pixels(parser)
     options.add_metadata(parser)
     options.add_weights(parser)
     options.add_force(parser)
-    parser.set_defaults(for_runs={name: parser.get_default(name) for name in FOR_RUNS})
-
-
-def prepare(arguments: argparse.Namespace) -> None:
-    """Check the paths of the arguments. With --fit there is no TRANSLATOR, so that INPUT is the first argument."""
-    if arguments.fit:
-        if arguments.output is not None:
-            raise UserError(f"gan translate --fit {' '.join(arguments.fit)}: give INPUT and OUTPUT, and no TRANSLATOR")
-        if arguments.run is None:
-            raise UserError(f"gan translate --fit {' '.join(arguments.fit)} {arguments.input}: give OUTPUT, a folder "
-                            "or a file, because there is no run folder to write into")  # fmt: skip
-        arguments.run, arguments.input, arguments.output = FITTED, arguments.run, arguments.input
-        translators.check_fit(arguments)
-    elif arguments.run is None:
-        raise UserError(f"gan translate {arguments.input}: give TRANSLATOR and INPUT; gan translate --help shows the "
-                        "arguments")  # fmt: skip
-    else:
-        translators.check_fit(arguments)
-        options.existing_run_or_look(arguments.run)
-    arguments.input = options.existing_path(arguments.input)
-
-
-def run(arguments: argparse.Namespace) -> int:
-    if not 0 <= arguments.strength <= 1:
-        raise UserError(f"--strength {arguments.strength}: give 0 to 1")
-    if arguments.palette and arguments.strength < 1:
-        raise UserError("--palette and --strength: blending changes the colors; give one of them")
-    if arguments.tile is not None and arguments.tile < MIN_TILE:
-        raise UserError(f"--tile {arguments.tile}: give at least {MIN_TILE} pixels")
-    options.check_dither(arguments)
-    if arguments.max_pixels is not None:
-        at_least("--max-pixels", arguments.max_pixels, 1)
-
-    from gan.inference import translate_files as files
-
-    if arguments.output is None:
-        arguments.output = str(output_of(arguments.run))
-    # A look is checked before the input is searched; a network is loaded after that, because it takes longer.
-    chosen = translators.choose(arguments) if options.names_look(arguments.run) else None
-    suffix = f".{arguments.format}" if arguments.format else None
-    found = files.plan(arguments.input, arguments.output, arguments.run, arguments.compare, suffix)
-    todo = [each for each in found if arguments.force or not files.is_done(*each, arguments.compare)]
-    if len(todo) < len(found):
-        print(f"{len(found) - len(todo)} existing files are skipped; use --force to overwrite")
-    if not todo:
-        return 0
-
-    from gan.data.decoding.pool import IsolatedProcess
-    from gan.inference.image_translator import ImageTranslator
-    from gan.sharing.record import translations
-
-    chosen = chosen or translators.choose(arguments)
-    palette = load_palette(arguments.palette, chosen) if arguments.palette else None
-    pixel_art = pixel_art_of(arguments.cell, palette, arguments.dither)
-    fields = arguments.strength, arguments.cell, arguments.direction, palette, arguments.dither
-    describe = None if arguments.no_metadata else translations(chosen.made_by, *fields, arguments.steady)
-    seed, steady = arguments.seed or 0, arguments.steady
-    exact = arguments.palette is not None
-    translator = ImageTranslator(chosen.function, arguments.strength, pixel_art, exact, seed, steady)
-    limit = arguments.max_pixels or files.max_pixels(
-        available_memory(), pixel_art is not None, chosen.function.bytes_per_pixel
-    )
-    if pixel_art and any(files.format_of(target) == "JPEG" for _, target in todo):
-        print("note: JPEG changes cells and colors; add --format png")
-    given = arguments.input.is_file(), arguments.compare, limit, arguments.force
-    try:
-        with counting(f"translating into {arguments.output}", len(todo)) as advance, IsolatedProcess() as apart:
-            failed, side = files.translate_files(todo, translator, *given, advance, apart, describe)
-    except OSError as error:
-        raise options.rerun_later(error, arguments.output) from error
-    if chosen.trained is not None and side > MAX_SCALE * chosen.trained:
-        print(f"note: an image has a side of {side} pixels, but training images were downsampled to {chosen.trained}, "
-              "so grain, dots and strokes will have the wrong size; train with data.fit=patches")  # fmt: skip
-    return options.report_failed(failed, len(todo), "translated")
-
-
-def output_of(run: str) -> Path:
-    """Return the default of OUTPUT."""
-    if options.names_look(run):
-        raise UserError(f"{run}: give OUTPUT, a folder or a file, because there is no run folder to write into")
-    return options.out_in_run(run, None, OUT)
 
 
 class ListLooks(argparse.Action):
@@ -159,6 +115,124 @@ class ListLooks(argparse.Action):
         parser.exit()
 
 
+def prepare(arguments: argparse.Namespace) -> None:
+    """Check the paths of the arguments. With --fit there is no TRANSLATOR, so that INPUT is the first argument."""
+    options.check_fit(arguments)
+    if arguments.fit:
+        if arguments.run is None or arguments.output is not None:
+            raise UserError("gan translate --fit PHOTOGRAPHS RETRO: give INPUT and OUTPUT, and no TRANSLATOR")
+        arguments.run, arguments.input, arguments.output = FITTED, arguments.run, arguments.input
+    elif arguments.run is None:
+        raise UserError("gan translate: give TRANSLATOR and INPUT; gan translate --help shows the arguments")
+    else:
+        options.existing_run_or_look(arguments.run)
+    arguments.input = options.existing_path(arguments.input)
+
+
+class Chosen(NamedTuple):
+    """What TRANSLATOR names.
+
+    Attributes:
+        function: the function of images.
+        made_by: the fields of a record that name it.
+        trained: the side to which training images were scaled; None if they were not, or there were none.
+        target_palette: computes a palette of a number of colors from target images; None if there are none.
+    """
+
+    function: ImageFunction
+    made_by: dict[str, Any]
+    trained: int | None = None
+    target_palette: Callable[[int], np.ndarray] | None = None
+
+
+def run(request: Request) -> int:
+    from gan.inference import image_translator
+    from gan.inference import translate_files as files
+
+    # A look is checked before the input is searched; a network is loaded after that, because it takes longer.
+    chosen = choose_look(request) if request.is_look else None
+    if request.is_look and request.output is None:
+        raise UserError(f"{request.run}: give OUTPUT, a folder or a file, because there is no run folder to write into")
+    output = request.output or str(options.out_in_run(request.run, None, OUT))
+    suffix = f".{request.format}" if request.format else None
+    planned = files.plan(request.input, output, request.run, request.compare, suffix)
+    todo = [each for each in planned if request.force or not files.is_done(*each, request.compare)]
+    if len(todo) < len(planned):
+        print(f"{len(planned) - len(todo)} existing files are skipped; use --force to overwrite")
+    if not todo:
+        return 0
+    chosen = chosen or (fit_color_map(request, request.fit) if request.fit else choose_network(request))
+    palette = load_palette(request.palette, chosen) if request.palette else None
+    pixel_art = pixel_art_of(request.cell, palette, request.dither)
+    translator = image_translator.ImageTranslator(
+        chosen.function, request.strength, pixel_art, palette is not None, request.seed or 0, request.steady
+    )
+    if pixel_art and any(files.format_of(target) == "JPEG" for _, target in todo):
+        print("note: JPEG changes cells and colors; add --format png")
+    limit = files.max_pixels(available_memory(), pixel_art is not None, chosen.function.bytes_per_pixel)
+    given = request.input.is_file(), request.compare, request.max_pixels or limit, request.force
+    describe = None if request.no_metadata else description(request, chosen, palette)
+    try:
+        with counting(f"translating into {output}", len(todo)) as advance, files.IsolatedProcess() as apart:
+            failed, side = files.translate_files(todo, translator, *given, advance, apart, describe)
+    except OSError as error:
+        raise options.rerun_later(error, output) from error
+    if chosen.trained is not None and side > MAX_SCALE * chosen.trained:
+        print(f"note: an image has a side of {side} pixels, but training images were downsampled to {chosen.trained}, "
+              "so grain, dots and strokes will have the wrong size; train with data.fit=patches")  # fmt: skip
+    return options.report_failed(failed, len(todo), "translated")
+
+
+def description(request: Request, chosen: Chosen, palette: np.ndarray | None) -> Any:
+    """Return what describes the translations in their files."""
+    from gan.sharing.record import translations
+
+    options = request.strength, request.cell, request.direction, palette, request.dither, request.steady
+    return translations(chosen.made_by, *options)
+
+
+def choose_look(request: Request) -> Chosen:
+    """Return the look of TRANSLATOR with the parameters of --set."""
+    from gan.inference.image_translator import parse_look
+
+    look = parse_look(request.run, parse_assignments(request.settings, "cell=6"))
+    return Chosen(look, {"look": look.recorded, "seed": request.seed or None})
+
+
+def fit_color_map(request: Request, folders: tuple[str, str]) -> Chosen:
+    """Return the color map of --fit, and print how near it comes to the target images."""
+    from gan.inference import closed_form
+
+    photographs, retro = folders
+    choice = closed_form.choose_for_folders(photographs, retro, request.map, request.position)
+    print(f"color map fitted: {choice.describe()}")
+    function = closed_form.ClosedFormFunction(choice.color_map)
+    made_by = {"closed_form": function.recorded}
+    return Chosen(function, made_by, None, lambda colors: closed_form.palette_of_folder(retro, colors))
+
+
+def choose_network(request: Request) -> Chosen:
+    """Return the trained translator of TRANSLATOR, on the selected device."""
+    from gan.inference import loading, translator
+    from gan.sharing.provenance import fields_of
+
+    def palette(colors: int) -> np.ndarray:
+        from gan.inference.closed_form import target_palette  # imports scikit-image
+
+        return target_palette(config, Path(request.run), request.direction, colors)
+
+    path = checkpoint_of(request.run, request.checkpoint)
+    network, state = loading.load_generator(path, request.ema)
+    network, config = loading.select_direction(path, network, request.direction), state["config"]
+    network.to(options.prepare_device(request))
+    return Chosen(
+        translator.network_function(network, config, request.tile),
+        fields_of(network, int(state["images"])),
+        None if config["data"].get("fit") == "patches" else max(pair(config["data"]["size"])),
+        palette,
+    )
+
+
 def pixel_art_of(cell: int | str, palette: np.ndarray | None, dither: str) -> Callable[..., np.ndarray] | None:
     """Return the conversion to pixel art; None, without its imports, if nothing is converted."""
     if cell == 1 and palette is None:
@@ -169,12 +243,12 @@ def pixel_art_of(cell: int | str, palette: np.ndarray | None, dither: str) -> Ca
     return converter(cell, palette, dither)
 
 
-def load_palette(given: str, chosen: Chosen) -> np.ndarray:
+def load_palette(palette: str, chosen: Chosen) -> np.ndarray:
     """Return the palette of --palette: by its name, read from a file, or computed from target images."""
     from gan.images.pixel_art import read_palette
 
-    if not given.isdecimal():
-        return read_palette(given)
+    if not palette.isdecimal():
+        return read_palette(palette)
     if chosen.target_palette is None:
-        raise UserError(f"--palette {given}: a look has no target images; give a palette such as gameboy, or a file")
-    return chosen.target_palette(int(given))
+        raise UserError(f"--palette {palette}: a look has no target images; give a palette such as gameboy, or a file")
+    return chosen.target_palette(int(palette))

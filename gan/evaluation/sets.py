@@ -180,7 +180,9 @@ def from_translator(
             "images of its run; omit --reference"
         )
     for name in request.baselines:
-        other, its_config = loading.load_translator(locate(name))
+        path = checkpoint_of(locate(name))
+        both_ways, its_state = loading.load_generator(path, None)
+        other, its_config = loading.select_direction(path, both_ways), its_state["config"]
         if its_config["data"]["channels"] != config["data"]["channels"]:
             raise UserError(f"--baselines {name}: translates images of {its_config['data']['channels']} channels")
         if differing := [key for key in HELD_OUT_BY if its_config["data"].get(key) != config["data"].get(key)]:

@@ -4,19 +4,24 @@ from __future__ import annotations
 
 import importlib
 import pkgutil
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
 from typing import Any
 
-from torch import nn
+from torch import Tensor, nn
+from torch.nn.modules.module import (
+    register_module_buffer_registration_hook,
+    register_module_parameter_registration_hook,
+)
 
 from gan import networks
 from gan.common import code
 from gan.common.errors import UserError
 from gan.common.output import one_line
+from gan.common.untrusted import MAX_OPTION
 from gan.data import sources
-from gan.inference import blueprint
 
 DATA = (
     "gan.data.module.ImageDataModule",
@@ -31,14 +36,11 @@ ROLES = {
     "generator": ("Generator", "Bidirectional"),
     "discriminator": ("Discriminator", "Bidirectional"),
 }  # names of classes
+MAX_UNSAVED = 1 << 26  # numbers in the buffers of a network that checkpoints do not have
 
 
 def section(config: Any, names: tuple[str, ...], path: Path) -> dict[str, Any]:
-    """Return a section of a checkpoint's configuration.
-
-    Raises:
-        UserError: the configuration has no such section.
-    """
+    """Return a section of a checkpoint's configuration; raise UserError if there is none."""
     try:
         for name in names:
             config = config[name]
@@ -52,42 +54,58 @@ def network_builder(config: Any, role: str, path: Path) -> Callable[[], Any]:
     return partial(construct, section(config, ("model", role), path), partial(network_class, role), role, path)
 
 
+@contextmanager
+def at_most(numbers: int) -> Iterator[None]:
+    """Raise UserError if networks that are built in the context have more numbers than the weights of their file.
+
+    The configuration of an untrusted file may describe a network of any size. A layer is counted when it has memory,
+    before it is initialized.
+    """
+    left = 2 * numbers + MAX_UNSAVED  # a parametrization registers a weight again
+
+    def count(module: nn.Module, name: str, tensor: Tensor | None) -> None:
+        nonlocal left
+        left -= 0 if tensor is None else tensor.numel()
+        if left < 0:
+            raise UserError("its weights do not fit its configuration, which describes a larger network")
+
+    hooks = [register_module_parameter_registration_hook(count), register_module_buffer_registration_hook(count)]
+    try:
+        yield
+    finally:
+        for hook in hooks:
+            hook.remove()
+
+
 def construct(
-    node: dict[str, Any],
-    allowed: Callable[[str], Any],
-    what: str,
-    path: Path,
-    largest: int = blueprint.MAX_NUMBER,
+    node: dict[str, Any], allowed: Callable[[str], Any], what: str, path: Path, largest: int = MAX_OPTION
 ) -> Any:
     """Build the object that `_target_` and options in a configuration describe.
 
     Args:
         allowed: returns the object with a name, or None if it must not be called.
-        largest: largest integer that is allowed as an option.
+        largest: largest number that is allowed as an option.
 
     Raises:
         UserError: the target is not allowed, or cannot be built with these options.
     """
-    if what.count(".") > blueprint.MAX_DEPTH:
-        raise UserError(f"{path}: its {what} is nested too deeply")
     options = {}
     for name, value in node.items():
         if isinstance(value, dict):
             options[name] = construct(value, allowed, f"{what}.{name}", path, largest)
-        elif reason := blueprint.invalid_option(f"{what}.{name}", value, largest):
-            raise UserError(f"{path}: its {reason}")
         elif not name.startswith("_"):
             options[name] = value
+            for number in value if isinstance(value, list | tuple) else [value]:
+                if isinstance(number, int | float) and not abs(number) <= largest:
+                    raise UserError(f"{path}: its {what}.{name} is out of range: the largest number is {largest:,}")
     target = str(node.get("_target_"))
-    found = allowed(target)
-    if found is None:
+    factory = allowed(target)
+    if factory is None:
         raise UserError(f"{path}: names {one_line(target)} as its {what}; {reason_to_refuse(one_line(target))}")
     try:
-        return found(**options)
-    except UserError as error:
-        raise UserError(f"{path}: its {what} cannot be built: {one_line(str(error))}") from error
-    except Exception as error:
-        raise UserError(f"{path}: its {what} cannot be built: {' '.join(str(error).split())}") from error
+        return factory(**options)
+    except Exception as error:  # options of the wrong type cause any kind of error
+        raise UserError(f"{path}: its {what} cannot be built: {one_line(' '.join(str(error).split()))}") from error
 
 
 def reason_to_refuse(target: str) -> str:
@@ -105,26 +123,26 @@ def network_class(role: str, target: str) -> Any:
     A dotted name could lead to any object through the imports of a module. Therefore only classes defined in the module
     itself are returned, and only modules of gan.networks and of --code are imported.
     """
-    module, _, name = target.rpartition(".")
-    own = code.own_class(target)
-    if own is not None:
+    if (own := code.own_class(target)) is not None:
         return own if issubclass(own, nn.Module) else None
-    ours = {f"gan.networks.{found.name}" for found in pkgutil.iter_modules(networks.__path__)}
-    if module not in ours or name not in ROLES[role]:
-        return None
-    found = getattr(importlib.import_module(module), name, None)
-    return found if isinstance(found, type) and found.__module__ == module else None
+    module, _, name = target.rpartition(".")
+    return class_in(networks, module, name) if name in ROLES[role] else None
 
 
 def data_class(target: str) -> Any:
     """Return a class of DATA, of the user's own code, or of gan.data.sources that reads no untrusted files, or None."""
-    module, _, name = target.rpartition(".")
     if (own := code.own_class(target)) is not None:
         return own
+    module, _, name = target.rpartition(".")
     if target in DATA:
         return getattr(importlib.import_module(module), name)
-    if module not in {f"{sources.__name__}.{file.name}" for file in pkgutil.iter_modules(sources.__path__)}:
+    found = class_in(sources, module, name)
+    return found if getattr(found, "trusted", False) is True else None
+
+
+def class_in(package: Any, module: str, name: str) -> type | None:
+    """Return the class of this name that a module directly in a package defines; None if there is none."""
+    if module not in {f"{package.__name__}.{each.name}" for each in pkgutil.iter_modules(package.__path__)}:
         return None
     found = getattr(importlib.import_module(module), name, None)
-    allowed = isinstance(found, type) and found.__module__ == module and getattr(found, "trusted", False) is True
-    return found if allowed else None
+    return found if isinstance(found, type) and found.__module__ == module else None

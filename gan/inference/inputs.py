@@ -10,7 +10,6 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from gan.common.errors import UserError
 from gan.common.option_values import pair
 from gan.data.decoding.decode import SINGLE_IMAGE_FITS, Decoder
 from gan.data.decoding.pool import CRASHED, parallel_map
@@ -50,19 +49,11 @@ def decode_images(files: list[File], data: dict[str, Any]) -> tuple[dict[str, Te
 
 
 def decoder_of(data: dict[str, Any]) -> Decoder:
-    """Return the decoder with the data options of a run. It crops an image if the run cuts patches.
-
-    Raises:
-        UserError: the options are not valid.
-    """
-    height, width = pair(data["size"])
+    """Return the decoder with the data options of a run. It crops an image if the run cuts patches."""
     fit = data["fit"] if data.get("fit") in SINGLE_IMAGE_FITS else "crop"
-    options = fit, data.get("resample", "auto"), data.get("background", "white")
-    try:
-        return Decoder((height, width), data["channels"], *options)
-    except (TypeError, ValueError) as error:
-        names = "fit, resample and background"
-        raise UserError(f"images cannot be decoded with the model's configuration: {names} are {options}") from error
+    return Decoder(
+        pair(data["size"]), data["channels"], fit, data.get("resample", "auto"), data.get("background", "white")
+    )
 
 
 def printable(name: str) -> str:

@@ -1,9 +1,10 @@
-"""Load the networks of a checkpoint, and the data that they were trained on."""
+"""Load the networks of a checkpoint or of a shared model, and the data that they were trained on."""
 
 from __future__ import annotations
 
+import hashlib
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -11,42 +12,19 @@ import torch
 from torch import Tensor, nn
 
 from gan.common.errors import UserError
+from gan.common.option_values import pair
 from gan.common.output import one_line
+from gan.common.untrusted import read_tensors
 from gan.data.styles import is_table
-from gan.inference import blueprint
-from gan.inference.checks import check_discriminator, check_generator, image_shape
-from gan.inference.construct import construct, data_class, network_builder, section
+from gan.inference.construct import at_most, construct, data_class, network_builder, section
 from gan.inference.resolve import checkpoint_of
 from gan.inference.sampling import NO_CLASSES
-from gan.run import shared_model
-from gan.run.checkpoint_file import load as load_checkpoint
+from gan.run import checkpoint_file, shared_model
 
+EMA = "ema.module."  # prefix of the generator in checkpoints
+COUNTS = "class_counts"
 FOLDERS = ("root", "a", "b", "name", "labels", "style")  # data options that may name files and folders to read
 DECODING = tuple(shared_model.DATA)  # data options that determine the decoded pixels
-LIMITS = {  # largest values of untrusted data options
-    "num_images": 10**6,
-    "num_workers": 64,
-    "batch_size": 2**16,
-    "patches_per_image": 10**4,
-    "max_pixels": 10**9,
-}
-
-
-def load_translator(
-    run: str | os.PathLike[str], checkpoint: str = "best", ema: float | None = None, direction: str = "a2b"
-) -> tuple[Any, dict[str, Any]]:
-    """Return the EMA translator of a run, in eval mode on the CPU, and the configuration of the run.
-
-    Args:
-        direction: "a2b", or "b2a" for a translator with both directions.
-
-    Raises:
-        UserError: the run does not exist, its checkpoint is damaged or not from gan, or its network does not translate
-            in this direction.
-    """
-    path = checkpoint_of(run, checkpoint)
-    network, state = load_generator(path, ema)
-    return select_direction(path, network, direction), state["config"]
 
 
 def select_direction(path: Path | str, network: Any, direction: str = "a2b") -> Any:
@@ -66,7 +44,7 @@ def load_discriminator(run: str | os.PathLike[str], checkpoint: str = "best") ->
     Both networks are in eval mode on the CPU. The untrained one is initialized with the run's seed.
 
     Raises:
-        UserError: as `load_translator`, or the discriminator has no features of images, such as that of a translator.
+        UserError: the checkpoint has no discriminator with features of images, such as that of a translator.
     """
     path = checkpoint_of(run, checkpoint)
     state = load_state(path)
@@ -75,13 +53,12 @@ def load_discriminator(run: str | os.PathLike[str], checkpoint: str = "best") ->
     if not any(name.startswith("discriminator.") for name in state["state_dict"]):
         advice = "; its author can share it with gan share --discriminator" if state.get("shared") else ""
         raise UserError(f"{path}: has no discriminator{advice}")
-    build = network_builder(state["config"], "discriminator", path)
-    weights = checked_weights(state, "discriminator.", build, path)
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed_of(state["config"]))
-        trained, untrained = (build().eval() for _ in range(2))
-    trained.load_state_dict(weights)
-    check_images(trained, check_discriminator, state["config"], path)
+        trained = load_network(state, "discriminator", "discriminator.", path)
+        untrained = network_builder(state["config"], "discriminator", path)().eval()
+    if not hasattr(trained, "features"):
+        raise UserError(f"{path}: its discriminator has no features of images")
     return trained, untrained, state["config"], path
 
 
@@ -94,15 +71,31 @@ def load_generator(path: Path, ema: float | None) -> tuple[Any, dict[str, Any]]:
     state = load_state(path)
     if ema is not None and state.get("shared"):
         raise UserError(f"{path}: a shared model has one EMA only; omit --ema")
-    build = network_builder(state["config"], "generator", path)
-    weights = checked_weights(state, ema_prefix(ema, state["config"], path), build, path)
-    generator = build().eval()
-    generator.load_state_dict(weights)
-    check_images(generator, check_generator, state["config"], path)
-    kind = shared_model.GENERATOR if hasattr(generator, "latent_dim") else shared_model.TRANSLATOR
-    if state.get("kind", kind) != kind:
-        raise UserError(f"{path}: its network is a {kind}, but its configuration says {state['kind']}")
-    return generator, state
+    return load_network(state, "generator", ema_prefix(ema, state["config"], path), path), state
+
+
+def load_network(state: dict[str, Any], role: str, prefix: str, path: Path) -> Any:
+    """Return the network of a role, in eval mode, with the weights of a checkpoint whose names start with a prefix.
+
+    Raises:
+        UserError: the weights do not fit the configuration, which may be forged, or are not finite.
+    """
+    check_data(state["config"], path)
+    build = network_builder(state["config"], role, path)
+    weights = {
+        name.removeprefix(prefix): value for name, value in state["state_dict"].items() if name.startswith(prefix)
+    }
+    with at_most(sum(value.numel() for value in weights.values() if isinstance(value, Tensor))):
+        network = build().eval()
+    try:
+        network.load_state_dict(weights)
+    except (RuntimeError, TypeError, AttributeError) as error:
+        reason = one_line(" ".join(str(error).split()))
+        raise UserError(f"{path}: its weights do not fit its configuration ({reason})") from error
+    for name, value in network.state_dict().items():
+        if not bool(value.isfinite().all()):
+            raise UserError(f"{path}: its weights are not finite ({name}); use an earlier checkpoint")
+    return network
 
 
 def move(network: nn.Module, device: str) -> None:
@@ -114,63 +107,54 @@ def move(network: nn.Module, device: str) -> None:
 
 
 def load_state(path: Path) -> dict[str, Any]:
-    """Return the contents of a checkpoint file, or those of a shared model, which has the suffix .safetensors.
+    """Return the contents of a checkpoint file, or those of a shared model, which has the suffix .safetensors."""
+    return load_shared(path) if path.suffix == ".safetensors" else checkpoint_file.load(path)
 
-    Raises:
-        UserError: the file is missing or damaged, or was not written by this program.
+
+def load_shared(path: Path) -> dict[str, Any]:
+    """Return the contents of a shared model as those of a checkpoint, from the path of its model.safetensors.
+
+    The keys "shared" and "kind" show that it is a shared model. BatchNorm's statistics are final.
     """
-    if path.suffix != ".safetensors":
-        return load_checkpoint(path)
-    from gan.inference import shared_weights
+    about = shared_model.read_about(path.parent)
+    weights, _ = read_tensors(path)
+    with open(path, "rb") as file:
+        digest = hashlib.file_digest(file, "sha256").hexdigest()
+    if digest != about["sha256"]:
+        raise UserError(f"{path}: damaged; its checksum differs from the one in {shared_model.CONFIG}; copy or "
+                        "download it again")  # fmt: skip
+    names = {name: name.replace("generator.", EMA, 1) if name.startswith("generator.") else name for name in weights}
+    state = {
+        "format": checkpoint_file.FORMAT,
+        "state_dict": {names[name]: value for name, value in weights.items()},
+        "config": {name: about[name] for name in ("seed", "data", "model")},
+        "images": about["images"],
+        "classes": about["classes"],
+        "shared": True,
+        "kind": about["kind"],
+    }
+    checkpoint_file.check_content(state, path)
+    return state
 
-    return shared_weights.load(path)
 
-
-def checked_weights(
-    state: dict[str, Any], prefix: str, build: Callable[[], nn.Module], path: Path
-) -> dict[str, Tensor]:
-    """Return the weights of a checkpoint whose names start with a prefix, without the prefix.
-
-    They are checked before the network that `build` returns allocates memory.
-
-    Raises:
-        UserError: the weights do not fit the network, or the configuration describes no images.
-    """
-    image_shape(state["config"], path)
-    tensors = state["state_dict"]
-    weights = {name.removeprefix(prefix): value for name, value in tensors.items() if name.startswith(prefix)}
-    blueprint.check_weights(blueprint.plan(build, f"{path}: its network"), weights, path)
-    return weights
+def check_data(config: Any, path: Path) -> None:
+    """Raise UserError if a configuration does not describe images."""
+    data = section(config, ("data",), path)
+    try:
+        pair(data.get("size"))
+    except UserError as error:
+        raise UserError(f"{path}: its configuration cannot be used: {error}") from error
+    if data.get("channels") not in (1, 3, 4):
+        raise UserError(f"{path}: its data.channels does not describe images of 1, 3 or 4 channels")
 
 
 def checked_counts(state: dict[str, Any], generator: Any, path: Path) -> Tensor:
-    """Return the number of training images per class (classes,) of a checkpoint.
-
-    Raises:
-        UserError: the counts, or the names of the classes, do not fit the generator.
-    """
-    counts, names = state["state_dict"].get("class_counts", NO_CLASSES), state.get("classes", [])
-    expected = getattr(generator, "classes", 0)
-    fits = isinstance(counts, Tensor) and counts.dtype in blueprint.FLOATS and tuple(counts.shape) == (expected,)
-    if not fits or len(names) != expected or not bool(((counts >= 0) & counts.isfinite()).all()):
-        raise UserError(
-            f"{path}: its generator has {expected} classes, but the names or counts of classes do not match"
-        )
+    """Return the number of training images per class (classes,) of a checkpoint; raise UserError if they do not fit."""
+    counts, classes = state["state_dict"].get(COUNTS, NO_CLASSES), getattr(generator, "classes", 0)
+    fits = isinstance(counts, Tensor) and tuple(counts.shape) == (classes,) and len(state.get("classes", [])) == classes
+    if not fits or not bool(((counts >= 0) & counts.isfinite()).all()):
+        raise UserError(f"{path}: its generator has {classes} classes, but the names or counts of classes do not match")
     return counts
-
-
-def check_images(
-    network: nn.Module, check: Callable[[Any, tuple[int, int, int]], None], config: Any, path: Path
-) -> None:
-    """Raise UserError if a network does not fit the images of a configuration.
-
-    Args:
-        check: raises UserError if a network does not fit images of (channels, height, width).
-    """
-    try:
-        check(network, image_shape(config, path))
-    except UserError as error:
-        raise UserError(f"{path}: its network does not fit its images: {error}") from error
 
 
 def seed_of(config: Any) -> int:
@@ -180,15 +164,10 @@ def seed_of(config: Any) -> int:
 
 
 def ema_prefix(ema: float | None, config: Any, path: Path) -> str:
-    """Return the prefix of the weights of an EMA in a checkpoint.
-
-    Args:
-        ema: a width in model.power_ema; None for the EMA of model.ema_half_life.
-    """
+    """Return the prefix of the weights of the EMA of a width in model.power_ema; None is that of ema_half_life."""
     if ema is None:
-        return "ema.module."
-    found = section(config, ("model",), path).get("power_ema") or ()
-    widths = list(found) if isinstance(found, list | tuple) else []
+        return EMA
+    widths = list(section(config, ("model",), path).get("power_ema") or ())
     if ema not in widths:
         kept = ", ".join(map(str, widths)) or "none; train with model.power_ema=[0.05,0.1] to keep some"
         raise UserError(f"{path}: has no EMA of width {ema}; its widths: {kept}")
@@ -201,18 +180,10 @@ def has_data(config: Mapping[str, Any]) -> bool:
 
 
 def load_data(config: Any, path: Path) -> Any:
-    """Set up the DataModule that the configuration of a run describes, and return it.
-
-    Raises:
-        UserError: as `construct`, or the images no longer exist.
-    """
+    """Set up the DataModule that the configuration of a run describes, and return it."""
     node = section(config, ("data",), path)
     if not has_data(config):
         raise UserError(f"{path}: a shared model has no training images")
-    for name, largest in LIMITS.items():
-        value = node.get(name)
-        if isinstance(value, int | float) and not 0 <= value <= largest:
-            raise UserError(f"{path}: its data.{name}={value} is out of range: give 0 to {largest:,}")
     if read := [f"data.{name}={node[name]}" for name in FOLDERS if reads_path(name, node.get(name))]:
         print(one_line(f"reading {', '.join(read)}, as {path} says"))  # an untrusted file may name any folder
     module = construct(node, data_class, "data", path, largest=2**63 - 1)

@@ -17,6 +17,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import interpolate
 
+from gan.common.errors import UserError
 from gan.common.processes import available_memory
 from gan.common.torch_runtime import tuned
 from gan.common.video_state import from_first_frame, in_video, mean_over_frames
@@ -100,6 +101,14 @@ def memory_errors() -> Iterator[None]:
         raise
 
 
+def translators(network: Any) -> Iterator[Any]:
+    """Yield the network of each direction."""
+    for one in (network.a2b, network.b2a) if hasattr(network, "b2a") else (network,):
+        if hasattr(one, "latent_dim") or not hasattr(one, "multiple"):
+            raise UserError(f"{type(one).__module__}.{type(one).__name__} does not translate images")
+        yield one
+
+
 def tell_windows(networks: Iterable[Any], data: Any) -> None:
     """Tell networks and their color maps whether the images of a DataModule are windows, at unknown positions."""
     for module in (module for network in networks for module in network.modules()):
@@ -120,7 +129,8 @@ def thumbnail(images: Tensor, side: int) -> Tensor:
 def tile_function(network: Any, image: Tensor, device: torch.device) -> Callable[[Tensor, Tile], Tensor]:
     """Return the network as a function of tiles.
 
-    A network with `part` gets the position of each tile. One with `view` also gets the whole image once, downsampled.
+    A network with `forward_tile` gets the position of each tile. One with `global_context` also gets the whole image
+    once, downsampled.
     """
     if not hasattr(network, "forward_tile"):
         return lambda x, tile: network(x)

@@ -21,7 +21,7 @@ from gan.data.sources.files import SUFFIXES, File, find, single
 from gan.images import files as image_files
 from gan.images import video
 from gan.images.files import save_options
-from gan.inference.image_function import BYTES_PER_PIXEL
+from gan.inference.image_translator import BYTES_PER_PIXEL
 
 if TYPE_CHECKING:
     from gan.inference.image_translator import ImageTranslator

@@ -2,18 +2,63 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
+import numpy as np
+import torch
 from PIL import Image
+from torch import Tensor
 
-from gan.common.errors import UserError, at_least
+from gan import settings
+from gan.common.errors import UserError
 from gan.common.option_values import pair
+from gan.data.decoding.reader import unpremultiply
 from gan.images.collection import Given, is_single, to_pil_images
-from gan.inference.image_translator import ImageTranslator
+from gan.inference.image_translator import ImageFunction, ImageTranslator, parse_look
 from gan.inference.loading import move, select_direction
-from gan.inference.look import parse_look
-from gan.inference.network_function import NetworkFunction
-from gan.inference.tiling import memory_errors, tile_for_memory
+from gan.inference.tiling import is_tiled, memory_errors, tile_for_memory, translate
+
+
+class NetworkFunction(ImageFunction):
+    """Translates with a network. Its random parts depend on the pixels alone.
+
+    Args:
+        network: a translator of one direction, in eval mode.
+        channels: number of channels of the network.
+        tile: side of the tiles of large images, in pixels; None does not split them.
+    """
+
+    takes_alpha = True
+
+    def __init__(self, network: Any, channels: int, tile: int | None) -> None:
+        self.network = network
+        self.channels = channels
+        self.tile = tile
+
+    def __call__(self, pixels: np.ndarray, number: int) -> np.ndarray:
+        result = translate(self.network, planes_of(Image.fromarray(pixels), self.channels), self.tile)
+        if self.channels == 4:
+            result = torch.from_numpy(unpremultiply(result.numpy())[:3])
+        return result.expand(3, -1, -1).permute(1, 2, 0).contiguous().numpy()
+
+    def tile_side(self, height: int, width: int) -> int | None:
+        return self.tile if is_tiled(self.network, height, width, self.tile) else None
+
+
+def network_function(network: Any, config: Mapping[str, Any], tile: int | None = None) -> NetworkFunction:
+    """Return the function of a translator of one direction, by default with the largest tiles that memory allows."""
+    return NetworkFunction(network, config["data"]["channels"], tile or tile_for_memory(network))
+
+
+def planes_of(image: Image.Image, channels: int) -> Tensor:
+    """Return an RGB or RGBA image as uint8 (channels, H, W) for a network: gray, RGB, or premultiplied RGBA."""
+    mode = {1: "L", 3: "RGB", 4: "RGBa"}[channels]  # RGBa is premultiplied
+    given = image.convert("RGBA" if mode == "RGBa" else "RGB").convert(mode)
+    if image.mode == "RGBA" and mode != "RGBa":  # hide the colors of transparent pixels from the network
+        given.paste("white", (0, 0), image.getchannel("A").point(lambda alpha: 255 * (alpha == 0)))
+    pixels = np.array(given).reshape(image.height, image.width, -1)
+    return torch.from_numpy(pixels).permute(2, 0, 1)
 
 
 class Translator:
@@ -61,11 +106,11 @@ class Translator:
         Raises:
             UserError: an image cannot be read or does not fit into memory, or an argument is out of range.
         """
-        if direction not in ("a2b", "b2a"):
-            raise UserError(f"direction={direction}: give a2b or b2a")
-        check_strength(strength)
+        settings.DIRECTION.check(direction)
+        settings.STRENGTH.check(strength)
+        settings.TILE.check(tile)
         network = select_direction("this model", self.network, direction)
-        function = NetworkFunction(network, self.config["data"]["channels"], tile or tile_for_memory(network))
+        function = network_function(network, self.config, tile)
         try:
             with memory_errors():
                 return translate_given(ImageTranslator(function, strength), images)
@@ -76,28 +121,23 @@ class Translator:
 
 
 def translate_by_look(
-    look: str, images: Given, *, strength: float = 1.0, seed: int = 0, **settings: float
+    look: str, images: Given, *, strength: float = 1.0, seed: int = 0, **parameters: float
 ) -> Image.Image | list[Image.Image]:
     """Return an image in a look, or a list for several images: Pillow images of the same sizes. Alpha is kept.
 
     Args:
-        look: look:NAME, see `gan.inference.look.parse_look`.
+        look: look:NAME, see `gan.inference.image_translator.parse_look`.
         images: as in `Translator.translate`.
         strength: 0 is the input, 1 the look.
         seed: selects the grain and noise, together with the pixels of each image.
-        settings: parameters of the look, as in `vignette=0.3`.
+        parameters: those of the look, as in `vignette=0.3`.
 
     Raises:
         UserError: the look or a parameter is unknown, a value is out of its range, or an image cannot be read.
     """
-    check_strength(strength)
-    at_least("seed", seed, 0)
-    return translate_given(ImageTranslator(parse_look(look, settings), strength, seed=seed), images)
-
-
-def check_strength(strength: float) -> None:
-    if not 0 <= strength <= 1:
-        raise UserError(f"strength={strength}: give 0 to 1")
+    settings.STRENGTH.check(strength)
+    settings.SEED.check(seed)
+    return translate_given(ImageTranslator(parse_look(look, parameters), strength, seed=seed), images)
 
 
 def translate_given(translator: ImageTranslator, images: Given) -> Image.Image | list[Image.Image]:

@@ -22,9 +22,8 @@ from gan.common.errors import UserError, writing
 from gan.common.files import write_atomically
 from gan.common.output import print_line
 from gan.images.convert import grid, to_png
-from gan.inference.loading import load_data, load_discriminator, load_generator, seed_of, select_direction
+from gan.inference.loading import COUNTS, load_data, load_discriminator, load_generator, seed_of, select_direction
 from gan.inference.resolve import checkpoint_of, folder_of
-from gan.inference.shared_weights import COUNTS
 from gan.inference.tiling import translate_each
 from gan.model import Model, from_checkpoint
 from gan.run import shared_model

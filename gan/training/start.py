@@ -10,16 +10,14 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import torch
 from torch import Tensor, nn
 
 from gan.common.errors import UserError
 from gan.common.nested import flatten
 from gan.common.output import print_line
-from gan.inference import blueprint
-from gan.inference.construct import network_builder
-from gan.inference.loading import checked_counts, checked_weights, load_state
+from gan.inference.loading import EMA, checked_counts, load_network, load_state
 from gan.inference.resolve import checkpoint_of
-from gan.inference.shared_weights import EMA
 from gan.run.address import with_addresses
 from gan.training.base import NETWORKS, Base
 from gan.training.freeze import is_in, layers
@@ -104,12 +102,12 @@ def weights_of(state: Mapping[str, Tensor], *prefixes: str) -> dict[str, Tensor]
 
 def check_weights(other: dict[str, Any], path: Path, role: str) -> None:
     """Raise UserError if the weights of a role are not those of the network in its configuration, or not finite."""
-    build = network_builder(other["config"], role, path)
-    for prefix in PREFIXES[role]:
-        if any(name.startswith(prefix) for name in other["state_dict"]):
-            checked_weights(other, prefix, build, path)
+    with torch.random.fork_rng(devices=[]):  # a run draws the same numbers whatever it starts from
+        for prefix in PREFIXES[role]:
+            if any(name.startswith(prefix) for name in other["state_dict"]):
+                network = load_network(other, role, prefix, path)
     if role == "generator":
-        checked_counts(other, blueprint.plan(build, f"{path}: its network"), path)
+        checked_counts(other, network, path)
 
 
 def check_copied(model: Base, role: str, copied: Copied, shown: str) -> None:

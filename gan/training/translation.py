@@ -22,8 +22,7 @@ from gan.contracts import CycleStep, PairStep, Step, TranslationStep, connect
 from gan.data.translation import FITTED_IMAGES, images_for_color_maps
 from gan.evaluation import stages
 from gan.images.convert import to_float
-from gan.inference.checks import translators
-from gan.inference.tiling import tell_windows
+from gan.inference.tiling import tell_windows, translators
 from gan.metrics.extractors import extractor, features
 from gan.metrics.kid import KID_SCALE, squared_mmd
 from gan.metrics.pretrained import MissingWeights

@@ -20,11 +20,9 @@ from torch import Tensor
 
 from gan.api import load
 from gan.common.output import aligned
-from gan.inference.image_function import ImageFunction
-from gan.inference.image_translator import ImageTranslator
+from gan.inference.image_translator import ImageFunction, ImageTranslator, is_look, parse_look
 from gan.inference.loading import select_direction
-from gan.inference.look import is_look, parse_look
-from gan.inference.network_function import NetworkFunction
+from gan.inference.translator import NetworkFunction
 from gan.metrics.flicker import flicker
 
 

@@ -18,8 +18,7 @@ from hydra.core.override_parser.overrides_parser import OverridesParser
 from omegaconf import OmegaConf
 from PIL import Image
 
-from gan.commands.data import as_text, parse_size
-from gan.common.errors import UserError
+from gan.commands.data_parts import as_text
 from gan.data.builtin import retro
 from gan.data.checks import (
     STARTS,
@@ -252,10 +251,6 @@ def test_sizes() -> None:
     assert of((1080, 1920)) == (64, 128)
     assert of((8, 8)) == (16, 16)
     assert of((1000, 300), (300, 1000), (500, 500)) == (64, 64)
-    assert parse_size("64") == (64, 64) and parse_size("96x64") == (96, 64)
-    for wrong in ("", "x", "0", "64x", "1x2x3", "big"):
-        with pytest.raises(UserError, match="--size"):
-            parse_size(wrong)
 
 
 def test_symmetric_images_do_not_count_as_mirrored() -> None:
@@ -352,10 +347,7 @@ def test_a_folder_is_unscaled(tmp_path: Path, gan_command: Train) -> None:
         (["in", "in/out"], "is in the input folder"),
         (["in/a.png", "out.jpg"], "use the extension .png"),
         (["in", "out", "--cell", "1"], "--cell 1: give 2 to"),
-        (["in", "out", "--palette", "gamebay"], "gameboy, gameboy_pocket"),
-        (["in", "out", "--palette", "1"], "give 2 to 256 colors"),
         (["in", "out", "--dither", "bayer"], "add --palette"),
-        (["in", "out", "--max-pixels", "0"], "--max-pixels=0"),
     ],
 )
 def test_wrong_options_of_unscale(words: list[str], said: str, tmp_path: Path, gan_command: Train) -> None:

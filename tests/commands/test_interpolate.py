@@ -51,12 +51,9 @@ def test_errors_are_one_line(runs: Path, gan_command: Train, tmp_path: Path) -> 
     for run, options, said in (
         ("dcgan", ["--seeds", "1"], "at least two"),
         ("dcgan", ["--space", "w"], "need a mapping network"),
-        ("dcgan", ["--truncation", "0.5"], "need a mapping network"),
         ("stylegan2", ["--space", "z", "--truncation", "0.5"], "truncation works in w only"),
         ("dcgan", ["--frames", "0"], "--frames=0: must be an integer of at least 1"),
         ("dcgan", ["--fps", "nan"], "--fps nan: give 0.1 to 1000"),
-        ("dcgan", ["--fps", "0.0001"], "--fps 0.0001: give"),
-        ("stylegan2", ["--truncation", "nan"], "--truncation nan: give a finite number"),
         ("dcgan", ["--out", "a.jpg"], "use one of the extensions"),
         ("dcgan", ["--out", "there.gif"], "--force"),
     ):

@@ -117,27 +117,6 @@ def test_missing_members_of_the_network_are_an_error_of_one_line(
     assert not (tmp_path / "o").exists()
 
 
-@pytest.mark.parametrize(
-    ("layers", "said"),
-    [
-        ("[]", "has empty synthesis_layers"),
-        ("[self.layers[0]]", "the input of its first synthesis layer is not a grid"),
-        ("[nn.Identity()]", "the input of its first synthesis layer is not a grid"),
-    ],
-)
-def test_synthesis_layers_that_do_not_fit_are_one_line(
-    layers: str, said: str, run: str, gan_command: Train, tmp_path: Path
-) -> None:
-    file = tmp_path / "networks" / f"{NAME}.py"
-    added = f"    @property\n    def synthesis_layers(self):\n        return {layers}\n\n    def forward"
-    file.write_text(file.read_text().replace("    def forward", added))
-    sys.modules.pop(f"gan.networks.{NAME}", None)
-    error = gan_command("edit", run, "--out", "o", "--size", "32x16", check=2).stderr
-    assert CLASS in error and said in error and error.count("\n") == 1
-    error = gan_command("directions", run, "--sefa", "0", "--out", "d", check=2).stderr
-    assert "has no convolution in its second synthesis layer" in error and error.count("\n") == 1
-
-
 def test_latents_are_those_of_the_seeds(run: str, tmp_path: Path) -> None:
     model = gan.load(tmp_path / run)
     latents, labels = model.latents([0, 1])

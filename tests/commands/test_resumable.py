@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from gan.commands.resumable import Results
+from gan.commands.options import Results
 
 
 def test_results_are_not_computed_again(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -18,9 +18,9 @@ def test_results_are_not_computed_again(tmp_path: Path, capsys: pytest.CaptureFi
         return [0.1, 1 / 3]
 
     first = Results(tmp_path, Namespace(images=3, force=False))
-    assert not first.started and first.get("a", compute) == first.get("a", compute) and len(asked) == 1
+    assert not first.values and first.get("a", compute) == first.get("a", compute) and len(asked) == 1
     again = Results(tmp_path, Namespace(images=3, force=True))
-    assert again.started and again.get("a", compute) == [0.1, 1 / 3] and len(asked) == 1
+    assert again.values and again.get("a", compute) == [0.1, 1 / 3] and len(asked) == 1
     assert capsys.readouterr().out == "resuming with 1 results of an interrupted command\n"
     again.remove()
     assert not Results(tmp_path, Namespace(images=3)).values and not list(tmp_path.iterdir())
@@ -29,12 +29,12 @@ def test_results_are_not_computed_again(tmp_path: Path, capsys: pytest.CaptureFi
 def test_results_of_other_options_are_kept_apart(tmp_path: Path) -> None:
     weights = tmp_path / "weights"
     weights.write_bytes(b"a")
-    Results(tmp_path, Namespace(images=3), "network", weights).write()
-    assert Results(tmp_path, Namespace(images=3), "network", weights).started
-    assert not Results(tmp_path, Namespace(images=4), "network", weights).started
-    assert not Results(tmp_path, Namespace(images=3), "another", weights).started
+    Results(tmp_path, Namespace(images=3), "network", weights).get("a", lambda: 1)
+    assert Results(tmp_path, Namespace(images=3), "network", weights).values
+    assert not Results(tmp_path, Namespace(images=4), "network", weights).values
+    assert not Results(tmp_path, Namespace(images=3), "another", weights).values
     weights.write_bytes(b"b")
-    assert not Results(tmp_path, Namespace(images=3), "network", weights).started
+    assert not Results(tmp_path, Namespace(images=3), "network", weights).values
 
 
 def test_damaged_results_are_computed_again(tmp_path: Path) -> None:

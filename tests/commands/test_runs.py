@@ -8,11 +8,10 @@ import socket
 from pathlib import Path
 
 import pytest
-import yaml
 
 from gan.commands import info, runs
 from gan.common.errors import UserError
-from gan.run import lock, run_folder
+from gan.run import lock
 from tests.conftest import Train
 
 Capture = pytest.CaptureFixture[str]
@@ -94,31 +93,9 @@ def test_only_run_folders_that_are_not_in_use_are_removed(
     assert sorted(path.name for path in (tmp_path / "runs").iterdir()) == ["held"] and not two.exists()
 
 
-BOMB = "x=[&a [1,1]," + ",".join(f"&{chr(98 + n)} [{','.join(['*' + chr(97 + n)] * 9)}]" for n in range(9)) + "]"
-
-
-@pytest.mark.parametrize("word", [BOMB, "x=" + "[" * 4000, "x=1" + "0" * 400, "x=!!python/name:os.system"])
-def test_overrides_that_no_run_writes_are_read_as_text(word: str, tmp_path: Path) -> None:
-    (tmp_path / run_folder.OVERRIDES).write_text(yaml.safe_dump([word, "model=r3gan"]))
-    assert run_folder.read_choices(tmp_path) == {"x": word[2:], "model": "r3gan"}
-
-
-@pytest.mark.parametrize("overrides", ["[1]", "{a: b}", "3"])
-def test_overrides_of_another_type_are_refused(overrides: str, tmp_path: Path) -> None:
-    (tmp_path / run_folder.OVERRIDES).write_text(overrides)
-    with pytest.raises(UserError, match="not a list of overrides"):
-        run_folder.read_choices(tmp_path)
-
-
-@pytest.mark.parametrize("record", ["{}", "[", '{"sha256": "0", "images": -' + "1" * 9999 + "}"])
-def test_a_damaged_sidecar_is_said_in_the_row(record: str, tmp_path: Path) -> None:
+def test_a_damaged_sidecar_is_said_in_the_row(tmp_path: Path) -> None:
     folder = made(tmp_path / "a", 10)
-    next((folder / "checkpoints").glob("*.json")).write_text(record)
-    assert runs.describe(folder).status == "damaged"
-
-
-def test_an_impossible_score_does_not_end_the_list(tmp_path: Path) -> None:
-    folder = made(tmp_path / "a", 10, score=10**400)
+    next((folder / "checkpoints").glob("*.json")).write_text("[")
     assert runs.describe(folder).status == "damaged"
 
 

@@ -61,10 +61,8 @@ def test_a_map_of_two_folders(gan_command: Train, tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("words", "message"),
     [
-        (["--fit", "a", "a", "a"], "give OUTPUT"),
         (["--fit", "a", "a", "a", "b", "c"], "give INPUT and OUTPUT, and no TRANSLATOR"),
         (["--fit", "a", "missing", "a", "b"], "no folder 'missing'"),
-        (["--fit", "a", "a", "missing", "b"], "no folder 'missing'"),
         (["--fit", "a", "a", "a", "b"], "has 1 readable image with visible pixels; give at least 8"),
         (["--fit", "a", "a", "a", "b", "--direction", "b2a"], "--direction: needs a trained translator"),
         (["--fit", "a", "a", "a", "b", "--set", "x=1"], "--set: needs a look"),

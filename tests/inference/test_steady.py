@@ -11,9 +11,8 @@ from PIL import Image
 from torch import nn
 
 from gan.data.builtin.retro import draw
-from gan.inference.image_translator import ImageTranslator
-from gan.inference.look import parse_look
-from gan.inference.network_function import NetworkFunction
+from gan.inference.image_translator import ImageTranslator, parse_look
+from gan.inference.translator import NetworkFunction
 from gan.networks import lut, resnet_translator
 
 

@@ -17,7 +17,7 @@ from gan.data.builtin.retro import draw
 from gan.data.styles import table_files, to_table
 from gan.data.styles.color_table import ColorTable
 from gan.inference import closed_form
-from gan.inference.look import parse_look
+from gan.inference.image_translator import parse_look
 from gan.inference.tiling import translate
 from gan.inference.translator import Translator
 from gan.networks import lut, resnet_translator, style
@@ -175,7 +175,8 @@ def test_export_and_translate(gan_command: Train, tmp_path: Path) -> None:
     [
         (["look:film", "--to", "onnx"], "look:film: is a look, which has no network; use --to cube or --to hald"),
         (["none.cube", "--to", "hald"], "none.cube: cannot be read"),
-        (["look:film", "--to", "cube", "--title", "x"], "--title: only --to web has it"),
+        (["look:film", "--to", "cube", "--fp16"], "--fp16: needs --to onnx or"),
+        (["look:film", "--to", "cube", "--table-size", "5"], "--table-size"),
     ],
 )
 def test_bad_options_are_one_line(words: list[str], said: str, gan_command: Train, tmp_path: Path) -> None:
@@ -225,6 +226,6 @@ def test_a_color_map_of_two_folders(gan_command: Train, tmp_path: Path, monkeypa
         0.5625, abs=1e-4
     )
     error = gan_command("export", *words[:3], "--to", "pt2", "--out", "other", check=2).stderr
-    assert "--fit: needs --to cube or --to hald" in error
+    assert "--fit: needs --to cube or hald" in error
     error = gan_command("export", "--to", "cube", "--out", "other", check=2).stderr
     assert "give either MODEL or --fit" in error

@@ -24,9 +24,9 @@ from PIL import Image
 from gan import api
 from gan.common.errors import UserError
 from gan.images.convert import to_float, to_pil_image, to_uint8
-from gan.inference.network_function import planes_of
 from gan.inference.sampling import classes_of, latents
 from gan.inference.tiling import pad, translate
+from gan.inference.translator import planes_of
 from gan.networks.tile_position import TilePosition, noise_planes
 from gan.sharing.export.export import HALF_LEVELS
 from gan.sharing.web import runtime, write

@@ -16,8 +16,7 @@ from gan.common.errors import UserError
 from gan.data.sources.files import File
 from gan.images.palettes import COLORS
 from gan.images.pixel_art import MAX_COLORS, PixelArt, Unscaler, converter, fit_colors, read_palette
-from gan.inference.image_function import ImageFunction
-from gan.inference.image_translator import ImageTranslator
+from gan.inference.image_translator import ImageFunction, ImageTranslator
 from gan.settings import DITHER, Setting
 from gan.sharing.demo import limits
 from gan.sharing.demo.calls import LONG, PRIVATE, PROGRESS, Context, Controls, answer, image_upload, start_buttons

@@ -17,18 +17,15 @@ from gan.data.styles import SUFFIXES
 from gan.data.styles.registry import FILTERS, STYLES
 from gan.data.styles.settings import Parameter, parameters_of
 from gan.images.files import encode
-from gan.inference.closed_form import FIT_SIZE, ClosedFormFunction
-from gan.inference.image_function import ImageFunction
-from gan.inference.image_translator import ImageTranslator
+from gan.inference.closed_form import FIT_SIZE, ClosedFormFunction, target_palette
+from gan.inference.image_translator import ImageFunction, ImageTranslator, parse_look
 from gan.inference.loading import has_data, select_direction
-from gan.inference.look import PREFIX, parse_look
-from gan.inference.network_function import NetworkFunction
-from gan.inference.target_palette import target_palette
 from gan.inference.tiling import tile_for_memory
+from gan.inference.translator import NetworkFunction
 from gan.networks.transfer.choose import MIN_IMAGES, Choice, choose
 from gan.networks.transfer.color_map import BASES
 from gan.networks.transfer.fit import KINDS, visible
-from gan.settings import SEED, TILE, Setting
+from gan.settings import LOOK, SEED, TILE, Setting
 from gan.sharing.demo import limits
 from gan.sharing.demo.calls import (
     FAST,
@@ -175,7 +172,7 @@ def looks_tab(context: Context) -> None:
         shown = []
         with context.job(request, progress, len(STYLES), "applying all looks") as advance:
             for name in STYLES:
-                made = ImageTranslator(parse_look(PREFIX + name))(small)
+                made = ImageTranslator(parse_look(LOOK + name))(small)
                 shown.append((context.keep(encode(made.convert("RGB"), "PNG", {}), f"{name}.png"), name))
                 advance(1)
         return gr.update(value=shown, visible=True)
@@ -206,7 +203,7 @@ def look_of(given: SimpleNamespace) -> Any:
             value = getattr(given, f"parameter{n}")
             setting = Setting(name, default=about.default, low=about.low, high=about.high)
             values[name] = about.default if value is None else setting.check(value, f"{name} ")
-        return parse_look(PREFIX + given.look, values)
+        return parse_look(LOOK + given.look, values)
     path = Path(str(given.table))
     if not given.table or path.suffix.lower() not in SUFFIXES:
         raise UserError("Look: upload a .cube file, or a HaldCLUT as .png")

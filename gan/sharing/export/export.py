@@ -14,8 +14,8 @@ from gan.common.errors import UserError, writing
 from gan.common.files import write_atomically
 from gan.common.option_values import pair
 from gan.images.convert import to_uint8
-from gan.inference.checks import translators
 from gan.inference.loading import load_discriminator
+from gan.inference.tiling import translators
 from gan.inference.translator import Translator
 from gan.model import Model
 from gan.recognition import classifier

@@ -19,7 +19,7 @@ from gan.data.styles.to_table import table_of_look
 from gan.sharing.record import software
 
 if TYPE_CHECKING:
-    from gan.inference.look import Look
+    from gan.inference.image_translator import Look
 
 SUFFIXES = {"cube": ".cube", "hald": ".png"}
 MAX_NAME = 60  # characters of a file's name

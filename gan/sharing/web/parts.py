@@ -10,8 +10,7 @@ from torch import Tensor, nn
 
 from gan.common.option_values import pair
 from gan.images.convert import to_float, to_uint8
-from gan.inference.checks import translators
-from gan.inference.tiling import thumbnail
+from gan.inference.tiling import thumbnail, translators
 from gan.inference.translator import Translator
 from gan.model import Model
 from gan.networks.tile_position import TilePosition

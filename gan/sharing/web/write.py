@@ -17,9 +17,8 @@ from torch import Tensor
 from gan.common.errors import UserError, writing
 from gan.common.files import write_atomically
 from gan.images.convert import to_float, to_pil_image, to_uint8
-from gan.inference.network_function import planes_of
 from gan.inference.tiling import pad, thumbnail, translate
-from gan.inference.translator import Translator
+from gan.inference.translator import Translator, planes_of
 from gan.latent.space import Space
 from gan.model import Model
 from gan.networks.tile_position import TilePosition, noise_planes
