@@ -11,7 +11,7 @@ from typing import Any
 
 from gan.commands import options
 from gan.common.errors import UserError, at_least, writing
-from gan.common.output import is_too_wide, print_stacked
+from gan.common.output import print_aligned
 from gan.evaluation.registry import Row, meaning
 from gan.inference.resolve import path_in
 from gan.metrics import pretrained
@@ -121,10 +121,4 @@ def print_table(extractor: Any, rows: list[Row]) -> None:
            for name, column in zip(names, columns, strict=True)]
         for row in rows
     ]  # fmt: skip
-    first = max(22, *(len(row.name) + 2 for row in rows))
-    widths = [max(map(len, cells)) + 2 for cells in list(zip(headings, *table, strict=True))[1:]]
-    if is_too_wide(" " * (first + sum(widths))):
-        print_stacked(headings, table)
-        return
-    for name, *cells in [headings, *table]:
-        print(f"{name:<{first}}" + "".join(f"{cell:>{width}}" for cell, width in zip(cells, widths, strict=True)))
+    print_aligned(headings, table, right=headings[1:])

@@ -23,7 +23,6 @@ BUILTIN = "built-in images of retro-gan"
 TASKS = {shared_model.GENERATOR: "unconditional-image-generation", shared_model.TRANSLATOR: "image-to-image"}
 MODES = {1: "gray", 3: "RGB", 4: "RGBA"}
 NOT_READ = ("reference_sha256", "size", "time")  # settings that only the front matter has
-LEFT_OUT = ("kid_subsets", "density", "coverage")  # metrics that only the front matter has
 USE = "## Use"  # heading
 MAX_CLASSES = 50  # class names that are listed
 MAX_BYTES = 64_000_000  # of evaluation.jsonl that are read
@@ -191,9 +190,8 @@ def table(scores: Sequence[Score]) -> str:
         groups.setdefault(f"Compared with {score.reference} images; {protocol}:", []).append(score)
     parts = ["## Scores"]
     for line, group in groups.items():
-        shown = [score for score in group if not score.metric.startswith(LEFT_OUT)] or group
-        rows = [[markdown(score.metric) for score in shown], ["---"] * len(shown)]
-        rows.append([f"{score.value:.4g}" for score in shown])
+        rows = [[markdown(score.metric) for score in group], ["---"] * len(shown)]
+        rows.append([f"{score.value:.4g}" for score in group])
         parts += [markdown(line), "\n".join(f"| {' | '.join(row)} |" for row in rows)]
     return "\n\n".join(parts)
 
