@@ -190,7 +190,7 @@ def table(scores: Sequence[Score]) -> str:
         groups.setdefault(f"Compared with {score.reference} images; {protocol}:", []).append(score)
     parts = ["## Scores"]
     for line, group in groups.items():
-        rows = [[markdown(score.metric) for score in group], ["---"] * len(shown)]
+        rows = [[markdown(score.metric) for score in group], ["---"] * len(group)]
         rows.append([f"{score.value:.4g}" for score in group])
         parts += [markdown(line), "\n".join(f"| {' | '.join(row)} |" for row in rows)]
     return "\n\n".join(parts)
