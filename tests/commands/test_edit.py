@@ -31,7 +31,8 @@ def test_directions_are_found_saved_and_set(name: str, runs: Path, gan_command: 
     gan_command("edit", run, "--out", "moved", *options, "sefa0=0", "pca1=-2")
     gan_command("generate", run, "--seeds", "0-2", "--class", "neon", "--out", "plain")
     model = gan.load(run)
-    vectors, space, _ = vector_files.read(runs / name / "directions" / "directions.safetensors", model.generator)
+    vectors = vector_files.read_directions(runs / name / "directions" / "directions.safetensors", model.generator)
+    space = Space(model.generator)
     z, labels = model.sample_z([0, 1, 2], "neon")
     expected = space.render_uint8(space.from_z(z, labels) - 2 * vectors["pca1"], labels)
     for seed in range(3):

@@ -43,7 +43,7 @@ def test_a_folder_is_projected_and_edited(runs: Path, gan_command: Train, tmp_pa
     found = scores(tmp_path / "out" / "scores.csv")
     assert found.keys() == set(names) and found["own.png"][0] > 30 > found["sub/gray ü.jpg"][0]
 
-    points, space, about = vector_files.read(tmp_path / "out" / "latents.safetensors", model.generator)
+    (points, space, about), _ = vector_files.read_latents(tmp_path / "out" / "latents.safetensors", model.generator)
     assert space.name == "z" and about["labels"].count(":") == 2
     gan_command("edit", run, "--latents", "out/latents.safetensors", "--out", "same")
     with Image.open(tmp_path / "same" / "own.png.png") as file:
@@ -56,14 +56,14 @@ def test_a_folder_is_projected_and_edited(runs: Path, gan_command: Train, tmp_pa
     again = gan_command("project", run, "in", "--out", "out", "--gif", *QUICK)
     assert "2 images are already projected and are skipped, even if they have no GIF" in again.stdout
     assert (tmp_path / "out" / "latents.safetensors").stat().st_mtime_ns > before
-    later, _, _ = vector_files.read(tmp_path / "out" / "latents.safetensors", model.generator)
+    (later, _, _), _ = vector_files.read_latents(tmp_path / "out" / "latents.safetensors", model.generator)
     assert later.keys() == {*names, "new.png"} and all(torch.equal(later[name], points[name]) for name in names)
     assert scores(tmp_path / "out" / "scores.csv").keys() == later.keys()
 
     save_png(picture.flip(1), tmp_path / "in" / "own.png")
     said = gan_command("project", run, "in", "--out", "out", *QUICK).stdout
     assert "2 images are already" in said and "1 images have changed" in said
-    third, _, _ = vector_files.read(tmp_path / "out" / "latents.safetensors", model.generator)
+    (third, _, _), _ = vector_files.read_latents(tmp_path / "out" / "latents.safetensors", model.generator)
     assert [torch.equal(third[name], later[name]) for name in (*names, "new.png")] == [False, True, True]
 
     before_them = scores(tmp_path / "out" / "scores.csv")
@@ -93,7 +93,7 @@ def test_w_plus_is_edited_by_layers(runs: Path, gan_command: Train, tmp_path: Pa
     save_png(model.generate([3]).pixels[0], tmp_path / "one.png")
     gan_command("project", run, "one.png", "--out", "out", "--space", "w+", *QUICK)
     gan_command("project", run, "one.png", "--out", "z", "--space", "z", *QUICK)
-    points, _, _ = vector_files.read(tmp_path / "out" / "latents.safetensors", model.generator)
+    (points, _, _), _ = vector_files.read_latents(tmp_path / "out" / "latents.safetensors", model.generator)
     assert points["one.png"].shape == (model.generator.num_ws, 8)
     latents = ["--latents", "out/latents.safetensors"]
     gan_command("edit", run, *latents, "--out", "mixed", "--mix", "7:0-1", "--set", "brightness=0.5", "shift_x=0.5")
@@ -132,7 +132,7 @@ def test_errors_are_one_line(runs: Path, gan_command: Train, tmp_path: Path) -> 
         (["project", run, "one.png", "--out", "one.png"], "is a file"),
         (["interpolate", run, *latents[:2], "--out", "a.gif"], "at least two"),
         (["interpolate", run, *latents[:2], "--out", "a.gif", "--space", "z"], "cannot be used with --latents"),
-        (["edit", run, "--directions", latents[1], "--set", "sefa0=1", "--out", "new"], "contains latents of images"),
+        (["edit", run, "--directions", latents[1], "--set", "sefa0=1", "--out", "new"], "give a file of directions"),
         (["project", other, "one.png", "--out", "out"], "belongs to another model"),
         (["edit", other, *latents], "belongs to another model"),
         (["edit", run, *latents, "--mix", "7:0-1"], "blend by a fraction"),

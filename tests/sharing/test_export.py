@@ -339,9 +339,7 @@ def test_own_networks_and_what_a_format_cannot_hold(
     assert "add --code DIR" in gan_command("export", "False.ckpt", "--out", "out", "--to", "pt2", check=2).stderr
     assert "0 of 255 levels" in gan_command("export", "False.ckpt", *words, "pt2").stdout
     error = gan_command("export", "False.ckpt", *words, "onnx", check=2).stderr
-    assert (
-        "ONNX does not support its network (it lacks the operator prims.bessel_i1)" in error and error.count("\n") == 1
-    )
+    assert "ONNX does not support its network" in error and "prims.bessel_i1" in error and error.count("\n") == 1
     error = gan_command("export", "True.ckpt", *words, "onnx", check=2).stderr
     assert "generator: its network cannot be exported (it branches on the values of a tensor)" in error
     assert error.count("\n") == 1
