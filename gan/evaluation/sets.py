@@ -28,8 +28,7 @@ from gan.metrics.copies import MIN_HELD_OUT
 from gan.model import Model, from_checkpoint
 from gan.run import checkpoints, run_folder
 from gan.run.address import locate
-from gan.run.shared_model import NO_IMAGES, TRANSLATOR
-from gan.sharing.report.page import GENERATOR
+from gan.run.shared_model import GENERATOR, NO_IMAGES, TRANSLATOR
 
 BATCH = 256  # images generated at a time
 HELD_OUT_BY = ("root", "a", "b", "split", "validation", "split_seed")  # data options that determine the held-out images

@@ -326,7 +326,7 @@ def test_directions_differ(both_ways: Path, gan_command: Train, tmp_path: Path) 
         (["RUN", "in", "out", "--cell", "0"], "--cell 0: give a whole number from 1 to 65,535 pixels or auto"),
         (["RUN", "in", ""], "an argument is empty"),
         (["RUN", "in", "out", "--palette", "1"], "--palette 1: give 2 to 256"),
-        (["RUN", "in", "out", "--palette", "none.hex"], "nor a number of colors, nor a readable file"),
+        (["RUN", "in", "out", "--palette", "none.hex"], "none.hex: cannot be read"),
         (["RUN", "in", "out", "--set", "grain=1"], "--set: needs a look, such as look:film"),
         (["film", "in", "out"], "film: no such run folder or checkpoint; for the look, write look:film"),
     ],

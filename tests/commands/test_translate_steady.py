@@ -77,9 +77,9 @@ def test_a_color_table_keeps_alpha_and_is_recorded_by_its_contents(gan_command: 
 @pytest.mark.parametrize(
     ("words", "said"),
     [
-        (["bad.cube", "in.png", "out.png"], "bad.cube, line 2: a row has 3 numbers, not '1 2'"),
-        (["in.png", "in.png", "out.png"], "48x32 pixels are not a HaldCLUT"),
-        (["good.cube", "in.png", "out.png", "--set", "vignette=1"], "it has no parameters"),
+        (["bad.cube", "in.png", "out.png"], "bad.cube, line 2: 3 numbers from -10000"),
+        (["in.png", "in.png", "out.png"], "48x32 pixels; give a PNG, which is square"),
+        (["good.cube", "in.png", "out.png", "--set", "vignette=1"], "the parameters are none"),
     ],
 )
 def test_bad_input_is_one_line(words: list[str], said: str, gan_command: Train, tmp_path: Path) -> None:

@@ -75,7 +75,7 @@ def test_second_derivatives_and_saved_weights() -> None:
 
 
 def test_an_unknown_kind_is_one_line() -> None:
-    with pytest.raises(UserError, match="upsampling=cubic: unknown; use transposed, nearest or bilinear"):
+    with pytest.raises(UserError, match="upsampling=cubic: unknown; use transposed, nearest, bilinear"):
         Generator((16, 16), width=2, upsampling="cubic")
 
 

@@ -29,17 +29,25 @@ class Times(nn.Module):
         return self.factor * x
 
 
-def step_of(kind: type[TranslationStep], generator: nn.Module, a: Tensor, b: Tensor) -> Any:
+def step_of(kind: type[TranslationStep], generator: nn.Module, a: Tensor, b: Tensor, **more: Any) -> Any:
     nothing = Augmented(None, {})
     fake = generator(a)
     return kind(
-        batch=0, real=b, fake=fake, real_a=a, generator=generator, discriminator=nn.Identity(), augmented=nothing
+        batch=0,
+        real=b,
+        fake=fake,
+        real_a=a,
+        generator=generator,
+        discriminator=nn.Identity(),
+        augmented=nothing,
+        **more,
     )
 
 
 def test_cycle_and_identity_are_mean_absolute_differences_in_both_directions() -> None:
     a, b = torch.randn(2, 3, 3, 8, 8).unbind()
-    there, back = step_of(CycleStep, Times(2.0), a, b), step_of(CycleStep, Times(0.25), b, a)
+    pool = {"pool": lambda images, batch: images}
+    there, back = step_of(CycleStep, Times(2.0), a, b, **pool), step_of(CycleStep, Times(0.25), b, a, **pool)
     connect(there, back)
     both = [(there, a, b), (back, b, a)]
     for step, source, target in both:

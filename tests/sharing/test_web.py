@@ -264,9 +264,7 @@ def test_errors_of_the_command(tmp_path: Path, gan_command: Train) -> None:
         assert said.count("\n") == 1
         return said
 
-    assert "--size 64: a page translates images of all sizes" in error(*web, "--size", "64")
-    assert "--no-features: a page has no features; leave it out" in error(*web, "--no-features")
-    assert "no.tgz: cannot be read" in error(*web, "--runtime", "no.tgz")
-    assert "--title: give 1 to 200 characters" in error(*web, "--title", " ")
-    said = "--title: only --to web has it; leave it out, or use --to web"
+    assert "--size: needs --to onnx or pt2 or safetensors; leave it out" in error(*web, "--size", "64")
+    assert "there is no file 'no.tgz'" in error(*web, "--runtime", "no.tgz")
+    said = "--title: needs --to web; leave it out with --to onnx"
     assert said in error("export", "made.ckpt", "--out", "out", "--to", "onnx", "--title", "x")
