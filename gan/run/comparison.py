@@ -13,7 +13,7 @@ from gan.common.nested import flatten, short_name
 from gan.common.object_store import is_remote
 from gan.common.output import duration, one_line, shortened, truncated
 from gan.run import remote, run_folder
-from gan.run.address import with_addresses
+from gan.run.remote import with_addresses
 from gan.run.metrics import first_scored, read_metrics
 
 # Options that do not change the result of a run.
