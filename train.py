@@ -15,13 +15,13 @@ import sys
 if sys.flags.safe_path:  # in the process of a further device, Python does not add the folder of this file by itself
     sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 
-from gan.common import processes
+from gan.utils import processes
 
 if __name__ == "__main__":
     processes.end_silently()  # before the slow imports
     processes.skip_at_exit()
 
     from gan.commands import train
-    from gan.common.errors import SCRIPT
+    from gan.utils.errors import SCRIPT
 
     train.main(sys.argv[1:], SCRIPT)

@@ -19,22 +19,22 @@ if TYPE_CHECKING:
     from gan.api import load as load
     from gan.api import train as train
     from gan.api import translate as translate
-    from gan.common.errors import UserError as UserError
+    from gan.export.record import origin as origin
     from gan.images.collection import Images as Images
-    from gan.inference.translator import Translator as Translator
     from gan.model import Model as Model
-    from gan.sharing.notebook import show as show
-    from gan.sharing.record import origin as origin
+    from gan.report.notebook import show as show
+    from gan.translation.translator import Translator as Translator
+    from gan.utils.errors import UserError as UserError
 
 PLACES = {
     "Images": "gan.images.collection",
     "Model": "gan.model",
     "Run": "gan.api",
-    "Translator": "gan.inference.translator",
-    "UserError": "gan.common.errors",
+    "Translator": "gan.translation.translator",
+    "UserError": "gan.utils.errors",
     "load": "gan.api",
-    "origin": "gan.sharing.record",
-    "show": "gan.sharing.notebook",
+    "origin": "gan.export.record",
+    "show": "gan.report.notebook",
     "train": "gan.api",
     "translate": "gan.api",
 }

@@ -2,7 +2,7 @@
 
 import sys
 
-from gan.common import processes
+from gan.utils import processes
 
 if __name__ == "__main__":
     processes.end_silently()  # before the slow imports

@@ -10,17 +10,19 @@ from typing import Any
 
 from PIL import Image
 
-from gan.common.errors import UserError
-from gan.common.nested import flatten
+from gan.config import training_process
 from gan.images.collection import Given
-from gan.inference.image_translator import is_look
-from gan.inference.loading import load_generator
-from gan.inference.resolve import checkpoint_of
-from gan.inference.translator import Translator, translate_by_look
 from gan.model import from_checkpoint
-from gan.run import address, checkpoints, run_folder, training_process
-from gan.run.metrics import first_scored, read_metrics
-from gan.sharing.notebook import View, show
+from gan.models import address
+from gan.models.loading import load_generator
+from gan.models.resolve import checkpoint_of
+from gan.report.notebook import View, show
+from gan.runs import checkpoints, run_folder
+from gan.runs.metrics import first_scored, read_metrics
+from gan.translation.image_translator import is_look
+from gan.translation.translator import Translator, translate_by_look
+from gan.utils.errors import UserError
+from gan.utils.nested import flatten
 
 
 def load(run: str | os.PathLike[str], checkpoint: str = "best", ema: float | None = None) -> Any:
@@ -56,8 +58,8 @@ def translate(
         run: what `gan.load` takes, or what it returned, which is faster for further images; or look:NAME; or a file
             with a color table, such as FILE.cube.
         images: a path, Pillow image, array or tensor, or several, see `gan.images.collection.to_pil_images`.
-        options: as in `gan.inference.translator.Translator.translate`; for a look, as in
-            `gan.inference.translator.translate_by_look`.
+        options: as in `gan.translation.translator.Translator.translate`; for a look, as in
+            `gan.translation.translator.translate_by_look`.
 
     Raises:
         UserError: the run is not a translator, the look is not known, or as `Translator.translate`.

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 
-from gan.common import processes
+from gan.utils import processes
 
 if __name__ == "__main__" or sys.argv[0].removesuffix(".exe").endswith("gan"):  # not if Python code imports this file
     processes.end_silently()
@@ -19,12 +19,12 @@ from dataclasses import fields
 from typing import Any, NoReturn
 
 from gan.commands.options import UNFINISHED, locate
-from gan.common.code import add as add_code
-from gan.common.errors import UserError, describe_os_error, did_you_mean, to_line
-from gan.common.output import escape_unprintable
-from gan.common.processes import safe_path
-from gan.run.address import with_addresses
-from gan.run.remote import upload_results
+from gan.models.address import with_addresses
+from gan.runs.remote import upload_results
+from gan.utils.code import add as add_code
+from gan.utils.errors import UserError, describe_os_error, did_you_mean, to_line
+from gan.utils.output import escape_unprintable
+from gan.utils.processes import safe_path
 
 COMMANDS = {
     "train": "train a GAN on a folder of images; `gan train --help` lists all options",
@@ -46,7 +46,7 @@ COMMANDS = {
     "info": "print versions, devices, cache and extras, for bug reports, or what made an image",
     "data": "check a folder of images before training, restore enlarged pixel art, pack shards, manage the cache",
 }
-# Words of other programs -> ours. Those of `gan train` are in gan.run.foreign_words.
+# Words of other programs -> ours. Those of `gan train` are in gan.config.early_checks.
 FOREIGN = {
     "sample": "gan generate", "predict": "gan generate, or gan recognize predict to classify images",
     "eval": "gan evaluate", "test": "gan evaluate", "fid": "gan evaluate", "invert": "gan project",

@@ -14,8 +14,8 @@ from typing import Any, Literal, Protocol, Self, runtime_checkable
 import torch
 from torch import Tensor
 
-from gan.common.errors import UserError
 from gan.losses.heads import Logits
+from gan.utils.errors import UserError
 
 
 @runtime_checkable
@@ -60,7 +60,7 @@ class Translator(Protocol):
     encoder                          list of its layers before the upsampling, for penalty=patch_nce
     start: ColorMap | None           color map of the input, to which a new network adds nothing; fitted before training
     fit(inputs, targets)             fits other parts before training, to images uint8 (N, C, H, W)
-    forward_tile(x, position, ...)   translations of tiles at a position of the image, see `gan.inference.tiling`
+    forward_tile(x, position, ...)   translations of tiles at a position of the image, see `gan.translation.tiling`
     """
 
     multiple: int  # both sides of the input must be multiples of this number

@@ -13,17 +13,17 @@ import torch
 from torch import Tensor
 
 from gan import settings as limits
-from gan.common.errors import UserError, at_least, did_you_mean
+from gan.editing import attributes, directions, mixing, position, projection
+from gan.editing.attributes import NUM_IMAGES, Attribute, Effect
+from gan.editing.position import POSITIONS
+from gan.editing.projection import Projection
+from gan.editing.space import Space, resized
 from gan.images.collection import MODES, Given, Images, to_pil_images
-from gan.inference import loading, sampling
-from gan.inference.inputs import decoder_of
-from gan.inference.resolve import checkpoint_of
-from gan.inference.sampling import NO_CLASSES, classes_of, reestimate_batch_norm
-from gan.latent import attributes, directions, mixing, position, projection
-from gan.latent.attributes import NUM_IMAGES, Attribute, Effect
-from gan.latent.position import POSITIONS
-from gan.latent.projection import Projection
-from gan.latent.space import Space, resized
+from gan.images.inputs import decoder_of
+from gan.models import loading, sampling
+from gan.models.resolve import checkpoint_of
+from gan.models.sampling import NO_CLASSES, classes_of, reestimate_batch_norm
+from gan.utils.errors import UserError, at_least, did_you_mean
 
 SHOWN = 8  # names of classes in the `repr`
 
@@ -156,8 +156,8 @@ class Model:
         """Return directions (latent_dim,) by name: sefa0, ..., pca0, ... Each has the length of a standard deviation.
 
         Args:
-            sefa: number of directions of `gan.latent.directions.sefa`, over all layers.
-            pca: number of directions of `gan.latent.directions.ganspace`.
+            sefa: number of directions of `gan.editing.directions.sefa`, over all layers.
+            pca: number of directions of `gan.editing.directions.ganspace`.
             label: name of the class whose images are used; the default is the first class.
         """
         space = Space(self.generator)
@@ -185,7 +185,7 @@ class Model:
                 latent_dim).
             label: (N,), the class of each latent, for conditional generators if `latents` is a tensor.
             settings: changes by name. Names in `attributes` are changed by standard deviations over images; 0 keeps an
-                attribute constant while others change. Names in `gan.latent.position.POSITIONS` have the units given
+                attribute constant while others change. Names in `gan.editing.position.POSITIONS` have the units given
                 there. Names in `vectors` add multiples of the vector.
         """
         if not isinstance(latents, Tensor):
@@ -274,7 +274,7 @@ class Model:
             steps: number of steps of Adam.
             label: name of the class of all images; the default is the class of the best initial latent.
             advance: called with the number of passes since the last call, which add up to
-                `gan.latent.projection.num_passes`.
+                `gan.editing.projection.num_passes`.
         """
         place, targets = Space(self.generator, "w" if space == "w+" else space), self.decode(images).pixels
         labels = None if label is None else torch.full((len(targets),), self.label_of(label))

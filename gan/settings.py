@@ -18,8 +18,8 @@ from dataclasses import dataclass, replace
 from numbers import Integral, Real
 from typing import Any
 
-from gan.common.errors import UserError, did_you_mean, shown
-from gan.images.palettes import COLORS, DITHERS
+from gan.pixel_art.palettes import COLORS, DITHERS
+from gan.utils.errors import UserError, did_you_mean, shown
 
 LOOK = "look:"  # precedes the name of a look
 MAX_SEED = 2**63 - 1

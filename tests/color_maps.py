@@ -6,7 +6,7 @@ from typing import Any
 
 import torch
 
-from gan.networks.transfer.color_map import NUM_BASES, POWERS, TABLE_SIZE, ColorMap, identity_table
+from gan.networks.closed_form.color_map import NUM_BASES, POWERS, TABLE_SIZE, ColorMap, identity_table
 
 SCALE, SHIFT = 0.5, 0.1  # of colors in [-1, 1]
 VIGNETTE = torch.tensor([-0.3, -0.2, 0.1])  # red, green and blue in the corners, in [0, 1]

@@ -97,8 +97,8 @@ def cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
 def unlocked() -> Iterator[None]:
     """Release the lock of a run folder that a test holds in this process."""
     yield
-    if "gan.run.lock" in sys.modules:
-        sys.modules["gan.run.lock"].release()
+    if "gan.runs.lock" in sys.modules:
+        sys.modules["gan.runs.lock"].release()
 
 
 def command(script: list[str], folder: Path, check: int | None = 0) -> subprocess.CompletedProcess[str]:

@@ -23,8 +23,8 @@ from torch._subclasses.fake_tensor import FakeTensorMode
 from torch.optim import Optimizer
 
 from gan.augment import warp
-from gan.run import resolvers
-from gan.run.config import compose
+from gan.config import resolvers
+from gan.config.compose import compose
 from gan.training.memory import USABLE, Division, apply, divisions
 from gan.training.rehearsal import copy_of, step_of
 from tests.live_bytes import LiveBytes

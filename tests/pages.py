@@ -12,7 +12,7 @@ from typing import Any
 import yaml
 
 from gan.cli import COMMANDS
-from gan.run.config import CONF
+from gan.config.compose import CONF
 from tests.conftest import ROOT
 
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]

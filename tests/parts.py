@@ -7,7 +7,7 @@ import inspect
 import pkgutil
 from typing import Any
 
-from gan.run.config import CONF, compose
+from gan.config.compose import CONF, compose
 
 
 def classes_of(package: str, *methods: str) -> list[type]:

@@ -19,7 +19,6 @@ from torch.distributed.algorithms.ddp_comm_hooks.default_hooks import allreduce_
 
 from gan.augment.adaptive import Adaptive
 from gan.augment.diffaugment import DiffAugment
-from gan.common.processes import DDP
 from gan.contracts import Step
 from gan.data.module import ImageDataModule
 from gan.losses.nonsaturating import Nonsaturating
@@ -27,6 +26,7 @@ from gan.penalties.lecam import LeCam
 from gan.penalties.r1 import R1
 from gan.training.module import GAN
 from gan.training.trainer import DDPPerNetwork  # noqa: F401  (registers DDP)
+from gan.utils.processes import DDP
 
 
 class Generator(nn.Module):

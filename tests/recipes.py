@@ -19,8 +19,8 @@ from hydra.utils import instantiate
 from lightning import Trainer
 from PIL import Image
 
+from gan.config.compose import CONF, compose
 from gan.data.builtin.retro import draw
-from gan.run.config import CONF, compose
 from gan.training import EXPECTED_WARNINGS
 
 RECIPES = sorted(path.stem for path in (CONF / "model").glob("*.yaml"))

@@ -12,9 +12,9 @@ def main(out: Path, recipes: list[str]) -> None:
     # Not at the top: processes that decode images import this module again, and torch takes seconds.
     import torch
 
-    from gan.common.processes import DDP
     from gan.training import EXPECTED_WARNINGS
     from gan.training.trainer import DDPPerNetwork  # noqa: F401  (registers DDP)
+    from gan.utils.processes import DDP
     from tests.recipes import build, fit
 
     for message in EXPECTED_WARNINGS:

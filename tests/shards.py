@@ -7,8 +7,8 @@ from pathlib import Path
 
 import numpy as np
 
-from gan.common.files import write_json
 from gan.data.shards.pack import CONFIG, INDEX, write_shard
+from gan.utils.files import write_json
 
 
 def write_shards(

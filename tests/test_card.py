@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from gan.run.paths import CONF
+from gan.config.paths import CONF
 from tests.card_step import FAULTS
 from tests.conftest import ROOT, command
 from tests.recipes import RECIPES

@@ -20,7 +20,7 @@ import yaml
 from nbclient import NotebookClient
 from PIL import Image
 
-from gan.run.config import compose
+from gan.config.compose import compose
 from tests.conftest import ROOT, TINY, Train, command
 from tests.pages import PAGES, blocks, commands, exists, files, flags, links, spans
 from tests.patience import PATIENCE

@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
-from gan.run.paths import CONF
+from gan.config.paths import CONF
 from tests.conftest import ROOT, TINY, environment
 
 pytest.importorskip("hatchling")
@@ -77,7 +77,7 @@ def test_the_wheel_has_every_configuration_and_nothing_beside_gan(wheel: Path) -
     names = set(zipfile.ZipFile(wheel).namelist())
     assert {f"gan/conf/{path.relative_to(CONF).as_posix()}" for path in CONF.rglob("*.yaml")} <= names
     assert {"gan/py.typed", "gan/__main__.py"} <= names
-    page = ROOT / "gan" / "sharing" / "web" / "page"
+    page = ROOT / "gan" / "export" / "web" / "page"
     assert {path.relative_to(ROOT).as_posix() for path in page.iterdir()} <= names
     assert {name.split("/")[0].partition("-")[0] for name in names} == {"gan", "retro_gan"}
     assert len([name for name in names if name.endswith(".py")]) == len(list((ROOT / "gan").rglob("*.py")))
@@ -105,7 +105,7 @@ def test_it_trains_from_an_empty_folder(site: Path, tmp_path: Path) -> None:
 
 
 def test_the_models_of_the_zoo_come_with_the_wheel(wheel: Path, site: Path, tmp_path: Path) -> None:
-    zoo = ROOT / "gan" / "sharing" / "models"
+    zoo = ROOT / "gan" / "models" / "zoo"
     files = {path.relative_to(ROOT).as_posix() for path in zoo.rglob("*") if path.is_file()}
     assert files <= set(zipfile.ZipFile(wheel).namelist()) and wheel.stat().st_size < 40e6
     assert "zoo:press" in gan(site, tmp_path, "zoo")
@@ -133,7 +133,7 @@ def test_an_editable_install_uses_the_checkout(tmp_path: Path) -> None:
     pip("--target", str(site), str(wheel))
     (site / "dependencies.pth").write_text("\n".join(path for path in sys.path if path.endswith("-packages")))
     (python,) = [path for path in (tmp_path / "venv").glob("*/python*") if path.stem == "python"]
-    code = "from gan.run import paths; from gan.run.paths import help_page; print(paths.CONF); help_page()"
+    code = "from gan.config import paths; from gan.config.paths import help_page; print(paths.CONF); help_page()"
     variables = {name: value for name, value in environment().items() if name != "PYTHONPATH"}
     run = subprocess.run([python, "-c", code], cwd=tmp_path, env=variables, capture_output=True, text=True)
     assert run.stdout.strip() == str(source / "conf"), run.stderr

@@ -12,12 +12,12 @@ from pathlib import Path
 import pytest
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
-from gan.common.object_store import Store
-from gan.run.checkpoints import list_checkpoints
-from gan.run.lock import release
-from gan.run.metrics import read_metrics
-from gan.run.remote import fetch_record, fetch_run
-from gan.run.run_folder import is_run
+from gan.runs.checkpoints import list_checkpoints
+from gan.runs.lock import release
+from gan.runs.metrics import read_metrics
+from gan.runs.remote import fetch_record, fetch_run
+from gan.runs.run_folder import is_run
+from gan.utils.object_store import Store
 from tests.conftest import ROOT, TINY, Train
 from tests.data.shards.test_stream import parts
 from tests.patience import wait_for

@@ -11,9 +11,9 @@ from PIL import Image
 
 import gan
 from gan.cli import main
-from gan.common.errors import UserError
 from gan.model import Model
 from gan.settings import CELL, DIRECTION, SEED, STRENGTH, TILE, TRUNCATION, Setting, parse_size
+from gan.utils.errors import UserError
 
 HUGE = "99999999999999999999"
 

@@ -15,9 +15,9 @@ from pathlib import Path
 import pytest
 
 from gan.commands import compare, evaluate
-from gan.common import output
 from gan.evaluation.registry import Row
-from gan.run import checkpoints
+from gan.runs import checkpoints
+from gan.utils import output
 from tests.conftest import ROOT, TINY, Train, environment
 from tests.patience import PATIENCE
 from tests.terminal import in_terminal

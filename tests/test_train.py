@@ -16,10 +16,10 @@ import yaml
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
 from gan.cli import main
-from gan.common.files import write_json
-from gan.run import checkpoints
-from gan.run.checkpoint_file import load
-from gan.run.metrics import logged_objective, read_metrics
+from gan.runs import checkpoints
+from gan.runs.checkpoint_file import load
+from gan.runs.metrics import logged_objective, read_metrics
+from gan.utils.files import write_json
 from tests.conftest import ROOT, TINY, Train, run_python
 from tests.patience import PATIENCE, wait_for
 from tests.programs import Forked

@@ -26,7 +26,7 @@ from typing import Any
 
 HEAVY = (
     "gan.training.fit",
-    "gan.run.resume",
+    "gan.config.resume",
     "gan.training.callbacks.samples",
     "gan.training.loggers.adapter",
 )  # with torch, lightning, hydra and torchvision

@@ -10,7 +10,7 @@ from torch import Generator, Tensor, nn
 
 from gan.augment.diffaugment import cutout
 from gan.augment.warp import warp
-from gan.common.errors import UserError, choice
+from gan.utils.errors import UserError, choice
 
 GROUPS = ("blit", "geometry", "color", "cutout")
 BGC = {"blit": 1.0, "geometry": 1.0, "color": 1.0}

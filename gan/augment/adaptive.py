@@ -7,10 +7,10 @@ from typing import Any
 import torch
 from torch import Generator, Tensor, nn
 
-from gan.common.errors import UserError, at_least
-from gan.common.torch_runtime import over_ranks, ranks
 from gan.contracts import Step
 from gan.losses.heads import per_image
+from gan.utils.errors import UserError, at_least
+from gan.utils.torch_runtime import over_ranks, ranks
 
 
 class Adaptive(nn.Module):

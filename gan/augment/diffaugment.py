@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 import torch
 from torch import Generator, Tensor, nn
 
-from gan.common.errors import UserError, at_least, choice, fraction
+from gan.utils.errors import UserError, at_least, choice, fraction
 
 POLICIES = ("color", "translation", "cutout")
 

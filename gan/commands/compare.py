@@ -10,11 +10,11 @@ from pathlib import Path
 from typing import Any
 
 from gan.commands import options
-from gan.common.errors import UserError, writing
-from gan.common.files import write_atomically
-from gan.common.output import first_few, one_line, print_aligned
-from gan.run.comparison import Run, cell, differing_options, find_runs, heading, labels, load, summary
-from gan.sharing.report.charts import Line, Panel, Point, draw
+from gan.report.charts import Line, Panel, Point, draw
+from gan.runs.comparison import Run, cell, differing_options, find_runs, heading, labels, load, summary
+from gan.utils.errors import UserError, writing
+from gan.utils.files import write_atomically
+from gan.utils.output import first_few, one_line, print_aligned
 
 MAX_CURVES = 50
 MAX_LISTED = 5

@@ -18,18 +18,18 @@ from typing import Any
 import numpy as np
 
 from gan.commands import options
-from gan.common.errors import UserError, at_least, to_line, writing
-from gan.common.output import counted, counting
-from gan.common.processes import available_memory
 from gan.data.decoding import cache as pixels
 from gan.data.decoding.decode import Decoder
 from gan.data.decoding.pool import CRASHED, cores, parallel_map
 from gan.data.sources.files import Decoded, decode, find
 from gan.images.files import software_of
-from gan.inference import translate_files
 from gan.networks.grid import base_grid
-from gan.run.run_folder import is_run
+from gan.runs.run_folder import is_run
 from gan.settings import check_pixel_art
+from gan.translation import translate_files
+from gan.utils.errors import UserError, at_least, to_line, writing
+from gan.utils.output import counted, counting
+from gan.utils.processes import available_memory
 
 MAX_FACTORS = 20  # maximum number of enlargements to list
 PALETTE_IMAGES = 200  # images for computing a palette
@@ -210,7 +210,7 @@ def unscale(arguments: argparse.Namespace) -> int:
     if arguments.max_pixels is not None:
         at_least("--max-pixels", arguments.max_pixels, 1)
 
-    from gan.images.pixel_art import Unscaled, Unscaler
+    from gan.pixel_art.cells import Unscaled, Unscaler
 
     found = plan(arguments.input, arguments.output)
     todo = [each for each in found if arguments.force or not each[1].exists()]
@@ -263,7 +263,7 @@ def plan(source: Path, output: str) -> list[tuple[Any, Path]]:
 
 def load_palette(given: str, unscaler: Any, files: Sequence[Any]) -> np.ndarray:
     """Return the palette of --palette: by its name, read from a file, or computed from the images at their own size."""
-    from gan.images.pixel_art import check_colors, fit_colors, read_palette
+    from gan.pixel_art.cells import check_colors, fit_colors, read_palette
 
     if not given.isdecimal():
         return read_palette(given)

@@ -16,11 +16,12 @@ from pathlib import Path
 from typing import Any
 
 from gan.commands import options
-from gan.common.errors import UserError, install
-from gan.common.output import one_line, print_line
-from gan.inference.resolve import folder_of
-from gan.run import address, checkpoints, run_folder, shared_model
-from gan.sharing.demo import limits
+from gan.demo import limits
+from gan.models import address, shared_model
+from gan.models.resolve import folder_of
+from gan.runs import checkpoints, run_folder
+from gan.utils.errors import UserError, install
+from gan.utils.output import one_line, print_line
 
 RUNS = Path("runs")
 HOST = "127.0.0.1"
@@ -69,8 +70,8 @@ def run(request: Request) -> None:
         if Path(folder).is_dir() and folder_of(Path(folder)) is None:
             options.require_checkpoint(folder)
 
-    from gan.sharing.demo import server
-    from gan.sharing.demo.models import Content
+    from gan.demo import server
+    from gan.demo.models import Content
 
     with server.listen(request.host, request.port) as listener:
         print_line("loading ...")
@@ -86,8 +87,8 @@ def run(request: Request) -> None:
 
 def fit_color_map(request: Request, folders: tuple[str, str]) -> Any:
     """Return the color map of --fit."""
-    from gan.inference.closed_form import choose_for_folders
-    from gan.sharing.demo.models import Fitted
+    from gan.demo.models import Fitted
+    from gan.translation.fitted_maps import choose_for_folders
 
     photographs, retro = folders
     choice = choose_for_folders(photographs, retro, request.map, request.position)
@@ -112,7 +113,7 @@ def newest_run() -> Path | None:
 def load(run: str, name: str, device: str) -> Any:
     """Return a model for the page. A run without a checkpoint shows its training only."""
     from gan import api
-    from gan.sharing.demo.models import PageModel
+    from gan.demo.models import PageModel
 
     path = Path(run)
     folder = next((folder for folder in (path, *path.absolute().parents) if run_folder.is_run(folder)), None)

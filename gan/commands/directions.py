@@ -12,16 +12,16 @@ from typing import TYPE_CHECKING, Any
 
 from gan.commands import options
 from gan.commands.options import Results
-from gan.common.errors import UserError, writing
-from gan.common.files import file_name, write_atomically
-from gan.common.output import counting
-from gan.run.address import with_addresses
-from gan.run.run_folder import DIRECTIONS, DIRECTIONS_FILE
+from gan.models.address import with_addresses
+from gan.runs.run_folder import DIRECTIONS, DIRECTIONS_FILE
+from gan.utils.errors import UserError, writing
+from gan.utils.files import file_name, write_atomically
+from gan.utils.output import counting
 
 if TYPE_CHECKING:
     from torch import Tensor
 
-    from gan.latent.attributes import Effect
+    from gan.editing.attributes import Effect
 
 ATTRIBUTES = "attributes.json"
 STEPS = (-3, -2, -1, 0, 1, 2, 3)  # columns of a direction's sheet, in standard deviations
@@ -55,8 +55,8 @@ def run(arguments: argparse.Namespace) -> None:
     if arguments.recognition and not arguments.attributes:
         raise UserError("--recognition: give --attributes N too")
 
-    from gan.latent import attributes, position, vector_files
-    from gan.latent.space import Space
+    from gan.editing import attributes, position, vector_files
+    from gan.editing.space import Space
     from gan.recognition import classifier
 
     model = options.load_model(arguments)

@@ -10,13 +10,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from gan.commands import options
-from gan.common.errors import UserError, did_you_mean, writing
-from gan.common.files import file_name
-from gan.common.option_values import parse_assignments
-from gan.common.output import counting
-from gan.run.address import with_addresses
-from gan.run.run_folder import DIRECTIONS, DIRECTIONS_FILE, RECOGNITION
+from gan.models.address import with_addresses
+from gan.runs.run_folder import DIRECTIONS, DIRECTIONS_FILE, RECOGNITION
 from gan.settings import add_size
+from gan.utils.errors import UserError, did_you_mean, writing
+from gan.utils.files import file_name
+from gan.utils.option_values import parse_assignments
+from gan.utils.output import counting
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -81,12 +81,12 @@ def run(request: Request) -> None:
 
     import torch
 
+    from gan.editing import mixing, vector_files
+    from gan.editing.space import Space
+    from gan.export import provenance
     from gan.images.convert import NO_TEXT, grid, save_png
-    from gan.inference.tiling import memory_errors
-    from gan.latent import mixing, vector_files
-    from gan.latent.space import Space
     from gan.recognition.classifier import WEIGHTS
-    from gan.sharing import provenance
+    from gan.translation.tiling import memory_errors
 
     model = options.load_model(request)
     add_vectors_and_classes(model, set(settings), request)
@@ -136,7 +136,7 @@ def add_vectors_and_classes(model: Model, names: set[str], request: Request) -> 
     Raises:
         UserError: there is no such attribute, direction or class.
     """
-    from gan.latent import position, vector_files
+    from gan.editing import position, vector_files
     from gan.recognition import classifier
 
     built_in = {*model.attributes, *position.POSITIONS}

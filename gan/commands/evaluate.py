@@ -10,14 +10,15 @@ from pathlib import Path
 from typing import Any
 
 from gan.commands import options
-from gan.common.errors import UserError, at_least, writing
-from gan.common.output import print_aligned
 from gan.evaluation.registry import Row, meaning
-from gan.inference.resolve import path_in
 from gan.metrics import pretrained
-from gan.run import run_folder, shared_model
-from gan.run.address import with_addresses
+from gan.models import shared_model
+from gan.models.address import with_addresses
+from gan.models.resolve import path_in
+from gan.runs import run_folder
 from gan.settings import add_size
+from gan.utils.errors import UserError, at_least, writing
+from gan.utils.output import print_aligned
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

@@ -13,12 +13,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from gan.commands import options
-from gan.common.errors import UserError
-from gan.common.output import aligned, one_line, print_line
 from gan.settings import add_size
+from gan.utils.errors import UserError
+from gan.utils.output import aligned, one_line, print_line
 
 if TYPE_CHECKING:
-    from gan.sharing.export.export import Exported
+    from gan.export.export import Exported
 
 FORMATS = ("onnx", "pt2", "safetensors")
 WEB = "web"
@@ -112,7 +112,7 @@ def load(request: Request) -> Any:
 
 def write_networks(request: Request) -> None:
     """Write the networks of a model, each to a file."""
-    from gan.sharing.export import export, formats
+    from gan.export import export, formats
 
     if request.to == "onnx":
         formats.check_onnx_installed()
@@ -127,18 +127,18 @@ def write_networks(request: Request) -> None:
 
 def write_table(request: Request) -> None:
     """Write the color table of a look, of a translator that maps colors, or of a fitted map."""
-    from gan.sharing.export import network_tables, tables
+    from gan.export import network_tables, tables
 
     size, run = tables.size_for(request.to, request.table_size or TABLE_SIZES[1]), request.run or ""
     if request.fit:
-        from gan.inference.closed_form import choose_for_folders
+        from gan.translation.fitted_maps import choose_for_folders
 
         photographs, retro = request.fit
         choice = choose_for_folders(photographs, retro, request.map, request.position)
         print_line(f"color map fitted: {choice.describe()}")
         table = network_tables.of_color_map(choice.color_map, size, retro)
     elif options.names_look(run):
-        from gan.inference.image_translator import parse_look
+        from gan.translation.image_translator import parse_look
 
         table = tables.of_look(parse_look(run), size)
     else:
@@ -156,9 +156,9 @@ def write_web_page(request: Request) -> None:
     if not request.force and out.is_dir() and any(out.iterdir()):
         raise UserError(f"--out {out}: is not empty; use --force to write the page beside its files")
 
-    from gan.latent.vector_files import read_directions
-    from gan.sharing.export import formats
-    from gan.sharing.web import runtime, write
+    from gan.editing.vector_files import read_directions
+    from gan.export import formats
+    from gan.export.web import runtime, write
 
     formats.check_onnx_installed()
     package = runtime.find(request.runtime)

@@ -8,10 +8,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from gan.commands import options
-from gan.common.errors import UserError, at_least, writing
-from gan.common.output import counting, first_few
-from gan.inference.resolve import checkpoint_of
+from gan.models.resolve import checkpoint_of
 from gan.settings import TRUNCATION
+from gan.utils.errors import UserError, at_least, writing
+from gan.utils.output import counting, first_few
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -71,8 +71,8 @@ def run(request: Request) -> None:
 
     import torch
 
+    from gan.export import provenance
     from gan.images.convert import NO_TEXT, grid, save_png
-    from gan.sharing import provenance
 
     origin = None if request.no_metadata else provenance.generated(model, request.truncation)
     images: list[Tensor] = []

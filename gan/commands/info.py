@@ -16,14 +16,14 @@ from pathlib import Path
 from typing import Any
 
 from gan.commands import options
-from gan.common.code import git_revision
-from gan.common.errors import UserError
-from gan.common.output import one_line
-from gan.common.processes import available_memory
+from gan.config.paths import CONF
 from gan.data.decoding import cache
 from gan.data.decoding.pool import cores
-from gan.run.paths import CONF
-from gan.sharing.record import command_of, origin, to_text
+from gan.export.record import command_of, origin, to_text
+from gan.utils.code import git_revision
+from gan.utils.errors import UserError
+from gan.utils.output import one_line
+from gan.utils.processes import available_memory
 
 PACKAGES = ("torchvision", "lightning", "torchmetrics", "hydra-core", "omegaconf", "numpy", "scipy", "pillow", "rich",
             "scikit-image", "tensorboard", "safetensors", "filelock")  # fmt: skip

@@ -6,9 +6,9 @@ import argparse
 from functools import partial
 
 from gan.commands import options
-from gan.common import digest
-from gan.common.errors import UserError, at_least, writing
 from gan.settings import TRUNCATION, parse_seeds
+from gan.utils import digest
+from gan.utils.errors import UserError, at_least, writing
 
 MIN_FPS, MAX_FPS = 0.1, 1000
 OUT = "interpolation.gif"  # in the run folder
@@ -46,11 +46,11 @@ def run(arguments: argparse.Namespace) -> None:
     if arguments.latents and (arguments.space or arguments.label or arguments.truncation != 1):
         raise UserError("--space, --truncation and --class cannot be used with --latents")
 
+    from gan.editing import vector_files
+    from gan.editing.space import Space
+    from gan.export.provenance import Origin, interpolation
+    from gan.export.record import compact
     from gan.images import video
-    from gan.latent import vector_files
-    from gan.latent.space import Space
-    from gan.sharing.provenance import Origin, interpolation
-    from gan.sharing.record import compact
 
     video.check(arguments.out)
     model = options.load_model(arguments)

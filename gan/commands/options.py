@@ -13,14 +13,15 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from gan.common.errors import UserError, path_hint, reason
-from gan.common.files import write_atomically
-from gan.common.output import shows_bars
-from gan.common.untrusted import read_json
-from gan.data.styles import is_table
-from gan.inference.resolve import path_in
-from gan.run import address, checkpoints, remote, run_folder, shared_model
+from gan.data.looks import is_table
+from gan.models import address, shared_model
+from gan.models.resolve import path_in
+from gan.runs import checkpoints, remote, run_folder
 from gan.settings import LOOK, parse_seeds
+from gan.utils.errors import UserError, path_hint, reason
+from gan.utils.files import write_atomically
+from gan.utils.output import shows_bars
+from gan.utils.untrusted import read_json
 
 if TYPE_CHECKING:
     from gan.model import Model
@@ -181,7 +182,7 @@ def names_look(text: str) -> bool:
 
 def existing_run_or_look(text: str) -> None:
     """Raise UserError if there is no such run, checkpoint or look."""
-    from gan.inference import image_translator
+    from gan.translation import image_translator
 
     if names_look(text):
         image_translator.parse_look(text)
@@ -252,7 +253,7 @@ def prepare_device(request: Device | argparse.Namespace) -> str:
     """Return the name of --device, and set --threads; raise UserError if torch cannot use one of them."""
     import torch
 
-    from gan.common.torch_runtime import set_threads
+    from gan.utils.torch_runtime import set_threads
 
     set_threads(request.threads, on_cpu=request.device == "cpu")
     try:

@@ -14,11 +14,11 @@ from pathlib import Path
 
 from gan.commands import options
 from gan.commands.options import SOME_UNREADABLE
-from gan.common import digest
-from gan.common.errors import at_least, writing
-from gan.common.output import counted, counting
-from gan.run.address import with_addresses
-from gan.run.run_folder import LATENTS_FILE, PROJECTED
+from gan.models.address import with_addresses
+from gan.runs.run_folder import LATENTS_FILE, PROJECTED
+from gan.utils import digest
+from gan.utils.errors import at_least, writing
+from gan.utils.output import counted, counting
 
 GROUP = 16  # images that are projected and saved together
 
@@ -64,8 +64,8 @@ def run(request: Request) -> int:
     options.refuse_existing(out, [], request.force)
 
     from gan.commands import projections
-    from gan.inference.inputs import decode_images, find_images
-    from gan.inference.translate_files import refuse_inside
+    from gan.images.inputs import decode_images, find_images
+    from gan.translation.translate_files import refuse_inside
 
     if request.images.is_dir():
         refuse_inside(out, request.images, "--out ")

@@ -12,22 +12,22 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from gan.common import digest
-from gan.common.errors import UserError
-from gan.common.files import file_name, write_atomically
+from gan.editing import vector_files
+from gan.editing.projection import describe_options
+from gan.editing.projection import num_passes as num_passes
+from gan.editing.space import Space
+from gan.export.provenance import Origin
 from gan.images import video
 from gan.images.collection import Images
 from gan.images.convert import grid, save_png
 from gan.images.files import KEY
-from gan.latent import vector_files
-from gan.latent.projection import describe_options
-from gan.latent.projection import num_passes as num_passes
-from gan.latent.space import Space
 from gan.metrics.pairs import psnr, ssim
 from gan.metrics.perceptual import PerceptualDistance
 from gan.model import Model
-from gan.run.run_folder import LATENTS_FILE
-from gan.sharing.provenance import Origin
+from gan.runs.run_folder import LATENTS_FILE
+from gan.utils import digest
+from gan.utils.errors import UserError
+from gan.utils.files import file_name, write_atomically
 
 SCORES = "scores.csv"
 FPS = 15

@@ -14,10 +14,10 @@ from typing import TYPE_CHECKING, Any
 
 from gan.commands import options
 from gan.commands.options import SOME_UNREADABLE, Results, add_command
-from gan.common import digest
-from gan.common.errors import UserError, at_least, install, writing
-from gan.common.output import counting, print_aligned
-from gan.run.run_folder import RECOGNITION
+from gan.runs.run_folder import RECOGNITION
+from gan.utils import digest
+from gan.utils.errors import UserError, at_least, install, writing
+from gan.utils.output import counting, print_aligned
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -68,8 +68,8 @@ def fit(arguments: argparse.Namespace) -> None:
     if find_spec("sklearn") is None:
         raise UserError(f"gan recognize needs scikit-learn: {install('recognize')}")
 
-    from gan.inference.loading import load_discriminator
-    from gan.latent.vector_files import fingerprint
+    from gan.editing.vector_files import fingerprint
+    from gan.models.loading import load_discriminator
     from gan.recognition import classifier, protocol
     from gan.recognition.protocol import images_and_groups, labeled_data, large_classes, list_classes
 
@@ -170,8 +170,8 @@ def print_scores(scores: dict[str, Score], classes: int, images: int) -> None:
 def predict(arguments: argparse.Namespace) -> int:
     import torch
 
-    from gan.inference.inputs import decode_images, find_images, printable
-    from gan.inference.loading import load_discriminator
+    from gan.images.inputs import decode_images, find_images, printable
+    from gan.models.loading import load_discriminator
     from gan.recognition import classifier
 
     files = find_images(arguments.images)

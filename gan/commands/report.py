@@ -7,11 +7,11 @@ import os
 from pathlib import Path
 
 from gan.commands import options
-from gan.common.errors import UserError, writing
-from gan.common.files import write_atomically
-from gan.inference.resolve import path_in
-from gan.run.comparison import find_runs
-from gan.sharing.report.page import is_report
+from gan.models.resolve import path_in
+from gan.report.page import is_report
+from gan.runs.comparison import find_runs
+from gan.utils.errors import UserError, writing
+from gan.utils.files import write_atomically
 
 NAME = "report.html"
 BEGINNING = 4096  # bytes of a file that show whether it is a report
@@ -30,7 +30,7 @@ def run(arguments: argparse.Namespace) -> None:
     out = arguments.out or (path_in(found[0], found[0] / NAME) if len(found) == 1 else Path(NAME))
     check_out(out, arguments.force)
 
-    from gan.sharing.report.several_runs import build
+    from gan.report.several_runs import build
 
     data = build([Path(name) for name in arguments.runs], found)
     with writing(f"--out {out}"):

@@ -12,11 +12,11 @@ from contextlib import suppress
 from pathlib import Path
 from typing import NamedTuple
 
-from gan.common.errors import UserError, writing
-from gan.common.output import counted, one_line, print_aligned
-from gan.run import checkpoints, lock, run_folder
-from gan.run.run_folder import find_runs, is_run, jobs_of
-from gan.run.status import best_score, goal, status, target
+from gan.runs import checkpoints, lock, run_folder
+from gan.runs.run_folder import find_runs, is_run, jobs_of
+from gan.runs.status import best_score, goal, status, target
+from gan.utils.errors import UserError, writing
+from gan.utils.output import counted, one_line, print_aligned
 
 COLUMNS = ("run", "model", "data", "images", "best score", "MB", "date", "status")
 NUMBERS = ("images", "best score", "MB", "date")

@@ -9,12 +9,12 @@ import argparse
 from pathlib import Path
 
 from gan.commands import options
-from gan.common.errors import UserError, reason
-from gan.common.output import one_line, print_line
-from gan.common.untrusted import read_bytes
-from gan.run.run_folder import is_run
-from gan.run.shared_model import CARD, CONFIG, SAMPLES, is_shared
-from gan.sharing import card
+from gan.export import card
+from gan.models.shared_model import CARD, CONFIG, SAMPLES, is_shared
+from gan.runs.run_folder import is_run
+from gan.utils.errors import UserError, reason
+from gan.utils.output import one_line, print_line
+from gan.utils.untrusted import read_bytes
 
 MAX_NOTES = 100_000  # bytes
 
@@ -68,7 +68,7 @@ def run(arguments: argparse.Namespace) -> None:
         raise UserError(f"{out}: is the model itself; give another folder")
     refuse_existing(out, arguments.force)
 
-    from gan.sharing import share
+    from gan.export import share
 
     files = share.collect(
         arguments.run,

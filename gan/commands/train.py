@@ -10,11 +10,11 @@ from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn
 
-from gan.common import code, errors, processes
-from gan.common.errors import UserError
-from gan.common.output import escape_unprintable, print_line, shows_bars
-from gan.common.processes import safe_path, skip_during_imports
-from gan.run import requeue
+from gan.runs import requeue
+from gan.utils import code, errors, processes
+from gan.utils.errors import UserError
+from gan.utils.output import escape_unprintable, print_line, shows_bars
+from gan.utils.processes import safe_path, skip_during_imports
 
 if TYPE_CHECKING:
     from omegaconf import DictConfig
@@ -31,7 +31,7 @@ class Parser(argparse.ArgumentParser):
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add all options, for the completion in a shell: `main` parses only ours."""
-    from gan.run import paths
+    from gan.config import paths
 
     files = [f"{group}={file.stem}" for group in paths.groups() for file in paths.group_files(group)]
     parser.add_argument("overrides", nargs="*", metavar="NAME=VALUE", choices=files, help="options of the training")
@@ -54,14 +54,14 @@ def main(words: Sequence[str], command: str = errors.COMMAND) -> None:
         words: overrides, and flags of Hydra and of `add_own`.
         command: the command that the user typed before them.
     """
-    from gan.run.launch import errors_in_one_line, launch
+    from gan.config.launch import errors_in_one_line, launch
 
     escape_unprintable()
     requeue.hold()
     with processes.as_keyboard_interrupt(), safe_path(), errors_in_one_line():
         import hydra
 
-        from gan.run.paths import CONF
+        from gan.config.paths import CONF
 
         rest = take_flags(words, command)
         decorated = hydra.main(version_base="1.3", config_path=str(CONF), config_name="train")(train)
@@ -75,7 +75,7 @@ def take_flags(words: Sequence[str], command: str) -> list[str]:
     Raises:
         UserError: a folder does not exist or may not be used.
     """
-    from gan.run import paths
+    from gan.config import paths
 
     parser = Parser(add_help=False, allow_abbrev=False)
     add_own(parser)
@@ -109,7 +109,7 @@ def started_with(module: str) -> Iterator[None]:
 
 def train(cfg: DictConfig) -> float:
     """Train a model, and return the objective of a sweep. This is Hydra's job."""
-    from gan.run.launch import errors_in_one_line
+    from gan.config.launch import errors_in_one_line
 
     with errors_in_one_line():
         if shows_bars():
@@ -118,10 +118,10 @@ def train(cfg: DictConfig) -> float:
             import torch  # imported late, so that errors in options are printed quickly
             from hydra.utils import instantiate
 
-            from gan.common.digest import seed_of
-            from gan.run.launch import start_run
-            from gan.run.resolvers import describe_rules
+            from gan.config.launch import start_run
+            from gan.config.resolvers import describe_rules
             from gan.training.fit import fit
+            from gan.utils.digest import seed_of
 
         run, notes = start_run(cfg), describe_rules(cfg)  # before instantiate resolves the rules
         torch.manual_seed(seed_of(cfg.seed, "weights"))

@@ -15,17 +15,17 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple, NoReturn
 
 from gan.commands import options
-from gan.common.errors import UserError, at_least
-from gan.common.option_values import pair, parse_assignments
-from gan.common.output import counting
-from gan.common.processes import available_memory
-from gan.inference.resolve import checkpoint_of
+from gan.models.resolve import checkpoint_of
 from gan.settings import CELL, DIRECTION, SEED, STRENGTH, TILE, add_palette, check_pixel_art
+from gan.utils.errors import UserError, at_least
+from gan.utils.option_values import pair, parse_assignments
+from gan.utils.output import counting
+from gan.utils.processes import available_memory
 
 if TYPE_CHECKING:
     import numpy as np
 
-    from gan.inference.image_translator import ImageFunction
+    from gan.translation.image_translator import ImageFunction
 
 MAX_SCALE = 4  # print a note if images are larger than the training size by more than this factor
 OUT = "translated"  # in the run folder
@@ -109,7 +109,7 @@ class ListLooks(argparse.Action):
     """Prints the looks. Their registry is imported only then."""
 
     def __call__(self, parser: argparse.ArgumentParser, *_: object) -> NoReturn:
-        from gan.data.styles.registry import listing
+        from gan.data.looks.registry import listing
 
         print(listing())
         parser.exit()
@@ -146,8 +146,8 @@ class Chosen(NamedTuple):
 
 
 def run(request: Request) -> int:
-    from gan.inference import image_translator
-    from gan.inference import translate_files as files
+    from gan.translation import image_translator
+    from gan.translation import translate_files as files
 
     # A look is checked before the input is searched; a network is loaded after that, because it takes longer.
     chosen = choose_look(request) if request.is_look else None
@@ -185,7 +185,7 @@ def run(request: Request) -> int:
 
 def description(request: Request, chosen: Chosen, palette: np.ndarray | None) -> Any:
     """Return what describes the translations in their files."""
-    from gan.sharing.record import translations
+    from gan.export.record import translations
 
     options = request.strength, request.cell, request.direction, palette, request.dither, request.steady
     return translations(chosen.made_by, *options)
@@ -193,7 +193,7 @@ def description(request: Request, chosen: Chosen, palette: np.ndarray | None) ->
 
 def choose_look(request: Request) -> Chosen:
     """Return the look of TRANSLATOR with the parameters of --set."""
-    from gan.inference.image_translator import parse_look
+    from gan.translation.image_translator import parse_look
 
     look = parse_look(request.run, parse_assignments(request.settings, "cell=6"))
     return Chosen(look, {"look": look.recorded, "seed": request.seed or None})
@@ -201,7 +201,7 @@ def choose_look(request: Request) -> Chosen:
 
 def fit_color_map(request: Request, folders: tuple[str, str]) -> Chosen:
     """Return the color map of --fit, and print how near it comes to the target images."""
-    from gan.inference import closed_form
+    from gan.translation import fitted_maps as closed_form
 
     photographs, retro = folders
     choice = closed_form.choose_for_folders(photographs, retro, request.map, request.position)
@@ -213,11 +213,12 @@ def fit_color_map(request: Request, folders: tuple[str, str]) -> Chosen:
 
 def choose_network(request: Request) -> Chosen:
     """Return the trained translator of TRANSLATOR, on the selected device."""
-    from gan.inference import loading, translator
-    from gan.sharing.provenance import fields_of
+    from gan.export.provenance import fields_of
+    from gan.models import loading
+    from gan.translation import translator
 
     def palette(colors: int) -> np.ndarray:
-        from gan.inference.closed_form import target_palette  # imports scikit-image
+        from gan.translation.fitted_maps import target_palette  # imports scikit-image
 
         return target_palette(config, Path(request.run), request.direction, colors)
 
@@ -238,14 +239,14 @@ def pixel_art_of(cell: int | str, palette: np.ndarray | None, dither: str) -> Ca
     if cell == 1 and palette is None:
         return None
 
-    from gan.images.pixel_art import converter
+    from gan.pixel_art.cells import converter
 
     return converter(cell, palette, dither)
 
 
 def load_palette(palette: str, chosen: Chosen) -> np.ndarray:
     """Return the palette of --palette: by its name, read from a file, or computed from target images."""
-    from gan.images.pixel_art import read_palette
+    from gan.pixel_art.cells import read_palette
 
     if not palette.isdecimal():
         return read_palette(palette)

@@ -10,9 +10,9 @@ import re
 from pathlib import Path
 from typing import Any
 
-from gan.common.output import counted, one_line, print_aligned
-from gan.run import address, shared_model
-from gan.sharing import card
+from gan.export import card
+from gan.models import address, shared_model
+from gan.utils.output import counted, one_line, print_aligned
 
 COLUMNS = ("model", "kind", "pixels", "classes", "trained on", "license", "MB")
 NUMBERS = ("classes", "MB")

@@ -18,12 +18,12 @@ from PIL import Image
 from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
 
-from gan.common import errors
 from gan.data.decoding.pool import CRASHED, parallel_map
 from gan.data.decoding.reader import ImageError, composite, header, read_frames
 from gan.data.pixel_grid import find_grid
 from gan.data.sources.files import CLUTTER, SUFFIXES, File, content
 from gan.data.split import group_keys
+from gan.utils import errors
 
 SIDES = (16, 32, 64)  # sides to suggest in pixels; 64 trains in minutes
 SHAPES = ((1.0, 1.0), (1.5, 1.0), (1.0, 1.5), (1.0, 0.75), (0.75, 1.0), (2.0, 1.0), (1.0, 2.0))  # height, width

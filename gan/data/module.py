@@ -17,11 +17,6 @@ from lightning.pytorch.utilities import rank_zero_only
 from torch import Tensor
 from torch.utils.data import DataLoader, IterableDataset, get_worker_info
 
-from gan.common import processes
-from gan.common.errors import UserError, at_least, switch
-from gan.common.nested import with_home
-from gan.common.option_values import check_workers, pair
-from gan.common.output import print_line
 from gan.data.builtin import retro
 from gan.data.decoding import cache
 from gan.data.decoding.decode import Decoder
@@ -29,6 +24,11 @@ from gan.data.decoding.reader import MAX_PIXELS
 from gan.data.order import EndlessBatches, RandomCropFlip, stored_size
 from gan.data.sources.files import ImageFiles
 from gan.data.split import select
+from gan.utils import processes
+from gan.utils.errors import UserError, at_least, switch
+from gan.utils.nested import with_home
+from gan.utils.option_values import check_workers, pair
+from gan.utils.output import print_line
 
 NUM_BUILTIN_IMAGES = 4096
 STORAGES = ("auto", "disk", "memory", "device")

@@ -11,7 +11,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from gan.common.errors import UserError
+from gan.utils.errors import UserError
 
 SEED_OFFSET = 1 << 32  # of the seed of a second stream; seeds of runs are smaller
 BLOCK = 4096  # images whose random numbers are generated together

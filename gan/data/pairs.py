@@ -1,7 +1,7 @@
 """Sources of pairs of images. A pair is stored as one image with twice the channels for the cache, crops and flips.
 
 `a` is the input and `b` the target: two files with the same name in two folders, the halves of one file, or a
-photograph and the same photograph in a known style (`gan.data.styles`).
+photograph and the same photograph in a known style (`gan.data.looks`).
 """
 
 from __future__ import annotations
@@ -17,12 +17,12 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-from gan.common.errors import UserError
 from gan.data.decoding.cache import source_hash
 from gan.data.decoding.decode import DecodedImage, Decoder
 from gan.data.decoding.reader import ImageError, read_first_frame, unpremultiply
+from gan.data.looks import registry, table_files
 from gan.data.sources.files import File, ImageFiles, content, find
-from gan.data.styles import registry, table_files
+from gan.utils.errors import UserError
 
 MAX_LISTED = 20  # maximum number of files without a partner to list in a message
 LENGTH_BYTES = 8  # bytes of the length of the first file, which precedes the contents of two files
@@ -93,7 +93,7 @@ class SideBySideFiles(ImageFiles):
 
 
 class StyledFiles(ImageFiles):
-    """Photographs, each paired with itself in a look of `gan.data.styles`.
+    """Photographs, each paired with itself in a look of `gan.data.looks`.
 
     The look is applied at the training size. With fit="patches" it is applied to the whole photograph, from which the
     patches are cut: a vignette then has one center, and a screen the pitch that it has in the file.

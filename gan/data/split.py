@@ -10,7 +10,7 @@ from collections.abc import Iterable, Iterator, Sequence
 
 import numpy as np
 
-from gan.common.errors import UserError
+from gan.utils.errors import UserError
 
 GROUPINGS = ("file", "folder", "prefix", "content")
 

@@ -12,12 +12,12 @@ from torch import Tensor
 from torch.nn.functional import interpolate
 from torch.utils.data import IterableDataset
 
-from gan.common.errors import UserError
-from gan.common.nested import with_home
+from gan.data.looks import registry
 from gan.data.module import DEVICE_SHARE, Batches, ImageDataModule, first_by_digest, position, training_batches
 from gan.data.order import SEED_OFFSET, EndlessBatches
 from gan.data.pairs import MatchedFiles, SideBySideFiles, StyledFiles
-from gan.data.styles import registry
+from gan.utils.errors import UserError
+from gan.utils.nested import with_home
 
 PAIRINGS = ("disjoint", "shared", "paired")
 FITTED_IMAGES = 500  # images of each side for fitting color maps and other closed forms
@@ -110,7 +110,7 @@ class StyledDataModule(PairedDataModule):
 
     Args:
         root: photographs.
-        style: a look, see `gan.data.styles.registry.filter_names`.
+        style: a look, see `gan.data.looks.registry.filter_names`.
         pairing: how training uses the pairs. "disjoint": a and b are different photographs, as in two unrelated
             folders. "shared": a and b are the same photographs in different orders. "paired": a and b are pairs.
         split: as in `ImageDataModule`. Its groups also stay together when photographs are divided between a and b.

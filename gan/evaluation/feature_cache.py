@@ -14,10 +14,10 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from gan.common.errors import reason
-from gan.common.files import write_atomically
 from gan.data.decoding.cache import FEATURES, folder
 from gan.metrics.extractors import features, fingerprint
+from gan.utils.errors import reason
+from gan.utils.files import write_atomically
 
 
 def cached_features(extractor: Any, images: Tensor, advance: Callable[[int], None] = lambda done: None) -> Tensor:

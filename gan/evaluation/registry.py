@@ -14,8 +14,8 @@ from typing import Any, NamedTuple
 
 import yaml
 
-from gan.common.errors import UserError
-from gan.run.paths import group_files
+from gan.config.paths import group_files
+from gan.utils.errors import UserError
 
 
 class Score(NamedTuple):

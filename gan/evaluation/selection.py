@@ -11,16 +11,16 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from gan.common.errors import UserError
-from gan.common.output import counting
 from gan.evaluation.feature_cache import cached_features
 from gan.images.convert import to_float
-from gan.inference.loading import load_data, load_discriminator
-from gan.inference.sampling import FAKES_SEED, fresh_statistics, in_chunks
 from gan.losses.heads import per_image
 from gan.metrics.distances import distances
 from gan.metrics.extractors import Lite0Features, features
 from gan.model import Model
+from gan.models.loading import load_data, load_discriminator
+from gan.models.sampling import FAKES_SEED, fresh_statistics, in_chunks
+from gan.utils.errors import UserError
+from gan.utils.output import counting
 
 NEIGHBORS = 5  # nearest training images of an image
 MAX_REAL = 10_000  # training images to compare with

@@ -12,23 +12,23 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor
 
-from gan.common import digest
-from gan.common.code import git_revision
-from gan.common.errors import UserError
-from gan.common.output import counting
 from gan.data.decoding.pool import IsolatedProcess
 from gan.data.decoding.reader import ImageError
 from gan.data.sources.files import find, shape_of
 from gan.data.translation import has_held_out
 from gan.evaluation.translations import Translations, translate_all
-from gan.inference import loading
-from gan.inference.resolve import checkpoint_of, folder_of, is_model, path_in
-from gan.inference.sampling import FAKES_SEED
 from gan.metrics.copies import MIN_HELD_OUT
 from gan.model import Model, from_checkpoint
-from gan.run import checkpoints, run_folder
-from gan.run.address import locate
-from gan.run.shared_model import GENERATOR, NO_IMAGES, TRANSLATOR
+from gan.models import loading
+from gan.models.address import locate
+from gan.models.resolve import checkpoint_of, folder_of, is_model, path_in
+from gan.models.sampling import FAKES_SEED
+from gan.models.shared_model import GENERATOR, NO_IMAGES, TRANSLATOR
+from gan.runs import checkpoints, run_folder
+from gan.utils import digest
+from gan.utils.code import git_revision
+from gan.utils.errors import UserError
+from gan.utils.output import counting
 
 BATCH = 256  # images generated at a time
 HELD_OUT_BY = ("root", "a", "b", "split", "validation", "split_seed")  # data options that determine the held-out images

@@ -13,11 +13,11 @@ import torch
 from torch import Tensor
 
 from gan.images.convert import to_float, to_uint8
-from gan.inference.tiling import translate_each
 from gan.metrics.extractors import features
 from gan.metrics.kid import LEVEL, Files, KIDEstimate, estimate_kid, is_clearly_lower
-from gan.networks.transfer.fit import draw_pixels, fit, visible
-from gan.networks.transfer.image_statistics import typical
+from gan.networks.closed_form.fit import draw_pixels, fit, visible
+from gan.networks.closed_form.image_statistics import typical
+from gan.translation.tiling import translate_each
 
 TOLERANCE = 1.25  # factor up to which the other KIDs may be above those of the color map
 FINISH_IMAGES = 200  # images of each side for fitting the last color map

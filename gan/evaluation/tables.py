@@ -14,8 +14,6 @@ import torch
 from torch import Tensor
 from torch.nn.functional import avg_pool2d
 
-from gan.common.errors import writing
-from gan.common.output import counting
 from gan.evaluation import registry
 from gan.evaluation.feature_cache import cached_features
 from gan.evaluation.registry import Row
@@ -26,6 +24,8 @@ from gan.metrics.copies import MIN_SIMILARITY, CopySearch, Memorization, describ
 from gan.metrics.distances import on_device
 from gan.metrics.extractors import extractor, features
 from gan.metrics.prdc import NEIGHBORS
+from gan.utils.errors import writing
+from gan.utils.output import counting
 
 REPEATED = (20, 100)  # numbers of repeated real images, for rows that look like mode collapse
 BLUR = 4  # side of the squares that are averaged, in pixels

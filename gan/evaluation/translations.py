@@ -15,15 +15,15 @@ from torch import Tensor
 from gan.data.translation import has_held_out, images_for_color_maps
 from gan.evaluation.registry import Row
 from gan.images.convert import to_float, to_uint8
-from gan.inference.tiling import tell_windows, translate_each
 from gan.metrics.kid import KID_SCALE, squared_mmd
 from gan.metrics.pairs import content_preservation, ground_truth_scores
 from gan.metrics.perceptual import PerceptualDistance
 from gan.metrics.pretrained import MissingWeights
+from gan.networks.closed_form.choose import choose
+from gan.networks.closed_form.color_map import ColorMap
+from gan.networks.closed_form.fit import draw_pixels, fit_kinds, visible, with_position
 from gan.networks.tile_position import TilePosition
-from gan.networks.transfer.choose import choose
-from gan.networks.transfer.color_map import ColorMap
-from gan.networks.transfer.fit import draw_pixels, fit_kinds, visible, with_position
+from gan.translation.tiling import tell_windows, translate_each
 
 CHUNK = 50  # images that are mapped together
 

@@ -13,10 +13,10 @@ import torch
 from PIL import Image, ImageOps
 from torch import Tensor
 
-from gan.common.errors import UserError, writing
 from gan.data.decoding.reader import ImageError, read_first_frame, to_srgb, unpremultiply
 from gan.data.sources.files import content, find, single
 from gan.images.convert import grid, save_png, to_pil_image
+from gan.utils.errors import UserError, writing
 
 MODES = {1: "gray", 3: "RGB", 4: "RGBA"}
 Given = Any  # what `to_pil_images` accepts

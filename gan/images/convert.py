@@ -14,8 +14,8 @@ from PIL.PngImagePlugin import PngInfo
 from torch import Tensor
 from torch.nn.functional import pad
 
-from gan.common.files import write_atomically
 from gan.data.decoding.reader import unpremultiply
+from gan.utils.files import write_atomically
 
 GRID_CELL = 64  # pixels; in a grid, smaller images are enlarged up to this side
 GRID_GAP = 2  # pixels between the images of a grid and around them

@@ -20,9 +20,6 @@ import numpy as np
 from PIL import Image
 from PIL.PngImagePlugin import PngInfo
 
-from gan.common import digest
-from gan.common.errors import to_line
-from gan.common.files import write_atomically
 from gan.data.decoding.reader import (
     MAX_PIXELS,
     ImageError,
@@ -33,6 +30,9 @@ from gan.data.decoding.reader import (
     read_frames,
 )
 from gan.data.sources.files import File, content
+from gan.utils import digest
+from gan.utils.errors import to_line
+from gan.utils.files import write_atomically
 
 # EXIF tags that are kept. Others describe the pixel layout, orientation and size, which change.
 DESCRIPTIVE = (269, 270, 271, 272, 305, 306, 315, 316, 18246, 18249, 33432, *range(40091, 40096))

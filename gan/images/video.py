@@ -10,11 +10,11 @@ from typing import Any
 from PIL import Image
 from torch import Tensor
 
-from gan.common.errors import UserError, install, to_line
-from gan.common.files import write_atomically
 from gan.data.decoding.reader import MAX_PIXELS, ImageError, composite
 from gan.images.convert import to_pil_image
 from gan.images.files import WHITE, encode, save_options
+from gan.utils.errors import UserError, install, to_line
+from gan.utils.files import write_atomically
 
 # FFmpeg's container format of each extension
 CONTAINERS = {".mp4": "mp4", ".m4v": "ipod", ".mov": "mov", ".mkv": "matroska", ".webm": "webm", ".avi": "avi"}

@@ -5,8 +5,8 @@ from __future__ import annotations
 from torch import Tensor, nn
 from torch.nn.functional import softplus
 
-from gan.common.errors import UserError
 from gan.losses.heads import over_heads
+from gan.utils.errors import UserError
 
 
 class Relativistic(nn.Module):

@@ -6,11 +6,11 @@ from typing import Any
 
 from torch import Tensor, nn
 
-from gan.common.errors import UserError
 from gan.losses.heads import SANLogits
 from gan.losses.hinge import Hinge
 from gan.losses.nonsaturating import Nonsaturating
 from gan.losses.wasserstein import Wasserstein
+from gan.utils.errors import UserError
 
 
 class SAN(nn.Module):

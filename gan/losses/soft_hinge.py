@@ -6,9 +6,9 @@ import torch
 from torch import Tensor
 from torch.nn.functional import relu
 
-from gan.common.errors import fraction
 from gan.losses.heads import over_heads
 from gan.losses.hinge import Hinge
+from gan.utils.errors import fraction
 
 
 class SoftHinge(Hinge):

@@ -9,9 +9,9 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import interpolate
 
-from gan.common.errors import UserError, install
 from gan.metrics import pretrained as files
 from gan.metrics.pixels import rgb
+from gan.utils.errors import UserError, install
 
 MODEL = "vit_large_patch14_dinov2"
 SIDE = 224

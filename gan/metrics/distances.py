@@ -9,7 +9,7 @@ import torch
 import torch.distributed as dist
 from torch import Tensor
 
-from gan.common.errors import UserError
+from gan.utils.errors import UserError
 
 LARGEST = 1e45  # largest absolute value of a feature, because KID uses the sixth power
 ROWS = 1024  # rows of a block, so that no matrix of all pairs is needed

@@ -28,10 +28,10 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import adaptive_avg_pool2d, relu_
 
-from gan.common.errors import UserError
-from gan.common.torch_runtime import tuned
 from gan.metrics.pixels import resized, takes_arrays
 from gan.networks import lite0
+from gan.utils.errors import UserError
+from gan.utils.torch_runtime import tuned
 
 OWN = re.compile(r"[^\W\d]\w*(\.[^\W\d]\w*)+")  # module.Class
 CHUNK = 16  # images per pass, because kernels round differently with other batch sizes

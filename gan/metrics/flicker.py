@@ -16,8 +16,8 @@ import torch
 from skimage.registration import phase_cross_correlation
 from torch import Tensor
 
-from gan.common.errors import UserError
 from gan.metrics.pixels import luminance, rgb, takes_arrays
+from gan.utils.errors import UserError
 
 TOLERANCE = 6.0  # levels by which a channel of the original may change in a pixel that counts as unchanged
 

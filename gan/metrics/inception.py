@@ -8,9 +8,9 @@ from io import BytesIO
 import torch
 from torch import Tensor, nn
 
-from gan.common.errors import UserError, install
 from gan.metrics import pretrained as files
 from gan.metrics.pixels import rgb
+from gan.utils.errors import UserError, install
 
 
 class Inception(nn.Module):

@@ -11,8 +11,8 @@ import torch
 from scipy.special import stdtr
 from torch import Tensor
 
-from gan.common.errors import UserError
 from gan.metrics.distances import ALL, Rows, checked
+from gan.utils.errors import UserError
 
 Files = Sequence[Tensor | None]  # numbers of the files of two sets of images; None: each image is its own file
 KID_SCALE = 1000  # scores contain KID x 1000, as published tables do, and say so in their names

@@ -8,9 +8,9 @@ from skimage.color import deltaE_ciede2000, rgb2lab
 from torch import Tensor
 from torchmetrics.functional.image import peak_signal_noise_ratio, structural_similarity_index_measure
 
-from gan.common.errors import UserError
 from gan.metrics.perceptual import check_same_shape
 from gan.metrics.pixels import luminance, rgb, takes_arrays
+from gan.utils.errors import UserError
 
 WINDOW = 11  # side of SSIM's Gaussian window in pixels
 MIN_DIFFERENCE = 0.1  # color difference (dE00), far below the just noticeable one

@@ -6,9 +6,9 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import normalize
 
-from gan.common.errors import UserError
 from gan.metrics.pixels import resized, takes_arrays
 from gan.networks.lite0 import pretrained
+from gan.utils.errors import UserError
 
 
 class PerceptualDistance(nn.Module):

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 from torch.nn.functional import interpolate
 
-from gan.common.errors import UserError
+from gan.utils.errors import UserError
 
 LUMA = (0.299, 0.587, 0.114)  # of red, green and blue (ITU-R BT.601)
 OPAQUE_FROM = 128  # alpha from which a pixel counts as opaque

@@ -5,8 +5,8 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from gan.common.errors import at_least
 from gan.metrics.distances import ALL, Rows, checked, distances, radii
+from gan.utils.errors import at_least
 
 NEIGHBORS = 5  # as in Naeem et al., 2020
 

@@ -11,8 +11,8 @@ import urllib.request
 from pathlib import Path
 from typing import NamedTuple
 
-from gan.common.errors import UserError
-from gan.common.files import write_atomically
+from gan.utils.errors import UserError
+from gan.utils.files import write_atomically
 
 
 class MissingWeights(UserError):

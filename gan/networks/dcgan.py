@@ -12,7 +12,6 @@ from itertools import pairwise
 import torch
 from torch import Tensor, nn
 
-from gan.common.errors import at_least, choice
 from gan.losses.heads import Logits
 from gan.networks.grid import base_grid, channels_at
 from gan.networks.layers import (
@@ -27,6 +26,7 @@ from gan.networks.layers import (
 )
 from gan.networks.resampling import FilteredUpConv, up_conv
 from gan.networks.spectral import apply_spectral_norm
+from gan.utils.errors import at_least, choice
 
 
 class Generator(nn.Module):

@@ -18,9 +18,9 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from gan.common.errors import UserError, at_least, switch
 from gan.networks.grid import base_grid
 from gan.networks.spectral import spectral_norm
+from gan.utils.errors import UserError, at_least, switch
 
 MULTIPLES = (
     16,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from gan.common.errors import UserError
+from gan.utils.errors import UserError
 
 CELLS = range(3, 9)  # valid heights and widths of the grid
 

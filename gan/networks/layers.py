@@ -10,9 +10,9 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from gan.common.errors import choice
 from gan.losses.heads import SANLogits
 from gan.networks.precision import run_stage
+from gan.utils.errors import choice
 
 EPSILON = 1e-8
 

@@ -13,9 +13,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from gan.networks.precision import full_precision
-from gan.networks.tile_position import TilePosition
-from gan.networks.transfer.color_map import (
+from gan.networks.closed_form.color_map import (
     ColorMap,
     gathered,
     identity_table,
@@ -25,6 +23,8 @@ from gan.networks.transfer.color_map import (
     squared_radius,
     unpremultiply,
 )
+from gan.networks.precision import full_precision
+from gan.networks.tile_position import TilePosition
 
 LR_MULTIPLIER = 20  # of the falloff, which must reach 0.5 while the entries of the LUTs change by some hundredths
 

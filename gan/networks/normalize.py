@@ -8,9 +8,9 @@ from collections.abc import Callable
 import torch
 from torch import Tensor, nn
 
-from gan.common.errors import choice
+from gan.networks.closed_form.color_map import ColorMap
 from gan.networks.tile_position import TilePosition
-from gan.networks.transfer.color_map import ColorMap
+from gan.utils.errors import choice
 
 NORMS: dict[str, Callable[[int], nn.Module]] = {
     "instance": nn.InstanceNorm2d,  # without scale and shift, as in CycleGAN; removes absolute tone

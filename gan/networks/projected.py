@@ -14,9 +14,9 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from gan.common.errors import UserError, at_least
 from gan.networks.lite0 import pretrained
 from gan.networks.spectral import spectral_norm
+from gan.utils.errors import UserError, at_least
 
 TAPS = (2, 4, 10, 15)  # the last block of Lite0 at each resolution
 CHANNELS = (24, 40, 112, 320)  # channels of the outputs of these blocks

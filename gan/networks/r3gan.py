@@ -13,12 +13,12 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from gan.common.errors import UserError
 from gan.losses.heads import Logits, at_least_fp32
 from gan.networks.grid import base_grid
 from gan.networks.layers import make_head, stage_activations
 from gan.networks.precision import full_precision, run_stage
 from gan.networks.resampling import downsample, upsample
+from gan.utils.errors import UserError
 
 EXPANSION = 2  # factor of the channels in a block
 CLASS_DIM = 64  # of the class embedding that is appended to the latent

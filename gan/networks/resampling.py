@@ -12,9 +12,9 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from gan.common.errors import choice
 from gan.losses.heads import at_least_fp32
 from gan.networks.precision import full_precision
+from gan.utils.errors import choice
 
 FILTERS = {"nearest": (1.0, 1.0), "bilinear": (0.25, 0.75, 0.75, 0.25)}  # of upsampling by 2, after zero insertion
 

@@ -13,11 +13,11 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from gan.common.errors import UserError, at_least, choice
 from gan.losses.heads import Logits
 from gan.networks.grid import base_grid, channels_at
 from gan.networks.layers import Projection, activations, apply_layers, batch_norm, make_head
 from gan.networks.spectral import apply_spectral_norm
+from gan.utils.errors import UserError, at_least, choice
 
 RESIDUAL, SHORTCUT = math.sqrt(2), 1.0  # gains of the Xavier initialization in the residual branch and in the shortcut
 

@@ -10,10 +10,10 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
+from gan.networks.closed_form.color_map import ColorMap
 from gan.networks.normalize import activation, initialize_translator, normalize, output_image
 from gan.networks.resampling import downsample, upsample
 from gan.networks.tile_position import TilePosition, noise_at
-from gan.networks.transfer.color_map import ColorMap
 
 
 class Downsample(nn.Module):

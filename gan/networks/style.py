@@ -8,13 +8,13 @@ from collections.abc import Callable
 import torch
 from torch import Tensor
 
+from gan.networks.closed_form.carriers import find_carriers
+from gan.networks.closed_form.color_map import ColorMap, ReadsBuffers, premultiply, unpremultiply
+from gan.networks.closed_form.image_statistics import luminance
+from gan.networks.closed_form.inks import to_levels
+from gan.networks.closed_form.shaped_noise import KERNEL, ShapedNoise
+from gan.networks.closed_form.texture_network import ANGLES, TextureNetwork
 from gan.networks.tile_position import TilePosition, noise_planes, without_margin
-from gan.networks.transfer.carriers import find_carriers
-from gan.networks.transfer.color_map import ColorMap, ReadsBuffers, premultiply, unpremultiply
-from gan.networks.transfer.image_statistics import luminance
-from gan.networks.transfer.inks import to_levels
-from gan.networks.transfer.shaped_noise import KERNEL, ShapedNoise
-from gan.networks.transfer.texture_network import ANGLES, TextureNetwork
 
 LEAK = 0.1  # slope of the output outside of [-1, 1]
 STAGES = ("color", "noise", "drawing", "network", "finished")

@@ -16,12 +16,12 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from gan.common.errors import at_least
 from gan.losses.heads import Logits, at_least_fp32
 from gan.networks.grid import base_grid, channels_at
 from gan.networks.layers import make_head, stage_activations, with_minibatch_std
 from gan.networks.precision import autocast_dtype, clamp_fp16, full_precision, run_stage
 from gan.networks.resampling import downsample, smooth, upsample
+from gan.utils.errors import at_least
 
 SLOPE = 0.2  # slope of the leaky ReLU
 GAIN = math.sqrt(2)  # approximately keeps the variance

@@ -12,10 +12,10 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from gan.common.errors import UserError
+from gan.networks.closed_form.color_map import ColorMap
 from gan.networks.normalize import activation, initialize_translator, normalize, output_image
 from gan.networks.tile_position import TilePosition
-from gan.networks.transfer.color_map import ColorMap
+from gan.utils.errors import UserError
 
 MAX_MULTIPLE = 8  # channels stop growing at 8 x width
 DROPPED = 3  # number of decoder stages with dropout, after the innermost stage

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from torch import Tensor, nn
 
-from gan.common.errors import UserError
 from gan.contracts import CycleStep, Step
+from gan.utils.errors import UserError
 
 
 class CycleConsistency(nn.Module):

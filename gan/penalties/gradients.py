@@ -8,12 +8,12 @@ from contextlib import AbstractContextManager, nullcontext
 import torch
 from torch import Tensor, nn
 
-from gan.common.errors import UserError
-from gan.common.torch_runtime import uncompiled
 from gan.contracts import Step
 from gan.losses.heads import Logits, at_least_fp32, per_image
 from gan.networks.precision import autocast_dtype, full_precision
 from gan.networks.second_derivatives import SecondDerivatives
+from gan.utils.errors import UserError
+from gan.utils.torch_runtime import uncompiled
 
 
 def squared_norm(images: Tensor, logits: Logits) -> Tensor:

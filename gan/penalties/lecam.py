@@ -6,10 +6,10 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import relu
 
-from gan.common.errors import UserError
-from gan.common.torch_runtime import over_ranks
 from gan.contracts import Step
 from gan.losses.heads import at_least_fp32, heads
+from gan.utils.errors import UserError
+from gan.utils.torch_runtime import over_ranks
 
 
 class LeCam(nn.Module):

@@ -6,8 +6,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import relu
 
-from gan.common.errors import UserError
 from gan.contracts import Step
+from gan.utils.errors import UserError
 
 AXES = -1, -2, -3  # of red, green and blue in a LUT
 

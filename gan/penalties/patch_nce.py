@@ -12,9 +12,9 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from gan.common.errors import UserError
 from gan.contracts import TranslationStep
 from gan.networks.normalize import initialize
+from gan.utils.errors import UserError
 
 
 class PatchNCE(nn.Module):

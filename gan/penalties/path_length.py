@@ -7,12 +7,12 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from gan.common.errors import UserError
-from gan.common.torch_runtime import over_ranks
 from gan.contracts import LatentStep
 from gan.networks.precision import full_precision
 from gan.networks.second_derivatives import SecondDerivatives
 from gan.penalties.gradients import penalty_precision
+from gan.utils.errors import UserError
+from gan.utils.torch_runtime import over_ranks
 
 
 class PathLength(nn.Module):

@@ -11,9 +11,9 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from gan.common.errors import UserError
-from gan.common.option_values import pair
 from gan.contracts import Step
+from gan.utils.errors import UserError
+from gan.utils.option_values import pair
 
 ROTATIONS = 4  # by 0, 90, 180 and 270 degrees
 

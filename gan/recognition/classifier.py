@@ -17,17 +17,17 @@ from safetensors.torch import save
 from torch import Tensor
 from torch.nn.functional import adaptive_max_pool2d
 
-from gan.common.errors import UserError
-from gan.common.files import write_atomically
-from gan.common.untrusted import read_json, read_tensors
+from gan.editing.attributes import Attribute
+from gan.editing.vector_files import fingerprint
 from gan.images.convert import to_float
-from gan.inference.loading import load_discriminator
-from gan.inference.sampling import fresh_statistics, in_chunks
-from gan.latent.attributes import Attribute
-from gan.latent.vector_files import fingerprint
+from gan.models.loading import load_discriminator
+from gan.models.sampling import fresh_statistics, in_chunks
 from gan.recognition.probe import Probe
-from gan.run.checkpoint_file import are_classes
-from gan.run.run_folder import RECOGNITION
+from gan.runs.checkpoint_file import are_classes
+from gan.runs.run_folder import RECOGNITION
+from gan.utils.errors import UserError
+from gan.utils.files import write_atomically
+from gan.utils.untrusted import read_json, read_tensors
 
 WEIGHTS, ABOUT = "classifier.safetensors", "classifier.json"
 MAX_ABOUT = 64_000_000  # maximum size of the file ABOUT in bytes

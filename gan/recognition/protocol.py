@@ -17,13 +17,13 @@ from matplotlib.figure import Figure
 from sklearn.model_selection import StratifiedGroupKFold, StratifiedKFold
 from torch import Tensor
 
-from gan.common.errors import UserError
-from gan.common.files import write_atomically
-from gan.common.output import first_few, one_line
 from gan.data.split import group_keys
-from gan.inference import loading
+from gan.models import loading
 from gan.recognition.classifier import LayerFeatures
 from gan.recognition.probe import COMPONENTS, balanced_accuracy, confusion_matrix, fit, fit_reduction, select_C
+from gan.utils.errors import UserError
+from gan.utils.files import write_atomically
+from gan.utils.output import first_few, one_line
 
 FOLDS = 5
 MAX_LISTED = 10  # classes in a message

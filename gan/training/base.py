@@ -11,16 +11,16 @@ from lightning import LightningModule
 from torch import nn
 from torch.optim import Optimizer
 
-from gan.common.errors import UserError, at_least, fraction, switch
-from gan.common.torch_runtime import compile_in_place
 from gan.contracts import Augment, Discriminator, Loss, Penalty, check
-from gan.run.checkpoint_file import FORMAT
+from gan.runs.checkpoint_file import FORMAT
 from gan.training import memory
 from gan.training.ema import EMA, PowerEMA
 from gan.training.freeze import freeze as freeze_layers
 from gan.training.loss_log import LossLog
 from gan.training.previews import Previews
 from gan.training.schedules import flattened
+from gan.utils.errors import UserError, at_least, fraction, switch
+from gan.utils.torch_runtime import compile_in_place
 
 NETWORKS = ("generator", "discriminator")  # in the order of their optimizers
 

@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from gan.common.errors import UserError
+from gan.utils.errors import UserError
 
 
 class EMA(nn.Module):

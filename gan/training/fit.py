@@ -20,17 +20,13 @@ from hydra.utils import instantiate
 from lightning import Trainer
 from omegaconf import DictConfig
 
-from gan.common.errors import Diverged, UserError, to_line, train_command
-from gan.common.option_values import check_cpu_devices
-from gan.common.output import duration, print_line
-from gan.common.processes import global_rank, is_child
+from gan.config.compose import to_plain
+from gan.config.resolvers import images_at
 from gan.data.module import ImageDataModule
 from gan.data.order import per_rank_batch_size
-from gan.run import checkpoints, ranks, requeue, run_folder
-from gan.run.checkpoint_io import AtomicCheckpointIO, BackgroundCheckpointIO, nothing
-from gan.run.config import to_plain
-from gan.run.metrics import first_scored, logged_objective, read_metrics
-from gan.run.resolvers import images_at
+from gan.runs import checkpoints, ranks, requeue, run_folder
+from gan.runs.checkpoint_io import AtomicCheckpointIO, BackgroundCheckpointIO, nothing
+from gan.runs.metrics import first_scored, logged_objective, read_metrics
 from gan.training import EXPECTED_WARNINGS, memory
 from gan.training.callbacks.agreement import Agreement
 from gan.training.callbacks.checkpoint import Checkpoint, best_of
@@ -42,6 +38,10 @@ from gan.training.loggers.files import JSONLines
 from gan.training.module import GAN
 from gan.training.schedules import drop_overridden_schedules
 from gan.training.trainer import ordered
+from gan.utils.errors import Diverged, UserError, to_line, train_command
+from gan.utils.option_values import check_cpu_devices
+from gan.utils.output import duration, print_line
+from gan.utils.processes import global_rank, is_child
 
 PRECISIONS = ("bf16-mixed", "16-mixed", "32-true", "bf16", "16", "32")  # Lightning's, and its short names
 SCORE = "eval/"  # begin of the logged names of scores
@@ -181,7 +181,7 @@ def prepare(
     if device == "cuda":
         torch.set_float32_matmul_precision("high")  # TF32 for operations that autocast leaves in fp32
     if cfg.init_from and not cfg.resume:
-        from gan.run.address import locate  # what loads models of others is not needed otherwise
+        from gan.models.address import locate  # what loads models of others is not needed otherwise
         from gan.training.start import start_from
 
         start_from(model, Path(locate(cfg.init_from)))

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 
 from torch import nn
 
-from gan.common.errors import UserError
+from gan.utils.errors import UserError
 
 
 def layers(network: nn.Module) -> list[str]:

@@ -12,7 +12,7 @@ import torch
 from lightning import Trainer
 from torch import Tensor
 
-from gan.common.errors import Diverged
+from gan.utils.errors import Diverged
 
 SKIPPED = "health/skipped_"  # + network: fraction of its updates that were skipped
 IN_A_ROW = 10  # skipped updates, after which a network has diverged: its weights stay as they are, so more will follow

@@ -12,10 +12,10 @@ from lightning import Trainer
 from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
-from gan.common.errors import UserError, at_least, switch
-from gan.common.output import print_line
 from gan.networks.checkpointing import checkpoint_blocks
 from gan.training.rehearsal import copy_of, step_of
+from gan.utils.errors import UserError, at_least, switch
+from gan.utils.output import print_line
 
 USABLE = 0.9  # fraction of a GPU's memory that a trial may take; DDP's buckets and fragmentation need the rest
 PRECISIONS = {"bf16-mixed": torch.bfloat16, "16-mixed": torch.float16}

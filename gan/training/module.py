@@ -17,8 +17,6 @@ from lightning.pytorch.strategies import ParallelStrategy
 from torch import Tensor
 from torch.nn.utils import parametrize
 
-from gan.common.digest import seed_of
-from gan.common.option_values import crosses
 from gan.contracts import Augmented, LatentStep, Penalty, Step
 from gan.images.convert import to_float
 from gan.losses.heads import Logits, per_image
@@ -27,6 +25,8 @@ from gan.penalties.gradients import differentiable_pass
 from gan.training.base import Base
 from gan.training.loss_log import SKIPPED, scaler
 from gan.training.schedules import apply_schedules
+from gan.utils.digest import seed_of
+from gan.utils.option_values import crosses
 
 Terms = dict[str, Tensor]  # scalars of a loss by logged name; their sum is minimized
 

@@ -7,7 +7,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from gan.inference.sampling import FAKES_SEED, classes_of, generate, latents, reestimate_batch_norm
+from gan.models.sampling import FAKES_SEED, classes_of, generate, latents, reestimate_batch_norm
 from gan.training.ema import EMA
 
 PREVIEW_SEED = 0  # grids show the images of `gan generate --seeds 0-63`

@@ -8,8 +8,8 @@ from typing import Any
 
 import numpy as np
 
-from gan.common.errors import UserError, at_least, fraction
-from gan.common.nested import flatten
+from gan.utils.errors import UserError, at_least, fraction
+from gan.utils.nested import flatten
 
 SHAPES = ("linear", "cosine")
 

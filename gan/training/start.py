@@ -13,14 +13,14 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from gan.common.errors import UserError
-from gan.common.nested import flatten
-from gan.common.output import print_line
-from gan.inference.loading import EMA, checked_counts, load_network, load_state
-from gan.inference.resolve import checkpoint_of
-from gan.run.address import with_addresses
+from gan.models.address import with_addresses
+from gan.models.loading import EMA, checked_counts, load_network, load_state
+from gan.models.resolve import checkpoint_of
 from gan.training.base import NETWORKS, Base
 from gan.training.freeze import is_in, layers
+from gan.utils.errors import UserError
+from gan.utils.nested import flatten
+from gan.utils.output import print_line
 
 # Prefixes of the weights of each network. A shared model has only the EMA generator.
 PREFIXES = {"generator": ("generator.", EMA), "discriminator": ("discriminator.",)}

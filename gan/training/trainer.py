@@ -12,12 +12,12 @@ from lightning.pytorch.strategies import DDPStrategy, StrategyRegistry
 from torch import Tensor, nn
 from torch.nn.parallel import DistributedDataParallel
 
-from gan.common.errors import UserError
-from gan.common.processes import DDP
 from gan.training.base import NETWORKS
 from gan.training.callbacks.evaluate import Evaluate
 from gan.training.callbacks.progress import ProgressLine
 from gan.training.callbacks.threads import Threads
+from gan.utils.errors import UserError
+from gan.utils.processes import DDP
 
 # Buffers are not sent in forward passes; torch 2.13 has renamed the option.
 OLD, NEW = "broadcast_buffers", "forward_sync_buffers"

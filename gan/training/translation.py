@@ -15,22 +15,22 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from gan.common.digest import seed_of
-from gan.common.errors import UserError, at_least, switch
-from gan.common.output import print_line
 from gan.contracts import CycleStep, PairStep, Step, TranslationStep, connect
 from gan.data.translation import FITTED_IMAGES, images_for_color_maps
 from gan.evaluation import stages
 from gan.images.convert import to_float
-from gan.inference.tiling import tell_windows, translators
 from gan.metrics.extractors import extractor, features
 from gan.metrics.kid import KID_SCALE, squared_mmd
 from gan.metrics.pretrained import MissingWeights
-from gan.networks.transfer.choose import POSITIONS, choose
-from gan.networks.transfer.fit import visible
+from gan.networks.closed_form.choose import POSITIONS, choose
+from gan.networks.closed_form.fit import visible
 from gan.training.ema import EMA
 from gan.training.module import GAN, Terms, rows
 from gan.training.translation_previews import TranslationPreviews
+from gan.translation.tiling import tell_windows, translators
+from gan.utils.digest import seed_of
+from gan.utils.errors import UserError, at_least, switch
+from gan.utils.output import print_line
 
 STAGE_IMAGES = 500  # images of each domain for choosing a stage
 
@@ -39,7 +39,7 @@ class Translator(TranslationPreviews, GAN):
     """Trains a generator that maps images a to images like b.
 
     Args:
-        fit_color_map: start a new generator from the color map that `gan.networks.transfer.choose` fits to the data.
+        fit_color_map: start a new generator from the color map that `gan.networks.closed_form.choose` fits to the data.
             False: start from the identity. Without effect on generators that have no color map `start`.
         color_position: what this color map depends on besides the color: "radial" (a vignette), "frame" or "none".
             None: "radial" if most target images have a vignette, else "none".

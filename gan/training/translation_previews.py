@@ -9,10 +9,10 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from gan.inference.tiling import translate_each
 from gan.metrics.pairs import content_preservation, ground_truth_scores
 from gan.metrics.prdc import NEIGHBORS
 from gan.training.ema import EMA
+from gan.translation.tiling import translate_each
 
 
 class TranslationPreviews:

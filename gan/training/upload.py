@@ -5,10 +5,10 @@ from __future__ import annotations
 import threading
 from pathlib import Path
 
-from gan.common.errors import describe_os_error, train_command
-from gan.common.object_store import StoreError
-from gan.common.output import print_line
-from gan.run.remote import RemoteRun
+from gan.runs.remote import RemoteRun
+from gan.utils.errors import describe_os_error, train_command
+from gan.utils.object_store import StoreError
+from gan.utils.output import print_line
 
 INTERVAL = 300.0  # seconds between two uploads without a checkpoint, so that TensorBoard can show new logs
 
@@ -20,7 +20,7 @@ class Upload:
 
     Args:
         address: address of the copy, such as s3://BUCKET/runs/NAME.
-        run: the run folder, prepared by `gan.run.remote`.
+        run: the run folder, prepared by `gan.runs.remote`.
     """
 
     def __init__(self, address: str, run: Path) -> None:

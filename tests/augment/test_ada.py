@@ -11,7 +11,7 @@ from torch import Tensor
 
 from gan.augment import ada
 from gan.augment.ada import ADA, recolor
-from gan.common.errors import UserError
+from gan.utils.errors import UserError
 
 
 def draws_of(n: int, only: int | None = None, seed: int = 0, size: tuple[int, int] = (16, 16)) -> dict[str, Tensor]:

@@ -11,8 +11,8 @@ from torch import Tensor, nn
 from gan.augment.ada import ADA
 from gan.augment.adaptive import Adaptive
 from gan.augment.diffaugment import DiffAugment
-from gan.common.errors import UserError
 from gan.contracts import Step
+from gan.utils.errors import UserError
 
 
 def fed(adaptive: Adaptive, logits: Tensor, batches: range) -> float:

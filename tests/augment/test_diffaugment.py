@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from gan.augment.diffaugment import DiffAugment, color, cutout, translation
-from gan.common.errors import UserError
+from gan.utils.errors import UserError
 
 
 def random(seed: int = 0) -> torch.Generator:

@@ -14,13 +14,13 @@ from pathlib import Path
 import torch
 
 from gan.evaluation.selection import by_discriminator, by_likeness, ranking
-from gan.inference.loading import load_data
-from gan.inference.resolve import checkpoint_of
 from gan.metrics.copies import CopySearch, describe
 from gan.metrics.extractors import Lite0Features, RandomConv, features
 from gan.metrics.kid import KID_SCALE, squared_mmd
 from gan.metrics.prdc import prdc
 from gan.model import load_model as load
+from gan.models.loading import load_data
+from gan.models.resolve import checkpoint_of
 
 KEPT = 500
 ONE_OF = (2, 10)

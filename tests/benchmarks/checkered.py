@@ -15,9 +15,9 @@ import torch
 from spectrum import power_spectrum, radial_spectrum
 from torch import Tensor
 
-from gan.inference.loading import load_data
-from gan.inference.resolve import checkpoint_of
 from gan.model import load_model as load
+from gan.models.loading import load_data
+from gan.models.resolve import checkpoint_of
 from gan.networks.grid import base_grid
 
 IMAGES = 1000

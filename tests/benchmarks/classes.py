@@ -15,7 +15,6 @@ import torch
 from torch import Tensor, nn
 
 import gan
-from gan.common.option_values import pair
 from gan.data.builtin import retro
 from gan.data.decoding.decode import Decoder
 from gan.data.module import NUM_BUILTIN_IMAGES
@@ -23,6 +22,7 @@ from gan.metrics.extractors import Lite0Features, RandomConv, features
 from gan.metrics.kid import squared_mmd
 from gan.metrics.prdc import prdc
 from gan.model import Model
+from gan.utils.option_values import pair
 
 
 def real_images(model: Model, n: int) -> tuple[Tensor, Tensor]:

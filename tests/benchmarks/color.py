@@ -23,12 +23,12 @@ from torch import Tensor
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
-from gan.data.styles import registry
+from gan.data.looks import registry
 from gan.images.convert import to_float, to_uint8
 from gan.metrics.pairs import ground_truth_scores
-from gan.networks.transfer.choose import UNCHANGED, choose
-from gan.networks.transfer.color_map import ColorMap
-from gan.networks.transfer.fit import KINDS, SmoothTable, draw_pixels, fit_kinds, linear, with_position
+from gan.networks.closed_form.choose import UNCHANGED, choose
+from gan.networks.closed_form.color_map import ColorMap
+from gan.networks.closed_form.fit import KINDS, SmoothTable, draw_pixels, fit_kinds, linear, with_position
 
 SIDE = 64
 POSITIONS = (None, "radial")

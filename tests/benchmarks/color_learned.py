@@ -24,14 +24,14 @@ from torch import Tensor
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
 from gan.api import load
-from gan.data.styles import registry
+from gan.config.paths import CONF
+from gan.data.looks import registry
 from gan.evaluation.translations import recolored
 from gan.images.convert import to_float, to_uint8
-from gan.inference.loading import select_direction
-from gan.inference.tiling import translate_each
 from gan.metrics.pairs import ground_truth_scores
-from gan.networks.transfer.choose import choose
-from gan.run.paths import CONF
+from gan.models.loading import select_direction
+from gan.networks.closed_form.choose import choose
+from gan.translation.tiling import translate_each
 
 ROOT = Path(__file__).resolve().parents[2]
 SIDE = 64

@@ -177,7 +177,7 @@ WAIT = """
 import sys, time
 import torch
 from hydra.utils import instantiate
-from gan.run.config import compose
+from gan.config.compose import compose
 from gan.data.module import ImageDataModule
 waited = 0.0
 class Timed:

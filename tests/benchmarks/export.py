@@ -17,11 +17,11 @@ from pathlib import Path
 import torch
 
 from gan import api
-from gan.common.errors import UserError
-from gan.inference.translator import Translator
-from gan.sharing.export.export import Exported, discriminator_of, make, metadata, parts_of
-from gan.sharing.export.formats import open_onnx, open_pt2
-from gan.sharing.export.parts import Part
+from gan.export.export import Exported, discriminator_of, make, metadata, parts_of
+from gan.export.formats import open_onnx, open_pt2
+from gan.export.parts import Part
+from gan.translation.translator import Translator
+from gan.utils.errors import UserError
 
 SIDE = 256  # pixels of the translated image
 ROUNDS = 15

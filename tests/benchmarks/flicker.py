@@ -19,11 +19,11 @@ from PIL import Image
 from torch import Tensor
 
 from gan.api import load
-from gan.common.output import aligned
-from gan.inference.image_translator import ImageFunction, ImageTranslator, is_look, parse_look
-from gan.inference.loading import select_direction
-from gan.inference.translator import NetworkFunction
 from gan.metrics.flicker import flicker
+from gan.models.loading import select_direction
+from gan.translation.image_translator import ImageFunction, ImageTranslator, is_look, parse_look
+from gan.translation.translator import NetworkFunction
+from gan.utils.output import aligned
 
 
 def pan(photograph: Image.Image, count: int, height: int, step: int) -> tuple[list[Image.Image], Tensor]:

@@ -20,8 +20,8 @@ from texture import files, read
 from torch import Tensor
 from torchvision.transforms.functional import gaussian_blur
 
+from gan.data.looks.registry import make_style
 from gan.data.module import ImageDataModule
-from gan.data.styles.registry import make_style
 from gan.metrics.extractors import extractor, features
 from gan.metrics.kid import KIDEstimate, _estimate, is_clearly_lower
 

@@ -22,7 +22,7 @@ import numpy as np
 from PIL import Image
 from texture import files
 
-from gan.data.styles.registry import make_style
+from gan.data.looks.registry import make_style
 
 ROOT = Path(__file__).parents[2]
 EXTRACTORS = ("lite0", "random_conv")

@@ -9,8 +9,8 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from gan.common.errors import UserError
 from gan.metrics.pixels import luminance, takes_arrays
+from gan.utils.errors import UserError
 
 ROUNDING = 1 / 12  # variance of rounding to whole levels
 

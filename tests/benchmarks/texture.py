@@ -25,12 +25,12 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from gan.api import load
-from gan.data.styles.registry import make_style
-from gan.inference.tiling import translate
+from gan.data.looks.registry import make_style
 from gan.metrics.extractors import extractor, features
 from gan.metrics.kid import squared_mmd
 from gan.metrics.pixels import luminance
 from gan.networks.resampling import blur
+from gan.translation.tiling import translate
 
 SIDE, COUNT = 64, 500
 EXTRACTORS = ("random_conv", "lite0")

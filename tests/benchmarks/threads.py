@@ -25,7 +25,7 @@ from hydra.utils import instantiate
 from lightning import Callback, Trainer
 from omegaconf import OmegaConf
 
-from gan.run.config import compose
+from gan.config.compose import compose
 from gan.training import EXPECTED_WARNINGS
 
 CASES = {  # name: busy loops as (start, end), in fractions of the run

@@ -27,8 +27,8 @@ from lightning import Callback, Trainer
 from omegaconf import OmegaConf
 from torch import nn
 
-from gan.run.checkpoint_io import AtomicCheckpointIO
-from gan.run.config import compose
+from gan.config.compose import compose
+from gan.runs.checkpoint_io import AtomicCheckpointIO
 from gan.training.callbacks.interrupt import Interrupt
 from gan.training.loggers.files import JSONLines
 

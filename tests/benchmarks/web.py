@@ -19,11 +19,11 @@ from typing import Any
 import torch
 
 from gan import api
+from gan.export.parts import example_images
+from gan.export.web import runtime
+from gan.export.web.write import write_page
 from gan.images.convert import to_uint8
-from gan.inference.translator import Translator
-from gan.sharing.export.parts import example_images
-from gan.sharing.web import runtime
-from gan.sharing.web.write import write_page
+from gan.translation.translator import Translator
 from tests.browser import browser, served
 
 ROUNDS = 9

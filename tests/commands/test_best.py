@@ -8,13 +8,13 @@ from pathlib import Path
 import pytest
 import torch
 
-from gan.common.errors import UserError
 from gan.evaluation.selection import by_discriminator, by_likeness
-from gan.inference.loading import load_data
-from gan.inference.resolve import checkpoint_of
 from gan.model import load_model as load
-from gan.run import checkpoints
-from gan.run.checkpoint_io import load as load_checkpoint
+from gan.models.loading import load_data
+from gan.models.resolve import checkpoint_of
+from gan.runs import checkpoints
+from gan.runs.checkpoint_io import load as load_checkpoint
+from gan.utils.errors import UserError
 from tests.conftest import Train
 
 pytestmark = pytest.mark.slow

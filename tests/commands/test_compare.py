@@ -11,10 +11,10 @@ import yaml
 from PIL import Image
 
 from gan.commands.compare import plot
-from gan.common.errors import UserError
-from gan.common.nested import short_name
-from gan.run import run_folder
-from gan.run.comparison import MAX_LABEL, differing_options, find_runs, labels, load
+from gan.runs import run_folder
+from gan.runs.comparison import MAX_LABEL, differing_options, find_runs, labels, load
+from gan.utils.errors import UserError
+from gan.utils.nested import short_name
 
 LINES = [
     {"images": 0, "seconds": 0, "eval/kid_x1000_lite0": 0.9, "eval/recall_lite0": 0.0},

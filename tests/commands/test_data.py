@@ -19,6 +19,7 @@ from omegaconf import OmegaConf
 from PIL import Image
 
 from gan.commands.data_parts import as_text
+from gan.config.overrides import as_typed
 from gan.data.builtin import retro
 from gan.data.checks import (
     STARTS,
@@ -33,7 +34,6 @@ from gan.data.checks import (
     summarize,
 )
 from gan.data.sources.files import find
-from gan.run.overrides import as_typed
 from tests.conftest import ROOT, TINY, Train, environment, run_python
 from tests.patience import PATIENCE, wait_for
 
@@ -290,7 +290,7 @@ def test_a_start_is_suggested_before_the_command(tmp_path: Path) -> None:
     report = report_of(tmp_path)
     *_, advice, empty, last = as_text(report).splitlines()
     assert advice.endswith("add init_from=zoo:tiles32")
-    assert {*STARTS.values()} <= {model.name for model in (ROOT / "gan/sharing/models").iterdir()}
+    assert {*STARTS.values()} <= {model.name for model in (ROOT / "gan/models/zoo").iterdir()}
     assert (empty, last) == ("", report["suggestion"]["command"])
 
 

@@ -11,9 +11,9 @@ from PIL import Image
 
 import gan
 from gan.cli import main
-from gan.latent import vector_files
-from gan.latent.attributes import Effect
-from gan.latent.space import Space
+from gan.editing import vector_files
+from gan.editing.attributes import Effect
+from gan.editing.space import Space
 from tests.conftest import Train
 from tests.interrupted import Interrupted
 
@@ -145,11 +145,11 @@ def test_an_interrupted_measurement_is_resumed(
     def effect(name: str, *_: object) -> Effect:
         return Effect(len(name) / 3, 0.1, {"other": 1 / 3})
 
-    monkeypatch.setattr("gan.latent.attributes.effect", effect)
+    monkeypatch.setattr("gan.editing.attributes.effect", effect)
     assert main([*words, str(tmp_path / "whole")]) == 0
-    monkeypatch.setattr("gan.latent.attributes.effect", Interrupted(effect, 3))
+    monkeypatch.setattr("gan.editing.attributes.effect", Interrupted(effect, 3))
     assert main([*words, str(tmp_path / "out")]) == 130
-    monkeypatch.setattr("gan.latent.attributes.effect", Interrupted(effect, 5))
+    monkeypatch.setattr("gan.editing.attributes.effect", Interrupted(effect, 5))
     assert main([*words, str(tmp_path / "out")]) == 0  # eight attributes in all
     assert "resuming with 3 results of an interrupted command" in capsys.readouterr().out
     for path in (tmp_path / "whole").iterdir():

@@ -12,9 +12,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from gan.common.files import write_json
 from gan.data.builtin.retro import draw
-from gan.run import checkpoints
+from gan.runs import checkpoints
+from gan.utils.files import write_json
 from tests.conftest import ROOT, TINY, Train, command
 from tests.recipes import TINY as RECIPES
 from tests.recipes import photographs

@@ -11,8 +11,8 @@ import torch
 from PIL import Image
 
 import gan
-from gan.common.errors import UserError
 from gan.settings import parse_seeds
+from gan.utils.errors import UserError
 from tests.conftest import ROOT, TINY, Train, command
 
 

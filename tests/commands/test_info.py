@@ -11,9 +11,9 @@ import pytest
 from PIL import Image
 
 import gan
-from gan.latent.vector_files import fingerprint
-from gan.sharing.provenance import model_hash
-from gan.sharing.record import software
+from gan.editing.vector_files import fingerprint
+from gan.export.provenance import model_hash
+from gan.export.record import software
 from tests.commands.test_translate import noise, trained
 from tests.conftest import Train
 

@@ -11,10 +11,10 @@ import torch
 from PIL import Image
 
 import gan
-from gan.common.errors import UserError
-from gan.common.files import file_name
+from gan.editing import vector_files
 from gan.images.convert import save_png
-from gan.latent import vector_files
+from gan.utils.errors import UserError
+from gan.utils.files import file_name
 from tests.conftest import Train
 
 QUICK = ["--starts", "2", "--steps", "10"]

@@ -16,11 +16,11 @@ from torchvision.io import read_image
 
 import gan
 from gan.cli import main
-from gan.common.files import file_name
 from gan.data.builtin.retro import CLASSES, draw
 from gan.images.convert import to_float
 from gan.recognition.classifier import load
 from gan.recognition.protocol import measure
+from gan.utils.files import file_name
 from tests.conftest import Train
 from tests.interrupted import Interrupted
 

@@ -6,11 +6,11 @@ from pathlib import Path
 
 import pytest
 
-from gan.common.files import write_json
-from gan.run import lock
+from gan.runs import lock
+from gan.utils.files import write_json
 from tests.conftest import Train
-from tests.sharing.made_run import made
-from tests.sharing.valid_html import Page
+from tests.made_run import made
+from tests.valid_html import Page
 
 
 def test_out(tmp_path: Path, gan_command: Train) -> None:

@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 
 from gan.commands import info, runs
-from gan.common.errors import UserError
-from gan.run import lock
+from gan.runs import lock
+from gan.utils.errors import UserError
 from tests.conftest import Train
 
 Capture = pytest.CaptureFixture[str]
@@ -62,7 +62,7 @@ def test_names_are_whole_unless_the_terminal_is_narrow(
 ) -> None:
     made(tmp_path / "runs" / ("first-" + "x" * 60 + "-last"), 10)
     assert "x" * 60 in gan_command("runs").stdout and "\n1 run, " in gan_command("runs").stdout
-    monkeypatch.setattr("gan.common.output.is_too_wide", lambda line: len(line) > 40)
+    monkeypatch.setattr("gan.utils.output.is_too_wide", lambda line: len(line) > 40)
     assert "xx-last\n  model       dcgan\n" in gan_command("runs").stdout
 
 

@@ -12,10 +12,11 @@ from pathlib import Path
 import pytest
 
 from gan.commands import train as command
-from gan.common import code, errors
-from gan.common.errors import UserError
-from gan.run import checkpoints, paths
-from gan.run.resume import prepare
+from gan.config import paths
+from gan.config.resume import prepare
+from gan.runs import checkpoints
+from gan.utils import code, errors
+from gan.utils.errors import UserError
 from tests.conftest import ROOT, TINY, environment
 from tests.patience import PATIENCE, wait_for
 

@@ -17,8 +17,8 @@ from gan.commands.options import SOME_UNREADABLE
 from gan.data.sources.files import File, content
 from gan.images import files as image_files
 from gan.images.files import Contents
-from gan.inference import tiling
-from gan.inference.translate_files import max_pixels
+from gan.translation import tiling
+from gan.translation.translate_files import max_pixels
 from tests.conftest import ROOT, Train, command
 from tests.recipes import TINY as RECIPES
 from tests.recipes import photographs

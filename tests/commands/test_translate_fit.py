@@ -10,11 +10,11 @@ from PIL import Image
 
 import gan
 from gan.cli import main
-from gan.common.errors import UserError
 from gan.data.builtin.retro import draw
-from gan.data.styles.registry import make_style
-from gan.inference.closed_form import ClosedFormFunction
-from gan.networks.transfer.color_map import NUM_BASES, POWERS, ColorMap
+from gan.data.looks.registry import make_style
+from gan.networks.closed_form.color_map import NUM_BASES, POWERS, ColorMap
+from gan.translation.fitted_maps import ClosedFormFunction
+from gan.utils.errors import UserError
 from tests.conftest import Train
 
 COUNT, SIDE = 24, 48
@@ -89,12 +89,12 @@ def test_bands_equal_the_whole_image(monkeypatch: pytest.MonkeyPatch) -> None:
     change.read_buffers()
     assert change.position.shape == (3, POWERS, NUM_BASES)
     whole = ClosedFormFunction(change)(pixels, 0)
-    monkeypatch.setattr("gan.inference.closed_form.BAND", 200)
+    monkeypatch.setattr("gan.translation.fitted_maps.BAND", 200)
     assert np.array_equal(ClosedFormFunction(change)(pixels, 0), whole)
 
 
 def test_folders_of_transparent_images_are_refused(tmp_path: Path) -> None:
-    from gan.inference.closed_form import choose_for_folders
+    from gan.translation.fitted_maps import choose_for_folders
 
     for name in ("a", "b"):
         (tmp_path / name).mkdir()

@@ -11,7 +11,7 @@ import pytest
 from PIL import Image
 
 import gan
-from gan.common.errors import UserError
+from gan.utils.errors import UserError
 from tests.commands.test_translate import files, make_folder, noise
 from tests.conftest import ROOT, Train
 

@@ -11,8 +11,8 @@ from PIL import Image, ImageSequence
 
 import gan
 from gan.data.builtin.retro import draw
-from gan.data.styles import table_files
-from gan.data.styles.color_table import table_of
+from gan.data.looks import table_files
+from gan.data.looks.color_table import table_of
 from gan.images import video
 from tests.conftest import Train
 

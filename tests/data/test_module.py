@@ -12,10 +12,10 @@ import torch
 from PIL import Image
 from torch.utils._python_dispatch import TorchDispatchMode
 
-from gan.common.errors import UserError
 from gan.data import module
 from gan.data.builtin.retro import draw
 from gan.data.module import ImageDataModule
+from gan.utils.errors import UserError
 
 
 @pytest.fixture

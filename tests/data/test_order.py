@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 import torch
 
-from gan.common.errors import UserError
 from gan.data.order import BLOCK, EndlessBatches, RandomCropFlip, stored_size, uniform
+from gan.utils.errors import UserError
 
 IMAGES = torch.arange(8 * 3 * 10 * 12).reshape(8, 3, 10, 12).remainder(251).to(torch.uint8)
 

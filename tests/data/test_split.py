@@ -7,8 +7,8 @@ import random
 import numpy as np
 import pytest
 
-from gan.common.errors import UserError
 from gan.data.split import select
+from gan.utils.errors import UserError
 
 CROPS = [f"{photo:03}_{x}_{y}.jpg" for photo in range(60) for x in range(3) for y in range(3)]
 

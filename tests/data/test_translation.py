@@ -8,12 +8,12 @@ import pytest
 import torch
 from PIL import Image
 
-from gan.common.errors import UserError
 from gan.data.builtin.retro import draw
 from gan.data.decoding.decode import Decoder
+from gan.data.looks.registry import make_style
 from gan.data.pairs import StyledFiles
-from gan.data.styles.registry import make_style
 from gan.data.translation import PairedDataModule, StyledDataModule, UnpairedDataModule, images_for_color_maps
+from gan.utils.errors import UserError
 
 
 def save(path: Path, pixels: np.ndarray) -> None:

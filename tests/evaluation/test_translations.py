@@ -6,7 +6,7 @@ from torch import Tensor, nn
 
 from gan.data.translation import StyledDataModule, UnpairedDataModule
 from gan.evaluation.translations import Translations, color_maps, evaluate, recolored, translate_all
-from gan.networks.transfer.color_map import ColorMap
+from gan.networks.closed_form.color_map import ColorMap
 from tests.recipes import photographs
 
 

@@ -8,9 +8,9 @@ import torch
 from PIL import Image, ImageSequence
 from torch import Tensor
 
-from gan.common.errors import UserError
 from gan.images import video
 from gan.images.convert import to_pil_image
+from gan.utils.errors import UserError
 
 
 def frames(channels: int) -> Tensor:

@@ -10,8 +10,8 @@ import pytest
 import torch
 from PIL import Image
 
-from gan.common.errors import UserError
 from gan.images.collection import Images, is_single, to_pil_images
+from gan.utils.errors import UserError
 
 
 def some(channels: int, n: int = 3) -> Images:

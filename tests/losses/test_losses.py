@@ -9,7 +9,6 @@ import numpy as np
 import pytest
 import torch
 
-from gan.common.errors import UserError
 from gan.losses.hinge import Hinge
 from gan.losses.least_squares import LeastSquares
 from gan.losses.minimax import Minimax
@@ -18,6 +17,7 @@ from gan.losses.nonsaturating import Nonsaturating
 from gan.losses.relativistic import Relativistic
 from gan.losses.soft_hinge import SoftHinge
 from gan.losses.wasserstein import Wasserstein
+from gan.utils.errors import UserError
 
 
 def log_sigmoid(x: np.ndarray) -> np.ndarray:

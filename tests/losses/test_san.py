@@ -6,7 +6,6 @@ import pytest
 import torch
 from torch import nn
 
-from gan.common.errors import UserError
 from gan.losses.heads import per_image
 from gan.losses.hinge import Hinge
 from gan.losses.least_squares import LeastSquares
@@ -17,6 +16,7 @@ from gan.losses.wasserstein import Wasserstein
 from gan.networks import dcgan, r3gan, resnet, stylegan2
 from gan.networks.layers import SANHead
 from gan.training.module import GAN
+from gan.utils.errors import UserError
 
 
 def test_the_loss_trains_the_features_and_wasserstein_the_direction() -> None:

@@ -12,12 +12,12 @@ import torch
 from torch import Tensor, nn
 from torchvision.transforms.v2.functional import gaussian_blur, rgb_to_grayscale
 
-from gan.common.errors import UserError
 from gan.data.builtin.retro import draw
 from gan.metrics import pretrained
 from gan.metrics.extractors import KNOWN, Lite0Features, extractor, features, fingerprint
 from gan.metrics.kid import squared_mmd
 from gan.metrics.pretrained import MissingWeights, Weights
+from gan.utils.errors import UserError
 
 IMAGES = torch.randint(0, 256, (37, 3, 16, 24), dtype=torch.uint8, generator=torch.Generator().manual_seed(0))
 

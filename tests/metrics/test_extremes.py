@@ -11,13 +11,13 @@ import pytest
 import torch
 from torch import Tensor
 
-from gan.common.errors import UserError
 from gan.evaluation import registry
 from gan.evaluation.tables import measure
 from gan.metrics.frechet_distance import frechet_distance
 from gan.metrics.kid import kid_of_subsets, squared_mmd
 from gan.metrics.pairs import ssim
 from gan.metrics.prdc import prdc
+from gan.utils.errors import UserError
 
 NORMAL = torch.randn(40, 6, generator=torch.Generator().manual_seed(0))
 FEATURES: dict[str, Tensor] = {

@@ -8,9 +8,9 @@ import pytest
 import torch
 from torch import Tensor
 
-from gan.common.errors import UserError
 from gan.data.builtin.retro import draw
 from gan.metrics.flicker import flicker, pan
+from gan.utils.errors import UserError
 
 SHIFTS = [(0, 3), (2, -4), (-1, 0)]
 

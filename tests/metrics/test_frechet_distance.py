@@ -7,12 +7,12 @@ import pytest
 import torch
 from torch import Tensor
 
-from gan.common.errors import UserError
 from gan.data.decoding import cache
 from gan.metrics import pretrained
 from gan.metrics.extractors import extractor, features
 from gan.metrics.frechet_distance import frechet_distance
 from gan.metrics.pretrained import MissingWeights
+from gan.utils.errors import UserError
 
 
 def few(n: int, d: int) -> tuple[Tensor, Tensor]:

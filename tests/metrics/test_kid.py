@@ -7,8 +7,8 @@ import pytest
 import torch
 from scipy import stats
 
-from gan.common.errors import UserError
 from gan.metrics.kid import KIDEstimate, estimate_kid, is_clearly_lower, kid_of_subsets, squared_mmd
+from gan.utils.errors import UserError
 
 
 def definition(x: np.ndarray, y: np.ndarray) -> float:

@@ -10,10 +10,10 @@ import torch
 from torch import Tensor
 from torchvision.transforms.v2.functional import gaussian_blur
 
-from gan.common.errors import UserError
 from gan.data.builtin.retro import draw
 from gan.metrics.pairs import color_difference, content_preservation, ground_truth_scores, psnr, ssim
 from gan.metrics.perceptual import PerceptualDistance
+from gan.utils.errors import UserError
 
 
 @pytest.fixture

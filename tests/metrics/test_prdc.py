@@ -7,9 +7,9 @@ import pytest
 import torch
 from torch import Tensor
 
-from gan.common.errors import UserError
 from gan.metrics import distances
 from gan.metrics.prdc import prdc
+from gan.utils.errors import UserError
 
 
 @pytest.mark.parametrize(

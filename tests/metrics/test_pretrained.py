@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from gan.common.errors import UserError
 from gan.metrics import pretrained
 from gan.metrics.pretrained import MissingWeights, Weights, find
+from gan.utils.errors import UserError
 
 CONTENT = b"weights"
 

@@ -16,8 +16,8 @@ from hydra.utils import get_class
 from omegaconf import OmegaConf
 from torch import Tensor, nn
 
-from gan.common.errors import UserError
 from gan.losses.heads import per_image
+from gan.utils.errors import UserError
 from tests.parts import classes_of
 from tests.recipes import RECIPES, TRANSLATORS, configuration
 

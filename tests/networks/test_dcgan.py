@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 import torch
 
-from gan.common.errors import UserError
 from gan.networks.dcgan import Discriminator, Generator
+from gan.utils.errors import UserError
 
 
 def count(network: torch.nn.Module) -> int:

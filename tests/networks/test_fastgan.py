@@ -8,8 +8,8 @@ import pytest
 import torch
 from torch import nn
 
-from gan.common.errors import UserError
 from gan.networks.fastgan import Discriminator, Generator, NoiseInjection, SkipLayerExcitation, reconstruction_loss
+from gan.utils.errors import UserError
 from tests.recipes import build, fit
 
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from gan.common.errors import UserError
 from gan.networks.grid import base_grid
+from gan.utils.errors import UserError
 
 
 @pytest.mark.parametrize(

@@ -8,9 +8,9 @@ import pytest
 import torch
 from torch import nn
 
-from gan.common.errors import UserError
 from gan.networks import dcgan, stylegan2
 from gan.networks.layers import ConditionalBatchNorm2d, Projection, minibatch_std, with_minibatch_std
+from gan.utils.errors import UserError
 
 from .test_contract import NOISE, networks, pair
 

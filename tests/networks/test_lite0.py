@@ -6,9 +6,9 @@ import pytest
 import torch
 from torch.nn.functional import conv2d
 
-from gan.common.errors import UserError
 from gan.networks import lite0
 from gan.networks.lite0 import Convolution, Lite0, pretrained
+from gan.utils.errors import UserError
 
 
 @pytest.mark.parametrize(

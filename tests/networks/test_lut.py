@@ -7,9 +7,9 @@ import pytest
 import torch
 from torch import nn
 
+from gan.networks.closed_form.color_map import rows_and_columns, squared_radius, unpremultiply
 from gan.networks.lut import Generator
 from gan.networks.tile_position import TilePosition
-from gan.networks.transfer.color_map import rows_and_columns, squared_radius, unpremultiply
 
 
 def interpolated(table: np.ndarray, color: np.ndarray) -> np.ndarray:

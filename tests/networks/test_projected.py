@@ -9,9 +9,9 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import interpolate
 
-from gan.common.errors import UserError
 from gan.networks.fastgan import Generator, NoiseInjection
 from gan.networks.projected import Backbone, Discriminator, opaque
+from gan.utils.errors import UserError
 
 
 @pytest.mark.parametrize(

@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 import torch
 
-from gan.common.errors import UserError
 from gan.networks.projected_light import Discriminator
+from gan.utils.errors import UserError
 
 LOGITS = [(5, 5), (5, 5), (1, 1), (1, 1)]  # from features with sides of 16, 8, 4 and 2
 

@@ -6,8 +6,8 @@ import pytest
 import torch
 from torch import nn
 
-from gan.common.errors import UserError
 from gan.networks.r3gan import Block, Discriminator, Generator
+from gan.utils.errors import UserError
 
 
 def millions(network: nn.Module) -> float:

@@ -9,9 +9,9 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from gan.common.errors import UserError
 from gan.networks.dcgan import Generator
 from gan.networks.resampling import FilteredUpConv, blur, blur_radius, downsample, gaussian, up_conv, upsample
+from gan.utils.errors import UserError
 
 ROW = torch.tensor([1.0, 3.0, 3.0, 1.0], dtype=torch.float64)
 KERNEL = (ROW[:, None] * ROW / 64)[None, None]

@@ -7,8 +7,8 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
-from gan.common.errors import UserError
 from gan.networks.resnet import Discriminator, Down, Generator, Up
+from gan.utils.errors import UserError
 
 
 def test_channels_are_the_papers_at_64_px() -> None:

@@ -4,11 +4,11 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from gan.inference.tiling import translate
+from gan.networks.closed_form.inks import SETTINGS
 from gan.networks.style import STAGES, Generator, leaky_clamp
 from gan.networks.texture_patch import Discriminator
 from gan.networks.tile_position import TilePosition, noise_planes
-from gan.networks.transfer.inks import SETTINGS
+from gan.translation.tiling import translate
 
 
 def generator(channels: int = 3, inks: int = 0) -> Generator:

@@ -7,11 +7,11 @@ import pytest
 import torch
 from torch import nn
 
-from gan.common.errors import UserError
-from gan.inference.tiling import tell_windows
 from gan.networks import lut, patch, resnet_translator, unet
+from gan.networks.closed_form.color_map import premultiply, rows_and_columns, squared_radius
 from gan.networks.tile_position import TilePosition
-from gan.networks.transfer.color_map import premultiply, rows_and_columns, squared_radius
+from gan.translation.tiling import tell_windows
+from gan.utils.errors import UserError
 from tests.color_maps import SCALE, SHIFT, VIGNETTE, give_start
 
 

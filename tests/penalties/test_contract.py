@@ -10,8 +10,8 @@ import torch
 from hydra.errors import HydraException
 from torch import Tensor
 
-from gan.common.errors import UserError
-from gan.run.config import CONF
+from gan.config.compose import CONF
+from gan.utils.errors import UserError
 from tests.parts import configured, unreached
 from tests.recipes import RECIPES, build, fit
 

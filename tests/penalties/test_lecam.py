@@ -7,9 +7,9 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from gan.common.errors import UserError
 from gan.contracts import Step
 from gan.penalties.lecam import LeCam
+from gan.utils.errors import UserError
 
 
 def step(real: Tensor | tuple[Tensor, ...], fake: Tensor | tuple[Tensor, ...]) -> Step:

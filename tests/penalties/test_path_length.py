@@ -6,9 +6,9 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from gan.common.errors import UserError
 from gan.contracts import LatentStep
 from gan.penalties.path_length import PathLength
+from gan.utils.errors import UserError
 
 
 class Linear(nn.Module):

@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 import torch
 
-from gan.common.errors import UserError
 from gan.networks import dcgan
 from gan.penalties.rotation import Rotation
+from gan.utils.errors import UserError
 from tests.conftest import Train
 
 

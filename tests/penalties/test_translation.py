@@ -9,7 +9,6 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from gan.common.errors import UserError
 from gan.contracts import Augmented, CycleStep, TranslationStep, connect
 from gan.networks import lut
 from gan.networks.resnet_translator import Generator
@@ -18,6 +17,7 @@ from gan.penalties.cycle import CycleConsistency
 from gan.penalties.identity import IdentityMapping
 from gan.penalties.lut_regularization import LUTRegularization
 from gan.penalties.patch_nce import PatchNCE
+from gan.utils.errors import UserError
 
 
 class Times(nn.Module):

@@ -6,7 +6,6 @@ import numpy as np
 import pytest
 import torch
 
-from gan.common.errors import UserError
 from gan.recognition import protocol
 from gan.recognition.probe import Reduction, fit_reduction
 from gan.recognition.protocol import (
@@ -19,6 +18,7 @@ from gan.recognition.protocol import (
     splits,
     ungroupable,
 )
+from gan.utils.errors import UserError
 
 
 def test_groups_stay_together_and_each_is_tested_once() -> None:

@@ -12,9 +12,9 @@ from typing import Any
 import torch
 from omegaconf import OmegaConf
 
-from gan.inference import loading
-from gan.run.checkpoint_file import FORMAT
-from gan.run.config import compose
+from gan.config.compose import compose
+from gan.models import loading
+from gan.runs.checkpoint_file import FORMAT
 
 SMALL = ["data.size=16", "model.generator.width=4", "model.discriminator.width=4"]
 DCGAN = [*SMALL, "model=dcgan", "model.generator.full_size_channels=0", "model.generator.latent_dim=8"]

@@ -16,13 +16,13 @@ import torch
 from PIL import Image
 
 from gan.cli import main
-from gan.common.errors import UserError
 from gan.data.decoding import cache
 from gan.data.decoding.decode import Decoder
 from gan.data.sources.files import ImageFiles
 from gan.data.sources.torchvision import TorchvisionDataset
 from gan.evaluation import feature_cache
 from gan.metrics.extractors import extractor
+from gan.utils.errors import UserError
 
 pytestmark = pytest.mark.slow
 

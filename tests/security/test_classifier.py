@@ -16,12 +16,12 @@ from PIL import Image
 from safetensors.torch import save, save_file
 from torch import Tensor
 
-from gan.common.errors import UserError
-from gan.common.files import file_name
-from gan.inference.loading import load_discriminator
-from gan.latent.vector_files import fingerprint
+from gan.editing.vector_files import fingerprint
 from gan.metrics.extractors import extractor
+from gan.models.loading import load_discriminator
 from gan.recognition.classifier import LayerFeatures
+from gan.utils.errors import UserError
+from gan.utils.files import file_name
 
 from .checkpoints import DCGAN, Bomb, checkpoint
 from .conftest import Cage

@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 import torch
 
-from gan.common import code
-from gan.run import paths
+from gan.config import paths
+from gan.utils import code
 from tests.conftest import Train
 from tests.security.checkpoints import DCGAN, checkpoint
 from tests.security.conftest import Cage

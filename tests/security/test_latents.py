@@ -15,8 +15,8 @@ from safetensors.torch import save, save_file
 from torch import Tensor
 
 import gan
-from gan.latent import vector_files
-from gan.latent.space import Space
+from gan.editing import vector_files
+from gan.editing.space import Space
 
 from .checkpoints import DCGAN, checkpoint
 from .conftest import Cage

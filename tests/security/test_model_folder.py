@@ -12,8 +12,8 @@ import pytest
 import torch
 from PIL import Image
 
-from gan.run import checkpoints, run_folder
-from gan.run.checkpoint_io import AtomicCheckpointIO
+from gan.runs import checkpoints, run_folder
+from gan.runs.checkpoint_io import AtomicCheckpointIO
 
 from .checkpoints import DCGAN, checkpoint
 from .conftest import Cage

@@ -16,14 +16,14 @@ from typing import Any
 import pytest
 import yaml
 
-from gan.common.errors import UserError
-from gan.common.files import write_json
-from gan.run import checkpoints, run_folder
-from gan.run.config import compose, to_plain
-from gan.run.overrides import read_overrides
-from gan.run.resume import prepare
+from gan.config.compose import compose, to_plain
+from gan.config.overrides import read_overrides
+from gan.config.resume import prepare
+from gan.runs import checkpoints, run_folder
+from gan.utils.errors import UserError
+from gan.utils.files import write_json
 from tests.conftest import ROOT, run_python
-from tests.run.test_run_folder import save
+from tests.runs.test_run_folder import save
 
 pytestmark = pytest.mark.slow
 

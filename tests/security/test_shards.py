@@ -16,10 +16,10 @@ from typing import Any
 import pytest
 from PIL import Image
 
+from gan.config.launch import errors_in_one_line
 from gan.data.decoding.decode import Decoder
 from gan.data.shards.pack import pack
 from gan.data.shards.stream import StreamingDataModule
-from gan.run.launch import errors_in_one_line
 
 pytestmark = pytest.mark.slow
 

@@ -15,9 +15,9 @@ import pytest
 import torch
 from safetensors.torch import load, save
 
-from gan.run.shared_model import CONFIG, WEIGHTS
-from gan.sharing import share
-from gan.sharing.share import write
+from gan.export import share
+from gan.export.share import write
+from gan.models.shared_model import CONFIG, WEIGHTS
 
 from .checkpoints import DCGAN, Bomb, checkpoint
 from .conftest import Cage
@@ -76,7 +76,7 @@ TARGET = (*GENERATOR, "_target_")
 CHANGES: dict[str, tuple[tuple[str, ...], Any, str]] = {
     "a function of the system": (TARGET, "os.system", "only classes of gan itself"),
     "a class of torch": (TARGET, "torch.hub.load", "only classes of gan itself"),
-    "a class of gan that is no network": (TARGET, "gan.run.lock.Lock", "only classes of gan itself"),
+    "a class of gan that is no network": (TARGET, "gan.runs.lock.Lock", "only classes of gan itself"),
     "a helper of a network": (TARGET, "gan.networks.dcgan.nn", "only classes of gan itself"),
     "a class that is nested": ((*GENERATOR, "width"), {"_target_": "os.system"}, "only classes of gan itself"),
     "a network of someone": (TARGET, "theirs.Generator", "--code DIR"),

@@ -32,7 +32,7 @@ import resource, sys
 resource.setrlimit(resource.RLIMIT_DATA, (1 << 30, 1 << 30))
 from pathlib import Path
 from gan.images import video
-from gan.common.errors import UserError
+from gan.utils.errors import UserError
 try:
     video.convert(Path(sys.argv[1]), Path(sys.argv[2]), lambda image: image)
 except UserError as error:

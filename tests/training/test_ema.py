@@ -6,8 +6,8 @@ import pytest
 import torch
 from torch import nn
 
-from gan.common.errors import UserError
 from gan.training.ema import EMA, PowerEMA, exponent
+from gan.utils.errors import UserError
 
 
 def constant(value: float) -> nn.Linear:

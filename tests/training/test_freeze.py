@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from gan.common.errors import UserError
 from gan.networks import dcgan
 from gan.training.freeze import freeze, layers
+from gan.utils.errors import UserError
 
 
 def test_layers_are_counted_from_the_input() -> None:

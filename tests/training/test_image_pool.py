@@ -4,8 +4,8 @@ import pytest
 import torch
 from torch import Tensor
 
-from gan.common.errors import UserError
 from gan.training.translation import ImagePool
+from gan.utils.errors import UserError
 
 
 def pictures(values: range) -> Tensor:

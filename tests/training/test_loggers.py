@@ -22,14 +22,14 @@ import pytest
 from lightning.pytorch.loggers import Logger
 from PIL import Image
 
-from gan.common.errors import UserError
-from gan.run import run_folder
-from gan.run.config import check_packages, compose
-from gan.run.metrics import read_metrics
+from gan.config.compose import check_packages, compose
+from gan.runs import run_folder
+from gan.runs.metrics import read_metrics
 from gan.training.loggers import adapter
 from gan.training.loggers.adapter import Adapter
 from gan.training.loggers.files import CSV
 from gan.training.loggers.services import read_id, write_id
+from gan.utils.errors import UserError
 from tests.conftest import Train
 
 buffer = io.BytesIO()
@@ -373,7 +373,7 @@ def test_only_rank_0_logs(train: Train, tmp_path: Path) -> None:
 
 
 def test_a_run_folder_may_not_say_where_values_are_sent(tmp_path: Path) -> None:
-    from gan.run.overrides import read_overrides
+    from gan.config.overrides import read_overrides
 
     for word in (
         "logger.mlflow.tracking_uri=http://elsewhere",

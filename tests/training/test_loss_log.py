@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 import torch
 
-from gan.common.errors import Diverged
 from gan.training.loss_log import IN_A_ROW, SKIPPED, LossLog
+from gan.utils.errors import Diverged
 
 TRAINER: Any = SimpleNamespace(
     precision_plugin=None, strategy=SimpleNamespace(reduce_boolean_decision=lambda value, all: value)

@@ -11,12 +11,12 @@ import torch
 from hydra.errors import InstantiationException
 from torch import Tensor, nn
 
-from gan.common.errors import UserError
 from gan.losses.nonsaturating import Nonsaturating
 from gan.networks import dcgan, r3gan, stylegan2
 from gan.networks.checkpointing import Checkpointed
 from gan.training import memory
 from gan.training.memory import Division, divisions, example, first_that_fits, images_together
+from gan.utils.errors import UserError
 from tests.conftest import ROOT, Train, command
 from tests.recipes import RECIPES, build, fit
 

@@ -16,7 +16,6 @@ from torch import Tensor, nn
 
 from gan.augment.ada import ADA
 from gan.augment.adaptive import Adaptive
-from gan.common.errors import Diverged, UserError
 from gan.contracts import Step
 from gan.data.module import ImageDataModule
 from gan.losses.none import NoAdversarialLoss
@@ -32,6 +31,7 @@ from gan.penalties.r1 import R1
 from gan.penalties.r2 import R2
 from gan.training.memory import Division
 from gan.training.module import GAN
+from gan.utils.errors import Diverged, UserError
 
 BATCH = 4
 

@@ -10,10 +10,10 @@ import pytest
 from hydra.utils import instantiate
 from lightning import Callback, Trainer
 
-from gan.common.errors import UserError
+from gan.config.compose import compose
 from gan.penalties.r1 import R1
-from gan.run.config import compose
 from gan.training.schedules import Schedule, apply_schedules, drop_overridden_schedules, flattened
+from gan.utils.errors import UserError
 
 from .test_module import fit, model
 

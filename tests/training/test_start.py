@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 import torch
 
-from gan.common.errors import UserError
 from gan.training.start import copy_weights, start_from
+from gan.utils.errors import UserError
 from tests.recipes import build
 from tests.security.checkpoints import DCGAN, STYLEGAN2, checkpoint
 

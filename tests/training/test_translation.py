@@ -13,12 +13,12 @@ from gan.contracts import Augmented
 from gan.data.translation import StyledDataModule, UnpairedDataModule, images_for_color_maps
 from gan.evaluation.translations import recolored
 from gan.images.convert import to_float, to_uint8
-from gan.inference.tiling import translate_each
 from gan.metrics.pairs import ground_truth_scores
-from gan.networks.transfer.choose import choose
+from gan.networks.closed_form.choose import choose
 from gan.penalties.reconstruction import Reconstruction
 from gan.training.start import start_from
 from gan.training.translation import PairStep
+from gan.translation.tiling import translate_each
 from tests.conftest import Train
 from tests.recipes import build, configuration, fit, photographs
 

@@ -9,9 +9,9 @@ from typing import Any
 
 import pytest
 
-from gan.common.object_store import StoreError
 from gan.training import upload as module
 from gan.training.upload import Upload
+from gan.utils.object_store import StoreError
 
 
 class Remote:

@@ -12,7 +12,6 @@ from collections.abc import Iterator, Sequence
 import numpy as np
 from PIL import Image, ImageFilter
 
-from gan.common.errors import UserError
 from gan.data.builtin.shapes import (
     Color,
     Pen,
@@ -38,6 +37,7 @@ from gan.data.builtin.shapes import (
     vary,
 )
 from gan.data.decoding.decode import DecodedImage, Decoder
+from gan.utils.errors import UserError
 
 CLASSES: tuple[str, ...] = ("poster", "sprite", "photograph", "neon")
 SIDES = range(16, 257)  # pixels

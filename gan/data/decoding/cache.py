@@ -42,17 +42,17 @@ from typing import Any, NamedTuple
 import numpy as np
 from filelock import FileLock
 
-from gan.common.errors import UserError, reason
-from gan.common.files import write_atomically
-from gan.common.output import counting
-from gan.common.untrusted import read_json
 from gan.data.builtin import retro, shapes
 from gan.data.decoding import decode, reader
 from gan.data.decoding.decode import Decoder
 from gan.data.decoding.pool import CRASHED, check_main_guard, parallel_map
 from gan.data.decoding.reader import ImageError
+from gan.utils.errors import UserError, reason
+from gan.utils.files import write_atomically
+from gan.utils.output import counting
+from gan.utils.untrusted import read_json
 
-RUNS = "runs"  # folder with copies of runs in object storage, see gan/run/remote_copies.py
+RUNS = "runs"  # folder with copies of runs in object storage, see gan/runs/remote.py
 SHARDS = "shards"  # folder with shards that were downloaded, see gan/data/shards/stream.py
 IMAGES, FEATURES = "images", "features"  # folders with pixels, and with features of real images
 PARTS = (IMAGES, FEATURES, RUNS, SHARDS)

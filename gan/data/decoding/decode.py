@@ -13,8 +13,8 @@ from typing import NamedTuple
 import numpy as np
 from PIL import Image
 
-from gan.common.errors import UserError, at_least
 from gan.data.decoding.reader import FRAMES, MAX_PIXELS, Source, composite, parse_color, read_frames
+from gan.utils.errors import UserError, at_least
 
 CHANNELS = (1, 3, 4)
 SINGLE_IMAGE_FITS = ("crop", "pad", "stretch")  # fits that return one image per frame

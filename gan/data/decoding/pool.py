@@ -18,9 +18,9 @@ from typing import Any, TypeVar
 
 from PIL import Image
 
-from gan.common.errors import UserError
-from gan.common.processes import available_memory, deferred, safe_path
 from gan.data.decoding.reader import ImageError
+from gan.utils.errors import UserError
+from gan.utils.processes import available_memory, deferred, safe_path
 
 Task = TypeVar("Task")
 Result = TypeVar("Result")

@@ -17,7 +17,7 @@ from typing import BinaryIO, NamedTuple
 import numpy as np
 from PIL import Image, ImageCms, ImageColor, ImageFile, ImageMode, ImageOps, UnidentifiedImageError
 
-from gan.common.errors import UserError
+from gan.utils.errors import UserError
 
 # Only 9 of Pillow's 43 formats, to limit attacks: those of cameras, the web and scanners, and three that old programs
 # and games write, TGA, PCX and PPM (Netpbm). The three have short decoders and their size in the header. Left out are

@@ -17,14 +17,14 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from gan.common.errors import UserError, writing
-from gan.common.files import write_json
-from gan.common.output import counting
-from gan.common.untrusted import read_json
 from gan.data.decoding.decode import Decoder
 from gan.data.decoding.pool import CRASHED, parallel_map
 from gan.data.decoding.reader import ImageError
 from gan.data.sources.files import ImageFiles
+from gan.utils.errors import UserError, writing
+from gan.utils.files import write_json
+from gan.utils.output import counting
+from gan.utils.untrusted import read_json
 
 INDEX = "index.json"
 SHARD_SIZE = 512  # images: 6 MB at 64 pixels with three channels

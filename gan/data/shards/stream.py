@@ -18,16 +18,16 @@ from lightning import LightningDataModule
 from torch import Tensor
 from torch.utils.data import IterableDataset, get_worker_info
 
-from gan.common.errors import UserError, at_least, to_line
-from gan.common.files import replace
-from gan.common.nested import with_home
-from gan.common.object_store import Store, check_address
-from gan.common.option_values import check_workers, pair
 from gan.data.decoding import cache
 from gan.data.module import dataloader, position
 from gan.data.order import RandomCropFlip, per_rank_batch_size
 from gan.data.shards.pack import INDEX, InvalidShards, ShardIndex, read_index, read_shape, read_shard
 from gan.data.split import check_fraction
+from gan.utils.errors import UserError, at_least, to_line
+from gan.utils.files import replace
+from gan.utils.nested import with_home
+from gan.utils.object_store import Store, check_address
+from gan.utils.option_values import check_workers, pair
 
 UNITS = {"": 1, "KB": 10**3, "MB": 10**6, "GB": 10**9, "TB": 10**12}
 MAX_GROUPS = 32  # a batch takes images from all groups, and one shard of each group is in memory

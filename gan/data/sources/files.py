@@ -17,11 +17,11 @@ from typing import IO, Any, NamedTuple
 
 import numpy as np
 
-from gan.common.errors import UserError, reason, to_line
-from gan.common.output import counted
-from gan.common.untrusted import parse_json, read_bytes
 from gan.data.decoding.decode import DecodedImage, Decoder
 from gan.data.decoding.reader import ImageError, header, read_first_frame
+from gan.utils.errors import UserError, reason, to_line
+from gan.utils.output import counted
+from gan.utils.untrusted import parse_json, read_bytes
 
 _OLD = (".tga", ".pcx", ".ppm", ".pgm", ".pbm", ".pnm")  # of old programs and games
 SUFFIXES = frozenset((".png", ".jpg", ".jpeg", ".jfif", ".webp", ".gif", ".bmp", ".tif", ".tiff", *_OLD))

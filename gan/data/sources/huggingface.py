@@ -7,10 +7,10 @@ from io import BytesIO
 from pathlib import Path
 from typing import Any
 
-from gan.common.errors import UserError, install, reason, to_line
-from gan.common.nested import with_home
 from gan.data.decoding.decode import DecodedImage, Decoder
 from gan.data.decoding.reader import ImageError, header
+from gan.utils.errors import UserError, install, reason, to_line
+from gan.utils.nested import with_home
 
 
 class HuggingFaceDataset:

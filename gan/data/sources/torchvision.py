@@ -10,10 +10,10 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-from gan.common.errors import UserError, to_line
-from gan.common.files import replace
 from gan.data.decoding import cache
 from gan.data.decoding.decode import DecodedImage, Decoder
+from gan.utils.errors import UserError, to_line
+from gan.utils.files import replace
 
 DATASETS = {"cifar10": "CIFAR10", "fashion_mnist": "FashionMNIST"}
 

@@ -10,13 +10,13 @@ from typing import Any
 import torch.distributed as dist
 from lightning import Callback, Trainer
 
-from gan.common.digest import of_file
-from gan.common.errors import UserError
-from gan.common.nested import flatten
-from gan.run import run_folder
-from gan.run.launch import PACKAGES, version_of
-from gan.run.overrides import is_under, key_of
+from gan.config.launch import PACKAGES, version_of
+from gan.config.overrides import is_under, key_of
+from gan.runs import run_folder
 from gan.training.module import GAN
+from gan.utils.digest import of_file
+from gan.utils.errors import UserError
+from gan.utils.nested import flatten
 
 # Options that may depend on the machine, because they do not change the result; `resume` is compared separately.
 MAY_DIFFER = ("data.num_workers", "trainer.threads", "resume")

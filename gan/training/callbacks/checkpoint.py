@@ -1,4 +1,4 @@
-"""When checkpoints are saved, and which are kept. `gan.run.checkpoint_io` writes the files."""
+"""When checkpoints are saved, and which are kept. `gan.runs.checkpoint_io` writes the files."""
 
 from __future__ import annotations
 
@@ -15,18 +15,18 @@ from lightning.pytorch.callbacks import Checkpoint as LightningCheckpoint
 from torch import Tensor
 from torch.nn.modules.batchnorm import _BatchNorm
 
-from gan.common.errors import Diverged, UserError, at_least, reason
-from gan.common.files import write_json
-from gan.common.option_values import crosses
-from gan.common.output import print_line
 from gan.metrics.kid import KIDEstimate, is_clearly_lower
-from gan.run import checkpoints, lock
-from gan.run.checkpoint_io import AtomicCheckpointIO
+from gan.runs import checkpoints, lock
+from gan.runs.checkpoint_io import AtomicCheckpointIO
 from gan.training.base import NETWORKS
 from gan.training.callbacks.evaluate import Evaluate, last_evaluation
 from gan.training.callbacks.interrupt import due
 from gan.training.callbacks.training_time import clock_of, paused
 from gan.training.module import GAN
+from gan.utils.errors import Diverged, UserError, at_least, reason
+from gan.utils.files import write_json
+from gan.utils.option_values import crosses
+from gan.utils.output import print_line
 
 GIB = 2**30
 ADAM = 2  # tensors that it keeps for each parameter

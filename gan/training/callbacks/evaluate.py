@@ -11,8 +11,6 @@ import torch
 from lightning import Callback, Trainer
 from torch import Tensor
 
-from gan.common.errors import UserError, at_least
-from gan.common.output import print_line
 from gan.evaluation import registry
 from gan.evaluation.feature_cache import cache_path, read, write
 from gan.metrics.copies import MIN_HELD_OUT, MIN_SIMILARITY, CopySearch, Described, describe
@@ -24,6 +22,8 @@ from gan.metrics.pretrained import MissingWeights
 from gan.training.callbacks.interrupt import due, ends
 from gan.training.callbacks.training_time import clock_of, paused
 from gan.training.module import GAN
+from gan.utils.errors import UserError, at_least
+from gan.utils.output import print_line
 
 AUTO = "auto"
 # Fraction of the time of training for evaluations at the interval `auto`. It is less than the 5 % that all evaluations

@@ -9,18 +9,18 @@ import torch
 from lightning import Callback, Trainer
 from torch import Tensor
 
-from gan.common.errors import at_least
-from gan.common.output import print_line
-from gan.common.torch_runtime import uncompiled
 from gan.images.convert import to_float
 from gan.losses.heads import per_image
 from gan.metrics.copies import thumbnails
-from gan.run.status import FINDINGS, SILENT, symptoms
+from gan.runs.status import FINDINGS, SILENT, symptoms
 from gan.training.callbacks.interrupt import due
 from gan.training.callbacks.training_time import clock_of, paused
 from gan.training.loggers.adapter import adapters
 from gan.training.loss_log import SKIPPED
 from gan.training.module import GAN
+from gan.utils.errors import at_least
+from gan.utils.output import print_line
+from gan.utils.torch_runtime import uncompiled
 
 ERRORS = 2  # r_v must exceed MAX_OVERFITTING by this many standard errors
 

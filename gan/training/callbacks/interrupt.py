@@ -16,10 +16,10 @@ from lightning import Callback, LightningModule, Trainer
 from torch.utils.data import dataloader
 
 from gan import data
-from gan.common import processes
-from gan.common.option_values import crosses_doubling
-from gan.run import lock, ranks, requeue
+from gan.runs import lock, ranks, requeue
 from gan.training.module import GAN
+from gan.utils import processes
+from gan.utils.option_values import crosses_doubling
 
 ALARM: int | None = getattr(signal, "SIGALRM", None)  # not on Windows
 LOADING = (str(dataloader.__file__), *data.__path__)  # the files of the code that loads batches

@@ -7,9 +7,9 @@ from pathlib import Path
 from lightning import Callback, Trainer
 from torch.profiler import ProfilerActivity, profile, record_function
 
-from gan.common.errors import at_least
-from gan.common.output import print_line
 from gan.training.module import GAN
+from gan.utils.errors import at_least
+from gan.utils.output import print_line
 
 TABLE, TRACE = "profile.txt", "trace.json"
 ROWS = 40

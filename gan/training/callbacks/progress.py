@@ -12,11 +12,11 @@ from rich.live import Live
 from rich.progress import BarColumn, Progress, TextColumn
 from rich.table import Column, Table
 
-from gan.common.output import bar_width, duration, print_progress, replaces_progress, shows_bars
 from gan.training.callbacks.evaluate import Evaluate
 from gan.training.callbacks.samples import Samples
 from gan.training.callbacks.training_time import clock_of
 from gan.training.module import GAN
+from gan.utils.output import bar_width, duration, print_progress, replaces_progress, shows_bars
 
 
 class ProgressLine(Callback):

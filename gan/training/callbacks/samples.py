@@ -6,16 +6,16 @@ from pathlib import Path
 
 from lightning import Callback, Trainer
 
-from gan.common.errors import at_least, reason
-from gan.common.files import write_atomically
-from gan.common.output import print_line
 from gan.images.convert import grid, to_png
-from gan.run.lock import is_lost
-from gan.run.run_folder import SAMPLES
+from gan.runs.lock import is_lost
+from gan.runs.run_folder import SAMPLES
 from gan.training.callbacks.interrupt import due
 from gan.training.callbacks.training_time import paused
 from gan.training.loggers.adapter import adapters
 from gan.training.module import GAN
+from gan.utils.errors import at_least, reason
+from gan.utils.files import write_atomically
+from gan.utils.output import print_line
 
 
 class Samples(Callback):

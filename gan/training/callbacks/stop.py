@@ -11,13 +11,13 @@ from typing import Any
 
 from lightning import Callback, Trainer
 
-from gan.common import errors
-from gan.common.errors import UserError, at_least, install
-from gan.common.output import print_line
-from gan.run import run_folder
-from gan.run.metrics import read_metrics
+from gan.runs import run_folder
+from gan.runs.metrics import read_metrics
 from gan.training.callbacks.evaluate import last_scores
 from gan.training.module import GAN
+from gan.utils import errors
+from gan.utils.errors import UserError, at_least, install
+from gan.utils.output import print_line
 
 Score = tuple[int, float]  # images seen, score
 Scores = dict[int, float]  # scores by images seen

@@ -8,13 +8,13 @@ from typing import Any
 import torch
 from lightning import Callback, Trainer
 
-from gan.common.errors import UserError, at_least
-from gan.common.output import print_line
-from gan.common.torch_runtime import ThreadTuner, is_fixed_by_user
 from gan.training.callbacks.training_time import paused
 from gan.training.memory import PRECISIONS, example
 from gan.training.module import GAN
 from gan.training.rehearsal import copied_step
+from gan.utils.errors import UserError, at_least
+from gan.utils.output import print_line
+from gan.utils.torch_runtime import ThreadTuner, is_fixed_by_user
 
 SLOW = 1.3  # steps are slow if they take this many times the measured time
 WINDOW = 2.0  # seconds, and

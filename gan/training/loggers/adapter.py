@@ -20,12 +20,12 @@ from PIL import Image
 from torch.utils.tensorboard.summary import hparams
 
 from gan import contracts
-from gan.common.errors import UserError, to_line
-from gan.common.output import print_line
-from gan.run.lock import is_lost
-from gan.run.metrics import read_metrics
-from gan.run.run_folder import METRICS
-from gan.run.secrets import hide
+from gan.config.secrets import hide
+from gan.runs.lock import is_lost
+from gan.runs.metrics import read_metrics
+from gan.runs.run_folder import METRICS
+from gan.utils.errors import UserError, to_line
+from gan.utils.output import print_line
 
 MAX_WAITING = 1000  # calls that wait for a slow logger; later ones are dropped
 PATIENCE = {"success": 60.0, "failed": 5.0}  # seconds to wait at the end for calls that are not yet done

@@ -13,12 +13,12 @@ from typing import Any
 from lightning.pytorch.loggers import Logger
 from lightning.pytorch.utilities import rank_zero_only
 
-from gan.common.errors import reason
-from gan.common.files import write_atomically
-from gan.common.output import print_line
-from gan.run.lock import is_lost
-from gan.run.metrics import cut_metrics, read_metrics
-from gan.run.run_folder import METRICS, METRICS_CSV
+from gan.runs.lock import is_lost
+from gan.runs.metrics import cut_metrics, read_metrics
+from gan.runs.run_folder import METRICS, METRICS_CSV
+from gan.utils.errors import reason
+from gan.utils.files import write_atomically
+from gan.utils.output import print_line
 
 
 class File(Logger):

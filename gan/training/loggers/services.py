@@ -13,11 +13,11 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
-from gan.common.errors import UserError
-from gan.common.files import write_json
-from gan.common.untrusted import read_json
-from gan.run.run_folder import LOGGERS
-from gan.run.secrets import hide
+from gan.config.secrets import hide
+from gan.runs.run_folder import LOGGERS
+from gan.utils.errors import UserError
+from gan.utils.files import write_json
+from gan.utils.untrusted import read_json
 
 if TYPE_CHECKING:
     from lightning.pytorch.loggers import MLFlowLogger, TensorBoardLogger, WandbLogger

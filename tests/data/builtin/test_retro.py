@@ -8,9 +8,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from gan.common.errors import UserError
 from gan.data.builtin.retro import CLASSES, BuiltinImages, draw
 from gan.data.decoding.decode import Decoder
+from gan.utils.errors import UserError
 
 ROOT = Path(__file__).parents[3]
 

@@ -13,10 +13,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from gan.common.errors import UserError
 from gan.data.decoding import cache, pool
 from gan.data.decoding.decode import DecodedImage, Decoder
 from gan.data.decoding.reader import ImageError
+from gan.utils.errors import UserError
 from tests.patience import wait_for
 
 DECODER = Decoder((2, 3), channels=1)

@@ -12,10 +12,10 @@ import numpy as np
 import pytest
 from PIL import Image, ImageCms, TiffImagePlugin
 
-from gan.common.errors import UserError
 from gan.data.decoding import reader
 from gan.data.decoding.decode import Decoder
 from gan.data.decoding.reader import ImageError, read_first_frame, read_frames, unpremultiply
+from gan.utils.errors import UserError
 
 NOISE = np.random.default_rng(0).integers(0, 256, (6, 4, 3), dtype=np.uint8)  # (H, W, 3)
 

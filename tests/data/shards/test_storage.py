@@ -11,10 +11,10 @@ from typing import Any
 import pytest
 import torch
 
-from gan.common.errors import UserError
 from gan.data.shards import pack
 from gan.data.shards import stream as streams
 from gan.data.shards.stream import Storage, StreamingDataModule, parse_bytes
+from gan.utils.errors import UserError
 from tests.data.shards.test_stream import parts
 from tests.shards import write_shards
 

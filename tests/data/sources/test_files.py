@@ -10,10 +10,10 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
-from gan.common.errors import UserError
 from gan.data.decoding.decode import Decoder
 from gan.data.decoding.reader import ImageError
 from gan.data.sources.files import ImageFiles, content, find
+from gan.utils.errors import UserError
 
 
 def png(color: tuple[int, int, int]) -> bytes:

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from gan.common.errors import UserError
 from gan.data.sources.files import SUFFIXES, find
+from gan.utils.errors import UserError
 
 
 def scan(root: str | os.PathLike[str]) -> list[str]:

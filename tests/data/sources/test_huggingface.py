@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from gan.common.errors import UserError
 from gan.data.sources.huggingface import HuggingFaceDataset, data_module
+from gan.utils.errors import UserError
 
 datasets = pytest.importorskip("datasets")
 

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from gan.common.errors import UserError
 from gan.data.sources.files import read_labels
+from gan.utils.errors import UserError
 
 NAMES = ["b/1.png", "b/c/2.png", "a/3.png"]
 

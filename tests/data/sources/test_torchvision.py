@@ -10,10 +10,10 @@ import numpy as np
 import pytest
 from torchvision import datasets
 
-from gan.common.errors import UserError
 from gan.data.decoding import pool
 from gan.data.module import ImageDataModule
 from gan.data.sources.torchvision import TorchvisionDataset
+from gan.utils.errors import UserError
 
 
 @pytest.fixture(autouse=True)

@@ -58,7 +58,7 @@ def test_other_options(tmp_path: Path, resume: list[str]) -> None:
 # A second machine where the run folder is not mounted.
 NOT_MOUNTED = """
 import os
-from gan.run import lock
+from gan.runs import lock
 from gan.training.callbacks import agreement
 lock.UNSEEN = agreement.VISIBLE = 2.0
 if os.environ["RANK"] == "1":

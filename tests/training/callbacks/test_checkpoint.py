@@ -11,17 +11,17 @@ import pytest
 import torch
 from lightning import Callback, Trainer
 
-from gan.common.errors import Diverged, UserError
 from gan.data.module import ImageDataModule
 from gan.losses.nonsaturating import Nonsaturating
 from gan.metrics.kid import KIDEstimate
 from gan.networks.dcgan import Discriminator, Generator
-from gan.run import checkpoints, lock, run_folder
-from gan.run.checkpoint_file import load
-from gan.run.checkpoint_io import AtomicCheckpointIO
+from gan.runs import checkpoints, lock, run_folder
+from gan.runs.checkpoint_file import load
+from gan.runs.checkpoint_io import AtomicCheckpointIO
 from gan.training.callbacks.checkpoint import Checkpoint, check_finite, reset_invalid_statistics
 from gan.training.callbacks.evaluate import Evaluate
 from gan.training.module import GAN
+from gan.utils.errors import Diverged, UserError
 
 
 class Scores(Evaluate):

@@ -11,13 +11,13 @@ import torch
 from lightning import Callback, Trainer
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
-from gan.common.errors import UserError
 from gan.metrics.kid import KID
-from gan.run import checkpoints, run_folder
-from gan.run.checkpoint_io import load
-from gan.run.metrics import read_metrics
+from gan.runs import checkpoints, run_folder
+from gan.runs.checkpoint_io import load
+from gan.runs.metrics import read_metrics
 from gan.training.callbacks.evaluate import TARGET, Evaluate, choose_interval
 from gan.training.callbacks.training_time import TrainingTime
+from gan.utils.errors import UserError
 from tests.conftest import Train
 
 from ..test_module import fit, model

@@ -9,11 +9,11 @@ from typing import Any
 
 import pytest
 
-from gan.common.errors import UserError
-from gan.run import run_folder
-from gan.run.metrics import read_metrics
+from gan.runs import run_folder
+from gan.runs.metrics import read_metrics
 from gan.training.callbacks import stop
 from gan.training.callbacks.stop import Prune, at_images, median_pruner
+from gan.utils.errors import UserError
 from tests.conftest import Train
 
 pytest.importorskip("optuna")

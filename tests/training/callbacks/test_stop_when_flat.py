@@ -9,10 +9,10 @@ from typing import Any
 
 import pytest
 
-from gan.common.errors import UserError
-from gan.run.metrics import read_metrics
+from gan.runs.metrics import read_metrics
 from gan.training.callbacks import stop
 from gan.training.callbacks.stop import StopWhenFlat, describe_flat
+from gan.utils.errors import UserError
 from tests.conftest import Train
 
 SEEDS = range(20)

@@ -9,12 +9,12 @@ from typing import Any
 import pytest
 import torch
 
-from gan.common import torch_runtime
-from gan.common.errors import UserError
 from gan.training.callbacks import threads
 from gan.training.callbacks.threads import Threads
 from gan.training.memory import example
 from gan.training.rehearsal import copied_step
+from gan.utils import torch_runtime
+from gan.utils.errors import UserError
 from tests.recipes import BATCH, RECIPES, build
 
 from ..test_module import fit, model

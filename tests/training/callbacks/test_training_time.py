@@ -10,8 +10,8 @@ from typing import Any
 import pytest
 import torch
 
-from gan.run import checkpoints
-from gan.run.checkpoint_io import load
+from gan.runs import checkpoints
+from gan.runs.checkpoint_io import load
 from gan.training.callbacks import training_time
 from gan.training.callbacks.training_time import TrainingTime, clock_of, paused
 from tests.conftest import Train

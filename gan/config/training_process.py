@@ -1,0 +1,173 @@
+"""Train in a process of its own, for Python code and notebooks. No torch and no Hydra.
+
+A process leaves nothing behind in the caller: no signal handlers, environment, random state, warning filters, threads
+or memory, also if training fails. It takes the options of the command line, and its errors are raised here.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator, Mapping, Sequence
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from gan.config.paths import CONF, quote
+from gan.runs import run_folder
+from gan.utils.errors import UserError
+from gan.utils.output import IN_PLACE, Lines, one_line
+
+PACKAGE = Path(__file__).resolve().parents[2]
+ERROR = "error: "
+COLORS = ("FORCE_COLOR", "CLICOLOR_FORCE")  # notebooks set them; rich would then show bars without a terminal
+MAX_LINES = 20  # last lines of the output in the message of an unexpected error
+NAME = r"[+~]{0,2}[A-Za-z_][\w./@:-]*"  # of an option; never that of a flag
+WORD = r"(?!(null|true|false|nan|inf)$)[A-Za-z_]\w*"  # needs no quotes on Hydra's command line
+
+
+def train(
+    run: str | os.PathLike[str] | None, settings: Mapping[str, Any], flags: Sequence[str] = (), quiet: bool = False
+) -> Path:
+    """Train, and return the run folder.
+
+    Args:
+        settings: values by the names of options; see `gan.train`.
+        flags: flags with their values, such as --code=DIR.
+
+    Raises:
+        UserError: an error that the user can fix.
+        RuntimeError: another error, with the end of the output.
+        KeyboardInterrupt: training was interrupted; it has saved a checkpoint.
+    """
+    found = dict(flatten({option_name(name): value for name, value in settings.items()}))
+    folder = folder_of(run, found)
+    words = [f"{name}={in_grammar(value)}" for name, value in found.items()]
+    words += [] if found.get("resume") not in (None, "auto") else [f"hydra.run.dir={in_grammar(str(folder))}"]
+    code, output = run_process([*program(), *words, *flags], quiet)
+    if code == 2 and output and output[-1].startswith(ERROR):
+        raise UserError(output[-1].removeprefix(ERROR))
+    if code in (128 + signal.SIGINT, -signal.SIGINT):
+        raise KeyboardInterrupt
+    if code:
+        raise RuntimeError("training ended with code {}:\n{}".format(code, "\n".join(output[-MAX_LINES:])))
+    return folder
+
+
+def as_options(options: Any) -> dict[str, Any]:
+    """Return the options of `gan.train` as a dict; raise UserError if they are not a mapping."""
+    if options is None or isinstance(options, Mapping):
+        return dict(options or {})
+    raise UserError(f"options={one_line(repr(options))}: give a dict, as in options={{'model.generator.width': 32}}")
+
+
+def path_text(name: str, value: Any) -> str:
+    """Return a path as text; raise UserError if it is none, or contains ${, which begins an interpolation."""
+    text = os.fspath(value) if isinstance(value, str | os.PathLike) else None
+    if not isinstance(text, str) or not text or "${" in text:
+        raise UserError(f"{name}={one_line(repr(value))}: is not a path; give a text or a pathlib.Path, without ${{")
+    return text
+
+
+def option_name(name: str) -> str:
+    """Return the name on the command line of a keyword: options of data need no "data.", such as root."""
+    if not isinstance(name, str) or not re.fullmatch(NAME, name):
+        raise UserError(f"options: {one_line(repr(name))} is not the name of an option, such as 'data.size'")
+    if "." in name or (CONF / name).is_dir() or name in keys_of(CONF / "train.yaml"):
+        return name
+    return f"data.{name}" if any(name in keys_of(path) for path in (CONF / "data").glob("*.yaml")) else name
+
+
+def keys_of(path: Path) -> dict[str, Any]:
+    """Return the content of a configuration file by top-level names."""
+    return yaml.safe_load(path.read_text(encoding="utf-8")) or {}
+
+
+def folder_of(run: str | os.PathLike[str] | None, settings: Mapping[str, Any]) -> Path:
+    """Return the folder of the run: the one to resume, the given one, or a new one in runs/."""
+    resume = settings.get("resume")
+    if resume not in (None, "auto"):
+        path = Path(path_text("resume", resume)).expanduser()
+        folder = run_folder.folder_of(path)
+        if run is not None and Path(path_text("run", run)).expanduser().resolve() != folder.resolve():
+            raise UserError(f"run={os.fspath(run)}, resume={path}: a resumed run stays in its folder; leave out one")
+        return folder
+    if run is not None:
+        return Path(path_text("run", run)).expanduser()
+    if resume == "auto":
+        raise UserError("resume='auto' needs the folder of the run, as in gan.train('runs/first', resume='auto')")
+    parts = [str(settings[name]) for name in ("experiment", "model", "data") if name in settings] or ["run"]
+    name = f"{datetime.now():%Y-%m-%d_%H-%M-%S}_" + re.sub(r"\W+", "-", "_".join(parts))
+    tries = (Path("runs", name + suffix) for suffix in ("", *(f"-{n}" for n in range(2, 1000))))
+    return next(path for path in tries if not path.exists())
+
+
+def flatten(values: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
+    """Yield dotted names and values of nested mappings."""
+    for name, value in values.items():
+        if not isinstance(name, str):
+            raise UserError(f"options: {one_line(repr(name))} in {prefix.rstrip('.')} is not the name of an option")
+        if isinstance(value, Mapping):
+            yield from flatten(value, f"{prefix}{name}.")
+        else:
+            yield f"{prefix}{name}", value
+
+
+def in_grammar(value: Any) -> str:
+    """Return a value in the grammar of Hydra's command line; raise UserError for a type that no option has."""
+    if value is None or isinstance(value, bool):
+        return {None: "null", True: "true", False: "false"}[value]
+    if isinstance(value, os.PathLike):
+        value = path_text("path", value)
+    if isinstance(value, str):
+        return value if re.fullmatch(WORD, value) else quote(value)
+    if isinstance(value, list | tuple):
+        return f"[{','.join(map(in_grammar, value))}]"
+    if hasattr(value, "item"):  # a number of NumPy or torch
+        value = value.item()
+    if isinstance(value, int | float):
+        return repr(value)
+    raise UserError(f"an option of type {type(value).__name__}: give a number, a text, a path, or a list of them")
+
+
+def program() -> list[str]:
+    """Return the command that trains."""
+    return [sys.executable, "-P", "-m", "gan", "train"]
+
+
+def run_process(command: list[str], quiet: bool) -> tuple[int, list[str]]:
+    """Run a command, show its lines, and return its exit code and its lines without those of progress."""
+    places = [str(PACKAGE), os.environ.get("PYTHONPATH", "")]
+    kept = {name: value for name, value in os.environ.items() if name not in COLORS}
+    paths = os.pathsep.join(filter(None, places))
+    environment = {**kept, "PYTHONPATH": paths, "PYTHONIOENCODING": "utf-8", IN_PLACE: "1"}
+    alone = os.name == "posix"  # an interrupt reaches only this process, which forwards it once
+    output: list[str] = []
+    process = subprocess.Popen(command, env=environment, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+                               stderr=subprocess.STDOUT, start_new_session=alone)  # fmt: skip
+    lines = Lines(quiet)
+    assert process.stdout
+    try:
+        while True:
+            try:
+                for raw in process.stdout:
+                    text = raw.decode("utf-8", "replace").rstrip("\r\n")
+                    if not text.startswith("\r"):
+                        output.append(text)
+                    if not text.startswith(ERROR):
+                        lines.show(text)
+                return process.wait(), output
+            except KeyboardInterrupt:
+                if alone:
+                    process.send_signal(signal.SIGINT)
+    finally:
+        lines.close()
+        if process.poll() is None:
+            process.kill()
+            process.wait()
+        process.stdout.close()

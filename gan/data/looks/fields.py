@@ -1,0 +1,166 @@
+"""What filters share: luminance, means, palettes, blurs of any radius, noise, and fields at another resolution.
+
+Lines, plates and stains are computed as smooth fields at a moderate resolution, enlarged, and only then thresholded.
+So their edges are sharp at any size, and a photograph of 12 megapixels takes seconds.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import numpy as np
+from PIL import Image
+from scipy.ndimage import gaussian_filter
+
+from gan.data.builtin.shapes import inks
+from gan.data.looks.settings import FloatImage
+from gan.utils.video_state import mean_over_frames
+
+BAND = 64  # rows
+CACHED = 1 << 15  # pixels that stay in the cache of the processor while they are used
+LUMINANCE = np.array([0.299, 0.587, 0.114], np.float32)  # weights of red, green and blue (ITU-R BT.601)
+
+
+def luminance(image: FloatImage) -> np.ndarray:
+    """Return the luminance (H, W) of an image (H, W, 3)."""
+    return np.asarray(image @ LUMINANCE)
+
+
+def clipped(image: np.ndarray) -> FloatImage:
+    return np.asarray(image.clip(0, 1), np.float32)
+
+
+def mixed(before: FloatImage, after: FloatImage, amount: float) -> FloatImage:
+    """Interpolate: 0 is `before`, 1 is `after`, bit for bit."""
+    return after if amount == 1 else before + np.float32(amount) * (after - before)
+
+
+def palette(words: str) -> np.ndarray:
+    """Return the colors of hexadecimal words, (colors, 3) in 0..1."""
+    return np.array(inks(words), np.float32) / 255
+
+
+def bands(height: int) -> Iterator[slice]:
+    """Yield bands of rows. What is computed in bands needs little memory."""
+    for top in range(0, height, BAND):
+        yield slice(top, min(top + BAND, height))
+
+
+def blurred(image: np.ndarray, radius: float) -> FloatImage:
+    """Gaussian blur of (H, W, C); `radius` is the standard deviation in pixels."""
+    reach = int(np.ceil(3 * radius))
+    weights = np.exp(-0.5 * (np.arange(-reach, reach + 1, dtype=np.float32) / radius) ** 2)
+    weights = weights / weights.sum()
+    across = blur_columns(blur_columns(image, weights).swapaxes(0, 1), weights)
+    return np.ascontiguousarray(across.swapaxes(0, 1))
+
+
+def blur_columns(image: np.ndarray, weights: np.ndarray) -> np.ndarray:
+    """Correlate each column of (H, W, C) with weights. Blocks of columns stay in the cache of the processor."""
+    reach, height = len(weights) // 2, image.shape[0]
+    result = np.empty_like(image, order="C")
+    step = max(1, CACHED // (height + 2 * reach))
+    for left in range(0, image.shape[1], step):
+        padded = np.pad(image[:, left : left + step], ((reach, reach), (0, 0), (0, 0)), "edge")
+        total = weights[0] * padded[:height]
+        for tap in range(1, len(weights)):
+            total += weights[tap] * padded[tap : tap + height]
+        result[:, left : left + step] = total
+    return result
+
+
+def resized(image: FloatImage, size: tuple[int, int]) -> FloatImage:
+    """Resize to (height, width) with a box filter."""
+    channels = [Image.fromarray(np.ascontiguousarray(channel)) for channel in np.moveaxis(image, -1, 0)]
+    return np.stack([np.asarray(channel.resize(size[::-1], Image.Resampling.BOX)) for channel in channels], -1)
+
+
+def equalized(values: np.ndarray) -> np.ndarray:
+    """Return the rank of each value, scaled to 0..1 (histogram equalization)."""
+    order = mean_over_frames(np.sort(values.ravel()))  # which has the mean of the quantiles
+    return np.asarray(np.searchsorted(order, values, "right") / order.size)
+
+
+def box_mean(image: np.ndarray, radius: int) -> np.ndarray:
+    """Box filter of side 2 radius + 1, without padding: (H, W, C) -> (H - 2 radius, W - 2 radius, C), float64."""
+    side = 2 * radius + 1
+    sums = np.pad(image.astype(np.float64).cumsum(0).cumsum(1), ((1, 0), (1, 0), (0, 0)))
+    return (sums[side:, side:] - sums[:-side, side:] - sums[side:, :-side] + sums[:-side, :-side]) / side**2
+
+
+DIRECT = 4.0  # pixels; a blur with a larger standard deviation works on a reduced field
+
+
+def smooth(field: np.ndarray, radius: float) -> np.ndarray:
+    """Gaussian blur of a field (H, W), float32; `radius` is the standard deviation in pixels."""
+    height, width = field.shape
+    factor = int(2 * radius / DIRECT)
+    if factor < 2 or min(height, width) < 4 * factor:
+        return np.asarray(gaussian_filter(field.astype(np.float32), radius, mode="nearest"))
+    small = resample(field, (-(-height // factor), -(-width // factor)))
+    scale = small.shape[0] / height, small.shape[1] / width
+    blurred = gaussian_filter(small, (radius * scale[0], radius * scale[1]), mode="nearest")
+    return resample(np.asarray(blurred), (height, width))
+
+
+def resample(field: np.ndarray, size: tuple[int, int]) -> np.ndarray:
+    """Return a field (H, W) at another size (height, width), float32: the mean where it shrinks, else bicubic."""
+    if field.shape == size:
+        return field.astype(np.float32)
+    kernel = Image.Resampling.BOX if size[0] < field.shape[0] else Image.Resampling.BICUBIC
+    image = Image.fromarray(np.ascontiguousarray(field, np.float32))
+    return np.asarray(image.resize(size[::-1], kernel))
+
+
+def size_within(shape: tuple[int, ...], side: float) -> tuple[int, int]:
+    """Return (height, width) scaled so that the shorter side has at most `side` pixels."""
+    scale = min(1.0, side / min(shape[:2]))
+    return max(1, round(shape[0] * scale)), max(1, round(shape[1] * scale))
+
+
+def noise(rng: np.random.Generator, shape: tuple[int, int], radius: float | tuple[float, float]) -> np.ndarray:
+    """Return Gaussian noise (H, W) with mean 0 and standard deviation 1, float32.
+
+    It is generated on a lattice of about one point a radius and interpolated.
+
+    Args:
+        radius: correlation length in pixels, of both axes or of each.
+    """
+    down, across = (radius, radius) if isinstance(radius, int | float) else radius
+    lattice = max(2, round(shape[0] / max(down, 1)) + 1), max(2, round(shape[1] / max(across, 1)) + 1)
+    field = resample_up(rng.standard_normal(lattice, np.float32), shape)
+    return (field - field.mean()) / max(float(field.std()), 1e-6)
+
+
+def resample_up(field: np.ndarray, size: tuple[int, int]) -> np.ndarray:
+    """Bicubic interpolation of each axis, also where one of them shrinks."""
+    image = Image.fromarray(np.ascontiguousarray(field, np.float32))
+    return np.asarray(image.resize(size[::-1], Image.Resampling.BICUBIC))
+
+
+def edge(field: np.ndarray, slope: float) -> np.ndarray:
+    """Return 1 where a field is positive and 0 where it is negative, with an edge about one pixel wide.
+
+    Args:
+        slope: pixels for which the field changes by 1.
+    """
+    return np.clip(field * slope + 0.5, 0, 1).astype(np.float32)
+
+
+def positive(field: np.ndarray) -> np.ndarray:
+    """Return 1 where a field is positive and 0 where it is negative, with an edge one pixel wide everywhere."""
+    slope = np.hypot(*np.gradient(field)) if min(field.shape) > 1 else 1.0
+    return np.clip(field / np.maximum(slope, 1e-6) + 0.5, 0, 1).astype(np.float32)
+
+
+def moved(field: np.ndarray, down: float, across: float) -> np.ndarray:
+    """Return a field (H, W) moved by a number of pixels, also by fractions; its border is repeated."""
+    height, width = field.shape
+    for axis, distance in ((0, down), (1, across)):
+        whole = int(np.floor(distance))
+        part = np.float32(distance - whole)
+        length = (height, width)[axis]
+        first = np.take(field, np.clip(np.arange(length) - whole, 0, length - 1), axis)
+        second = np.take(field, np.clip(np.arange(length) - whole - 1, 0, length - 1), axis)
+        field = first if part == 0 else first * (1 - part) + second * part
+    return field

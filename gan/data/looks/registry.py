@@ -1,0 +1,174 @@
+"""All filters and looks by name. A look is a named sequence of filters: the ground truth of data=retro_filter.
+
+A filter maps an image (H, W, 3), float32 in 0..1, and a random generator to an image. Lengths are fractions of the
+shorter side, so that an image has the same look at any size, unless a parameter sets them in pixels. Cells of prints
+and of pixel art are at least two pixels.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import NamedTuple
+
+import numpy as np
+from PIL import Image
+
+from gan.data.builtin import shapes
+from gan.data.looks import color_table, fields, film, is_table, lines, paint, prints, screens, settings, table_files
+from gan.data.looks.fields import clipped
+from gan.data.looks.settings import (
+    Filter,
+    FloatImage,
+    Settings,
+    checked,
+    parameters_of,
+    shown,
+    split_word,
+    to_word,
+    typed,
+)
+from gan.utils.errors import UserError, did_you_mean, install
+
+MODULES = (
+    shapes, settings, fields, film, prints, paint, lines, screens, table_files, color_table,
+)  # fmt: skip # their source computes the pixels
+
+FILTERS: dict[str, Filter] = {
+    function.__name__: function
+    for function in (
+        film.sepia, film.fade, film.vignette, film.grain, film.film_grain, film.prussian_blue, film.brushed_edge,
+        prints.halftone, prints.poster, prints.stencils, prints.drums, prints.ink_texture, lines.engraving,
+        lines.woodcut, paint.painting, paint.washes, paint.paper, screens.pixels, screens.scan_lines,
+        screens.vhs_signal, screens.vhs_tape,
+    )
+}  # fmt: skip
+# random, so a translator cannot predict them
+STOCHASTIC = {"grain", "film_grain", "paper", "brushed_edge", "ink_texture", "vhs_tape"}
+MIN_SIDE = 4  # pixels; smaller images are padded, because filters need neighbors
+
+
+class Style(NamedTuple):
+    """A look: what it is, in one line, and its filters in order."""
+
+    about: str
+    filters: tuple[str, ...]
+
+
+STYLES: dict[str, Style] = {
+    "film": Style("sepia-toned, faded photograph with dark corners", ("sepia", "fade", "vignette")),
+    "grainy_film": Style("film with grain", ("sepia", "fade", "vignette", "grain")),
+    "color_film": Style("faded color photograph with the grain of AV1", ("fade", "vignette", "film_grain")),
+    "cyanotype": Style("Prussian blue on paper coated by brush", ("prussian_blue", "brushed_edge", "paper")),
+    "halftone": Style("four-color print: dots of cyan, magenta, yellow and black", ("halftone",)),
+    "poster": Style("flat areas in six inks", ("poster",)),
+    "screen_print": Style("stencils in yellow, red, blue and near-black", ("stencils", "ink_texture")),
+    "risograph": Style("dots or grain of bright pink, blue and yellow", ("drums", "ink_texture")),
+    "engraving": Style("lines that follow the forms, crossed in the darks", ("engraving",)),
+    "woodcut": Style("black areas cut by white gouge marks", ("woodcut",)),
+    "painting": Style("oil painting: flat strokes that keep edges", ("painting",)),
+    "watercolor": Style("watercolor washes on rough paper", ("washes", "paper")),
+    "pixel_art": Style("pixel art in the 16 colors of PICO-8", ("pixels",)),
+    "crt": Style("cathode-ray tube: scan lines, columns of red, green and blue, bloom", ("scan_lines",)),
+    "vhs": Style("video tape: smeared colors, noise, torn lines", ("vhs_signal", "vhs_tape")),
+}
+
+
+def make_style(
+    style: str | Sequence[str], settings: Settings | None = None, where: str = "data.style="
+) -> Callable[[np.ndarray, int], np.ndarray]:
+    """Return a function that maps (image uint8 (H, W, 3), seed) to the image in a style, uint8 (H, W, 3).
+
+    Args:
+        style: as for `filter_names`.
+        settings: parameters of the filters by name.
+        where: what precedes the name where the user types it, for messages.
+    """
+    steps = []
+    for name, own in map(split_word, filter_names(style, settings, where)):
+        function = filter_of(name, where)
+        steps.append((function, typed(own, function)))
+
+    def apply(pixels: np.ndarray, seed: int) -> np.ndarray:
+        rng = np.random.default_rng(seed)
+        height, width = pixels.shape[:2]
+        image = pixels.astype(np.float32) / 255
+        if min(height, width) < MIN_SIDE:
+            missing = [(0, max(0, MIN_SIDE - side)) for side in (height, width)]
+            image = np.pad(image, (*missing, (0, 0)), "edge")
+        for function, own in steps:
+            image = function(image, rng, **own)
+        return np.rint(255 * clipped(image[:height, :width])).astype(np.uint8)
+
+    return apply
+
+
+def filter_names(style: str | Sequence[str], settings: Settings | None = None, where: str = "data.style=") -> list[str]:
+    """Return the filters of a style in order, each with its own parameters, as in `halftone:cell=6`.
+
+    Args:
+        style: one of STYLES or FILTERS, one of pilgram's filters, a file with a color table (`.cube`, or a HaldCLUT as
+            `.png`), or a list of these, applied in order. Filters may have parameters, as in "film:vignette=0.3".
+        settings: parameters of the filters by name.
+
+    Raises:
+        UserError: a name or a parameter is unknown, or a value is out of its range.
+    """
+    # YAML reads 1977 as a number
+    words = [str(style)] if isinstance(style, str | int) else [str(word) for word in style]
+    found: list[str] = []
+    for word in words:
+        name, own = split_word(word)
+        parts = STYLES[name].filters if name in STYLES else (name,)
+        functions = {each: filter_of(each, where) for each in parts}
+        for part, values in checked(functions, own, f"{where}{name}").items():
+            found.append(to_word(part, values))
+    if settings:
+        names = [split_word(word)[0] for word in found]
+        more = checked({each: filter_of(each, where) for each in names}, settings, "--set")
+        found = [to_word(name, {**own, **more[name]}) for name, own in map(split_word, found)]
+    return found
+
+
+def predictable(style: str | Sequence[str]) -> list[str]:
+    """Return the filters of a style that are not random, in order."""
+    return [word for word in filter_names(style) if split_word(word)[0] not in STOCHASTIC]
+
+
+def filter_of(name: str, where: str = "data.style=") -> Filter:
+    """Return a filter by its name; raise UserError if it is unknown."""
+    if is_table(name):
+        return table_files.table_filter(name)
+    return FILTERS.get(name) or pilgram_filter(name, where)
+
+
+def pilgram_filter(name: str, where: str) -> Filter:
+    """Return a filter of the pilgram library, by its name; "1977" is its function _1977."""
+    try:
+        import pilgram
+    except ImportError:
+        pilgram = None  # type: ignore[assignment]
+    names = [each for each in getattr(pilgram, "__all__", ()) if callable(getattr(pilgram, each))]
+    filters = {each.removeprefix("_"): each for each in names}
+    if name not in filters:
+        hint = did_you_mean(name, [*STYLES, *FILTERS, *filters], "gan translate --list-looks lists all", n=1)
+        needs = "" if pilgram else f"; pilgram's filters, such as 1977, need {install('styles')}"
+        raise UserError(f"{where}{name} is not known; {hint}{needs}")
+    function = getattr(pilgram, filters[name])
+
+    def apply(image: FloatImage, rng: np.random.Generator) -> FloatImage:
+        filtered = function(Image.fromarray(np.rint(255 * image).astype(np.uint8)))
+        return np.asarray(filtered.convert("RGB"), np.float32) / 255
+
+    return apply
+
+
+def listing() -> str:
+    """Return a line for each look, and under it a line for each of its parameters."""
+    lines = []
+    for name, style in STYLES.items():
+        lines.append(f"{name}: {style.about}")
+        for each in style.filters:
+            for parameter, about in parameters_of(FILTERS[each]).items():
+                limits = f"{shown(about.low)} to {shown(about.high)}"
+                lines.append(f"    {parameter}={shown(about.default)}  {about.about} ({limits})")
+    return "\n".join([*lines, f"filters, which can be combined, as in look:fade,grain: {', '.join(FILTERS)}"])

@@ -1,0 +1,189 @@
+"""What tabs share: controls with checked values, answers to calls, files, and an isolated process for images."""
+
+from __future__ import annotations
+
+import functools
+import html
+import sys
+import threading
+import zipfile
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from io import BytesIO
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any, TypeVar
+
+import gradio as gr
+
+from gan.data.decoding.pool import IsolatedProcess
+from gan.data.decoding.reader import ImageError
+from gan.data.sources.files import SUFFIXES
+from gan.settings import Setting, parse_seeds
+from gan.utils import digest
+from gan.utils.errors import UserError, describe_os_error, to_line
+
+Function = TypeVar("Function", bound=Callable[..., Any])
+PROGRESS = gr.Progress()  # as a default of an argument, it tells Gradio to pass the progress
+# One call of each kind runs at a time, so that they share the cores.
+FAST: dict[str, Any] = {"concurrency_id": "fast", "concurrency_limit": 1}
+LONG: dict[str, Any] = {"concurrency_id": "long", "concurrency_limit": 1}
+WATCH: dict[str, Any] = {"concurrency_id": "watch", "concurrency_limit": 1}
+PRIVATE: dict[str, Any] = {"api_visibility": "private", "show_progress": "hidden"}
+
+
+class Cancelled(Exception):
+    """The visitor has cancelled the call, or the server ends."""
+
+
+class Context:
+    """What the tabs share.
+
+    Args:
+        folder: the folder of the server for uploads and results. Nothing else is served.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.jobs: dict[str, threading.Event] = {}  # running calls by session
+        self.ending = threading.Event()
+        self._apart = IsolatedProcess()
+        self._decoding = threading.Lock()
+
+    def keep(self, data: bytes, name: str) -> str:
+        """Write a file for the visitor, and return its path."""
+        path = self.folder / digest.of_bytes(data) / name
+        path.parent.mkdir(exist_ok=True)
+        path.write_bytes(data)
+        return str(path)
+
+    @contextmanager
+    def isolated(self) -> Iterator[IsolatedProcess]:
+        """Yield the isolated process for untrusted images, for this thread alone."""
+        with self._decoding:
+            yield self._apart
+
+    def apart(self, function: Callable[..., Any], *arguments: Any) -> Any:
+        """Return the result of a function in the isolated process; raise ImageError if an image kills it."""
+        with self.isolated() as process:
+            return process(function, *arguments)
+
+    @contextmanager
+    def job(self, request: gr.Request, progress: Any, total: int, title: str) -> Iterator[Callable[[int], None]]:
+        """Yield a function to call with the number of steps just done: it shows progress.
+
+        The function raises Cancelled after `cancel` for the same session.
+        """
+        cancelled, session, done = threading.Event(), session_of(request), 0
+        self.jobs[session] = cancelled
+
+        def advance(steps: int) -> None:
+            nonlocal done
+            if cancelled.is_set() or self.ending.is_set():
+                raise Cancelled
+            done += steps
+            progress((min(done, total), total), desc=title)
+
+        try:
+            advance(0)
+            yield advance
+        finally:
+            if self.jobs.get(session) is cancelled:
+                del self.jobs[session]
+
+    def cancel(self, request: gr.Request) -> None:
+        """Cancel the running call of a session."""
+        if (job := self.jobs.get(session_of(request))) is not None:
+            job.set()
+
+    def close(self) -> None:
+        """End all running calls, and the other process."""
+        self.ending.set()
+        self._apart.close()
+
+
+def session_of(request: gr.Request) -> str:
+    return str(getattr(request, "session_hash", None) or "")
+
+
+def answer(function: Function) -> Function:
+    """Decorate a function that answers a call: visitors see each error as one line, and the server stays alive."""
+
+    @functools.wraps(function)
+    def answered(*arguments: Any, **options: Any) -> Any:
+        title = "Not possible"
+        try:
+            return function(*arguments, **options)
+        except Cancelled:
+            title, message = "Cancelled", "Cancelled."
+        except MemoryError:
+            message = "this does not fit into memory; give fewer or smaller images"
+        except (UserError, ImageError) as error:
+            message = to_line(error)
+        except OSError as error:
+            message = to_line(describe_os_error(error))
+        except Exception as error:  # a fault of the program
+            print(f"error: {function.__name__}: {type(error).__name__}: {to_line(error)}", file=sys.stderr, flush=True)
+            message = "internal error; the terminal of gan demo shows it. You can continue to use the page."
+        raise gr.Error(html.escape(message, quote=False), title=title, print_exception=False)
+
+    return answered  # type: ignore[return-value]
+
+
+class Controls:
+    """The controls of a tab in the order of the values of a call, with the check of each value."""
+
+    def __init__(self) -> None:
+        self.inputs: list[Any] = []
+        self.checks: dict[str, Callable[[Any], Any]] = {}
+
+    def add(self, name: str, component: Any, check: Callable[[Any], Any] = lambda value: value) -> Any:
+        self.inputs.append(component)
+        self.checks[name] = check
+        return component
+
+    def number(self, setting: Setting, component: Any, name: str = "") -> Any:
+        """Add a slider or a field for the value of a setting, which may have wider limits than the slider."""
+
+        def check(value: Any) -> Any:
+            value = setting.check(value, f"{component.label} ")
+            return value if setting.whole or value is None else float(value)  # as the options of commands
+
+        return self.add(name or setting.name, component, check)
+
+    def choice(self, name: str, component: Any) -> Any:
+        """Add a component with choices."""
+        words = tuple(word for _, word in component.choices)
+        setting = Setting(name, default=words[0], words=words)
+        return self.add(name, component, lambda value: setting.check(value, f"{component.label} "))
+
+    def seeds(self, value: str, info: str, most: int, twice: bool = False, **options: Any) -> Any:
+        """Add a field for a list of seeds."""
+        field = gr.Textbox(value, label="Seeds", info=info, **options)
+        return self.add("seeds", field, lambda text: parse_seeds(str(text), "Seeds", most, twice))
+
+    def read(self, values: Sequence[Any]) -> SimpleNamespace:
+        """Return the values by name; raise UserError if one is not allowed."""
+        pairs = zip(self.checks.items(), values, strict=True)
+        return SimpleNamespace(**{name: check(value) for (name, check), value in pairs})
+
+
+def image_upload(label: str = "Images, or a zip archive of images", height: int = 180) -> gr.File:
+    return gr.File(label=label, file_count="multiple", file_types=[*sorted(SUFFIXES), ".zip"], height=height)
+
+
+def start_buttons(name: str, context: Context) -> Any:
+    """Add buttons to start and to cancel, and return the first."""
+    with gr.Row():
+        start = gr.Button(name, variant="primary", min_width=80)
+        gr.Button("Cancel", min_width=80).click(context.cancel, **PRIVATE)
+    return start
+
+
+def zipped(files: dict[str, bytes]) -> bytes:
+    """Return a zip archive of files by name. Images are not compressed again."""
+    buffer = BytesIO()
+    with zipfile.ZipFile(buffer, "w") as archive:
+        for name, data in files.items():
+            archive.writestr(zipfile.ZipInfo(name), data)  # without the time, so that equal images give equal bytes
+    return buffer.getvalue()

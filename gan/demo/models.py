@@ -1,0 +1,115 @@
+"""What the page shows: models, and a color map. No Gradio, whose environment is set before its import."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from gan.editing import vector_files
+from gan.editing.space import Space
+from gan.export import provenance
+from gan.recognition import classifier
+from gan.runs.run_folder import DIRECTIONS, DIRECTIONS_FILE, RECOGNITION
+from gan.utils.errors import UserError
+
+if TYPE_CHECKING:
+    from gan.networks.closed_form.choose import Choice
+
+MAX_DIRECTIONS = 24
+ANY = "any class"  # the choice of no class
+
+
+@dataclass
+class PageModel:
+    """A generator, a translator, or a run without a checkpoint yet.
+
+    Attributes:
+        name: as the user gave it, in one line.
+        path: run folder, checkpoint, or folder of a shared model.
+        run: the run folder; None if the model is in none.
+        model: a `gan.Model` or `gan.Translator`; None if the run has no checkpoint yet.
+        load: returns the model of the newest checkpoint.
+        calls: ends the names of direct calls of this model.
+        notes: what could not be used, for the page.
+    """
+
+    name: str
+    path: Path
+    run: Path | None
+    model: Any
+    load: Callable[[], Any]
+    calls: str = ""
+    notes: list[str] = field(default_factory=list)
+
+    @property
+    def generates(self) -> bool:
+        return hasattr(self.model, "generator")
+
+    @property
+    def translates(self) -> bool:
+        return hasattr(self.model, "network")
+
+    @cached_property
+    def space(self) -> Space:
+        return Space(self.model.generator)
+
+    def add_directions(self) -> None:
+        """Add the directions and the classes that the run has to the model."""
+        if self.run is None or not self.generates:
+            return
+        file = self.run / DIRECTIONS / DIRECTIONS_FILE
+        try:
+            if file.is_file():
+                directions = vector_files.read_directions(file, self.model.generator)
+                self.model.vectors |= dict(list(directions.items())[:MAX_DIRECTIONS])
+            if (self.run / RECOGNITION / classifier.ABOUT).is_file():
+                classes = classifier.load(str(self.run), "best", self.run / RECOGNITION, "cpu").attributes()
+                self.model.attributes = classes | self.model.attributes
+        except UserError as error:
+            self.notes.append(str(error))
+
+    def reload(self) -> bool:
+        """Load the newest checkpoint, and return whether it is another one."""
+        model = self.load()
+        newer = self.model is None or model.images != self.model.images
+        if newer:
+            self.model = model
+            self.__dict__.pop("space", None)
+            self.add_directions()
+        return newer
+
+    def label(self, name: Any) -> str | None:
+        """Return the name of a class; None for any class."""
+        if name in (None, "", ANY):
+            return None
+        self.model.label_of(str(name)[:200])
+        return str(name)
+
+    def changes(self, settings: dict[str, float], mixes: Any, label: str | None) -> dict[str, Any]:
+        """Return what describes an edit in the files, see `gan.export.provenance.changes`."""
+        weights = None if self.run is None else self.run / RECOGNITION / classifier.WEIGHTS
+        return provenance.changes(self.model, settings, mixes, label, classifier=weights)
+
+
+class Fitted(NamedTuple):
+    """A color map that `gan demo --fit` has fitted, and its two folders in one line."""
+
+    choice: Choice
+    name: str
+
+
+class Content(NamedTuple):
+    """What the page shows.
+
+    Attributes:
+        models: each has tabs of its own.
+        without_model: whether there are tabs that need no model.
+        fitted: the color map with which the tab Color map starts; None for none.
+    """
+
+    models: Sequence[PageModel] = ()
+    without_model: bool = False
+    fitted: Fitted | None = None

@@ -1,0 +1,120 @@
+"""The page: tabs for each model by its kind, a tab that compares several models, and tabs that need no model."""
+
+from __future__ import annotations
+
+import html
+from typing import Any
+
+import gradio as gr
+
+from gan.demo import limits
+from gan.demo.calls import Context
+from gan.demo.edit import edit_tab, project_tab
+from gan.demo.generate import generate_tab, interpolate_tab
+from gan.demo.models import Content, PageModel
+from gan.demo.pixel_art import pixel_art_tab
+from gan.demo.training import compare_tab, training_tab
+from gan.demo.translate import color_map_tab, looks_tab, translate_tab
+from gan.report import page as report
+
+STYLE = f"""
+.pixels img {{ image-rendering: pixelated; object-fit: contain; width: 100%; height: 100%; }}
+.gradio-container {{ width: 100%; max-width: 1320px !important; margin: 0 auto; }}
+footer {{ display: none !important; }}
+{report.style()}
+"""
+HEADING = "<h2 style='margin: 0'>retro-gan</h2><span>looks, color maps and pixel art, without training</span>"
+FONTS = ["system-ui", "Segoe UI", "Roboto", "Helvetica Neue", "Arial", "sans-serif"]
+MONOSPACE = ["ui-monospace", "SFMono-Regular", "Menlo", "Consolas", "monospace"]
+# Components whose values we check ourselves. Gradio's checks let NaN pass, and print a traceback for other values.
+CHECKED = (gr.Slider, gr.Number, gr.Dropdown, gr.Radio, gr.CheckboxGroup, gr.Textbox, gr.Checkbox)
+
+
+def theme() -> Any:
+    """Return a theme with the fonts of the system, so that none is downloaded."""
+    return gr.themes.Default(primary_hue="orange", neutral_hue="stone", font=FONTS, font_mono=MONOSPACE)
+
+
+def build(content: Content, context: Context) -> gr.Blocks:
+    """Return the page."""
+    models = content.models
+    with gr.Blocks(title="retro-gan", analytics_enabled=False, delete_cache=(60, limits.KEPT)) as blocks:
+        if len(models) == 1 and not content.without_model:
+            one_model(models[0], context, blocks)
+        elif not models:
+            gr.HTML(HEADING)
+            without_model(content, context)
+        else:
+            with gr.Tabs():
+                for n, shown in enumerate(models):
+                    shown.calls = f"_{n + 1}" if n else ""
+                    with gr.Tab(shown.name):
+                        one_model(shown, context, blocks, first=n == 0)
+                if len(models) > 1:
+                    with gr.Tab("Compare") as tab:
+                        compare_tab(models, context, tab.select)
+                if content.without_model:
+                    with gr.Tab("Without training"):
+                        without_model(content, context)
+        blocks.unload(context.cancel)  # the visitor has closed the page
+    for component in blocks.blocks.values():
+        if isinstance(component, CHECKED):
+            component.preprocess = lambda payload: payload
+        elif isinstance(component, gr.File):
+            component.preprocess = paths_of
+    blocks.queue(max_size=limits.MAX_WAITING, default_concurrency_limit=4)
+    blocks.api_open = False  # calls go through the queue, which is bounded
+    return blocks
+
+
+def paths_of(payload: Any) -> Any:
+    """Return the paths of uploads, which Gradio and the gate have checked: one, a list, or None."""
+    files = getattr(payload, "root", payload)
+    return [file.path for file in files] if isinstance(files, list) else files and files.path
+
+
+def without_model(content: Content, context: Context) -> None:
+    """Add the tabs that need no model. The color map is first if one was fitted."""
+    with gr.Tabs(selected="color_map" if content.fitted else "looks"):
+        with gr.Tab("Looks", id="looks"):
+            looks_tab(context)
+        with gr.Tab("Color map", id="color_map"):
+            color_map_tab(context, content.fitted)
+        with gr.Tab("Pixel art", id="pixel_art"):
+            pixel_art_tab(context)
+
+
+def one_model(shown: PageModel, context: Context, blocks: gr.Blocks, first: bool = True) -> None:
+    """Add the heading and the tabs of a model."""
+    gr.HTML(heading(shown))
+    with gr.Tabs():
+        if shown.generates:
+            with gr.Tab("Generate") as tab:
+                generate_tab(shown, context, blocks.load if first else tab.select)
+            with gr.Tab("Edit") as tab:
+                edit_tab(shown, context, tab.select)
+            with gr.Tab("Interpolate"):
+                interpolate_tab(shown, context)
+            with gr.Tab("Your image"):
+                project_tab(shown, context)
+        if shown.translates:
+            with gr.Tab("Translate"):
+                translate_tab(shown, context)
+        if shown.run is not None:
+            with gr.Tab("Training") as tab:
+                training_tab(shown, [tab.select, blocks.load])
+
+
+def heading(shown: PageModel) -> str:
+    """Return the name of a model with what it is, and notes about what could not be used."""
+    model = shown.model
+    if shown.generates:
+        _, height, width = model.shape
+        about = f"{width}×{height} pixels, {model.images:,} images seen"
+        about += f", {len(model.classes)} classes" if model.classes else ""
+    elif shown.translates:
+        about = f"translator, {model.images:,} images seen"
+    else:
+        about = "no checkpoint yet; when training has saved one, stop gan demo and start it again"
+    notes = "".join(f"<br>{html.escape(each)}" for each in shown.notes)
+    return f"<h2 style='margin: 0'>{html.escape(shown.name)}</h2><span>{about}{notes}</span>"

@@ -1,0 +1,206 @@
+"""Read what visitors upload within limits, and show what becomes of it: before and after, all results, a download."""
+
+from __future__ import annotations
+
+import dataclasses
+import os
+import tempfile
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import gradio as gr
+import numpy as np
+from PIL import Image
+
+from gan.data.sources.files import SUFFIXES, Decoded, File, decode, find, single
+from gan.demo import limits
+from gan.demo.calls import PRIVATE, Context, answer, zipped
+from gan.images import files as image_files
+from gan.images.files import encode
+from gan.images.inputs import decoder_of
+from gan.settings import Setting
+from gan.translation.image_translator import ImageTranslator
+from gan.translation.translate_files import Describe, format_of, max_pixels, translate_files
+from gan.utils.errors import UserError
+from gan.utils.files import file_name
+from gan.utils.output import one_line
+from gan.utils.processes import available_memory
+
+MAX_PREVIEW = 1024  # pixels of a side in the before/after slider
+JPEG_NOTE = "JPEG changes cells and colors; upload PNG images for exact ones."
+SHOWN = ("PNG", "JPEG", "WEBP")  # formats that every browser shows
+
+Todo = list[tuple[File, Path]]  # uploads, and the path of the result of each
+
+
+def find_files(paths: Sequence[str] | None, context: Context) -> list[File]:
+    """Return the image files of uploads, also those in zip archives, without unpacking them.
+
+    Raises:
+        UserError: there are none, or too many, or too many bytes.
+    """
+    files: list[File] = []
+    for path in paths or []:
+        name = one_line(os.path.basename(path))
+        if path.lower().endswith(".zip"):
+            try:
+                files += [File(*each) for each in context.apart(find, [path])]
+            except UserError as error:
+                raise UserError(str(error).replace(path, name)) from error
+        elif os.path.splitext(path)[1].lower() in SUFFIXES:
+            files.append(single(Path(path)))
+        else:
+            raise UserError(f"{name}: is neither an image nor a zip archive; upload PNG, JPEG, WebP or a zip archive")
+    if not files:
+        raise UserError("no file: drop images or a zip archive first")
+    if len(files) > limits.MAX_FILES:
+        raise UserError(f"{len(files):,} images are too many; upload at most {limits.MAX_FILES} at a time")
+    if (size := sum(file.stamp[0] for file in files)) > limits.MAX_UNPACKED:
+        raise UserError(f"the images have {size:,} bytes unpacked; the limit is {limits.MAX_UNPACKED:,}; upload fewer")
+    return files
+
+
+def decode_one(file: File, data: dict[str, Any], context: Context) -> Decoded:
+    """Return an uploaded image, decoded with the data options of a run; raise UserError if it cannot be read."""
+    decoder = dataclasses.replace(decoder_of(data), max_pixels=limits.MAX_PIXELS)
+    decoded: Decoded = context.apart(decode, decoder, file)
+    if decoded.pixels is None:
+        raise UserError(f"{one_line(file.name)}: {decoded.error}")
+    return decoded
+
+
+def small_image(file: File | str, side: int, context: Context) -> Image.Image:
+    """Return the first frame of an image file, with at most `side` pixels a side."""
+    if isinstance(file, str):
+        pixels = context.apart(image_files.read_first, file, limits.MAX_PIXELS)
+    else:
+        pixels = context.apart(image_files.read_file, file, None, limits.MAX_PIXELS).images[0]
+    image = Image.fromarray(np.asarray(pixels))
+    image.thumbnail((side, side))
+    return image
+
+
+class Results:
+    """Adds the components to the page, with a button to download all results.
+
+    Args:
+        name: what the results are called.
+        pixelated: whether results are enlarged without smoothing, to the size of the original.
+    """
+
+    def __init__(self, name: str = "Translations", pixelated: bool = False) -> None:
+        self.name, self.pixelated = name, pixelated
+        classes = "pixels" if pixelated else None
+        slider = gr.ImageSlider(label="Before and after", type="filepath", height=460, interactive=False,
+                                buttons=["fullscreen"], elem_classes=classes)  # fmt: skip
+        gallery = gr.Gallery(label=name, columns=6, height=260, object_fit="contain", interactive=False,
+                             allow_preview=False, elem_classes=classes)  # fmt: skip
+        note, pairs = gr.Markdown(), gr.State([])
+        self.outputs = [slider, gallery, pairs, gr.DownloadButton("Download", interactive=False), note]
+        gallery.select(select, pairs, slider, **PRIVATE)
+
+    def show(self, context: Context, files: list[File], todo: Todo, failed: list[str], note: str) -> Any:
+        """Return the values of `outputs`; raise UserError if there is no result."""
+
+        def public(line: str) -> str:
+            """Return a line about a file without the folder of the server in it."""
+            for file in files:
+                line = line.replace(file.shown, one_line(file.name)).replace(file.root, Path(file.root).name)
+            return line.removesuffix("; set another limit with --max-pixels")
+
+        done = [(file, target) for file, target in todo if target.exists()]
+        if not done:
+            raise UserError(f"no image could be changed: {public(failed[0])}")
+        results = {target.name: target.read_bytes() for _, target in done}
+        shots = [self.shot(context, file, target, results[target.name]) for file, target in done]
+        name, data = next(iter(results.items()))
+        if len(results) > 1:
+            name, data = f"{self.name.lower()}.zip", zipped(results)
+        ready = gr.DownloadButton(f"Download {name}", value=context.keep(data, name), interactive=True)
+        lines = [f"{len(failed)} of {len(todo)} files could not be changed:"] if failed else []
+        lines += [f"- {public(line)}" for line in failed[:20]]
+        named = [(after, target.name) for (_, after), (_, target) in zip(shots, done, strict=True)]
+        return shots[0], named, shots, ready, "\n".join([*lines, note])
+
+    def shot(self, context: Context, file: File, target: Path, data: bytes) -> tuple[str, str]:
+        """Return the paths of an image before and after the change."""
+        before = small_image(file, MAX_PREVIEW, context)
+        first = context.keep(encode(before, "PNG", {}), "before.png")
+        if not self.pixelated and format_of(target) in SHOWN:
+            return first, context.keep(data, target.name)
+        after = small_image(str(target), MAX_PREVIEW, context)
+        after = after.resize(before.size, Image.Resampling.NEAREST) if self.pixelated else after
+        return first, context.keep(encode(after, "PNG", {}), "after.png")
+
+
+@answer
+def select(pairs: list[Any], event: gr.SelectData) -> Any:
+    return pairs[Setting("image", default=0, low=0, high=len(pairs) - 1, whole=True).check(event.index)]
+
+
+def changed(
+    context: Context,
+    results: Results,
+    paths: Any,
+    change: Callable[[Todo, Any], list[str]],
+    job: tuple[gr.Request, Any],
+    suffix: str | None = None,
+    exact: bool = False,
+) -> Any:
+    """Return the values of `results.outputs` for uploads.
+
+    Args:
+        paths: of the uploads.
+        change: writes the result of each file to its path, calls its second argument with the number of files just
+            done, and returns a line for each file that failed.
+        job: the request and the progress for `Context.job`.
+        suffix: the extension of the results; None keeps those of the uploads.
+        exact: whether the results have cells and colors that JPEG would change.
+    """
+    files = find_files(paths, context)
+    with tempfile.TemporaryDirectory(dir=context.folder) as folder:
+        taken: set[str] = set()
+        todo = [(file, Path(folder, target_of(file, taken, suffix))) for file in files]
+        with context.job(*job, len(todo), "changing images") as advance:
+            failed = change(todo, advance)
+        lossy = exact and any(format_of(target) == "JPEG" for _, target in todo)
+        return results.show(context, files, todo, failed, JPEG_NOTE if lossy else "")
+
+
+def translated(
+    context: Context,
+    results: Results,
+    paths: Any,
+    translator: ImageTranslator,
+    describe: Describe | None,
+    job: tuple[gr.Request, Any],
+    suffix: str | None = None,
+) -> Any:
+    """Return the values of `results.outputs` for the translations of uploads. Arguments as in `changed`."""
+    exact = translator.to_pixel_art is not None
+    limit = memory_limit(translator.function.bytes_per_pixel, exact)
+
+    def change(todo: Todo, advance: Any) -> list[str]:
+        with context.isolated() as process:
+            given = suffix is not None, None, limit, True  # an extension selects the format
+            return translate_files(todo, translator, *given, advance, process, describe)[0]
+
+    return changed(context, results, paths, change, job, suffix, exact)
+
+
+def memory_limit(bytes_per_pixel: int, pixel_art: bool) -> int:
+    """Return the largest number of pixels of an image: that of uploads, or fewer if memory is short."""
+    return min(limits.MAX_PIXELS, max_pixels(available_memory(), pixel_art, bytes_per_pixel))
+
+
+def target_of(file: File, taken: set[str], suffix: str | None = None) -> str:
+    """Return a safe and new name for the result of a file, and add it to the names taken."""
+    stem, extension = os.path.splitext(os.path.basename(file.name))
+    stem, suffix = file_name(stem or "image"), suffix or extension.lower()
+    name, count = stem + suffix, 1
+    while name.lower() in taken:
+        count += 1
+        name = f"{stem}-{count}{suffix}"
+    taken.add(name.lower())
+    return name

@@ -1,0 +1,253 @@
+"""One function a format: the bytes of a file of a part, and what a file computes, to compare it with PyTorch.
+
+onnx         ONNX, opset 18: for ONNX Runtime in Python, C++, C#, on phones and in browsers.
+pt2          torch.export: for PyTorch without this package. `torch.export.load` may run code that is in a file, so load
+             only files that you made or trust.
+safetensors  weights alone, under the names of the network's layers. Loading runs no code.
+
+With `half`, matrices and kernels are stored in fp16 and used in fp32, which is exact in every runtime.
+"""
+
+from __future__ import annotations
+
+import copy
+import importlib.util
+import io
+import logging
+import warnings
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager, redirect_stderr, redirect_stdout
+from typing import Any
+
+import torch
+from safetensors.torch import load, save
+from torch import Tensor, nn
+from torch.export import Dim, ExportedProgram
+from torch.func import functional_call
+
+from gan.export.parts import EXAMPLE_BATCH, MAX_BATCH, MAX_SIDE, MIN_SIDE, Call, Part, as_tuple
+from gan.utils.errors import UserError, install
+
+OPSET = 18
+PACKAGES = ("onnx", "onnxscript", "onnxruntime")
+KEPT = ("val", "tensor_meta")  # metadata of a node that a program needs
+EXACT = "frequencies"  # of carriers: their phase grows with the distance from the corner of the image, so not in fp16
+LARGEST = torch.finfo(torch.float16).max
+
+Function = Callable[..., tuple[Tensor, ...]]
+
+
+# ---- ONNX
+
+
+def check_onnx_installed() -> None:
+    """Raise UserError if a package of the extra is missing."""
+    if missing := [name for name in PACKAGES if importlib.util.find_spec(name) is None]:
+        raise UserError(f"--to onnx and --to web need {', '.join(missing)}: {install('export')}")
+
+
+def encode_onnx(part: Part, half: bool, about: Mapping[str, str]) -> bytes:
+    """Return the bytes of an ONNX file, with `about` as its metadata."""
+    program = trace(part, part.network)
+    with quiet():
+        try:
+            exported = torch.onnx.export(
+                program, dynamo=True, opset_version=OPSET, verbose=False, external_data=False,
+                input_names=list(part.inputs), output_names=list(part.outputs),
+            )  # fmt: skip
+        except Exception as error:
+            cause: BaseException = error
+            while cause.__cause__ is not None:
+                cause = cause.__cause__
+            reason = f"{part.name}: ONNX does not support its network ({first_line(cause)})"
+            raise UserError(f"{reason}; use --to pt2 or safetensors") from error
+    assert exported is not None
+    model: Any = exported.model_proto
+    strip_onnx(model, part)
+    if half:
+        store_in_half(model.graph)
+    for key, value in about.items():
+        entry = model.metadata_props.add()
+        entry.key, entry.value = key, value
+    encoded: bytes = model.SerializeToString()
+    return encoded
+
+
+def strip_onnx(model: Any, part: Part) -> None:
+    """Remove what the results do not need: stack traces, names of classes, versions. Name the free dimensions."""
+    model.producer_name, model.producer_version, model.doc_string = "retro-gan", "", ""
+    graph = model.graph
+    graph.name, graph.doc_string = part.name, ""
+    for group in (graph.node, graph.initializer, graph.input, graph.output, [graph], [model]):
+        for each in group:
+            each.ClearField("doc_string")
+            each.ClearField("metadata_props")
+    del graph.value_info[:]
+    for value in (*graph.input, *graph.output):
+        for axis, dim in enumerate(value.type.tensor_type.shape.dim):
+            if dim.dim_param:  # a symbol of torch
+                margin = f" + {2 * part.noise_margin}" if value.name == "noise" and part.noise_margin and axis else ""
+                dim.dim_param = ("batch", "", "height", "width")[axis] + margin
+
+
+def store_in_half(graph: Any) -> None:
+    """Store matrices and kernels in fp16, and convert each to fp32 before its use.
+
+    Torch's exporter folds constants: weights that are in fp16 before would be folded to fp32 again, in part.
+    """
+    from onnx import TensorProto, helper, numpy_helper
+
+    casts = []
+    for weight in graph.initializer:
+        if weight.data_type == TensorProto.FLOAT and len(weight.dims) >= 2:
+            name, values = weight.name, numpy_helper.to_array(weight)
+            check_range(name, float(abs(values).max(initial=0)))
+            weight.CopyFrom(numpy_helper.from_array(values.astype("float16"), f"{name}_fp16"))
+            casts.append(helper.make_node("Cast", [weight.name], [name], name=f"{name}_cast", to=TensorProto.FLOAT))
+    nodes = [*casts, *graph.node]
+    del graph.node[:]
+    graph.node.extend(nodes)
+
+
+def open_onnx(data: bytes, part: Part) -> Function:
+    """Return the function that ONNX Runtime computes for a file, on the CPU."""
+    import onnxruntime
+
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = torch.get_num_threads()
+    options.log_severity_level = 3  # errors
+    session = onnxruntime.InferenceSession(data, options, providers=["CPUExecutionProvider"])
+    used = {each.name for each in session.get_inputs()}  # the runtime refuses others
+
+    def run(*inputs: Tensor) -> tuple[Tensor, ...]:
+        feed = {name: value.numpy() for name, value in zip(part.inputs, inputs, strict=True) if name in used}
+        return tuple(torch.from_numpy(output) for output in session.run(list(part.outputs), feed))
+
+    return run
+
+
+# ---- torch.export
+
+
+def encode_pt2(part: Part, half: bool, about: Mapping[str, str]) -> bytes:
+    """Return the bytes of a file of torch.export; the metadata are extra files in it."""
+    program = trace(part, HalfWeights(part.network) if half else part.network)
+    file = io.BytesIO()
+    with quiet():
+        torch.export.save(program, file, extra_files=dict(about))
+    return file.getvalue()
+
+
+def open_pt2(data: bytes, part: Part) -> Function:
+    """Return the function of a file that `encode_pt2` made in this process."""
+    with quiet():
+        module = torch.export.load(io.BytesIO(data)).module()
+    return torch.no_grad()(lambda *inputs: as_tuple(module(*inputs)))
+
+
+class HalfWeights(nn.Module):
+    """Calls a copy of a network whose matrices and kernels are stored in fp16. Biases and statistics stay in fp32."""
+
+    def __init__(self, network: nn.Module) -> None:
+        super().__init__()
+        self.network = copy.deepcopy(network)
+        for name, value in [*self.network.named_parameters(), *self.network.named_buffers()]:
+            value.data = halved(name, value.data)
+
+    def forward(self, *inputs: Tensor) -> Any:
+        tensors = {**dict(self.network.named_parameters()), **dict(self.network.named_buffers())}
+        full = {name: value.float() for name, value in tensors.items() if value.dtype == torch.float16}
+        return functional_call(self.network, full, inputs)
+
+
+# ---- safetensors
+
+
+def encode_safetensors(part: Part, half: bool, about: Mapping[str, str]) -> bytes:
+    """Return the bytes of a file of weights."""
+    weights = part.original.state_dict().items()
+    return save({name: (halved(name, value) if half else value).contiguous().clone() for name, value in weights},
+                dict(about))  # fmt: skip
+
+
+def open_safetensors(data: bytes, part: Part) -> Function:
+    """Return the function of the network with the weights of a file."""
+    network = copy.deepcopy(part.original)
+    network.load_state_dict(load(data))
+    return torch.no_grad()(lambda *inputs: as_tuple(part.run(network, *inputs)))
+
+
+# ---- shared by the formats
+
+
+def halved(name: str, value: Tensor) -> Tensor:
+    """Return a weight in fp16 if it is a matrix or kernel in fp32; raise UserError if it is too large for fp16."""
+    if value.dtype != torch.float32 or value.ndim < 2 or name.rpartition(".")[2] == EXACT:
+        return value
+    check_range(name, float(value.abs().max()))
+    return value.half()
+
+
+def check_range(name: str, largest: float) -> None:
+    if largest > LARGEST:
+        raise UserError(f"--fp16: the weight {name} exceeds {LARGEST:g}, the largest number of fp16; export without it")
+
+
+def trace(part: Part, network: nn.Module) -> ExportedProgram:
+    """Return the graph of operators of a part, without traces of the machine on which it was made.
+
+    The batch is free, and for translators height and width.
+
+    Args:
+        network: `part.network`, or the same function with other weights.
+    """
+    inputs = part.example(EXAMPLE_BATCH, part.example_size())
+    shapes = tuple(dimensions(part, name, value.ndim) for name, value in zip(part.inputs, inputs, strict=True))
+    # A signature of *inputs alone, because `dynamic_shapes` has the form of the signature.
+    positional = Call(network, lambda network, *inputs: network(*inputs))
+    with quiet(), torch.no_grad():
+        try:
+            program = torch.export.export(positional, inputs, dynamic_shapes=(shapes,), strict=False)
+        except Exception as error:  # torch's own errors and those of the network's code
+            branches = "data-dependent" in str(error)
+            reason = "it branches on the values of a tensor" if branches else first_line(error)
+            raise UserError(f"{part.name}: its network cannot be exported ({reason}); use --to safetensors") from error
+    for module in program.graph_module.modules():
+        for node in getattr(getattr(module, "graph", None), "nodes", ()):
+            for key in node.meta.keys() - set(KEPT):
+                del node.meta[key]
+    program.graph_module.meta.clear()
+    program._example_inputs = None
+    return program
+
+
+def dimensions(part: Part, name: str, axes: int) -> dict[int, Any]:
+    """Return the free dimensions of an input of a part, by their axis."""
+    dims: dict[int, Any] = {0: Dim("batch", min=1, max=MAX_BATCH)}
+    if part.free_size and axes == 4 and name not in part.fixed_inputs:
+        margin = part.noise_margin if name == "noise" else 0
+        for axis, title in ((2, "height"), (3, "width")):
+            multiple = part.multiple
+            dim: Any = Dim(title, min=max(1, -(-MIN_SIDE // multiple)), max=MAX_SIDE // multiple)
+            dim = multiple * dim if multiple > 1 else dim
+            dims[axis] = dim + 2 * margin if margin else dim
+    return dims
+
+
+def first_line(error: BaseException) -> str:
+    """Return the first line of an exception's text, or its type if there is none."""
+    return next((line.strip() for line in str(error).splitlines() if line.strip()), type(error).__name__)
+
+
+@contextmanager
+def quiet() -> Iterator[None]:
+    """A context without the output of torch's exporters, which report their own deprecations and print graphs."""
+    logger = logging.getLogger("torch")
+    level = logger.level
+    logger.setLevel(logging.CRITICAL)
+    try:
+        with warnings.catch_warnings(), redirect_stdout(io.StringIO()), redirect_stderr(io.StringIO()):
+            warnings.simplefilter("ignore")
+            yield
+    finally:
+        logger.setLevel(level)

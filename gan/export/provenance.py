@@ -1,0 +1,167 @@
+"""Describe the images of a model in their files: the digest of its weights, and the records of `gan.export.record`."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from PIL import Image
+from torch import Tensor, nn
+
+from gan.editing.attributes import for_channels
+from gan.editing.mixing import Part
+from gan.editing.vector_files import fingerprint
+from gan.export import record
+from gan.export.record import Records, compact
+from gan.images.convert import to_pil_image
+from gan.images.files import KEY
+from gan.utils import digest
+
+if TYPE_CHECKING:
+    from gan.model import Model
+
+
+def model_hash(network: nn.Module) -> str:
+    """Return the digest of the weights that make images: 32 hexadecimal digits. It does not depend on the device.
+
+    For a generator from latents it is the `fingerprint` in files of latents and directions, which leaves BatchNorm's
+    statistics out, because they are computed from the weights. For a translator it covers the whole state.
+    """
+    if hasattr(network, "latent_dim"):
+        return fingerprint(network)
+    return digest.of_tensors(network.state_dict().items())
+
+
+def fields_of(network: nn.Module, images: int) -> dict[str, Any]:
+    """Return the fields of a record that name a network, which is on its device and has seen `images` in training."""
+    device = next(network.parameters()).device.type
+    return {"device": None if device == "cpu" else device, "model": model_hash(network), "images": images}
+
+
+class Origin(Records):
+    """Writes the records of images of one network, which is on its device and has seen `images` in training."""
+
+    def __init__(self, network: nn.Module, images: int, **fields: Any) -> None:
+        super().__init__(**(fields_of(network, images) | fields))
+
+    def text(self, image: Tensor | Image.Image | None = None, **fields: Any) -> str:
+        """Return the record of an image, as `Records.text`; of a tensor uint8 (C, H, W) too."""
+        return super().text(to_pil_image(image) if isinstance(image, Tensor) else image, **fields)
+
+    def chunk(self, image: Tensor, **fields: Any) -> dict[str, str]:
+        """Return the record of an image uint8 (C, H, W) as a text chunk for `gan.images.convert.save_png`."""
+        return {KEY: self.text(image, **fields)}
+
+
+class Described:
+    """The records of a set of images, as text chunks for `gan.images.convert.save_png`.
+
+    Args:
+        origin: what all images share.
+        classes: the name of the class of each image; None without classes.
+        label: the class that the user chose; None for the class of each seed.
+        seeds: the seed of each image; or
+        latents: the digest of the latent of each image.
+    """
+
+    def __init__(
+        self,
+        origin: Origin,
+        classes: Sequence[str | None],
+        label: str | None = None,
+        seeds: Sequence[int] | None = None,
+        latents: Sequence[str] | None = None,
+    ) -> None:
+        self.origin, self.classes, self.label = origin, classes, label
+        self.seeds, self.latents = seeds, latents
+
+    def image(self, image: Tensor, n: int) -> dict[str, str]:
+        """Return the text chunk of image n, uint8 (C, H, W)."""
+        source = {"latent": self.latents[n]} if self.latents is not None else {"seed": (self.seeds or ())[n]}
+        return self.origin.chunk(image, kind="image", **source, **{"class": self.classes[n]})
+
+    def grid(self, image: Tensor) -> dict[str, str]:
+        """Return the text chunk of the grid of all images, uint8 (C, H, W)."""
+        source = {"latents": self.latents} if self.latents is not None else {"seeds": compact(self.seeds or ())}
+        return self.origin.chunk(image, kind="grid", **source, **{"class": self.label})
+
+
+def generated(model: Model, truncation: float = 1.0) -> Origin:
+    """Return what describes the images of `Model.generate`."""
+    return Origin(model.generator, model.images, truncation=None if truncation == 1 else truncation)
+
+
+def from_seeds(model: Model, origin: Origin, seeds: Sequence[int], label: str | None = None) -> Described:
+    """Return what describes the images of seeds. `label` is the class that the user chose."""
+    names = class_names(model.classes, model.labels_of(list(seeds), label), len(seeds))
+    return Described(origin, names, label, seeds=seeds)
+
+
+def from_latents(model: Model, origin: Origin, latents: Tensor, labels: Tensor | None) -> Described:
+    """Return what describes the images of latents (N, ...) with labels (N,), before they are mixed or edited."""
+    names = class_names(model.classes, labels, len(latents))
+    return Described(origin, names, latents=[digest.of_tensor(latent) for latent in latents])
+
+
+def class_names(classes: Sequence[str], labels: Tensor | None, count: int) -> list[str | None]:
+    """Return the name of the class of each of `count` images; None without classes."""
+    return [None] * count if labels is None else [classes[label] for label in labels.tolist()]
+
+
+def interpolation(
+    default_space: str,
+    label: str | None,
+    truncation: float,
+    space: str,
+    frames: int,
+    loop: bool,
+    fps: float,
+    scale: int,
+) -> dict[str, Any]:
+    """Return the fields of an interpolation for an `Origin`: the options that change pixels or their timing."""
+    return {
+        "kind": "interpolation",
+        "class": label,
+        "truncation": None if truncation == 1 else truncation,
+        "space": None if space == default_space else space,
+        "frames": frames,
+        "loop": loop,
+        "fps": fps,
+        "scale": None if scale == 1 else scale,
+    }
+
+
+def changes(
+    model: Model,
+    settings: Mapping[str, float],
+    mixes: Sequence[tuple[int, Part]] = (),
+    label: str | None = None,
+    size: tuple[int, int] | None = None,
+    classifier: Path | None = None,
+) -> dict[str, Any]:
+    """Return the fields of an edit for an `Origin`. Changes that have no effect are left out.
+
+    Args:
+        mixes: seeds, of the class `label` if it is given, and parts of --mix.
+        classifier: the file whose classes are among the attributes of the model.
+    """
+    # An attribute with 0 is kept constant while others change, so it counts among others.
+    effective = [[name, value] for name, value in settings.items() if value or name in model.attributes]
+    effective = effective if any(settings.values()) else []
+    vectors = sorted(name for name, value in settings.items() if value and name in model.vectors)
+    directions = "".join(name + digest.of_tensor(model.vectors[name]) for name in vectors)
+    built_in = for_channels(model.shape[0])
+    uses_classes = any(name in model.attributes and name not in built_in for name, _ in effective)
+    mixed = []
+    for seed, part in mixes:
+        name = class_names(model.classes, model.labels_of([seed], label), 1)[0]
+        by: dict[str, Any] = {"fraction": part} if isinstance(part, float) else {"layers": list(part)}
+        mixed.append(record.make(**{"class": name}) | {"seed": seed} | by)
+    return {
+        "mix": mixed,
+        "settings": effective,
+        "directions": digest.of_bytes(directions.encode()) if directions else None,
+        "size": None if size is None or size == model.shape[1:] else list(size),
+        "recognition": digest.of_file(classifier) if classifier and uses_classes else None,
+    }

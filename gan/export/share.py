@@ -1,0 +1,195 @@
+"""Collect the files of a shared model from a run, and write its folder, see `gan.models.shared_model`.
+
+No file has a path, the name of a user, or code. `gan.models.loading` reads them.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import re
+import shlex
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors.torch import save
+from torch import Tensor, nn
+
+from gan.export import card
+from gan.images.convert import grid, to_png
+from gan.model import Model, from_checkpoint
+from gan.models import shared_model
+from gan.models.loading import COUNTS, load_data, load_discriminator, load_generator, seed_of, select_direction
+from gan.models.resolve import checkpoint_of, folder_of
+from gan.models.shared_model import CONFIG, SAMPLES, WEIGHTS
+from gan.translation.tiling import translate_each
+from gan.utils.errors import UserError, writing
+from gan.utils.files import write_atomically
+from gan.utils.output import print_line
+
+SEEDS = 16  # images in the sample grid
+PAIRS = 4  # photographs and translations in the sample grid of a translator
+PATH = re.compile(r"[/\\~]")  # no option of a network of gan has these characters
+
+
+def collect(
+    run: str | os.PathLike[str],
+    *,
+    name: str,
+    license: str,
+    trained_on: str | None = None,
+    checkpoint: str = "best",
+    ema: float | None = None,
+    discriminator: bool = False,
+    half: bool = False,
+    notes: str = "",
+    samples: bool = True,
+    prepare: Callable[[], str] = lambda: "cpu",
+) -> dict[str, bytes]:
+    """Return the files of a shared model by name.
+
+    Args:
+        name, license, trained_on, notes: for the model card, see `gan.export.card.compose`.
+        checkpoint, ema: as in `gan.load`.
+        discriminator: also share the discriminator.
+        half: store weights in fp16.
+        samples: also write a sample grid.
+        prepare: called after the model is loaded, returns the device for generating samples.
+    """
+    path = checkpoint_of(run, checkpoint)
+    generator, state = load_generator(path, ema)
+    networks = {"generator": generator} | ({"discriminator": load_discriminator(path)[0]} if discriminator else {})
+    model = from_checkpoint(path, generator, state) if hasattr(generator, "latent_dim") else None
+    config, images = state["config"], int(state["images"])
+    classes, counts = (model.classes, model.class_counts) if model else ([], None)
+    files = encode(networks, config, images, classes, counts, half)
+    grid_image, caption = None, ""
+    if samples:
+        device = prepare()
+        grid_image, caption = (
+            sample_grid(model.to(device)) if model else translated_grid(generator, config, path, device)
+        )
+    run_folder = folder_of(Path(run)) if ema is None else None
+    scores = card.read_scores(run_folder, path.name, images, config) if run_folder else []
+    if not scores:
+        print_line("the model card has no scores of this checkpoint; run gan evaluate, then gan share again")
+    about, data = json.loads(files[CONFIG]), trained_on or builtin(config)
+    text = card.compose(about, name, license, data, scores, caption, notes)
+    files[shared_model.CARD] = text.encode("utf-8", "backslashreplace")
+    return files | ({} if grid_image is None else {SAMPLES: to_png(grid_image)})
+
+
+def builtin(config: dict[str, Any]) -> str | None:
+    """Return the name of the built-in images if a run was trained on them."""
+    data = config["data"]
+    has_folder = data.get("_target_") != "gan.data.module.ImageDataModule" or data.get("root") is not None
+    return None if has_folder or "source" in data else card.BUILTIN
+
+
+def sample_grid(model: Model) -> tuple[Tensor, str]:
+    """Return a grid of generated images, with a row per class, and its caption."""
+    if not model.classes:
+        return grid(model.generate(list(range(SEEDS))).pixels), f"Seeds 0 to {SEEDS - 1}"
+    columns = SEEDS // 2
+    names = model.classes[:columns]
+    rows = [model.generate(list(range(columns)), label=name).pixels for name in names]
+    return grid(torch.cat(rows), columns), f"Seeds 0 to {columns - 1}, one row per class"
+
+
+def translated_grid(network: Any, config: dict[str, Any], path: Path, device: str) -> tuple[Tensor | None, str]:
+    """Return a grid of photographs above their translations, and its caption; none if the data is not there."""
+    try:
+        data = load_data(config, path)
+        inputs = data.inputs(PAIRS, held_out=True)
+        inputs = inputs if len(inputs) == PAIRS else data.inputs(PAIRS)
+    except UserError as error:
+        print_line(f"no {SAMPLES}: {error}")
+        return None, ""
+    one = select_direction(path, network.to(device))
+    outputs = translate_each(one, inputs)
+    print_line(f"note: {SAMPLES} shows {len(inputs)} of your photographs; --no-samples leaves it out")
+    return grid(torch.cat([inputs, outputs]), len(inputs)), "Photographs above their translations"
+
+
+def example(files: dict[str, bytes], out: Path) -> str:
+    """Return a command that uses a shared model, for the next step."""
+    kind = json.loads(files[CONFIG])["kind"]
+    model = shlex.quote(str(out))
+    return f"gan translate {model} PHOTO.jpg" if kind == shared_model.TRANSLATOR else f"gan generate {model}"
+
+
+def encode(
+    networks: Mapping[str, nn.Module],
+    config: Mapping[str, Any],
+    images: int,
+    classes: list[str],
+    class_counts: Tensor | None = None,
+    half: bool = False,
+) -> dict[str, bytes]:
+    """Return the contents of model.safetensors and config.json.
+
+    Args:
+        networks: "generator", which is the EMA generator or translator with the final statistics of BatchNorm, and
+            maybe "discriminator".
+        class_counts: (classes,), number of training images of each class.
+    """
+    weights = {
+        f"{role}.{name}": (halved(value) if half else value).detach().cpu().contiguous().clone()
+        for role, network in networks.items()
+        for name, value in network.state_dict().items()
+    }
+    if classes and class_counts is not None:
+        weights[COUNTS] = class_counts.detach().cpu().contiguous()
+    encoded = save(weights, {"format": "pt"})
+    model = {"_target_": config["model"].get("_target_", "gan.training.module.GAN")}
+    model |= {role: config["model"][role] for role in networks}
+    refuse_paths("model", model)
+    is_generator = hasattr(networks["generator"], "latent_dim")
+    about = {
+        "library": shared_model.LIBRARY,
+        "format": shared_model.FORMAT,
+        "kind": shared_model.GENERATOR if is_generator else shared_model.TRANSLATOR,
+        "images": images,
+        "classes": list(classes),
+        "seed": seed_of(config),
+        "data": {name: config["data"][name] for name in shared_model.DATA if name in config["data"]},
+        "model": model,
+        "sha256": hashlib.sha256(encoded).hexdigest(),
+    }
+    return {WEIGHTS: encoded, CONFIG: json.dumps(about, indent=1).encode() + b"\n"}
+
+
+def halved(value: Tensor) -> Tensor:
+    """Return a weight in fp16; unchanged if it is a vector, which is small, or has values that fp16 has not."""
+    if not value.is_floating_point() or value.ndim < 2:
+        return value
+    half = value.half()
+    return half if half.isfinite().all() else value
+
+
+def refuse_paths(name: str, value: Any) -> None:
+    """Raise UserError if a text in nested options is a path, which would tell about the author's computer."""
+    if isinstance(value, Mapping):
+        for key, option in value.items():
+            refuse_paths(f"{name}.{key}", option)
+    elif isinstance(value, list | tuple):
+        for option in value:
+            refuse_paths(name, option)
+    elif isinstance(value, str) and PATH.search(value):
+        raise UserError(f"{name}={value}: is a path, and a shared model has no paths; train without this option")
+
+
+def write(folder: Path, files: Mapping[str, bytes]) -> None:
+    """Write files into a folder, each of them completely or not at all.
+
+    config.json has the checksum of model.safetensors, so an interruption in between cannot be missed. A samples.png of
+    an earlier model is removed: that of a translator shows photographs.
+    """
+    with writing(folder):
+        for name, content in files.items():
+            write_atomically(folder / name, lambda file, content=content: file.write(content))  # type: ignore[misc]
+        if SAMPLES not in files:
+            (folder / SAMPLES).unlink(missing_ok=True)

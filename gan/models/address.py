@@ -1,0 +1,126 @@
+"""Models that are given by an address in place of a path: zoo:NAME, hf://USER/NAME, s3://BUCKET/PATH. No torch."""
+
+from __future__ import annotations
+
+import difflib
+import os
+import re
+import sys
+from pathlib import Path
+from typing import Any
+
+from gan.models.shared_model import CONFIG, WEIGHTS
+from gan.runs import remote
+from gan.utils.errors import UserError, install, to_line
+from gan.utils.object_store import is_remote
+from gan.utils.untrusted import MAX_JSON
+
+ZOO, HUB = "zoo:", "hf://"
+# The models that come with the package, each in a folder written by `gan share`.
+ZOO_FOLDER = Path(__file__).resolve().parent / "zoo"
+NAME = r"[A-Za-z0-9][\w.-]{0,95}"
+HUB_ADDRESS = re.compile(rf"{HUB}({NAME}/{NAME})(?:@([\w.-][\w./-]{{0,200}}))?", re.ASCII)
+LIMITS = {CONFIG: MAX_JSON, WEIGHTS: 4 << 30}  # maximum sizes of the files of a model on the Hub, in bytes
+
+
+def is_address(model: object) -> bool:
+    """Return whether a model is given by an address."""
+    return isinstance(model, str) and (model.startswith((ZOO, HUB)) or is_remote(model))
+
+
+def locate(model: Any) -> Any:
+    """Return the folder of a model that is given by an address; return any other value unchanged."""
+    if not is_address(model):
+        return model
+    if is_remote(model):
+        return remote.download(model)
+    return zoo_folder(model) if model.startswith(ZOO) else download(model)
+
+
+def with_addresses(text: str) -> str:
+    """Return a path or a message in which the folders of such models are named by their addresses."""
+    return remote.with_addresses(text.replace(f"{ZOO_FOLDER}{os.sep}", ZOO))
+
+
+# ---- the zoo
+
+
+def zoo_names() -> list[str]:
+    """Return the names of the models that come with the package, sorted."""
+    return sorted(path.parent.name for path in ZOO_FOLDER.glob(f"*/{CONFIG}"))
+
+
+def zoo_folder(address: str) -> Path:
+    """Return the folder of a model, from zoo:NAME; raise UserError if there is no such model."""
+    name = address.removeprefix(ZOO)
+    if name in zoo_names():
+        return ZOO_FOLDER / name
+    raise UserError(f"{address}: no such model; choose from {', '.join(zoo_names())}")
+
+
+def zoo_hint(name: str) -> str:
+    """Return a hint such as `; did you mean zoo:press?` for a similar name; an empty string if none is similar."""
+    near = difflib.get_close_matches(name.lower(), zoo_names(), n=1, cutoff=0.8)
+    return f"; did you mean {ZOO}{near[0]}?" if near else ""
+
+
+# ---- the Hugging Face Hub
+
+
+def download(address: str) -> Path:
+    """Return the folder of a model on the Hub, in the cache of huggingface_hub. Without a connection, the cached one.
+
+    Raises:
+        UserError: the address is not valid, huggingface_hub is not installed, there is no such model, a file is too
+            large, or the download fails.
+    """
+    parts = HUB_ADDRESS.fullmatch(address)
+    if parts is None or ".." in address:
+        raise UserError(f"{address}: is not the name of a model; give hf://USER/NAME or hf://USER/NAME@REVISION")
+    try:
+        import huggingface_hub as hub
+        from huggingface_hub import errors
+    except ImportError as error:
+        raise UserError(f"{address}: needs the huggingface_hub library: {install('hub')}") from error
+    repository, revision = parts[1], parts[2]
+    try:
+        try:
+            sizes = measure(hub, repository, revision)
+        except errors.HfHubHTTPError:
+            raise
+        except Exception:  # networks and proxies raise many kinds of error
+            sizes = {}  # the cache may have a copy
+        for name, size in sizes.items():
+            if size is None or size > LIMITS[name]:
+                raise UserError(f"{address}: its {name} is too large; the limit is {LIMITS[name]:,} bytes")
+        if sizes and not isinstance(hub.try_to_load_from_cache(repository, WEIGHTS, revision=revision), str):
+            say(f"downloading {address}, {sizes[WEIGHTS] / (1 << 20):.1f} MiB")
+        config = Path(hub.hf_hub_download(repository, CONFIG, revision=revision, local_files_only=not sizes))
+        hub.hf_hub_download(repository, WEIGHTS, revision=config.parent.name, local_files_only=not sizes)
+        if not sizes:
+            say(f"{address}: the Hub cannot be reached; using the copy in the cache")
+        return config.parent
+    except UserError:
+        raise
+    except errors.RevisionNotFoundError as error:
+        raise UserError(f"{address}: has no revision {revision}; give a branch, tag or commit of it") from error
+    except errors.RepositoryNotFoundError as error:  # also one to which its author must grant access
+        raise UserError(f"{address}: no such model, or no access; check the name, or run hf auth login") from error
+    except errors.LocalEntryNotFoundError as error:
+        raise UserError(f"{address}: is not in the cache, and the Hub cannot be reached") from error
+    except errors.EntryNotFoundError as error:
+        raise UserError(f"{address}: has no {CONFIG} or {WEIGHTS}; give a model written by gan share") from error
+    except Exception as error:  # networks, proxies and disks raise many kinds of error
+        cause = to_line((str(error).strip() or type(error).__name__).splitlines()[0])
+        raise UserError(f"{address}: cannot be downloaded ({cause}); try again, or give a local folder") from error
+
+
+def measure(hub: Any, repository: str, revision: str | None) -> dict[str, Any]:
+    """Return the size of each file of a model on the Hub, in bytes; None if it is unknown."""
+    urls = {name: hub.hf_hub_url(repository, name, revision=revision) for name in LIMITS}
+    return {name: hub.get_hf_file_metadata(url).size for name, url in urls.items()}
+
+
+def say(text: str) -> None:
+    """Print a line to stderr, because standard output may be a table or JSON."""
+    print(text, file=sys.stderr, flush=True)

@@ -1,0 +1,215 @@
+"""Load the networks of a checkpoint or of a shared model, and the data that they were trained on."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from gan.data.looks import is_table
+from gan.models import shared_model
+from gan.models.construct import at_most, construct, data_class, network_builder, section
+from gan.models.resolve import checkpoint_of
+from gan.models.sampling import NO_CLASSES
+from gan.runs import checkpoint_file
+from gan.utils.errors import UserError
+from gan.utils.option_values import pair
+from gan.utils.output import one_line
+from gan.utils.untrusted import read_tensors
+
+EMA = "ema.module."  # prefix of the generator in checkpoints
+COUNTS = "class_counts"
+FOLDERS = ("root", "a", "b", "name", "labels", "style")  # data options that may name files and folders to read
+DECODING = tuple(shared_model.DATA)  # data options that determine the decoded pixels
+
+
+def select_direction(path: Path | str, network: Any, direction: str = "a2b") -> Any:
+    """Return the translator for one direction, in eval mode, from a network loaded by `load_generator`."""
+    if hasattr(network, "latent_dim"):
+        raise UserError(f"{path}: is not a translator; use gan generate")
+    if hasattr(network, "b2a"):
+        network = network.a2b if direction == "a2b" else network.b2a
+    elif direction != "a2b":
+        raise UserError(f"--direction {direction}: this translator has only a2b; model=cyclegan has both directions")
+    return network.eval()
+
+
+def load_discriminator(run: str | os.PathLike[str], checkpoint: str = "best") -> tuple[Any, Any, dict[str, Any], Path]:
+    """Return the discriminator of a run, an untrained copy, the configuration of the run, and the checkpoint's path.
+
+    Both networks are in eval mode on the CPU. The untrained one is initialized with the run's seed.
+
+    Raises:
+        UserError: the checkpoint has no discriminator with features of images, such as that of a translator.
+    """
+    path = checkpoint_of(run, checkpoint)
+    state = load_state(path)
+    if str(section(state["config"], ("model",), path).get("_target_")).startswith("gan.training.translation."):
+        raise UserError(f"{path}: is a translator; its discriminator sees patches only and has no features of images")
+    if not any(name.startswith("discriminator.") for name in state["state_dict"]):
+        advice = "; its author can share it with gan share --discriminator" if state.get("shared") else ""
+        raise UserError(f"{path}: has no discriminator{advice}")
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed_of(state["config"]))
+        trained = load_network(state, "discriminator", "discriminator.", path)
+        untrained = network_builder(state["config"], "discriminator", path)().eval()
+    if not hasattr(trained, "features"):
+        raise UserError(f"{path}: its discriminator has no features of images")
+    return trained, untrained, state["config"], path
+
+
+def load_generator(path: Path, ema: float | None) -> tuple[Any, dict[str, Any]]:
+    """Return the generator of a checkpoint with the weights of an EMA, in eval mode, and the checkpoint's contents.
+
+    Args:
+        path: a checkpoint file, or the model.safetensors of a shared model.
+    """
+    state = load_state(path)
+    if ema is not None and state.get("shared"):
+        raise UserError(f"{path}: a shared model has one EMA only; omit --ema")
+    return load_network(state, "generator", ema_prefix(ema, state["config"], path), path), state
+
+
+def load_network(state: dict[str, Any], role: str, prefix: str, path: Path) -> Any:
+    """Return the network of a role, in eval mode, with the weights of a checkpoint whose names start with a prefix.
+
+    Raises:
+        UserError: the weights do not fit the configuration, which may be forged, or are not finite.
+    """
+    check_data(state["config"], path)
+    build = network_builder(state["config"], role, path)
+    weights = {
+        name.removeprefix(prefix): value for name, value in state["state_dict"].items() if name.startswith(prefix)
+    }
+    with at_most(sum(value.numel() for value in weights.values() if isinstance(value, Tensor))):
+        network = build().eval()
+    try:
+        network.load_state_dict(weights)
+    except (RuntimeError, TypeError, AttributeError) as error:
+        reason = one_line(" ".join(str(error).split()))
+        raise UserError(f"{path}: its weights do not fit its configuration ({reason})") from error
+    for name, value in network.state_dict().items():
+        if not bool(value.isfinite().all()):
+            raise UserError(f"{path}: its weights are not finite ({name}); use an earlier checkpoint")
+    return network
+
+
+def move(network: nn.Module, device: str) -> None:
+    """Move a network to a device; raise UserError if torch cannot use the device here."""
+    try:
+        network.to(device)
+    except (RuntimeError, AssertionError) as error:
+        raise UserError(f"device {device}: torch cannot use it here; gan info lists the devices") from error
+
+
+def load_state(path: Path) -> dict[str, Any]:
+    """Return the contents of a checkpoint file, or those of a shared model, which has the suffix .safetensors."""
+    return load_shared(path) if path.suffix == ".safetensors" else checkpoint_file.load(path)
+
+
+def load_shared(path: Path) -> dict[str, Any]:
+    """Return the contents of a shared model as those of a checkpoint, from the path of its model.safetensors.
+
+    The keys "shared" and "kind" show that it is a shared model. BatchNorm's statistics are final.
+    """
+    about = shared_model.read_about(path.parent)
+    weights, _ = read_tensors(path)
+    with open(path, "rb") as file:
+        digest = hashlib.file_digest(file, "sha256").hexdigest()
+    if digest != about["sha256"]:
+        raise UserError(f"{path}: damaged; its checksum differs from the one in {shared_model.CONFIG}; copy or "
+                        "download it again")  # fmt: skip
+    names = {name: name.replace("generator.", EMA, 1) if name.startswith("generator.") else name for name in weights}
+    state = {
+        "format": checkpoint_file.FORMAT,
+        "state_dict": {names[name]: value for name, value in weights.items()},
+        "config": {name: about[name] for name in ("seed", "data", "model")},
+        "images": about["images"],
+        "classes": about["classes"],
+        "shared": True,
+        "kind": about["kind"],
+    }
+    checkpoint_file.check_content(state, path)
+    return state
+
+
+def check_data(config: Any, path: Path) -> None:
+    """Raise UserError if a configuration does not describe images."""
+    data = section(config, ("data",), path)
+    try:
+        pair(data.get("size"))
+    except UserError as error:
+        raise UserError(f"{path}: its configuration cannot be used: {error}") from error
+    if data.get("channels") not in (1, 3, 4):
+        raise UserError(f"{path}: its data.channels does not describe images of 1, 3 or 4 channels")
+
+
+def checked_counts(state: dict[str, Any], generator: Any, path: Path) -> Tensor:
+    """Return the number of training images per class (classes,) of a checkpoint; raise UserError if they do not fit."""
+    counts, classes = state["state_dict"].get(COUNTS, NO_CLASSES), getattr(generator, "classes", 0)
+    fits = isinstance(counts, Tensor) and tuple(counts.shape) == (classes,) and len(state.get("classes", [])) == classes
+    if not fits or not bool(((counts >= 0) & counts.isfinite()).all()):
+        raise UserError(f"{path}: its generator has {classes} classes, but the names or counts of classes do not match")
+    return counts
+
+
+def seed_of(config: Any) -> int:
+    """Return the seed of a run, or 0 if its configuration has no seed that torch accepts."""
+    seed = config.get("seed", 0)
+    return seed if isinstance(seed, int) and 0 <= seed < 2**63 else 0
+
+
+def ema_prefix(ema: float | None, config: Any, path: Path) -> str:
+    """Return the prefix of the weights of the EMA of a width in model.power_ema; None is that of ema_half_life."""
+    if ema is None:
+        return EMA
+    widths = list(section(config, ("model",), path).get("power_ema") or ())
+    if ema not in widths:
+        kept = ", ".join(map(str, widths)) or "none; train with model.power_ema=[0.05,0.1] to keep some"
+        raise UserError(f"{path}: has no EMA of width {ema}; its widths: {kept}")
+    return f"power_ema.{widths.index(ema)}.module."
+
+
+def has_data(config: Mapping[str, Any]) -> bool:
+    """Return whether a model's configuration describes its training images; that of a shared model does not."""
+    return "_target_" in config["data"]
+
+
+def load_data(config: Any, path: Path) -> Any:
+    """Set up the DataModule that the configuration of a run describes, and return it."""
+    node = section(config, ("data",), path)
+    if not has_data(config):
+        raise UserError(f"{path}: a shared model has no training images")
+    if read := [f"data.{name}={node[name]}" for name in FOLDERS if reads_path(name, node.get(name))]:
+        print(one_line(f"reading {', '.join(read)}, as {path} says"))  # an untrusted file may name any folder
+    module = construct(node, data_class, "data", path, largest=2**63 - 1)
+    try:
+        module.setup("fit")
+    except (TypeError, ValueError, AttributeError, OverflowError) as error:  # options of an unexpected type
+        raise UserError(f"{path}: its data cannot be set up: {' '.join(str(error).split())}") from error
+    return module
+
+
+def reads_path(name: str, value: Any) -> bool:
+    """Return whether a data option of FOLDERS names a path to read."""
+    words = value if isinstance(value, list) else [value]
+    return isinstance(value, str | list) and (name != "style" or any(is_table(str(word)) for word in words))
+
+
+def load_folder(path: str, options: Mapping[str, Any], **more: Any) -> Any:
+    """Set up the DataModule of a folder of images, and return it.
+
+    Args:
+        options: data options of a run; only those in DECODING are used.
+        more: other data options. All of them are used.
+    """
+    from gan.data.module import ImageDataModule
+
+    data = ImageDataModule(path, **{name: options[name] for name in DECODING if name in options}, **more)
+    data.setup("fit")
+    return data

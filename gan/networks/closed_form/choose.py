@@ -1,0 +1,173 @@
+"""Choose a closed form without a ground truth.
+
+The kind of the map of colors is chosen by cross-validation over the images of both sides. The images stay unchanged if
+their colors do not differ from those of the targets by more than chance. The map gets a vignette if most targets have
+one.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from statistics import fmean
+from types import MappingProxyType
+from typing import NamedTuple
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from gan.networks.closed_form.color_map import ColorMap
+from gan.networks.closed_form.fit import KINDS, SAMPLES, Change, Levels, draw_pixels, fit, fit_kinds, with_position
+from gan.networks.closed_form.image_statistics import (
+    adds_vignette,
+    colors_differ,
+    luminance,
+    opaque_colors,
+    quantiles,
+    typical,
+)
+from gan.utils.output import counted
+
+DIRECTIONS = 64  # of the sliced distance
+LEVELS = np.linspace(0.005, 0.995, 200)
+FOLDS = 4
+UNCHANGED = "unchanged"  # name of the identity among the maps
+HELD_OUT_SAMPLES = 20_000  # pixels of each side for a fit of a fold, and for its distance
+POSITIONS = ("radial", "frame")
+DEFAULT = "transport"  # of KINDS
+MARGIN = 0.08  # by which the distance of another kind must be smaller, relative to that of the default
+MIN_IMAGES = 2 * FOLDS  # of each side
+IDENTITY: Change = lambda levels: levels  # noqa: E731
+
+
+class Choice(NamedTuple):
+    """The chosen closed form, fitted to all images.
+
+    Attributes:
+        kind: its map of colors, of KINDS, or UNCHANGED.
+        position: "radial", "frame" or None.
+        distances: held-out distance of each of KINDS to the targets, and of the unchanged inputs; empty if there are
+            too few images.
+        left_out: number of inputs and of targets whose colors are unlike the others.
+    """
+
+    kind: str
+    position: str | None
+    color_map: ColorMap
+    distances: Mapping[str, float] = MappingProxyType({})
+    left_out: tuple[int, int] = (0, 0)
+
+    def describe(self, no_position: str = "--position none") -> str:
+        """Return what the closed form does to an image, and in a second line how near it comes to the targets.
+
+        Args:
+            no_position: the option that leaves out the position.
+        """
+        text = self.kind
+        if self.kind == UNCHANGED:
+            text = "none, because the colors of the two sides do not differ by more than chance"
+        if self.position:
+            text += f", and {self.painted()} ({no_position} leaves it out)"
+        if not self.distances:
+            return f"{text} (fewer than {MIN_IMAGES} training images on a side are too few to compare color maps)"
+        for number, side in zip(self.left_out, ("input", "target"), strict=True):
+            if number:
+                text += f"; fitted without {counted(number, f'{side} image')} of unusual colors"
+        if self.kind == UNCHANGED:
+            return text
+        before, after = self.distances[UNCHANGED], self.distances[self.kind]
+        return f"{text}\n  distance of colors to held-out target images: {before:.4f} before, {after:.4f} after"
+
+    @torch.inference_mode()
+    def painted(self) -> str:
+        """Return what the position adds, in words."""
+        if self.position == "frame":
+            return "a frame along the edges"
+        light = luminance(self.color_map(torch.zeros(1, 3, 65, 65)) + 1)[0, 0]  # of an image of one gray
+        change = float(light[0, 0] / light[32, 32].clamp(min=0.01)) - 1
+        return f"a vignette that {'darkens' if change < 0 else 'brightens'} the corners by {100 * abs(change):.0f} %"
+
+
+def choose(
+    a: Tensor, b: Tensor, seed: int = 0, kind: str | None = None, position: str | None = None, samples: int = SAMPLES
+) -> Choice:
+    """Fit the closed forms from images a to images b, uint8 (N, C, H, W), and return the best.
+
+    Images have visible pixels. RGBA is premultiplied. With fewer than MIN_IMAGES images on a side nothing is compared:
+    what is not given is linear and without position.
+
+    Args:
+        kind: one of KINDS to use; None chooses, also UNCHANGED.
+        position: "radial", "frame", "none" for a map of colors alone; None chooses between "radial" and "none".
+        samples: pixels of each side for the fit.
+    """
+    if min(len(a), len(b)) < MIN_IMAGES:
+        kind, position = kind or "linear", None if position == "none" else position
+        pixels = draw_pixels(a, seed, samples), draw_pixels(b, seed + 1, samples)
+        return Choice(kind, position, fit(*pixels, kind, position))
+    numbers = len(a), len(b)
+    a, b = typical(a), typical(b)
+    left_out = numbers[0] - len(a), numbers[1] - len(b)
+    pixels = draw_pixels(a, seed, samples), draw_pixels(b, seed + 1, samples)
+    source, target = opaque_colors(a), opaque_colors(b)
+    distances = held_out_distances(a, b, seed, min(samples, HELD_OUT_SAMPLES))
+    kind = kind or (best_kind(distances) if colors_differ(source, target) else UNCHANGED)
+    change = IDENTITY if kind == UNCHANGED else fit_kinds(pixels[0].levels, pixels[1].levels, [kind])[kind]
+    chosen = None if position == "none" else position or "radial"
+    color_map = with_position(change, *pixels, chosen)
+    if position is None:
+        plain = with_position(change, *pixels, None)
+        if not adds_vignette(mapped(plain, source), mapped(color_map, source), target):
+            chosen, color_map = None, plain
+    return Choice(kind, chosen, color_map, distances, left_out)
+
+
+@torch.inference_mode()
+def mapped(change: ColorMap, colors: Tensor) -> Tensor:
+    """Return images (N, 3, H, W), in levels, after a map."""
+    return (change(colors / 127.5 - 1) + 1) * 127.5
+
+
+def best_kind(distances: dict[str, float]) -> str:
+    """Return the default kind, unless another is nearer by MARGIN; UNCHANGED if it is not nearer than the inputs.
+
+    Smaller differences come from the contents of the images.
+    """
+    nearest = min(KINDS, key=lambda kind: distances[kind])
+    kind = nearest if distances[nearest] < (1 - MARGIN) * distances[DEFAULT] else DEFAULT
+    return kind if distances[kind] < distances[UNCHANGED] else UNCHANGED
+
+
+def held_out_distances(a: Tensor, b: Tensor, seed: int, samples: int) -> dict[str, float]:
+    """Return the mean held-out distance of each kind to images b, and that of the unchanged images a.
+
+    A fold fits each kind to 3/4 of the images of both sides, and compares the rest.
+    """
+    found: dict[str, list[float]] = {kind: [] for kind in (*KINDS, UNCHANGED)}
+    for fold in range(FOLDS):
+        (a_fit, a_held_out), (b_fit, b_held_out) = (
+            [draw_pixels(part, seed + side, samples).levels for part in parts(images, fold, seed)]
+            for side, images in enumerate((a, b))
+        )
+        for name, change in (fit_kinds(a_fit, b_fit) | {UNCHANGED: IDENTITY}).items():
+            levels = change(a_held_out).clip(0, 255)
+            found[name].append(sliced_wasserstein(levels / 255, b_held_out / 255))
+    return {name: fmean(distances) for name, distances in found.items()}
+
+
+def parts(images: Tensor, fold: int, seed: int) -> tuple[Tensor, Tensor]:
+    """Return the images to fit to and the held-out images of a fold."""
+    order = np.random.default_rng(seed).permutation(len(images))
+    held_out = np.arange(len(images)) % FOLDS == fold
+    return images[order[~held_out]], images[order[held_out]]
+
+
+def sliced_wasserstein(x: Levels, y: Levels) -> float:
+    """Return the sliced Wasserstein distance of order 1 between the rows of x (n, D) and y (m, D).
+
+    Bonneel, Rabin, Peyré, Pfister, "Sliced and Radon Wasserstein Barycenters of Measures", 2015.
+    """
+    axes = np.random.default_rng(3).standard_normal((DIRECTIONS, x.shape[1]))
+    axes /= np.linalg.norm(axes, axis=1, keepdims=True)
+    gaps = (quantiles(x @ axis, LEVELS) - quantiles(y @ axis, LEVELS) for axis in axes)
+    return float(np.mean([np.abs(gap).mean() for gap in gaps]))

@@ -1,0 +1,202 @@
+"""A map of colors: a 3D lookup table, and a correction of each channel that varies with the position in the image."""
+
+from __future__ import annotations
+
+import itertools
+import math
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from gan.networks.precision import full_precision
+from gan.networks.tile_position import TilePosition
+
+MIN_ALPHA = 0.5 / 255  # alpha below which a pixel has no color
+# Distances from the nearest edge at which the functions of a frame peak, as fractions of the side. The last distance is
+# where they have ended.
+FRAME_KNOTS = (0.0, 0.015, 0.03, 0.045, 0.06, 0.08, 0.105, 0.135, 0.17)
+RADIAL = 3  # 1, r^2, r^4, ...: the powers of the squared radius
+BASES = {"radial": slice(0, RADIAL), "frame": slice(RADIAL, RADIAL + len(FRAME_KNOTS) - 1)}
+NUM_BASES = RADIAL + len(FRAME_KNOTS) - 1
+TABLE_SIZE = 33  # entries per axis, as most programs use for .cube files
+POWERS = 3  # 1, x, x^2: the powers of a level in the correction
+
+
+def unpremultiply(x: Tensor) -> tuple[Tensor, Tensor]:
+    """Return the color (N, 3, H, W) in [-1, 1], not premultiplied, and alpha in [0, 1]; gray is repeated."""
+    if x.shape[1] != 4:
+        return x.expand(-1, 3, -1, -1), x.new_ones(())
+    alpha = (x[:, 3:] + 1) / 2
+    color = (x[:, :3] + 1) / alpha.clamp(min=MIN_ALPHA) - 1
+    return color.clamp(-1, 1), alpha
+
+
+def premultiply(color: Tensor, alpha: Tensor, channels: int) -> Tensor:
+    """Return the image (N, channels, h, w) of color (N, 3, h, w) in [-1, 1] and alpha in [0, 1]; gray is the mean."""
+    if channels == 1:
+        return color.mean(1, keepdim=True)
+    return torch.cat([(color + 1) * alpha - 1, 2 * alpha - 1], 1) if channels == 4 else color
+
+
+def identity_table(size: int) -> Tensor:
+    """Return the table (3, size, size, size) that maps each color in [-1, 1] to itself; its axes: blue, green, red."""
+    steps = torch.linspace(-1, 1, size)
+    blue, green, red = torch.meshgrid(steps, steps, steps, indexing="ij")
+    return torch.stack([red, green, blue])
+
+
+def sampled(luts: Tensor, color: Tensor) -> Tensor:
+    """Return the colors (N, 3, h, w) that LUTs (N, 3, P, P, P) have for colors (N, 3, h, w) in [-1, 1]."""
+    # The color is the position in the LUT; grid_sample expects positions in [-1, 1].
+    y = F.grid_sample(luts, color.movedim(1, -1)[:, None], padding_mode="border", align_corners=True)
+    return y[:, :, 0]  # (N, 3, 1, h, w) -> (N, 3, h, w)
+
+
+def gathered(luts: Tensor, color: Tensor) -> Tensor:
+    """Return the same as `sampled`: the sum of the eight nearest entries, weighted by their distance on each axis.
+
+    Args:
+        luts: (N or 1, 3, P, P, P).
+    """
+    size = luts.shape[-1]
+    position = (color.clamp(-1, 1) + 1) * ((size - 1) / 2)  # (N, 3, h, w), in entries along red, green and blue
+    lower = position.floor().clamp(max=size - 2)
+    upper_weight = position - lower
+    red, green, blue = lower.long().unbind(1)
+    first = (
+        torch.arange(luts.shape[0], device=luts.device)[:, None, None] * size**3 + (blue * size + green) * size + red
+    )
+    table = luts.flatten(2).transpose(1, 2).flatten(0, 1)  # (N P^3, 3): a row per entry
+    total = torch.zeros_like(color).movedim(1, -1)
+    for corner in itertools.product((0, 1), repeat=3):
+        weights = (upper_weight[:, n] if up else 1 - upper_weight[:, n] for n, up in enumerate(corner))
+        step = corner[0] + size * corner[1] + size**2 * corner[2]
+        total = total + table[first + step] * math.prod(weights)[..., None]  # type: ignore[index]
+    return total.movedim(-1, 1)
+
+
+def rows_and_columns(position: TilePosition, like: Tensor) -> tuple[Tensor, Tensor]:
+    """Return the centers of the rows (h, 1) and columns (1, w) of a tile as fractions of the image's sides.
+
+    Args:
+        like: the tile (N, C, h, w).
+    """
+    height, width = like.shape[2:]
+    rows = torch.arange(height, device=like.device, dtype=like.dtype).add(position.top + 0.5) / position.height
+    columns = torch.arange(width, device=like.device, dtype=like.dtype).add(position.left + 0.5) / position.width
+    return rows[:, None], columns[None]
+
+
+def squared_radius(rows: Tensor, columns: Tensor) -> Tensor:
+    """Return the squared distance from the image's center; 1 in the corners."""
+    return 2 * ((rows - 0.5).square() + (columns - 0.5).square())
+
+
+def edge_distance(rows: Tensor, columns: Tensor) -> Tensor:
+    """Return the distance from the nearest edge as a fraction of the side: 0 to 0.5."""
+    return torch.minimum(torch.minimum(rows, 1 - rows), torch.minimum(columns, 1 - columns))
+
+
+def bases(rows: Tensor, columns: Tensor) -> Tensor:
+    """Return all functions of the position, (NUM_BASES, ...), for rows and columns that are fractions of the sides."""
+    r2 = squared_radius(rows, columns)
+    distance = edge_distance(rows, columns)
+    hats = []
+    for knot, following, before in zip(FRAME_KNOTS, FRAME_KNOTS[1:], (-1.0, *FRAME_KNOTS), strict=False):
+        rising = (distance - before) / (knot - before)
+        falling = (following - distance) / (following - knot)
+        hats.append(torch.minimum(rising, falling).clamp(0, 1))
+    return torch.stack([r2**power for power in range(RADIAL)] + hats)
+
+
+def mean_bases(side: int = 64) -> Tensor:
+    """Return the means of all functions over an image, (NUM_BASES,): for windows whose position is unknown."""
+    centers = (torch.arange(side) + 0.5) / side
+    return bases(centers[:, None], centers[None]).flatten(1).mean(1)
+
+
+class ReadsBuffers(nn.Module):
+    """A module that keeps values of its buffers as attributes, because each pass would wait for the device for them."""
+
+    def read_buffers(self) -> None:
+        """Set the attributes from the buffers, after they have changed."""
+        raise NotImplementedError
+
+    def _load_from_state_dict(self, *args: Any) -> None:
+        super()._load_from_state_dict(*args)
+        self.read_buffers()
+
+
+class ColorMap(ReadsBuffers):
+    """Colors (N, 3, h, w) in [-1, 1] -> colors of the same shape, which depend on nothing but color and position.
+
+    Initially the identity; `gan.networks.closed_form.fit` makes others. The correction after the table is, with level y
+    of a channel c in [0, 1] and functions f_j of the position (`gan.networks.closed_form.color_map`),
+    y + sum over i, j of position[c, i, j] y^i f_j.
+
+    Attributes:
+        table: (3, P, P, P), colors in [-1, 1]. The last three axes are blue, green and red.
+        position: (3, POWERS, NUM_BASES).
+        varies: the kinds of position on which the map depends, of BASES.
+        is_identity: whether the map is the identity.
+        shows_windows: whether images are windows of files, at unknown positions. The functions of the position then
+            have their means.
+    """
+
+    table: Tensor
+    position: Tensor
+    means: Tensor
+    shows_windows = False
+
+    def __init__(self, table: Tensor | None = None, position: Tensor | None = None) -> None:
+        super().__init__()
+        with torch.device("cpu"):  # on "meta", torch would import its compiler
+            self.register_buffer("table", identity_table(TABLE_SIZE) if table is None else table)
+            self.register_buffer("means", mean_bases()[:, None, None], persistent=False)  # (NUM_BASES, 1, 1)
+        self.register_buffer("position", torch.zeros(3, POWERS, NUM_BASES) if position is None else position)
+        self.varies: list[str] = []
+        self.is_identity = True
+        if table is not None or position is not None:
+            self.read_buffers()
+
+    def read_buffers(self) -> None:
+        self.varies = [name for name, own in BASES.items() if bool(self.position[..., own].any())]
+        self.is_identity = not self.varies and torch.equal(self.table, identity_table(TABLE_SIZE).to(self.table))
+
+    def forward_tile(self, x: Tensor, position: TilePosition) -> Tensor:
+        """Map the colors of tiles (N, 3, h, w) at a position of the image."""
+        table = self.table[None]
+        with full_precision(x):
+            if torch.compiler.is_exporting():  # other runtimes sample grids of two axes only
+                y = gathered(table, x.float())
+            else:
+                y = sampled(table.expand(len(x), -1, -1, -1, -1), x.float())
+            if self.varies:
+                functions = self.means if self.shows_windows else bases(*rows_and_columns(position, y))
+                y = 2 * corrected((y + 1) / 2, self.position, functions) - 1
+            return y.clamp(-1, 1)
+
+    def of_images(self, x: Tensor, position: TilePosition) -> Tensor:
+        """Map tiles of images (N, C, h, w) in [-1, 1] at a position; C is 1, 3 or 4 (premultiplied RGBA, alpha stays).
+
+        The identity returns x itself, which may be outside of [-1, 1].
+        """
+        if self.is_identity:
+            return x
+        color, alpha = unpremultiply(x)
+        return premultiply(self.forward_tile(color, position), alpha, x.shape[1])
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.forward_tile(x, TilePosition.whole(x))
+
+
+def corrected(levels: Tensor, position: Tensor, functions: Tensor) -> Tensor:
+    """Return levels (N, 3, h, w) in [0, 1] after the correction by functions (NUM_BASES, h, w) of the position."""
+    factors = torch.einsum("cij,jhw->ichw", position, functions)  # (POWERS, 3, h, w)
+    levels = levels.clamp(0, 1)
+    total = levels
+    for power, factor in enumerate(factors):
+        total = total + levels**power * factor
+    return total

@@ -1,0 +1,227 @@
+"""Convert images to pixel art: a grid of cells of one color each, from a palette; and restore enlarged pixel art."""
+
+from __future__ import annotations
+
+import errno
+import re
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, NamedTuple
+
+import numpy as np
+from PIL import Image
+from scipy.cluster.vq import kmeans2
+from skimage.color import lab2rgb, rgb2lab
+
+from gan.data.decoding.pool import IsolatedProcess
+from gan.data.decoding.reader import MAX_PIXELS, ImageError, TooLarge
+from gan.data.pixel_grid import Grid, find_grid, grid_of_side, restore
+from gan.data.sources.files import File
+from gan.images import files
+from gan.images.files import colors_in
+from gan.pixel_art.dither import dithered, palette_of
+from gan.pixel_art.palettes import COLORS
+from gan.utils.errors import UserError, reason
+from gan.utils.untrusted import read_bytes
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+MAX_SAMPLES = 100_000  # maximum number of pixels for fitting a palette
+MAX_COLORS = 256  # maximum number of colors in a palette
+MAX_FILE = 1 << 28  # bytes of a palette in an image file
+MAX_TEXT = 1 << 20  # bytes of a palette in a text file
+MIN_WEIGHT = 1e-3  # weight of a transparent pixel, for cells without other pixels
+
+
+def to_pixel_art(
+    image: np.ndarray,
+    cell: int | Grid = 1,
+    palette: np.ndarray | None = None,
+    alpha: np.ndarray | None = None,
+    dither: str = "none",
+) -> np.ndarray:
+    """Return pixel art of an image, uint8 RGB (H, W, 3): each cell has one color, its mean or one of a palette.
+
+    Args:
+        cell: side of a cell in pixels; cells start at the top left and are cropped at the other edges. A grid has
+            cells of its own.
+        palette: (K, 3), uint8 RGB; None keeps the mean colors.
+        alpha: (H, W), the weight of each pixel in the mean of its cell.
+        dither: one of `gan.pixel_art.palettes.DITHERS`, for a palette.
+    """
+    height, width = image.shape[:2]
+    rows, columns = cell_edges(cell, height, width)
+    seen = np.ones((height, width)) if alpha is None else np.maximum(alpha, MIN_WEIGHT)
+    seen = seen[..., None].astype(np.float32)
+    weight = cell_means(seen, rows, columns)
+    small = np.rint(cell_means(image * seen, rows, columns) / weight).clip(0, 255).astype(np.uint8)
+    if palette is not None:
+        small = dithered(small, palette, dither, weight[..., 0] > MIN_WEIGHT)
+    return small.repeat(np.diff(rows), 0).repeat(np.diff(columns), 1)
+
+
+def cell_edges(cell: int | Grid, height: int, width: int) -> tuple[np.ndarray, np.ndarray]:
+    """Return the borders of the rows and of the columns of cells, from 0 to the length."""
+    if isinstance(cell, Grid):
+        return cell.rows.all_edges(height), cell.columns.all_edges(width)
+    return np.append(np.arange(0, height, cell), height), np.append(np.arange(0, width, cell), width)
+
+
+def cell_means(values: np.ndarray, rows: np.ndarray, columns: np.ndarray) -> np.ndarray:
+    """Return the means over cells, float32 (h, w, C), of values (H, W, C)."""
+    totals = np.add.reduceat(np.add.reduceat(values, rows[:-1], 0, np.float64), columns[:-1], 1, np.float64)
+    area = np.diff(rows)[:, None, None] * np.diff(columns)[None, :, None]
+    return totals.astype(np.float32) / area.astype(np.float32)
+
+
+@dataclass(frozen=True)
+class PixelArt:
+    """Converts translations to pixel art.
+
+    Args:
+        cell: side of a cell in pixels, or "auto" for the grid of the input; an input without a grid has cells of one
+            pixel.
+        palette, dither: as in `to_pixel_art`.
+    """
+
+    cell: int | str = 1
+    palette: np.ndarray | None = None
+    dither: str = "none"
+
+    def __call__(self, image: np.ndarray, source: np.ndarray) -> np.ndarray:
+        """Return pixel art uint8 (H, W, 3) of a translation of the same shape.
+
+        Args:
+            source: the input, uint8 (H, W, 3 or 4). Its alpha is that of the translation.
+        """
+        alpha = source[..., 3] if source.shape[2] == 4 else None
+        cell = (find_grid(source) or 1) if isinstance(self.cell, str) else self.cell
+        return to_pixel_art(image, cell, self.palette, alpha, self.dither)
+
+
+def converter(cell: int | str = 1, palette: np.ndarray | None = None, dither: str = "none") -> PixelArt | None:
+    """Return a `PixelArt`; None if it would not change an image."""
+    return None if cell == 1 and palette is None else PixelArt(cell, palette, dither)
+
+
+def fit_palette(images: Tensor, colors: int) -> np.ndarray:
+    """Return a palette uint8 (K, 3), from dark to light, fitted to images uint8 RGB (N, 3, H, W) by k-means in Lab."""
+    return fit_colors(images.permute(0, 2, 3, 1).reshape(-1, 3).numpy(), colors)
+
+
+def fit_colors(pixels: np.ndarray, colors: int) -> np.ndarray:
+    """Return a palette uint8 (K, 3), from dark to light, fitted to pixels uint8 RGB (N, 3) by k-means in Lab."""
+    pixels = pixels[np.random.default_rng(0).permutation(len(pixels))[:MAX_SAMPLES]]
+    colors = min(colors, len(np.unique(pixels, axis=0)))
+    centers = kmeans2(rgb2lab(pixels / 255.0), colors, minit="++", seed=0)[0]
+    return np.rint(255 * lab2rgb(centers[np.argsort(centers[:, 0])])).astype(np.uint8)
+
+
+def check_colors(colors: int) -> None:
+    """Raise UserError if a palette cannot be computed with this number of colors."""
+    if not 2 <= colors <= MAX_COLORS:
+        raise UserError(f"--palette {colors}: give 2 to {MAX_COLORS} colors")
+
+
+def read_palette(path: str) -> np.ndarray:
+    """Return a palette uint8 (K, 3) by its name in `gan.pixel_art.palettes`, or read it from an image or a text file.
+
+    From an image, all its colors are read. From a text, the color at the start of each line is read: 1b2a41, #1b2a41,
+    ff1b2a41 (alpha first), or 27 42 65 as written by GIMP. Other lines are ignored.
+
+    Raises:
+        UserError: the file cannot be read, or contains no colors or more than MAX_COLORS.
+    """
+    if path in COLORS:
+        return palette_of(path)
+    kinds = f"{', '.join(COLORS)}, a number of colors, an image, or a text with a color at the start of a line"
+    try:
+        data = read_bytes(Path(path), MAX_FILE)
+        with IsolatedProcess() as isolated:
+            palette = isolated(colors_in, data, MAX_COLORS)
+    except (OSError, ValueError) as error:
+        raise UserError(f"--palette {path}: cannot be read ({reason(error)}); give {kinds}") from error
+    except ImageError:
+        lines = data.decode("utf-8", "replace").splitlines() if len(data) <= MAX_TEXT else []
+        palette = np.array([color for line in lines if (color := color_in(line))], np.uint8).reshape(-1, 3)
+    if not 1 <= len(palette) <= MAX_COLORS:
+        raise UserError(f"--palette {path}: has no colors, or more than {MAX_COLORS}; give {kinds}")
+    return palette
+
+
+def color_in(line: str) -> list[int] | None:
+    """Return the color at the start of a line of a palette; None if there is none."""
+    if word := re.match(r"\s*#?(?:[0-9a-fA-F]{2})?([0-9a-fA-F]{6})\b", line):
+        return list(bytes.fromhex(word[1]))
+    if numbers := re.match(r"\s*(\d{1,3})\s+(\d{1,3})\s+(\d{1,3})\b", line):
+        levels = [int(number) for number in numbers.groups()]
+        return levels if max(levels) < 256 else None
+    return None
+
+
+FORMAT = "PNG"
+
+
+class Unscaled(NamedTuple):
+    """What was done with a file: the reason if it failed, and its enlargement, such as "4x", if it has a grid."""
+
+    error: str = ""
+    factor: str = ""
+
+
+@dataclass(frozen=True)
+class Unscaler:
+    """Restores files of enlarged pixel art. Files without a grid are written at their size. It is picklable.
+
+    Args:
+        side: side of the cells in pixels; None finds the grid of each file, in its first frame.
+        palette: uint8 (K, 3); None keeps the colors.
+        dither: one of `gan.pixel_art.palettes.DITHERS`.
+        max_pixels: limit of width * height, summed over the frames of an animation.
+    """
+
+    side: float | None = None
+    palette: np.ndarray | None = None
+    dither: str = "none"
+    max_pixels: int = MAX_PIXELS
+
+    def __call__(self, task: tuple[File, Path]) -> Unscaled:
+        """Read a file and write it as PNG, atomically. Raise OSError if the file cannot be written."""
+        file, target = task
+        try:
+            contents = files.read_file(file, FORMAT, self.max_pixels)
+            grid = self.grid(contents.images[0])
+            files.write(contents, target, lambda image: Image.fromarray(self.change(np.asarray(image), grid)), FORMAT)
+        except TooLarge as error:
+            return Unscaled(f"{error}; set another limit with --max-pixels")
+        except ImageError as error:
+            return Unscaled(str(error))
+        except MemoryError:
+            return Unscaled("does not fit into memory")
+        except OSError as error:
+            if error.errno != errno.ENAMETOOLONG:
+                raise
+            return Unscaled(reason(error))
+        return Unscaled(factor=grid.factor if grid else "")
+
+    def colors(self, file: File) -> np.ndarray:
+        """Return the opaque pixels of the first frame at its own size, uint8 (N, 3); none if it cannot be read."""
+        try:
+            image = files.read_first(file.path, self.max_pixels)
+        except (ImageError, MemoryError):
+            return np.empty((0, 3), np.uint8)
+        pixels = self.change(image, self.grid(image)).reshape(-1, image.shape[2])
+        return pixels[pixels[:, -1] > 127][:, :3] if image.shape[2] == 4 else pixels
+
+    def grid(self, pixels: np.ndarray) -> Grid | None:
+        return find_grid(pixels) if self.side is None else grid_of_side(pixels, self.side)
+
+    def change(self, pixels: np.ndarray, grid: Grid | None) -> np.ndarray:
+        """Return the pixel art, uint8 (h, w, 3 or 4), of an image uint8 (H, W, 3 or 4)."""
+        small = pixels if grid is None else restore(pixels, grid)
+        if self.palette is None:
+            return small
+        alpha = small[..., 3] if small.shape[2] == 4 else None
+        colors = to_pixel_art(small[..., :3], 1, self.palette, alpha, self.dither)
+        return np.concatenate([colors, small[..., 3:]], -1)

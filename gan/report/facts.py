@@ -1,0 +1,309 @@
+"""Collect what a report shows of a run folder, which may come from someone else. No torch."""
+
+from __future__ import annotations
+
+import math
+import os
+import re
+from collections import deque
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+from gan.report.charts import Point
+from gan.report.images import Grids, find_grids
+from gan.runs import checkpoints, run_folder, status
+from gan.runs.comparison import Run
+from gan.runs.metrics import each_line, first_scored, json_lines
+from gan.utils.errors import UserError
+from gan.utils.nested import flatten, map_strings
+
+MAX_CURVES, MAX_POINTS = 60, 300  # of a run, and of a curve
+MAX_LOG = 1 << 29  # bytes of metrics.jsonl
+MAX_LINES = 20_000  # of evaluation.jsonl and environment.jsonl
+MAX_BYTES = 1 << 26  # of each of these files
+MAX_NAME = 80  # characters of the name of a metric
+LARGEST = 1e30  # larger values count as not finite, so that scales do not overflow
+SHOWN = ("eval/", "loss/", "penalty/", "health/")
+DAMAGED = (UserError, OSError, ValueError, LookupError, TypeError, AttributeError, ArithmeticError, RecursionError)
+
+
+ROOT = re.compile(r"\s*(file://|~|[/\\]|[A-Za-z]:[/\\]|\.\.[/\\])")  # how a path that leads elsewhere begins
+STOP = r"\s'\",;=:\[\]{}()<>|/\\"
+# A path of at least two parts inside other text. An address such as https://host/name is none.
+INSIDE = re.compile(rf"(?<![\w.:/\\~-])(?:~[^{STOP}]*|[A-Za-z]:|(?:\.\.[/\\])*\.\.)?(?:[/\\][^{STOP}]+){{2,}}[/\\]?"
+                    rf"|(?<![\w.:/\\~-])(?:~[^{STOP}]*|\.\.|[A-Za-z]:)[/\\][^{STOP}]+")  # fmt: skip
+HOME = re.compile(r"(?:[A-Za-z]:)?[/\\](?:root|(?:home|Users)[/\\][^/\\]+)[/\\]?|~[^/\\]*")
+
+
+class Curve:
+    """The points of one metric in bounded memory, and the last one. A curve that gets long keeps every second point.
+
+    Attributes:
+        lost: number of values that are not finite.
+    """
+
+    def __init__(self) -> None:
+        self.kept: list[Point] = []
+        self.last: Point | None = None
+        self.stride, self.count, self.lost = 1, 0, 0
+
+    def add(self, point: Point) -> None:
+        if not abs(point.value) <= LARGEST:
+            self.lost += 1
+            return
+        if self.count % self.stride == 0:
+            self.kept.append(point)
+        self.count, self.last = self.count + 1, point
+        if len(self.kept) > MAX_POINTS:
+            self.kept, self.stride = self.kept[::2], 2 * self.stride
+
+    @property
+    def points(self) -> list[Point]:
+        return self.kept if self.last is None or self.kept[-1] is self.last else [*self.kept, self.last]
+
+
+class Log:
+    """What a report shows of metrics.jsonl.
+
+    Args:
+        objective: the score by which the best line is chosen; lower is better.
+        since: images from which on a line may be the best, see `gan.runs.metrics.first_scored`.
+
+    Attributes:
+        curves: by name, such as eval/fd_lite0.
+        untrained: the scores at 0 images.
+        best: the line with the best value of the objective.
+        newest: the last line with scores.
+        images: images seen.
+        seconds: seconds of training, NaN if unknown.
+        complete: whether all metrics are among the curves.
+    """
+
+    def __init__(self, objective: str, since: int = 1) -> None:
+        self.objective, self.since = objective, since
+        self.curves: dict[str, Curve] = {}
+        self.untrained: dict[str, float] = {}
+        self.best: dict[str, float] = {}
+        self.newest: dict[str, float] = {}
+        self.images, self.seconds, self.complete = 0, math.nan, True
+
+    def add(self, line: Mapping[str, Any]) -> None:
+        seconds = float(line.get("seconds", math.nan))
+        seconds = seconds if 0 <= seconds <= LARGEST else math.nan
+        images = max(0, line["images"])
+        self.images = max(self.images, images)
+        self.seconds = seconds if math.isnan(self.seconds) else max(self.seconds, seconds)
+        for name, value in line.items():
+            if name.startswith(SHOWN) and self.has_room(name):
+                self.curves.setdefault(name, Curve()).add(Point(images, seconds, float(value)))
+        scores = {
+            name: float(value) for name, value in line.items() if name in self.curves and name.startswith("eval/")
+        }
+        if not scores:
+            return
+        scored = {**scores, "images": images, "seconds": seconds}
+        if images == 0:
+            self.untrained = scores
+        else:
+            self.newest = scored
+        value = scores.get(self.objective, math.nan)
+        if images >= self.since and abs(value) <= LARGEST and not value >= self.best.get(self.objective, math.inf):
+            self.best = scored
+
+    def has_room(self, name: str) -> bool:
+        """Return whether a metric is shown: the first are, with names that are not too long."""
+        if name in self.curves or (len(self.curves) < MAX_CURVES and len(name) <= MAX_NAME):
+            return True
+        self.complete = False
+        return False
+
+    def lines(self) -> list[dict[str, Any]]:
+        """Return few lines with the same best scores, images and seconds as the whole file, as `Run` needs them."""
+        clock = {} if math.isnan(self.seconds) else {"seconds": self.seconds}
+        return [*([self.best] if self.best else []), {"images": self.images, **clock}]
+
+
+@dataclass
+class Facts:
+    """A run as a report shows it.
+
+    Attributes:
+        tree: the configuration.
+        starts: the lines of environment.jsonl.
+        records: the lines of evaluation.jsonl.
+        checkpoints: file name, images and bytes of each.
+        best: the record of the best checkpoint.
+        notes: what could not be read.
+    """
+
+    folder: Path
+    tree: dict[str, Any]
+    choices: dict[str, Any] = field(default_factory=dict)
+    log: Log = field(default_factory=lambda: Log(""))
+    starts: list[dict[str, Any]] = field(default_factory=list)
+    records: list[dict[str, Any]] = field(default_factory=list)
+    grids: Grids = field(default_factory=lambda: Grids([], None, None))
+    checkpoints: list[tuple[str, int, int]] = field(default_factory=list)
+    best: dict[str, Any] = field(default_factory=dict)
+    status: str = ""
+    notes: list[str] = field(default_factory=list)
+
+    @cached_property
+    def config(self) -> dict[str, Any]:
+        """The configuration by dotted names."""
+        return flatten(self.tree)
+
+    @property
+    def name(self) -> str:
+        """The name of the run folder, without the folders above it."""
+        return os.path.basename(os.path.abspath(self.folder)) or "run"
+
+    @property
+    def summary(self) -> str:
+        """The model, the data and the size in one line."""
+        model = str(self.choices.get("model") or status.target(self.tree, "model", "generator"))
+        return f"{model} on {', '.join(self.data[:4])}, {self.size} pixels"
+
+    @property
+    def translates(self) -> bool:
+        return any(name in self.config for name in ("data.a", "data.b"))
+
+    @property
+    def data(self) -> list[str]:
+        """The names of the folders of images; of the configuration if the images are not from folders."""
+        return [leaf(root) for root in self.roots] or [str(self.choices.get("data") or "built-in images")]
+
+    @property
+    def roots(self) -> list[str]:
+        """The folders of images as they are stored, such as ~/scans."""
+        roots: list[str] = []
+        for name in ("root", "a", "b"):
+            value = self.config.get(f"data.{name}")
+            roots += [root for root in (value if isinstance(value, list) else [value]) if isinstance(root, str)]
+        return roots
+
+    @property
+    def sides(self) -> tuple[int, int] | None:
+        """Height and width of the images in pixels; None if the configuration does not say."""
+        size = self.config.get("data.size")
+        height, width = size if isinstance(size, list) and len(size) == 2 else (size, size)
+        return (height, width) if isinstance(height, int) and isinstance(width, int) else None
+
+    @property
+    def size(self) -> str:
+        """The size of the images as text, such as 64×64."""
+        return "unknown size" if self.sides is None else f"{self.sides[0]}×{self.sides[1]}"
+
+    @property
+    def objective(self) -> str:
+        return str(self.config.get("objective"))
+
+    @property
+    def score(self) -> float:
+        """The best value of the objective; inf if there is none."""
+        return self.log.best.get(self.objective, math.inf)
+
+    @property
+    def run(self) -> Run:
+        """The run for `gan.runs.comparison`, without most lines of its log."""
+        return Run(self.folder, self.config, self.choices, self.log.lines())
+
+    @property
+    def shown(self) -> Run:
+        """The same run for the eyes of others: without paths in its options."""
+        config, choices = public_tree(self.config), public_tree(self.choices)
+        return self.run._replace(folder=Path(self.name), config=config, choices=choices)
+
+
+def read_facts(folder: Path) -> Facts:
+    """Return the facts of a run. What is missing or damaged becomes a note.
+
+    Raises:
+        UserError: the folder has no configuration that can be read.
+    """
+    facts = Facts(folder, run_folder.read_config(folder))
+    with noting(facts, run_folder.OVERRIDES):
+        facts.choices = run_folder.read_choices(folder)
+    with noting(facts, run_folder.METRICS):
+        facts.log = Log(facts.objective, first_scored(str(facts.config.get("model._target_"))))
+        for line in each_line(folder / run_folder.METRICS, MAX_LOG):
+            facts.log.add(line)
+    with noting(facts, run_folder.ENVIRONMENT):
+        facts.starts = last_lines(folder / run_folder.ENVIRONMENT)
+    with noting(facts, run_folder.EVALUATION):
+        facts.records = last_lines(folder / run_folder.EVALUATION)
+    with noting(facts, run_folder.SAMPLES):
+        facts.grids = find_grids(folder / run_folder.SAMPLES)
+    with noting(facts, run_folder.CHECKPOINTS):
+        for path in checkpoints.list_checkpoints(folder):
+            facts.checkpoints.append((path.name, int(path.stem.removeprefix("images-")), path.stat().st_size))
+        facts.best = checkpoints.best_record(folder) or {}
+    with noting(facts, "status"):
+        facts.status = describe_status(facts)
+    if lost := sum(curve.lost for curve in facts.log.curves.values()):
+        facts.notes.append(f"{lost:,} logged values are not finite or too large, and are left out.")
+    if not facts.log.complete:
+        facts.notes.append(f"{run_folder.METRICS} has more metrics than the report shows; some are left out.")
+    return facts
+
+
+@contextmanager
+def noting(facts: Facts, name: str) -> Iterator[None]:
+    """Turn an error into a note in the report. A damaged file raises nearly anything."""
+    try:
+        yield
+    except DAMAGED as error:
+        facts.notes.append(f"{name} cannot be read ({type(error).__name__}) and is left out.")
+
+
+def last_lines(path: Path) -> list[dict[str, Any]]:
+    """Return the last lines of a file of JSON objects."""
+    return list(deque(json_lines(path, MAX_BYTES), MAX_LINES))
+
+
+def describe_status(facts: Facts) -> str:
+    """Return whether the run is running, finished, stopped, or has no checkpoint."""
+    seconds = 0.0 if math.isnan(facts.log.seconds) else facts.log.seconds
+    seen = facts.log.images
+    if facts.checkpoints:
+        newest = facts.folder / run_folder.CHECKPOINTS / facts.checkpoints[-1][0]
+        with suppress(OSError, ValueError):
+            sidecar = checkpoints.read_sidecar(newest)
+            seen, seconds = max(seen, sidecar["images"]), max(seconds, sidecar.get("seconds") or 0.0)
+    return status.status(facts.folder, facts.tree, bool(facts.checkpoints), seen, seconds)
+
+
+# ---- what a reader should not learn: folders above a file, and with them the name of the user
+
+
+def leaf(path: str) -> str:
+    """Return the last name of a path; ~ for a home folder."""
+    bare = path.strip().strip("'\"").removeprefix("file://")
+    if HOME.fullmatch(bare):
+        return "~"
+    return re.split(r"[/\\]", bare.rstrip("/\\"))[-1] or "/"
+
+
+def public(value: str) -> str:
+    """Return text in which paths that lead elsewhere, such as absolute ones, are only their last name."""
+    bare = value.strip()
+    if bare[:1] == "[" and bare[-1:] == "]":
+        return "[" + ",".join(public(each) for each in bare[1:-1].split(",")) + "]"
+    if ROOT.match(bare.lstrip("'\"")):
+        return leaf(bare)
+    return INSIDE.sub(lambda found: leaf(found[0]), value)
+
+
+def public_word(word: str) -> str:
+    """Return a word of a command line, such as data.root=/home/me/scans, as data.root=scans."""
+    key, separator, value = word.partition("=")
+    return f"{key}={public(value)}" if separator else public(word)
+
+
+def public_tree(tree: Any) -> Any:
+    """Return nested containers with `public` applied to every string."""
+    return map_strings(tree, public)

@@ -1,0 +1,232 @@
+"""The report of one run."""
+
+from __future__ import annotations
+
+import math
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from gan.data.decoding.reader import ImageError
+from gan.report import scores
+from gan.report.charts import Line, Panel, draw, to_svg
+from gan.report.facts import Facts, public, public_tree, public_word
+from gan.report.images import Embedded, embed, evenly
+from gan.report.page import Header, Part, Section, render
+from gan.report.scores import Table, is_fraction, meaning, number, plain, title_of
+from gan.runs.status import FINDINGS, SILENT, symptoms
+from gan.utils.errors import reason
+from gan.utils.output import duration, first_few, shortened
+
+GRIDS_BYTES = 2_200_000  # of all grids together, before they become text
+SHEET_BYTES = 300_000  # of the real images, and of the copies
+MAX_GRIDS = 24
+MAX_GRID_BYTES = 220_000
+MAX_PANELS = 24
+MAX_LISTED = 8
+MAX_CONFIG = 60_000  # characters
+MAX_WORDS = 200  # of a command
+OPTIONS = ("size", "channels", "fit", "resample", "flip", "split", "validation", "labels", "frames", "max_images",
+           "num_images", "style")  # fmt: skip
+RELATIVE = ("wasserstein", "relativistic")  # losses whose logits have no meaning alone; see `signed_logits`
+PROGRAMS = {"__main__.py": "gan", "train.py": "python train.py"}
+HEALTH = ("accuracy", "overfitting", "diversity", "augment")
+
+
+def run_page(facts: Facts) -> bytes:
+    """Return the report of a run as HTML."""
+    grids = evenly(facts.grids.grids, MAX_GRIDS)
+    sections = [images(facts, grids), curves(facts), scored(facts), memorization(facts), health(facts),
+                training_data(facts), configuration(facts), machine(facts)]  # fmt: skip
+    if facts.notes:
+        sections.append(Section("notes", "Notes", [Part("list", facts.notes)], "What this report leaves out, and why."))
+    return render(header(facts), sections)
+
+
+def header(facts: Facts) -> Header:
+    """Return the numbers to look at first."""
+    log = facts.log
+    tiles = [("images seen", f"{log.images:,}")]
+    if log.seconds > 0:
+        tiles += [("training time", duration(log.seconds)), ("images per second", number(log.images / log.seconds))]
+    if math.isfinite(facts.score):
+        title, better = meaning(facts.objective)
+        tiles.append((f"best {title}{scores.ARROWS[better]}", number(facts.score)))
+        for when, values in (("before training", log.untrained), ("real images (floor)", scores.floor_scores(facts))):
+            if facts.objective in values:
+                tiles.append((f"{title}, {when}", number(values[facts.objective])))
+    return Header("Training run", facts.name, " – ".join(filter(None, [facts.summary, facts.status])), tiles)
+
+
+def shots(facts: Facts, files: list[tuple[str, Path]], max_bytes: int) -> list[tuple[str, Embedded]]:
+    """Return images of samples/ with their captions. Those that cannot be read become notes."""
+    embedded = []
+    for caption, path in files:
+        try:
+            embedded.append((caption, embed(path, max_bytes)))
+        except (ImageError, OSError) as error:
+            facts.notes.append(f"{path.name} is left out: {reason(error)}.")
+    return embedded
+
+
+def images(facts: Facts, grids: list[tuple[int, Path]]) -> Section:
+    """Return the grids beside real images."""
+    kind, question = "the same latents", "similar quality, and as much variety?"
+    if facts.translates:
+        kind, question = "translations of the same images", "the same look, and the content of the inputs?"
+    files = [(f"at {seen:,} images seen", path) for seen, path in grids]
+    film = shots(facts, files, min(MAX_GRID_BYTES, GRIDS_BYTES // max(1, len(files))))
+    real = shots(facts, [("training images", facts.grids.reals)] if facts.grids.reals else [], SHEET_BYTES)
+    columns = [[Part("heading", title), Part("film", content)]
+               for title, content in (("Generated", film), ("Real", real)) if content]  # fmt: skip
+    parts = [Part("columns", columns) if columns else Part("note", "The run has no grids yet.")]
+    if (more := len(facts.grids.grids) - len(grids)) > 0:
+        parts.append(Part("note", f"{more:,} more grids are in samples/."))
+    return Section("images", "Images", parts, f"Each grid shows {kind} later in training. Compare the newest grid with "
+                   f"the real images: {question}")  # fmt: skip
+
+
+def curves(facts: Facts) -> Section:
+    """Return the curves of scores, losses and penalties."""
+    panels = panels_of(facts)
+    content = chart(panels[:MAX_PANELS])
+    if len(panels) > MAX_PANELS:
+        content.append(Part("note", f"{len(panels) - MAX_PANELS} more curves are in metrics.jsonl."))
+    return Section("curves", "Curves", content, "Scores should move in the direction of their arrow (↓ lower is "
+                   "better, ↑ higher is better). Losses of a GAN do not fall like those of a classifier: they should "
+                   "stay in balance.")  # fmt: skip
+
+
+def chart(panels: list[Panel], together: bool = False) -> list[Part]:
+    """Return panels as one image; a note if there is nothing to draw."""
+    panels = [panel for panel in panels if any(line.points for line in panel.lines)]
+    return [Part("chart", to_svg(draw(panels, together))) if panels else Part("note", "Nothing was logged yet.")]
+
+
+def panels_of(facts: Facts) -> list[Panel]:
+    """Return a panel for each score, the objective first, and one each for losses and penalties."""
+    known, floors = facts.log.curves, scores.floor_scores(facts)
+    names = sorted(known, key=lambda name: (name != facts.objective, name))
+    panels = [Panel(title_of(name), [Line(name, known[name].points)], floors.get(name), is_fraction(name))
+              for name in names if name.startswith("eval/")]  # fmt: skip
+    for begin, title in (("loss/", "losses"), ("penalty/", "penalties, as added to the losses")):
+        members = [name for name in names if name.startswith(begin)]
+        lines = [Line(name.removeprefix(begin), known[name].points, n) for n, name in enumerate(members)]
+        panels += [Panel(title, lines)] if lines else []
+    return panels
+
+
+def scored(facts: Facts) -> Section:
+    table = scores.training_scores(facts)
+    parts = [Part("note", "No evaluation was logged. gan evaluate scores the run.")]
+    if table:
+        parts = [Part("table", table), Part("note", scores.protocol_of_training(facts))]
+    for extractor, results, protocol in scores.evaluations(facts):
+        parts += [
+            Part("heading", f"gan evaluate, features {extractor}"),
+            Part("table", results),
+            Part("note", protocol),
+        ]
+    if not facts.records:
+        parts.append(Part("note", "The scores of real images, which are the best possible, are not there yet. "
+                          "gan evaluate adds them."))  # fmt: skip
+    return Section("scores", "Scores", parts, "Read a score between two others: that before training, and that of "
+                   "other real images, which is the best possible (the floor).")  # fmt: skip
+
+
+def memorization(facts: Facts) -> Section:
+    sheet = shots(facts, [("generated and training images", facts.grids.copies)] if facts.grids.copies else [],
+                  SHEET_BYTES)  # fmt: skip
+    missing = Part("note", "Not searched yet. gan evaluate finds the generated images nearest to training images.")
+    return Section("copies", "Nearest training images", [Part("images", sheet) if sheet else missing],
+                   "Each generated image is on the left of the training image that is nearest to it. Nearly equal "
+                   "pairs are copies: the generator memorizes.")  # fmt: skip
+
+
+def health(facts: Facts) -> Section:
+    """Return what the health values say, and their curves."""
+    known = {name: curve for name in HEALTH if (curve := facts.log.curves.get(f"health/{name}")) and curve.last}
+    lead = ("How training goes: accuracy of the discriminator (good between 55 % and 99 %), overfitting (good below "
+            "50 %), diversity (good above 30 %), augmentation.")  # fmt: skip
+    if not known:
+        return Section("health", "Health", [Part("note", "No health values were logged yet.")], lead)
+    problems = []
+    for name, values in findings(facts):
+        finding, remedy = FINDINGS[name]
+        problems.append(f"{finding.format(**values)}. Try {remedy}.")
+    lines = [Line(name, curve.points, n) for n, (name, curve) in enumerate(known.items())]
+    newest = [(name, f"{curve.last.value:.1%}") for name, curve in known.items() if curve.last]
+    parts = [Part("list", problems or ["Nothing is wrong in the newest values."]), Part("pairs", newest)]
+    return Section("health", "Health", [*parts, *chart([Panel("health values", lines, from_zero=True)])], lead)
+
+
+def findings(facts: Facts) -> list[tuple[str, dict[str, float]]]:
+    """Return the problems that the newest health values show, with the values. None in the first minute."""
+    if facts.log.seconds < SILENT:
+        return []
+    newest = {name.removeprefix("health/"): curve.last.value for name, curve in facts.log.curves.items()
+              if name.startswith("health/") and curve.last}  # fmt: skip
+    values = {name: newest[name] for name in HEALTH if name in newest}
+    values["skipped"] = max((value for name, value in newest.items() if name.startswith("skipped_")), default=0.0)
+    if any(name in str(facts.config.get("loss._target_")) for name in RELATIVE):
+        values.pop("accuracy", None)
+    overfitting = facts.log.curves.get("health/overfitting")
+    recent = [point.value for point in overfitting.points[-2:]] if overfitting else []
+    values["overfitting_bound"] = min(recent, default=0.0)  # one check alone is uncertain
+    limit = facts.config.get("model.augment.max_probability", 1.0)
+    values["max_probability"] = limit if isinstance(limit, int | float) else 1.0
+    values.setdefault("diversity", 1.0)
+    return [(name, values) for name in symptoms(values)]
+
+
+def training_data(facts: Facts) -> Section:
+    """Return the options that decide what the network sees."""
+    tree = facts.tree.get("data")
+    options: dict[str, Any] = public_tree(tree) if isinstance(tree, dict) else {}
+    rows = [("data", ", ".join(facts.data[:MAX_LISTED]))]
+    rows += [(name.replace("_", " "), plain(options[name])) for name in OPTIONS if options.get(name) is not None]
+    if isinstance(classes := options.get("classes"), list) and classes:
+        rows.append(("classes", f"{len(classes):,}: {first_few([str(name) for name in classes], 12)}"))
+    return Section("data", "Training data", [Part("pairs", rows)], "The images that the network learns from, and the "
+                   "options that decide what it sees of them.")  # fmt: skip
+
+
+def configuration(facts: Facts) -> Section:
+    """Return the command that was typed, and the options."""
+    lines = yaml.safe_dump(public_tree(facts.tree), sort_keys=False, allow_unicode=True)[:MAX_CONFIG].splitlines()
+    typed = [f"{name}={public(str(value))}" for name, value in facts.choices.items()][:MAX_WORDS]
+    return Section("configuration", "Configuration", [
+        Part("code", commands(facts)[-5:]), Part("code", typed or ["All options have their default."]),
+        Part("details", ("All options (config.yaml)", lines)),
+    ], "The command that started the run, and the options that were typed; all others have their default. Paths are "
+       "shortened to their last name.")  # fmt: skip
+
+
+def commands(facts: Facts) -> list[str]:
+    """Return the commands that started a run, without paths. The program adds resume=null."""
+    typed = [start["command"] for start in facts.starts if isinstance(start.get("command"), list)]
+    lines = []
+    for command in typed:
+        words = [public_word(str(word)) for word in command[:MAX_WORDS] if not str(word).startswith("resume=null")]
+        lines.append(" ".join([PROGRAMS.get(word, word) if n == 0 else word for n, word in enumerate(words)]))
+    return lines
+
+
+def machine(facts: Facts) -> Section:
+    """Return where and how long the run trained, and its checkpoints."""
+    newest = facts.starts[-1] if facts.starts else {}
+    packages = newest.get("packages")
+    versions = [f"{name} {version}" for name, version in packages.items()] if isinstance(packages, dict) else []
+    values = {"starts": len(facts.starts), "first start": facts.starts[0].get("time") if facts.starts else None}
+    values |= {name: newest.get(name) for name in ("machine", "cores", "device", "gpu", "python", "git")}
+    values |= {name: facts.config.get(f"trainer.{name}") for name in ("accelerator", "precision")}
+    values |= {"training time": duration(max(0, facts.log.seconds)), "packages": first_few(versions, 20)}
+    rows = [[name, " and ".join(mark for mark, is_it in (("best", name == facts.best.get("checkpoint")),
+                                                         ("last", n == len(facts.checkpoints) - 1)) if is_it),
+             f"{seen:,}", f"{size / 1e6:,.1f}"] for n, (name, seen, size) in enumerate(facts.checkpoints)]  # fmt: skip
+    return Section("machine", "Machine and checkpoints", [
+        Part("pairs", [(name, public(shortened(str(value), 800))) for name, value in values.items() if value]),
+        Part("heading", "Checkpoints"), Part("table", Table(["file", "", "images seen", "MB"], rows[-20:], left=2)),
+    ], "Time is that of training alone, without evaluations. Best is the checkpoint with the best score; commands use "
+       "it by default.")  # fmt: skip

@@ -1,0 +1,95 @@
+"""Render sections as a page of HTML, with the template report.html."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import time
+from collections.abc import Sequence
+from functools import cache
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import jinja2
+from markupsafe import Markup
+
+from gan.utils.output import one_line
+
+GENERATOR = "gan report"  # in the head, so that a later report may replace this one
+MARK = f'<meta name="generator" content="{GENERATOR}">'
+
+
+class Part(NamedTuple):
+    """A part of a section. The template lists the kinds, each with its content."""
+
+    kind: str
+    content: Any
+
+
+class Section(NamedTuple):
+    """A section of a page.
+
+    Attributes:
+        id: its name in links.
+        lead: how to read it.
+    """
+
+    id: str
+    title: str
+    parts: Sequence[Part]
+    lead: str = ""
+
+
+class Header(NamedTuple):
+    """The top of a page.
+
+    Attributes:
+        kind: what the page is about, above the title.
+        tiles: name and value of the numbers to look at first.
+    """
+
+    kind: str
+    title: str
+    subtitle: str
+    tiles: Sequence[tuple[str, str]]
+
+
+@cache
+def templates() -> jinja2.Environment:
+    """Return the templates. Every text is escaped and in one line, without control characters."""
+    environment = jinja2.Environment(
+        loader=jinja2.FileSystemLoader(Path(__file__).parent), autoescape=True, undefined=jinja2.StrictUndefined,
+        finalize=lambda value: value if isinstance(value, Markup) else one_line(value), trim_blocks=True,
+        lstrip_blocks=True,
+    )  # fmt: skip
+    environment.filters["sha256"] = sha256
+    environment.filters["address"] = Markup  # data addresses are made here, and longer than a line may be
+    return environment
+
+
+def render(header: Header, sections: Sequence[Section]) -> bytes:
+    """Return a complete page. Its policy lets browsers run only its own script and load nothing from elsewhere."""
+    now = time.strftime("%Y-%m-%d %H:%M", time.localtime())
+    template = templates().get_template("report.html")
+    return template.render(header=header, sections=sections, generator=Markup(MARK), now=now).encode()
+
+
+def render_parts(header: Header, sections: Sequence[Section]) -> str:
+    """Return the header and the sections alone, for a page with the style sheet `style`."""
+    page: Any = templates().get_template("report.html").make_module({"header": header, "sections": sections})
+    return f'<div class="report">{page.top(header)}{page.body(sections)}</div>'
+
+
+def style() -> str:
+    """Return the style sheet for what `render_parts` returns."""
+    return f".report {{ {templates().get_template('report.css').render()} }}".replace(":root", "&")
+
+
+def sha256(source: str) -> str:
+    """Return the name of an inline style sheet or script in a Content-Security-Policy."""
+    return "sha256-" + base64.b64encode(hashlib.sha256(source.encode()).digest()).decode()
+
+
+def is_report(beginning: bytes) -> bool:
+    """Return whether the first bytes of a file are those of a report."""
+    return MARK.encode() in beginning

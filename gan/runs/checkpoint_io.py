@@ -1,0 +1,150 @@
+"""The plugin with which Lightning writes checkpoints atomically, and reads them by `gan.runs.checkpoint_file`."""
+
+from __future__ import annotations
+
+import hashlib
+import io
+from collections.abc import Callable
+from concurrent.futures import Future, ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+import torch
+from lightning.fabric.plugins import CheckpointIO
+
+from gan.runs import checkpoints
+from gan.runs.checkpoint_file import load
+from gan.utils.errors import UserError, reason
+from gan.utils.files import write_atomically, write_json
+from gan.utils.output import print_line
+
+RESUMED = {  # needed to resume training
+    "state_dict": dict,
+    "optimizer_states": list,
+    "callbacks": dict,
+    "loops": dict,
+    "pending": dict,
+    "division": dict,
+    "global_step": int,
+    "epoch": int,
+    "pytorch-lightning_version": str,
+}
+
+
+def nothing() -> None:
+    """Do nothing."""
+
+
+class AtomicCheckpointIO(CheckpointIO):
+    """Writes the sidecar with the SHA-256, then the checkpoint; each file atomically.
+
+    Lightning writes its temporary file to another file system, and the final move can leave an incomplete file. If the
+    disk is full, this class prints a line and keeps the existing checkpoints.
+    """
+
+    def __init__(self) -> None:
+        self.failure: str | None = None  # why the last save failed
+
+    def save_checkpoint(self, checkpoint: dict[str, Any], path: Any, storage_options: Any | None = None) -> None:
+        """Save a checkpoint, then call `storage_options` if it is a function, also if the disk was full."""
+        self.write(Path(path), *serialize(checkpoint), storage_options or nothing)
+
+    def write(self, target: Path, data: memoryview, record: dict[str, Any], then: Callable[[], None]) -> None:
+        """Write a checkpoint and its sidecar, or set `failure`; then call `then`."""
+        record = {"sha256": hashlib.sha256(data).hexdigest(), "bytes": len(data), **record}
+        sidecar = checkpoints.sidecar(target)
+        before = sidecar.read_bytes() if sidecar.exists() else None
+        self.failure = None
+        try:
+            write_json(sidecar, record)
+            write_atomically(target, lambda file: file.write(data))
+        except OSError as error:
+            if before is not None:  # the existing checkpoint stays valid
+                sidecar.write_bytes(before)
+            elif not target.exists():
+                sidecar.unlink(missing_ok=True)
+            self.failure = f"{target}: not saved ({reason(error)}); earlier checkpoints are unchanged"
+            print_line(self.failure)
+        then()
+
+    def wait(self) -> None:
+        """Return when the last checkpoint is written."""
+
+    def load_checkpoint(self, path: Any, map_location: Any = None, weights_only: bool | None = None) -> dict[str, Any]:
+        return check_resumable(load(Path(path), map_location or "cpu"), Path(path))
+
+    def remove_checkpoint(self, path: Any) -> None:
+        checkpoints.remove(Path(path))
+
+
+class BackgroundCheckpointIO(AtomicCheckpointIO):
+    """Writes checkpoints in a thread of its own.
+
+    Training waits only while a checkpoint is copied to memory, and until the previous one is written.
+
+    Args:
+        after: called in the thread after each checkpoint.
+    """
+
+    def __init__(self, after: Callable[[], None] = nothing) -> None:
+        super().__init__()
+        self.after = after
+        self.thread = ThreadPoolExecutor(1, "checkpoints")
+        self.writing: Future[None] | None = None
+
+    def save_checkpoint(self, checkpoint: dict[str, Any], path: Any, storage_options: Any | None = None) -> None:
+        found = serialize(checkpoint)
+        self.wait()
+        self.writing = self.thread.submit(self.write, Path(path), *found, storage_options or nothing)
+
+    def write(self, target: Path, data: memoryview, record: dict[str, Any], then: Callable[[], None]) -> None:
+        super().write(target, data, record, then)
+        self.after()
+
+    def wait(self) -> None:
+        """Wait for the last checkpoint; raise what its thread has raised."""
+        writing, self.writing = self.writing, None
+        if writing is not None:
+            writing.result()
+
+    def close(self) -> None:
+        """Wait for the last checkpoint, and end the thread."""
+        try:
+            self.wait()
+        finally:
+            self.thread.shutdown()
+
+
+def serialize(checkpoint: dict[str, Any]) -> tuple[memoryview, dict[str, Any]]:
+    """Return the bytes of a checkpoint, and its sidecar without checksum."""
+    buffer = io.BytesIO()  # in memory: on a full disk torch's writer raises a misleading error
+    torch.save(checkpoint, buffer)
+    return buffer.getbuffer(), {
+        "images": checkpoint.get("images"),
+        "batches": checkpoint.get("global_step"),
+        "seconds": elapsed(checkpoint),
+        "best": best_so_far(checkpoint),
+    }
+
+
+def check_resumable(checkpoint: dict[str, Any], path: Path) -> dict[str, Any]:
+    """Return the checkpoint; raise UserError if it lacks a part that training needs, or if a weight is not finite."""
+    for name, kind in RESUMED.items():
+        if not isinstance(checkpoint.get(name), kind):
+            raise UserError(f"{path}: training cannot resume: the checkpoint has no {name} of type {kind.__name__}")
+    for name, value in checkpoint["state_dict"].items():
+        if not (torch.is_tensor(value) and value.isfinite().all()):
+            raise UserError(f"{path}: training cannot resume: {name} is not finite")
+    return checkpoint
+
+
+def elapsed(checkpoint: dict[str, Any]) -> float | None:
+    """Return the seconds of the training loop so far; None if they were not measured."""
+    clocks = (state for name, state in checkpoint.get("callbacks", {}).items() if name.startswith("TrainingTime"))
+    return next((state["seconds"] for state in clocks), None)
+
+
+def best_so_far(checkpoint: dict[str, Any]) -> dict[str, Any] | None:
+    """Return the content of best.json; None if there was no evaluation."""
+    states = (state for state in checkpoint.get("callbacks", {}).values() if checkpoints.BEST_STATE in state)
+    return next((state[checkpoints.BEST_STATE] for state in states), None)

@@ -1,0 +1,101 @@
+"""End a distributed run when one of its processes is lost."""
+
+from __future__ import annotations
+
+import os
+import signal
+import socket
+import subprocess
+import threading
+import time
+from pathlib import Path
+
+import torch.distributed as dist
+from lightning import Trainer
+
+from gan.runs import lock
+from gan.utils import processes
+from gan.utils.errors import UserError, train_command
+from gan.utils.output import print_error
+
+PERIOD = 1.0  # seconds between two checks of the child processes
+GRACE = 5.0  # seconds to wait for the main thread to detect a lost process itself
+UNANSWERED = 10.0  # end the run if the main thread has not handled a signal after this many seconds
+
+
+def is_rank_lost(error: Exception) -> bool:
+    """Return whether an error means that another rank cannot be reached."""
+    return isinstance(error, dist.DistError) or (isinstance(error, RuntimeError) and "/gloo/" in str(error))
+
+
+def rank_lost(run: Path) -> UserError:
+    """Return the error of a run that has lost a rank."""
+    return UserError(
+        f"another process of this run has died or does not answer; continue with: {train_command()} resume={run}"
+    )
+
+
+def watch_children(trainer: Trainer) -> None:
+    """End the run with a message if a child process fails.
+
+    This replaces Lightning's observer, which kills all processes without a message. The observer watches the original
+    list `procs` and ends when that list is empty.
+    """
+    launcher = trainer.strategy.launcher
+    children: list[subprocess.Popen[bytes]] = list(getattr(launcher, "procs", ()))
+    if children:
+        observed = launcher.procs  # type: ignore[union-attr]
+        launcher.procs = children  # type: ignore[union-attr]
+        observed.clear()
+        threading.Thread(target=_watch, args=(trainer, children), daemon=True).start()
+
+
+def _watch(trainer: Trainer, children: list[subprocess.Popen[bytes]]) -> None:
+    while any(child.poll() is None for child in children) and not any(child.returncode for child in children):
+        time.sleep(PERIOD)
+    if any(child.returncode for child in children):
+        time.sleep(GRACE)  # no exception reaches the main thread inside a collective
+        end_processes(trainer, 2)
+
+
+def end_processes(trainer: Trainer, code: int) -> None:
+    """Kill the child processes, print the error, and exit.
+
+    Other ways to exit may never end: a destructor of gloo waits for its threads, and they wait for Python's lock.
+    """
+    for process in getattr(trainer.strategy.launcher, "procs", ()):
+        process.kill()
+    print_error(str(rank_lost(Path(trainer.default_root_dir))))
+    lock.remove()
+    os._exit(code)
+
+
+class SignalWatchdog:
+    """Ends a run at SIGINT, SIGTERM or SIGHUP if the main thread does not handle the signal in time.
+
+    Python runs signal handlers between two bytecode instructions. A collective that waits for a stopped rank or a lost
+    machine is one instruction and takes half an hour.
+    """
+
+    def __init__(self, trainer: Trainer) -> None:
+        self.trainer = trainer
+        self.handled = 0  # number of signals handled; the handler increments it
+        self.reading, self.writing = socket.socketpair()  # Windows cannot make a pipe non-blocking
+        self.writing.setblocking(False)
+        self.before = signal.set_wakeup_fd(self.writing.fileno(), warn_on_full_buffer=False)
+        threading.Thread(target=self.listen, daemon=True).start()
+
+    def listen(self) -> None:
+        arrived = 0
+        with self.reading:
+            while number := self.reading.recv(1):
+                if number[0] not in (signal.SIGINT, *processes.TERMINATION):
+                    continue
+                arrived += 1
+                time.sleep(UNANSWERED)
+                if self.handled < arrived:
+                    end_processes(self.trainer, 128 + number[0])
+
+    def close(self) -> None:
+        signal.set_wakeup_fd(self.before)
+        self.writing.close()  # ends the thread

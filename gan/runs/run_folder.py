@@ -1,0 +1,144 @@
+"""The run folder: its layout, its configuration and its overrides. No torch, so that commands start quickly.
+
+runs/NAME/  config.yaml          the resolved configuration
+            overrides.yaml       the overrides of the command line
+            environment.jsonl    one line per start: git revision, package versions, machine
+            metrics.jsonl        one line per logged step, with the images seen; the same values as in TensorBoard
+            evaluation.jsonl     one line per score of gan evaluate
+            loggers.json         the ids of the run in W&B and MLflow, if it logs to them
+            samples/             reals.png, and a grid of fixed latents for each logged number of images seen
+            recognition/         the classifier written by gan recognize fit
+            checkpoints/         images-000012800.ckpt with a .json (SHA-256, images, the best so far), and best.json
+            .lock                the process that trains into the folder (`gan.runs.lock`)
+            .remote.json         what its copy in object storage has (`gan.runs.remote`)
+
+A run folder may come from an untrusted source: sizes are limited, contents are checked, and names in its files never
+lead out of the folder.
+`gan.runs.checkpoints` handles checkpoints, `gan.runs.metrics` the log.
+"""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from gan.utils.errors import UserError
+from gan.utils.output import first_few
+from gan.utils.untrusted import parse_yaml, read_yaml
+
+CONFIG = "config.yaml"
+OVERRIDES = "overrides.yaml"
+ENVIRONMENT = "environment.jsonl"
+METRICS = "metrics.jsonl"
+METRICS_CSV = "metrics.csv"  # of the logger csv
+EVALUATION = "evaluation.jsonl"
+LOGGERS = "loggers.json"
+CHECKPOINTS = "checkpoints"
+SAMPLES = "samples"
+RECOGNITION = "recognition"
+DIRECTIONS, DIRECTIONS_FILE = "directions", "directions.safetensors"  # folder of gan directions, and file in it
+PROJECTED, LATENTS_FILE = "projected", "latents.safetensors"  # folder of gan project, and file in it
+RESULTS = "results.csv"  # of a sweep, in the folder with its runs
+ROWS = ".jobs"  # of a sweep: folder with a JSON file per job
+LOCK = ".lock"
+REMOTE = ".remote.json"
+DECISION = ".decision.json"  # the decision of rank 0, for the other ranks
+MAX_LISTED = 5  # runs in a message
+PARTS = ("train", "val")  # of the images of a run, in RUN:train and RUN:val
+RECORD = (ENVIRONMENT, OVERRIDES, CONFIG)  # what every run has, in the order in which it is written
+
+
+def run_of(reference: str) -> tuple[Path | None, str]:
+    """Return the run and the part of its images from RUN:train or RUN:val; (None, "") for any other text."""
+    run, _, part = reference.rpartition(":")
+    return (Path(run), part) if run and part in PARTS else (None, "")
+
+
+def folder_of(path: Path) -> Path:
+    """Return the run folder of a path, which is the folder or one of its checkpoints."""
+    return path.resolve().parent.parent if path.is_file() else path
+
+
+def is_run(folder: Path) -> bool:
+    """Return whether a folder has the whole record of a run. A folder with a config.yaml may be something else."""
+    return all(os.path.isfile(folder / name) for name in RECORD)  # False if the folder cannot be read
+
+
+def hint_inside(folder: Path) -> str:
+    """Return a hint that lists the runs directly in a folder; an empty string if there are none."""
+    try:
+        found = sorted(str(path) for path in folder.iterdir() if is_run(path))
+    except OSError:
+        return ""
+    return f"give one of the runs in it: {first_few(found, MAX_LISTED)}" if found else ""
+
+
+def find_runs(folder: Path) -> list[Path]:
+    """Return the run folders that are a folder, are in it, or are the jobs of sweeps in it."""
+    if is_run(folder):
+        return [folder]
+    inside = sorted(path for path in folder.iterdir() if path.is_dir())
+    return [run for path in inside for run in ([path] if is_run(path) else jobs_of(path))]
+
+
+def jobs_of(folder: Path) -> list[Path]:
+    """Return the run folders directly in a folder that can be read."""
+    try:
+        return [path for path in sorted(folder.iterdir()) if is_run(path)]
+    except OSError:
+        return []
+
+
+def refuse_links(run: Path) -> None:
+    """Raise UserError if a part of a run is a link or a special file.
+
+    Training would write to the target of a link or remove it, and would wait forever for a named pipe.
+    """
+    folders = (CHECKPOINTS, SAMPLES)
+    for name in (CONFIG, OVERRIDES, ENVIRONMENT, METRICS, METRICS_CSV, EVALUATION, LOGGERS, *folders):
+        path = run / name
+        if path.is_symlink():
+            raise UserError(f"{path}: is a link; replace it with the file or folder, or link the whole run folder")
+        if path.exists() and path.is_dir() != (name in folders):
+            raise UserError(f"{path}: is not a {'folder' if name in folders else 'file'}; move it away")
+    written = (run / name for name in (CONFIG, OVERRIDES, ENVIRONMENT, METRICS, METRICS_CSV, EVALUATION, LOGGERS,
+                                       LOCK, DECISION, REMOTE))  # fmt: skip
+    for path in (*written, *run.glob("checkpoints/*"), *run.glob("events.out.tfevents.*")):
+        if path.exists() and not (path.is_file() or path.is_dir()):
+            raise UserError(f"{path}: is not a regular file; move it away")
+
+
+def read_config(run: Path) -> dict[str, Any]:
+    """Return the configuration of a run."""
+    path = run / CONFIG
+    try:
+        found = read_yaml(path)
+    except FileNotFoundError as error:
+        raise UserError(f"{path}: no such file; is {run} a run folder?") from error
+    if not isinstance(found, dict) or not all(isinstance(name, str) for name in found):
+        raise UserError(f"{path}: is not the configuration of a run")
+    return found
+
+
+def read_choices(run: Path) -> dict[str, str | float | bool]:
+    """Return the overrides of a run by option, except those of Hydra, loggers and callbacks."""
+    path = run / OVERRIDES
+    words = (read_yaml(path) if path.exists() else None) or []
+    if not isinstance(words, list) or not all(isinstance(word, str) for word in words):
+        raise UserError(f"{path}: is not a list of overrides KEY=VALUE")
+    pairs = (word.lstrip("+~").partition("=") for word in words)
+    typed = {
+        name: plain_value(value) for name, _, value in pairs if not name.startswith(("hydra", "logger", "callback"))
+    }
+    return {name: value if isinstance(value, int | float | str) else str(value) for name, value in typed.items()}
+
+
+def plain_value(text: str) -> Any:
+    """Return the value of an override, which is YAML except for quotes in a quoted string; text if it is not YAML."""
+    try:
+        return parse_yaml(text)
+    except (ValueError, OverflowError, RecursionError, yaml.YAMLError):
+        return text.strip("'").replace("\\'", "'")

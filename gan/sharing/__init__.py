@@ -1,1 +1,0 @@
-"""What is passed on: shared models, exported files, reports, pages, and records of where images come from."""

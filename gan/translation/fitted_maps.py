@@ -1,0 +1,117 @@
+"""Color maps and palettes that are computed from folders of images, without training."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from gan.data.module import ImageDataModule
+from gan.data.translation import WHOLE_SIDE
+from gan.images.convert import to_float, to_uint8
+from gan.metrics.pixels import opaque_pixels
+from gan.models.loading import has_data, load_data
+from gan.networks.closed_form.choose import MIN_IMAGES, Choice, choose
+from gan.networks.closed_form.color_map import ColorMap
+from gan.networks.closed_form.fit import visible
+from gan.networks.tile_position import TilePosition
+from gan.pixel_art.cells import check_colors, fit_palette
+from gan.translation.image_translator import ImageFunction
+from gan.utils import digest
+from gan.utils.errors import UserError
+from gan.utils.output import counted
+
+FIT_SIZE = WHOLE_SIDE  # side in pixels to which images are scaled for a fit
+FIT_IMAGES = 500  # images of a folder for a fit, spread evenly over all
+PALETTE_IMAGES = 500  # images for computing a palette
+MAX_PIXELS = 4_000_000  # pixels of these images, spread evenly over all, for computing a palette
+BAND = 1 << 20  # pixels that are mapped at a time
+
+
+class ClosedFormFunction(ImageFunction):
+    """Applies a color map. Tiles are not needed, because a pixel depends on nothing but its color and position.
+
+    Attributes:
+        recorded: what names the color map in a record.
+    """
+
+    bytes_per_pixel = 60
+
+    def __init__(self, color_map: ColorMap) -> None:
+        self.color_map = color_map
+        self.recorded = digest.of_tensors(color_map.state_dict().items())
+
+    @torch.inference_mode()
+    def __call__(self, pixels: np.ndarray, number: int) -> np.ndarray:
+        height, width = pixels.shape[:2]
+        out = np.empty_like(pixels)
+        step = max(1, BAND // width)
+        for top in range(0, height, step):
+            x = torch.from_numpy(np.ascontiguousarray(pixels[None, top : top + step].transpose(0, 3, 1, 2)))
+            y = self.color_map.forward_tile(to_float(x), TilePosition(top, 0, height, width))
+            out[top : top + step] = to_uint8(y)[0].permute(1, 2, 0).numpy()
+        return out
+
+
+def choose_for_folders(photos: str, retro: str, kind: str | None = None, position: str | None = None) -> Choice:
+    """Return the closed form from the images of one folder to those of another; see `gan.networks.closed_form.choose`.
+
+    Raises:
+        UserError: a folder is missing, or has fewer than MIN_IMAGES readable images with visible pixels.
+    """
+    return choose(images_of(photos), images_of(retro), kind=kind, position=position)
+
+
+def small_images(folder: str) -> Tensor:
+    """Return up to FIT_IMAGES images of a folder, scaled to FIT_SIZE, uint8 (N, 4, H, W), premultiplied."""
+    data = ImageDataModule(folder, size=FIT_SIZE, channels=4, fit="stretch", max_images=FIT_IMAGES)
+    data.setup("fit")
+    return data.reals(FIT_IMAGES)
+
+
+def images_of(folder: str) -> Tensor:
+    """Return `small_images` that have visible pixels; raise UserError if they are too few for a fit."""
+    images = visible(small_images(folder))
+    if len(images) < MIN_IMAGES:
+        number = counted(len(images), "readable image")
+        raise UserError(f"--fit {folder}: has {number} with visible pixels; give at least {MIN_IMAGES}")
+    return images
+
+
+def target_palette(config: Mapping[str, Any], path: Path, direction: str, colors: int) -> np.ndarray:
+    """Return a palette uint8 (K, 3) of at most `colors` colors, computed from target images.
+
+    Args:
+        config: the configuration of a translator.
+        path: the translator, for messages.
+        direction: "a2b" or "b2a".
+
+    Raises:
+        UserError: the number of colors is out of range, or the target images are not there.
+    """
+    check_colors(colors)
+    if not has_data(config):
+        raise UserError(f"--palette {colors}: a shared model has no target images; give an image or a file of colors")
+    data = load_data(config, path)
+    images = data.reals(PALETTE_IMAGES) if direction == "a2b" else data.inputs(PALETTE_IMAGES)
+    return fit_palette(opaque(images).expand(-1, 3, -1, -1), colors)
+
+
+def palette_of_folder(folder: str, colors: int) -> np.ndarray:
+    """Return a palette uint8 (K, 3) of at most `colors` colors, computed from the images of a folder."""
+    check_colors(colors)
+    return fit_palette(opaque(small_images(folder)), colors)
+
+
+def opaque(images: Tensor) -> Tensor:
+    """Return the pixels of images (N, C, H, W) as one image, uint8 (1, C, 1, P).
+
+    With premultiplied RGBA, return the straight colors of the pixels that are at least half opaque.
+    """
+    levels = images.transpose(0, 1).flatten(1)
+    levels = levels[:, :: -(-levels.shape[1] // MAX_PIXELS)]
+    return opaque_pixels(levels).to(torch.uint8)[None, :, None]

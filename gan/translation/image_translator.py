@@ -1,0 +1,148 @@
+"""Apply a function of pixels to Pillow images: a look, a trained network or a fitted color map. No torch.
+
+`ImageTranslator` adds what all functions share: alpha, strength and pixel art. `translate_files` adds files, animations
+and videos.
+"""
+
+from __future__ import annotations
+
+import zlib
+from collections.abc import Callable, Sequence
+from contextlib import nullcontext
+from dataclasses import dataclass, replace
+from typing import Protocol
+
+import numpy as np
+from PIL import Image
+
+from gan.data.looks import is_table, registry, table_files
+from gan.data.looks.settings import Settings
+from gan.settings import LOOK
+from gan.utils.video_state import Video, from_first_frame
+
+MAX_NUMBER = 1 << 32  # of an image
+TABLE_BYTES_PER_PIXEL = 60  # of color tables alone, measured
+BYTES_PER_PIXEL = 40  # upper limit of memory for reading, translating in tiles and writing, measured
+
+
+class ImageFunction(Protocol):
+    """A function from an image to an image of the same size. Subclasses override what differs from the defaults.
+
+    Attributes:
+        takes_alpha: whether pixels keep their alpha. Otherwise fully transparent pixels are white.
+        bytes_per_pixel: upper limit of memory for reading, translating and writing an image.
+    """
+
+    takes_alpha: bool = False
+    bytes_per_pixel: int = BYTES_PER_PIXEL
+
+    def __call__(self, pixels: np.ndarray, number: int) -> np.ndarray:
+        """Return the translation of an image, uint8 (H, W, 3).
+
+        Args:
+            pixels: RGB, uint8 (H, W, 3); or (H, W, 4) with straight alpha if the function takes alpha and the image
+                has it.
+            number: an integer >= 0 that selects the random parts. Each image and each frame of a video has its own.
+        """
+        ...
+
+    def tile_side(self, height: int, width: int) -> int | None:
+        """Return the side in pixels of the tiles in which an image of this size is translated; None for one piece."""
+        return None
+
+
+@dataclass(frozen=True)
+class ImageTranslator:
+    """Translates RGB and RGBA images, and keeps alpha.
+
+    Args:
+        function: the translation of pixels.
+        strength: weight of the translation: 0 keeps the image, 1 is the full translation.
+        to_pixel_art: function from a translation, uint8 RGB (H, W, 3), and its input (H, W, 3 or 4) to pixel art, such
+            as a `gan.pixel_art.cells.PixelArt`; None keeps the translation.
+        exact: whether files keep every color of the result, as a palette needs.
+        seed: selects the random parts of the function, together with the pixels of each image.
+        steady: whether the frames of a file keep the random parts and statistics, see `gan.utils.video_state`.
+        video: the frames of the file that is translated, see `for_frames`.
+    """
+
+    function: ImageFunction
+    strength: float = 1.0
+    to_pixel_art: Callable[[np.ndarray, np.ndarray], np.ndarray] | None = None
+    exact: bool = False
+    seed: int = 0
+    steady: bool = False
+    video: Video | None = None
+
+    def for_frames(self) -> ImageTranslator:
+        """Return the translator for the frames, in order, of one animation or video."""
+        return replace(self, video=Video()) if self.steady else self
+
+    def __call__(self, image: Image.Image) -> Image.Image:
+        result = Image.fromarray(self.translate(image))
+        if self.strength < 1:
+            result = Image.blend(image.convert("RGB"), result, self.strength)
+        if image.mode == "RGBA":
+            result.putalpha(image.getchannel("A"))
+        return result
+
+    def translate(self, image: Image.Image) -> np.ndarray:
+        """Return the full translation as RGB, uint8 (H, W, 3)."""
+        pixels = np.asarray(image)
+        given = pixels if self.function.takes_alpha or image.mode == "RGB" else without_alpha(pixels)
+        number = (zlib.crc32(pixels.tobytes()) + self.seed) % MAX_NUMBER
+        with self.video.frame(pixels) if self.video else nullcontext():
+            result = self.function(given, from_first_frame(number))
+        return result if self.to_pixel_art is None else self.to_pixel_art(result, pixels)
+
+
+def without_alpha(pixels: np.ndarray) -> np.ndarray:
+    """Return RGBA pixels (H, W, 4) as RGB. Fully transparent pixels, whose colors nobody has seen, are white."""
+    return np.where(pixels[..., 3:] == 0, np.uint8(255), pixels[..., :3])
+
+
+class Look(ImageFunction):
+    """A look, such as film, with parameters.
+
+    Args:
+        style: a look, a filter, or a list of filters, see `gan.data.looks.registry.filter_names`.
+        settings: parameters of its filters by name.
+
+    Attributes:
+        names: the given names of looks, filters and files.
+        filters: the filters in order, each with the parameters that differ from the default.
+        recorded: the same for a record, which names a file by its digest.
+
+    Raises:
+        UserError: a name or a parameter is unknown, or a value is out of its range.
+    """
+
+    bytes_per_pixel = 180  # of the Kuwahara filter and halftone, measured
+
+    def __init__(self, style: str | Sequence[str], settings: Settings | None = None) -> None:
+        self.names = [style] if isinstance(style, str) else list(style)
+        self.filters = registry.filter_names(style, settings, LOOK)
+        self.recorded = [table_files.recorded(each) if is_table(each) else each for each in self.filters]
+        if all(map(is_table, self.filters)):
+            self.bytes_per_pixel = TABLE_BYTES_PER_PIXEL
+        self.apply = registry.make_style(self.filters, None, LOOK)
+
+    def __call__(self, pixels: np.ndarray, number: int) -> np.ndarray:
+        return self.apply(pixels, number)
+
+
+def is_look(word: object) -> bool:
+    """Return whether a word names a look: look:NAME, or a file with a color table."""
+    return isinstance(word, str) and (word.startswith(LOOK) or is_table(word))
+
+
+def parse_look(word: str, settings: Settings | None = None) -> Look:
+    """Return the look that a word names: look:film, or filters in order, as in look:fade,scan_lines, or FILE.cube.
+
+    Raises:
+        UserError: as `Look`.
+    """
+    if not word.startswith(LOOK):
+        return Look(word, settings)
+    names = word.removeprefix(LOOK).split(",")
+    return Look(names[0] if len(names) == 1 else names, settings)

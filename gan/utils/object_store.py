@@ -1,0 +1,213 @@
+"""Read and write objects in object storage, such as s3://BUCKET/PATH, with fsspec. No torch.
+
+An object appears only when its upload is complete.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from gan.utils.errors import UserError, install, to_line
+from gan.utils.files import replace, temporary
+
+# Scheme, which is also the name of our extra -> library that fsspec needs, and its options.
+SCHEMES: dict[str, tuple[str, dict[str, Any]]] = {
+    "s3": ("s3fs", {"config_kwargs": {"connect_timeout": 10, "read_timeout": 60, "retries": {"max_attempts": 4}}}),
+    "gs": ("gcsfs", {}),
+}
+ADDRESS = re.compile(rf"({'|'.join(SCHEMES)})://[a-z0-9][\w.-]{{1,221}}(/[\w@=+-][\w.@=+-]*)+/?", re.ASCII)
+EXAMPLE = "s3://BUCKET/runs/NAME"
+SECRET = re.compile(r"KEY|SECRET|TOKEN|PASSWORD|CREDENTIAL", re.IGNORECASE)  # in names of environment variables
+USER_INFO = re.compile(r"(://)\S*@|[^\s/@'\"]+:(?!//)[^\s@'\"]*@")  # user:password@ in an address
+PARAMETERS = re.compile(r"\?\S*=\S*")  # such as a signature
+# Pattern of the code or class of an error -> message
+REASONS = {
+    r".*(Credential|Expired|SSOToken).*|TokenRefreshRequired|RefreshError|AuthFailure|401"
+    r"|Invalid(AccessKeyId|Token|ClientTokenId)|SignatureDoesNotMatch": "the credentials are missing, expired or not "
+    "valid; for S3, set AWS_PROFILE, or AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY",
+    r"AccessDenied|AllAccessDisabled|AccountProblem|Forbidden|Permission|403": "access is denied; check the "
+    "permissions of the credentials",
+    r"NoSuchBucket": "there is no such bucket",
+    r"NoSuchKey|FileNotFound|404": "an object is missing",
+    r".*StorageFull|InsufficientStorage|.*QuotaExceeded|EntityTooLarge|507": "the bucket is full",
+    r".*(Connect|Connection|Read)(Timeout|Closed|Refused|Reset)?|ClientConnector.*|HTTPClient|ServerDisconnected"
+    r"|gaierror|Timeout": "it cannot be reached",
+    r"SlowDown|ServiceUnavailable|InternalError|503|500": "the service fails; try again later",
+}
+
+
+class StoreError(Exception):
+    """An object cannot be read or written. The message is the reason, without credentials."""
+
+
+class Missing(StoreError):
+    """There is no such object."""
+
+
+class Found(NamedTuple):
+    """An object of a store."""
+
+    size: int  # bytes
+    tag: str  # changes with the content
+
+
+def is_remote(text: object) -> bool:
+    """Return whether a text is an address in object storage."""
+    return isinstance(text, str) and text.partition("://")[0] in SCHEMES and "://" in text
+
+
+def check_address(option: str, text: str) -> str:
+    """Return an address without a trailing slash; raise UserError if it is not valid."""
+    if not ADDRESS.fullmatch(text) or ".." in text:
+        said = without_keys(option)
+        raise UserError(f"{said}: is not the URL of a folder in object storage; give one such as {EXAMPLE}")
+    return text.rstrip("/")
+
+
+def check_library(address: str) -> None:
+    """Raise UserError if the library for an address is not installed."""
+    scheme = address.partition("://")[0]
+    library = SCHEMES[scheme][0]
+    if find_spec(library) is None:
+        raise UserError(f"{address}: needs the {library} library: {install(scheme)}")
+
+
+@contextmanager
+def explained() -> Iterator[None]:
+    """Turn any exception into a StoreError, because libraries and networks raise many kinds."""
+    try:
+        yield
+    except StoreError:
+        raise
+    except OSError as error:
+        if error.errno in (errno.ENOSPC, errno.EDQUOT) and error.__cause__ is None:
+            raise  # the disk of this machine is full
+        raise (Missing if isinstance(error, FileNotFoundError) else StoreError)(explain(error)) from error
+    except Exception as error:
+        raise StoreError(explain(error)) from error
+
+
+class Store:
+    """A folder in object storage. Its methods raise StoreError.
+
+    Args:
+        address: such as s3://BUCKET/PATH.
+
+    Raises:
+        UserError: the address is not valid, or its library is not installed.
+    """
+
+    def __init__(self, address: str) -> None:
+        self.address = check_address(address, address)
+        check_library(self.address)
+        import fsspec
+
+        scheme, _, self.root = self.address.partition("://")
+        options = SCHEMES[scheme][1]
+        self.files: Any = fsspec.filesystem(scheme, use_listings_cache=False, skip_instance_cache=True, **options)
+
+    @explained()
+    def list(self) -> dict[str, Found]:
+        """Return the objects in the folder and its subfolders by name."""
+        try:
+            objects = self.files.find(self.root, detail=True)
+        except FileNotFoundError as error:
+            if error.__cause__ is not None:
+                raise
+            return {}
+        return {path[len(self.root) + 1 :]: as_found(about) for path, about in objects.items() if path != self.root}
+
+    @explained()
+    def about(self, name: str) -> Found:
+        """Return size and tag of the object with this name."""
+        return as_found(self.files.info(f"{self.root}/{name}"))
+
+    @explained()
+    def read(self, name: str) -> bytes | None:
+        """Return the content of a small object, or None if it does not exist."""
+        try:
+            return bytes(self.files.cat_file(f"{self.root}/{name}"))
+        except FileNotFoundError as error:
+            if "NoSuchBucket" in names_of(error):
+                raise
+            return None
+
+    @explained()
+    def write(self, name: str, content: bytes) -> None:
+        """Write a small object."""
+        self.files.pipe_file(f"{self.root}/{name}", content)
+
+    def upload(self, path: Path, name: str) -> None:
+        """Upload a file; raise FileNotFoundError if there is no such file."""
+        with open(path, "rb"), explained():
+            self.files.put_file(str(path), f"{self.root}/{name}")
+
+    def download(self, name: str, path: Path) -> None:
+        """Download an object, atomically; raise OSError if the file cannot be written."""
+        path.parent.mkdir(parents=True, exist_ok=True)
+        partial = temporary(path)
+        try:
+            with explained():
+                self.files.get_file(f"{self.root}/{name}", str(partial))
+            replace(partial, path)
+        except OSError as error:
+            error.filename = str(path)  # which fsspec may leave out
+            raise
+        finally:
+            partial.unlink(missing_ok=True)
+
+    @explained()
+    def remove(self, name: str) -> None:
+        """Remove an object, if there is one."""
+        with suppress(FileNotFoundError):
+            self.files.rm_file(f"{self.root}/{name}")
+
+
+def as_found(about: dict[str, Any]) -> Found:
+    """Return size and tag from the description that fsspec gives of an object in S3 or Google Cloud Storage."""
+    tag = next((about[key] for key in ("ETag", "etag", "md5Hash") if about.get(key)), "")
+    return Found(int(about.get("size") or 0), str(tag))
+
+
+@contextmanager
+def stored_at(name: str) -> Iterator[None]:
+    """Turn a StoreError into a UserError that begins with the name of the option or the address."""
+    try:
+        yield
+    except StoreError as error:
+        raise UserError(f"{name}: {error}") from error
+
+
+def explain(error: BaseException) -> str:
+    """Return the reason for an error. The message of the service is used only for unknown errors, without keys."""
+    names = names_of(error)
+    for pattern, text in REASONS.items():
+        if any(re.fullmatch(rf"(?:{pattern})(?:Error|Exception)?", name) for name in names):
+            return text
+    return to_line(without_keys(str(error).strip()) or type(error).__name__)
+
+
+def without_keys(text: str) -> str:
+    """Return a text with *** for users and signatures in addresses, and for values of secret variables."""
+    secrets = [value for name, value in os.environ.items() if SECRET.search(name) and len(value) >= 8]
+    for secret in sorted(secrets, key=len, reverse=True):
+        text = text.replace(secret, "***")
+    return PARAMETERS.sub("?***", USER_INFO.sub(r"\1***@", text))
+
+
+def names_of(error: BaseException | None) -> list[str]:
+    """Return the error codes of services and the class names in the chain of an error."""
+    names: list[str] = []
+    while error is not None and len(names) < 100:  # a chain may be a circle
+        response = getattr(error, "response", None)
+        code = response.get("Error", {}).get("Code", "") if isinstance(response, dict) else getattr(error, "code", "")
+        names += [str(code), type(error).__name__]
+        error = error.__cause__ or error.__context__
+    return names

@@ -1,0 +1,205 @@
+"""Text for the user: lines, tables and progress."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import sys
+import time
+import unicodedata
+from collections.abc import Callable, Collection, Iterator, Sequence
+from contextlib import contextmanager, suppress
+
+from gan.utils.processes import global_rank
+
+IN_PLACE = "RETRO_GAN_IN_PLACE"  # environment variable: a line that begins with \r replaces the one before
+INVISIBLE = ("Cc", "Cs", "Zl", "Zp")  # control characters, surrogates, line and paragraph separators
+BIDIRECTIONAL = frozenset("\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")  # control the direction of text
+MAX_LINE = 2000  # characters
+INTERVAL = 10.0  # seconds between lines of progress if they cannot replace each other
+
+
+def one_line(text: object, limit: int = MAX_LINE) -> str:
+    """Return text in one line for a terminal: control characters are escaped, and the middle of long text is omitted.
+
+    All text from files is printed through this function.
+    """
+    line = str(text)
+    if len(line) > 2 * limit:  # so that escaping is fast
+        line = line[:limit] + line[-limit:]
+    line = "".join(ascii(letter)[1:-1] if is_invisible(letter) else letter for letter in line)
+    half = (limit - 5) // 2
+    return line if len(line) <= limit else f"{line[:half]} ... {line[-half:]}"
+
+
+def is_invisible(letter: str) -> bool:
+    """Return whether a letter is not shown, or controls the direction of text."""
+    return unicodedata.category(letter) in INVISIBLE or letter in BIDIRECTIONAL
+
+
+def escape_unprintable() -> None:
+    """Let stdout and stderr escape characters that they cannot encode: on Windows, a file gets cp1252 by default."""
+    for stream in (sys.stdout, sys.stderr):
+        with suppress(AttributeError):  # a stream of another program, such as a notebook
+            stream.reconfigure(errors="backslashreplace")  # type: ignore[union-attr]
+
+
+def print_line(text: str, all_ranks: bool = False) -> None:
+    """Print a line to stdout at once, on rank 0 only by default."""
+    if all_ranks or global_rank() == 0:
+        print(text, flush=True)
+
+
+def print_page(text: str) -> None:
+    """Print text to stdout, and ignore that the reader has exited, as in `gan train --help | head`."""
+    try:
+        print(text, flush=True)
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # Python flushes stdout again at its end
+
+
+def replaces_progress() -> bool:
+    """Return whether the program that started this one replaces each line of progress by the next."""
+    return IN_PLACE in os.environ
+
+
+def print_progress(text: str) -> None:
+    """Print a line of progress to stdout at once, on rank 0 only."""
+    print_line(f"\r{text}" if replaces_progress() else text)
+
+
+def print_error(text: str) -> None:
+    """Print `error: text` to stderr at once."""
+    print(f"error: {text}", file=sys.stderr, flush=True)
+
+
+def aligned(headings: Sequence[str], rows: Sequence[Sequence[str]], right: Collection[str] = ()) -> list[str]:
+    """Return the lines of a table, with columns as wide as needed. Columns with a heading in `right` end aligned."""
+    widths = [max(map(len, column)) for column in zip(headings, *rows, strict=True)]
+    return [
+        "  ".join(
+            text.rjust(width) if heading in right else text.ljust(width)
+            for heading, text, width in zip(headings, row, widths, strict=True)
+        ).rstrip()
+        for row in [headings, *rows]
+    ]
+
+
+def truncated(text: str, limit: int) -> str:
+    """Return text of at most `limit` characters. The end of a longer one is omitted."""
+    return text if len(text) <= limit else text[: limit - 3] + "..."
+
+
+def first_few(items: Sequence[str], limit: int, separator: str = ", ") -> str:
+    """Return the first `limit` items as a list in text, which ends with the number of the others."""
+    more = len(items) - limit
+    return separator.join(items[:limit]) + (f" and {more:,} more" if more > 0 else "")
+
+
+def shortened(text: str, limit: int) -> str:
+    """Return text of at most `limit` characters. The middle of a longer one is omitted."""
+    half = (limit - 3) // 2
+    return text if len(text) <= limit else f"{text[: limit - 3 - half]}...{text[len(text) - half :]}"
+
+
+def counted(number: int, thing: str) -> str:
+    """Return a number with its noun, such as "1 run" or "2 runs"."""
+    return f"{number:,} {thing}" if number == 1 else f"{number:,} {thing}s"
+
+
+def shows_bars() -> bool:
+    """Return whether stdout is a terminal that understands escape codes, and the user wants them.
+
+    TERM=dumb and NO_COLOR (https://no-color.org) switch them off; then lines are printed instead of a bar.
+    """
+    wanted = os.environ.get("TERM", "") not in ("dumb", "unknown") and not os.environ.get("NO_COLOR")
+    return wanted and sys.stdout.isatty()
+
+
+def bar_width(columns: int) -> int:
+    """Return the width of a bar in a terminal of `columns`, which leaves space for text: at most 40."""
+    return min(40, columns // 4)
+
+
+def is_too_wide(line: str) -> bool:
+    """Return whether a line is wider than the terminal; False if stdout is a file or a pipe."""
+    return sys.stdout.isatty() and len(line) > shutil.get_terminal_size().columns
+
+
+def print_aligned(headings: Sequence[str], rows: Sequence[Sequence[str]], right: Collection[str] = ()) -> None:
+    """Print a table as wide as needed, as `aligned`; in a narrow terminal, a block per row."""
+    lines = aligned(headings, rows, right)
+    if is_too_wide(max(lines, key=len)):
+        print_stacked(headings, rows)
+    else:
+        print("\n".join(lines))
+
+
+def print_stacked(headings: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
+    """Print a table for a narrow terminal: a block per row, which starts with its first cell, a line per column."""
+    width = max(map(len, headings[1:]), default=0)
+    for name, *cells in rows:
+        lines = (f"  {heading:<{width}}  {cell}" for heading, cell in zip(headings[1:], cells, strict=True))
+        print("\n".join([name, *lines]))
+
+
+@contextmanager
+def counting(title: str, total: int) -> Iterator[Callable[[int], None]]:
+    """Show progress towards `total`: a bar on a terminal, otherwise lines.
+
+    Yields:
+        A function to call with the number of items just completed.
+    """
+    if not shows_bars():
+        started = time.monotonic()
+        print_line(f"{title}: {total} ...", all_ranks=True)
+        yield lambda done: None
+        print_line(f"{title}: {total} in {time.monotonic() - started:.1f} s", all_ranks=True)
+        return
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn  # slow to import
+
+    columns = shutil.get_terminal_size().columns
+    bar = BarColumn(bar_width(columns))
+    with Progress(TextColumn("{task.description}"), bar, MofNCompleteColumn(), TimeRemainingColumn()) as progress:
+        task = progress.add_task(shortened(title, max(12, columns - 2 * bar_width(columns) - 20)), total=total)
+        yield lambda done: progress.advance(task, done)
+
+
+def duration(seconds: float) -> str:
+    """Return a duration as h:mm:ss, or m:ss below an hour."""
+    minutes, rest = divmod(round(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours}:{minutes:02}:{rest:02}" if hours else f"{minutes}:{rest:02}"
+
+
+class Lines:
+    """Shows the output of another process. Its lines of progress, which begin with \\r, replace each other.
+
+    They do so on a terminal and in a notebook; files get few of them. A process prints such lines if the environment
+    variable IN_PLACE is set.
+    """
+
+    def __init__(self, quiet: bool = False) -> None:
+        self.quiet = quiet
+        self.width = 0  # of the line of progress
+        self.shown = -INTERVAL  # when a line of progress was printed to a file (seconds, monotonic)
+
+    def show(self, text: str) -> None:
+        if self.quiet:
+            return
+        progress = text.removeprefix("\r")
+        if progress == text:
+            self.close()
+            print(text, flush=True)
+        elif sys.stdout.isatty() or "ipykernel" in sys.modules:
+            print(f"\r{progress:<{self.width}}", end="", flush=True)
+            self.width = len(progress)
+        elif time.monotonic() - self.shown >= INTERVAL:
+            self.shown = time.monotonic()
+            print(progress, flush=True)
+
+    def close(self) -> None:
+        """End the line of progress."""
+        if self.width:
+            print(flush=True)
+            self.width = 0

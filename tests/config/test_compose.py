@@ -1,0 +1,186 @@
+"""Every file of conf/ composes, and names existing classes with valid arguments; errors are one line."""
+
+from __future__ import annotations
+
+import inspect
+import math
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from hydra.utils import get_object
+from omegaconf import OmegaConf
+
+from gan.config import paths, resolvers
+from gan.config.compose import compose
+from gan.config.paths import CONF
+from gan.config.resolvers import describe_rules
+from gan.utils.nested import flatten
+from gan.utils.processes import DDP
+
+MULTI = ("penalty", "metric", "callback", "logger")
+FILES = sorted(path.relative_to(CONF).with_suffix("") for path in CONF.glob("*/*.yaml"))
+
+
+def overrides(file: Path) -> list[str]:
+    group, name = file.parts
+    choice = f"{group}=[{name}]" if group in MULTI else f"{group}={name}"
+    unpaired = name in ("unpaired", "paper_cyclegan", "paper_cut")
+    return [choice, *(["data.a=one", "data.b=other"] if unpaired else ["data.root=somewhere"])]
+
+
+def targets(node: Any, path: str = "") -> Iterator[tuple[str, dict[str, Any]]]:
+    if isinstance(node, dict):
+        if "_target_" in node:
+            yield path, node
+        for key, value in node.items():
+            yield from targets(value, f"{path}.{key}")
+    elif isinstance(node, list):
+        for index, value in enumerate(node):
+            yield from targets(value, f"{path}[{index}]")
+
+
+@pytest.mark.parametrize("file", FILES, ids=str)
+def test_every_option_composes_and_its_arguments_exist(file: Path) -> None:
+    if file.name == "optuna":
+        pytest.importorskip("hydra_plugins.hydra_optuna_sweeper")
+    cfg = compose(overrides(file))
+    container = OmegaConf.to_container(cfg, resolve=False)
+    assert isinstance(container, dict)
+    container.pop("hydra")
+    found = list(targets(container))
+    assert len(found) > 10
+    for path, node in found:
+        given = {key: None for key in node if not key.startswith("_")}
+        signature = inspect.signature(get_object(node["_target_"]))
+        try:
+            (signature.bind_partial if node.get("_partial_") else signature.bind)(**given)
+        except TypeError as error:
+            raise AssertionError(f"{path}: {node['_target_']}: {error}") from error
+
+
+@pytest.mark.parametrize("file", FILES, ids=str)
+def test_every_file_has_a_description(file: Path) -> None:
+    assert len(paths.headline(CONF / file.with_suffix(".yaml"))) > 10
+
+
+def test_help_shows_values_and_no_grammar() -> None:
+    page = paths.help_page()
+    assert "${" not in page and "16 (CPU) or 16384 / side, at most 512 (GPU)" in page
+    assert "images=112_000 (CPU) or 3_000_000 (GPU)" in page and "discriminator.head=(computed)" in page
+
+
+def test_help_gives_every_option_a_meaning() -> None:
+    page = paths.help_page()
+    derived = {"seed", "loss", "penalties", "augment", "batch_size", "size", "channels", "fused", "strategy"}
+    derived |= {"sync_batchnorm"}
+    fixed = {"max_epochs", "use_distributed_sampler", "num_sanity_val_steps", "limit_val_batches"}
+    fixed |= {"enable_progress_bar", "enable_model_summary"}
+    for file, prefix in (
+        ("train", ""),
+        ("data/folder", "data."),
+        ("trainer/default", "trainer."),
+        ("model/dcgan", "model."),
+    ):
+        tree = yaml.safe_load((CONF / f"{file}.yaml").read_text())
+        for key, value in flatten({k: v for k, v in tree.items() if k not in ("defaults", "hydra")}).items():
+            if key.split(".")[-1][0] == "_" or value == {} or key.split(".")[-1] in derived | fixed or key == "augment":
+                continue
+            assert f"  {prefix}{key}=" in page, key
+    assert all(f"{file.parent}={file.name}" in page for file in FILES)
+
+
+def test_by_device_selects_the_value_of_the_device() -> None:
+    cfg = compose(["trainer.accelerator=cpu"])
+    assert (cfg.model.generator.width, cfg.trainer.strategy) == (48, "auto")
+    assert cfg.trainer.precision in ("bf16-mixed", "32-true")
+    assert compose(["trainer.devices=2"]).trainer.strategy == DDP
+
+
+@pytest.mark.parametrize(
+    ("size", "width", "detail"), [("16", 48, 24), ("64", 32, 16), ("[96,64]", 32, 16), ("256", 16, 8)]
+)
+def test_a_cpu_takes_fewer_channels_above_32_pixels(size: str, width: int, detail: int) -> None:
+    generator = compose(["trainer.accelerator=cpu", f"data.size={size}"]).model.generator
+    assert (generator.width, generator.full_size_channels) == (width, detail)
+
+
+@pytest.mark.parametrize(("side", "width"), [(32, 512), (64, 256), (256, 64)])
+def test_stylegan2_has_its_papers_widths_on_a_gpu(side: int, width: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(resolvers, "device_of", lambda accelerator: "cuda")
+    assert compose(["model=stylegan2", f"data.size={side}"]).model.generator.width == width
+
+
+def test_at_most_six_resolvers() -> None:
+    text = "".join(path.read_text(encoding="utf-8") for path in CONF.rglob("*.yaml"))
+    used = set(re.findall(r"\$\{([a-z_.]+):", text)) - {"hydra", "now"}  # those two are Hydra's
+    assert used == {"by_device", "width", "length", "at_most", "sides", "derived"}
+    names = set(re.findall(r"\$\{derived:(\w+)", text))
+    assert names - {"NAME"} == resolvers.DERIVED.keys()  # which a comment explains
+
+
+def test_cycle_consistency_has_the_published_weight_on_a_gpu(monkeypatch: pytest.MonkeyPatch) -> None:
+    words = ["model=cyclegan", "data=retro_filter", "data.root=x"]
+    assert compose([*words, "trainer.accelerator=cpu"]).penalty.cycle.weight == 2
+    monkeypatch.setattr(resolvers, "device_of", lambda accelerator: "cuda")
+    assert compose(words).penalty.cycle.weight == 5  # published: 10, without the factor 1/2 of least_squares
+
+
+def test_fastgan_trains_as_published(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(resolvers, "device_of", lambda accelerator: "cuda")
+    cfg = compose(["model=fastgan"])
+    assert cfg.model.ema_half_life == pytest.approx(8 * math.log(2) / -math.log(0.999), rel=0.01)
+    assert cfg.augment.policy == ["color", "translation"] and cfg.loss.noise == 0.2
+
+
+def test_unpaired_data_is_not_selected_by_ground_truth() -> None:
+    data = ["data=retro_filter", "data.root=x"]
+    for pairing, expected in (("disjoint", "kid_x1000_lite0"), ("shared", "kid_x1000_lite0"), ("paired", "ciede2000")):
+        assert compose(["model=lut", *data, f"data.pairing={pairing}"]).objective == f"eval/{expected}"
+    for style in ("grainy_film", "[fade,grain]"):  # nor by grain that nobody can foresee
+        words = ["data.pairing=paired", f"data.style={style}"]
+        assert compose(["model=pix2pix", *data, *words]).objective == "eval/kid_x1000_lite0"
+
+
+def test_rules_are_printed_with_their_values() -> None:
+    assert describe_rules(compose(["penalty=[]"])) == []
+    (line,) = describe_rules(compose(["data.size=32", "data.batch_size=16"]))
+    assert line.startswith("penalty.r1.weight=0.0128: 0.0002 x height x width / batch size")
+    r3gan = describe_rules(compose(["model=r3gan", "data.size=128"]))
+    assert len(r3gan) == 2 and r3gan[0].startswith("model.schedules.penalties.r1.weight.start=16: (side / 64)^3")
+    (line,) = describe_rules(compose(["model=stylegan2", "data.size=[96,64]", "data.batch_size=8"]))
+    assert line.startswith("penalty.r1.weight=0.1536: 0.0002 x height x width / batch size")
+
+
+def test_processes_that_others_start_are_several_devices(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(resolvers, "device_of", lambda accelerator: accelerator)
+    monkeypatch.delenv("SLURM_NTASKS", raising=False)
+    for world, several in (("1", False), ("2", True)):  # such as of two machines with a device each
+        monkeypatch.setenv("WORLD_SIZE", world)
+        on_cuda, on_cpu = (compose([f"trainer.accelerator={name}"]).trainer for name in ("cuda", "cpu"))
+        assert on_cuda.sync_batchnorm is several and not on_cpu.sync_batchnorm
+        assert on_cpu.strategy.startswith("ddp") is several
+
+
+def test_adam_is_fused_if_it_skips_bad_steps(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(resolvers, "device_of", lambda accelerator: accelerator)
+    for accelerator, precision, expected in (
+        ("cpu", "32-true", True), ("cuda", "bf16-mixed", True), ("cuda", "16-mixed", False), ("mps", "32-true", False),
+    ):  # fmt: skip
+        cfg = compose([f"trainer.accelerator={accelerator}", f"trainer.precision={precision}"])
+        assert cfg.model.generator_optimizer.fused is expected
+
+
+@pytest.mark.parametrize(
+    ("device", "deterministic", "expected"),
+    [("cuda", False, True), ("cuda", True, None), ("cuda", "warn", None), ("cpu", False, None)],
+)
+def test_cudnn_measures_its_algorithms_on_cuda_unless_deterministic(
+    device: str, deterministic: bool | str, expected: bool | None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(resolvers, "device_of", lambda accelerator: device)
+    cfg = compose([f"trainer.deterministic={deterministic}", "trainer.precision=32-true"])
+    assert cfg.trainer.benchmark is expected

@@ -1,0 +1,168 @@
+"""Mistakes are found before torch is imported, in one line, and leave no folder behind."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import yaml
+from hydra.errors import HydraException
+from PIL import Image
+
+from gan.config.compose import compose, literals, to_plain
+from gan.config.early_checks import check
+from gan.config.launch import message_of
+from gan.config.overrides import stored
+from gan.config.resume import prepare
+from gan.runs.run_folder import RECORD
+from gan.utils.errors import UserError
+from tests.conftest import ROOT
+
+from .test_run_folder import save
+
+MISTAKES = [
+    (["data=folder"], "data.root is missing; add data.root=FOLDER"),
+    (["data.root=pisc"], "data.root=pisc: there is no such folder or zip archive; did you mean pics?"),
+    (["data.root=pics,other"], "no such path; for several folders write data.root=[pics,other]"),
+    (["data=retro_filter", "data.root=pics", "data.style=film,grain"], "write data.style=[film,grain]"),
+    (["data.a=pics"], "data.a is for translators, but model=dcgan generates images; add model=cyclegan"),
+    (["model=cyclegan", "data=unpaired"], "data.a and data.b are missing"),
+    (["model=cyclegan", "data.root=pics"], "model=cyclegan needs two folders"),
+    (["data=./pics"], "data=./pics: is a path, not the name of a data source; write data.root=./pics"),
+    (["--data", "./pics"], "write data.root=./pics"),
+    (["data.root=runs/whole"], "runs/whole: is the folder of a run; give a folder of images"),
+    (["seed=99999999999999999999"], "seed=99999999999999999999: must have fewer than 64 bits"),
+    (["images=many"], "images=many"),
+    (["images=null"], "images and minutes are both null"),
+    (["minutes=0"], "minutes=0"),
+    (["seed=-1"], "seed=-1"),
+    (["model=dcgn"], "did you mean dcgan"),
+    (["model=stylegan2", "data.size=48", "data.sise=3"], "did you mean data.size"),
+    (["resume=runs/frist"], "did you mean runs/first?"),
+    (["init_from=prints46"], "no such run folder, checkpoint or shared model; did you mean zoo:prints64?"),
+    (["init_from=runs/frist"], "init_from=runs/frist: no such run folder, checkpoint or shared model; did you"),
+    (["init_from=zoo:presss"], "zoo:presss: no such model; choose from engraving, film, press, prints64,"),
+    (["freeze.generator=2"], "freeze.generator=2: has an effect only with init_from=RUN"),
+    (["init_from=runs"], "runs: is not a run folder; give one of the runs in it: "),
+    (["model.generator.max_multiple=65537"], "model.generator.max_multiple=65537: is out of range"),
+    (["data.root=[pics,nowhere]"], "nowhere: there is no such folder"),
+    (["-m", "data.root=nowhere,pics"], "nowhere: there is no such folder"),
+    (["data.root=pics", "data.labels=no.csv"], "data.labels=no.csv: there is no such table of labels"),
+    (["model=lut", "data=retro_filter", "data.root=pics", "data.style=no.cube"], "there is no such color table"),
+    (["init_from="], "init_from: give one path, or zoo:NAME"),
+]
+
+
+def make_folders(folder: Path) -> None:
+    for name in ("pics", "other", "empty", "runs/first"):
+        (folder / name).mkdir(parents=True)
+    for name in ("pics", "other"):
+        Image.new("RGB", (4, 4)).save(folder / name / "1.png")
+    (folder / "runs/first/overrides.yaml").write_text("[]\n")
+    (folder / "runs/whole").mkdir()
+    for name in RECORD:
+        (folder / "runs/whole" / name).touch()
+    config = "model: {generator: {_target_: gan.networks.dcgan.Generator}}\nseed: 0\n"
+    (folder / "runs/first/config.yaml").write_text(config)
+
+
+def said(typed: list[str]) -> str:
+    try:
+        prepare(typed)
+    except (UserError, HydraException) as error:
+        return message_of(error) or ""
+    return "no mistake"
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("typed", "line"), MISTAKES, ids=[" ".join(typed) for typed, _ in MISTAKES])
+def test_a_mistake_is_found_before_a_folder_is_made(
+    typed: list[str], line: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    make_folders(tmp_path)
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr("sys.argv", ["train.py", *typed])
+    before = sorted(tmp_path.rglob("*"))
+    assert line in said(typed)
+    assert sorted(tmp_path.rglob("*")) == before
+
+
+@pytest.mark.slow
+def test_mistakes_do_not_import_torch(tmp_path: Path) -> None:
+    make_folders(tmp_path)
+    code = (
+        "import json, sys\nfrom tests.config.test_early_checks import said\n"
+        "for typed, line in json.loads(sys.argv.pop()):\n    sys.argv[1:] = typed\n    found = said(typed)\n"
+        "    assert 'torch' not in sys.modules and line in found, (typed, found)"
+    )
+    words = [sys.executable, "-c", code, json.dumps(MISTAKES)]
+    environment = os.environ | {"PYTHONPATH": str(ROOT)}
+    found = subprocess.run(words, cwd=tmp_path, capture_output=True, text=True, env=environment)
+    assert found.returncode == 0, found.stderr
+
+
+def test_a_library_that_is_not_installed(monkeypatch: pytest.MonkeyPatch) -> None:
+    typed = ["data=huggingface", "data.name=USER/SET"]
+    check(literals(compose(typed)))
+    monkeypatch.setattr("gan.config.early_checks.find_spec", lambda name: None)
+    with pytest.raises(UserError, match=r"data=huggingface needs the datasets library: pip install 'retro-gan\[hub\]'"):
+        check(literals(compose(typed)))
+
+
+@pytest.mark.slow
+def test_the_data_group_follows_from_the_paths(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    make_folders(tmp_path)
+    monkeypatch.chdir(tmp_path)
+    for typed, group in (
+        (["data.root=pics"], "folder"),
+        (["data.root=[pics,other]", "model=sngan"], "folder"),
+        (["model=cut", "data.a=pics", "data.b=other"], "unpaired"),
+        (["model=pix2pix", "data.a=pics", "data.b=other"], "paired"),
+        (["model=pix2pix", "data.root=pics"], "paired"),
+    ):
+        words = prepare(typed)
+        assert f"data={group}" in words and compose(words).hydra.runtime.choices.data == group
+        assert f"using data={group}, because data." in capsys.readouterr().out
+    for typed in (["data=retro", "data.root=pics"], ["experiment=quick", "data.root=pics"], ["seed=1"]):
+        assert not [word for word in prepare(typed) if word.startswith("data=") and word not in typed]
+        assert "using data=" not in capsys.readouterr().out
+    assert "data=folder" in prepare(["-m", "data.root=pics,other"])
+    capsys.readouterr()
+    assert "data=folder" in prepare(["--cfg", "job", "data.root=pics"]) and not capsys.readouterr().out
+
+
+@pytest.mark.slow
+def test_a_run_is_resumed_from_another_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    make_folders(tmp_path)
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.chdir(tmp_path)
+    words = prepare(["data.root=pics", "logger=[]", "callback=[]", "images=8", "hydra.run.dir=runs/new"])
+    written = [stored(word) for word in words if not word.startswith(("hydra", "resume"))]
+    assert "data.root='~/pics'" in written and str(tmp_path) not in str(written)
+    config = to_plain(compose(words))
+    assert config["data"]["root"] == "~/pics" and str(tmp_path) not in str(config)
+    run = tmp_path / "runs" / "new"
+    (run / "overrides.yaml").write_text(yaml.safe_dump(written))
+    (run / "config.yaml").write_text(yaml.safe_dump(config))
+    (run / "environment.jsonl").write_text("{}\n")
+    save(run, 4)
+    monkeypatch.chdir(tmp_path / "empty")
+    again = prepare(["resume=../runs/new"])
+    assert to_plain(compose([word for word in again if not word.startswith("resume")]))["data"]["root"] == "~/pics"
+    same = prepare(
+        ["data.root=../pics", "logger=[]", "callback=[]", "images=8", "hydra.run.dir=../runs/new", "resume=auto"]
+    )
+    assert "images-000000004.ckpt" in same[-1]
+    (tmp_path / "pics").rename(tmp_path / "moved")
+    with pytest.raises(
+        UserError, match=r"~?/pics: there is no such folder .* \(if you have moved it, add its new path and"
+    ):
+        prepare(["resume=../runs/new"])
+    moved = prepare(["resume=../runs/new", "data.root=../moved", "resume_force=true"])
+    assert compose(moved[:-1]).data.root == str(tmp_path / "moved")

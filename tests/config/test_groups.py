@@ -1,0 +1,154 @@
+"""trainer= and debug=: what they set, how they mark a run, and that they go well with images= and minutes=."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+import torch
+from PIL import Image
+
+from gan.config.compose import check_options, compose
+from gan.config.launch import message_of
+from gan.config.resume import folder_of
+from gan.data.module import ImageDataModule, spread
+from gan.runs.metrics import read_metrics
+from gan.utils.errors import UserError
+from gan.utils.processes import DDP
+from tests.conftest import Train
+
+DEBUG = ("fast", "overfit", "profile", "limit")
+
+
+@pytest.mark.parametrize(("trainer", "devices", "strategy"), [("cpu", 1, "auto"), ("ddp_sim", 2, DDP)])
+def test_a_trainer_on_the_cpu(trainer: str, devices: int, strategy: str) -> None:
+    cfg = compose([f"trainer={trainer}"]).trainer
+    assert (cfg.accelerator, cfg.devices, cfg.strategy, cfg.max_epochs) == ("cpu", devices, strategy, -1)
+
+
+@pytest.mark.parametrize("trainer", ["gpu", "mps", "ddp"])
+def test_a_missing_device_is_one_line(trainer: str) -> None:
+    if torch.cuda.is_available() or torch.backends.mps.is_available():
+        pytest.skip("this machine has a GPU")
+    with pytest.raises(Exception) as caught:  # the error passes through OmegaConf
+        compose([f"trainer={trainer}"]).trainer.precision  # noqa: B018
+    message = message_of(caught.value)
+    assert message and "finds none on this machine; use trainer.accelerator=auto or trainer=cpu" in message
+    assert "\n" not in message
+
+
+def test_all_gpus_train_together(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    monkeypatch.setattr(torch.cuda, "is_bf16_supported", lambda **_: True)
+    for count, strategy in ((1, "auto"), (4, DDP)):
+        monkeypatch.setattr(torch.cuda, "device_count", lambda count=count: count)
+        cfg = compose(["trainer=ddp"])
+        assert (cfg.trainer.accelerator, cfg.trainer.devices, cfg.trainer.strategy) == ("cuda", -1, strategy)
+        assert cfg.images == 3_000_000
+
+
+@pytest.mark.parametrize("name", DEBUG)
+def test_debug_names_its_folder_and_leaves_the_length_to_the_user(name: str) -> None:
+    cfg = compose([f"debug={name}", "trainer=cpu"])
+    assert 0 < cfg.images <= 32_000 and len(cfg.debug) > 40 and cfg.data.max_images <= 256
+    assert compose([f"debug={name}", "minutes=2"]).images is None
+    assert compose([f"debug={name}", "images=7", "callback.evaluate.num_images=9"]).images == 7
+    assert str(cfg.hydra.runtime.choices.debug) == name
+    for mode in ("run", "sweep"):
+        assert folder_of(cfg, mode).name.endswith(f"_debug-{name}")
+    assert folder_of(compose([f"debug={name}", "hydra.run.dir=a"]), "run") == Path("a")
+
+
+def test_overfit_does_not_augment() -> None:
+    cfg = compose(["debug=overfit", "experiment=few_shot", "data.root=x"])
+    assert cfg.augment is None and cfg.data.flip is False
+    assert compose(["debug=overfit", "augment=translation"]).augment is not None
+
+
+def test_a_subset_has_all_classes_if_they_take_turns() -> None:
+    data = ImageDataModule(size=16, labels=True, num_images=4096, max_images=16, batch_size=2)
+    data.setup("fit")
+    assert (data.class_counts() > 0).sum() >= 3
+
+
+def test_a_subset_takes_images_of_all_folders(tmp_path: Path) -> None:
+    for folder in "abc":
+        for number in range(8):
+            path = tmp_path / folder / f"{number}.png"
+            path.parent.mkdir(exist_ok=True)
+            Image.new("RGB", (16, 16), (ord(folder), number, 0)).save(path)
+    data = ImageDataModule(str(tmp_path), size=16, labels=True, max_images=6, batch_size=2)
+    data.setup("fit")
+    assert len(data) == 6 and data.class_counts().tolist() == [2, 2, 2] and data.class_names() == ["a", "b", "c"]
+    assert data.reals(99).shape == (6, 3, 16, 16)
+    everything = ImageDataModule(str(tmp_path), size=16, labels=True, max_images=1000, batch_size=2)
+    everything.setup("fit")
+    assert len(everything) == 24
+    items = spread(24, 5)
+    assert len(set(items)) == 5 and items == sorted(items) == spread(24, 5)
+    with pytest.raises(UserError, match=r"data\.max_images=0"):
+        ImageDataModule(str(tmp_path), max_images=0)
+
+
+@pytest.mark.slow
+def test_fast_goes_through_every_part(train: Train, tmp_path: Path) -> None:
+    small = ["model.generator.width=8", "model.discriminator.width=8", "callback.evaluate.extractors=[random_conv]"]
+    out = train("debug=fast", *small, "objective=eval/kid_x1000_random_conv", tiny=False).stdout
+    (run,) = (tmp_path / "runs").iterdir()
+    assert run.name.endswith("_dcgan_retro_debug-fast")
+    assert "debug=fast: a few steps through training" in out
+    assert [path.name for path in (run / "checkpoints").glob("*.ckpt")] == ["images-000000064.ckpt"]
+    assert sorted(path.name for path in (run / "samples").iterdir()) == ["000000064.png", "reals.png"]
+    scored = [line["images"] for line in read_metrics(run / "metrics.jsonl") if "eval/fd_random_conv" in line]
+    assert scored == [0, 64]
+
+
+@pytest.mark.slow
+def test_profile_writes_a_table(train: Train, tmp_path: Path) -> None:
+    result = train("debug=profile", "images=80", "hydra.run.dir=a")
+    table = (tmp_path / "a" / "profile.txt").read_text()
+    assert "aten::" in table and "training step" in table and (tmp_path / "a" / "trace.json").is_file()
+    assert "profile: a/profile.txt has the operations of 15 steps" in result.stdout.replace(f"{tmp_path}/", "")
+
+
+@pytest.mark.slow
+def test_debug_with_a_sweep_two_processes_and_resume(train: Train, tmp_path: Path) -> None:
+    small = ["model.generator.width=8", "model.discriminator.width=8", "callback=[checkpoint]", "images=16"]
+    train("-m", "debug=fast", "seed=0,1", *small, "trainer=ddp_sim", "data.batch_size=8", tiny=False)
+    (sweep,) = (tmp_path / "runs").iterdir()
+    assert sweep.name.endswith("_sweep_debug-fast")
+    out = train(f"resume={sweep}/0", "images=24", tiny=False).stdout
+    assert "debug=fast: " in out and (sweep / "0" / "checkpoints" / "images-000000024.ckpt").is_file()
+
+
+@pytest.mark.slow
+def test_limit_reads_few_files(train: Train, tmp_path: Path) -> None:
+    out = train("debug=limit", "images=8", "data.num_images=600").stdout
+    assert "generating retro images: 256" in out
+
+
+@pytest.mark.parametrize(
+    ("word", "message"),
+    [
+        ("logger=null", "a group is set to null; choose none, or [] for a group with several parts"),
+        ("logger=tensorbord", "logger=tensorbord: no such logger; did you mean tensorboard?"),
+        ("metric=[kdi]", "metric=kdi: no such metric; did you mean kid?"),
+        (
+            "metric=[x]",
+            "metric=x: no such metric; choose from fd, kid, precision_recall; for your own, add --config-dir DIR",
+        ),
+        ("debug=fats", "debug=fats: no such debug; did you mean fast?"),
+    ],
+)
+def test_a_wrong_choice_is_answered(word: str, message: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("sys.argv", ["train.py", word])
+    with pytest.raises(Exception) as caught:  # of Hydra
+        compose([word])
+    assert message_of(caught.value) == message
+
+
+@pytest.mark.parametrize("word", ["loss=[hinge,minimax]", "augment=[]", "trainer=[]"])
+def test_a_list_for_a_group_of_one_part_is_refused(word: str) -> None:
+    group = word.partition("=")[0]
+    with pytest.raises(UserError, match=f"^{group}: give one name, not a list; choose from "):
+        check_options(compose([word]))

@@ -1,0 +1,73 @@
+"""Errors that users can fix are one line; bugs keep their traceback."""
+
+from __future__ import annotations
+
+import pytest
+from hydra.errors import HydraException
+from omegaconf import OmegaConf
+from omegaconf.errors import OmegaConfBaseException
+
+from gan.config.compose import compose
+from gan.config.launch import message_of
+from gan.utils.errors import UserError, did_you_mean
+
+
+def message(*typed: str) -> str | None:
+    with pytest.raises((HydraException, UserError)) as caught:
+        compose(list(typed))
+    return message_of(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("typed", "said"),
+    [
+        ("model=dcgn", "model=dcgn: no such model; did you mean dcgan or cyclegan?"),
+        ("loss=hing", "loss=hing: no such loss; did you mean hinge or soft_hinge?"),
+        ("data.sise=32", "data.sise: no such option; did you mean data.size"),
+        ("imags=32", "imags: no such option; did you mean images"),
+        ("modle=dcgan", "modle: no such option; did you mean model"),
+        ("search=optima", "search=optima: no such search; did you mean optuna?"),
+    ],
+)
+def test_unknown_names_get_a_suggestion(typed: str, said: str) -> None:
+    line = message(typed)
+    assert line is not None and line.startswith(said) and "\n" not in line
+
+
+def test_incompatible_parts_are_named() -> None:
+    config = compose(["model=cyclegan", "data=unpaired", "penalty=[patch_nce]"])
+    with pytest.raises(OmegaConfBaseException) as caught:
+        OmegaConf.to_container(config.penalty, resolve=True)
+    assert message_of(caught.value) == (
+        "penalty.patch_nce.width needs model.generator.width, which does not exist: "
+        "this penalty does not support this model"
+    )
+
+
+def test_options_are_those_of_the_chosen_recipe(monkeypatch: pytest.MonkeyPatch) -> None:
+    typed = ["model=seed", "penalty=[r1]", "model.generator.full_size_channels=3"]
+    monkeypatch.setattr("sys.argv", ["train.py", *typed])
+    line = message(*typed)
+    assert line is not None and "did you mean model.generator.channels" in line
+    assert "or model.generator.full_size_channels" not in line
+
+
+def test_an_operation_that_is_not_deterministic_is_an_error_of_one_line() -> None:
+    said = (
+        "reflection_pad2d_backward_cuda does not have a deterministic implementation, but you set "
+        "'torch.use_deterministic_algorithms(True)'. You can turn off determinism just for this operation, ..."
+    )
+    assert message_of(RuntimeError(said)) == (
+        "reflection_pad2d_backward_cuda does not have a deterministic implementation; "
+        "set trainer.deterministic=warn to continue anyway"
+    )
+
+
+def test_faults_of_the_program_are_not_hidden() -> None:
+    assert message_of(ValueError("a bug")) is None
+    for lost in (ConnectionResetError(104, "Connection reset by peer"), EOFError()):
+        assert str(message_of(lost)).startswith("a worker process of the data loader died")
+
+
+def test_did_you_mean() -> None:
+    assert did_you_mean("zzz", ["a", "b"]) == "choose from a, b"

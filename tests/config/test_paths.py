@@ -1,0 +1,80 @@
+"""--config-dir: the user's own configurations are used beside ours, and never in place of ours without a word."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+import yaml
+
+from gan.config import paths
+from gan.config.compose import compose
+from gan.config.launch import message_of
+from gan.config.overrides import read_overrides
+from gan.utils.errors import UserError
+
+MINE = "# @package _global_\n# My experiment\ndefaults:\n  - override /loss: mine\n  - _self_\nimages: 777\n"
+
+
+@pytest.fixture
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.setattr(paths, "_own", [])
+    folder = tmp_path / "it's my conf"
+    for name, text in {"experiment/mine.yaml": MINE, "loss/mine.yaml": "# My loss\n_target_: mylosses.Mine\n"}.items():
+        (folder / name).parent.mkdir(parents=True)
+        (folder / name).write_text(text)
+    return folder
+
+
+def test_conf_is_the_folder_of_the_checkout() -> None:
+    assert (paths.CONF / "train.yaml").is_file() and paths.folders() == [paths.CONF]
+
+
+def test_own_files_are_composed_with_ours(folder: Path) -> None:
+    paths.use(folder)
+    cfg = compose(["experiment=mine", "seed=3"])
+    assert (cfg.images, cfg.seed, cfg.loss._target_) == (777, 3, "mylosses.Mine")
+    page = paths.help_page()
+    assert "experiment=mine" in page and "My experiment" in page and "experiment=quick" in page
+
+
+def test_without_the_option_they_are_unknown(folder: Path) -> None:
+    with pytest.raises(Exception) as caught:
+        compose(["experiment=mine"])
+    line = message_of(caught.value)
+    assert line is not None and line.startswith("experiment=mine: no such experiment; choose from few_shot")
+    assert line.endswith("for your own, add --config-dir DIR")
+
+
+def test_a_folder_that_does_not_exist(folder: Path) -> None:
+    with pytest.raises(UserError, match="nowhere: no such folder"):
+        paths.use(folder / "nowhere")
+    with pytest.raises(UserError, match="no such folder"):
+        paths.use(folder / "loss" / "mine.yaml")
+
+
+@pytest.mark.parametrize("name", ["train.yaml", "loss/hinge.yaml"])
+def test_the_name_of_one_of_our_files_is_refused(name: str, folder: Path) -> None:
+    (folder / name).write_text("seed: 1")
+    with pytest.raises(UserError, match=f"{name} has the name of a file of retro-gan; rename it"):
+        paths.use(folder)
+    assert paths.own() == []
+
+
+def test_a_run_needs_the_option_again(folder: Path, tmp_path: Path) -> None:
+    stored = tmp_path / "overrides.yaml"
+    stored.write_text(yaml.safe_dump(["experiment=mine", "seed=1"]))
+    with pytest.raises(UserError, match=r"no such file in conf/experiment; if it is your own, add --config-dir DIR"):
+        read_overrides(stored, [])
+    paths.use(folder)
+    assert read_overrides(stored, []) == ["experiment=mine", "seed=1"]
+
+
+@pytest.mark.parametrize("word", ["experiment=../../evil", "experiment=other", "loss._target_=evil.X", "+a=b"])
+def test_a_run_selects_only_files_of_the_two_folders(word: str, folder: Path, tmp_path: Path) -> None:
+    (tmp_path / "evil.yaml").write_text("seed: 1")
+    paths.use(folder)
+    stored = tmp_path / "overrides.yaml"
+    stored.write_text(yaml.safe_dump([word]))
+    with pytest.raises(UserError, match="is refused"):
+        read_overrides(stored, [])

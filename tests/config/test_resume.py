@@ -1,0 +1,178 @@
+"""Resuming selects the right folder and checkpoint; nothing is trained."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+import yaml
+
+from gan.config.compose import compose, to_plain
+from gan.config.paths import quote
+from gan.config.resume import create_folder, differences, prepare
+from gan.runs import checkpoints, run_folder
+from gan.utils.errors import UserError
+from gan.utils.files import write_json
+
+from .test_run_folder import save
+
+
+@pytest.fixture(autouse=True)
+def inside(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    for name in ("RANK", "LOCAL_RANK", "SLURM_PROCID", "WORLD_SIZE"):
+        monkeypatch.delenv(name, raising=False)
+
+
+def test_names_of_runs_that_begin_together_differ(tmp_path: Path) -> None:
+    assert [create_folder(tmp_path / "run", named=False).name for _ in range(3)] == ["run", "run-2", "run-3"]
+
+
+def test_a_named_folder_must_be_empty(tmp_path: Path) -> None:
+    create_folder(tmp_path / "run", named=True)
+    create_folder(tmp_path / "run", named=True)
+    (tmp_path / "run" / "file").touch()
+    with pytest.raises(UserError, match="resume="):
+        create_folder(tmp_path / "run", named=True)
+
+
+def test_a_folder_of_runs_lists_them(tmp_path: Path) -> None:
+    for name in ("first", "second"):
+        create_folder(tmp_path / "runs" / name, named=True)
+        for record in run_folder.RECORD:
+            (tmp_path / "runs" / name / record).touch()
+    with pytest.raises(UserError, match=r"resume=runs: .*; give one of the runs in it: runs/first, runs/second$"):
+        prepare(["resume=runs"])
+
+
+def test_a_folder_that_cannot_be_created_is_named(tmp_path: Path) -> None:
+    (tmp_path / "runs").touch()
+    with pytest.raises(UserError, match=r"runs/a: cannot be created \(.*\); name another folder with hydra.run.dir="):
+        create_folder(tmp_path / "runs" / "a", named=False)
+
+
+USERS = ("config.yaml", "metrics.jsonl", "events.out.tfevents.1", "notes.txt")
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("names", "resume"), [(USERS, ()), (("overrides.yaml",), ("resume=auto",))])
+def test_a_folder_that_is_no_run_stays_as_it_is(names: tuple[str, ...], resume: tuple[str, ...]) -> None:
+    """One file with the name of a record does not make a folder the folder of a run."""
+    Path("mine").mkdir()
+    for name in names:
+        Path("mine", name).write_text("mine")
+    with pytest.raises(UserError, match="exists and is not empty"):
+        prepare(["images=8", "hydra.run.dir=mine", *resume])
+    assert {path.name: path.read_text() for path in Path("mine").iterdir()} == dict.fromkeys(names, "mine")
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("count", [1, 2, 3])
+def test_a_run_that_ended_while_it_was_recorded_starts_again(count: int) -> None:
+    Path("run").mkdir()
+    for name in run_folder.RECORD[:count]:
+        Path("run", name).touch()
+    assert prepare(["images=8", "hydra.run.dir=run", "resume=auto"])[-1] == "resume=null"
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", ["it's", "a=b,c", "[x] y", "back\\slash", "end\\", "both\\'", "ü(p)"])
+def test_any_folder_name_survives_hydras_grammar(name: str) -> None:
+    arguments = prepare(["images=8", f"hydra.run.dir={quote(Path(name))}"])
+    assert Path(name).is_dir()
+    assert compose(arguments).hydra.run.dir == name
+
+
+def stored(run: Path, *overrides: str) -> None:
+    cfg = compose([*overrides, "logger=[]", "callback=[]"])
+    run.mkdir()
+    (run / run_folder.CONFIG).write_text(yaml.safe_dump(to_plain(cfg)))
+    (run / run_folder.OVERRIDES).write_text(yaml.safe_dump(list(overrides)))
+
+
+def test_options_that_may_change_are_not_differences(tmp_path: Path) -> None:
+    stored(tmp_path / "run", "images=8")
+    free = ["images=9", "minutes=3", "data.num_workers=2", "trainer.devices=2", "callback=[samples]", "logger=[]"]
+    assert differences(tmp_path / "run", compose(free)) == []
+    found = differences(tmp_path / "run", compose(["seed=1"]))
+    assert found == ["data.seed: 0 -> 1", "model.seed: 0 -> 1", "seed: 0 -> 1"]
+
+
+@pytest.mark.parametrize("model", ["sngan", "r3gan"])
+def test_a_new_length_of_schedules_is_not_a_difference(model: str, tmp_path: Path) -> None:
+    stored(tmp_path / "run", f"model={model}", "images=8")
+    assert differences(tmp_path / "run", compose([f"model={model}", "images=16"])) == []
+    assert differences(tmp_path / "run", compose([f"model={model}", "minutes=3"])) == []
+    other = compose([f"model={model}", "images=16", "model.schedules.generator_optimizer.lr.end=1"])
+    assert len(differences(tmp_path / "run", other)) == 1
+
+
+def test_resume_names_the_newest_whole_checkpoint_and_replays_the_overrides(tmp_path: Path) -> None:
+    stored(tmp_path / "run", "loss=hinge", "images=800")
+    save(tmp_path / "run", 100)
+    torn = save(tmp_path / "run", 200)
+    torn.write_bytes(b"torn")
+    cfg = compose(prepare(["resume=run", "images=900"]))
+    assert Path(cfg.resume).name == "images-000000100.ckpt"
+    assert (cfg.images, cfg.hydra.run.dir) == (900, "run")
+    assert cfg.loss._target_.endswith("Hinge")
+
+
+def test_a_length_that_is_reached_is_named(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    stored(tmp_path / "run", "images=800")
+    save(tmp_path / "run", 800)
+    prepare(["resume=run"])
+    assert "run has already reached its length (800 images); set images= or minutes=" in capsys.readouterr().out
+    with pytest.raises(UserError, match="resume=zoo:press: is a shared model, which cannot be resumed; use init_from="):
+        prepare(["resume=zoo:press"])
+
+
+def test_options_of_the_resumed_model_alone_may_be_typed_again(tmp_path: Path) -> None:
+    form = "model.generator_optimizer={_target_: torch.optim.SGD, _partial_: true, lr: 0.1}"
+    stored(tmp_path / "run", "model=lut", form)
+    save(tmp_path / "run", 100)
+    with pytest.raises(UserError, match="is refused"):
+        prepare(["resume=run", "images=200"])
+    cfg = compose(prepare(["resume=run", "images=200", form]))
+    assert cfg.model.generator_optimizer._target_ == "torch.optim.SGD"
+    with pytest.raises(UserError, match="minutes=-1"):
+        prepare(["resume=run", "minutes=-1", form])
+
+
+def test_resuming_from_an_earlier_checkpoint_moves_later_ones_aside(tmp_path: Path) -> None:
+    first, second = save(tmp_path, 100), save(tmp_path, 200)
+    write_json(first.with_name("best.json"), {"checkpoint": second.name, "images": 200})
+    checkpoints.set_aside_later(tmp_path, 100)
+    assert checkpoints.list_checkpoints(tmp_path) == [first]
+    (aside,) = (tmp_path / "checkpoints").glob("set-aside-*")
+    assert sorted(path.name for path in aside.iterdir()) == [second.stem + ".ckpt", second.stem + ".json"]
+    assert not first.with_name("best.json").exists()  # it named a checkpoint that is no longer there
+
+
+def test_a_run_that_lost_its_checkpoints_keeps_its_logs(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    run = tmp_path / "run"
+    stored(run, "loss=hinge", "images=800")
+    logs = {"metrics.jsonl": "{}", "metrics.csv": "x", "evaluation.jsonl": "{}", "events.out.tfevents.1.host": "e"}
+    for name, text in (logs | {run_folder.ENVIRONMENT: ""}).items():
+        (run / name).write_text(text)
+    with pytest.raises(UserError, match="run has another configuration: loss"):
+        prepare(["loss=nonsaturating", "images=800", "hydra.run.dir=run", "resume=auto"])
+    assert {name: (run / name).read_text() for name in logs} == logs
+    again = ["loss=hinge", "images=800", "hydra.run.dir=run", "resume=auto"]
+    assert prepare(again)[-1] == "resume=null"
+    (aside,) = (run / "checkpoints").glob("set-aside-*")
+    assert {path.name: path.read_text() for path in aside.iterdir()} == logs
+    assert f"run has no checkpoint and starts again; its logs were moved to run/checkpoints/{aside.name}" in (
+        capsys.readouterr().out
+    )
+    assert prepare(again)[-1] == "resume=null" and len(list((run / "checkpoints").iterdir())) == 1
+
+
+def test_flags_may_stand_anywhere(tmp_path: Path) -> None:
+    assert prepare(["seed=0,1", "-m", "images=8"])[0] == "-m"
+
+
+def test_external_ranks_need_one_folder(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("WORLD_SIZE", "2")
+    with pytest.raises(UserError, match=r"hydra\.run\.dir"):
+        prepare(["images=8"])

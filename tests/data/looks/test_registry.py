@@ -1,0 +1,132 @@
+"""The styles of data=retro_filter: deterministic, at any size, with the expected effect."""
+
+import sys
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from gan.data.builtin.retro import draw
+from gan.data.looks.fields import blurred, box_mean, luminance, palette
+from gan.data.looks.film import vignette
+from gan.data.looks.paint import kuwahara
+from gan.data.looks.prints import POSTER_INKS, screen
+from gan.data.looks.registry import FILTERS, STYLES, make_style, predictable
+from gan.data.looks.screens import PICO8
+from gan.utils.errors import UserError
+
+RNG = np.random.default_rng(0)
+
+
+def picture(height: int = 60, width: int = 80) -> np.ndarray:
+    return draw(0, 2, height, width)
+
+
+@pytest.mark.parametrize("style", [*STYLES, *FILTERS, "1977", "nashville", ["fade", "scan_lines"]])
+def test_styles_keep_the_size_and_are_deterministic(style: str | list[str]) -> None:
+    for size in ((60, 80), (33, 17)):
+        before = picture(*size)
+        kept = before.copy()
+        after = make_style(style)(before, 3)
+        assert after.shape == before.shape and after.dtype == np.uint8
+        assert np.array_equal(after, make_style(style)(before, 3)) and np.array_equal(before, kept)
+        assert np.abs(after.astype(int) - before).mean() > 2
+
+
+@pytest.mark.parametrize("style", STYLES)
+def test_tiny_and_plain_images(style: str) -> None:
+    for size in ((1, 1), (2, 9), (40, 5)):
+        plain = np.full((*size, 3), 100, np.uint8)
+        assert make_style(style)(plain, 0).shape == plain.shape
+
+
+def test_another_seed_gives_another_grain_and_nothing_else() -> None:
+    one, two = (make_style("grain")(picture(), seed).astype(int) for seed in (0, 1))
+    assert 5 < (one - two).std() < 40 and abs((one - two).mean()) < 2
+    assert np.array_equal(make_style("film")(picture(), 0), make_style("film")(picture(), 1))
+
+
+def test_only_stochastic_filters_are_random() -> None:
+    for name in STYLES:
+        without_noise = make_style(predictable(name))
+        assert np.array_equal(without_noise(picture(), 0), without_noise(picture(), 1)), name
+
+
+def test_an_unknown_style_names_a_similar_one() -> None:
+    with pytest.raises(UserError, match=r"data\.style=xyzzy is not known; gan translate --list-looks"):
+        make_style("xyzzy")
+    with pytest.raises(UserError, match=r"data\.style=flim is not known; did you mean film\?$"):
+        make_style("flim")
+    with pytest.raises(UserError, match=r"data\.style=daguerreotype"):
+        make_style(["sepia", "daguerreotype"])
+
+
+def test_without_pilgram_the_message_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "pilgram", None)
+    with pytest.raises(UserError, match=r"data\.style=1977 .*pip install 'retro-gan\[styles\]'"):
+        make_style("1977")
+
+
+def test_sepia_keeps_luminance_in_order_and_one_hue() -> None:
+    before = picture()
+    after = make_style("sepia")(before, 0).astype(float)
+    order = np.argsort(luminance(before / 255), axis=None)
+    assert (np.diff(after.reshape(-1, 3)[order], axis=0) > -1.5).all()  # rounding
+    assert (after[..., 0] > after[..., 2]).all()
+
+
+def test_the_vignette_darkens_the_corners_by_55_percent() -> None:
+    light = vignette(np.ones((101, 101, 3), np.float32), RNG)
+    assert light[50, 50] == pytest.approx(1) and light[0, 0] == pytest.approx(0.45)
+
+
+@pytest.mark.parametrize("amount", [0.0, 0.15, 0.5, 0.8, 1.0])
+@pytest.mark.parametrize("degrees", [0, 15, 45])
+def test_halftone_coverage(amount: float, degrees: float) -> None:
+    covered = screen(np.full((240, 240), amount), degrees, 8.0)
+    assert covered.mean() == pytest.approx(amount, abs=0.04)
+
+
+def test_inks_and_palettes_are_kept() -> None:
+    def colors(image: np.ndarray) -> set[tuple[int, ...]]:
+        return {tuple(each) for each in image.reshape(-1, 3).tolist()}
+
+    def inks(words: str) -> set[tuple[int, ...]]:
+        return {tuple(each) for each in np.rint(255 * palette(words)).astype(int).tolist()}
+
+    poster = colors(make_style("poster")(picture(), 0))
+    assert 4 <= len(poster) <= 6 and poster <= inks(POSTER_INKS)
+    art = make_style("pixel_art")(picture(96, 144), 0)
+    assert colors(art) <= inks(PICO8)
+    assert np.array_equal(art, art[::2, ::2].repeat(2, 0).repeat(2, 1))
+
+
+def test_kuwahara_against_a_plain_loop() -> None:
+    light, radius = picture(16, 20).astype(np.float32) / 255, 2
+    padded = np.pad(light, ((4, 4), (4, 4), (0, 0)), "edge").astype(np.float64)
+    for y, x in ((0, 0), (5, 7), (15, 19)):
+        quarters = [
+            padded[y + 4 + dy : y + 4 + dy + 5, x + 4 + dx : x + 4 + dx + 5].reshape(-1, 3)
+            for dy in (-4, 0)
+            for dx in (-4, 0)
+        ]
+        best = min(quarters, key=lambda quarter: quarter.var(0).sum())
+        assert kuwahara(light, radius)[y, x] == pytest.approx(best.mean(0), abs=1e-5)
+
+
+def test_blur_against_reference() -> None:
+    point = np.zeros((41, 41, 1), np.float32)
+    point[20, 20] = 1
+    blur = blurred(point, 3.0)[..., 0]
+    assert blur.sum() == pytest.approx(1, abs=1e-4)
+    assert np.sqrt((blur.sum(0) * (np.arange(41) - 20) ** 2).sum()) == pytest.approx(3, abs=0.06)
+    light = picture(16, 17)
+    assert box_mean(light, 1)[2, 3] == pytest.approx(light[2:5, 3:6].mean((0, 1)))
+
+
+def test_half_the_size_has_the_same_style() -> None:
+    large = Image.fromarray(draw(0, 2, 256, 256))
+    for style in ("film", "poster", "painting"):
+        whole = Image.fromarray(make_style(style)(np.asarray(large), 0)).resize((128, 128), Image.Resampling.BOX)
+        half = make_style(style)(np.asarray(large.resize((128, 128), Image.Resampling.BOX)), 0)
+        assert np.abs(np.asarray(whole).astype(int) - half).mean() < 14

@@ -1,0 +1,493 @@
+"""The demo page, without a browser and in one: its calls, its limits, and what it refuses to serve."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import io
+import itertools
+import json
+import shutil
+import sys
+import zipfile
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote
+
+import pytest
+import torch
+from PIL import Image
+
+from gan.cli import main
+from gan.demo import limits, server
+from gan.demo.server import Gate
+from gan.runs import checkpoints
+from gan.runs.checkpoint_io import AtomicCheckpointIO
+from gan.utils.errors import UserError
+from tests.browser import Faults, browser
+from tests.conftest import Train
+from tests.made_run import made
+from tests.security.checkpoints import DCGAN, LUT, STYLEGAN2, checkpoint
+from tests.served_demo import Demo, demo
+
+CLASSES = ("poster", "neon")
+ANY, FORWARD = "any class", "to the target style"
+NO_MIX = ("none", 1, 0, 1, 0.5)
+PIXELS = {"cell": 1, "auto": False, "palette": "all colors", "colors": 4, "file": None, "dither": "none"}
+ATTRIBUTES = 5  # sliders
+DIRECTIONS = 2
+POSITIONS = 3
+needs_gradio = pytest.mark.skipif(find_spec("gradio") is None, reason="gradio")
+
+
+def photo(width: int = 48, height: int = 31, form: str = "JPEG") -> bytes:
+    file = io.BytesIO()
+    Image.radial_gradient("L").resize((width, height)).convert("RGB").save(file, form)
+    return file.getvalue()
+
+
+def zipped(**files: bytes) -> bytes:
+    file = io.BytesIO()
+    with zipfile.ZipFile(file, "w", zipfile.ZIP_DEFLATED) as archive:
+        for name, data in files.items():
+            archive.writestr(name.replace("__", "/").replace("_", "."), data)
+    return file.getvalue()
+
+
+def sliders(directions: int = DIRECTIONS, **values: float) -> list[Any]:
+    """Return the values of the sliders: nothing is kept constant."""
+    names = ["brightness", "contrast", "saturation", "warmth", "sharpness", "sefa0", "sefa1"][: ATTRIBUTES + directions]
+    names += ["zoom", "shift_x", "shift_y"]
+    return [[], *(values.get(name, 0) for name in names)]
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return a folder with two runs, of which the first has classes and directions, and a translator."""
+    made_in = tmp_path_factory.mktemp("demo")
+    for name, options, classes in (("run", DCGAN, CLASSES), ("style", STYLEGAN2, ())):
+        run = made(made_in / name)
+        shutil.rmtree(run / "checkpoints")
+        AtomicCheckpointIO().save_checkpoint(checkpoint(options, classes), checkpoints.checkpoint_path(run, 64))
+    torch.save(checkpoint([*LUT, "data.size=32"]), made_in / "lut.ckpt")
+    with contextlib.chdir(made_in), contextlib.redirect_stdout(io.StringIO()):
+        assert main(["directions", "run", "--sefa", str(DIRECTIONS), "--pca", "0"]) == 0
+    return made_in
+
+
+@pytest.fixture(scope="module")
+def page(folder: Path) -> Iterator[Demo]:
+    with demo("run", "style", "lut.ckpt", folder=folder) as running:
+        yield running
+        assert running.stop().endswith("stopped\n") and running.process.returncode == 0
+
+
+@pytest.fixture
+def command(folder: Path, tmp_path: Path) -> Any:
+    """Run a `gan` command in the folder, and return the bytes of a file that it writes; `out` is its value of --out."""
+    count = itertools.count()
+
+    def run(*words: str, file: str, out: str = ".") -> bytes:
+        fresh = tmp_path / str(next(count))
+        with contextlib.chdir(folder), contextlib.redirect_stdout(io.StringIO()):
+            assert main([*words, "--out", str(fresh / out)]) == 0
+        return (fresh / file).read_bytes()
+
+    return run
+
+
+@needs_gradio
+@pytest.mark.slow
+class TestCalls:
+    def test_generated_files_are_those_of_gan_generate(self, page: Demo, command: Any) -> None:
+        images, archive = page.call("generate", "0-2", "neon", 1, 16, 16, True)
+        found = {each["image"]["orig_name"]: page.read(each["image"]) for each in images}
+        assert list(found) == ["grid.png", "0.png", "1.png", "2.png"]
+        for name, data in found.items():
+            words = ("generate", "run", "--seeds", "0-2", "--class", "neon", "--grid")
+            assert data == command(*words, file=name)
+        with zipfile.ZipFile(io.BytesIO(page.read(archive))) as files:
+            assert {name: files.read(name) for name in files.namelist()} == found
+        assert len(set(found.values())) == 4  # another seed, another image
+
+    def test_another_size_and_truncation(self, page: Demo, command: Any) -> None:
+        (image,), _ = page.call("generate", "3", ANY, 1, 32, 16, False)
+        assert page.read(image["image"]) == command("edit", "run", "--seeds", "3", "--size", "32x16", file="3.png")
+        (image,), _ = page.call("generate_2", "3", ANY, 0.5, 16, 16, False)
+        words = ("generate", "style", "--seeds", "3", "--truncation", "0.5")
+        assert page.read(image["image"]) == command(*words, file="3.png")
+
+    def test_sliders_at_zero_give_the_bytes_of_gan_generate(self, page: Demo, command: Any) -> None:
+        image = page.call("edit", 4, ANY, *NO_MIX, *sliders())[0]
+        assert page.read(image) == command("generate", "run", "--seeds", "4", file="4.png")
+
+    def test_sliders_give_the_bytes_of_gan_edit(self, page: Demo, command: Any) -> None:
+        image = page.call("edit", 4, "poster", *NO_MIX, *sliders(brightness=0.5, sefa1=2))[0]
+        words = ("edit", "run", "--seeds", "4", "--class", "poster", "--set", "brightness=0.5", "sefa1=2")
+        assert page.read(image) == command(*words, file="4.png")
+        image = page.call("edit_2", 4, ANY, "some layers", 7, 2, 3, 0.5, *sliders(0))[0]
+        words = ("edit", "style", "--seeds", "4", "--mix", "7:2-3")
+        assert page.read(image) == command(*words, file="4.png")
+
+    def test_animations_are_those_of_gan_interpolate(self, page: Demo, command: Any) -> None:
+        image = page.call("interpolate", "0-1", ANY, 3, 10, True, "z", 1, 2, "GIF")[0]
+        words = ("interpolate", "run", "--seeds", "0-1", "--frames", "3", "--fps", "10", "--loop", "--scale", "2")
+        assert page.read(image) == command(*words, file="made.gif", out="made.gif")
+
+    def test_an_image_is_projected_and_edited(self, page: Demo, command: Any, tmp_path: Path) -> None:
+        file = page.upload("my photo.jpg", photo())
+        target, _, said, latents = page.call("project", file, 10, 1, "z", ANY, session="projecting")
+        assert Image.open(io.BytesIO(page.read(target))).size == (16, 16)
+        assert said.startswith("Similarity to your image: PSNR ") and "48×31" in said
+        (tmp_path / "latents.safetensors").write_bytes(page.read(latents))
+        image = page.call("edit_projected", *sliders(brightness=0.5), session="projecting")[0]
+        words = ("edit", "run", "--latents", str(tmp_path / "latents.safetensors"), "--set", "brightness=0.5")
+        assert page.read(image) == command(*words, file="image.png")
+        file = page.upload("latents.safetensors", page.read(latents))
+        assert "latents of" in page.call("project", file, 10, 1, "z", ANY)[2]
+        refused = page.call("project_2", file, 10, 1, "w", ANY)
+        assert refused == "latents.safetensors: belongs to another model, checkpoint or EMA"
+        assert page.call("edit_projected", *sliders()) == (
+            "there is no projected image yet: upload an image, then press Project"
+        )
+
+    def translate(self, page: Demo, *files: Any, **changed: Any) -> Any:
+        given = {"direction": FORWARD, "strength": 1} | PIXELS | {"tile": None}
+        return page.call("translate_3", list(files), *(given | changed).values())
+
+    def test_photographs_come_back_in_their_size_and_format(self, page: Demo) -> None:
+        archive = zipped(a__one_png=photo(20, 30, "PNG"), b__one_png=photo(30, 20, "PNG"), readme_txt=b"x")
+        files = page.upload("photo.jpg", photo()), page.upload("more.zip", archive)
+        (before, after), gallery, _, download, said = self.translate(page, *files)
+        assert Image.open(io.BytesIO(page.read(before))).size == (48, 31) and not said
+        translated = Image.open(io.BytesIO(page.read(after)))
+        assert translated.size == (48, 31) and translated.format == "JPEG"
+        assert [each["caption"] for each in gallery] == ["photo.jpg", "one.png", "one-2.png"]
+        with zipfile.ZipFile(io.BytesIO(page.read(download))) as made_zip:
+            sizes = {name: Image.open(made_zip.open(name)).size for name in made_zip.namelist()}
+        assert sizes == {"photo.jpg": (48, 31), "one.png": (20, 30), "one-2.png": (30, 20)}
+
+    def test_pixel_art_and_strength(self, page: Demo) -> None:
+        file, colors = page.upload("photo.png", photo(form="PNG")), page.upload("colors.txt", b"000000\nff0000\n")
+        (_, after), *_ = self.translate(page, file, cell=4, palette="colors of a file", file=colors)
+        pixels = Image.open(io.BytesIO(page.read(after))).convert("RGB")
+        assert {color for _, color in pixels.getcolors()} <= {(0, 0, 0), (255, 0, 0)}
+        (before, after), *_ = self.translate(page, file, strength=0)
+        assert Image.open(io.BytesIO(page.read(after))).tobytes() == Image.open(io.BytesIO(page.read(before))).tobytes()
+        said = self.translate(page, file, strength=0.5, palette="colors of a file", file=colors)
+        assert said == "a palette needs Strength 1; set Strength to 1, or Palette to 'all colors'"
+
+    def test_uploads_that_are_refused(self, page: Demo, monkeypatch: pytest.MonkeyPatch) -> None:
+        png = photo(form="PNG")
+        bomb = png[:16] + (200_000).to_bytes(4, "big") * 2 + png[24:]  # the size in the header
+        said = self.translate(page, page.upload("bomb.png", bomb))
+        assert said.startswith("no image could be changed: bomb.png: ") and "/" not in said
+        assert "damaged" in self.translate(page, page.upload("text.jpg", b"no image"))
+        assert "neither an image nor a zip archive" in self.translate(page, page.upload("model.ckpt", b"x"))
+        assert "cannot be read as a zip archive" in self.translate(page, page.upload("broken.zip", b"PK"))
+        many = page.upload("many.zip", zipped(**{f"n{n}_png": png for n in range(limits.MAX_FILES + 1)}))
+        assert "51 images are too many; upload at most 50 at a time" in self.translate(page, many)
+        large = page.upload("large.zip", zipped(large_png=bytes(limits.MAX_UNPACKED + 1)))
+        assert "unpacked; the limit is" in self.translate(page, large)
+        assert "bomb.png" in page.call("project", page.upload("bomb.png", bomb), 10, 1, "z", ANY)
+        both = page.upload("good.png", png), page.upload("text.jpg", b"no image")
+        _, gallery, _, _, said = self.translate(page, *both)
+        assert len(gallery) == 1 and said.startswith("1 of 2 files could not be changed:\n- text.jpg: ")
+
+    @pytest.mark.parametrize(
+        ("name", "data", "said"),
+        [
+            ("generate", ["0-99", ANY, 1, 16, 16, False], "Seeds 0-99: too many seeds; give at most 64"),
+            ("generate", ["<img src=x>", ANY, 1, 16, 16, False], "&lt;img src=x&gt;"),
+            ("generate", ["0", "none", 1, 16, 16, False], "class none: there is no such class; did you mean neon?"),
+            ("generate", ["0", ANY, float("nan"), 16, 16, False], "Truncation nan: give a number from -2 to 2"),
+            ("generate", ["0", ANY, 1, 1e9, 16, False], "Height 1000000000: give a whole number from 1 to 1,024"),
+            ("generate", ["0", ANY, 1, 1024, 1024, False], "are more than 64 times those of the training size"),
+            ("generate_2", ["0", ANY, 0.5, 32, 16, False], "only works at the training size, Height 16 and Width 16"),
+            ("edit", [0, ANY, *NO_MIX, *sliders(brightness=1e9)], "brightness 1000000000"),
+            ("edit", [0, ANY, *NO_MIX, ["path"], *sliders()[1:]], "Keep constant path: did you mean"),
+            ("interpolate", ["0-9", ANY, 100, 10, True, "z", 1, 1, "GIF"], "1,000 frames are more than 360; give"),
+            ("interpolate", ["0-1", ANY, 3, 10, True, "z", 1, 1, "../x"], "Format ../x: choose from GIF, WebP"),
+            ("project", [None, 10, 1, "z", ANY], "no file: drop images"),
+        ],
+    )
+    def test_values_out_of_range_are_refused(self, name: str, data: list[Any], said: str, page: Demo) -> None:
+        assert said in page.call(name, *data)
+
+    def test_the_training_of_a_run_and_its_end(self, page: Demo, folder: Path) -> None:
+        html = page.call("training")[0]
+        assert "KID × 1,000" in html and "data:image/svg" in html and "Health" in html and "data:image/webp" in html
+        (folder / "run").rename(folder / "gone")
+        try:
+            assert "run: the run folder is no longer there" in page.call("training")[0]
+            assert "run is left out" in page.call("scores")[0]
+            assert len(page.call("generate", "0", ANY, 1, 16, 16, False)[0]) == 1
+        finally:
+            (folder / "gone").rename(folder / "run")
+
+    def test_models_side_by_side(self, page: Demo) -> None:
+        grids = page.call("compare", "0-3", 0.7)[0]
+        assert [each["caption"] for each in grids] == ["run", "style"]
+        assert len({page.read(each["image"]) for each in grids}) == 2
+
+
+@needs_gradio
+@pytest.mark.slow
+class TestSecurity:
+    def test_only_files_of_the_page_are_served(self, page: Demo, folder: Path) -> None:
+        (image,), _ = page.call("generate", "0", ANY, 1, 16, 16, False)
+        path = image["image"]["path"]
+        inside = Path(path).parent
+        ckpt = next((folder / "run").glob("checkpoints/*.ckpt"))
+        (inside / "link.png").symlink_to("/etc/hostname")
+        foreign = ["/etc/passwd", str(ckpt), str(folder / "run" / "config.yaml"), "run/config.yaml", "config.yaml"]
+        foreign += [f"{path}/../../../../../../../etc/passwd", f"{inside}/../../etc/passwd", "", ".", "..", str(inside)]
+        foreign += [str(inside / "link.png"), "http://127.0.0.1:1/x", "http://169.254.169.254/", "file:///etc/passwd"]
+        for each in foreign:
+            for written in (each, quote(each, safe=""), quote(quote(each, safe=""), safe="")):
+                answer = page.get("/gradio_api/file=" + written.replace(" ", "%20"))
+                assert answer.status in (403, 404), each
+        assert page.get("/gradio_api/file=" + path).status == 200
+
+    def test_calls_cannot_name_other_files(self, page: Demo, folder: Path) -> None:
+        names = ["/etc/hostname", str(folder / "run" / "config.yaml"), "http://127.0.0.1:1/x.png", "../x.png"]
+        for name in names:
+            file = {"path": name, "meta": {"_type": "gradio.FileData"}}
+            assert page.call("project", file, 10, 1, "z", ANY) == "this file is not served"
+
+    def test_other_routes_of_gradio_are_closed(self, page: Demo) -> None:
+        for path in ("/gradio_api/run/generate", "/gradio_api/api/generate", "/gradio_api/component_server",
+                     "/gradio_api/vibe-edit", "/gradio_api/process_recording", "/gradio_api/run-history/connect",
+                     "/gradio_api/stream/x", "/monitoring"):  # fmt: skip
+            assert page.post(path, b"{}").status == 404, path
+        for path in ("/monitoring", "/gradio_api/proxy=http://127.0.0.1:1/", "/gradio_api/deep_link?session_hash=x",
+                     "/docs", "/openapi.json", "/gradio_api/openapi.json", "/gradio_api/runs", "/gradio_api/vibe-code/",
+                     "/gradio_api/dev/reload", "/static/../../../etc/passwd", "/gradio_api/custom_component/a/b/c/d",
+                     "/gradio_api/file/etc/passwd"):  # fmt: skip
+            assert page.get(path).status in (403, 404), path
+
+    def test_the_configuration_names_no_paths(self, page: Demo, folder: Path) -> None:
+        for path in ("/", "/config", "/gradio_api/info"):
+            said = page.get(path)
+            assert said.status == 200 and str(folder).encode() not in said.body
+
+    def test_two_hundred_calls_at_once(self, page: Demo) -> None:
+        before = page.memory()
+        with ThreadPoolExecutor(200) as pool:
+            said = list(pool.map(lambda n: page.call("generate", str(n), ANY, 1, 16, 16, False), range(200)))
+        images = [each for each in said if isinstance(each, list)]
+        assert len(images) >= limits.MAX_WAITING
+        assert all("full" in each for each in said if isinstance(each, str))
+        assert len(page.call("generate", "0", ANY, 1, 16, 16, False)[0]) == 1
+        assert page.memory() < before + 50
+
+
+def answered(
+    gate: Gate, method: str, path: str, body: bytes = b"", receive: Any = None, **headers: str
+) -> tuple[int, bytes]:
+    """Return status and body of a request that goes through a gate."""
+    parts: list[Any] = []
+    given = {"host": "localhost", "content-length": str(len(body)), **headers}
+    scope = {"type": "http", "method": method, "path": path, "query_string": b"",
+             "headers": [(name.encode(), value.encode()) for name, value in given.items()]}  # fmt: skip
+
+    async def receive_body() -> Any:
+        return {"type": "http.request", "body": body, "more_body": False}
+
+    async def send(message: Any) -> None:
+        parts.append(message)
+
+    asyncio.run(gate(scope, receive or receive_body, send))
+    return parts[0]["status"], b"".join(part.get("body", b"") for part in parts[1:])
+
+
+def echo(status: int = 200) -> Any:
+    async def app(scope: Any, receive: Any, send: Any) -> None:
+        body = (await receive())["body"]
+        await send({"type": "http.response.start", "status": status, "headers": []})
+        await send({"type": "http.response.body", "body": body})
+
+    return app
+
+
+def test_the_gate_forwards_calls_and_refuses_the_rest(tmp_path: Path) -> None:
+    gate = Gate(echo(), tmp_path)
+    (tmp_path / "a.png").write_bytes(b"x")
+    join = "/gradio_api/queue/join"
+    assert answered(gate, "POST", join, b'{"data": []}') == (200, b'{"data": []}')
+    inside = json.dumps({"data": [{"path": str(tmp_path / "a.png")}]}).encode()
+    assert answered(gate, "POST", join, inside)[0] == 200
+    for body in (b'{"data": [{"x": [{"path": "/etc/passwd"}]}]}', inside.replace(b"a.png", b"../a.png"),
+                 b'{"path": "http://x/"}', b'{"path": "a\\u0000b"}'):  # fmt: skip
+        assert answered(gate, "POST", join, body)[0] == 403
+    assert answered(gate, "POST", join, b"no JSON")[0] == 400
+    assert answered(gate, "PUT", join)[0] == 404 and answered(gate, "GET", "/gradio_api/proxy=x")[0] == 404
+    assert answered(gate, "POST", join, b"{}", host="other.example")[0] == 403
+    assert answered(Gate(echo(), tmp_path, any_host=True), "POST", join, b"{}", host="other.example")[0] == 200
+    assert answered(gate, "POST", join, b"{}", **{"content-length": "-1"})[0] == 413
+    for site, status in (("same-origin", 200), ("none", 200), ("cross-site", 403), ("same-site", 403)):
+        for path in (join, "/gradio_api/upload"):
+            assert answered(gate, "POST", path, b"{}", **{"sec-fetch-site": site})[0] == status
+
+
+def test_uploads_are_limited(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    gate = Gate(echo(), tmp_path)
+    assert answered(gate, "POST", "/gradio_api/upload", b"x")[0] == 200
+    for length in (str(1 << 30), "", "-1"):
+        status, body = answered(gate, "POST", "/gradio_api/upload", b"x", **{"content-length": length})
+        assert status == 413 and b"too large: at most 65,536 KiB; upload fewer or smaller files" in body
+    monkeypatch.setattr(limits, "MAX_STORED", 3)
+    (tmp_path / "finished").mkdir()
+    (tmp_path / "finished" / "file").write_bytes(b"four")
+    status, body = answered(gate, "POST", "/gradio_api/upload", b"x")
+    assert status == 503 and b"busy: uploads of others fill the server" in body
+
+
+def test_what_a_failed_upload_leaves_is_removed(tmp_path: Path) -> None:
+    async def app(scope: Any, receive: Any, send: Any) -> None:
+        (tmp_path / "unfinished").touch()
+        (tmp_path / "finished").mkdir()
+        (tmp_path / "finished" / "file").touch()
+        await echo(500)(scope, receive, send)
+
+    assert answered(Gate(app, tmp_path), "POST", "/gradio_api/upload", b"x")[0] == 500
+    assert [path.name for path in tmp_path.rglob("*")] == ["finished", "file"]
+
+
+def test_clients_that_send_nothing_are_not_waited_for(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    async def silent() -> Any:
+        await asyncio.sleep(3600)
+
+    monkeypatch.setattr(limits, "SILENCE", 0.01)
+    assert answered(Gate(echo(), tmp_path), "POST", "/gradio_api/queue/join", receive=silent)[0] == 408
+
+
+def test_the_port() -> None:
+    with server.listen("127.0.0.1", None) as first, server.listen("127.0.0.1", None) as second:
+        port = first.getsockname()[1]
+        assert server.address(first) == f"http://127.0.0.1:{port}" and second.getsockname()[1] != port
+        with pytest.raises(UserError, match=f"--port {port}: is taken; give another"):
+            server.listen("127.0.0.1", port)
+    with pytest.raises(UserError, match=r"--host nowhere\.invalid: is not an address of this machine"):
+        server.listen("nowhere.invalid", None)
+    with pytest.raises(UserError, match=r"--host 192\.0\.2\.1: is not an address of this machine; leave it out"):
+        server.listen("192.0.2.1", None)  # an address for documentation
+
+
+def test_errors_of_the_command(gan_command: Train, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def error(*words: str) -> str:
+        return gan_command("demo", *words, check=2).stderr
+
+    assert "--map: needs --fit PHOTOGRAPHS RETRO" in error("--map", "linear")
+    assert "no such run folder or checkpoint" in error("missing")
+    assert "look:film: is a look; give no RUN: the page then has a tab for looks" in error("look:film")
+    made(tmp_path / "runs" / "cards")
+    monkeypatch.setitem(sys.modules, "gradio", None)
+    monkeypatch.setattr("gan.commands.demo.find_spec", lambda name: None)
+    assert error() == "error: gan demo needs Gradio: pip install 'retro-gan[demo]'\n"
+    assert error(*["runs/cards"] * 9) == "error: 9 runs are too many for one page; give at most 8\n"
+
+
+GALLERY = ".grid-container"
+
+
+class Window:
+    """The page in a browser."""
+
+    def __init__(self, tab: Any, demo: Demo) -> None:
+        self.tab, self.demo = tab, demo
+
+    def open(self, name: str) -> None:
+        self.tab.get_by_role("tab", name=name, exact=True).locator("visible=true").click()
+
+    def press(self, name: str) -> None:
+        self.tab.get_by_role("button", name=name, exact=True).locator("visible=true").click()
+
+    def drop(self, *paths: Path) -> None:
+        self.tab.locator(".block:visible input[type=file]").first.set_input_files([str(path) for path in paths])
+        self.tab.get_by_text(paths[-1].suffix).locator("visible=true").first.wait_for()
+
+    def sources(self, where: str) -> list[str]:
+        """Return the addresses of the visible images in an element."""
+        script = "where => [...document.querySelectorAll(where)].filter(e => e.offsetParent).map(e => e.src)"
+        return list(self.tab.evaluate(script, f"{where} img"))
+
+    def wait(self, what: Callable[[], Any]) -> Any:
+        """Return the first value that is not empty."""
+        for _ in range(200):
+            if found := what():
+                return found
+            self.tab.wait_for_timeout(100)
+        raise AssertionError("nothing came")
+
+    def read(self, address: str) -> bytes:
+        return self.demo.get("/" + address.split("/", 3)[3]).body
+
+
+@needs_gradio
+@pytest.mark.slow
+def test_every_tab_in_a_browser(page: Demo, command: Any, tmp_path: Path) -> None:
+    (tmp_path / "photo.jpg").write_bytes(photo())
+    with browser() as chromium:
+        window, faults = Window(chromium.new_page(viewport={"width": 1280, "height": 900}), page), Faults()
+        faults.watch(window.tab)
+        window.tab.goto(page.address)
+
+        first = window.wait(lambda: len(found := window.sources(GALLERY)) == 16 and found)
+        window.tab.get_by_label("Seeds").first.fill("30-31")
+        window.press("Generate")
+        second = window.wait(lambda: len(found := window.sources(GALLERY)) == 2 and found)
+        assert window.read(second[0]) == command("generate", "run", "--seeds", "30", file="30.png")
+        assert len({window.read(address) for address in (*first[:2], *second)}) == 4
+
+        window.open("Edit")
+        zero = command("generate", "run", "--seeds", "0", file="0.png")
+        shown = window.wait(lambda: window.sources(".pixels"))[0]
+        assert window.read(shown) == zero
+        knob = window.tab.get_by_label("range slider for brightness").locator("visible=true")
+        box = knob.bounding_box()
+        window.tab.mouse.move(box["x"] + box["width"] / 2, box["y"] + box["height"] / 2)
+        window.tab.mouse.down()
+        window.tab.mouse.move(box["x"] + box["width"] * 0.6, box["y"] + box["height"] / 2, steps=5)
+        preview = window.wait(lambda: [each for each in window.sources(".pixels") if each != shown])[0]
+        assert b"brightness" not in window.read(preview)  # no metadata: it is not exact
+        window.tab.mouse.up()
+        window.wait(lambda: [each for each in window.sources(".pixels") if b"brightness" in window.read(each)])
+        window.press("Set all to zero")
+        window.wait(lambda: [each for each in window.sources(".pixels") if window.read(each) == zero])
+
+        window.open("Interpolate")
+        window.press("Interpolate")
+        moving = window.wait(lambda: [each for each in window.sources(".pixels") if each.endswith(".gif")])[0]
+        assert getattr(Image.open(io.BytesIO(window.read(moving))), "n_frames", 1) > 10
+
+        window.open("Your image")
+        window.drop(tmp_path / "photo.jpg")
+        steps = window.tab.get_by_label("number input for Steps").locator("visible=true")
+        steps.fill("1000")
+        window.press("Project")
+        window.tab.get_by_text("projecting").locator("visible=true").first.wait_for()
+        window.press("Cancel")
+        window.tab.get_by_text("Cancelled.").first.wait_for()
+        steps.fill("10")
+        window.press("Project")
+        window.tab.wait_for_selector("text=PSNR", timeout=120_000)
+        window.wait(lambda: len(window.sources(".pixels")) == 2)
+
+        window.open("Training")
+        window.tab.wait_for_selector("img.chart")
+
+        window.open("lut.ckpt")
+        window.drop(tmp_path / "photo.jpg")
+        window.press("Translate")
+        translated = window.wait(lambda: window.sources(GALLERY))[0]
+        assert Image.open(io.BytesIO(window.read(translated))).size == (48, 31)
+
+        window.open("Compare")
+        assert len(set(window.wait(lambda: len(found := window.sources(GALLERY)) == 2
+                                   and found))) == 2  # fmt: skip
+        window.tab.wait_for_selector("text=One row per run")
+        assert not faults

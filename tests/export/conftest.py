@@ -1,0 +1,53 @@
+"""A run that was not trained, with scores, and its shared folder."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from gan.export import share
+from gan.runs import checkpoints, run_folder
+from gan.runs.checkpoint_io import AtomicCheckpointIO
+from tests.security.checkpoints import DCGAN, checkpoint
+
+CLASSES = ("poster", "neon sign|*")
+USER = "a-user-name"
+SCORE = {"metric": "kid_x1000", "row": "generated", "images": 50, "real": 60, "extractor": "lite0", "resize": "128x128"}
+SCORE |= {"generator": "EMA", "ema": None, "seeds": [0, 49], "checkpoint": "images-000000064.ckpt", "images_seen": 64}
+SCORE |= {"source": f"/home/{USER}/run", "reference": f"/home/{USER}/run:val", "time": "2026-01-01T00:00:00+0000"}
+LINES = [
+    {**SCORE, "value": 5.0},
+    {**SCORE, "value": 4.5},  # measured again
+    {**SCORE, "value": 1.0, "row": "blurred"},
+    {**SCORE, "value": 2.0, "images_seen": 32},
+    {**SCORE, "value": 3.0, "ema": 0.05},
+    {**SCORE, "value": float("nan")},
+]
+
+
+@pytest.fixture(scope="session")
+def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return a run folder with a checkpoint of a class-conditional DCGAN at 64 images."""
+    made = tmp_path_factory.mktemp(USER) / "run"
+    (made / run_folder.CHECKPOINTS).mkdir(parents=True)
+    state = checkpoint(DCGAN, CLASSES)
+    state["config"]["data"] |= {"root": str(made), "num_images": 24}
+    AtomicCheckpointIO().save_checkpoint(state, checkpoints.checkpoint_path(made, 64))
+    (made / run_folder.CONFIG).write_text("model: {_target_: gan.training.module.GAN}\n")
+    (made / run_folder.EVALUATION).write_text("".join(json.dumps(line) + "\n" for line in LINES) + "[]\nbroken\n")
+    return made
+
+
+@pytest.fixture(scope="session")
+def files(run: Path) -> dict[str, bytes]:
+    """Return the files of the shared run, with its discriminator."""
+    return share.collect(run, name="shared", license="cc-by-4.0", trained_on="Old *cards*", discriminator=True)
+
+
+@pytest.fixture
+def shared(files: dict[str, bytes], tmp_path: Path) -> Path:
+    """Return the folder of the shared run."""
+    share.write(tmp_path / "shared", files)
+    return tmp_path / "shared"

@@ -1,0 +1,366 @@
+"""Exported files give the images of PyTorch, hold nothing of the machine, and are not written if they differ."""
+
+from __future__ import annotations
+
+import getpass
+import importlib.util
+import io
+import json
+import socket
+import zipfile
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from safetensors import safe_open
+from torch import nn
+from torch.nn.functional import adaptive_max_pool2d
+
+from gan.export import export, formats
+from gan.export.parts import (
+    Part,
+    adaptive_max_pool,
+    example_images,
+    features_part,
+    generator_parts,
+    plain,
+    translator_part,
+)
+from gan.images.convert import to_float, to_uint8
+from gan.models.sampling import latents
+from gan.networks import dcgan, fastgan, lut, resnet_translator, style, stylegan2, unet
+from gan.networks.closed_form.inks import SETTINGS
+from gan.utils import code
+from gan.utils.errors import UserError
+from tests.color_maps import give_start
+from tests.conftest import ROOT, Train
+from tests.pages import blocks
+from tests.security.checkpoints import DCGAN, LUT, STYLEGAN2, checkpoint
+
+SIZE = (16, 24)
+resnet_part = resnet_translator.Generator
+
+
+def random(network: Any) -> Any:
+    """Set all weights, so that residual networks and noise gains have an effect. Those of StyleGAN2 are suitable."""
+    torch.manual_seed(0)
+    for parameter in () if type(network).__module__ == stylegan2.__name__ else network.parameters():
+        nn.init.normal_(parameter, 0, 0.15) if parameter.ndim > 1 else nn.init.normal_(parameter, 1, 0.1)
+    return give_start(network).eval()
+
+
+def generator(build: Callable[..., Any], **options: Any) -> Callable[[], list[Part]]:
+    return lambda: generator_parts(random(build(SIZE, **options)), SIZE)
+
+
+def translator(build: Callable[..., Any], channels: int = 3, **options: Any) -> Callable[[], list[Part]]:
+    return lambda: [translator_part("translator", random(build(channels, **options)), channels, (32, 32), False)]
+
+
+def new(channels: int, **options: Any) -> Callable[[], list[Part]]:
+    """Return the part of a translator that is the color map alone: the best checkpoint may be that before training."""
+
+    def parts() -> list[Part]:
+        network = resnet_part(channels, width=4, n_blocks=1, norm="none", residual=True, **options)
+        return [translator_part("translator", give_start(network).eval(), channels, (32, 32), False)]
+
+    return parts
+
+
+def features(build: Callable[..., Any], **options: Any) -> Callable[[], list[Part]]:
+    return lambda: [features_part(random(build(SIZE, **options)), 3, SIZE)]
+
+
+def style_network() -> Any:
+    """Return a network with shaped noise, carriers and flow lines."""
+    network = random(style.Generator(4, width=4, n_layers=1, carriers=2, grain=True))
+    network.texture.set_carriers(torch.tensor([[0.2, 0.05], [0.05, -0.2]]))
+    network.texture.flow_lines.set_frequency(0.3)
+    nn.init.normal_(network.shaped_noise.kernel, 0, 0.003)
+    return network
+
+
+def drawing_network() -> Any:
+    """Return a network that draws in three uneven inks."""
+    network = style_network()
+    network.texture.flow_lines.set_frequency(0.0)
+    inks = network.texture.inks
+    inks.palette.copy_(torch.linspace(-0.9, 0.8, len(inks.palette))[:, None].expand(-1, 3))
+    inks.set_settings({name: values[-1] for name, values in SETTINGS.items()}, 3)
+    nn.init.normal_(inks.uneven.kernel, 0, 0.05)
+    nn.init.normal_(inks.uneven.curve, 0, 0.1)
+    inks.uneven.direction.fill_(0.5)
+    return network
+
+
+def style_part(network: Callable[[], Any]) -> Callable[[], list[Part]]:
+    return lambda: [translator_part("translator", network(), 4, (32, 32), False)]
+
+
+PARTS = {
+    "dcgan, classes": generator(dcgan.Generator, width=4, latent_dim=8, classes=3),
+    "fastgan": generator(fastgan.Generator, width=4, latent_dim=8),
+    "stylegan2, classes": generator(stylegan2.Generator, width=4, max_channels=8, latent_dim=8, classes=3),
+    "resnet, noise, residual": translator(resnet_part, width=4, n_blocks=1, norm="none", residual=True, noise=True),
+    "resnet, gray, before training": new(1),
+    "unet": translator(unet.Generator, width=4, depth=4, norm="none", residual=True),
+    "lut, alpha": translator(lut.Generator, 4, lut_size=5, width=4, vignette=True, texture_channels=4),
+    "style, alpha": style_part(style_network),
+    "style, drawing": style_part(drawing_network),
+    "features": features(dcgan.Discriminator, width=4, norm="spectral"),
+}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", [name for name in PARTS if name != "lut, alpha"])  # test_web_page exports it
+def test_onnx_agrees_with_pytorch(name: str) -> None:
+    pytest.importorskip("onnxscript")
+    import onnx
+
+    for part in PARTS[name]():
+        model = onnx.load_from_string(export.make(part, "onnx", False, Path("x"), {"about": "x"}).data)
+        onnx.checker.check_model(model, full_check=True)
+        assert [each.version for each in model.opset_import if not each.domain] == [18]
+        assert {node.op_type for node in model.graph.node}.isdisjoint({"GridSample"}) and not model.functions
+        first = model.graph.input[0].type.tensor_type.shape.dim
+        free = ["batch"] + ["height", "width"] * part.free_size
+        assert [dim.dim_param for dim in first if dim.dim_param] == free
+        assert not onnx_file_says_more(model)
+
+
+def onnx_file_says_more(model: Any) -> list[Any]:
+    """Return all texts of a model that its results do not need."""
+    graph = model.graph
+    found = [each for group in (graph.node, graph.initializer, graph.input, graph.output) for each in group]
+    return [each for each in found if each.doc_string or each.metadata_props] + [*graph.value_info]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", ["fastgan", "resnet, noise, residual", "lut, alpha"])
+def test_pt2_agrees_with_pytorch(name: str) -> None:
+    for part in PARTS[name]():
+        export.make(part, "pt2", False, Path("x"), {"about": "x"})
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("to", export.FORMATS)
+def test_fp16_halves_the_file_and_is_close(to: str, tmp_path: Path) -> None:
+    if to == "onnx":
+        pytest.importorskip("onnxscript")
+    (part,) = generator_parts(random(dcgan.Generator(SIZE, width=16, latent_dim=64)), SIZE)
+    whole, halved = (export.make(part, to, fp16, tmp_path / "x", {}) for fp16 in (False, True))
+    assert len(halved.data) < 0.55 * len(whole.data) + 20_000 * (to == "pt2")
+    assert whole.difference.floats < halved.difference.floats < export.HALF_DIFFERENCE
+
+
+def test_weights_that_fp16_cannot_hold_are_refused() -> None:
+    with pytest.raises(UserError, match=r"--fp16: the weight a.weight exceeds 65504, the largest number of fp16"):
+        formats.halved("a.weight", torch.full((2, 2), 1e5))
+
+
+@pytest.mark.parametrize("side", [1, 2, 3, 4, 5, 6, 7, 8, 13])
+def test_pooling_with_slices(side: int) -> None:
+    x = torch.randn(2, 3, side, side + 1)
+    assert adaptive_max_pool(x).equal(adaptive_max_pool2d(x, 4))
+
+
+def test_lookup_by_gathering_agrees_with_sampling() -> None:
+    torch.manual_seed(0)
+    luts, color = torch.randn(2, 3, 5, 5, 5), 1.2 * (2 * torch.rand(2, 3, 6, 7) - 1)  # some colors are outside
+    color[0, :, 0, 0], color[1, :, 0, 0] = 1, -1
+    assert (lut.sampled(luts, color) - lut.gathered(luts, color)).abs().max() < 1e-5
+
+
+def test_the_exported_copy_leaves_the_network_unchanged() -> None:
+    network = fastgan.Generator(SIZE, width=4, latent_dim=8).eval()
+    z, names = torch.randn(2, 8), list(network.state_dict())
+    y = network(z)
+    copied = plain(network)
+    assert not any("parametrizations" in name for name in copied.state_dict())
+    assert list(network.state_dict()) == names and network(z).equal(y)
+    assert (copied(z) - y).abs().max() < 1e-5
+
+
+def test_statistics_of_a_batch_become_those_of_each_image() -> None:
+    network = random(unet.Generator(3, width=4, depth=2, norm="batch"))
+    images = example_images(2, 3, (16, 16))
+    alone = torch.cat([network(image[None]) for image in images])
+    assert (plain(network)(images) - alone).abs().max() < 1e-5 < (network(images) - alone).abs().max()
+
+
+@pytest.mark.slow
+def test_a_file_that_differs_is_refused_and_nothing_is_written(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    model = loaded(tmp_path)
+    right = export.FORMATS["safetensors"]
+
+    def wrong(data: bytes, part: Part) -> Any:
+        return lambda *inputs: tuple(output + 0.1 for output in right.open(data, part)(*inputs))
+
+    monkeypatch.setitem(export.FORMATS, "safetensors", right._replace(open=wrong))
+    with pytest.raises(UserError, match=r"generator.safetensors: not written, because it differs .* by 1.0e-01"):
+        export.export(model, "safetensors", tmp_path / "out")
+    assert not (tmp_path / "out").exists()
+
+
+def loaded(folder: Path, options: Any = DCGAN, classes: tuple[str, ...] = ()) -> Any:
+    from gan import api
+
+    torch.save(checkpoint(options, classes), folder / "made.ckpt")
+    return api.load(folder / "made.ckpt")
+
+
+@pytest.mark.slow
+def test_safetensors_hold_the_weights_and_metadata(tmp_path: Path) -> None:
+    model = loaded(tmp_path, classes=("card", "tile"))
+    (file,) = export.export(model, "safetensors", tmp_path / "out")
+    with safe_open(file.path, "pt") as stored:
+        about = json.loads(stored.metadata()[export.METADATA])
+        assert {name: stored.get_tensor(name) for name in stored.keys()}.keys() == model.generator.state_dict().keys()  # noqa: SIM118
+    assert about["classes"] == ["card", "tile"] and about["latent_dim"] == 8 and about["size"] == [16, 16]
+    assert about["range"] == [-1, 1] and about["channels"] == 3 and len(about["model"]) == 32
+    with pytest.raises(UserError, match=r"generator.safetensors: exists already; use --force to overwrite"):
+        export.export(model, "safetensors", tmp_path / "out")
+    export.export(model, "safetensors", tmp_path / "out", force=True)
+
+
+@pytest.mark.slow
+def test_files_hold_nothing_of_the_machine(tmp_path: Path, gan_command: Train) -> None:
+    pytest.importorskip("onnxscript")
+    torch.save(checkpoint(DCGAN), tmp_path / "made.ckpt")
+    for to in export.FORMATS:
+        said = gan_command("export", "made.ckpt", "--to", to, "--out", "out").stdout
+        assert "largest difference from PyTorch" in said
+    names = {path.name for path in (tmp_path / "out").iterdir()}
+    assert names == {f"{part}.{to}" for part in ("generator", "features") for to in export.FORMATS}
+    private = [str(ROOT), str(tmp_path), str(Path.home()), getpass.getuser(), socket.gethostname()]
+    private += [".py", "stack_trace", "File \\", "site-packages", "made.ckpt"]
+    for path in (tmp_path / "out").iterdir():
+        for content in contents(path):
+            assert not [each for each in private if each.encode() in content and len(each) > 2], path
+
+
+def contents(path: Path) -> list[bytes]:
+    """Return the bytes of a file; of a zip archive, those of its members, and its own."""
+    data = path.read_bytes()
+    if not zipfile.is_zipfile(io.BytesIO(data)):
+        return [data]
+    with zipfile.ZipFile(io.BytesIO(data)) as archive:
+        return [data, *(archive.read(name) for name in archive.namelist() if "/weights/weight" not in name)]
+
+
+@pytest.mark.slow
+def test_the_images_of_seeds_are_those_of_gan_generate(tmp_path: Path, gan_command: Train) -> None:
+    """The example of docs/export.md, for a generator with classes, and the metadata that it reads."""
+    onnxruntime = pytest.importorskip("onnxruntime")
+    model = loaded(tmp_path, STYLEGAN2, classes=("card", "tile"))
+    gan_command("export", "made.ckpt", "--to", "onnx", "--out", "exported", "--no-features")
+    session = onnxruntime.InferenceSession(tmp_path / "exported" / "generator.onnx")
+    about = json.loads(session.get_modelmeta().custom_metadata_map[export.METADATA])
+    assert about["classes"] == ["card", "tile"] and about["inputs"] == ["z", "label"]
+    z, labels = model.sample_z([5, 6, 7])
+    assert z.equal(latents([5, 6, 7], about["latent_dim"]))
+    (images,) = session.run(None, {"z": z.numpy(), "label": labels.numpy()})
+    expected = model.generate([5, 6, 7]).pixels
+    assert (to_uint8(torch.from_numpy(images)).int() - expected.int()).abs().max() <= 1
+    assert not (tmp_path / "exported" / "features.onnx").exists()
+
+
+@pytest.mark.slow
+def test_the_examples_of_the_page(tmp_path: Path, gan_command: Train, monkeypatch: pytest.MonkeyPatch) -> None:
+    pytest.importorskip("onnxruntime")
+    loaded(tmp_path)
+    gan_command("export", "made.ckpt", "--to", "onnx", "--out", "exported")
+    torch.save(checkpoint([*LUT, "data.size=32"]), tmp_path / "made.ckpt")
+    gan_command("export", "made.ckpt", "--to", "onnx", "--out", "exported")
+    from PIL import Image
+
+    Image.fromarray(example_uint8(50, 41)).save(tmp_path / "photo.jpg")
+    monkeypatch.chdir(tmp_path)
+    for text in blocks(ROOT / "docs" / "export.md", "python"):
+        exec(text, {})
+    for name, size in (("4.png", (16, 16)), ("translated.png", (41, 50))):
+        with Image.open(name) as image:
+            assert image.size == size
+
+
+def example_uint8(height: int, width: int) -> Any:
+    return to_uint8(example_images(1, 3, (height, width)))[0].permute(1, 2, 0).numpy()
+
+
+@pytest.mark.slow
+def test_features_are_those_of_recognition(tmp_path: Path) -> None:
+    from gan.recognition.classifier import LayerFeatures
+
+    network = random(dcgan.Discriminator(SIZE, width=4))
+    part = features_part(network, 3, SIZE)
+    program = formats.trace(part, part.network).module()
+    images = to_uint8(example_images(3, 3, SIZE))
+    found = torch.cat([layer.flatten(1) for layer in program(to_float(images))], 1)
+    assert (found - LayerFeatures(network)(images)).abs().max() < 1e-4
+
+
+OWN = """
+import torch
+from torch import nn
+
+
+class Net(nn.Module):
+    def __init__(self, size, channels, latent_dim, width=4, branch=False, **options):
+        super().__init__()
+        self.latent_dim, self.shape, self.branch = latent_dim, (channels, *size), branch
+        self.layer = nn.Linear(latent_dim, channels * size[0] * size[1])
+
+    def forward(self, z, label=None):
+        if self.branch and float(z.sum()) > 0:
+            z = -z
+        return torch.special.i1(self.layer(z)).unflatten(1, self.shape)
+"""
+
+
+@pytest.mark.slow
+def test_own_networks_and_what_a_format_cannot_hold(
+    tmp_path: Path, gan_command: Train, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pytest.importorskip("onnxscript")
+    monkeypatch.setattr(code, "_folders", [])
+    (tmp_path / "mine").mkdir()
+    (tmp_path / "mine" / "own_export.py").write_text(OWN)
+    made = checkpoint(DCGAN)
+    options = {"size": [16, 16], "channels": 3, "latent_dim": 8}
+    state = {name: value for name, value in made["state_dict"].items() if not name.startswith("ema.module.")}
+    weights = {"ema.module.layer.weight": torch.randn(768, 8), "ema.module.layer.bias": torch.randn(768)}
+    made["state_dict"] = state | weights
+    for branch in (False, True):
+        made["config"]["model"]["generator"] = {"_target_": "own_export.Net", **options, "branch": branch}
+        torch.save(made, tmp_path / f"{branch}.ckpt")
+    words = "--no-features", "--code", "mine", "--out", "out", "--to"
+    assert "add --code DIR" in gan_command("export", "False.ckpt", "--out", "out", "--to", "pt2", check=2).stderr
+    assert "0 of 255 levels" in gan_command("export", "False.ckpt", *words, "pt2").stdout
+    error = gan_command("export", "False.ckpt", *words, "onnx", check=2).stderr
+    assert "ONNX does not support its network" in error and "prims.bessel_i1" in error and error.count("\n") == 1
+    error = gan_command("export", "True.ckpt", *words, "onnx", check=2).stderr
+    assert "generator: its network cannot be exported (it branches on the values of a tensor)" in error
+    assert error.count("\n") == 1
+    assert {path.name for path in (tmp_path / "out").iterdir()} == {"generator.pt2"}
+
+
+@pytest.mark.slow
+def test_errors_of_the_command(tmp_path: Path, gan_command: Train, monkeypatch: pytest.MonkeyPatch) -> None:
+    torch.save(checkpoint([*LUT]), tmp_path / "made.ckpt")
+    (tmp_path / "file").touch()
+
+    def error(*words: str) -> str:
+        said = gan_command("export", *words, check=2).stderr
+        assert said.count("\n") == 1
+        return said
+
+    onnx = ("--to", "onnx", "--out")
+    assert "is a file; give another folder" in error("made.ckpt", *onnx, "file/out")
+    assert "at least 16 pixels" in error("made.ckpt", "--to", "pt2", "--out", "out", "--size", "8x64")
+    find_spec = importlib.util.find_spec
+    absent = formats.PACKAGES
+    monkeypatch.setattr(importlib.util, "find_spec", lambda name: None if name in absent else find_spec(name))
+    said = "error: --to onnx and --to web need onnx, onnxscript, onnxruntime: pip install 'retro-gan[export]'\n"
+    assert error("made.ckpt", *onnx, "out") == said

@@ -1,0 +1,231 @@
+"""Color tables of looks and of translators, and what they do not hold."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+from torch import Tensor, nn
+
+import gan
+from gan.data.builtin.retro import draw
+from gan.data.looks import table_files, to_table
+from gan.data.looks.color_table import ColorTable
+from gan.export import network_tables, tables
+from gan.networks import lut, resnet_translator, style
+from gan.networks.closed_form.choose import Choice
+from gan.networks.closed_form.color_map import BASES, NUM_BASES, POWERS, ColorMap, identity_table
+from gan.translation import fitted_maps as closed_form
+from gan.translation.image_translator import parse_look
+from gan.translation.tiling import translate
+from gan.translation.translator import Translator
+from gan.utils.errors import UserError
+from tests.color_maps import give_start
+from tests.conftest import Train
+
+CONFIG: dict[str, Any] = {"data": {"channels": 3, "size": 32}}
+
+
+def photograph() -> np.ndarray:
+    return draw(0, 2, 96, 130)
+
+
+def planes(pixels: np.ndarray) -> Tensor:
+    return torch.from_numpy(pixels.copy()).permute(2, 0, 1)
+
+
+def look_of(word: str, pixels: np.ndarray) -> np.ndarray:
+    return parse_look(word)(pixels, 0) / 255
+
+
+def difference(table: ColorTable, pixels: np.ndarray, expected: np.ndarray) -> float:
+    """Return the largest difference of colors by a table, in levels."""
+    return float(np.abs(table.apply(pixels) - expected).max() * 255)
+
+
+@pytest.fixture
+def coarse(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Sample few images of one color."""
+    monkeypatch.setattr(to_table, "KNOTS", 6)
+
+
+@pytest.mark.parametrize(
+    ("word", "limit"), [("look:fade", 0.51), ("look:sepia,fade", 1.5), ("look:film:vignette=0", 1.5), ("look:1977", 4)]
+)
+def test_filters_of_colors_are_tables(word: str, limit: float) -> None:  # 1977 clips between two entries
+    found = tables.of_look(parse_look(word), 33)
+    assert not found.lost and difference(found.table, photograph(), look_of(word, photograph())) < limit
+
+
+def test_what_depends_on_the_place_is_averaged_and_noise_is_left_out(coarse: None) -> None:
+    found = tables.of_look(parse_look("look:grainy_film"), 17)
+    assert [each.split(" ")[0] for each in found.lost] == ["only", "grain:", "the"] and found.name == "grainy_film"
+    flat = np.full((64, 64, 3), (180, 100, 40), np.uint8)
+    mean = look_of("look:film", flat).mean((0, 1))
+    assert np.abs(found.table.apply(flat[:1, :1]) - mean).max() < 1.5 / 255
+    assert np.abs(look_of("look:film:vignette=0", flat)[0, 0] - mean).max() > 10 / 255
+
+
+@pytest.mark.slow
+def test_dots_become_their_mean(coarse: None) -> None:
+    found = tables.of_look(parse_look("look:halftone"), 17)
+    flat = np.full((64, 64, 3), (204, 102, 51), np.uint8)  # one of the sampled colors
+    assert np.abs(found.table.apply(flat[:1, :1]) - look_of("look:halftone", flat).mean((0, 1))).max() < 4 / 255
+
+
+@pytest.mark.parametrize(
+    ("word", "said"), [("look:poster", "is not a function of the color"), ("look:grain", "only 0 %")]
+)
+def test_looks_of_which_no_color_remains_are_refused(word: str, said: str, coarse: None) -> None:
+    with pytest.raises(UserError, match=said):
+        tables.of_look(parse_look(word), 17)
+
+
+def made(**options: Any) -> lut.Generator:
+    """Return a translator with LUTs that change colors."""
+    torch.manual_seed(0)
+    network = lut.Generator(lut_size=9, **options).eval()
+    network.entries.data += 0.15 * torch.randn_like(network.entries)
+    if network.falloff is not None:
+        network.falloff.data[0] = -0.02
+    if network.texture is not None:
+        nn.init.normal_(network.texture[-1].weight, 0, 0.1)  # type: ignore[index, arg-type]
+    nn.init.normal_(network.to_weights.weight, 0, 0.5)
+    return network
+
+
+def exported(network: nn.Module, images: list[np.ndarray], size: int = 9, channels: int = 3) -> tables.Exported:
+    config = {"data": CONFIG["data"] | {"channels": channels}}
+    inputs = torch.stack([planes(each) for each in images])
+    return network_tables.of_translator(Translator(network, 0, config), size, "runs/film", lambda: inputs)
+
+
+def test_the_mix_of_luts_is_that_of_the_images() -> None:
+    network, pixels = made(num_luts=3), photograph()
+    found = exported(network, [pixels])
+    expected = translate(network, planes(pixels)).permute(1, 2, 0).numpy() / 255
+    assert difference(found.table, pixels, expected) < 0.51 and found.name == "translator" and not found.lost
+    found = exported(network, [pixels, 255 - pixels])
+    assert "the mean of 2 images" in found.lost[0] and difference(found.table, pixels, expected) > 0.6
+
+
+def test_the_mean_of_a_vignette_and_texture_over_flat_areas_is_kept() -> None:
+    network = made(num_luts=1, vignette=True, texture_channels=4)
+    found = exported(network, [photograph()])
+    assert [each.split(" ")[5] for each in found.lost] == ["vignette", "texture"]
+    flat = np.full((64, 64, 3), (180, 100, 40), np.uint8)
+    after = translate(network, planes(flat)).double().mean((1, 2)) / 255
+    assert found.table.apply(flat[0, :1]) == pytest.approx(after[None].numpy(), abs=2 / 255)
+
+
+def test_the_mean_over_positions_of_a_start_is_kept() -> None:
+    network = give_start(lut.Generator()).eval()
+    found = exported(network, [photograph()])
+    assert found.lost == ["only the mean over radial positions is kept"]
+    level = found.table.apply(np.full((1, 1, 3), 128, np.uint8))[0, 0]
+    inside = translate(network, torch.full((3, 64, 64), 128, dtype=torch.uint8))[:, 12:52, 12:52]
+    assert level == pytest.approx(inside.double().mean((1, 2)).numpy() / 255, abs=0.005)
+
+
+def test_gray_translators() -> None:
+    network, pixels = made(channels=1), photograph()
+    found = exported(network, [pixels[..., :1]], channels=1)
+    gray = np.asarray(Image.fromarray(pixels).convert("L"))
+    expected = translate(network, torch.from_numpy(gray.copy())[None])[0].numpy()[..., None] / 255
+    assert np.abs(found.table.apply(pixels) - expected).mean() < 0.03
+
+
+def test_translators_that_change_more_than_colors_are_refused() -> None:
+    with pytest.raises(
+        UserError, match=r"runs/film: its colors depend on other pixels; only a look, model=lut or model=style"
+    ):
+        exported(resnet_translator.Generator(3, 4, 1), [photograph()])
+
+
+@pytest.mark.slow
+def test_export_and_translate(gan_command: Train, tmp_path: Path) -> None:
+    Image.fromarray(photograph()).save(tmp_path / "photo.png")
+    said = gan_command("export", "look:sepia,fade", "--to", "cube", "--out", "out").stdout
+    assert said == "out/sepia_fade.cube: 33 entries along each axis\n".replace("/", str(Path("/"))[-1])
+    gan_command("export", "look:sepia,fade", "--to", "hald", "--out", "out", "--table-size", "17")
+    error = gan_command("export", "look:sepia,fade", "--to", "hald", "--out", "out", check=2).stderr
+    assert "exists already; use --force to overwrite" in error
+    expected = np.rint(255 * look_of("look:sepia,fade", photograph())).astype(int)
+    gan_command("translate", "out/sepia_fade.cube", "photo.png", "after.png")
+    with Image.open(tmp_path / "after.png") as image:
+        assert np.abs(np.asarray(image).astype(int) - expected).max() <= 2
+        from_python = gan.translate(tmp_path / "out" / "sepia_fade.cube", tmp_path / "photo.png")
+        assert np.array_equal(np.asarray(from_python), np.asarray(image))
+    from_hald = gan.translate(str(tmp_path / "out" / "sepia_fade.png"), tmp_path / "photo.png")
+    assert np.abs(np.asarray(from_hald).astype(int) - expected).max() <= 6
+    gan_command("export", "out/sepia_fade.png", "--to", "cube", "--out", "again")  # 16 entries become 33
+    table, again = (
+        table_files.read_table(tmp_path / "out" / "sepia_fade.png"),
+        table_files.read_table(tmp_path / "again" / "sepia_fade.cube"),
+    )
+    assert difference(again, photograph(), table.apply(photograph())) < 2
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["look:film", "--to", "onnx"], "look:film: is a look, which has no network; use --to cube or --to hald"),
+        (["none.cube", "--to", "hald"], "none.cube: no such file"),
+        (["look:film", "--to", "cube", "--fp16"], "--fp16: needs --to onnx or"),
+        (["look:film", "--to", "cube", "--table-size", "5"], "--table-size"),
+    ],
+)
+def test_bad_options_are_one_line(words: list[str], said: str, gan_command: Train, tmp_path: Path) -> None:
+    error = gan_command("export", *words, "--out", "out", check=2).stderr
+    assert said in error and not (tmp_path / "out").exists()
+
+
+def test_a_color_map_is_exact_without_position_and_averaged_with_it() -> None:
+    table = identity_table(9) ** 3
+    found = network_tables.of_color_map(ColorMap(table), 9, "scans/old cards/")
+    pixels = photograph()
+    expected = ((ColorMap(table)(planes(pixels)[None] / 127.5 - 1) + 1) / 2)[0].permute(1, 2, 0).numpy()
+    assert difference(found.table, pixels, expected) < 0.01 and found.name == "old_cards" and not found.lost
+    position = torch.zeros(3, POWERS, NUM_BASES)
+    position[:, 1, 1] = -0.5  # the light that the corners lose
+    position[:, 0, BASES["frame"]] = 0.4
+    varying = ColorMap(table, position)
+    found = network_tables.of_color_map(varying, 9, "old")
+    assert len(found.lost) == 2 and "frame" in found.lost[0]
+    flat = varying(torch.full((1, 3, 64, 64), 0.5))[0, 0, 12:-12, 12:-12].mean()
+    seen = found.table.apply(np.full((1, 3), 0.75, np.float32))
+    assert seen == pytest.approx(np.full((1, 3), (float(flat) + 1) / 2), abs=2 / 255)
+
+
+def test_of_a_translator_with_texture_the_color_map_remains() -> None:
+    network = style.Generator(width=4, carriers=2)
+    network.start = ColorMap(identity_table(9) ** 3)
+    found = exported(network, [photograph()])
+    assert found.name == "translator" and found.lost == ["texture is left out"]
+    assert found.table.apply(np.full((1, 3), 0.75)) == pytest.approx(0.5625, abs=1e-4)
+
+
+def test_a_color_map_of_two_folders(gan_command: Train, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for folder in ("photos", "retro"):
+        (tmp_path / folder).mkdir()
+    asked = []
+
+    def choose(*given: object) -> Choice:
+        asked.append(given)
+        return Choice("linear", None, ColorMap(identity_table(9) ** 3), {"linear": 0.1, "unchanged": 0.2})
+
+    monkeypatch.setattr(closed_form, "choose_for_folders", choose)
+    words = ("--fit", "photos", "retro", "--to", "cube", "--out", "out", "--map", "linear")
+    said = gan_command("export", *words).stdout
+    assert asked == [("photos", "retro", "linear", None)] and "color map fitted: linear" in said and "note" not in said
+    assert table_files.read_table(tmp_path / "out" / "retro.cube").apply(np.full((1, 3), 0.75)) == pytest.approx(
+        0.5625, abs=1e-4
+    )
+    error = gan_command("export", *words[:3], "--to", "pt2", "--out", "other", check=2).stderr
+    assert "--fit: needs --to cube or hald" in error
+    error = gan_command("export", "--to", "cube", "--out", "other", check=2).stderr
+    assert "give either MODEL or --fit" in error

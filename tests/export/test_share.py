@@ -1,0 +1,212 @@
+"""gan share writes a folder without paths, user names or code, and the folder gives the same images as the run."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import torch
+import yaml
+from PIL import Image
+
+import gan
+from gan.commands.share import read_notes
+from gan.export import card, share
+from gan.models.loading import load_discriminator
+from gan.models.shared_model import CARD, CONFIG, SAMPLES, WEIGHTS
+from gan.runs.checkpoint_io import AtomicCheckpointIO
+from gan.utils.errors import UserError
+from tests.conftest import Train, environment
+from tests.security.checkpoints import LUT, checkpoint
+
+from .conftest import CLASSES, USER
+
+
+def front_matter(text: bytes) -> dict[str, object]:
+    loaded: dict[str, object] = yaml.safe_load(text.decode().split("---\n")[1])
+    return loaded
+
+
+@pytest.mark.slow
+def test_a_fresh_process_elsewhere_makes_the_same_bytes(run: Path, shared: Path, tmp_path: Path) -> None:
+    elsewhere = tmp_path / "another place" / "model"
+    shutil.copytree(shared, elsewhere)
+    for model, out in ((run, "of_run"), (elsewhere, "of_shared")):
+        words = ["-m", "gan.cli", "generate", str(model), "--seeds", "0-3", "--grid", "--out", out]
+        subprocess.run([sys.executable, *words], cwd=tmp_path, env=environment(), check=True, capture_output=True)
+    names = sorted(path.name for path in (tmp_path / "of_run").iterdir())
+    assert names == ["0.png", "1.png", "2.png", "3.png", "grid.png"]
+    for name in names:
+        assert (tmp_path / "of_run" / name).read_bytes() == (tmp_path / "of_shared" / name).read_bytes()
+
+
+@pytest.mark.slow
+def test_the_model_is_that_of_the_run(run: Path, shared: Path) -> None:
+    own, other = gan.load(run), gan.load(shared)
+    assert torch.equal(own.sample(4).tensor, other.sample(4).tensor)
+    assert other.classes == list(CLASSES) == own.classes and other.images == own.images == 64
+    assert torch.equal(own.class_counts, other.class_counts)
+    assert torch.equal(gan.load(shared / WEIGHTS).sample(4).tensor, other.sample(4).tensor)
+    for mine, theirs in zip(load_discriminator(run)[:2], load_discriminator(shared)[:2], strict=True):
+        for name, value in mine.state_dict().items():
+            assert torch.equal(value, theirs.state_dict()[name])
+
+
+@pytest.mark.slow
+def test_a_shared_folder_can_be_shared_again(shared: Path, files: dict[str, bytes]) -> None:
+    again = share.collect(shared, name="shared", license="mit", discriminator=True)
+    assert {name: again[name] for name in (WEIGHTS, CONFIG, SAMPLES)} == {
+        name: files[name] for name in (WEIGHTS, CONFIG, SAMPLES)
+    }
+
+
+@pytest.mark.slow
+def test_no_file_has_private_data(run: Path, files: dict[str, bytes]) -> None:
+    assert sorted(files) == sorted([WEIGHTS, CONFIG, CARD, SAMPLES])
+    for name, content in files.items():
+        for secret in (USER, str(run), os.path.expanduser("~"), "/home", "/tmp"):
+            assert secret.encode() not in content, (name, secret)
+    about = json.loads(files[CONFIG])
+    assert about["kind"] == "generator" and set(about["data"]) == {
+        "size", "channels", "fit", "patches_per_image", "resample", "background"}  # fmt: skip
+
+
+@pytest.mark.slow
+def test_the_model_card_is_valid_and_has_the_scores_of_the_checkpoint(files: dict[str, bytes]) -> None:
+    hub = pytest.importorskip("huggingface_hub")
+    found = front_matter(files[CARD])
+    assert found["license"] == "cc-by-4.0" and found["library_name"] == "retro-gan"
+    assert found["pipeline_tag"] == "unconditional-image-generation" and found["tags"] == ["gan", "dcgan"]
+    read = hub.ModelCard(files[CARD].decode())
+    (score,) = read.data.eval_results
+    assert (score.metric_type, score.metric_value, score.dataset_name) == ("kid_x1000", 4.5, "Old *cards*")
+    assert score.metric_args["reference"] == "held-out" and score.metric_args["extractor"] == "lite0"
+    assert read.data.to_dict()["pipeline_tag"] == found["pipeline_tag"]
+    text = read.text
+    assert "neon sign\\|\\*" in text and "Old \\*cards\\*" in text and "gan generate DIR" in text
+    assert f"]({SAMPLES})" in text and "4.5" in text
+
+
+def test_front_matter_of_any_name_is_valid_yaml() -> None:
+    about = {"kind": "translator", "images": 5, "classes": [], "data": {"size": [8, 9], "channels": 3}}
+    about |= {"model": {"_target_": "x", "generator": {"_target_": "mine.Net"}}}
+    for name in ("a: b", "'\"", "---", "- x", "{", "# x", "é", "x\\"):
+        text = card.compose(about, name, "other", f"user/{name}", [], "")
+        found = front_matter(text.encode())
+        assert found["license"] == "other" and found["pipeline_tag"] == "image-to-image" and found["tags"] == ["gan"]
+    assert front_matter(card.compose(about, "x", "mit", "me/cards", [], "").encode())["datasets"] == ["me/cards"]
+    assert "--code CODE" in text and "runs on your computer" in text and "9x8 pixels" in text
+
+
+@pytest.mark.slow
+def test_scores_of_the_training_log_if_there_is_no_evaluation(run: Path, tmp_path: Path) -> None:
+    copy = tmp_path / "copy"
+    shutil.copytree(run, copy)
+    (copy / "evaluation.jsonl").unlink()
+    log = [{"images": 32, "eval/fd_lite0": 9.0}, {"images": 64, "eval/fd_lite0": 8.0}, {"images": 64, "loss/d": 1.0}]
+    (copy / "metrics.jsonl").write_text("".join(json.dumps(line) + "\n" for line in log))
+    found = front_matter(share.collect(copy, name="x", license="mit", samples=False)[CARD])
+    (result,) = found["model-index"][0]["results"]  # type: ignore[index]
+    assert [(each["type"], each["value"]) for each in result["metrics"]] == [("fd_lite0", 8.0)]
+
+
+@pytest.mark.slow
+def test_the_command(run: Path, gan_command: Train, tmp_path: Path) -> None:
+    said = gan_command("share", str(run), "out", "--license", "CC-BY-4.0", "--trained-on", "cards").stdout
+    assert "model.safetensors" in said and "gan generate out" in said
+    with Image.open(tmp_path / "out" / SAMPLES) as samples:
+        assert samples.size == (8 * 66 + 2, 2 * 66 + 2)  # a row for each class
+    (tmp_path / "out" / ".gitattributes").write_text("kept")
+    before = (tmp_path / "out" / CONFIG).read_bytes()
+    assert "--force" in gan_command("share", str(run), "out", "--license", "mit", check=2).stderr
+    gan_command("share", str(run), "out", "--license", "mit", "--no-samples", "--force")
+    (tmp_path / "notes").mkdir()
+    (tmp_path / "notes" / CARD).write_text("mine")
+    said = gan_command("share", str(run), "notes", "--license", "mit", "--force", check=2).stderr
+    assert f"notes: is not a shared model, and its {CARD} would be lost" in said
+    assert (tmp_path / "notes" / CARD).read_text() == "mine"
+    shutil.rmtree(tmp_path / "notes")
+    assert not (tmp_path / "out" / SAMPLES).exists()
+    gan_command("share", str(run), "out", "--license", "mit", "--discriminator", "--force")
+    assert (tmp_path / "out" / ".gitattributes").read_text() == "kept"
+    assert (tmp_path / "out" / CONFIG).read_bytes() != before
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["out"]
+    said = gan_command("generate", "out", "--seeds", "0", "--best", "1", "--by", "discriminator").stdout
+    assert "current folder" in said and (tmp_path / "generated" / "0.png").exists()
+    gan_command("directions", "out", "--sefa", "1", "--pca", "1", "--seeds", "0")
+    gan_command("edit", "out", "--seeds", "0", "--set", "pca0=1", "--out", "edited")
+    assert sorted(path.name for path in (tmp_path / "out").iterdir() if path.name != ".gitattributes") == sorted(
+        [WEIGHTS, CONFIG, CARD, SAMPLES]
+    )
+
+
+def test_an_interrupted_write_leaves_whole_files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    share.write(tmp_path / "out", {"a": b"1"})
+
+    def fail(*_: object) -> None:
+        raise OSError("no space left")
+
+    monkeypatch.setattr(os, "fsync", fail)
+    with pytest.raises(UserError, match="out: cannot be written"):
+        share.write(tmp_path / "out", {"a": b"2", "b": b"2"})
+    assert {path.name: path.read_bytes() for path in (tmp_path / "out").iterdir()} == {"a": b"1"}
+
+
+def test_an_option_that_is_a_path_is_not_shared() -> None:
+    with pytest.raises(UserError, match="is a path"):
+        share.refuse_paths("model", {"generator": {"parts": [{"weights": "/home/me/weights.pt"}]}})
+
+
+@pytest.mark.slow
+def test_commands_say_what_a_shared_model_lacks(shared: Path, gan_command: Train, tmp_path: Path) -> None:
+    for words, message in (
+        (["evaluate", "shared"], "--reference FOLDER"),
+        (["generate", "shared", "--ema", "0.1"], "omit --ema"),
+    ):
+        assert message in gan_command(*words, check=2).stderr
+
+
+@pytest.mark.slow
+def test_a_translator(tmp_path: Path, gan_command: Train, monkeypatch: pytest.MonkeyPatch) -> None:
+    run = tmp_path / "run.ckpt"
+    AtomicCheckpointIO().save_checkpoint(checkpoint(LUT), run)
+    said = gan_command("share", "run.ckpt", "film", "--license", "mit").stdout
+    assert f"no {SAMPLES}" in said and not (tmp_path / "film" / SAMPLES).exists()  # the photographs are not there
+    photo = Image.effect_noise((40, 30), 90).convert("RGB")
+    assert gan.load(run).translate(photo).tobytes() == gan.load(tmp_path / "film").translate(photo).tobytes()
+    assert "use gan translate" in gan_command("generate", "film", check=2).stderr
+    photo.save(tmp_path / "photo.png")
+    assert "current folder" in gan_command("translate", "film", "photo.png").stdout
+    assert (tmp_path / "translated" / "photo.png").exists()
+    assert "a shared translator cannot be evaluated" in gan_command("evaluate", "film", check=2).stderr
+
+
+@pytest.mark.slow
+def test_half_weights_and_notes(run: Path, shared: Path, gan_command: Train, tmp_path: Path) -> None:
+    (tmp_path / "notes.md").write_text("## Data\n\nPosters of 1925.\n\n")
+    words = ("share", str(run), "half", "--license", "mit", "--fp16", "--notes", "notes.md", "--no-samples")
+    gan_command(*words)
+    half = tmp_path / "half"
+    assert "\n\n## Data\n\nPosters of 1925.\n\n## Files" in (half / CARD).read_text()
+    whole = share.collect(run, name="whole", license="mit", samples=False)[WEIGHTS]
+    assert (half / WEIGHTS).stat().st_size < 0.6 * len(whole)
+    made, expected = gan.load(half).sample(4).tensor, gan.load(run).sample(4).tensor
+    assert (made.int() - expected.int()).abs().max() <= 1
+    assert {value.dtype for value in gan.load(half).generator.state_dict().values()} <= {torch.float32, torch.int64}
+
+
+def test_weights_that_float16_has_not_stay() -> None:
+    large, small, vector = torch.tensor([[1e5, 1.0]]), torch.tensor([[1.0, 0.1]]), torch.tensor([1.0, 0.1])
+    assert share.halved(large).dtype == share.halved(vector).dtype == torch.float32
+    assert share.halved(small).dtype == torch.float16
+
+
+def test_notes_that_cannot_be_read(tmp_path: Path) -> None:
+    (tmp_path / "notes.md").write_bytes(b"\xff")
+    with pytest.raises(UserError, match="give a text file in UTF-8"):
+        read_notes(tmp_path / "notes.md")

@@ -1,0 +1,270 @@
+"""The parts of a page without a browser: its runtime, its files, its model.json, and its JavaScript in Node.js."""
+
+from __future__ import annotations
+
+import base64
+import getpass
+import hashlib
+import io
+import json
+import re
+import shutil
+import socket
+import subprocess
+import tarfile
+from pathlib import Path
+from typing import Any
+from zlib import crc32
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from gan import api
+from gan.export.export import HALF_LEVELS
+from gan.export.web import runtime, write
+from gan.export.web.parts import page_parts, thumbnail
+from gan.export.web.write import MODEL, class_edges
+from gan.images.convert import to_float, to_pil_image, to_uint8
+from gan.models.sampling import classes_of, latents
+from gan.networks.tile_position import TilePosition, noise_planes
+from gan.translation.tiling import pad, translate
+from gan.translation.translator import planes_of
+from gan.utils.errors import UserError
+from tests.color_maps import give_start
+from tests.conftest import ROOT, Train
+from tests.security.checkpoints import DCGAN, LUT, checkpoint
+
+PAGE = ROOT / "gan" / "sharing" / "web" / "page"
+SCRIPTS = {path.name: path.read_text() for path in PAGE.glob("*.mjs")}
+
+
+# ---- the runtime
+
+
+@pytest.fixture
+def package(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> bytes:
+    """Return a small package in place of onnxruntime-web, which can be downloaded."""
+    stream = io.BytesIO()
+    with tarfile.open(fileobj=stream, mode="w:gz") as archive:
+        for name in [*runtime.MEMBERS.values(), "ort.all.js"]:
+            member = tarfile.TarInfo(f"package/dist/{name}")
+            member.size = len(name)
+            archive.addfile(member, io.BytesIO(name.encode()))
+    data = stream.getvalue()
+    (tmp_path / "served").write_bytes(data)
+    monkeypatch.setattr(runtime, "URL", (tmp_path / "served").as_uri())
+    monkeypatch.setattr(runtime, "SHA512", base64.b64encode(hashlib.sha512(data).digest()).decode())
+    monkeypatch.setattr(runtime, "SIZE", len(data))
+    monkeypatch.setenv("RETRO_GAN_CACHE", str(tmp_path / "cache"))
+    return data
+
+
+def test_the_runtime_is_downloaded_once_and_verified(package: bytes, tmp_path: Path) -> None:
+    assert runtime.find() == package
+    (tmp_path / "served").write_bytes(b"something else")
+    assert runtime.find() == package  # from the cache
+    (stored,) = (tmp_path / "cache" / "web").iterdir()
+    assert runtime.find(stored) == package
+    assert runtime.members(package) == {name: member.encode() for name, member in runtime.MEMBERS.items()}
+    stored.write_bytes(b"damaged")
+    with pytest.raises(UserError, match=r"is not onnxruntime-web-1.30.0.tgz; remove the file"):
+        runtime.find()
+    stored.unlink()
+    with pytest.raises(UserError, match=r"is not onnxruntime-web-1.30.0.tgz; give onnxruntime-web.*with --runtime"):
+        runtime.find()
+    (tmp_path / "served").unlink()
+    with pytest.raises(UserError, match=r"cannot be read .*; give onnx"):
+        runtime.find()
+    assert not list(stored.parent.iterdir())  # nor a part of it
+
+
+def test_a_runtime_that_is_given_must_be_the_right_one(tmp_path: Path) -> None:
+    (tmp_path / "x.tgz").write_bytes(b"x")
+    with pytest.raises(
+        UserError, match=r"x.tgz: is not onnxruntime-web-1.30.0.tgz; give onnxruntime-web-1.30.0.tgz from"
+    ):
+        runtime.find(tmp_path / "x.tgz")
+    with pytest.raises(UserError, match=r"y.tgz: cannot be read \(No such file or directory\)"):
+        runtime.find(tmp_path / "y.tgz")
+
+
+# ---- the files of the page
+
+
+def test_the_page_can_load_only_its_own_files() -> None:
+    html = (PAGE / "index.html").read_text()
+    (policy,) = re.findall(r'http-equiv="Content-Security-Policy" content="([^"]+)"', html)
+    rules = dict(rule.strip().split(" ", 1) for rule in policy.split(";"))
+    assert rules["default-src"] == "'none'" and rules["connect-src"] == "'self'"
+    assert rules["script-src"] == "'self' 'wasm-unsafe-eval'"
+    assert not re.findall(r"<script(?! type=\"module\" src=\"app.mjs\">)|\son\w+=|style=", html)
+    for name, text in {**SCRIPTS, "style.css": (PAGE / "style.css").read_text()}.items():
+        assert not re.findall(r"https?:", text), name
+        assert not re.findall(r"innerHTML|outerHTML|insertAdjacentHTML|document\.write|\beval\b|Function\(", text), name
+        for file in re.findall(r'from "\./([^"]+)"', text):
+            assert file in SCRIPTS, name
+    ids = re.findall(r'\sid="([\w-]+)"', html)
+    used = {each for text in SCRIPTS.values() for each in re.findall(r'\$\("([\w-]+)"\)', text)}
+    assert len(ids) == len(set(ids)) and used <= set(ids)
+    assert all(line.isascii() or "×" in line or "…" in line for text in SCRIPTS.values() for line in text.splitlines())
+
+
+# ---- the JavaScript, compared with NumPy and PyTorch
+
+CLASSES = torch.tensor([5.0, 0, 2])
+NODE = """
+import { writeFileSync } from "node:fs";
+import { classOf, latentsOf } from "PAGE/generate.mjs";
+import { noisePlanes } from "PAGE/noise.mjs";
+import { planesOf, toFloats, toImageData, toPlanes, cropped } from "PAGE/pixels.mjs";
+import { thumbnail } from "PAGE/thumbnail.mjs";
+import { numberOf } from "PAGE/translate.mjs";
+
+globalThis.ImageData = class {
+  constructor(...given) {
+    [this.data, this.width, this.height] = given.length === 3 ? given
+      : [new Uint8ClampedArray(4 * given[0] * given[1]), ...given];
+  }
+};
+const given = JSON.parse(process.argv[1]), found = {};
+const seeds = given.seeds.map(BigInt);
+found.latents = latentsOf(seeds, given.latent_dim);
+found.classes = Uint8Array.from(seeds, (seed) => classOf(seed, given.class_edges));
+found.noise = noisePlanes(20, 30, given.number, [0, 3], 4);
+const image = new ImageData(new Uint8ClampedArray(Buffer.from(given.pixels, "base64")), given.width, given.height);
+for (const channels of [1, 3, 4]) {
+  const planes = planesOf(image, channels), floats = toFloats(planes, 4);
+  found[`planes${channels}`] = planes.planes;
+  found[`number${channels}`] = Uint32Array.of(numberOf(planes.planes));
+  found[`floats${channels}`] = floats.data;
+  found[`thumbnail${channels}`] = thumbnail(planes, 64).planes;
+  const back = cropped(toPlanes(floats, 0), given.height, given.width);
+  found[`back${channels}`] = back.planes;
+  found[`image${channels}`] = toImageData(back).data;
+}
+for (const [name, values] of Object.entries(found)) writeFileSync(name, values);
+"""
+
+
+def test_javascript_computes_what_python_computes(tmp_path: Path) -> None:
+    node = shutil.which("node")
+    if node is None:
+        pytest.skip("no Node.js on this machine")
+    seeds = [0, 1, 42, 2**32, 2**63 - 1]
+    rgba = np.random.default_rng(0).integers(0, 256, (37, 90, 4), dtype=np.uint8)
+    rgba[:5, :, 3], rgba[5:20, :, 3] = 0, 255
+    image = Image.fromarray(rgba)
+    given = {"seeds": list(map(str, seeds)), "latent_dim": 400, "number": 2**32 - 5, "width": 90, "height": 37}
+    given |= {"class_edges": class_edges(CLASSES), "pixels": base64.b64encode(rgba.tobytes()).decode()}
+    code = NODE.replace("PAGE", PAGE.as_uri())
+    words = [node, "--input-type=module", "-e", code, json.dumps(given)]
+    done = subprocess.run(words, cwd=tmp_path, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+
+    def found(name: str, type: Any = np.uint8) -> np.ndarray:
+        return np.fromfile(tmp_path / name, type)
+
+    z = latents(seeds, 400).numpy()
+    assert (found("latents", np.float32).reshape(z.shape) == z).all()
+    labels = classes_of(seeds, CLASSES)
+    assert labels is not None and found("classes").tolist() == labels.tolist()
+    noise = noise_planes(TilePosition(0, 0, 20, 30, 2**32 - 5), 20, 30, [0, 3], 4).numpy()
+    assert abs(found("noise", np.float32).reshape(noise.shape) - noise).max() < 1e-6
+    for channels in (1, 3, 4):
+        planes = planes_of(image, channels)
+        assert (found(f"planes{channels}").reshape(planes.shape) == planes.numpy()).all()
+        assert found(f"number{channels}", np.uint32).item() == crc32(planes.contiguous().numpy().tobytes())
+        floats = to_float(pad(planes, 4)[None])[0].numpy()
+        assert (found(f"floats{channels}", np.float32).reshape(floats.shape) == floats).all()
+        assert (found(f"thumbnail{channels}").reshape(channels, 64, 64) == thumbnail(planes[None], 64).numpy()).all()
+        assert (found(f"back{channels}").reshape(planes.shape) == planes.numpy()).all()
+        expected = np.array(to_pil_image(planes).convert("RGBA"))
+        assert (found(f"image{channels}").reshape(expected.shape) == expected).all()
+
+
+# ---- the command
+
+
+def loaded(folder: Path, options: Any, classes: tuple[str, ...] = ()) -> Any:
+    torch.save(checkpoint(options, classes), folder / "made.ckpt")
+    return api.load(folder / "made.ckpt")
+
+
+@pytest.mark.slow
+def test_a_page_of_a_generator(package: bytes, tmp_path: Path, gan_command: Train) -> None:
+    pytest.importorskip("onnxscript")
+    model = loaded(tmp_path, DCGAN, ("card", "<b>tile</b>"))
+    gan_command("directions", "made.ckpt", "--out", "found", "--sefa", "2", "--pca", "0")
+    words = "export", "made.ckpt", "--to", "web", "--out", "a page", "--fp16", "--title", "Tiles"
+    said = gan_command(*words, "--directions", "found/directions.safetensors").stdout
+    folder = tmp_path / "a page"
+    size = sum(path.stat().st_size for path in folder.iterdir())
+    assert f"a page: the page is {size / 1e6:.1f} MB; run `python -m http.server -d 'a page'` and open http" in said
+    pages = {path.name for path in PAGE.iterdir()}
+    models = {"generator.onnx", MODEL}
+    assert {path.name for path in folder.iterdir()} == pages | models | {*runtime.MEMBERS}
+    about = json.loads((folder / MODEL).read_text())
+    assert about["title"] == "Tiles" and about["kind"] == "generator"
+    assert about["classes"] == model.classes and about["class_edges"] == [1, 2] and about["means"] == []
+    assert list(about["vectors"]) == ["sefa0", "sefa1"]
+    first = np.frombuffer(base64.b64decode(about["check"]["outputs"][0]), np.uint8).reshape(3, 16, 16)
+    levels = abs(first.astype(int) - model.generate(about["check"]["seeds"]).pixels[0].numpy()).max()
+    assert levels <= HALF_LEVELS
+    private = [str(ROOT), str(tmp_path), str(Path.home()), getpass.getuser(), socket.gethostname(), "made.ckpt"]
+    for name in models:
+        assert not [each for each in private if each.encode() in (folder / name).read_bytes() and len(each) > 2], name
+    error = gan_command(*words, check=2).stderr
+    assert "is not empty; use --force to write the page beside its files" in error and error.count("\n") == 1
+
+
+def test_images_that_differ_are_refused() -> None:
+    images = torch.zeros(2, 3, 4, 4, dtype=torch.uint8)
+    write.compare(images, images + 6, half=True, command="gan generate")
+    with pytest.raises(UserError, match="by 7 of 255 levels; leave out --fp16, or use --to safetensors if the network"):
+        write.compare(images, images + 7, half=True, command="gan generate")
+    with pytest.raises(UserError, match="--to web: the images of a page would differ from those of gan generate by 2 "):
+        write.compare(images, images + 2, half=False, command="gan generate")
+
+
+TRANSLATORS = {
+    "lut": [*LUT, "model.generator.num_luts=3", "model.generator.vignette=true"],
+    "lut, alpha": [*LUT, "model.generator.num_luts=3", "data.channels=4"],
+    "cut, noise": ["model=cut", "data=unpaired", "data.a=a", "data.b=b", "data.size=16", "model.generator.width=4",
+                   "model.generator.n_blocks=1", "model.generator.noise=true", "model.discriminator.width=4"],
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", TRANSLATORS)
+def test_the_inputs_of_a_page_give_the_translations_of_gan_translate(name: str, tmp_path: Path) -> None:
+    model = loaded(tmp_path, TRANSLATORS[name])
+    for parameter in model.network.parameters():
+        torch.nn.init.normal_(parameter, 0, 0.3, generator=torch.Generator().manual_seed(0))
+    give_start(model.network)
+    (part,) = page_parts(model)
+    assert part.inputs == ("image", *(("noise", "sides") if "noise" in name else ("thumbnail",)))
+    planes = planes_of(Image.effect_noise((50, 33), 90).convert("RGBA"), model.config["data"]["channels"])
+    if len(planes) == 4:
+        planes = planes * torch.linspace(0, 1, 50)  # premultiplied
+        planes = planes.to(torch.uint8)
+    with torch.no_grad():
+        y = part.network(*write.inputs_of(part, planes))
+    found = to_uint8(y)[0, :, :33, :50]
+    assert (found.int() - translate(part.original, planes).int()).abs().max() <= 1
+
+
+def test_errors_of_the_command(tmp_path: Path, gan_command: Train) -> None:
+    pytest.importorskip("onnxscript")
+    (tmp_path / "made.ckpt").touch()
+    web = "export", "made.ckpt", "--out", "out", "--to", "web"
+
+    def error(*words: str) -> str:
+        said = gan_command(*words, check=2).stderr
+        assert said.count("\n") == 1
+        return said
+
+    assert "--size: needs --to onnx or pt2 or safetensors; leave it out" in error(*web, "--size", "64")
+    assert "there is no file 'no.tgz'" in error(*web, "--runtime", "no.tgz")
+    said = "--title: needs --to web; leave it out with --to onnx"
+    assert said in error("export", "made.ckpt", "--out", "out", "--to", "onnx", "--title", "x")

@@ -1,0 +1,237 @@
+"""Closed forms, fitted to images of different content, and the choice among them."""
+
+from __future__ import annotations
+
+import re
+
+import numpy as np
+import pytest
+import scipy.stats
+import torch
+from torch import Tensor
+
+from gan.networks.closed_form import choose, fit, image_statistics
+from gan.networks.closed_form.color_map import ColorMap
+from gan.networks.closed_form.fit import KINDS, Pixels, draw_pixels
+
+MATRIX = np.array([[0.7, 0.2, 0.0], [0.1, 0.6, 0.1], [0.0, 0.1, 0.5]])
+SHIFT = np.array([20.0, 10.0, 60.0])
+
+
+def photographs(count: int, seed: int) -> Tensor:
+    """Return images uint8 (count, 3, 64, 64): smooth random colors."""
+    generator = torch.Generator().manual_seed(seed)
+    coarse = torch.rand(count, 3, 4, 4, generator=generator) * 0.8 + 0.1 * torch.rand(
+        count, 3, 1, 1, generator=generator
+    )
+    return (255 * torch.nn.functional.interpolate(coarse, (64, 64), mode="bilinear")).round().to(torch.uint8)
+
+
+def linear_look(images: Tensor) -> Tensor:
+    mapped = torch.einsum("ij,njhw->nihw", torch.from_numpy(MATRIX), images.double())
+    return (mapped + torch.from_numpy(SHIFT)[:, None, None]).round().clamp(0, 255).to(torch.uint8)
+
+
+def vignette(images: Tensor) -> Tensor:
+    y, x = np.mgrid[-1:1:64j, -1:1:64j]
+    return (images * torch.from_numpy(1 - 0.6 * (x * x + y * y) / 2)).round().to(torch.uint8)
+
+
+def frame(images: Tensor) -> Tensor:
+    framed = images.clone()
+    for edge in (framed[..., :3, :], framed[..., -3:, :], framed[..., :, :3], framed[..., :, -3:]):
+        edge[:] = 250
+    return framed
+
+
+def error(change: ColorMap, images: Tensor, truth: Tensor) -> float:
+    """Return the mean absolute difference in levels."""
+    mapped = (change(images / 127.5 - 1) + 1) * 127.5
+    return float((mapped - truth).abs().mean())
+
+
+A, B, HELD_OUT = photographs(60, 1), photographs(60, 2), photographs(20, 3)
+FEW = 5000  # pixels for a fit
+
+
+def test_each_kind_finds_a_linear_look_of_other_images() -> None:
+    a, b = draw_pixels(A, 0, FEW), draw_pixels(linear_look(B), 1, FEW)
+    unchanged = error(ColorMap(), HELD_OUT, linear_look(HELD_OUT))
+    left = {kind: error(fit.fit(a, b, kind), HELD_OUT, linear_look(HELD_OUT)) / unchanged for kind in KINDS}
+    assert left["linear"] < 0.2
+    assert left["transport"] < 0.25
+    assert 0.25 < left["histogram"] < 0.6  # a histogram per channel cannot mix channels
+
+
+def test_a_transport_finds_a_curve_that_is_not_linear() -> None:
+    def look(images: Tensor) -> Tensor:
+        return (255 * (images / 255) ** 3).round().to(torch.uint8)
+
+    a, b = draw_pixels(A, 0, FEW), draw_pixels(look(B), 1, FEW)
+    left = {kind: error(fit.fit(a, b, kind), HELD_OUT, look(HELD_OUT)) for kind in KINDS}
+    assert left["flexible_transport"] < 0.75 * left["linear"]
+    assert left["flexible_transport"] < left["transport"] < left["linear"]
+    assert left["histogram"] < 0.5 * left["linear"]
+
+
+@pytest.mark.parametrize(("look", "position"), [(vignette, "radial"), (frame, "frame")])
+def test_a_correction_finds_a_look_that_varies_with_the_position(look: object, position: str) -> None:
+    a, b = draw_pixels(A, 0, FEW), draw_pixels(look(B), 1, FEW)  # type: ignore[operator]
+    truth = look(HELD_OUT)  # type: ignore[operator]
+    plain, corrected = (error(fit.fit(a, b, "linear", kind), HELD_OUT, truth) for kind in (None, position))
+    assert corrected < 0.5 * plain
+
+
+def chosen(a: Tensor, b: Tensor, monkeypatch: pytest.MonkeyPatch) -> choose.Choice:
+    """Return the choice among maps that come nearer to the targets than the unchanged images do."""
+    distances = dict.fromkeys(KINDS, 0.1) | {"unchanged": 0.2}
+    monkeypatch.setattr(choose, "held_out_distances", lambda *_: distances)  # takes seconds
+    return choose.choose(a, b, samples=FEW)
+
+
+def status_bar(images: Tensor) -> Tensor:
+    barred = images.clone()
+    barred[..., -12:, :] = 20
+    return barred
+
+
+def on_white(images: Tensor) -> Tensor:
+    y, x = np.mgrid[-1:1:64j, -1:1:64j]
+    return torch.where(torch.from_numpy(x * x + y * y < 0.5), images, torch.full_like(images, 255))
+
+
+def framed_vignette(images: Tensor) -> Tensor:
+    return frame(vignette(images))
+
+
+LOOKS = [(linear_look, None), (vignette, "radial")]
+CONTENT = [(frame, None), (status_bar, None), (on_white, None), (framed_vignette, None)]
+
+
+@pytest.mark.parametrize(("look", "position"), [*LOOKS, *CONTENT])
+def test_the_position_is_only_a_vignette_of_most_targets(
+    look: object, position: str | None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    found = chosen(A, look(B), monkeypatch)  # type: ignore[operator]
+    assert (found.kind, found.position) == ("transport", position)
+    assert found.color_map.varies == ([] if position is None else [position])
+    few = torch.cat([look(B[:15]), linear_look(B[15:])])  # type: ignore[operator]
+    assert chosen(A, few, monkeypatch).position is None
+
+
+def test_the_description_says_what_is_painted_and_how_to_leave_it_out(monkeypatch: pytest.MonkeyPatch) -> None:
+    said = chosen(A, vignette(B), monkeypatch).describe("model.color_position=none")
+    assert re.match(
+        r"transport, and a vignette that darkens the corners by [56]\d % \(model\.color_position=none leaves it out\)\n"
+        r"  distance of colors to held-out target images: 0\.2000 before, 0\.1000 after$",
+        said,
+    )
+
+
+def test_one_colored_image_does_not_tint_black_and_white(monkeypatch: pytest.MonkeyPatch) -> None:
+    gray = B.float().mean(1, keepdim=True).round().to(torch.uint8).expand(-1, 3, -1, -1).clone()
+    gray[7, 0], gray[7, 1:] = 255, 0
+    found = chosen(A, gray, monkeypatch)
+    assert found.left_out == (0, 1) and "fitted without 1 target image of unusual colors" in found.describe()
+    table = found.color_map.table
+    assert (table.amax(0) - table.amin(0))[8:25, 8:25, 8:25].max() * 127.5 < 5
+    gray[:20] = B[:20]  # many colored images are no exceptions
+    assert chosen(A, gray, monkeypatch).left_out == (0, 0)
+
+
+def test_two_samples_of_one_look_stay_unchanged(monkeypatch: pytest.MonkeyPatch) -> None:
+    found = chosen(vignette(A), vignette(B), monkeypatch)
+    assert (found.kind, found.position, found.color_map.is_identity) == ("unchanged", None, True)
+    assert found.describe().startswith("none, because the colors of the two sides do not differ")
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_the_slope_of_a_map_is_bounded(kind: str) -> None:
+    """Line art of black on white, with the noise of JPEG, is mapped to many colors."""
+    lines = torch.where(A > 60, 255, 0).to(torch.uint8)
+    table = fit.fit(draw_pixels(lines, 0, FEW), draw_pixels(B, 1, FEW), kind).table
+    slopes = [float(table.diff(dim=axis).abs().max()) * (table.shape[-1] - 1) / 2 for axis in (1, 2, 3)]
+    assert max(slopes) < fit.MAX_SLOPE + 1e-3
+
+
+@pytest.mark.slow
+def test_a_map_comes_nearer_to_held_out_targets() -> None:
+    found = choose.choose(A, linear_look(B), samples=FEW)
+    assert found.kind in ("transport", "flexible_transport")
+    assert found.distances["transport"] < 0.7 * found.distances["unchanged"]
+
+
+def test_a_kind_and_a_position_can_be_given() -> None:
+    found = choose.choose(A[:16], B[:16], kind="linear", position="frame", samples=2000)
+    assert (found.kind, found.position, found.color_map.varies) == ("linear", "frame", ["frame"])
+    assert choose.choose(A[:16], vignette(B[:16]), position="none", samples=2000).color_map.varies == []
+
+
+def test_another_kind_wins_only_by_a_margin() -> None:
+    distances = {"linear": 1.0, "histogram": 0.95, "transport": 1.02, "flexible_transport": 0.96, "unchanged": 2.0}
+    assert choose.best_kind(distances) == "transport"
+    assert choose.best_kind(distances | {"linear": 0.9}) == "linear"
+    assert choose.best_kind(distances | {"flexible_transport": 0.9}) == "flexible_transport"
+    assert choose.best_kind(distances | {"unchanged": 1.0}) == "unchanged"
+
+
+def test_hotelling_is_students_t_in_one_dimension() -> None:
+    rng = np.random.default_rng(0)
+    x, y = 10 * rng.standard_normal((20, 1)), 10 * rng.standard_normal((30, 1)) + 5
+    assert image_statistics.hotelling(x, y) == pytest.approx(scipy.stats.ttest_ind(x[:, 0], y[:, 0]).pvalue, rel=1e-3)
+
+
+def test_the_light_of_corners_does_not_see_edges() -> None:
+    y, x = np.mgrid[-63:64:2, -63:64:2] / 64  # pixel centers; 1 is the edge
+    flat = 100 - 40 * torch.from_numpy((x * x + y * y) / 2).expand(2, 3, -1, -1)
+    assert image_statistics.corner_light(flat) == pytest.approx(-40)
+    flat[..., :4, :] = flat[..., 20:40, 20:40] = 250
+    assert image_statistics.corner_light(flat) == pytest.approx(-40, abs=3)
+
+
+def test_fits_are_deterministic() -> None:
+    first, second = (choose.choose(A[:20], vignette(B[:20]), samples=2000) for _ in range(2))
+    assert torch.equal(first.color_map.table, second.color_map.table)
+    assert torch.equal(first.color_map.position, second.color_map.position)
+    assert first.distances == second.distances
+
+
+def test_transparent_pixels_do_not_count() -> None:
+    """Premultiplied RGBA: half of each image is transparent, the rest half opaque."""
+    alpha = torch.full((60, 1, 64, 64), 150, dtype=torch.uint8)
+    alpha[..., :32] = 0
+    premultiplied = torch.cat([(A.float() * alpha / 255).round().to(torch.uint8), alpha], 1)
+    found = draw_pixels(premultiplied, 0)
+    opaque = draw_pixels(A[..., 32:], 0)
+    assert found.columns.min() > 0.5
+    visible, expected = (np.quantile(each.levels, [0.1, 0.5, 0.9]) for each in (found, opaque))
+    np.testing.assert_allclose(visible, expected, atol=4)
+
+
+def test_gray_images_have_equal_channels() -> None:
+    found = draw_pixels(A[:, :1], 0, 100)
+    assert found.levels.shape == (100, 3)
+    assert np.abs(found.levels - found.levels[:, :1]).max() <= 1  # the noise
+
+
+def test_images_of_one_color_stay_finite() -> None:
+    flat = torch.full((8, 3, 16, 16), 77, dtype=torch.uint8)
+    for kind in KINDS:
+        for position in (None, *choose.POSITIONS):
+            change = fit.fit(draw_pixels(flat, 0, 500), draw_pixels(flat + 50, 1, 500), kind, position)
+            assert torch.isfinite(change.table).all()
+            assert torch.isfinite(change.position).all()
+            assert error(change, flat, flat + 50) < 2
+
+
+def test_the_sliced_distance_of_shifted_rows() -> None:
+    """The mean over directions of |v|: 1/2 for a shift by 1 along one of three axes."""
+    rows = np.random.default_rng(0).random((4000, 3))
+    assert choose.sliced_wasserstein(rows, rows) == 0
+    assert choose.sliced_wasserstein(rows, rows + np.array([1, 0, 0])) == pytest.approx(0.5, abs=0.06)
+
+
+def test_pixels_know_their_place() -> None:
+    pixels = Pixels(np.zeros((2, 3)), np.array([0.5, 0.0]), np.array([0.5, 0.0]))
+    assert pixels.place("radial").tolist() == [0, 1]
+    assert pixels.place("frame").tolist() == [0.5, 0]

@@ -1,0 +1,196 @@
+"""Checkpoints are read back completely or refused, and reading them runs no code."""
+
+from __future__ import annotations
+
+import os
+import pickle
+import resource
+import signal
+import threading
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+from gan.runs import checkpoints
+from gan.runs.checkpoint_file import FORMAT, load
+from gan.runs.checkpoint_io import AtomicCheckpointIO, BackgroundCheckpointIO
+from gan.utils.errors import UserError
+
+CONTENT: dict[str, Any] = {
+    "format": FORMAT,
+    "state_dict": {"w": torch.arange(500.0)},
+    "config": {"a": [1, 2]},
+    "images": 64,
+    "global_step": 4,
+}
+
+
+class Bomb:
+    def __init__(self, path: Path) -> None:
+        self.path = path
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return os.system, (f"touch {self.path}",)
+
+
+def test_round_trip_with_checksum(tmp_path: Path) -> None:
+    path = tmp_path / "checkpoints" / "images-000000064.ckpt"
+    AtomicCheckpointIO().save_checkpoint(CONTENT, path)
+    assert checkpoints.find_damage(path) is None
+    assert checkpoints.images_of(path) == 64
+    assert torch.equal(load(path)["state_dict"]["w"], CONTENT["state_dict"]["w"])
+    assert sorted(p.name for p in path.parent.iterdir()) == [path.name, "images-000000064.json"]
+
+
+@pytest.mark.parametrize("beside", [True, False])
+def test_a_torn_file_is_refused_with_and_without_its_checksum(beside: bool, tmp_path: Path) -> None:
+    path = tmp_path / "images-000000064.ckpt"
+    AtomicCheckpointIO().save_checkpoint(CONTENT, path)
+    whole = path.read_bytes()
+    if not beside:
+        checkpoints.sidecar(path).unlink()
+    for length in [0, 1, 100, len(whole) // 2, len(whole) - 1]:
+        path.write_bytes(whole[:length])
+        with pytest.raises(UserError, match=r"images-000000064\.ckpt"):
+            load(path)
+
+
+@pytest.mark.parametrize("as_pickle", [True, False])
+def test_code_in_a_checkpoint_does_not_run(as_pickle: bool, tmp_path: Path) -> None:
+    path, trace = tmp_path / "bomb.ckpt", tmp_path / "trace"
+    if as_pickle:
+        path.write_bytes(pickle.dumps({**CONTENT, "x": Bomb(trace)}))
+    else:
+        torch.save({**CONTENT, "x": Bomb(trace)}, path)
+    with pytest.raises(UserError, match="refused"):
+        load(path)
+    assert not trace.exists()
+
+
+@pytest.mark.parametrize("content", [{"state_dict": {}}, [1, 2]])
+def test_a_foreign_checkpoint_is_refused(content: Any, tmp_path: Path) -> None:
+    torch.save(content, tmp_path / "other.ckpt")
+    with pytest.raises(UserError, match="not a checkpoint of this program"):
+        load(tmp_path / "other.ckpt")
+
+
+WHOLE = CONTENT | {
+    "optimizer_states": [],
+    "callbacks": {},
+    "loops": {},
+    "pending": {},
+    "division": {},
+    "epoch": 0,
+    "pytorch-lightning_version": "2.6.6",
+}
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        ({"callbacks": [1]}, "the checkpoint has no callbacks of type dict"),
+        ({"global_step": "4"}, "the checkpoint has no global_step of type int"),
+        ({"state_dict": {"w": torch.tensor([1.0, float("nan")])}}, "w is not finite"),
+        ({"state_dict": {"w": torch.zeros(1).expand(3 * 10**9)}}, "more memory than the file has bytes"),
+        ({"state_dict": {"w": torch.zeros(3).to_sparse()}}, "not a dense CPU tensor"),
+    ],
+)
+def test_training_does_not_resume_from_incomplete_infinite_or_forged_checkpoints(
+    change: dict[str, Any], said: str, tmp_path: Path
+) -> None:
+    storage, path = AtomicCheckpointIO(), tmp_path / "images-000000064.ckpt"
+    storage.save_checkpoint(WHOLE, path)
+    assert storage.load_checkpoint(path)["images"] == 64
+    torch.save(WHOLE | change, path)
+    checkpoints.sidecar(path).unlink()
+    with pytest.raises(UserError, match=said):
+        storage.load_checkpoint(path)
+
+
+def test_a_missing_file_and_a_text_file_are_refused(tmp_path: Path) -> None:
+    with pytest.raises(UserError, match="no such"):
+        load(tmp_path / "none.ckpt")
+    (tmp_path / "text.ckpt").write_text("hello")
+    with pytest.raises(UserError, match=r"text\.ckpt"):
+        load(tmp_path / "text.ckpt")
+
+
+def test_a_full_disk_is_reported_and_keeps_existing_checkpoints(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    storage, path = AtomicCheckpointIO(), tmp_path / "images-000000064.ckpt"
+    storage.save_checkpoint(CONTENT, path)
+    limit, handler = resource.getrlimit(resource.RLIMIT_FSIZE), signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (1000, limit[1]))
+    try:
+        storage.save_checkpoint({**CONTENT, "images": 65}, path)
+        storage.save_checkpoint(CONTENT, tmp_path / "images-000000128.ckpt")
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limit)
+        signal.signal(signal.SIGXFSZ, handler)
+    assert "not saved" in str(storage.failure) and "not saved" in capsys.readouterr().out
+    assert checkpoints.find_damage(path) is None and checkpoints.images_of(path) == 64
+    assert not list(tmp_path.glob("images-000000128.*"))  # nor a sidecar without its checkpoint
+    assert not list(tmp_path.glob(".*"))
+
+
+class Slow(BackgroundCheckpointIO):
+    """Writes when it is allowed to."""
+
+    def __init__(self, **options: Any) -> None:
+        super().__init__(**options)
+        self.allowed = threading.Semaphore(0)
+
+    def write(self, *arguments: Any) -> None:
+        assert self.allowed.acquire(timeout=60)
+        super().write(*arguments)
+
+
+def test_training_goes_on_while_a_checkpoint_is_written(tmp_path: Path) -> None:
+    calls: list[str] = []
+    storage, path = Slow(after=lambda: calls.append("after")), tmp_path / "images-000000064.ckpt"
+    weight = torch.arange(500.0)
+    storage.save_checkpoint(CONTENT | {"state_dict": {"w": weight}}, path, lambda: calls.append("then"))
+    weight.zero_()  # by the next training step
+    assert not path.exists() and calls == []
+    storage.allowed.release()
+    storage.wait()
+    assert torch.equal(load(path)["state_dict"]["w"], torch.arange(500.0))
+    assert checkpoints.find_damage(path) is None and calls == ["then", "after"]
+    storage.close()
+
+
+def test_a_checkpoint_waits_for_the_previous_one(tmp_path: Path) -> None:
+    storage, paths = Slow(), [tmp_path / f"images-{images:09}.ckpt" for images in (64, 128)]
+    storage.save_checkpoint(CONTENT, paths[0])
+    second = threading.Thread(target=storage.save_checkpoint, args=(CONTENT, paths[1]))
+    second.start()
+    second.join(0.2)
+    assert second.is_alive()
+    storage.allowed.release(2)
+    second.join()
+    storage.close()
+    assert all(checkpoints.find_damage(path) is None for path in paths)
+
+
+def test_what_the_thread_raises_is_raised_at_the_next_checkpoint_or_at_the_end(tmp_path: Path) -> None:
+    def fail() -> None:
+        raise ValueError("a bug")
+
+    storage = BackgroundCheckpointIO()
+    storage.save_checkpoint(CONTENT, tmp_path / "images-000000064.ckpt", fail)
+    with pytest.raises(ValueError, match="a bug"):
+        storage.save_checkpoint(CONTENT, tmp_path / "images-000000128.ckpt")
+    storage.save_checkpoint(CONTENT, tmp_path / "images-000000192.ckpt", fail)
+    with pytest.raises(ValueError, match="a bug"):
+        storage.close()
+
+
+@pytest.mark.parametrize("other", [None, FORMAT - 1, str(FORMAT), 10**9])
+def test_a_checkpoint_of_another_format_is_refused(other: Any, tmp_path: Path) -> None:
+    path = tmp_path / "images-000000064.ckpt"
+    torch.save({key: value for key, value in (CONTENT | {"format": other}).items() if value is not None}, path)
+    with pytest.raises(UserError, match=rf"but this version reads format {FORMAT}; install the version that wrote it"):
+        load(path)

@@ -1,0 +1,171 @@
+"""One process at a time trains into a run folder."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from gan.runs import lock, run_folder
+from gan.utils.errors import UserError
+
+HOLD = """
+import sys, time
+from pathlib import Path
+from gan.runs import lock
+lock.acquire(Path(sys.argv[1]))
+print("held", flush=True)
+sys.stdin.read()
+"""
+
+
+@pytest.fixture(autouse=True)
+def alone(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    for name in (*lock.SCHEDULED, "RANK", "LOCAL_RANK", "SLURM_PROCID", "WORLD_SIZE", "SLURM_NTASKS"):
+        monkeypatch.delenv(name, raising=False)
+    yield
+    lock.release()
+
+
+@pytest.fixture
+def other(tmp_path: Path) -> Iterator[subprocess.Popen[str]]:
+    """Start another process that holds the lock of the folder until its standard input is closed."""
+    words = [sys.executable, "-c", HOLD, str(tmp_path)]
+    pipe = subprocess.PIPE
+    process = subprocess.Popen(words, cwd=Path(__file__).parents[2], stdin=pipe, stdout=pipe, text=True)
+    assert process.stdout and process.stdout.readline() == "held\n"
+    yield process
+    process.kill()
+    process.wait()
+    for stream in (process.stdin, process.stdout):
+        stream.close()  # type: ignore[union-attr]
+
+
+def foreign(run: Path, host: str = "elsewhere", pid: int = 1) -> Path:
+    """Write a lock as a process on another machine does."""
+    path = run / run_folder.LOCK
+    path.write_text(f"filelock/2\npid={pid}\nhost={host}\nmode=lease\ntoken={'0' * 32}\nduration={lock.LEASE!r}\n")
+    return path
+
+
+def test_a_folder_in_use_is_refused_and_free_afterwards(other: subprocess.Popen[str], tmp_path: Path) -> None:
+    with pytest.raises(UserError, match=rf"process {other.pid} on .* is training in this folder; stop it first"):
+        lock.acquire(tmp_path)
+    other.stdin.close()  # type: ignore[union-attr]
+    other.wait()
+    lock.acquire(tmp_path)
+    assert not lock.is_lost(tmp_path)
+    lock.release()
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_the_lock_of_a_killed_process_is_taken_over_at_once(other: subprocess.Popen[str], tmp_path: Path) -> None:
+    other.kill()
+    other.wait()
+    assert (tmp_path / run_folder.LOCK).exists()
+    lock.acquire(tmp_path)
+    assert not lock.is_lost(tmp_path)
+
+
+def test_a_stopped_process_keeps_its_lock(other: subprocess.Popen[str], tmp_path: Path) -> None:
+    other.send_signal(signal.SIGSTOP)
+    with pytest.raises(UserError, match="is training in this folder"):
+        lock.acquire(tmp_path)
+
+
+def test_a_restarted_job_waits_for_the_previous_one(
+    other: subprocess.Popen[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("SLURM_JOB_ID", "7")
+    monkeypatch.setattr(lock, "print_line", lambda line: (print(line), other.stdin.close()))  # type: ignore[union-attr]
+    lock.acquire(tmp_path)
+    assert "waiting up to 135 s" in capsys.readouterr().out
+    assert not lock.is_lost(tmp_path)
+
+
+@pytest.fixture
+def short_lease(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(lock, "LEASE", 1.5)
+    monkeypatch.setattr(lock, "HEARTBEAT", 0.5)
+
+
+def test_the_lock_of_another_machine_is_taken_over_without_a_heartbeat(short_lease: None, tmp_path: Path) -> None:
+    foreign(tmp_path)
+    lock.acquire(tmp_path)
+    assert not lock.is_lost(tmp_path)
+
+
+def test_the_lock_of_another_machine_with_a_heartbeat_is_respected(short_lease: None, tmp_path: Path) -> None:
+    path = foreign(tmp_path)
+    beat = f"import os, time\nwhile True: os.utime({str(path)!r}); time.sleep(0.2)"
+    heart = subprocess.Popen([sys.executable, "-c", beat])
+    try:
+        with pytest.raises(UserError, match="process 1 on elsewhere is training in this folder"):
+            lock.acquire(tmp_path)
+    finally:
+        heart.kill()
+        heart.wait()
+
+
+@pytest.mark.parametrize("how", ["removed", "taken over"])
+def test_a_lost_lock_is_noticed(how: str, tmp_path: Path) -> None:
+    lock.acquire(tmp_path)
+    assert not lock.is_lost(tmp_path) and not lock.is_lost(tmp_path / "other")
+    (tmp_path / run_folder.LOCK).unlink()
+    if how == "taken over":
+        foreign(tmp_path)
+    assert lock.is_lost(tmp_path)
+    lock.release()
+    assert (tmp_path / run_folder.LOCK).exists() == (how == "taken over")
+
+
+def test_further_ranks_share_the_lock(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    foreign(tmp_path)
+    monkeypatch.setenv("LOCAL_RANK", "1")
+    lock.acquire(tmp_path)
+    monkeypatch.setenv("RANK", "1")
+    lock.acquire(tmp_path)
+
+
+def test_ranks_resume_from_the_checkpoint_of_rank_0(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name, value in {"WORLD_SIZE": "2", "MASTER_ADDR": "a", "MASTER_PORT": "1", "RANK": "0"}.items():
+        monkeypatch.setenv(name, value)
+    assert lock.decide_on_rank_0(tmp_path, lambda: tmp_path / "x.ckpt") == tmp_path / "x.ckpt"
+    monkeypatch.setenv("RANK", "1")
+    assert lock.decide_on_rank_0(tmp_path, lambda: pytest.fail("rank 0 decides")) == tmp_path / "x.ckpt"  # type: ignore[arg-type]
+    monkeypatch.setenv("MASTER_PORT", "2")  # of another start
+    monkeypatch.setattr(lock, "DECISION", -lock.LEASE)
+    held = iter([True, True, False])  # rank 0 downloads a copy, and then dies
+    monkeypatch.setattr(lock, "is_held", lambda run: next(held))
+    with pytest.raises(UserError, match="rank 0 did not choose a checkpoint"):
+        lock.decide_on_rank_0(tmp_path, lambda: None)
+    assert next(held, None) is None
+
+
+def test_a_rank_with_another_folder_does_not_wait_for_a_decision(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name, value in {"WORLD_SIZE": "2", "MASTER_ADDR": "a", "MASTER_PORT": "1", "RANK": "1"}.items():
+        monkeypatch.setenv(name, value)
+    monkeypatch.setattr(lock, "UNSEEN", 0.0)
+    assert lock.decide_on_rank_0(tmp_path, lambda: pytest.fail("rank 0 decides")) is None  # type: ignore[arg-type]
+
+
+def test_a_process_has_one_lock(tmp_path: Path) -> None:
+    (tmp_path / "a").mkdir()
+    (tmp_path / "b").mkdir()
+    lock.acquire(tmp_path / "a")
+    lock.acquire(tmp_path / "b")
+    lock.acquire(tmp_path / "b")
+    assert os.listdir(tmp_path / "a") == [] and os.listdir(tmp_path / "b") == [run_folder.LOCK]
+
+
+def test_a_folder_that_cannot_be_written_is_named(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    with pytest.raises(UserError, match="file/run: cannot be written"):
+        lock.acquire(tmp_path / "file" / "run")

@@ -1,0 +1,226 @@
+"""The run folder: atomic writes, and selection of the newest undamaged checkpoint."""
+
+from __future__ import annotations
+
+import json
+import math
+import os
+import resource
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from gan.runs import checkpoints, run_folder
+from gan.runs.metrics import cut_metrics, first_scored, logged_objective, read_metrics
+from gan.utils.errors import UserError
+from gan.utils.files import write_atomically, write_json
+
+
+def save(run: Path, images: int, data: bytes = b"x" * 1000) -> Path:
+    import hashlib
+
+    path = checkpoints.checkpoint_path(run, images)
+    write_json(checkpoints.sidecar(path), {"sha256": hashlib.sha256(data).hexdigest(), "images": images})
+    write_atomically(path, lambda file: file.write(data))
+    return path
+
+
+def test_a_full_disk_leaves_the_old_file(tmp_path: Path) -> None:
+    path = tmp_path / "file"
+    path.write_text("old")
+    limit = resource.getrlimit(resource.RLIMIT_FSIZE)
+    import signal
+
+    handler = signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (100, limit[1]))
+    try:
+        with pytest.raises(OSError):
+            write_atomically(path, lambda file: file.write(b"x" * 1000))
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limit)
+        signal.signal(signal.SIGXFSZ, handler)
+    assert path.read_text() == "old"
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_a_checkpoint_torn_at_any_byte_is_skipped(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    good, torn = save(tmp_path, 100), save(tmp_path, 200)
+    whole = torn.read_bytes()
+    for length in range(len(whole)):
+        torn.write_bytes(whole[:length])
+        assert checkpoints.find_checkpoint(tmp_path, "last") == good
+        assert "images-000000200.ckpt is damaged" in capsys.readouterr().out
+    torn.write_bytes(whole)
+    assert checkpoints.find_checkpoint(tmp_path, "last") == torn
+
+
+def test_best_and_last_and_files_are_found(tmp_path: Path) -> None:
+    first, second = save(tmp_path, 100), save(tmp_path, 200)
+    assert checkpoints.find_checkpoint(tmp_path, "best") == second  # nothing was evaluated
+    write_json(first.with_name("best.json"), {"checkpoint": first.name})
+    assert checkpoints.find_checkpoint(tmp_path, "best") == first
+    assert checkpoints.find_checkpoint(tmp_path, "last") == second
+    assert checkpoints.find_checkpoint(tmp_path, str(first)) == first
+    assert checkpoints.find_checkpoint(second) == second
+    first.write_bytes(b"torn")
+    assert checkpoints.find_checkpoint(tmp_path, "best") == second
+
+
+def test_only_damaged_checkpoints_are_one_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    only = save(tmp_path, 100)
+    write_json(only.with_name("best.json"), {"checkpoint": only.name})
+    only.write_bytes(b"torn")
+    with pytest.raises(UserError, match=r"no undamaged checkpoint; images-000000100.ckpt is damaged \([^)]*\)$"):
+        checkpoints.find_checkpoint(tmp_path, "best")
+    save(tmp_path, 200).write_bytes(b"torn")
+    with pytest.raises(UserError, match=r"images-000000200.ckpt is damaged \("):
+        checkpoints.find_checkpoint(tmp_path, "last")
+    assert capsys.readouterr().out == ""
+
+
+@pytest.mark.parametrize(("run", "checkpoint"), [("nowhere", "best"), (".", "last"), (".", "other.ckpt")])
+def test_missing_files_are_reported(run: str, checkpoint: str, tmp_path: Path) -> None:
+    with pytest.raises(UserError):
+        checkpoints.find_checkpoint(tmp_path / run, checkpoint)
+
+
+def test_metrics_are_cut_and_a_torn_last_line_is_dropped(tmp_path: Path) -> None:
+    path = tmp_path / run_folder.METRICS
+    lines = [json.dumps({"images": images, "eval/kid": images / 10}) for images in (10, 20, 30)]
+    path.write_text("\n".join(lines) + '\n{"images": 40, "ev')
+    cut_metrics(path, 20)
+    assert [line["images"] for line in read_metrics(path)] == [10, 20]
+
+
+@pytest.mark.parametrize(
+    ("values", "mode", "expected"),
+    [
+        ([3, 1, 2], "best", 1),
+        ([3, 1, 2], "last", 2),
+        ([], "best", math.inf),
+        ([1, math.nan], "last", math.inf),
+        ([1, math.nan], "best", 1),
+    ],
+)
+def test_objective(values: list[float], mode: str, expected: float, tmp_path: Path) -> None:
+    lines = [json.dumps({"images": i, "eval/kid": value}) for i, value in enumerate([0, *values])]  # untrained
+    (tmp_path / run_folder.METRICS).write_text("".join(line + "\n" for line in lines))
+    assert logged_objective(tmp_path, "eval/kid", mode) == expected
+    since = first_scored("gan.training.translation.CycleGAN")
+    assert logged_objective(tmp_path, "eval/kid", "best", since) == 0 and first_scored("gan.training.module.GAN") == 1
+
+
+def scored(run: Path, images: int, best: int | None) -> Path:
+    """Write a checkpoint and its sidecar with the best checkpoint, as training does."""
+    path = save(run, images)
+    record = None if best is None else {"checkpoint": checkpoints.checkpoint_path(run, best).name, "images": best}
+    write_json(checkpoints.sidecar(path), checkpoints.read_sidecar(path) | {"bytes": 1000, "best": record})
+    return path
+
+
+def listing(run: Path) -> list[str]:
+    return sorted(path.name for path in (run / run_folder.CHECKPOINTS).iterdir())
+
+
+def test_the_newest_checkpoint_knows_the_best_where_best_json_is_older(tmp_path: Path) -> None:
+    """A run was killed after saving a new best checkpoint and before writing best.json."""
+    old, new = scored(tmp_path, 100, 100), scored(tmp_path, 200, 200)
+    write_json(old.with_name(checkpoints.BEST), {"checkpoint": old.name, "images": 100})
+    assert checkpoints.best(tmp_path) == new and checkpoints.find_checkpoint(tmp_path) == new
+    assert checkpoints.repair(tmp_path) == new
+    assert json.loads(old.with_name(checkpoints.BEST).read_text())["checkpoint"] == new.name
+
+
+@pytest.mark.parametrize("note", [None, b"", b"{torn", b"[1]", b'{"checkpoint": "images-000000300.ckpt"}'])
+def test_best_json_is_written_anew_where_it_is_missing_or_damaged(note: bytes | None, tmp_path: Path) -> None:
+    best = scored(tmp_path, 100, 100)
+    scored(tmp_path, 200, 100)
+    if note is not None:
+        best.with_name(checkpoints.BEST).write_bytes(note)
+    assert checkpoints.best(tmp_path) == best
+    checkpoints.repair(tmp_path)
+    assert json.loads(best.with_name(checkpoints.BEST).read_text())["checkpoint"] == best.name
+
+
+def test_best_json_never_names_a_checkpoint_that_is_not_there(tmp_path: Path) -> None:
+    newest = scored(tmp_path, 200, 100)
+    write_json(newest.with_name(checkpoints.BEST), {"checkpoint": "images-000000100.ckpt"})
+    checkpoints.repair(tmp_path)
+    assert not newest.with_name(checkpoints.BEST).exists()
+
+
+def test_damaged_checkpoints_are_set_aside_and_never_counted(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    old, torn, short = scored(tmp_path, 100, 100), scored(tmp_path, 200, 100), scored(tmp_path, 50, None)
+    torn.write_bytes(b"y" * 1000)  # of the right size
+    short.write_bytes(b"x")
+    assert checkpoints.repair(tmp_path) == old
+    said = capsys.readouterr().out.splitlines()
+    assert checkpoints.list_checkpoints(tmp_path) == [old]
+    (aside,) = (tmp_path / run_folder.CHECKPOINTS).glob("set-aside-*")
+    assert sorted(path.suffix for path in aside.iterdir()) == [".ckpt", ".ckpt", ".json", ".json"]
+    assert "images-000000200.ckpt: damaged, its checksum differs" in said[0] and str(aside) in said[1]
+
+
+def test_partial_files_of_killed_saves_are_removed(tmp_path: Path) -> None:
+    whole = scored(tmp_path, 100, None)
+    samples = tmp_path / run_folder.SAMPLES
+    samples.mkdir()
+    gone, alive = 2**22 + 1, 1  # above the greatest number of a process, and the first of all
+    for folder in (tmp_path, whole.parent, samples):
+        (folder / f".{'0' * 16}.{gone}.tmp").touch()
+    (samples / f".{'1' * 16}.{alive}.tmp").touch()  # of gan evaluate, which is at work
+    (tmp_path / ".of.somebody.else.tmp").touch()
+    write_json(whole.with_name("images-000000200.json"), {"sha256": "", "images": 200})
+    checkpoints.repair(tmp_path)
+    assert listing(tmp_path) == [whole.name, checkpoints.sidecar(whole).name]
+    assert [path.name for path in tmp_path.glob(".*")] == [".of.somebody.else.tmp"]
+    assert [path.name for path in samples.iterdir()] == [f".{'1' * 16}.{alive}.tmp"]
+
+
+@pytest.mark.parametrize("step", ["os.replace", "Path.unlink of the sidecar", "Path.unlink of the rest"])
+def test_an_interrupted_removal_leaves_no_partial_checkpoint(
+    step: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """If a removal is killed before any of its three steps, `repair` leaves a complete checkpoint or none."""
+    old, new = scored(tmp_path, 100, None), scored(tmp_path, 200, None)
+    steps = {"os.replace": 0, "Path.unlink of the sidecar": 1, "Path.unlink of the rest": 2}
+    done = 0
+
+    def until(call: Any) -> Any:
+        def counted(*args: Any, **options: Any) -> Any:
+            nonlocal done
+            if done == steps[step]:
+                raise KeyboardInterrupt
+            done += 1
+            return call(*args, **options)
+
+        return counted
+
+    with monkeypatch.context() as patched:
+        patched.setattr(os, "replace", until(os.replace))
+        patched.setattr(Path, "unlink", until(Path.unlink))
+        with pytest.raises(KeyboardInterrupt):
+            checkpoints.remove(old)
+    assert checkpoints.repair(tmp_path) == new
+    left = [old.name, checkpoints.sidecar(old).name] if step == "os.replace" else []
+    assert listing(tmp_path) == sorted([*left, new.name, checkpoints.sidecar(new).name])
+
+
+def test_a_folder_without_an_undamaged_checkpoint_stays_unchanged(tmp_path: Path) -> None:
+    torn = scored(tmp_path, 100, 100)
+    torn.write_bytes(b"torn")
+    write_json(torn.with_name(checkpoints.BEST), {"checkpoint": torn.name})
+    before = listing(tmp_path)
+    assert checkpoints.repair(tmp_path) is None
+    assert listing(tmp_path) == before
+
+
+def test_choices_are_read_from_any_path(tmp_path: Path) -> None:
+    (tmp_path / run_folder.OVERRIDES).write_text(
+        yaml.safe_dump(["seed=1", r"data.root='~/it\'s (1), [x]'", "loss=hinge"])
+    )
+    assert run_folder.read_choices(tmp_path) == {"seed": 1, "data.root": "~/it's (1), [x]", "loss": "hinge"}

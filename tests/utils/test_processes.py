@@ -1,0 +1,140 @@
+"""Ctrl-C while a program starts: no traceback, and an end by the signal or exit code 130."""
+
+from __future__ import annotations
+
+import gc
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from gan.utils import processes
+from tests.conftest import ROOT, TINY, environment, run_python
+from tests.patience import PATIENCE
+
+TRAIN = [str(ROOT / "train.py"), *TINY, "images=100000", "hydra.run.dir=run"]
+GENERATE = ["-m", "gan.cli", "generate", "run", "--seeds", "0-3", "--out", "drawn"]
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
+@pytest.mark.parametrize("program", [TRAIN, GENERATE], ids=["train", "generate"])
+@pytest.mark.parametrize("library", ["_yaml", "libtorch_cpu", "_multiarray_umath"])
+def test_in_the_middle_of_imports(program: list[str], library: str, tmp_path: Path) -> None:
+    """Send the signal while a package is being imported."""
+    (tmp_path / "run").mkdir()
+    pipe = subprocess.PIPE
+    process = subprocess.Popen(
+        [sys.executable, *program], cwd=tmp_path, env=environment() | {"PYTHONPATH": str(ROOT)}, text=True,
+        stdout=pipe, stderr=pipe,
+    )  # fmt: skip
+    deadline = time.monotonic() + PATIENCE
+    while process.poll() is None and time.monotonic() < deadline:
+        if library in Path(f"/proc/{process.pid}/maps").read_text():
+            process.send_signal(signal.SIGINT)
+            break
+        time.sleep(0.001)
+    out, error = process.communicate(timeout=PATIENCE)
+    if program == GENERATE and library != "_yaml" and process.returncode == 2:
+        pytest.skip("it ended before torch was needed")
+    assert process.returncode in (-signal.SIGINT, 130), out + error
+    assert error == ""
+
+
+def test_an_ignored_signal_stays_ignored() -> None:
+    """Ignore the signal, as nohup does."""
+    before = signal.signal(signal.SIGINT, signal.SIG_IGN)
+    try:
+        processes.end_silently()
+        with processes.as_keyboard_interrupt():
+            assert signal.getsignal(signal.SIGINT) == signal.SIG_IGN
+        assert signal.getsignal(signal.SIGINT) == signal.SIG_IGN
+    finally:
+        signal.signal(signal.SIGINT, before)
+
+
+def test_outside_of_imports_it_is_raised() -> None:
+    """Run in a separate process, because the signal would end the test process."""
+    code = """
+import signal
+from gan.utils import processes
+try:
+    with processes.as_keyboard_interrupt():
+        signal.raise_signal(signal.SIGINT)
+except KeyboardInterrupt:
+    print("raised")
+"""
+    words = [sys.executable, "-c", code]
+    found = subprocess.run(words, env=environment() | {"PYTHONPATH": str(ROOT)}, capture_output=True, text=True)
+    assert (found.returncode, found.stdout) == (0, "raised\n"), found.stderr
+
+
+def test_deferred_steps_are_completed_before_the_signal_is_raised() -> None:
+    """The signal may also reach an existing thread without a mask, and then the handler of the main thread."""
+    code = """
+import signal, threading, time
+from gan.utils import processes
+begun = threading.Event()
+other = threading.Thread(target=begun.wait, daemon=True)
+other.start()
+try:
+    with processes.as_keyboard_interrupt(), processes.deferred():
+        signal.pthread_kill(other.ident, signal.SIGINT)
+        signal.raise_signal(signal.SIGINT)
+        time.sleep(0.1)
+        print("done")
+except KeyboardInterrupt:
+    print("raised")
+assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+assert not signal.pthread_sigmask(signal.SIG_BLOCK, ())
+begun.set()
+"""
+    words = [sys.executable, "-c", code]
+    found = subprocess.run(words, env=environment() | {"PYTHONPATH": str(ROOT)}, capture_output=True, text=True)
+    assert (found.returncode, found.stdout) == (0, "done\nraised\n"), found.stderr
+
+
+def test_handlers_are_restored() -> None:
+    before = signal.getsignal(signal.SIGINT)
+    with processes.as_keyboard_interrupt():
+        assert signal.getsignal(signal.SIGINT) == processes.raise_unless_importing
+    assert signal.getsignal(signal.SIGINT) == before
+
+
+CYCLE = """
+import atexit
+from gan.utils import processes
+processes.skip_at_exit()
+class Cycle:
+    def __init__(self, name): self.itself, self.name = self, name
+    def __del__(self): print("collected", self.name)
+Cycle("during work")
+import gc
+gc.collect()
+kept = Cycle("at exit")
+atexit.register(print, "exit handler")
+"""
+
+
+def test_nothing_is_collected_at_exit() -> None:
+    assert run_python(["-c", CYCLE], ROOT, check=True).stdout == "collected during work\nexit handler\n"
+
+
+def test_collections_start_after_the_imports_of_a_program(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delitem(sys.modules, "torch", raising=False)
+    frozen = gc.get_freeze_count()
+    with pytest.raises(ImportError), processes.skip_during_imports():
+        assert not gc.isenabled()
+        raise ImportError
+    assert gc.isenabled() and gc.get_freeze_count() > frozen
+
+
+def test_a_later_job_of_a_sweep_keeps_them(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "torch", gc)
+    frozen = gc.get_freeze_count()
+    with processes.skip_during_imports():
+        assert gc.isenabled()
+    assert gc.get_freeze_count() == frozen
