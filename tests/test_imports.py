@@ -14,7 +14,7 @@ from gan.cli import COMMANDS
 
 ROOT = Path(__file__).parent.parent
 LOWER = ("losses", "penalties", "augment", "networks", "metrics", "editing")
-MAY_IMPORT_HYDRA = {"config.py", "launch.py", "overrides.py", "resolvers.py", "secrets.py", "resume.py", "sweep.py"}
+MAY_IMPORT_HYDRA = {"compose.py", "launch.py", "overrides.py", "resolvers.py", "secrets.py", "resume.py", "sweep.py"}
 MAY_IMPORT_HYDRA |= {"fit.py", "train.py"}
 
 
@@ -90,7 +90,7 @@ def test_processes_that_read_images_do_not_import_torch() -> None:
         "data.decoding.cache",
         "data.checks",
         "data.pairs",
-        "data.styles.registry",
+        "data.looks.registry",
         "images.files",
     ]
     modules = ", ".join([*(f"gan.{name}" for name in names), *sources])

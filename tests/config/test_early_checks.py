@@ -21,8 +21,7 @@ from gan.config.resume import prepare
 from gan.runs.run_folder import RECORD
 from gan.utils.errors import UserError
 from tests.conftest import ROOT
-
-from .test_run_folder import save
+from tests.runs.test_run_folder import save
 
 MISTAKES = [
     (["data=folder"], "data.root is missing; add data.root=FOLDER"),

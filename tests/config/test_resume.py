@@ -13,8 +13,7 @@ from gan.config.resume import create_folder, differences, prepare
 from gan.runs import checkpoints, run_folder
 from gan.utils.errors import UserError
 from gan.utils.files import write_json
-
-from .test_run_folder import save
+from tests.runs.test_run_folder import save
 
 
 @pytest.fixture(autouse=True)

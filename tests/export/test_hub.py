@@ -15,8 +15,7 @@ from gan.models.address import download
 from gan.models.shared_model import CARD, CONFIG, WEIGHTS
 from gan.utils.errors import UserError
 from tests.conftest import environment
-
-from .loopback_hub import COMMIT, Hub, serving
+from tests.loopback_hub import COMMIT, Hub, serving
 
 pytest.importorskip("huggingface_hub")
 PROGRAM = """

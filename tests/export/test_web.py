@@ -36,7 +36,7 @@ from tests.color_maps import give_start
 from tests.conftest import ROOT, Train
 from tests.security.checkpoints import DCGAN, LUT, checkpoint
 
-PAGE = ROOT / "gan" / "sharing" / "web" / "page"
+PAGE = ROOT / "gan" / "export" / "web" / "page"
 SCRIPTS = {path.name: path.read_text() for path in PAGE.glob("*.mjs")}
 
 

@@ -112,6 +112,6 @@ def test_the_advice_names_the_module_and_the_option(folder: Path) -> None:
 def test_the_revision_of_another_repository_is_not_ours(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """An environment is often inside of the user's own repository."""
     assert code.git_revision() is None or len(str(code.git_revision())) >= 40
-    monkeypatch.setattr(code, "__file__", str(tmp_path / "site-packages" / "gan" / "common" / "code.py"))
+    monkeypatch.setattr(code, "__file__", str(tmp_path / "site-packages" / "gan" / "utils" / "code.py"))
     subprocess.run(["git", "init", "-q", str(tmp_path)], check=False)
     assert code.git_revision() is None
