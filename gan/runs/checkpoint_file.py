@@ -17,7 +17,7 @@ from gan.utils.errors import UserError
 from gan.utils.files import is_text
 from gan.utils.untrusted import find_fault
 
-FORMAT = 3  # version of the content; increased whenever older checkpoints can no longer be read
+FORMAT = 4  # version of the content; increased whenever older checkpoints can no longer be read
 KEYS = ("state_dict", "config", "images")  # needed to generate images
 MAX_CLASSES, MAX_CLASS_NAME = 100_000, 1000  # characters
 

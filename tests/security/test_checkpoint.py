@@ -122,7 +122,7 @@ FORGED: dict[str, tuple[Change, str]] = {
     "network a data set": (generator(_target_="gan.data.module.ImageDataModule"), "only classes of gan itself"),
     "network with code in it": (generator(width={"_target_": "os.system", "command": "touch ../canary"}), "os.system"),
     "network that is partial": (generator(_partial_=True, size=None), "cannot be built"),
-    "an older format": (put("format", value=1), "checkpoint format 1, but this version reads format 3"),
+    "an older format": (put("format", value=1), "checkpoint format 1, but this version reads format 4"),
     "format a text": (put("format", value="2"), "checkpoint format unknown"),
     "another version": (without("images"), "it has no images"),
     "a list": (lambda state: [1, 2, 3], "not a checkpoint"),

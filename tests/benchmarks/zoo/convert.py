@@ -1,0 +1,38 @@
+"""Convert a checkpoint of format 3 to the present format.
+
+python tests/benchmarks/zoo/convert.py OLD.ckpt RUN
+
+The run folder RUN gets a checkpoint with the weights, the configuration, the number of images and the classes. It
+generates, starts other runs (init_from=RUN) and can be shared, but cannot be resumed. Models written by gan share need
+no conversion.
+"""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+import torch
+import yaml
+
+from gan.runs import run_folder
+from gan.runs.checkpoint_file import FORMAT, KEYS
+from gan.runs.checkpoint_io import AtomicCheckpointIO
+from gan.runs.checkpoints import checkpoint_path
+
+
+def convert(old: Path, run: Path) -> Path:
+    """Write the converted checkpoint, and return its path."""
+    state = torch.load(old, map_location="cpu", weights_only=True)
+    if state["format"] != 3:
+        sys.exit(f"{old}: format {state['format']}, not 3")
+    path = checkpoint_path(run, state["images"])
+    path.parent.mkdir(parents=True)
+    kept = {key: state[key] for key in (*KEYS, "classes") if key in state}
+    AtomicCheckpointIO().save_checkpoint({**kept, "format": FORMAT}, path)
+    (run / run_folder.CONFIG).write_text(yaml.safe_dump(state["config"]))
+    return path
+
+
+if __name__ == "__main__":
+    print(convert(Path(sys.argv[1]), Path(sys.argv[2])))
