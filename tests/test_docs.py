@@ -318,9 +318,7 @@ def test_notebooks_run(name: str, image: str, tmp_path: Path, monkeypatch: pytes
 def test_site_builds_without_a_warning(tmp_path: Path) -> None:
     pytest.importorskip("furo")
     pytest.importorskip("myst_nb")
-    source = shutil.copytree(
-        ROOT, tmp_path / "source", ignore=shutil.ignore_patterns(".*", "api", "site", "runs", "tests")
-    )
+    source = shutil.copytree(ROOT, tmp_path / "source", ignore=shutil.ignore_patterns(".*", "api", "site", "tests"))
     sphinx = "import gc, sys; from sphinx.cmd.build import main; gc.disable(); sys.exit(main(sys.argv[1:]))"  # faster
     words = [sys.executable, "-c", sphinx, "-W", "-q", str(source / "docs"), str(tmp_path / "site")]
     built = subprocess.run(words, capture_output=True, text=True, cwd=source, timeout=PATIENCE)

@@ -190,7 +190,9 @@ def existing_run_or_look(text: str) -> None:
     try:
         existing_run(text)
     except UserError as error:
-        if text not in image_translator.registry.STYLES:
+        from gan.data.looks import registry
+
+        if text not in registry.STYLES:
             raise
         hint = f"for the look, write {LOOK}{text}"
         raise UserError(f"{text}: no such run folder or checkpoint; {hint}") from error

@@ -5,16 +5,17 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator
 from fractions import Fraction
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from PIL import Image
-from torch import Tensor
 
 from gan.data.decoding.reader import MAX_PIXELS, ImageError, composite
-from gan.images.convert import to_pil_image
 from gan.images.files import WHITE, encode, save_options
 from gan.utils.errors import UserError, install, to_line
 from gan.utils.files import write_atomically
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 # FFmpeg's container format of each extension
 CONTAINERS = {".mp4": "mp4", ".m4v": "ipod", ".mov": "mov", ".mkv": "matroska", ".webm": "webm", ".avi": "avi"}
@@ -69,6 +70,8 @@ def save(frames: Tensor, path: Path, rate: float, scale: int = 1, text: str | No
 
 def to_images(frames: Tensor, scale: int) -> Iterator[Image.Image]:
     """Yield frames as RGB or straight RGBA images, enlarged."""
+    from gan.images.convert import to_pil_image  # imports torch, which looks do not need
+
     for frame in frames:
         image = to_pil_image(frame)
         image = image.convert("RGB") if image.mode == "L" else image

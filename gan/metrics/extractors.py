@@ -30,7 +30,7 @@ from torch.nn.functional import adaptive_avg_pool2d, relu_
 
 from gan.metrics.pixels import resized, takes_arrays
 from gan.networks import lite0
-from gan.utils.errors import UserError
+from gan.utils.errors import UserError, reason
 from gan.utils.torch_runtime import tuned
 
 OWN = re.compile(r"[^\W\d]\w*(\.[^\W\d]\w*)+")  # module.Class
@@ -53,7 +53,14 @@ def extractor(name: str, known_only: bool = False, **options: Any) -> Any:
         UserError: the name is unknown, or the class does not fit the contract.
         MissingWeights: the weights are missing.
     """
-    return checked(extractor_class(name, known_only)(**options), name)
+    kind = extractor_class(name, known_only)
+    try:
+        made = kind(**options)
+    except UserError:
+        raise
+    except Exception as error:  # raised by a custom class
+        raise UserError(f"extractor {name}: cannot be created ({reason(error)})") from error
+    return checked(made, name)
 
 
 def extractor_class(name: str, known_only: bool = False) -> Any:
@@ -65,9 +72,12 @@ def extractor_class(name: str, known_only: bool = False) -> Any:
     if name not in KNOWN and os.getcwd() not in sys.path:
         sys.path.append(os.getcwd())
     try:
-        return getattr(importlib.import_module(module), attribute)
-    except (ImportError, AttributeError) as error:
-        raise UserError(f"extractor {name}: cannot be loaded ({error})") from error
+        found = getattr(importlib.import_module(module), attribute)
+    except (Exception, SystemExit) as error:  # a custom module can raise any error, or exit
+        raise UserError(f"extractor {name}: cannot be loaded ({reason(error)})") from error
+    if not isinstance(found, type):
+        raise UserError(f"extractor {name}: is not a class; give a callable class as module.Class")
+    return found
 
 
 def checked(extractor: Any, name: str) -> Any:
@@ -90,9 +100,7 @@ def features(extractor: Any, images: Tensor, advance: Callable[[int], None] = la
     with exact_fp32(device):
         for part in images.split(CHUNK) if len(images) else ():
             padded = torch.cat([part, part[-1:].expand(CHUNK - len(part), -1, -1, -1)])
-            output = tuned(partial(extractor, padded.to(device)))
-            if not isinstance(output, Tensor) or output.ndim != 2 or len(output) != CHUNK:
-                raise UserError(f"extractor {extractor.name}: must return a tensor with one row per image")
+            output = tuned(partial(output_of, extractor, padded.to(device)))
             rows.append(output[: len(part)].float().cpu())
             advance(len(part))
     return torch.cat(rows) if rows else torch.empty(0, getattr(extractor, "dimension", 0))
@@ -119,6 +127,24 @@ def fingerprint(extractor: Any) -> tuple[str, ...]:
         code = f"{kind.__module__}.{kind.__qualname__}"
     device = next((p.device.type for p in parameters(extractor)), "cpu")
     return getattr(extractor, "weights", ""), getattr(extractor, "resize", ""), code, device
+
+
+def output_of(extractor: Any, images: Tensor) -> Tensor:
+    """Return an extractor's output; raise UserError if it fails or does not return one row per image."""
+    try:
+        found = extractor(images)
+    except (UserError, MemoryError):
+        raise
+    except Exception as error:
+        if type(extractor).__module__.startswith("gan."):
+            raise  # an error in our code
+        raise UserError(f"extractor {extractor.name}: fails ({type(error).__name__}: {reason(error)})") from error
+    if not isinstance(found, Tensor) or found.ndim != 2 or len(found) != len(images):
+        shape = tuple(getattr(found, "shape", ())) or type(found).__name__
+        raise UserError(
+            f"extractor {extractor.name}: returned {shape} for {len(images)} images; return one row per image"
+        )
+    return found
 
 
 def parameters(extractor: Any) -> Any:

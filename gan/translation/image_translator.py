@@ -15,7 +15,7 @@ from typing import Protocol
 import numpy as np
 from PIL import Image
 
-from gan.data.looks import is_table, registry, table_files
+from gan.data.looks import is_table, table_files
 from gan.data.looks.settings import Settings
 from gan.settings import LOOK
 from gan.utils.video_state import Video, from_first_frame
@@ -120,6 +120,8 @@ class Look(ImageFunction):
     bytes_per_pixel = 180  # of the Kuwahara filter and halftone, measured
 
     def __init__(self, style: str | Sequence[str], settings: Settings | None = None) -> None:
+        from gan.data.looks import registry  # imports scipy, which networks do not need
+
         self.names = [style] if isinstance(style, str) else list(style)
         self.filters = registry.filter_names(style, settings, LOOK)
         self.recorded = [table_files.recorded(each) if is_table(each) else each for each in self.filters]

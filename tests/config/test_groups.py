@@ -122,7 +122,8 @@ def test_debug_with_a_sweep_two_processes_and_resume(train: Train, tmp_path: Pat
 
 
 @pytest.mark.slow
-def test_limit_reads_few_files(train: Train, tmp_path: Path) -> None:
+def test_limit_reads_few_files(train: Train, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("RETRO_GAN_CACHE", str(tmp_path / "cache"))  # the images are not there yet
     out = train("debug=limit", "images=8", "data.num_images=600").stdout
     assert "generating retro images: 256" in out
 

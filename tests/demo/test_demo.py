@@ -149,7 +149,7 @@ class TestCalls:
         file = page.upload("latents.safetensors", page.read(latents))
         assert "latents of" in page.call("project", file, 10, 1, "z", ANY)[2]
         refused = page.call("project_2", file, 10, 1, "w", ANY)
-        assert refused == "latents.safetensors: belongs to another model, checkpoint or EMA"
+        assert refused == "latents.safetensors: belongs to another model, checkpoint, EMA or latent space"
         assert page.call("edit_projected", *sliders()) == (
             "there is no projected image yet: upload an image, then press Project"
         )

@@ -94,7 +94,7 @@ def test_a_translation_does_not_depend_on_the_batch() -> None:
     ("typed", "said"),
     [
         (
-            ["model=dcgan", "data=unpaired", "data.a=a", "data.b=b"],
+            ["model=dcgan", "data=unpaired", "data.a=PHOTOS", "data.b=PHOTOS"],
             "this generator takes latents, not images to translate",
         ),
         (["model=pix2pix"], "a translator needs data=unpaired, data=paired or data=retro_filter"),

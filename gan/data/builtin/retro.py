@@ -41,6 +41,7 @@ from gan.utils.errors import UserError
 
 CLASSES: tuple[str, ...] = ("poster", "sprite", "photograph", "neon")
 SIDES = range(16, 257)  # pixels
+MAX_IMAGES = 1_000_000  # in data.num_images, which a run folder from someone else may set
 SEED = 0  # the same images for all seeds of a run, so that runs are comparable
 
 
@@ -70,6 +71,8 @@ class BuiltinImages:
         unknown = [name for name in classes if name not in CLASSES]
         if unknown or not classes or len(set(classes)) < len(classes):
             raise UserError(f"data.classes={list(classes)} must be a list of {', '.join(CLASSES)}, each once")
+        if count > MAX_IMAGES:
+            raise UserError(f"data.num_images={count}: use at most {MAX_IMAGES:,}")
         self.class_names = list(classes)
         numbers = [CLASSES.index(name) for name in self.class_names]
         self.identity = ["retro", SEED]

@@ -97,8 +97,7 @@ def test_a_run_ends_with_a_reason_a_grid_and_a_checkpoint(train: Train, tmp_path
     assert 64 <= ended < 4000 and f"the run ends at {ended:,} images" in line
     assert (tmp_path / "a" / "samples" / f"{ended:09d}.png").exists()
     assert (tmp_path / "a" / "checkpoints" / f"images-{ended:09d}.ckpt").exists()
-    out = train("resume=a", "stop=none", f"images={ended + 8}").stdout
-    assert "options of stop have no effect without stop=flat" in out
+    train("resume=a", "stop=none", f"images={ended + 8}")
     assert (tmp_path / "a" / "checkpoints" / f"images-{ended + 8:09d}.ckpt").exists()
     small = ["data.num_images=24", "data.size=16", "callback=[checkpoint]"]
     error = train("stop=flat", *small, tiny=False, check=2).stderr
