@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import yaml
 
@@ -102,6 +102,18 @@ def read_json(path: Path, max_bytes: int = MAX_JSON) -> Any:
     return parse_json(read_bytes(path, max_bytes))
 
 
+def open_regular(path: Path) -> IO[bytes]:
+    """Open a file for reading.
+
+    Raises:
+        OSError: the file cannot be opened.
+        ValueError: the file is a pipe or device, which could block forever.
+    """
+    if path.exists() and not path.is_file():
+        raise ValueError("it is not a regular file")
+    return open(path, "rb")
+
+
 def read_bytes(path: Path, max_bytes: int) -> bytes:
     """Return the content of a file.
 
@@ -109,9 +121,7 @@ def read_bytes(path: Path, max_bytes: int) -> bytes:
         OSError: the file cannot be read.
         ValueError: the file is larger than `max_bytes`, or is a pipe or device, which could block forever.
     """
-    if path.exists() and not path.is_file():
-        raise ValueError("it is not a regular file")
-    with open(path, "rb") as file:
+    with open_regular(path) as file:
         data = file.read(max_bytes + 1)
     if len(data) > max_bytes:
         raise ValueError(f"it has more than {max_bytes:,} bytes")
@@ -126,27 +136,19 @@ def parse_json(data: bytes | str) -> Any:
         raise ValueError("it is nested too deep") from error
 
 
-def check_header(path: Path) -> None:
-    """Raise UserError if a file cannot be read or its safetensors header is longer than MAX_HEADER."""
-    try:
-        with open(path, "rb") as file:
-            length = int.from_bytes(file.read(8), "little")
-        if length > MAX_HEADER:
-            raise ValueError(f"its header has {length:,} bytes")
-    except (OSError, ValueError) as error:
-        raise UserError(f"{path}: cannot be read ({reason(error)})") from error
-
-
 def read_tensors(path: Path) -> tuple[dict[str, Any], dict[str, str]]:
     """Return the tensors of a safetensors file by name, and its metadata. The library checks sizes against the file.
 
     Raises:
-        UserError: the file is missing or damaged, or its header is longer than MAX_HEADER.
+        UserError: the file is missing, damaged or not a regular file, or its header is longer than MAX_HEADER.
     """
     from safetensors import SafetensorError, safe_open
 
-    check_header(path)
     try:
+        with open_regular(path) as start:
+            length = int.from_bytes(start.read(8), "little")
+        if length > MAX_HEADER:  # which the library would read as a whole
+            raise ValueError(f"its header has {length:,} bytes")
         with safe_open(str(path), "pt") as file:
             return {name: file.get_tensor(name) for name in file.keys()}, file.metadata() or {}  # noqa: SIM118
     except (OSError, ValueError, SafetensorError, RuntimeError) as error:
