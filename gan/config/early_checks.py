@@ -24,7 +24,6 @@ from gan.utils.untrusted import MAX_OPTION
 
 GAN = "gan.training.module.GAN"
 PIX2PIX = "gan.training.translation.Pix2Pix"
-TRANSLATORS = (PIX2PIX, "gan.training.translation.Translator", "gan.training.translation.CycleGAN")
 PATHS = ("data.root", "data.a", "data.b")
 NETWORKS = ("model.generator.", "model.discriminator.")  # prefixes of the options of networks
 HUGGING_FACE = "gan.data.sources.huggingface.data_module"

@@ -105,7 +105,7 @@ class Base(Previews, LightningModule):
         self.loss = loss
         self.penalties = nn.ModuleDict(dict(penalties or {}))
         self.augment = augment
-        check_parts(generator, discriminator, loss, self.penalties, augment)
+        check_parts(discriminator, loss, self.penalties, augment)
         self.frozen = self.freeze_all(given.freeze or {})
         self.kept: dict[str, list[str]] = {}  # names of the parameters of each network that another model had
         self.kept_lr_factor = given.kept_lr_factor
@@ -252,7 +252,7 @@ def options_of(group: Mapping[str, Any]) -> dict[str, Any]:
     return {name: value for name, value in group.items() if name != "params"}
 
 
-def check_parts(generator: Any, discriminator: Any, loss: Any, penalties: Mapping[str, Any], augment: Any) -> None:
+def check_parts(discriminator: Any, loss: Any, penalties: Mapping[str, Any], augment: Any) -> None:
     """Raise UserError if a part lacks a member of its contract, or if two parts are incompatible."""
     check(discriminator, Discriminator, "model.discriminator")
     check(loss, Loss, "loss")

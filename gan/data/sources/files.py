@@ -192,18 +192,6 @@ def scan(root: str | os.PathLike[str], suffixes: Collection[str] = SUFFIXES) -> 
     return sorted(files, key=lambda file: os.fsencode(file.name))
 
 
-def check_images(root: str | os.PathLike[str], most: int = 100_000) -> None:
-    """Raise UserError, as `scan` does, if a folder has no image. Stop at the first image, or after `most` other files.
-
-    A folder of another million files is left to `scan`.
-    """
-    others = 0
-    for others, name in enumerate(_walk(os.fspath(root)), 1):
-        if os.path.splitext(name)[1].lower() in SUFFIXES or others > most:
-            return
-    raise _no_image(root, others, SUFFIXES)
-
-
 def _no_image(root: str | os.PathLike[str], others: int, suffixes: Collection[str]) -> UserError:
     contents = counted(others, "other file") if others else "it is empty"
     known = ", ".join(sorted(suffixes))
