@@ -19,7 +19,7 @@ from gan.models.resolve import checkpoint_of
 from gan.report.notebook import View, show
 from gan.runs import checkpoints, run_folder
 from gan.runs.metrics import first_scored, read_metrics
-from gan.translation.image_translator import is_look
+from gan.settings import names_look
 from gan.translation.translator import Translator, translate_by_look
 from gan.utils.errors import UserError
 from gan.utils.nested import flatten
@@ -40,7 +40,7 @@ def load(run: str | os.PathLike[str], checkpoint: str = "best", ema: float | Non
         UserError: the run or checkpoint does not exist, is damaged, or was not written by this program, or a model of
             an address cannot be downloaded.
     """
-    if isinstance(run, str | os.PathLike) and is_look(os.fspath(run)):
+    if isinstance(run, str | os.PathLike) and names_look(os.fspath(run)):
         raise UserError(f"{run}: a look has no model; use gan.translate({run!r}, IMAGES)")
     path = checkpoint_of(address.locate(run), checkpoint)
     generator, state = load_generator(path, ema)
@@ -64,7 +64,7 @@ def translate(
     Raises:
         UserError: the run is not a translator, the look is not known, or as `Translator.translate`.
     """
-    if isinstance(run, str | os.PathLike) and is_look(os.fspath(run)):
+    if isinstance(run, str | os.PathLike) and names_look(os.fspath(run)):
         return translate_by_look(os.fspath(run), images, **options)
     translator = run if isinstance(run, Translator) else load(run)
     if not isinstance(translator, Translator):

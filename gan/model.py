@@ -285,11 +285,11 @@ class Model:
         """Return images with the size and channels of the generator, fitted as in training."""
         if isinstance(images, Images) and images.pixels.shape[1:] == self.shape:
             return images
-        pictures = to_pil_images(images)
-        if not pictures:
+        pil_images = to_pil_images(images)
+        if not pil_images:
             raise UserError("there are no images")
         decoder = decoder_of(self.config.get("data", {}) | {"channels": self.shape[0], "size": list(self.shape[1:])})
-        return Images(torch.stack([torch.from_numpy(decoder.fit_image(each).pixels.copy()) for each in pictures]))
+        return Images(torch.stack([torch.from_numpy(decoder.fit_image(each).pixels.copy()) for each in pil_images]))
 
     def latents(self, seeds: list[int], label: str | None = None) -> Latents:
         """Return the latents of seeds, for `edit` and `synthesize`. Arguments as in `sample_z`."""

@@ -20,6 +20,7 @@ from gan.demo import limits
 from gan.models import address, shared_model
 from gan.models.resolve import folder_of
 from gan.runs import checkpoints, run_folder
+from gan.settings import names_look
 from gan.utils.errors import UserError, install
 from gan.utils.output import one_line, print_line
 
@@ -97,7 +98,7 @@ def fit_color_map(request: Request, folders: tuple[str, str]) -> Any:
 
 def existing_run(text: str) -> str:
     """Return a path; raise UserError if there is no run or checkpoint."""
-    if options.names_look(text):
+    if names_look(text):
         raise UserError(f"{text}: is a look; give no RUN: the page then has a tab for looks and color tables")
     return options.existing_run(text)
 

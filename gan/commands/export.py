@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from gan.commands import options
-from gan.settings import add_size
+from gan.settings import add_size, names_look
 from gan.utils.errors import UserError
 from gan.utils.output import aligned, one_line, print_line
 
@@ -52,7 +52,7 @@ class Request(options.Weights, options.Fit):
                 raise UserError(f"--{option}: needs --to {' or '.join(formats)}; leave it out with --to {self.to}")
         if bool(self.fit) == (self.run is not None):
             raise UserError("gan export: give either MODEL or --fit PHOTOGRAPHS RETRO")
-        if self.to not in TABLES and options.names_look(self.run or ""):
+        if self.to not in TABLES and names_look(self.run or ""):
             raise UserError(f"{self.run}: is a look, which has no network; use --to cube or --to hald")
 
 
@@ -137,7 +137,7 @@ def write_table(request: Request) -> None:
         choice = choose_for_folders(photographs, retro, request.map, request.position)
         print_line(f"color map fitted: {choice.describe()}")
         table = network_tables.of_color_map(choice.color_map, size, retro)
-    elif options.names_look(run):
+    elif names_look(run):
         from gan.translation.image_translator import parse_look
 
         table = tables.of_look(parse_look(run), size)

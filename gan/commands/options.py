@@ -13,11 +13,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from gan.data.looks import is_table
 from gan.models import address, shared_model
 from gan.models.resolve import path_in
 from gan.runs import checkpoints, remote, run_folder
-from gan.settings import LOOK, parse_seeds
+from gan.settings import LOOK, names_look, parse_seeds
 from gan.utils.errors import UserError, path_hint, reason
 from gan.utils.files import write_atomically
 from gan.utils.output import shows_bars
@@ -173,11 +172,6 @@ def existing_run(text: str) -> str:
     if path.is_file() and path.suffix in NO_CHECKPOINTS:
         raise UserError(f"{text}: is not a checkpoint; give the run folder, such as {path.parent}")
     return text
-
-
-def names_look(text: str) -> bool:
-    """Return whether text names a look, as in look:film, or a file with a color table, which is a look."""
-    return text.startswith(LOOK) or is_table(text)
 
 
 def existing_run_or_look(text: str) -> None:

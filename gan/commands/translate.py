@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, NoReturn
 
 from gan.commands import options
 from gan.models.resolve import checkpoint_of
-from gan.settings import CELL, DIRECTION, SEED, STRENGTH, TILE, add_palette, check_pixel_art
+from gan.settings import CELL, DIRECTION, SEED, STRENGTH, TILE, add_palette, check_pixel_art, names_look
 from gan.utils.errors import UserError, at_least
 from gan.utils.option_values import pair, parse_assignments
 from gan.utils.output import counting
@@ -72,7 +72,7 @@ class Request(options.Weights, options.Fit):
 
     @property
     def is_look(self) -> bool:
-        return options.names_look(self.run)
+        return names_look(self.run)
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -187,8 +187,8 @@ def description(request: Request, chosen: Chosen, palette: np.ndarray | None) ->
     """Return what describes the translations in their files."""
     from gan.export.record import translations
 
-    options = request.strength, request.cell, request.direction, palette, request.dither, request.steady
-    return translations(chosen.made_by, *options)
+    values = request.strength, request.cell, request.direction, palette, request.dither, request.steady
+    return translations(chosen.made_by, *values)
 
 
 def choose_look(request: Request) -> Chosen:
@@ -201,14 +201,14 @@ def choose_look(request: Request) -> Chosen:
 
 def fit_color_map(request: Request, folders: tuple[str, str]) -> Chosen:
     """Return the color map of --fit, and print how near it comes to the target images."""
-    from gan.translation import fitted_maps as closed_form
+    from gan.translation import fitted_maps
 
     photographs, retro = folders
-    choice = closed_form.choose_for_folders(photographs, retro, request.map, request.position)
+    choice = fitted_maps.choose_for_folders(photographs, retro, request.map, request.position)
     print(f"color map fitted: {choice.describe()}")
-    function = closed_form.ClosedFormFunction(choice.color_map)
+    function = fitted_maps.ClosedFormFunction(choice.color_map)
     made_by = {"closed_form": function.recorded}
-    return Chosen(function, made_by, None, lambda colors: closed_form.palette_of_folder(retro, colors))
+    return Chosen(function, made_by, None, lambda colors: fitted_maps.palette_of_folder(retro, colors))
 
 
 def choose_network(request: Request) -> Chosen:

@@ -28,7 +28,6 @@ from gan.config.paths import groups, quote
 from gan.config.secrets import conceal
 from gan.models.address import is_address
 from gan.runs import checkpoints, lock, run_folder
-from gan.runs.lock import acquire, decide_on_rank_0
 from gan.runs.remote import fetch_record, fetch_run
 from gan.utils.errors import UserError, path_hint, reason
 from gan.utils.files import write_atomically
@@ -130,12 +129,12 @@ def prepare_auto(typed: list[str], cfg: DictConfig, folder: Path, named: bool) -
     The run is the named one, the newest unfinished run with this configuration, or a new one.
     """
     if named:
-        return with_folder(typed, folder, decide_on_rank_0(folder, lambda: resume_or_create(folder, cfg)))
+        return with_folder(typed, folder, lock.decide_on_rank_0(folder, lambda: resume_or_create(folder, cfg)))
     configs = folder.parent.glob(f"*/{run_folder.CONFIG}")
     for config in sorted(configs, key=lambda path: path.stat().st_mtime, reverse=True):
         run = config.parent
         if checkpoints.list_checkpoints(run) and is_same(run, cfg):
-            acquire(run)
+            lock.acquire(run)
             checkpoint = checkpoints.repair(run)
             if checkpoint is not None and is_unfinished(checkpoint, cfg):
                 print_line(f"resuming {run} at {checkpoints.images_of(checkpoint):,} images")
@@ -160,7 +159,7 @@ def prepare_resume(typed: list[str], path: Path) -> list[str]:
     check_options(cfg)
     early_checks.check(literals(cfg), resumed=True)
     check_same(run, cfg)
-    return with_folder(merged, run, decide_on_rank_0(run, lambda: choose_checkpoint(run, path, cfg)))
+    return with_folder(merged, run, lock.decide_on_rank_0(run, lambda: choose_checkpoint(run, path, cfg)))
 
 
 def choose_checkpoint(run: Path, path: Path, cfg: DictConfig) -> Path:
@@ -168,7 +167,7 @@ def choose_checkpoint(run: Path, path: Path, cfg: DictConfig) -> Path:
 
     Lock and repair the folder. If PATH is a checkpoint, move later checkpoints aside.
     """
-    acquire(run)
+    lock.acquire(run)
     fetch_run(cfg.remote, run)
     if path.is_file():
         if damage := checkpoints.find_damage(path):
@@ -287,13 +286,13 @@ def create_folder(folder: Path, named: bool) -> Path:
         if folder.exists() and not (folder.is_dir() and holds_nothing(folder)):
             raise UserError(f"{folder}: exists and is not empty; use another folder, or resume={folder}")
         lock.make(folder)
-        acquire(folder)
+        lock.acquire(folder)
         return folder
     for attempt in range(1, 1000):
         free = folder if attempt == 1 else folder.with_name(f"{folder.name}-{attempt}")
         try:
             lock.make(free, exist_ok=False)
-            acquire(free)
+            lock.acquire(free)
             return free
         except FileExistsError:
             continue
@@ -317,7 +316,7 @@ def resume_or_create(folder: Path, cfg: DictConfig) -> Path | None:
     """Return the checkpoint to resume from. If the folder is not one of a run, create it and return None."""
     if run_folder.is_run(folder):
         if cfg.remote:
-            acquire(folder)
+            lock.acquire(folder)
             check_same(folder, cfg)
             fetch_run(cfg.remote, folder)
         return checkpoint_to_resume(folder, cfg)
@@ -328,7 +327,7 @@ def resume_or_create(folder: Path, cfg: DictConfig) -> Path | None:
 
 def checkpoint_to_resume(run: Path, cfg: DictConfig) -> Path | None:
     """Return the checkpoint of a run to resume from; None if the run has no checkpoint and starts again."""
-    acquire(run)
+    lock.acquire(run)
     saved, logs = checkpoints.list_checkpoints(run), list_logs(run)
     if saved or logs:
         check_same(run, cfg)

@@ -174,7 +174,7 @@ def origin(path: str | os.PathLike[str]) -> Record | None:
 
 
 def parse(text: str, where: object) -> Record:
-    """Return the record in a text, of which only the fields that name what made the image are checked."""
+    """Return the record in a text. Only the fields that name what made the image are checked."""
     try:
         record = parse_json(text)
     except ValueError:

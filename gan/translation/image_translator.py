@@ -133,11 +133,6 @@ class Look(ImageFunction):
         return self.apply(pixels, number)
 
 
-def is_look(word: object) -> bool:
-    """Return whether a word names a look: look:NAME, or a file with a color table."""
-    return isinstance(word, str) and (word.startswith(LOOK) or is_table(word))
-
-
 def parse_look(word: str, settings: Settings | None = None) -> Look:
     """Return the look that a word names: look:film, or filters in order, as in look:fade,scan_lines, or FILE.cube.
 

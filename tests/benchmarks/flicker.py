@@ -21,7 +21,8 @@ from torch import Tensor
 from gan.api import load
 from gan.metrics.flicker import flicker
 from gan.models.loading import select_direction
-from gan.translation.image_translator import ImageFunction, ImageTranslator, is_look, parse_look
+from gan.settings import names_look
+from gan.translation.image_translator import ImageFunction, ImageTranslator, parse_look
 from gan.translation.translator import NetworkFunction
 from gan.utils.output import aligned
 
@@ -45,7 +46,7 @@ def still(photograph: Image.Image, count: int, height: int, step: int) -> tuple[
 
 
 def function_of(name: str) -> ImageFunction:
-    if is_look(name):
+    if names_look(name):
         return parse_look(name)
     model = load(name)
     return NetworkFunction(select_direction(name, model.network), model.config["data"]["channels"], None)

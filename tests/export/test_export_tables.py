@@ -19,7 +19,7 @@ from gan.export import network_tables, tables
 from gan.networks import lut, resnet_translator, style
 from gan.networks.closed_form.choose import Choice
 from gan.networks.closed_form.color_map import BASES, NUM_BASES, POWERS, ColorMap, identity_table
-from gan.translation import fitted_maps as closed_form
+from gan.translation import fitted_maps
 from gan.translation.image_translator import parse_look
 from gan.translation.tiling import translate
 from gan.translation.translator import Translator
@@ -218,7 +218,7 @@ def test_a_color_map_of_two_folders(gan_command: Train, tmp_path: Path, monkeypa
         asked.append(given)
         return Choice("linear", None, ColorMap(identity_table(9) ** 3), {"linear": 0.1, "unchanged": 0.2})
 
-    monkeypatch.setattr(closed_form, "choose_for_folders", choose)
+    monkeypatch.setattr(fitted_maps, "choose_for_folders", choose)
     words = ("--fit", "photos", "retro", "--to", "cube", "--out", "out", "--map", "linear")
     said = gan_command("export", *words).stdout
     assert asked == [("photos", "retro", "linear", None)] and "color map fitted: linear" in said and "note" not in said

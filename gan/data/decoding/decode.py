@@ -72,7 +72,7 @@ class Decoder:
         at_least("patches_per_image", self.patches_per_image, 1)
         if self.patches_per_image > 1 and self.fit != "patches":
             raise UserError(f"patches_per_image={self.patches_per_image} needs fit=patches, but fit is {self.fit}")
-        parse_color(str(self.background))
+        parse_color(self.background)
 
     def __call__(self, source: Source) -> Iterator[DecodedImage]:
         """Yield the images of a file; raise ImageError if the first or a later frame cannot be read."""
@@ -113,7 +113,7 @@ class Decoder:
         if self.channels == 4:  # premultiply first: otherwise resizing mixes hidden colors into the edges
             image = image.convert("RGBA").convert("RGBa")
         else:
-            image = composite(image, parse_color(str(self.background)))
+            image = composite(image, parse_color(self.background))
         if self.channels == 1:
             image = image.convert("L")
         resized, pixel_art = self._resize(image)
@@ -131,7 +131,7 @@ class Decoder:
         if self.channels == 4:
             canvas = Image.new("RGBa", (width, height))
         else:
-            canvas = Image.new("RGB", (width, height), parse_color(str(self.background))).convert(image.mode)
+            canvas = Image.new("RGB", (width, height), parse_color(self.background)).convert(image.mode)
         canvas.paste(image, ((width - image.width) // 2, (height - image.height) // 2))
         return canvas
 

@@ -309,7 +309,6 @@ def unpremultiply(image: np.ndarray) -> np.ndarray:
     return np.concatenate([straight.astype(np.uint8), image[3:]])
 
 
-@functools.cache
 def parse_color(background: str) -> tuple[int, ...]:
     """Return red, green and blue in 0..255 of a color name or code; raise UserError if it is not a color."""
     try:
