@@ -258,7 +258,7 @@ class ImageDataModule(LightningDataModule):
         return first_by_digest(rows, digests, n)
 
     @property
-    def shows_windows(self) -> bool:
+    def shows_patches(self) -> bool:
         """Whether images are patches of files, so that their position in the file is unknown."""
         return self.decoder.fit == "patches"
 

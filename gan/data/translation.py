@@ -225,8 +225,8 @@ class UnpairedDataModule(LightningDataModule):
         return training_batches(PairBatches(streams, self.channels), self.a.num_workers, storage)
 
     @property
-    def shows_windows(self) -> bool:
-        return self.a.shows_windows
+    def shows_patches(self) -> bool:
+        return self.a.shows_patches
 
     def use_report_half(self) -> bool:
         """Make the held-out images those of the report, and return True, if both sides have any."""
@@ -278,7 +278,7 @@ def images_for_color_maps(data: Any, n: int = FITTED_IMAGES) -> tuple[Tensor, Te
     """
     if hasattr(data, "given"):
         whole = type(data)(**data.given | {"size": WHOLE_SIDE, "fit": "stretch"})
-        if isinstance(data, StyledDataModule) and data.shows_windows:
+        if isinstance(data, StyledDataModule) and data.shows_patches:
             whole.source = StyledFiles(data.roots or [], data.style, full_size=True)
         whole.setup("fit")
         return whole.inputs(n), whole.reals(n)

@@ -230,10 +230,10 @@ def test_whole_images_are_not_cut(tmp_path: Path) -> None:
     options = {"size": 16, "fit": "patches", "patches_per_image": 2, "split": "file", "channels": 3}
     data = StyledDataModule(str(tmp_path / "in"), "vignette", "shared", **options)
     a, b = images_for_color_maps(data, 100)
-    assert data.shows_windows and a.shape == b.shape and a.shape[1:] == (3, 64, 64)
+    assert data.shows_patches and a.shape == b.shape and a.shape[1:] == (3, 64, 64)
     dark = b.float().mean((0, 1)) / a.float().mean((0, 1)).clamp(min=1)  # the order differs, the images are the same
     assert dark[0, 0] < 0.6 * dark[32, 32]
     assert dark[-1, -1] == pytest.approx(float(dark[0, 0]), abs=0.1)
     unpaired = UnpairedDataModule(str(tmp_path / "in"), str(tmp_path / "in"), **options | {"split": None})
     first, second = images_for_color_maps(unpaired, 3)
-    assert unpaired.shows_windows and len(first) == 3 and torch.equal(first, second)
+    assert unpaired.shows_patches and len(first) == 3 and torch.equal(first, second)
