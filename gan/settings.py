@@ -18,7 +18,7 @@ from dataclasses import dataclass, replace
 from numbers import Integral, Real
 from typing import Any
 
-from gan.pixel_art.palettes import COLORS, DITHERS
+from gan.pixel_art import COLORS, DITHERS
 from gan.utils.errors import UserError, did_you_mean, shown
 
 LOOK = "look:"  # precedes the name of a look

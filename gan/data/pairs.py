@@ -20,7 +20,7 @@ from PIL import Image
 from gan.data.decoding.cache import source_hash
 from gan.data.decoding.decode import DecodedImage, Decoder
 from gan.data.decoding.reader import ImageError, read_first_frame, unpremultiply
-from gan.data.looks import registry, table_files
+from gan.data.looks import color_table, registry
 from gan.data.sources.files import File, ImageFiles, content, find
 from gan.utils.errors import UserError
 
@@ -113,7 +113,7 @@ class StyledFiles(ImageFiles):
             self.identity,
             self.filters,
             source_hash(*registry.MODULES),
-            *table_files.contents(self.filters),
+            *color_table.contents(self.filters),
         ]
         self.identity += ["full size"] if full_size else []
 

@@ -53,7 +53,7 @@ from gan.utils.output import counting
 from gan.utils.untrusted import read_json
 
 RUNS = "runs"  # folder with copies of runs in object storage, see gan/runs/remote.py
-SHARDS = "shards"  # folder with shards that were downloaded, see gan/data/shards/stream.py
+SHARDS = "shards"  # folder with shards that were downloaded, see gan/data/stream.py
 IMAGES, FEATURES = "images", "features"  # folders with pixels, and with features of real images
 PARTS = (IMAGES, FEATURES, RUNS, SHARDS)
 MAX_INDEX_BYTES = 1 << 30  # enough for some millions of files

@@ -10,12 +10,12 @@ from typing import Any
 
 import pytest
 import torch
-
-from gan.data.shards import pack
-from gan.data.shards import stream as streams
-from gan.data.shards.stream import Storage, StreamingDataModule, parse_bytes
-from gan.utils.errors import UserError
 from tests.data.shards.test_stream import parts
+
+from gan.data import shards as pack
+from gan.data import stream as streams
+from gan.data.stream import Storage, StreamingDataModule, parse_bytes
+from gan.utils.errors import UserError
 from tests.shards import write_shards
 
 URL = "s3://bucket/shards"

@@ -14,8 +14,8 @@ import torch
 from PIL import Image
 
 from gan.api import load
-from gan.data.shards.pack import read_index, read_shape, read_shard
-from gan.data.shards.stream import ShardBatches, ShardGroup, StreamingDataModule, held_out_shards, shard_groups
+from gan.data.shards import read_index, read_shape, read_shard
+from gan.data.stream import ShardBatches, ShardGroup, StreamingDataModule, held_out_shards, shard_groups
 from gan.utils import object_store
 from gan.utils.errors import UserError
 from tests.conftest import TINY, Train

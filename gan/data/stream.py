@@ -21,7 +21,7 @@ from torch.utils.data import IterableDataset, get_worker_info
 from gan.data.decoding import cache
 from gan.data.module import dataloader, position
 from gan.data.order import RandomCropFlip, per_rank_batch_size
-from gan.data.shards.pack import INDEX, InvalidShards, ShardIndex, read_index, read_shape, read_shard
+from gan.data.shards import INDEX, InvalidShards, ShardIndex, read_index, read_shape, read_shard
 from gan.data.split import check_fraction
 from gan.utils.errors import UserError, at_least, to_line
 from gan.utils.files import replace
