@@ -129,25 +129,27 @@ def read_palette(path: str) -> np.ndarray:
 
     From an image, all its colors are read. From a text, the color at the start of each line is read: 1b2a41, #1b2a41,
     ff1b2a41 (alpha first), or 27 42 65 as written by GIMP. Other lines are ignored.
-
-    Raises:
-        UserError: the file cannot be read, or contains no colors or more than MAX_COLORS.
     """
     if path in COLORS:
         return palette_of(path)
-    kinds = f"{', '.join(COLORS)}, a number of colors, an image, or a text with a color at the start of a line"
     try:
-        data = read_bytes(Path(path), MAX_FILE)
-        with IsolatedProcess() as isolated:
-            palette = isolated(colors_in, data, MAX_COLORS)
+        palette = palette_of_file(Path(path))
+        if not 1 <= len(palette) <= MAX_COLORS:
+            raise ValueError(f"it has no colors, or more than {MAX_COLORS}")
     except (OSError, ValueError) as error:
+        kinds = f"{', '.join(COLORS)}, a number of colors, an image, or a text with a color at the start of a line"
         raise UserError(f"--palette {path}: cannot be read ({reason(error)}); give {kinds}") from error
-    except ImageError:
-        lines = data.decode("utf-8", "replace").splitlines() if len(data) <= MAX_TEXT else []
-        palette = np.array([color for line in lines if (color := color_in(line))], np.uint8).reshape(-1, 3)
-    if not 1 <= len(palette) <= MAX_COLORS:
-        raise UserError(f"--palette {path}: has no colors, or more than {MAX_COLORS}; give {kinds}")
     return palette
+
+
+def palette_of_file(path: Path) -> np.ndarray:
+    data = read_bytes(path, MAX_FILE)
+    try:
+        with IsolatedProcess() as isolated:
+            return isolated(colors_in, data, MAX_COLORS)
+    except ImageError:  # a text
+        lines = data.decode("utf-8", "replace").splitlines() if len(data) <= MAX_TEXT else []
+        return np.array([color for line in lines if (color := color_in(line))], np.uint8).reshape(-1, 3)
 
 
 def color_in(line: str) -> list[int] | None:

@@ -77,7 +77,7 @@ def test_a_color_table_keeps_alpha_and_is_recorded_by_its_contents(gan_command: 
 @pytest.mark.parametrize(
     ("words", "said"),
     [
-        (["bad.cube", "in.png", "out.png"], "bad.cube, line 2: 3 numbers from -10000"),
+        (["bad.cube", "in.png", "out.png"], "line 2: 3 numbers from -10000"),
         (["in.png", "in.png", "out.png"], "48x32 pixels; give a PNG, which is square"),
         (["good.cube", "in.png", "out.png", "--set", "vignette=1"], "the parameters are none"),
     ],

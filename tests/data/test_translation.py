@@ -132,14 +132,14 @@ def test_shared_content_hides_the_pairing(tmp_path: Path) -> None:
         pairs = [np.array_equal(film(a.permute(1, 2, 0).numpy(), 0), b.permute(1, 2, 0).numpy())
                  for a, b in zip(batch["a"], batch["b"], strict=True)]  # fmt: skip
         assert sum(pairs) < 8
-    with pytest.raises(UserError, match=r"data.pairing=both is not known"):
+    with pytest.raises(UserError, match=r"data.pairing=both: unknown"):
         StyledDataModule(str(tmp_path), "film", "both")
 
 
 def test_too_few_groups_raise(tmp_path: Path) -> None:
     photographs(tmp_path, 4)  # of two prefixes
     with pytest.raises(
-        UserError, match=r"data\.pairing=disjoint: [01] photographs for [ab], but at least two are needed"
+        UserError, match=r"data\.pairing=disjoint: photographs for [ab]: [01], but at least two are needed"
     ):
         StyledDataModule(str(tmp_path), "film", size=32, split="prefix").setup("fit")
     with pytest.raises(UserError, match=r"data\.pairing=disjoint needs data\.split"):
@@ -156,7 +156,7 @@ def test_unpaired_sides_have_independent_orders(tmp_path: Path) -> None:
     for name, stream in zip("ab", again, strict=True):
         assert torch.equal(next(iter(stream))["image"], following[name])
     assert data.ground_truth(3) is None and data.inputs(3).shape == data.reals(3).shape == (3, 3, 32, 32)
-    with pytest.raises(UserError, match="1 training image, but at least two are needed"):
+    with pytest.raises(UserError, match="training images: 1, but at least two are needed"):
         save(tmp_path / "one" / "x.png", draw(0, 0, 32, 32))
         UnpairedDataModule(str(tmp_path / "a"), str(tmp_path / "one"), size=32).setup("fit")
 

@@ -101,11 +101,7 @@ class CachedImages(NamedTuple):
 
 
 def load_images(source: Any, decoder: Decoder, items: Sequence[int] | None = None) -> CachedImages:
-    """Return the images of items of a source (all by default) from the cache. New images are decoded on all cores.
-
-    Raises:
-        UserError: the cache cannot be written.
-    """
+    """Return the images of items of a source (all by default) from the cache. New images are decoded on all cores."""
     numbers = range(len(source.keys)) if items is None else items
     key = [source.identity, asdict(decoder), source_hash(reader, decode, retro, shapes)]
     shape = image_shape(source, decoder)

@@ -159,26 +159,10 @@ def as_float(image: np.ndarray) -> np.ndarray:
 
 
 def read_cube(path: Path) -> ColorTable:
-    """Return the table of a `.cube` file; raise UserError as `parse_cube`."""
-    try:
-        data = read_bytes(path, MAX_BYTES)
-    except (OSError, ValueError) as error:
-        raise UserError(f"{path}: cannot be read ({reason(error)})") from error
-    return parse_cube(data, str(path))
-
-
-def parse_cube(data: bytes, name: str) -> ColorTable:
-    """Return the table of the content of a `.cube` file.
-
-    Args:
-        name: of the file, for messages.
-
-    Raises:
-        UserError: a line is not valid, rows are missing, or the unit of the table is not 0 to 1, so that most colors
-            would become the same.
-    """
+    """Return the table of a `.cube` file; raise ValueError or OSError, see `read_table`."""
     title, head, values = "", dict[str, list[float]](), array("f")
-    lines = io.BytesIO(data.removeprefix(b"\xef\xbb\xbf").replace(b"\r\n", b"\n").replace(b"\r", b"\n"))
+    data = read_bytes(path, MAX_BYTES).removeprefix(b"\xef\xbb\xbf")
+    lines = io.BytesIO(data.replace(b"\r\n", b"\n").replace(b"\r", b"\n"))  # an iterator: lines may be empty
     for number, line in enumerate(lines, 1):
         line = line.strip()
         word = line.split(maxsplit=1)[0].decode("ascii", "replace") if line else "#"
@@ -192,11 +176,8 @@ def parse_cube(data: bytes, name: str) -> ColorTable:
             elif word[0] != "#":
                 values.extend(numbers(line, 3))
         except ValueError as error:
-            raise UserError(f"{name}, line {number}: {error}") from None
-    try:
-        return to_table(title, head, np.array(values, np.float32).reshape(-1, 3))
-    except ValueError as error:
-        raise UserError(f"{name}: {error}") from None
+            raise ValueError(f"line {number}: {error}") from None
+    return to_table(title, head, np.array(values, np.float32).reshape(-1, 3))
 
 
 def numbers(text: bytes, count: int) -> list[float]:
@@ -259,24 +240,17 @@ def encode_cube(table: ColorTable, comments: Sequence[str] = ()) -> bytes:
 
 
 def read_hald(path: Path) -> ColorTable:
-    """Return the table of an image with 8 or 16 bits a channel.
-
-    Raises:
-        UserError: the file cannot be read, is not a PNG, has another size than a HaldCLUT, or is a photograph.
-    """
-    try:
-        about = header(path, max_pixels=MAX_LEVEL**6)
-        level = round(about.width ** (1 / 3))
-        if about.format != "PNG" or not about.width == about.height == level**3 or not MIN_LEVEL <= level <= MAX_LEVEL:
-            kind = f"{about.format} image of {about.width}x{about.height} pixels"
-            sides = ", ".join(str(level**3) for level in range(MIN_LEVEL, MAX_LEVEL + 1))
-            raise ImageError(f"it is a {kind}; give a PNG, which is square with a side of {sides} pixels")
-        colors = read_pixels(path).reshape(level**2, level**2, level**2, 3)
-        limit = MAX_SWEEPS.get(level, MAX_SWEEPS_FROM_4)
-        if not np.ptp(colors, axis=(0, 1, 2)).any() or any(sweeps(colors, axis) > limit for axis in range(3)):
-            raise ImageError("its colors jump as in a photograph, or are all the same; give a color table")
-    except ImageError as error:
-        raise UserError(f"{path}: cannot be read as a HaldCLUT: {error}") from error
+    """Return the table of an image with 8 or 16 bits a channel; raise ImageError, see `read_table`."""
+    about = header(path, max_pixels=MAX_LEVEL**6)
+    level = round(about.width ** (1 / 3))
+    if about.format != "PNG" or not about.width == about.height == level**3 or not MIN_LEVEL <= level <= MAX_LEVEL:
+        kind = f"{about.format} image of {about.width}x{about.height} pixels"
+        sides = ", ".join(str(level**3) for level in range(MIN_LEVEL, MAX_LEVEL + 1))
+        raise ImageError(f"it is a {kind}; a HaldCLUT is a square PNG with a side of {sides} pixels")
+    colors = read_pixels(path).reshape(level**2, level**2, level**2, 3)
+    limit = MAX_SWEEPS.get(level, MAX_SWEEPS_FROM_4)
+    if not np.ptp(colors, axis=(0, 1, 2)).any() or any(sweeps(colors, axis) > limit for axis in range(3)):
+        raise ImageError("its colors jump as in a photograph, or are all the same")
     return ColorTable(colors, title=path.stem)
 
 
@@ -345,9 +319,13 @@ READERS = {".cube": read_cube, ".png": read_hald}
 def read_table(path: str | os.PathLike[str]) -> ColorTable:
     """Return the table of a file, by its extension."""
     file = Path(path)
-    if not file.is_file():
-        raise UserError(f"{file}: no such file; give a .cube file, or a HaldCLUT as .png")
-    return READERS[file.suffix.lower()](file)
+    try:
+        if not file.is_file():  # opening a pipe would block
+            raise FileNotFoundError("no such file")
+        return READERS[file.suffix.lower()](file)
+    except (ImageError, OSError, ValueError) as error:
+        why = f"cannot be read as a color table ({reason(error)}); give a .cube file, or a HaldCLUT as .png"
+        raise UserError(f"{file}: {why}") from error
 
 
 def table_filter(name: str) -> Filter:
@@ -368,11 +346,10 @@ def _filter(path: str, version: object) -> Filter:
     return apply
 
 
-def recorded(name: str) -> str:
-    """Return the word that names a file by its contents."""
-    return f"{RECORDED}{digest.of_file(Path(with_home(name)))}"
-
-
 def contents(names: list[str]) -> list[str]:
-    """Return what `recorded` returns for the files among the names of filters."""
+    """Return a word for each file among the names of filters, which names it by its contents."""
     return [recorded(name) for name in names if is_table(name)]
+
+
+def recorded(name: str) -> str:
+    return f"{RECORDED}{digest.of_file(Path(with_home(name)))}"

@@ -83,9 +83,6 @@ def checked(filters: Mapping[str, Filter], settings: Settings, where: str) -> di
 
     Args:
         where: what the user typed the parameters into, for messages.
-
-    Raises:
-        UserError: no filter has a parameter, or its value is out of its range.
     """
     parameters = {name: parameters_of(function) for name, function in filters.items()}
     known = {name: parameter for own in parameters.values() for name, parameter in own.items()}

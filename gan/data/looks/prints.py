@@ -20,7 +20,6 @@ from gan.data.looks.fields import (
     blurred,
     box_mean,
     clipped,
-    edge,
     equalized,
     luminance,
     mixed,
@@ -106,7 +105,6 @@ RISO_INKS = "ff48b0 0078bf ffe800"  # fluorescent pink, blue, yellow: colors of 
 RISO_ANGLES = (75.0, 15.0, 0.0)
 DIRECTIONS = np.array([(0.0, 0.0), (0.9, 0.45), (-0.75, 0.6), (0.3, -0.95)])  # of misregistration; the key has none
 WORK = 1000  # pixels of the shorter side at which plates are computed
-MASK = 128  # side of the mask of the grain-touch screen
 
 
 def stencils(
@@ -151,11 +149,10 @@ def drums(
     image: FloatImage,
     rng: np.random.Generator,
     inks: Annotated[int, Range(1, 3, "1: blue; 2: also pink; 3: also yellow")] = 2,
-    grain_touch: Annotated[int, Range(0, 1, "1: a screen of irregular grain in place of dots")] = 0,
     cell: Annotated[float, Range(0, 500, "distance of dots in pixels; 0: a 130th of the shorter side, at least 3")] = 0,
     misregistration: Annotated[float, Range(0, 20, "displacement of drums, in thousandths of the shorter side")] = 3,
 ) -> FloatImage:
-    """Risograph: two or three bright inks, screened by dots or grain, with misregistered drums."""
+    """Risograph: two or three bright inks, screened by dots, with misregistered drums."""
     side = min(image.shape[:2])
     cell = cell or max(3.0, side / 130)
     chosen = {1: [1], 2: [0, 1], 3: [2, 0, 1]}[inks]
@@ -164,7 +161,7 @@ def drums(
     for n, number in enumerate(chosen):
         down, across = misregistration / 1000 * side * DIRECTIONS[number]
         amount = moved(amounts[..., n], down, across)
-        covered = grain_screen(amount, cell, number) if grain_touch else screen(amount, RISO_ANGLES[number], cell)
+        covered = screen(amount, RISO_ANGLES[number], cell)
         page = page * (1 - 0.97 * covered[..., None] * (1 - palette(RISO_INKS)[number] / STOCK))
     return clipped(page)
 
@@ -179,30 +176,6 @@ def separate(image: FloatImage, inks: np.ndarray) -> np.ndarray:
     wanted = -np.log(np.clip(0.06 + 0.94 * image, 0.06, 1))
     amounts = (wanted * weights) @ np.linalg.pinv(density * weights)
     return np.clip(1 - np.exp(-1.7 * np.maximum(amounts, 0)), 0, 1).astype(np.float32)
-
-
-def grain_screen(amount: np.ndarray, cell: float, number: int) -> np.ndarray:
-    """Return the coverage (H, W) by grain of a fixed mask, which is another one for each ink."""
-    mask = np.roll(blue_noise(), (37 * number, 53 * number), (0, 1))
-    grain = max(1.0, cell / 3)  # pixels of a grain
-    y, x = (np.arange(length) / grain for length in amount.shape)
-    threshold = mask[y.astype(int)[:, None] % MASK, x.astype(int) % MASK]
-    return edge(amount - threshold, 6).astype(np.float32)
-
-
-def blue_noise() -> np.ndarray:
-    """Return a mask (MASK, MASK) of thresholds that are evenly distributed in 0..1 and lack low frequencies.
-
-    White noise is repeatedly high-passed and made uniform again by its ranks, as a short form of the void-and-cluster
-    method (Ulichney, "The void-and-cluster method for dither array generation", 1993).
-    """
-    field = np.random.default_rng(0).random((MASK, MASK))
-    frequency = np.hypot(np.fft.fftfreq(MASK)[:, None], np.fft.rfftfreq(MASK))
-    keep = 1 - np.exp(-0.5 * (frequency / 0.18) ** 2)
-    for _ in range(8):
-        field = np.fft.irfft2(np.fft.rfft2(field) * keep, (MASK, MASK))
-        field = (field.ravel().argsort().argsort().reshape(MASK, MASK) + 0.5) / MASK**2
-    return np.asarray(field, np.float32)
 
 
 def ink_texture(

@@ -64,7 +64,7 @@ STYLES: dict[str, Style] = {
     "halftone": Style("four-color print: dots of cyan, magenta, yellow and black", ("halftone",)),
     "poster": Style("flat areas in six inks", ("poster",)),
     "screen_print": Style("stencils in yellow, red, blue and near-black", ("stencils", "ink_texture")),
-    "risograph": Style("dots or grain of bright pink, blue and yellow", ("drums", "ink_texture")),
+    "risograph": Style("dots of bright pink, blue and yellow", ("drums", "ink_texture")),
     "engraving": Style("lines that follow the forms, crossed in the darks", ("engraving",)),
     "woodcut": Style("black areas cut by white gouge marks", ("woodcut",)),
     "painting": Style("oil painting: flat strokes that keep edges", ("painting",)),
@@ -111,9 +111,6 @@ def filter_names(style: str | Sequence[str], settings: Settings | None = None, w
         style: one of STYLES or FILTERS, one of pilgram's filters, a file with a color table (`.cube`, or a HaldCLUT as
             `.png`), or a list of these, applied in order. Filters may have parameters, as in "film:vignette=0.3".
         settings: parameters of the filters by name.
-
-    Raises:
-        UserError: a name or a parameter is unknown, or a value is out of its range.
     """
     # YAML reads 1977 as a number
     words = [str(style)] if isinstance(style, str | int) else [str(word) for word in style]

@@ -47,8 +47,8 @@ def test_a_changed_file_is_another_style(tmp_path: Path) -> None:
 
 
 def test_errors_name_the_file(tmp_path: Path) -> None:
-    with pytest.raises(UserError, match=r"none\.cube: no such file; give a \.cube file"):
+    with pytest.raises(UserError, match=r"none\.cube: .*no such file.*give a \.cube file"):
         make_style(str(tmp_path / "none.cube"))
     (tmp_path / "bad.cube").write_text("LUT_3D_SIZE 2\n0 0\n")
-    with pytest.raises(UserError, match=r"bad\.cube, line 2: 3 numbers"):
+    with pytest.raises(UserError, match=r"bad\.cube: .*line 2: 3 numbers"):
         make_style(["fade", str(tmp_path / "bad.cube")])
