@@ -18,8 +18,7 @@ from gan.editing.attributes import NUM_IMAGES, Attribute, Effect
 from gan.editing.position import POSITIONS
 from gan.editing.projection import Projection
 from gan.editing.space import Space, resized
-from gan.images.collection import MODES, Given, Images, to_pil_images
-from gan.images.inputs import decoder_of
+from gan.images.collection import MODES, Given, Images, decoder_of, to_pil_images
 from gan.models import loading, sampling
 from gan.models.resolve import checkpoint_of
 from gan.models.sampling import NO_CLASSES, classes_of, reestimate_batch_norm

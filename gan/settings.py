@@ -19,7 +19,7 @@ from numbers import Integral, Real
 from typing import Any
 
 from gan.data.looks import is_table
-from gan.pixel_art.palettes import COLORS, DITHERS
+from gan.pixel_art import COLORS, DITHERS
 from gan.utils.errors import UserError, did_you_mean, shown
 
 LOOK = "look:"  # precedes the name of a look

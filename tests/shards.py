@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
-from gan.data.shards.pack import CONFIG, INDEX, write_shard
+from gan.data.shards import CONFIG, INDEX, write_shard
 from gan.utils.files import write_json
 
 

@@ -167,13 +167,13 @@ def counts(table: dict[str, int]) -> str:
 
 
 def pack(arguments: argparse.Namespace) -> None:
+    from gan.data import shards
     from gan.data.checks import train_command
-    from gan.data.shards import pack
 
     height, width = arguments.size
     decoding = {name: getattr(arguments, name) for name in ("channels", "fit", "resample", "frames")}
     decoder = Decoder(arguments.size, **decoding)
-    written = pack.pack(arguments.roots, arguments.out, decoder, arguments.labels)
+    written = shards.pack(arguments.roots, arguments.out, decoder, arguments.labels)
     words = ["data=stream", f"data.root={arguments.out}", f"data.size=[{height},{width}]"]
     words += [f"data.channels={arguments.channels}"]
     print(f"{written:,} images in {arguments.out}; to train on them:\n\n" + train_command(words))

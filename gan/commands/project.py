@@ -64,7 +64,7 @@ def run(request: Request) -> int:
     options.refuse_existing(out, [], request.force)
 
     from gan.commands import projections
-    from gan.images.inputs import decode_images, find_images
+    from gan.images.collection import decode_images, find_images
     from gan.translation.translate_files import refuse_inside
 
     if request.images.is_dir():

@@ -170,7 +170,7 @@ def print_scores(scores: dict[str, Score], classes: int, images: int) -> None:
 def predict(arguments: argparse.Namespace) -> int:
     import torch
 
-    from gan.images.inputs import decode_images, find_images, printable
+    from gan.images.collection import decode_images, find_images, printable
     from gan.models.loading import load_discriminator
     from gan.recognition import classifier
 

@@ -25,13 +25,12 @@ from gan.data.order import EndlessBatches, RandomCropFlip, stored_size
 from gan.data.sources.files import ImageFiles
 from gan.data.split import select
 from gan.utils import processes
-from gan.utils.errors import UserError, at_least, switch
+from gan.utils.errors import UserError, at_least, choice, switch
 from gan.utils.nested import with_home
 from gan.utils.option_values import check_workers, pair
 from gan.utils.output import print_line
 
 NUM_BUILTIN_IMAGES = 4096
-STORAGES = ("auto", "disk", "memory", "device")
 DEVICE_SHARE = 1 / 16  # largest fraction of a GPU's memory that the pixels may take with storage="auto"
 MAX_LISTED = 50  # maximum number of unreadable files to print
 
@@ -45,9 +44,6 @@ class ImageDataModule(LightningDataModule):
         root: one or several folders or zip archives of images; None uses `source`, or the built-in images.
         source: another source of images, see `gan.data.decoding.cache`.
         num_images, classes: number and classes of built-in images.
-
-    Raises:
-        UserError: a folder is missing or has no image, or an option is invalid.
     """
 
     def __init__(
@@ -101,9 +97,7 @@ class ImageDataModule(LightningDataModule):
         self.validation = validation
         self.split_seed = at_least("data.split_seed", split_seed, 0)
         self.report_half = switch("data.report_half", report_half)
-        if storage not in STORAGES:
-            raise UserError(f"data.storage={storage} is not known: use one of {', '.join(STORAGES)}")
-        self.storage = storage
+        self.storage = choice("data.storage", storage, ("auto", "disk", "memory", "device"))
         self.num_workers = check_workers(num_workers)
         if self.num_workers and storage == "device":
             raise UserError(f"data.num_workers={num_workers} does not work with data.storage=device: use num_workers=0")
@@ -258,7 +252,7 @@ class ImageDataModule(LightningDataModule):
         return first_by_digest(rows, digests, n)
 
     @property
-    def shows_windows(self) -> bool:
+    def shows_patches(self) -> bool:
         """Whether images are patches of files, so that their position in the file is unknown."""
         return self.decoder.fit == "patches"
 

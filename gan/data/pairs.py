@@ -20,9 +20,10 @@ from PIL import Image
 from gan.data.decoding.cache import source_hash
 from gan.data.decoding.decode import DecodedImage, Decoder
 from gan.data.decoding.reader import ImageError, read_first_frame, unpremultiply
-from gan.data.looks import registry, table_files
+from gan.data.looks import color_table, registry
 from gan.data.sources.files import File, ImageFiles, content, find
 from gan.utils.errors import UserError
+from gan.utils.output import first_few
 
 MAX_LISTED = 20  # maximum number of files without a partner to list in a message
 LENGTH_BYTES = 8  # bytes of the length of the first file, which precedes the contents of two files
@@ -32,9 +33,6 @@ class MatchedFiles(ImageFiles):
     """Files of folder a, each paired with the file of folder b that has the same name without extension.
 
     Files without a partner are skipped, with a message.
-
-    Raises:
-        UserError: a folder is missing, has no image or has two files of the same name, or no file has a partner.
     """
 
     stacked = 2
@@ -43,8 +41,7 @@ class MatchedFiles(ImageFiles):
         first, second = files_by_name(a), files_by_name(b)
         names = [name for name in first if name in second]
         unmatched = sorted(set(first) ^ set(second))
-        more = f" and {len(unmatched) - MAX_LISTED} more" if len(unmatched) > MAX_LISTED else ""
-        some = ", ".join(map(repr, unmatched[:MAX_LISTED])) + more
+        some = first_few([repr(name) for name in unmatched], MAX_LISTED)
         if not names:
             raise UserError(f"no image in {a!r} has the same name as one in {b!r}: {some}")
         if unmatched:
@@ -113,7 +110,7 @@ class StyledFiles(ImageFiles):
             self.identity,
             self.filters,
             source_hash(*registry.MODULES),
-            *table_files.contents(self.filters),
+            *color_table.contents(self.filters),
         ]
         self.identity += ["full size"] if full_size else []
 

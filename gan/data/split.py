@@ -10,7 +10,7 @@ from collections.abc import Iterable, Iterator, Sequence
 
 import numpy as np
 
-from gan.utils.errors import UserError
+from gan.utils.errors import UserError, choice
 
 GROUPINGS = ("file", "folder", "prefix", "content")
 
@@ -28,11 +28,9 @@ def select(
             "prefix": files of a folder whose names agree up to the first "_" or "-" are a group, such as crops of a
             photograph or frames of a film. "content": images with equal pixels are a group.
         seed: seed of the hash.
-
-    Raises:
-        UserError: an unknown grouping, a fraction outside (0, 1), or only one group.
     """
-    check(grouping, fraction)
+    choice("data.split", grouping, GROUPINGS)
+    check_fraction(fraction)
     hashes = np.array([_hash(key, seed) for key in group_keys(grouping, names, pixels)])
     groups = np.unique(hashes)
     if len(groups) < 2:
@@ -43,13 +41,6 @@ def select(
     elif selected.all():
         selected = hashes < groups[-1]
     return selected
-
-
-def check(grouping: object, fraction: object) -> None:
-    """Raise UserError if a grouping is unknown, or a fraction is outside (0, 1)."""
-    if grouping not in GROUPINGS:
-        raise UserError(f"data.split={grouping} is not known: use one of {', '.join(GROUPINGS)}, or null")
-    check_fraction(fraction)
 
 
 def check_fraction(fraction: object) -> None:

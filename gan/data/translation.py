@@ -16,10 +16,9 @@ from gan.data.looks import registry
 from gan.data.module import DEVICE_SHARE, Batches, ImageDataModule, first_by_digest, position, training_batches
 from gan.data.order import SEED_OFFSET, EndlessBatches
 from gan.data.pairs import MatchedFiles, SideBySideFiles, StyledFiles
-from gan.utils.errors import UserError
+from gan.utils.errors import UserError, choice
 from gan.utils.nested import with_home
 
-PAIRINGS = ("disjoint", "shared", "paired")
 FITTED_IMAGES = 500  # images of each side for fitting color maps and other closed forms
 WHOLE_SIDE = 64  # side in pixels to which whole images are scaled, for fitting color maps
 
@@ -46,9 +45,6 @@ class PairedDataModule(ImageDataModule):
         a, b: two folders. Give either these or `root`.
         root: one or several folders of files whose left half is a and whose right half is b.
         options: options of `ImageDataModule`, except labels. Both images of a pair get the same crop and flip.
-
-    Raises:
-        UserError: neither or both are given, or as `MatchedFiles` and `ImageDataModule`.
     """
 
     aligned = True  # a and b of a batch are pairs
@@ -119,14 +115,12 @@ class StyledDataModule(PairedDataModule):
     def __init__(
         self, root: str | Sequence[str], style: str | Sequence[str], pairing: str = "disjoint", **options: Any
     ) -> None:
-        if pairing not in PAIRINGS:
-            raise UserError(f"data.pairing={pairing} is not known: use one of {', '.join(PAIRINGS)}")
         super().__init__(root=root, **options)
         self.given = {"root": root, "style": style, "pairing": pairing, **options}
         if pairing == "disjoint" and self.split is None:
             raise UserError("data.pairing=disjoint needs data.split: use file, prefix or folder")
         self.style = style
-        self.pairing = pairing
+        self.pairing = choice("data.pairing", pairing, ("disjoint", "shared", "paired"))
         self.aligned = pairing == "paired"
         self.is_b = np.empty(0, bool)  # (rows,): training rows of side b, with pairing="disjoint"
 
@@ -137,11 +131,7 @@ class StyledDataModule(PairedDataModule):
     def setup(self, stage: str) -> None:
         super().setup(stage)
         for side in "ab":
-            if (n := len(self.of_side(side)[0])) < 2:
-                raise UserError(
-                    f"data.pairing={self.pairing}: {n} photographs for {side}, but at least two are needed; "
-                    f"data.split={self.split} gives too few groups"
-                )
+            check_two(len(self.of_side(side)[0]), f"data.pairing={self.pairing}: photographs for {side}")
 
     def predictable_ground_truth(self, n: int, held_out: bool = False) -> Tensor | None:
         return self.without_noise.ground_truth(n, held_out)
@@ -189,9 +179,6 @@ class UnpairedDataModule(LightningDataModule):
     Args:
         a, b: one or several folders or zip archives each.
         options: options of `ImageDataModule` for both sides. A batch has `batch_size` images of each side.
-
-    Raises:
-        UserError: a side has fewer than two training images, or as `ImageDataModule`.
     """
 
     aligned = False
@@ -211,10 +198,7 @@ class UnpairedDataModule(LightningDataModule):
     def setup(self, stage: str) -> None:
         for name, side in zip("ab", self.sides, strict=True):
             side.setup(stage)
-            if len(side) < 2:
-                raise UserError(
-                    f"data.{name}={side.source.where}: {len(side)} training image, but at least two are needed"
-                )
+            check_two(len(side), f"data.{name}={side.source.where}: training images")
 
     def train_dataloader(self) -> Iterable[dict[str, Tensor]]:
         if self.trainer is not None:
@@ -225,8 +209,8 @@ class UnpairedDataModule(LightningDataModule):
         return training_batches(PairBatches(streams, self.channels), self.a.num_workers, storage)
 
     @property
-    def shows_windows(self) -> bool:
-        return self.a.shows_windows
+    def shows_patches(self) -> bool:
+        return self.a.shows_patches
 
     def use_report_half(self) -> bool:
         """Make the held-out images those of the report, and return True, if both sides have any."""
@@ -265,6 +249,12 @@ class UnpairedDataModule(LightningDataModule):
             side.load_state_dict(state_dict[name])
 
 
+def check_two(images: int, what: str) -> None:
+    """Raise UserError if a side has fewer than two images for training."""
+    if images < 2:
+        raise UserError(f"{what}: {images}, but at least two are needed; add files, or hold out fewer (data.split)")
+
+
 def has_held_out(data: Any) -> bool:
     """Return whether a DataModule has held-out images for evaluation: for a translator, held-out inputs."""
     return len(data.inputs(2, True) if hasattr(data, "inputs") else data.reals(2, held_out=True)) == 2
@@ -278,7 +268,7 @@ def images_for_color_maps(data: Any, n: int = FITTED_IMAGES) -> tuple[Tensor, Te
     """
     if hasattr(data, "given"):
         whole = type(data)(**data.given | {"size": WHOLE_SIDE, "fit": "stretch"})
-        if isinstance(data, StyledDataModule) and data.shows_windows:
+        if isinstance(data, StyledDataModule) and data.shows_patches:
             whole.source = StyledFiles(data.roots or [], data.style, full_size=True)
         whole.setup("fit")
         return whole.inputs(n), whole.reals(n)

@@ -16,8 +16,8 @@ from gan.data.sources.files import File
 from gan.demo import limits
 from gan.demo.calls import LONG, PRIVATE, PROGRESS, Context, Controls, answer, image_upload, start_buttons
 from gan.demo.uploads import Results, Todo, changed, find_files, memory_limit, translated
+from gan.pixel_art import COLORS
 from gan.pixel_art.cells import MAX_COLORS, PixelArt, Unscaler, converter, fit_colors, read_palette
-from gan.pixel_art.palettes import COLORS
 from gan.settings import DITHER, Setting
 from gan.translation.image_translator import ImageFunction, ImageTranslator
 from gan.utils.errors import UserError

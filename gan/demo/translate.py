@@ -13,8 +13,8 @@ import torch
 from torch import Tensor
 
 from gan.data.looks import SUFFIXES
+from gan.data.looks.fields import Parameter, parameters_of
 from gan.data.looks.registry import FILTERS, STYLES
-from gan.data.looks.settings import Parameter, parameters_of
 from gan.demo import limits
 from gan.demo.calls import (
     FAST,

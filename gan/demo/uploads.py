@@ -17,8 +17,8 @@ from gan.data.sources.files import SUFFIXES, Decoded, File, decode, find, single
 from gan.demo import limits
 from gan.demo.calls import PRIVATE, Context, answer, zipped
 from gan.images import files as image_files
+from gan.images.collection import decoder_of
 from gan.images.files import encode
-from gan.images.inputs import decoder_of
 from gan.settings import Setting
 from gan.translation.image_translator import ImageTranslator
 from gan.translation.translate_files import Describe, format_of, max_pixels, translate_files

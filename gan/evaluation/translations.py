@@ -23,7 +23,7 @@ from gan.networks.closed_form.choose import choose
 from gan.networks.closed_form.color_map import ColorMap
 from gan.networks.closed_form.fit import draw_pixels, fit_kinds, visible, with_position
 from gan.networks.tile_position import TilePosition
-from gan.translation.tiling import tell_windows, translate_each
+from gan.translation.tiling import set_shows_patches, translate_each
 
 CHUNK = 50  # images that are mapped together
 
@@ -40,7 +40,7 @@ class Translations(NamedTuple):
         sources: training images of the input domain, for fitting color maps.
         targets: training images of the target domain, for fitting color maps.
         baselines: translations of the inputs by other networks, by name.
-        windows: whether `inputs` are windows of files, at unknown positions.
+        patches: whether `inputs` are patches of files, at unknown positions.
     """
 
     inputs: Tensor
@@ -51,7 +51,7 @@ class Translations(NamedTuple):
     sources: Tensor
     targets: Tensor
     baselines: dict[str, Tensor]
-    windows: bool = False
+    patches: bool = False
 
 
 def evaluate(images: Translations, features: Callable[[Tensor], Tensor]) -> list[Row]:
@@ -93,7 +93,7 @@ def candidates(images: Translations) -> Iterator[tuple[str, Tensor]]:
     yield from images.baselines.items()
     yield "input unchanged", images.inputs
     for name, change in color_maps(images):
-        yield name, recolored(change, images.inputs, images.windows)
+        yield name, recolored(change, images.inputs, images.patches)
     if images.truths is not None and not torch.equal(images.truths, images.reference):
         yield "truth with grain", images.reference  # the best possible if grain cannot be predicted
     if images.truths is not None:
@@ -113,9 +113,9 @@ def color_maps(images: Translations) -> Iterator[tuple[str, ColorMap]]:
 
 
 @torch.inference_mode()
-def recolored(change: ColorMap, images: Tensor, windows: bool) -> Tensor:
-    """Return images uint8 (N, C, H, W) after a color map; alpha stays. `windows`: as in `ColorMap.shows_windows`."""
-    change.shows_windows = windows
+def recolored(change: ColorMap, images: Tensor, patches: bool) -> Tensor:
+    """Return images uint8 (N, C, H, W) after a color map; alpha stays. `patches`: as in `ColorMap.shows_patches`."""
+    change.shows_patches = patches
     place = TilePosition.whole(images)
     return torch.cat([to_uint8(change.of_images(to_float(part), place)) for part in images.split(CHUNK)])
 
@@ -123,7 +123,7 @@ def recolored(change: ColorMap, images: Tensor, windows: bool) -> Tensor:
 def translate_all(network: Any, data: Any, n: int, baselines: Mapping[str, Any]) -> Translations:
     """Translate n held-out images of a DataModule with all networks; training images if there are none."""
     held_out = has_held_out(data)
-    tell_windows((network, *baselines.values()), data)
+    set_shows_patches((network, *baselines.values()), data)
     inputs, truths = data.inputs(n, held_out), data.ground_truth(n, held_out)
     target = data.reals(n, True)
     target = target if len(target) > 1 else data.reals(n)
@@ -136,7 +136,7 @@ def translate_all(network: Any, data: Any, n: int, baselines: Mapping[str, Any])
         target if truths is None else truths,
         *images_for_color_maps(data),
         {name: translate_each(other, inputs) for name, other in baselines.items()} | by_stage(network, inputs, outputs),
-        getattr(data, "shows_windows", False),
+        getattr(data, "shows_patches", False),
     )
 
 

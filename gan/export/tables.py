@@ -11,9 +11,9 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
-from gan.data.looks import is_table, table_files
+from gan.data.looks import color_table, is_table
 from gan.data.looks.color_table import ColorTable
-from gan.data.looks.to_table import table_of_look
+from gan.data.looks.registry import table_of_look
 from gan.export.record import software
 from gan.utils.errors import UserError, writing
 from gan.utils.files import write_atomically
@@ -35,7 +35,7 @@ class Exported(NamedTuple):
 
 def size_for(to: str, size: int) -> int:
     """Return the entries along each axis of a table in a format: a HaldCLUT has L^2 for an integer L."""
-    return table_files.level_for(size) ** 2 if to == "hald" else size
+    return color_table.level_for(size) ** 2 if to == "hald" else size
 
 
 def of_look(look: Look, size: int) -> Exported:
@@ -64,9 +64,9 @@ def encode(exported: Exported, to: str) -> bytes:
     """Return the bytes of a file, which says as a comment what is lost. `to` is "cube" or "hald"."""
     comments = [software(), *(f"lost: {each}" for each in exported.lost)]
     return (
-        table_files.encode_cube(exported.table, comments)
+        color_table.encode_cube(exported.table, comments)
         if to == "cube"
-        else table_files.encode_hald(exported.table, "\n".join(comments))
+        else color_table.encode_hald(exported.table, "\n".join(comments))
     )
 
 

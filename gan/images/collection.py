@@ -1,10 +1,12 @@
-"""Images as Python users get them and give them: paths, Pillow images, arrays and tensors."""
+"""Images as Python users get them and give them, and images of files, decoded for the networks of a run."""
 
 from __future__ import annotations
 
 import os
 from collections.abc import Iterable, Iterator, Sequence
+from functools import partial
 from io import BytesIO
+from itertools import chain
 from pathlib import Path
 from typing import Any, overload
 
@@ -13,10 +15,13 @@ import torch
 from PIL import Image, ImageOps
 from torch import Tensor
 
+from gan.data.decoding.decode import SINGLE_IMAGE_FITS, Decoder
+from gan.data.decoding.pool import CRASHED, parallel_map
 from gan.data.decoding.reader import ImageError, read_first_frame, to_srgb, unpremultiply
-from gan.data.sources.files import content, find, single
+from gan.data.sources.files import Decoded, File, content, decode, find, single
 from gan.images.convert import grid, save_png, to_pil_image
 from gan.utils.errors import UserError, writing
+from gan.utils.option_values import pair
 
 MODES = {1: "gray", 3: "RGB", 4: "RGBA"}
 Given = Any  # what `to_pil_images` accepts
@@ -60,8 +65,6 @@ class Images(Sequence[Image.Image]):
         return map(to_pil_image, self.pixels)
 
     def __add__(self, other: Images) -> Images:
-        if self.pixels.shape[1:] != other.pixels.shape[1:]:
-            raise UserError(f"{self!r} and {other!r} cannot be joined, because they differ in size or channels")
         return Images(torch.cat([self.pixels, other.pixels]))
 
     def __eq__(self, other: object) -> bool:
@@ -169,3 +172,51 @@ def from_array(pixels: np.ndarray) -> list[Image.Image]:
     mode = "RGBA" if many.shape[-1] == 4 else "RGB"
     flat = many[..., 0] if many.shape[-1] == 1 else many
     return [Image.fromarray(np.ascontiguousarray(each)).convert(mode) for each in flat]
+
+
+# ---- images of files for the networks of a run
+
+
+def find_images(source: Path) -> list[File]:
+    """Return the image files of a path; raise UserError if there are none."""
+    if source.is_file() and source.suffix.lower() != ".zip":
+        return [single(source)]
+    return find([str(source)])
+
+
+def decode_images(files: list[File], data: dict[str, Any]) -> tuple[dict[str, Tensor], list[str]]:
+    """Return images uint8 (C, H, W) by name, decoded with the data options of a run, and a line per unreadable file.
+
+    Also print how many images were resized, and how many lose their transparency.
+    """
+    decoder = decoder_of(data)
+    height, width = decoder.size
+    images, broken, resized, transparent = {}, [], 0, 0
+    decoded = chain.from_iterable(parallel_map(partial(decode, decoder), files, lambda file: Decoded(error=CRASHED)))
+    for file, image in zip(files, decoded, strict=True):
+        if image.pixels is None:
+            broken.append(f"{file.shown}: {image.error}")
+            continue
+        resized += image.size != (width, height)
+        transparent += image.mode == "RGBA"
+        images[printable(file.name)] = torch.from_numpy(image.pixels)
+    if resized:
+        print(f"{resized} of {len(images)} images are resized to the model's {width}x{height} pixels")
+    if transparent and decoder.channels < 4:
+        print(f"{transparent} of {len(images)} images have transparency and get a {decoder.background} background")
+    if decoder.channels == 1:
+        print("images are converted to gray, because the model was trained on gray images")
+    return images, broken
+
+
+def decoder_of(data: dict[str, Any]) -> Decoder:
+    """Return the decoder with the data options of a run. It crops an image if the run cuts patches."""
+    fit = data["fit"] if data.get("fit") in SINGLE_IMAGE_FITS else "crop"
+    return Decoder(
+        pair(data["size"]), data["channels"], fit, data.get("resample", "auto"), data.get("background", "white")
+    )
+
+
+def printable(name: str) -> str:
+    """Return the name of a file for tables and files. Bytes that are not UTF-8 are escaped."""
+    return name.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")

@@ -11,7 +11,7 @@ from PIL import Image
 
 from gan.data.decoding.reader import MAX_PIXELS, ImageError, composite
 from gan.images.files import WHITE, encode, save_options
-from gan.utils.errors import UserError, install, to_line
+from gan.utils.errors import UserError, install, reason, to_line
 from gan.utils.files import write_atomically
 
 if TYPE_CHECKING:
@@ -46,10 +46,6 @@ def save(frames: Tensor, path: Path, rate: float, scale: int = 1, text: str | No
         rate: frames per second; GIF rounds durations to hundredths of a second.
         scale: factor by which to enlarge the pixels.
         text: text for the metadata of the file, see `gan.images.files`; videos have none.
-
-    Raises:
-        UserError: as `check`, or PyAV is missing, or the format does not support such frames.
-        OSError: the file cannot be written.
     """
     check(path)
     suffix = path.suffix.lower()
@@ -120,9 +116,6 @@ def convert(
 
     Args:
         max_pixels: limit of width * height of a frame; larger videos are refused before decoding.
-
-    Raises:
-        UserError: PyAV is missing, the file has no readable video, or the video cannot be written.
     """
     av = import_av(source)
     if target.suffix.lower() not in CONTAINERS:
@@ -138,17 +131,17 @@ def convert(
             copy(reader, writer, change)
 
     with reader:
-        if not reader.streams.video:
-            raise UserError(f"{source}: no readable video (it has no frames)")
-        head = reader.streams.video[0].codec_context
-        if head.width * head.height > max_pixels:
-            limit = f"the limit of {max_pixels:,} pixels; change it with --max-pixels"
-            raise UserError(f"{source}: {head.width}x{head.height} is more than {limit}")
-        head.options = {"max_pixels": str(max_pixels)}  # a later frame may be larger
         try:
+            if not reader.streams.video:
+                raise ImageError("it has no frames")
+            head = reader.streams.video[0].codec_context
+            if head.width * head.height > max_pixels:
+                limit = f"the limit of {max_pixels:,} pixels; change it with --max-pixels"
+                raise ImageError(f"{head.width}x{head.height} is more than {limit}")
+            head.options = {"max_pixels": str(max_pixels)}  # a later frame may be larger
             write_atomically(target, write)
         except (ImageError, av.InvalidDataError) as error:
-            raise UserError(f"{source}: no readable video ({getattr(error, 'strerror', error)})") from error
+            raise UserError(f"{source}: no readable video ({reason(error)})") from error
         except (av.FFmpegError, ValueError) as error:
             raise UserError(f"{target}: cannot be written ({to_line(error)})") from error
 

@@ -25,7 +25,7 @@ from gan.utils.untrusted import MAX_OPTION
 
 DATA = (
     "gan.data.module.ImageDataModule",
-    "gan.data.shards.stream.StreamingDataModule",
+    "gan.data.stream.StreamingDataModule",
     "gan.data.sources.huggingface.data_module",
     "gan.data.sources.torchvision.TorchvisionDataset",
     "gan.data.translation.UnpairedDataModule",

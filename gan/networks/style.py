@@ -43,7 +43,7 @@ class Generator(ReadsBuffers):
             "network" (the drawing, or one of the first two, and the network), or "finished" (and the color map
             `finish`, which is fitted to outputs of the network and to targets, see `gan.evaluation.stages`). Set it
             with `set_stage`. In training mode it is "network".
-        shows_windows: whether images are windows of files, at unknown positions. A color map that varies with the
+        shows_patches: whether images are patches of files, at unknown positions. A color map that varies with the
             position then uses its mean.
         noise_margin: number of pixels around a tile for which it needs noise.
         multiple: height and width of images must be multiples of this number.
@@ -54,7 +54,7 @@ class Generator(ReadsBuffers):
     stage_index: Tensor
     grainy: Tensor
     multiple = 1
-    shows_windows = False
+    shows_patches = False
 
     def __init__(
         self, channels: int = 3, width: int = 24, n_layers: int = 3, carriers: int = 12, grain: bool | None = None

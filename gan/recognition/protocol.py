@@ -45,7 +45,7 @@ def labeled_data(config: dict[str, Any], checkpoint: Path, folder: str | None, l
         options["fit"] = "crop"  # whole images, as in prediction
     if folder is not None:
         return loading.load_folder(folder, options, labels=labels or True)
-    if str(options.get("_target_")).startswith("gan.data.shards."):
+    if str(options.get("_target_")).startswith("gan.data.stream."):
         raise UserError("shards have no names of files to divide by; give FOLDER, with a sub-folder per class")
     options |= {"split": None, "labels": labels or options.get("labels") or True}
     return loading.load_data({"data": options}, checkpoint)

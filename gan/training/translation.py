@@ -27,7 +27,7 @@ from gan.networks.closed_form.fit import visible
 from gan.training.ema import EMA
 from gan.training.module import GAN, Terms, rows
 from gan.training.translation_previews import TranslationPreviews
-from gan.translation.tiling import tell_windows, translators
+from gan.translation.tiling import set_shows_patches, translators
 from gan.utils.digest import seed_of
 from gan.utils.errors import UserError, at_least, switch
 from gan.utils.output import print_line
@@ -88,7 +88,7 @@ class Translator(TranslationPreviews, GAN):
         data.setup("fit")
         if self.fit_color_map:
             self.fit_starts(data)
-        tell_windows((generator, *self.averages()), data)
+        set_shows_patches((generator, *self.averages()), data)
         if hasattr(generator, "fit"):
             targets = data.reals(FITTED_IMAGES)
             print_line(f"fitting noise, carriers and drawing to up to {FITTED_IMAGES} images of each side ...")
@@ -142,7 +142,7 @@ class Translator(TranslationPreviews, GAN):
         for module in self.modules():
             if hasattr(module, "read_buffers"):
                 module.read_buffers()  # type: ignore[operator]  # other ranks have received them from the one that fitted them
-        tell_windows((self.generator, *self.averages()), self.data)
+        set_shows_patches((self.generator, *self.averages()), self.data)
 
     def before_scores(self, look: int) -> None:
         """Choose the stage of a generator with stages on rank 0, and set it on all ranks, see `evaluation.stages`."""

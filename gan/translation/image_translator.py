@@ -15,8 +15,8 @@ from typing import Protocol
 import numpy as np
 from PIL import Image
 
-from gan.data.looks import is_table, table_files
-from gan.data.looks.settings import Settings
+from gan.data.looks import color_table, is_table
+from gan.data.looks.fields import Settings
 from gan.settings import LOOK
 from gan.utils.video_state import Video, from_first_frame
 
@@ -124,7 +124,7 @@ class Look(ImageFunction):
 
         self.names = [style] if isinstance(style, str) else list(style)
         self.filters = registry.filter_names(style, settings, LOOK)
-        self.recorded = [table_files.recorded(each) if is_table(each) else each for each in self.filters]
+        self.recorded = [color_table.recorded(each) if is_table(each) else each for each in self.filters]
         if all(map(is_table, self.filters)):
             self.bytes_per_pixel = TABLE_BYTES_PER_PIXEL
         self.apply = registry.make_style(self.filters, None, LOOK)

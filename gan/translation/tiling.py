@@ -109,11 +109,11 @@ def translators(network: Any) -> Iterator[Any]:
         yield one
 
 
-def tell_windows(networks: Iterable[Any], data: Any) -> None:
-    """Tell networks and their color maps whether the images of a DataModule are windows, at unknown positions."""
+def set_shows_patches(networks: Iterable[Any], data: Any) -> None:
+    """Set on networks and their color maps whether the images of a DataModule are patches, at unknown positions."""
     for module in (module for network in networks for module in network.modules()):
-        if hasattr(module, "shows_windows"):
-            module.shows_windows = getattr(data, "shows_windows", False)
+        if hasattr(module, "shows_patches"):
+            module.shows_patches = getattr(data, "shows_patches", False)
 
 
 def translate_each(network: Any, images: Tensor) -> Tensor:
@@ -141,8 +141,8 @@ def tile_function(network: Any, image: Tensor, device: torch.device) -> Callable
     height, width = image.shape[1:]
     # Without --steady, each frame of a video gets different grain.
     number = from_first_frame(zlib.crc32(image.contiguous().numpy().tobytes()))
-    # The position of a window is unknown. Any will do for noise and carriers, but not the same for all windows.
-    top, left = divmod(number, 2**16) if getattr(network, "shows_windows", False) else (0, 0)
+    # The position of a patch is unknown. Any will do for noise and carriers, but not the same for all patches.
+    top, left = divmod(number, 2**16) if getattr(network, "shows_patches", False) else (0, 0)
 
     def run(x: Tensor, tile: Tile) -> Tensor:
         place = TilePosition(top + tile.input_rows.start, left + tile.input_columns.start, height, width, number)

@@ -33,8 +33,8 @@ import numpy as np
 import psutil
 
 from gan.data.decoding.decode import Decoder
-from gan.data.shards.pack import SHARD_SIZE, pack, read_index, read_shard
-from gan.data.shards.stream import StreamingDataModule, shard_groups
+from gan.data.shards import SHARD_SIZE, pack, read_index, read_shard
+from gan.data.stream import StreamingDataModule, shard_groups
 from tests.shards import write_shards
 
 BATCH = 64
@@ -113,7 +113,7 @@ def module(shards: Path, kind: tuple[int, int, int], workers: int) -> StreamingD
 
 START = """
 import sys, time
-from gan.data.shards.stream import StreamingDataModule
+from gan.data.stream import StreamingDataModule
 imported = time.perf_counter()
 data = StreamingDataModule(sys.argv[1], (int(sys.argv[2]), int(sys.argv[3])), int(sys.argv[4]), 64, num_workers=1)
 data.setup("fit")
@@ -177,7 +177,7 @@ def memory() -> float:
 
 WAIT = """
 import atexit, runpy, sys, time
-from gan.data.shards.stream import StreamingDataModule
+from gan.data.stream import StreamingDataModule
 seconds = []
 class Timed:
     def __init__(self, batches): self.batches = batches

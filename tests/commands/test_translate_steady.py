@@ -11,7 +11,7 @@ from PIL import Image, ImageSequence
 
 import gan
 from gan.data.builtin.retro import draw
-from gan.data.looks import table_files
+from gan.data.looks import color_table
 from gan.data.looks.color_table import table_of
 from gan.images import video
 from tests.conftest import Train
@@ -61,7 +61,7 @@ def test_videos(gan_command: Train, tmp_path: Path) -> None:
 def test_a_color_table_keeps_alpha_and_is_recorded_by_its_contents(gan_command: Train, tmp_path: Path) -> None:
     (tmp_path / "looks").mkdir()
     table = table_of(lambda image: image[..., ::-1] ** 2, 33)
-    (tmp_path / "looks" / "my look, no. 1.cube").write_bytes(table_files.encode_cube(table))
+    (tmp_path / "looks" / "my look, no. 1.cube").write_bytes(color_table.encode_cube(table))
     pixels = np.concatenate([draw(0, 2, 32, 48), np.arange(32 * 48).reshape(32, 48, 1) % 256], 2).astype(np.uint8)
     Image.fromarray(pixels).save(tmp_path / "in.png")
     gan_command("translate", "looks/my look, no. 1.cube", "in.png", "out.png", "--strength", "0.5")
@@ -77,7 +77,7 @@ def test_a_color_table_keeps_alpha_and_is_recorded_by_its_contents(gan_command: 
 @pytest.mark.parametrize(
     ("words", "said"),
     [
-        (["bad.cube", "in.png", "out.png"], "bad.cube, line 2: 3 numbers from -10000"),
+        (["bad.cube", "in.png", "out.png"], "line 2: 3 numbers from -10000"),
         (["in.png", "in.png", "out.png"], "48x32 pixels; give a PNG, which is square"),
         (["good.cube", "in.png", "out.png", "--set", "vignette=1"], "the parameters are none"),
     ],
@@ -85,6 +85,6 @@ def test_a_color_table_keeps_alpha_and_is_recorded_by_its_contents(gan_command: 
 def test_bad_input_is_one_line(words: list[str], said: str, gan_command: Train, tmp_path: Path) -> None:
     Image.fromarray(draw(0, 2, 32, 48)).save(tmp_path / "in.png")
     (tmp_path / "bad.cube").write_text("LUT_3D_SIZE 2\n1 2\n")
-    (tmp_path / "good.cube").write_bytes(table_files.encode_cube(table_of(lambda image: image, 2)))
+    (tmp_path / "good.cube").write_bytes(color_table.encode_cube(table_of(lambda image: image, 2)))
     error = gan_command("translate", *words, check=2).stderr
     assert said in error and error.count("\n") == 1 and not (tmp_path / "out.png").exists()

@@ -132,14 +132,14 @@ def test_shared_content_hides_the_pairing(tmp_path: Path) -> None:
         pairs = [np.array_equal(film(a.permute(1, 2, 0).numpy(), 0), b.permute(1, 2, 0).numpy())
                  for a, b in zip(batch["a"], batch["b"], strict=True)]  # fmt: skip
         assert sum(pairs) < 8
-    with pytest.raises(UserError, match=r"data.pairing=both is not known"):
+    with pytest.raises(UserError, match=r"data.pairing=both: unknown"):
         StyledDataModule(str(tmp_path), "film", "both")
 
 
 def test_too_few_groups_raise(tmp_path: Path) -> None:
     photographs(tmp_path, 4)  # of two prefixes
     with pytest.raises(
-        UserError, match=r"data\.pairing=disjoint: [01] photographs for [ab], but at least two are needed"
+        UserError, match=r"data\.pairing=disjoint: photographs for [ab]: [01], but at least two are needed"
     ):
         StyledDataModule(str(tmp_path), "film", size=32, split="prefix").setup("fit")
     with pytest.raises(UserError, match=r"data\.pairing=disjoint needs data\.split"):
@@ -156,7 +156,7 @@ def test_unpaired_sides_have_independent_orders(tmp_path: Path) -> None:
     for name, stream in zip("ab", again, strict=True):
         assert torch.equal(next(iter(stream))["image"], following[name])
     assert data.ground_truth(3) is None and data.inputs(3).shape == data.reals(3).shape == (3, 3, 32, 32)
-    with pytest.raises(UserError, match="1 training image, but at least two are needed"):
+    with pytest.raises(UserError, match="training images: 1, but at least two are needed"):
         save(tmp_path / "one" / "x.png", draw(0, 0, 32, 32))
         UnpairedDataModule(str(tmp_path / "a"), str(tmp_path / "one"), size=32).setup("fit")
 
@@ -230,10 +230,10 @@ def test_whole_images_are_not_cut(tmp_path: Path) -> None:
     options = {"size": 16, "fit": "patches", "patches_per_image": 2, "split": "file", "channels": 3}
     data = StyledDataModule(str(tmp_path / "in"), "vignette", "shared", **options)
     a, b = images_for_color_maps(data, 100)
-    assert data.shows_windows and a.shape == b.shape and a.shape[1:] == (3, 64, 64)
+    assert data.shows_patches and a.shape == b.shape and a.shape[1:] == (3, 64, 64)
     dark = b.float().mean((0, 1)) / a.float().mean((0, 1)).clamp(min=1)  # the order differs, the images are the same
     assert dark[0, 0] < 0.6 * dark[32, 32]
     assert dark[-1, -1] == pytest.approx(float(dark[0, 0]), abs=0.1)
     unpaired = UnpairedDataModule(str(tmp_path / "in"), str(tmp_path / "in"), **options | {"split": None})
     first, second = images_for_color_maps(unpaired, 3)
-    assert unpaired.shows_windows and len(first) == 3 and torch.equal(first, second)
+    assert unpaired.shows_patches and len(first) == 3 and torch.equal(first, second)

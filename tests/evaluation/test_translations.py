@@ -98,13 +98,13 @@ def test_closed_forms_keep_alpha_and_use_visible_colors() -> None:
         assert (made.float() - after.float()).abs().mean() < 3
 
 
-def test_color_maps_of_a_position_have_their_mean_in_windows() -> None:
+def test_color_maps_of_a_position_have_their_mean_in_patches() -> None:
     position = torch.zeros(3, 3, 11)
     position[:, 0, 1] = 0.2  # brighter with the squared radius
     gray = torch.full((1, 3, 16, 16), 100, dtype=torch.uint8)
-    whole, window = (recolored(ColorMap(position=position), gray, windows) for windows in (False, True))
-    assert whole[0, 0, 0, 0] > whole[0, 0, 8, 8] + 30 and window.unique().numel() == 1
-    assert float(window[0, 0, 0, 0]) == pytest.approx(float(whole.float().mean()), abs=1)
+    whole, patch = (recolored(ColorMap(position=position), gray, patches) for patches in (False, True))
+    assert whole[0, 0, 0, 0] > whole[0, 0, 8, 8] + 30 and patch.unique().numel() == 1
+    assert float(patch[0, 0, 0, 0]) == pytest.approx(float(whole.float().mean()), abs=1)
 
 
 def test_images_without_a_visible_pixel_have_no_color_maps() -> None:

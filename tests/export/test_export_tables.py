@@ -13,7 +13,7 @@ from torch import Tensor, nn
 
 import gan
 from gan.data.builtin.retro import draw
-from gan.data.looks import table_files, to_table
+from gan.data.looks import color_table, registry
 from gan.data.looks.color_table import ColorTable
 from gan.export import network_tables, tables
 from gan.networks import lut, resnet_translator, style
@@ -50,7 +50,7 @@ def difference(table: ColorTable, pixels: np.ndarray, expected: np.ndarray) -> f
 @pytest.fixture
 def coarse(monkeypatch: pytest.MonkeyPatch) -> None:
     """Sample few images of one color."""
-    monkeypatch.setattr(to_table, "KNOTS", 6)
+    monkeypatch.setattr(registry, "KNOTS", 6)
 
 
 @pytest.mark.parametrize(
@@ -164,8 +164,8 @@ def test_export_and_translate(gan_command: Train, tmp_path: Path) -> None:
     assert np.abs(np.asarray(from_hald).astype(int) - expected).max() <= 6
     gan_command("export", "out/sepia_fade.png", "--to", "cube", "--out", "again")  # 16 entries become 33
     table, again = (
-        table_files.read_table(tmp_path / "out" / "sepia_fade.png"),
-        table_files.read_table(tmp_path / "again" / "sepia_fade.cube"),
+        color_table.read_table(tmp_path / "out" / "sepia_fade.png"),
+        color_table.read_table(tmp_path / "again" / "sepia_fade.cube"),
     )
     assert difference(again, photograph(), table.apply(photograph())) < 2
 
@@ -174,7 +174,7 @@ def test_export_and_translate(gan_command: Train, tmp_path: Path) -> None:
     ("words", "said"),
     [
         (["look:film", "--to", "onnx"], "look:film: is a look, which has no network; use --to cube or --to hald"),
-        (["none.cube", "--to", "hald"], "none.cube: no such file"),
+        (["none.cube", "--to", "hald"], "none.cube: cannot be read as a color table (no such file)"),
         (["look:film", "--to", "cube", "--fp16"], "--fp16: needs --to onnx or"),
         (["look:film", "--to", "cube", "--table-size", "5"], "--table-size"),
     ],
@@ -222,7 +222,7 @@ def test_a_color_map_of_two_folders(gan_command: Train, tmp_path: Path, monkeypa
     words = ("--fit", "photos", "retro", "--to", "cube", "--out", "out", "--map", "linear")
     said = gan_command("export", *words).stdout
     assert asked == [("photos", "retro", "linear", None)] and "color map fitted: linear" in said and "note" not in said
-    assert table_files.read_table(tmp_path / "out" / "retro.cube").apply(np.full((1, 3), 0.75)) == pytest.approx(
+    assert color_table.read_table(tmp_path / "out" / "retro.cube").apply(np.full((1, 3), 0.75)) == pytest.approx(
         0.5625, abs=1e-4
     )
     error = gan_command("export", *words[:3], "--to", "pt2", "--out", "other", check=2).stderr

@@ -10,7 +10,7 @@ from torch import nn
 from gan.networks import lut, patch, resnet_translator, unet
 from gan.networks.closed_form.color_map import premultiply, rows_and_columns, squared_radius
 from gan.networks.tile_position import TilePosition
-from gan.translation.tiling import tell_windows
+from gan.translation.tiling import set_shows_patches
 from gan.utils.errors import UserError
 from tests.color_maps import SCALE, SHIFT, VIGNETTE, give_start
 
@@ -65,7 +65,7 @@ def test_a_new_translator_is_its_color_map_at_the_position(build: type[nn.Module
     expected = premultiply(corrected, alpha, channels)
     with torch.autocast("cpu", torch.bfloat16):
         assert torch.allclose(generator(x), expected, atol=1e-5)
-    tell_windows([nn.ModuleDict({"a2b": generator})], SimpleNamespace(shows_windows=True))
+    set_shows_patches([nn.ModuleDict({"a2b": generator})], SimpleNamespace(shows_patches=True))
     constant = generator(torch.zeros_like(x))[0, :1, 8:-8, 8:-8]  # at an unknown position
     assert constant.max() - constant.min() < 1e-5 and not torch.allclose(generator(x), expected, atol=0.01)
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from gan.pixel_art.dither import Nearest, bayer_matrix, dithered, floyd_steinberg, palette_of, to_light
-from gan.pixel_art.palettes import COLORS, DITHERS, MONOCHROME
+from gan.pixel_art import COLORS, DITHERS, MONOCHROME
+from gan.pixel_art.cells import Nearest, bayer_matrix, dithered, floyd_steinberg, palette_of, to_light
 
 RAMP = np.broadcast_to(np.linspace(0, 255, 64)[None, :, None], (48, 64, 3)).astype(np.uint8)
 

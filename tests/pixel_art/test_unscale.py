@@ -10,8 +10,7 @@ from PIL import Image
 
 from gan.data.builtin import retro
 from gan.data.sources.files import single
-from gan.pixel_art.cells import Unscaler
-from gan.pixel_art.dither import palette_of
+from gan.pixel_art.cells import Unscaler, palette_of
 
 
 def sprite(number: int) -> np.ndarray:

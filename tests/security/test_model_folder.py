@@ -183,7 +183,7 @@ OPTIONS: list[dict[str, Any]] = [
     {"source": {"_target_": "gan.data.sources.huggingface.Hub"}},
     {"source": {"_target_": "gan.data.sources.torchvision.TorchvisionDataset", "name": "../x"}}, {"frames": 3},
     {"storage": "x"},
-    {"_target_": "gan.data.shards.stream.StreamingDataModule", "root": "../../outside"}, {"unknown": 1},
+    {"_target_": "gan.data.stream.StreamingDataModule", "root": "../../outside"}, {"unknown": 1},
 ]  # fmt: skip
 
 

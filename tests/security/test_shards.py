@@ -18,8 +18,8 @@ from PIL import Image
 
 from gan.config.launch import errors_in_one_line
 from gan.data.decoding.decode import Decoder
-from gan.data.shards.pack import pack
-from gan.data.shards.stream import StreamingDataModule
+from gan.data.shards import pack
+from gan.data.stream import StreamingDataModule
 
 pytestmark = pytest.mark.slow
 

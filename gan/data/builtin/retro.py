@@ -50,9 +50,6 @@ def draw(seed: int, index: int, height: int, width: int) -> np.ndarray:
 
     This is a pure function: with the same versions of NumPy and Pillow, it returns the same bytes in any process and
     order. Seed and index must be at least 0.
-
-    Raises:
-        UserError: a side is not in 16..256 pixels.
     """
     if height not in SIDES or width not in SIDES:
         raise UserError(f"data.size={height}x{width}: data=retro supports sides of 16 to 256 pixels")

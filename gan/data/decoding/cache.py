@@ -53,7 +53,7 @@ from gan.utils.output import counting
 from gan.utils.untrusted import read_json
 
 RUNS = "runs"  # folder with copies of runs in object storage, see gan/runs/remote.py
-SHARDS = "shards"  # folder with shards that were downloaded, see gan/data/shards/stream.py
+SHARDS = "shards"  # folder with shards that were downloaded, see gan/data/stream.py
 IMAGES, FEATURES = "images", "features"  # folders with pixels, and with features of real images
 PARTS = (IMAGES, FEATURES, RUNS, SHARDS)
 MAX_INDEX_BYTES = 1 << 30  # enough for some millions of files
@@ -101,11 +101,7 @@ class CachedImages(NamedTuple):
 
 
 def load_images(source: Any, decoder: Decoder, items: Sequence[int] | None = None) -> CachedImages:
-    """Return the images of items of a source (all by default) from the cache. New images are decoded on all cores.
-
-    Raises:
-        UserError: the cache cannot be written.
-    """
+    """Return the images of items of a source (all by default) from the cache. New images are decoded on all cores."""
     numbers = range(len(source.keys)) if items is None else items
     key = [source.identity, asdict(decoder), source_hash(reader, decode, retro, shapes)]
     shape = image_shape(source, decoder)

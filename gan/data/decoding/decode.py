@@ -49,9 +49,6 @@ class Decoder:
         fit: one of FITS. "patches" cuts patches without scaling, but enlarges images smaller than a patch.
         resample: one of RESAMPLES. "auto" uses nearest for pixel art that scales by an integer factor
             (`is_pixel_art`), else Lanczos.
-
-    Raises:
-        UserError: an argument is not one of the above.
     """
 
     size: tuple[int, int]
@@ -70,8 +67,6 @@ class Decoder:
                 raise UserError(f"{name}={getattr(self, name)!r} is not known: use one of {known}")
         at_least("max_pixels", self.max_pixels, 1)
         at_least("patches_per_image", self.patches_per_image, 1)
-        if self.patches_per_image > 1 and self.fit != "patches":
-            raise UserError(f"patches_per_image={self.patches_per_image} needs fit=patches, but fit is {self.fit}")
         parse_color(self.background)
 
     def __call__(self, source: Source) -> Iterator[DecodedImage]:

@@ -18,8 +18,19 @@ from typing import Annotated
 import numpy as np
 
 from gan.data.builtin.shapes import toned
-from gan.data.looks.fields import blurred, clipped, edge, equalized, luminance, mixed, noise, resample_up, smooth
-from gan.data.looks.settings import FloatImage, Range
+from gan.data.looks.fields import (
+    FloatImage,
+    Range,
+    blurred,
+    clipped,
+    edge,
+    equalized,
+    luminance,
+    mixed,
+    noise,
+    resample_up,
+    smooth,
+)
 
 
 def sepia(

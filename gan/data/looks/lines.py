@@ -9,8 +9,19 @@ import numpy as np
 from scipy.fft import fft2, fftfreq, ifft2, next_fast_len
 from scipy.ndimage import gaussian_filter, map_coordinates
 
-from gan.data.looks.fields import clipped, edge, equalized, luminance, noise, positive, resample, size_within, smooth
-from gan.data.looks.settings import FloatImage, Range
+from gan.data.looks.fields import (
+    FloatImage,
+    Range,
+    clipped,
+    edge,
+    equalized,
+    luminance,
+    noise,
+    positive,
+    resample,
+    size_within,
+    smooth,
+)
 from gan.utils.video_state import from_first_frame, mean_over_frames
 
 BINS = 10  # directions of the filters

@@ -1,4 +1,4 @@
-"""Prints in a few inks: halftone, poster, screen print and risograph.
+"""Prints in a few inks: halftone, poster, screen print and risograph. Paint: flat areas that keep edges, and paper.
 
 A spot ink is described by its color on paper. Inks over each other multiply their reflectances; these overprints and
 the paper are the Neugebauer primaries (Neugebauer, "Die theoretischen Grundlagen des Mehrfarbenbuchdrucks", 1937).
@@ -14,9 +14,12 @@ from scipy.spatial import cKDTree
 
 from gan.data.looks.fields import (
     LUMINANCE,
+    FloatImage,
+    Range,
     bands,
+    blurred,
+    box_mean,
     clipped,
-    edge,
     equalized,
     luminance,
     mixed,
@@ -28,8 +31,6 @@ from gan.data.looks.fields import (
     size_within,
     smooth,
 )
-from gan.data.looks.paint import kuwahara
-from gan.data.looks.settings import FloatImage, Range
 from gan.utils.video_state import mean_over_frames
 
 POSTER_INKS = "1b2a41 c8452f e9a03b 2f7f79 8fb7a8 f3e6c8"
@@ -104,7 +105,6 @@ RISO_INKS = "ff48b0 0078bf ffe800"  # fluorescent pink, blue, yellow: colors of 
 RISO_ANGLES = (75.0, 15.0, 0.0)
 DIRECTIONS = np.array([(0.0, 0.0), (0.9, 0.45), (-0.75, 0.6), (0.3, -0.95)])  # of misregistration; the key has none
 WORK = 1000  # pixels of the shorter side at which plates are computed
-MASK = 128  # side of the mask of the grain-touch screen
 
 
 def stencils(
@@ -149,11 +149,10 @@ def drums(
     image: FloatImage,
     rng: np.random.Generator,
     inks: Annotated[int, Range(1, 3, "1: blue; 2: also pink; 3: also yellow")] = 2,
-    grain_touch: Annotated[int, Range(0, 1, "1: a screen of irregular grain in place of dots")] = 0,
     cell: Annotated[float, Range(0, 500, "distance of dots in pixels; 0: a 130th of the shorter side, at least 3")] = 0,
     misregistration: Annotated[float, Range(0, 20, "displacement of drums, in thousandths of the shorter side")] = 3,
 ) -> FloatImage:
-    """Risograph: two or three bright inks, screened by dots or grain, with misregistered drums."""
+    """Risograph: two or three bright inks, screened by dots, with misregistered drums."""
     side = min(image.shape[:2])
     cell = cell or max(3.0, side / 130)
     chosen = {1: [1], 2: [0, 1], 3: [2, 0, 1]}[inks]
@@ -162,7 +161,7 @@ def drums(
     for n, number in enumerate(chosen):
         down, across = misregistration / 1000 * side * DIRECTIONS[number]
         amount = moved(amounts[..., n], down, across)
-        covered = grain_screen(amount, cell, number) if grain_touch else screen(amount, RISO_ANGLES[number], cell)
+        covered = screen(amount, RISO_ANGLES[number], cell)
         page = page * (1 - 0.97 * covered[..., None] * (1 - palette(RISO_INKS)[number] / STOCK))
     return clipped(page)
 
@@ -179,30 +178,6 @@ def separate(image: FloatImage, inks: np.ndarray) -> np.ndarray:
     return np.clip(1 - np.exp(-1.7 * np.maximum(amounts, 0)), 0, 1).astype(np.float32)
 
 
-def grain_screen(amount: np.ndarray, cell: float, number: int) -> np.ndarray:
-    """Return the coverage (H, W) by grain of a fixed mask, which is another one for each ink."""
-    mask = np.roll(blue_noise(), (37 * number, 53 * number), (0, 1))
-    grain = max(1.0, cell / 3)  # pixels of a grain
-    y, x = (np.arange(length) / grain for length in amount.shape)
-    threshold = mask[y.astype(int)[:, None] % MASK, x.astype(int) % MASK]
-    return edge(amount - threshold, 6).astype(np.float32)
-
-
-def blue_noise() -> np.ndarray:
-    """Return a mask (MASK, MASK) of thresholds that are evenly distributed in 0..1 and lack low frequencies.
-
-    White noise is repeatedly high-passed and made uniform again by its ranks, as a short form of the void-and-cluster
-    method (Ulichney, "The void-and-cluster method for dither array generation", 1993).
-    """
-    field = np.random.default_rng(0).random((MASK, MASK))
-    frequency = np.hypot(np.fft.fftfreq(MASK)[:, None], np.fft.rfftfreq(MASK))
-    keep = 1 - np.exp(-0.5 * (frequency / 0.18) ** 2)
-    for _ in range(8):
-        field = np.fft.irfft2(np.fft.rfft2(field) * keep, (MASK, MASK))
-        field = (field.ravel().argsort().argsort().reshape(MASK, MASK) + 0.5) / MASK**2
-    return np.asarray(field, np.float32)
-
-
 def ink_texture(
     image: FloatImage,
     rng: np.random.Generator,
@@ -215,3 +190,62 @@ def ink_texture(
     specks = np.clip(noise(rng, (height, width), max(0.8, side / 600)) - 2.6, 0, 1)
     kept = np.clip(1 - ink_noise * (np.maximum(mottled + 0.03, 0) + 0.9 * specks), 0, 1)[..., None]
     return clipped(STOCK * np.exp(np.log(np.maximum(image / STOCK, 1e-3)) * kept))
+
+
+# ---- paint
+
+
+def painting(
+    image: FloatImage,
+    rng: np.random.Generator,
+    brush: Annotated[int, Range(0, 200, "radius of the strokes in pixels; 0: a 56th of the shorter side")] = 0,
+    color: Annotated[float, Range(0, 3, "saturation; 1 keeps it")] = 1.25,
+) -> FloatImage:
+    """Return an oil painting: flat areas that keep edges (Kuwahara filter), slightly more saturated."""
+    flat = kuwahara(image, brush or max(2, round(min(image.shape[:2]) / 56)))
+    gray = luminance(flat)[..., None]
+    return clipped(gray + color * (flat - gray))
+
+
+def washes(
+    image: FloatImage,
+    rng: np.random.Generator,
+    brush: Annotated[int, Range(0, 200, "radius of the washes in pixels; 0: a 40th of the shorter side")] = 0,
+    edges: Annotated[float, Range(0, 6, "darkness along edges")] = 1.5,
+) -> FloatImage:
+    """Watercolor washes on cream paper, darker along edges."""
+    side = min(image.shape[:2])
+    flat = kuwahara(image, brush or max(2, round(side / 40)))
+    steps = np.hypot(*np.gradient(luminance(blurred(flat, side / 160))))[..., None]
+    cream = np.array([1.0, 0.98, 0.92], np.float32)
+    return clipped((0.25 + 0.78 * flat) * (1 - edges * np.minimum(steps, 0.15)) * cream)
+
+
+def paper(
+    image: FloatImage,
+    rng: np.random.Generator,
+    paper: Annotated[float, Range(0, 0.3, "standard deviation of the texture")] = 0.035,
+) -> FloatImage:
+    """Paper texture."""
+    height, width = image.shape[:2]
+    rough = blurred(rng.standard_normal((height, width, 1), np.float32), max(0.7, min(height, width) / 300))
+    return clipped(image * (1 + paper * rough / rough.std()))
+
+
+def kuwahara(image: FloatImage, radius: int) -> FloatImage:
+    """Return the Kuwahara filter: each pixel becomes the mean of the quadrant around it with the smallest variance.
+
+    Kuwahara et al., "Processing of RI-angiocardiographic images", 1976. Smooths and keeps edges.
+    """
+    padded = np.pad(image, ((2 * radius, 2 * radius), (2 * radius, 2 * radius), (0, 0)), "edge")
+    mean = box_mean(padded, radius)  # centers: `radius` from the padded edge
+    variance = (box_mean(padded**2, radius) - mean**2).sum(-1)
+    height, width = image.shape[:2]
+    corners = [(y, x) for y in (0, 2 * radius) for x in (0, 2 * radius)]  # a quadrant's center is `radius` off
+    result = np.empty((height, width, 3), np.float32)
+    for rows in bands(height):
+        parts = [(slice(rows.start + y, rows.stop + y), slice(x, x + width)) for y, x in corners]
+        smallest = np.stack([variance[part] for part in parts]).argmin(0)  # (rows, W)
+        quadrants = np.stack([mean[part] for part in parts])  # (4, rows, W, 3)
+        result[rows] = np.take_along_axis(quadrants, smallest[None, ..., None], 0)[0]
+    return result

@@ -12,8 +12,7 @@ from typing import Annotated
 import numpy as np
 from scipy.ndimage import gaussian_filter1d
 
-from gan.data.looks.fields import LUMINANCE, blurred, clipped, noise, palette, resized
-from gan.data.looks.settings import FloatImage, Range
+from gan.data.looks.fields import LUMINANCE, FloatImage, Range, blurred, clipped, noise, palette, resized
 
 PICO8 = (
     "000000 1d2b53 7e2553 008751 ab5236 5f574f c2c3c7 fff1e8 ff004d ffa300 ffec27 00e436 29adff 83769c ff77a8 ffccaa"

@@ -20,7 +20,6 @@ import numpy as np
 from gan.data.decoding.decode import DecodedImage, Decoder
 from gan.data.decoding.reader import ImageError, header, read_first_frame
 from gan.utils.errors import UserError, reason, to_line
-from gan.utils.output import counted
 from gan.utils.untrusted import parse_json, read_bytes
 
 _OLD = (".tga", ".pcx", ".ppm", ".pgm", ".pbm", ".pnm")  # of old programs and games
@@ -56,9 +55,6 @@ def find(roots: Sequence[str], suffixes: Collection[str] = SUFFIXES) -> list[Fil
 
     Files that count as images are those of `scan`, in folders with the extensions `suffixes`. Archives are not
     unpacked, so that member names which point outside the archive do no harm; `content` rejects them.
-
-    Raises:
-        UserError: a root is missing, cannot be read, is listed twice, or has no image.
     """
     real = [os.path.realpath(root) for root in roots]
     if doubled := next((root for number, root in enumerate(roots) if real[number] in real[:number]), None):
@@ -66,7 +62,11 @@ def find(roots: Sequence[str], suffixes: Collection[str] = SUFFIXES) -> list[Fil
     files: list[File] = []
     for root in roots:
         archived = os.path.isfile(root) and root.lower().endswith(".zip")
-        files += _members(root) if archived else scan(root, suffixes)
+        images = _members(root) if archived else scan(root, suffixes)
+        if not images:
+            known = ", ".join(sorted(suffixes))
+            raise UserError(f"no image in {root!r}: use a folder or zip archive with files of type {known}")
+        files += images
     return files
 
 
@@ -168,10 +168,8 @@ def scan(root: str | os.PathLike[str], suffixes: Collection[str] = SUFFIXES) -> 
         UserError: a folder is missing or cannot be read, or there is no image.
     """
     entries = []
-    others = 0
     for name in _walk(os.fspath(root)):
         if os.path.splitext(name)[1].lower() not in suffixes:
-            others += 1
             continue
         with suppress(OSError):  # a link to nowhere, or a file that was removed
             path = os.path.join(root, name)
@@ -187,20 +185,7 @@ def scan(root: str | os.PathLike[str], suffixes: Collection[str] = SUFFIXES) -> 
         if not link or identity not in taken:
             taken.add(identity)
             files.append(File(name, os.fspath(root), False, (status.st_size, status.st_mtime_ns)))
-    if not files:
-        raise _no_image(root, others, suffixes)
     return sorted(files, key=lambda file: os.fsencode(file.name))
-
-
-def _no_image(root: str | os.PathLike[str], others: int, suffixes: Collection[str]) -> UserError:
-    contents = counted(others, "other file") if others else "it is empty"
-    known = ", ".join(sorted(suffixes))
-    return UserError(f"no image in {os.fspath(root)!r} ({contents}): use a folder with files of type {known}")
-
-
-def is_hidden(name: str) -> bool:
-    """Return whether a file or folder of this name is skipped."""
-    return name.startswith(".") or name.lower() in CLUTTER
 
 
 def _walk(root: str) -> Iterator[str]:
@@ -223,6 +208,11 @@ def _walk(root: str) -> Iterator[str]:
         pending.sort(key=os.fsencode)
 
 
+def is_hidden(name: str) -> bool:
+    """Return whether a part of a path is hidden or clutter. Paths that point outside are reported instead."""
+    return any(part.lower() in CLUTTER or (part.strip(".") and part.startswith(".")) for part in name.split("/"))
+
+
 def _refuse(error: OSError) -> None:
     if isinstance(error, FileNotFoundError):
         kind = "file" if os.path.splitext(error.filename)[1] else "folder"
@@ -239,19 +229,9 @@ def _members(archive: str) -> list[File]:
             infos = {info.filename: info for info in opened.infolist()}  # the last member with a name counts
     except (zipfile.BadZipFile, OSError) as error:
         raise UserError(f"{archive!r} cannot be read as a zip archive ({error})") from error
-    images = sorted((name for name in infos if is_image(name)), key=os.fsencode)
-    if not images:
-        raise UserError(f"no image in {archive!r} ({len(infos)} other files)")
+    images = [name for name in infos if posixpath.splitext(name)[1].lower() in SUFFIXES and not is_hidden(name)]
+    images.sort(key=os.fsencode)
     return [File(name, archive, True, (infos[name].file_size, infos[name].CRC)) for name in images]
-
-
-def is_image(name: str) -> bool:
-    """Return whether a member of an archive is an image, by the rules of `folder.scan`.
-
-    Members whose names point outside the archive are included, so that they are reported.
-    """
-    hidden = any(part.lower() in CLUTTER or (part.strip(".") and part.startswith(".")) for part in name.split("/"))
-    return not hidden and posixpath.splitext(name)[1].lower() in SUFFIXES
 
 
 # ---- classes
@@ -267,26 +247,18 @@ def read_labels(option: bool | str, names: Sequence[str]) -> tuple[list[str], li
             table: CSV with the columns file and label, with or without a header, or JSON: {file: label},
             [{"file": ..., "label": ...}], or {"labels": [[file, label], ...]} as in StyleGAN's datasets.
         names: paths of the files from the data folder, with "/" as the separator.
-
-    Raises:
-        UserError: there are fewer than two classes, a file has none or two, or the table cannot be read.
     """
     if option is False:
         return [], [0] * len(names)
     of_files = _from_folders(names) if option is True else _from_table(str(option), names)
     classes = set(of_files)
-    check_number(classes)
+    if len(classes) < 2:
+        only = f"only one, {next(iter(classes))!r}" if classes else "none"
+        raise UserError(f"data.labels needs two or more classes, such as sub-folders, but there is {only}")
     whole = option is not True and all(name.lstrip("-").isdecimal() for name in classes)
     ordered = sorted(classes, key=int) if whole else sorted(classes, key=os.fsencode)
     labels = {name: label for label, name in enumerate(ordered)}
     return ordered, [labels[name] for name in of_files]
-
-
-def check_number(classes: set[str]) -> None:
-    """Raise UserError if there are fewer than two classes, such as sub-folders."""
-    if len(classes) < 2:
-        only = f"only one, {next(iter(classes))!r}" if classes else "none"
-        raise UserError(f"data.labels needs two or more classes, such as sub-folders, but there is {only}")
 
 
 def _from_folders(names: Sequence[str]) -> list[str]:
@@ -303,15 +275,14 @@ def _from_table(path: str, names: Sequence[str]) -> list[str]:
         for file, label in _rows(path):
             if table.setdefault(file, label) != label:
                 raise ValueError(f"{file!r} has two labels, {table[file]!r} and {label!r}")
+        if missing := [name for name in names if name not in table]:
+            raise ValueError(
+                f"{len(missing)} of {len(names)} images are missing, such as {missing[0]!r}; "
+                "use paths relative to data.root, with / between folders"
+            )
     except (OSError, ValueError, KeyError, TypeError, csv.Error) as error:
-        why = reason(error) if isinstance(error, OSError) else to_line(error)
-        raise UserError(f"data.labels={path}: cannot be read as a table of files and labels ({why})") from error
-    without = [name for name in names if name not in table]
-    if without:
-        raise UserError(
-            f"{path}: {len(without)} of {len(names)} images are missing, such as {without[0]!r}; "
-            "use paths relative to data.root, with / between folders"
-        )
+        why = f"cannot be read as a table of files and labels ({reason(error)})"
+        raise UserError(f"data.labels={path}: {why}") from error
     return [table[name] for name in names]
 
 

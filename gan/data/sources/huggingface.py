@@ -14,11 +14,7 @@ from gan.utils.nested import with_home
 
 
 class HuggingFaceDataset:
-    """One split of a dataset with a column of images. `conf/data/huggingface.yaml` describes the options.
-
-    Raises:
-        UserError: the library is not installed, or there is no such dataset or column.
-    """
+    """One split of a dataset with a column of images. `conf/data/huggingface.yaml` describes the options."""
 
     def __init__(
         self,

@@ -12,7 +12,7 @@ from PIL import Image
 
 from gan.data.decoding import cache
 from gan.data.decoding.decode import DecodedImage, Decoder
-from gan.utils.errors import UserError, to_line
+from gan.utils.errors import UserError, choice, to_line
 from gan.utils.files import replace
 
 DATASETS = {"cifar10": "CIFAR10", "fashion_mnist": "FashionMNIST"}
@@ -23,16 +23,12 @@ class TorchvisionDataset:
 
     Args:
         name: one of DATASETS.
-
-    Raises:
-        UserError: the dataset is not on this machine and cannot be downloaded.
     """
 
     trusted = True  # arrays of pixels need no decoder
 
     def __init__(self, name: str) -> None:
-        if name not in DATASETS:
-            raise UserError(f"data.source.name={name} is not known: use one of {', '.join(DATASETS)}")
+        choice("data.source.name", name, DATASETS)
         folder = cache.folder() / "downloads"
         self.where = f"data={name}"
         self.title = f"resizing {name}"

@@ -112,7 +112,7 @@ def bases(rows: Tensor, columns: Tensor) -> Tensor:
 
 
 def mean_bases(side: int = 64) -> Tensor:
-    """Return the means of all functions over an image, (NUM_BASES,): for windows whose position is unknown."""
+    """Return the means of all functions over an image, (NUM_BASES,): for patches whose position is unknown."""
     centers = (torch.arange(side) + 0.5) / side
     return bases(centers[:, None], centers[None]).flatten(1).mean(1)
 
@@ -141,14 +141,14 @@ class ColorMap(ReadsBuffers):
         position: (3, POWERS, NUM_BASES).
         varies: the kinds of position on which the map depends, of BASES.
         is_identity: whether the map is the identity.
-        shows_windows: whether images are windows of files, at unknown positions. The functions of the position then
+        shows_patches: whether images are patches of files, at unknown positions. The functions of the position then
             have their means.
     """
 
     table: Tensor
     position: Tensor
     means: Tensor
-    shows_windows = False
+    shows_patches = False
 
     def __init__(self, table: Tensor | None = None, position: Tensor | None = None) -> None:
         super().__init__()
@@ -174,7 +174,7 @@ class ColorMap(ReadsBuffers):
             else:
                 y = sampled(table.expand(len(x), -1, -1, -1, -1), x.float())
             if self.varies:
-                functions = self.means if self.shows_windows else bases(*rows_and_columns(position, y))
+                functions = self.means if self.shows_patches else bases(*rows_and_columns(position, y))
                 y = 2 * corrected((y + 1) / 2, self.position, functions) - 1
             return y.clamp(-1, 1)
 

@@ -67,33 +67,6 @@ def test_a_sprite_has_few_colors_on_a_whole_grid() -> None:
         assert 2 <= len(np.unique(cells.reshape(-1, 3), axis=0)) <= 16
 
 
-@pytest.mark.slow
-def test_nearest_centroids_separate_the_classes() -> None:
-    def features(image: np.ndarray) -> list[float]:
-        pixels = image.astype(float)
-        colors = len(np.unique(image.reshape(-1, 3), axis=0))
-        lines = np.abs(np.diff(pixels, 2, axis=0)).mean() - np.abs(np.diff(pixels, 2, axis=1)).mean()
-        flat = (np.diff(pixels, axis=1) == 0).mean()
-        return [np.log(colors), pixels.mean(), lines, flat]
-
-    values = np.array([features(draw(3, index, 64, 64)) for index in range(400)])  # (400, 4)
-    label = np.arange(400) % len(CLASSES)
-    values = (values - values[:200].mean(0)) / values[:200].std(0)
-    centroids = np.stack([values[:200][label[:200] == kind].mean(0) for kind in range(len(CLASSES))])  # (4, 4)
-    guess = np.linalg.norm(values[200:, None] - centroids, axis=2).argmin(1)
-    assert (guess == label[200:]).mean() >= 0.95
-
-
-@pytest.mark.slow
-def test_near_duplicates_are_rare() -> None:
-    pictures = np.stack([draw(4, index, 32, 32) for index in range(800)]).reshape(800, -1) / 255.0
-    square = (pictures**2).sum(1)
-    distance = square[:, None] + square - 2 * pictures @ pictures.T
-    np.fill_diagonal(distance, np.inf)
-    nearest = np.sqrt(distance.min(1) / pictures.shape[1])  # root mean square, pixels in [0, 1]
-    assert (nearest < 0.05).mean() <= 0.01
-
-
 def test_a_subset_of_classes_gives_the_same_images() -> None:
     source, decoder = BuiltinImages(5, ["neon", "sprite"]), Decoder((32, 32), 3)
     assert source.keys == ["3", "1", "7", "5", "11"]

@@ -672,5 +672,3 @@ def test_patches_of_small_images_are_enlarged() -> None:
     decoder = Decoder((32, 32), 4, fit="patches", patches_per_image=3)
     parts = [decoder.fit_image(part).pixels for part in decoder.patches(small)]
     assert all(part.shape == (4, 32, 32) and part[0, 0, 0] == 100 for part in parts)
-    with pytest.raises(UserError, match="patches_per_image=3 needs fit=patches"):
-        Decoder((32, 32), patches_per_image=3)

@@ -115,15 +115,6 @@ def test_an_isolated_process_is_restarted() -> None:
     assert not multiprocessing.active_children()
 
 
-@pytest.mark.slow
-def test_processes_work_without_fork(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Use spawn, as on Windows and by default on macOS."""
-    monkeypatch.setattr(multiprocessing, "get_all_start_methods", lambda: ["spawn"])
-    monkeypatch.setattr(pool, "cores", lambda: 2)
-    results = list(chain.from_iterable(pool.parallel_map(deadly, range(20), lambda task: -1)))
-    assert results == [-1 if n == 13 else n * n for n in range(20)]
-
-
 def test_processes_import_the_same_code(tmp_path: Path) -> None:
     """Another version is installed, and the checkout is used from another folder."""
     (tmp_path / "old" / "gan").mkdir(parents=True)
@@ -139,7 +130,7 @@ def test_processes_import_the_same_code(tmp_path: Path) -> None:
     assert result.returncode == 0 and result.stderr == "", result.stderr
 
 
-@pytest.mark.parametrize("method", ["forkserver", "spawn"])  # spawn: as on Windows and macOS
+@pytest.mark.parametrize("method", ["forkserver", "spawn"])  # spawn: as on macOS
 @pytest.mark.parametrize("program", ["a command", "a script"])
 def test_no_process_imports_from_the_current_folder(program: str, method: str, tmp_path: Path) -> None:
     """A downloaded folder may contain files such as threading.py, which the resource tracker imports."""

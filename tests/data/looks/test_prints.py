@@ -9,9 +9,7 @@ from gan.data.looks.prints import (
     RISO_INKS,
     SCREEN_INKS,
     STOCK,
-    blue_noise,
     drums,
-    grain_screen,
     overprints,
     separate,
     stencils,
@@ -47,19 +45,6 @@ def test_inks_are_found_again() -> None:
         and amounts[1, 0] > 0.6 > 0.2 > amounts[1, 1]
         and amounts[2, 1] > 0.6 > 0.2 > amounts[2, 0]
     )
-
-
-@pytest.mark.parametrize("amount", [0.1, 0.5, 0.9])
-def test_the_grain_screen_covers_the_fraction(amount: float) -> None:
-    assert grain_screen(np.full((256, 256), amount, np.float32), 3, 1).mean() == pytest.approx(amount, abs=0.03)
-
-
-def test_the_mask_is_uniform_and_lacks_low_frequencies() -> None:
-    mask = blue_noise()
-    assert np.sort(mask.ravel()) == pytest.approx((np.arange(mask.size) + 0.5) / mask.size, abs=1e-4)
-    power = np.abs(np.fft.fft2(mask - mask.mean())) ** 2
-    frequency = np.hypot(np.fft.fftfreq(len(mask))[:, None], np.fft.fftfreq(len(mask)))
-    assert power[(frequency > 0) & (frequency < 0.1)].mean() < 0.1 * power[frequency > 0.3].mean()
 
 
 def test_drums_are_misregistered_by_a_fraction_of_the_side() -> None:

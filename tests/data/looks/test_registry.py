@@ -9,8 +9,7 @@ from PIL import Image
 from gan.data.builtin.retro import draw
 from gan.data.looks.fields import blurred, box_mean, luminance, palette
 from gan.data.looks.film import vignette
-from gan.data.looks.paint import kuwahara
-from gan.data.looks.prints import POSTER_INKS, screen
+from gan.data.looks.prints import POSTER_INKS, kuwahara, screen
 from gan.data.looks.registry import FILTERS, STYLES, make_style, predictable
 from gan.data.looks.screens import PICO8
 from gan.utils.errors import UserError

@@ -67,5 +67,5 @@ def test_without_a_network(error: Exception, monkeypatch: pytest.MonkeyPatch) ->
 
 
 def test_an_unknown_set() -> None:
-    with pytest.raises(UserError, match="use one of cifar10, fashion_mnist"):
+    with pytest.raises(UserError, match="use cifar10, fashion_mnist"):
         TorchvisionDataset("cifar11")

@@ -14,8 +14,8 @@ import torch
 from PIL import Image
 
 from gan.api import load
-from gan.data.shards.pack import read_index, read_shape, read_shard
-from gan.data.shards.stream import ShardBatches, ShardGroup, StreamingDataModule, held_out_shards, shard_groups
+from gan.data.shards import read_index, read_shape, read_shard
+from gan.data.stream import ShardBatches, ShardGroup, StreamingDataModule, held_out_shards, shard_groups
 from gan.utils import object_store
 from gan.utils.errors import UserError
 from tests.conftest import TINY, Train
@@ -115,12 +115,12 @@ def test_two_ranks_and_a_resume_in_the_middle(shards: Path, train: Train, tmp_pa
 
 
 def test_errors(small: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    with pytest.raises(UserError, match="no shards found"):
+    with pytest.raises(UserError, match="create them with gan data pack"):
         StreamingDataModule(str(tmp_path)).setup("fit")
     with pytest.raises(UserError, match=r"packed with data\.size=\[4,4\] data\.channels=3"):
         StreamingDataModule(str(small), size=32).setup("fit")
     (tmp_path / "index.json").write_text("{")
-    with pytest.raises(UserError, match=r"rejected \(index\.json is not an index of shards"):
+    with pytest.raises(UserError, match=r"cannot be read as shards \(index\.json is not an index of shards"):
         StreamingDataModule(str(tmp_path)).setup("fit")
     with pytest.raises(UserError, match=r"max_cache_size=much: must be a size such as 100GB"):
         StreamingDataModule(str(small), max_cache_size="much")

@@ -11,11 +11,11 @@ from typing import Any
 import pytest
 import torch
 
-from gan.data.shards import pack
-from gan.data.shards import stream as streams
-from gan.data.shards.stream import Storage, StreamingDataModule, parse_bytes
+from gan.data import shards as pack
+from gan.data import stream as streams
+from gan.data.stream import Storage, StreamingDataModule, parse_bytes
 from gan.utils.errors import UserError
-from tests.data.shards.test_stream import parts
+from tests.data.test_stream import parts
 from tests.shards import write_shards
 
 URL = "s3://bucket/shards"
@@ -120,7 +120,7 @@ def test_errors_of_a_url(bucket: tuple[Path, list[str]]) -> None:
     with pytest.raises(UserError, match=r"shard chunk-0-\d.bin cannot be read"):
         images(data)
     (bucket[0] / "index.json").unlink()
-    with pytest.raises(UserError, match=r"data.root=s3://bucket/shards: no shards found"):
+    with pytest.raises(UserError, match=r"data.root=s3://bucket/shards: cannot be read as shards"):
         stream(URL)
     with pytest.raises(UserError, match=r"data.root=ftp://host/shards: is not the URL of a folder in object storage"):
         stream("ftp://host/shards")

@@ -21,9 +21,9 @@ from torch.utils.data import IterableDataset, get_worker_info
 from gan.data.decoding import cache
 from gan.data.module import dataloader, position
 from gan.data.order import RandomCropFlip, per_rank_batch_size
-from gan.data.shards.pack import INDEX, InvalidShards, ShardIndex, read_index, read_shape, read_shard
+from gan.data.shards import INDEX, ShardIndex, read_index, read_shape, read_shard
 from gan.data.split import check_fraction
-from gan.utils.errors import UserError, at_least, to_line
+from gan.utils.errors import UserError, at_least, reason, switch, to_line
 from gan.utils.files import replace
 from gan.utils.nested import with_home
 from gan.utils.object_store import Store, check_address
@@ -226,10 +226,6 @@ class StreamingDataModule(LightningDataModule):
 
     `conf/data/stream.yaml` describes the options. `max_images` is accepted for debug=, but has no effect: a stream
     reads only the shards that it uses.
-
-    Raises:
-        UserError: there are no shards, they were packed with another size or without classes, or they are too few to
-            hold out some.
     """
 
     def __init__(
@@ -253,9 +249,7 @@ class StreamingDataModule(LightningDataModule):
         self.channels = channels
         self.batch_size = at_least("data.batch_size", batch_size, 1)
         self.seed = seed
-        if not isinstance(labels, bool | None):
-            raise UserError(f"data.labels={labels}: must be true or false; the classes were chosen by gan data pack")
-        self.use_labels = bool(labels)
+        self.use_labels = switch("data.labels", labels or False)
         self.crop_flip = RandomCropFlip(self.size, True, seed) if flip else None
         self.validation = validation
         self.num_workers = check_workers(num_workers)
@@ -272,12 +266,9 @@ class StreamingDataModule(LightningDataModule):
                 shape = read_shape(path, index.sizes[0])
         except UserError:
             raise
-        except FileNotFoundError as error:
-            raise UserError(f"data.root={self.root}: no shards found; create them with gan data pack") from error
-        except InvalidShards as error:
-            raise UserError(f"data.root={self.root}: rejected ({to_line(error)}); pack the images again") from error
         except Exception as error:  # files, networks and storage services raise different errors
-            raise UserError(f"data.root={self.root}: cannot be read ({to_line(error)})") from error
+            why = f"cannot be read as shards ({reason(error)}); create them with gan data pack"
+            raise UserError(f"data.root={self.root}: {why}") from error
         if shape != (*self.size, self.channels):
             packed = f"data.size=[{shape[0]},{shape[1]}] data.channels={shape[2]}"
             raise UserError(f"data.root={self.root}: was packed with {packed}; use these values")

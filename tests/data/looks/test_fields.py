@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 
 from gan.data.builtin.retro import draw
+from gan.data.looks.fields import parameters_of
 from gan.data.looks.registry import FILTERS, filter_names, listing, make_style
-from gan.data.looks.settings import parameters_of
 from gan.utils.errors import UserError
 
 

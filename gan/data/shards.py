@@ -58,11 +58,7 @@ class ShardIndex(NamedTuple):
 def pack(roots: list[str], out: Path, decoder: Decoder, labels: bool | str) -> int:
     """Decode all images of folders or archives into shards in `out`, in a fixed random order.
 
-    Returns:
-        The number of images written.
-
-    Raises:
-        UserError: `out` is not empty or cannot be written, or no image can be read.
+    Return the number of images written.
     """
     if out.exists() and (not out.is_dir() or any(out.iterdir())):
         raise UserError(f"--out {out}: exists and is not empty; use another folder")
