@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from gan.data.looks import is_table
 from gan.models import address, shared_model
-from gan.models.resolve import path_in
+from gan.models.address import path_in
 from gan.runs import checkpoints, remote, run_folder
 from gan.settings import LOOK, parse_seeds
 from gan.utils.errors import UserError, path_hint, reason

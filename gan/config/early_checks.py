@@ -19,7 +19,7 @@ from gan.models import address, shared_model
 from gan.runs import remote, run_folder
 from gan.utils import object_store
 from gan.utils.errors import UserError, did_you_mean, install, path_hint
-from gan.utils.nested import flatten, with_home
+from gan.utils.option_values import flatten, with_home
 from gan.utils.untrusted import MAX_OPTION
 
 GAN = "gan.training.module.GAN"

@@ -17,7 +17,7 @@ from gan.config.paths import folders, quote
 from gan.config.secrets import hide_in_override, parsed_value
 from gan.data.looks import is_table
 from gan.utils.errors import UserError
-from gan.utils.nested import with_home, without_home
+from gan.utils.option_values import with_home, without_home
 from gan.utils.output import print_line
 from gan.utils.untrusted import is_plain, read_yaml
 

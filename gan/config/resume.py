@@ -32,8 +32,8 @@ from gan.runs.lock import acquire, decide_on_rank_0
 from gan.runs.remote import fetch_record, fetch_run
 from gan.utils.errors import UserError, path_hint, reason
 from gan.utils.files import write_atomically
-from gan.utils.nested import flatten, without_home
 from gan.utils.object_store import check_address, is_remote
+from gan.utils.option_values import flatten, without_home
 from gan.utils.output import print_line
 from gan.utils.processes import global_rank, num_external_ranks
 from gan.utils.untrusted import read_yaml

@@ -34,7 +34,7 @@ from gan.runs.metrics import read_row, read_rows
 from gan.runs.run_folder import RESULTS, ROWS
 from gan.utils.errors import Diverged, to_line
 from gan.utils.files import write_atomically, write_json
-from gan.utils.nested import short_name
+from gan.utils.option_values import short_name
 from gan.utils.output import aligned, duration, first_few, one_line, print_line, truncated
 from gan.utils.processes import global_rank
 

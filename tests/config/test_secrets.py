@@ -15,7 +15,7 @@ from gan.config.overrides import read_overrides
 from gan.config.secrets import MISSING, NAME, conceal, hide, hide_in_override
 from gan.runs import run_folder
 from gan.utils.errors import UserError
-from gan.utils.nested import flatten
+from gan.utils.option_values import flatten
 from tests.conftest import Train
 
 SECRET = "hf_aVeryLongSecret123"

@@ -36,7 +36,7 @@ from gan.data.looks.color_table import (
 from gan.data.looks.settings import Filter, FloatImage
 from gan.utils import digest
 from gan.utils.errors import UserError, reason, to_line
-from gan.utils.nested import with_home
+from gan.utils.option_values import with_home
 from gan.utils.output import one_line
 from gan.utils.untrusted import read_bytes
 
