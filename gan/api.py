@@ -104,7 +104,7 @@ def train(
     folders = [] if code is None else list(code) if isinstance(code, list | tuple) else [code]
     flags = [f"--code={path_text('code', each)}" for each in folders]
     flags += [] if config_dir is None else [f"--config-dir={path_text('config_dir', config_dir)}"]
-    folder = training_process.train(run, settings | training_process.as_options(options), flags, quiet)
+    folder = training_process.train(run, settings | dict(options or {}), flags, quiet)
     return Run(folder)
 
 

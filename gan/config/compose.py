@@ -28,7 +28,7 @@ from omegaconf import DictConfig, OmegaConf, open_dict
 from gan.config import secrets
 from gan.config.paths import CONF, group_names, own, quote
 from gan.runs import checkpoints
-from gan.utils.errors import UserError, at_least, did_you_mean, install
+from gan.utils.errors import UserError, at_least, choice, did_you_mean, install
 from gan.utils.option_values import flatten, pair, without_home
 from gan.utils.processes import DDP, started_externally
 
@@ -112,8 +112,7 @@ def check_options(cfg: DictConfig) -> None:
         raise UserError(f"minutes={cfg.minutes}: must be a number greater than 0")
     at_least("seed", cfg.seed, 0)
     check_packages(cfg.logger)
-    if cfg.objective_mode not in ("best", "last"):
-        raise UserError(f"objective_mode={cfg.objective_mode}: must be best or last")
+    choice("objective_mode", cfg.objective_mode, ("best", "last"))
 
 
 def check_packages(loggers: DictConfig) -> None:

@@ -92,10 +92,10 @@ def message_of(error: BaseException) -> str | None:
     chain = list(causes(error))
     for cause in chain:
         if isinstance(cause, UserError):
-            return one_line(str(cause).rpartition("UserError: ")[2])  # without the prefix that a worker process adds
+            return to_line(str(cause).rpartition("UserError: ")[2])  # without the prefix that a worker process adds
         # If a process has just died, receiving its tensor fails with a closed socket before PyTorch reports the death.
         if "DataLoader worker" in str(cause) or isinstance(cause, ConnectionError | EOFError):
-            died = f"a worker process of the data loader died ({one_line(str(cause))})"
+            died = f"a worker process of the data loader died ({to_line(str(cause))})"
             return f"{died}; if memory was short, use fewer data.num_workers; continue with resume="
     for cause in chain:
         if isinstance(cause, MissingConfigException):
@@ -103,19 +103,17 @@ def message_of(error: BaseException) -> str | None:
         if isinstance(cause, InstantiationException):
             key = cause.args[0].splitlines()[-1].removeprefix("full_key: ")
             module = chain[-1].name if isinstance(chain[-1], ModuleNotFoundError) else None
-            return f"{one_line(str(chain[-1]))} (full_key: {key})" + (f"; {advice(module)}" if module else "")
+            return f"{to_line(str(chain[-1]))} (full_key: {key})" + (f"; {advice(module)}" if module else "")
         if "Config group override must be a string or a list" in str(cause):
             return "a group is set to null; choose none, or [] for a group with several parts"
         if isinstance(cause, HydraException | OmegaConfBaseException):
-            return unknown_option(str(cause)) or missing_interpolation(str(cause)) or one_line(str(cause))
+            return unknown_option(str(cause)) or missing_interpolation(str(cause)) or to_line(str(cause))
         if "does not have a deterministic implementation" in str(cause):
-            return (
-                one_line(str(cause).split(", but you set")[0]) + "; set trainer.deterministic=warn to continue anyway"
-            )
+            return to_line(str(cause).split(", but you set")[0]) + "; set trainer.deterministic=warn to continue anyway"
         if "loading state_dict" in str(cause):
-            return "the checkpoint belongs to another model: " + one_line(str(cause).split("\n\t")[1])
+            return "the checkpoint belongs to another model: " + to_line(str(cause).split("\n\t")[1])
         if type(cause).__name__ == "MisconfigurationException":
-            return one_line(str(cause))
+            return to_line(str(cause))
         if isinstance(cause, OSError):
             return describe_os_error(cause)
     return None
@@ -171,11 +169,6 @@ def missing_interpolation(message: str) -> str | None:
         return None
     part, other = by[1].split(".")[0], wanted[1].split(".")[0]
     return f"{by[1]} needs {wanted[1]}, which does not exist: this {part} does not support this {other}"
-
-
-def one_line(text: str) -> str:
-    """Return the text in one line: whitespace is replaced by single spaces."""
-    return " ".join(text.split())
 
 
 # ---- inside Hydra's job

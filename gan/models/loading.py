@@ -53,9 +53,6 @@ def load_discriminator(run: str | os.PathLike[str], checkpoint: str = "best") ->
     """Return the discriminator of a run, an untrained copy, the configuration of the run, and the checkpoint's path.
 
     Both networks are in eval mode on the CPU. The untrained one is initialized with the run's seed.
-
-    Raises:
-        UserError: the checkpoint has no discriminator with features of images, such as that of a translator.
     """
     path = checkpoint_of(run, checkpoint)
     state = load_state(path)
@@ -86,11 +83,7 @@ def load_generator(path: Path, ema: float | None) -> tuple[Any, dict[str, Any]]:
 
 
 def load_network(state: dict[str, Any], role: str, prefix: str, path: Path) -> Any:
-    """Return the network of a role, in eval mode, with the weights of a checkpoint whose names start with a prefix.
-
-    Raises:
-        UserError: the weights do not fit the configuration, which may be forged, or are not finite.
-    """
+    """Return the network of a role, in eval mode, with the weights of a checkpoint whose names start with a prefix."""
     check_data(state["config"], path)
     build = network_builder(state["config"], role, path)
     weights = {
@@ -151,10 +144,7 @@ def load_shared(path: Path) -> dict[str, Any]:
 def check_data(config: Any, path: Path) -> None:
     """Raise UserError if a configuration does not describe images."""
     data = section(config, ("data",), path)
-    try:
-        pair(data.get("size"))
-    except UserError as error:
-        raise UserError(f"{path}: its configuration cannot be used: {error}") from error
+    pair(data.get("size"))
     if data.get("channels") not in (1, 3, 4):
         raise UserError(f"{path}: its data.channels does not describe images of 1, 3 or 4 channels")
 
@@ -289,9 +279,6 @@ def construct(
     Args:
         allowed: returns the object with a name, or None if it must not be called.
         largest: largest number that is allowed as an option.
-
-    Raises:
-        UserError: the target is not allowed, or cannot be built with these options.
     """
     options = {}
     for name, value in node.items():

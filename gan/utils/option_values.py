@@ -44,18 +44,21 @@ def pair(size: Any) -> tuple[int, int]:
 
 def check_workers(value: object) -> int:
     """Return data.num_workers if it is an integer from 0 to max(FEW, PER_CORE x cores); otherwise raise UserError."""
-    return check_processes("data.num_workers", at_least("data.num_workers", value, 0), FEW, "this machine")
+    return at_most("data.num_workers", at_least("data.num_workers", value, 0), max(FEW, PER_CORE * cores()))
 
 
 def check_cpu_devices(count: int) -> None:
     """Raise UserError if a run on the CPU asks for more processes than PER_CORE x cores."""
-    check_processes("trainer.devices", count, 0, "the CPU of this machine")
+    at_most("trainer.devices", count, PER_CORE * cores())
 
 
-def check_processes(name: str, count: int, few: int, where: str) -> int:
-    limit = max(few, PER_CORE * (os.cpu_count() or 1))
+def cores() -> int:
+    return os.cpu_count() or 1
+
+
+def at_most(name: str, count: int, limit: int) -> int:
     if count > limit:
-        raise UserError(f"{name}={count}: is too large for {where}; use at most {limit}")
+        raise UserError(f"{name}={count}: is too large for the CPU of this machine; use at most {limit}")
     return count
 
 

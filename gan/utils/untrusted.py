@@ -126,17 +126,6 @@ def parse_json(data: bytes | str) -> Any:
         raise ValueError("it is nested too deep") from error
 
 
-def check_header(path: Path) -> None:
-    """Raise UserError if a file cannot be read or its safetensors header is longer than MAX_HEADER."""
-    try:
-        with open(path, "rb") as file:
-            length = int.from_bytes(file.read(8), "little")
-        if length > MAX_HEADER:
-            raise ValueError(f"its header has {length:,} bytes")
-    except (OSError, ValueError) as error:
-        raise UserError(f"{path}: cannot be read ({reason(error)})") from error
-
-
 def read_tensors(path: Path) -> tuple[dict[str, Any], dict[str, str]]:
     """Return the tensors of a safetensors file by name, and its metadata. The library checks sizes against the file.
 
@@ -145,8 +134,11 @@ def read_tensors(path: Path) -> tuple[dict[str, Any], dict[str, str]]:
     """
     from safetensors import SafetensorError, safe_open
 
-    check_header(path)
     try:
+        with open(path, "rb") as header:
+            length = int.from_bytes(header.read(8), "little")
+        if length > MAX_HEADER:
+            raise ValueError(f"its header has {length:,} bytes")
         with safe_open(str(path), "pt") as file:
             return {name: file.get_tensor(name) for name in file.keys()}, file.metadata() or {}  # noqa: SIM118
     except (OSError, ValueError, SafetensorError, RuntimeError) as error:
