@@ -14,15 +14,15 @@ from gan.config import training_process
 from gan.images.collection import Given
 from gan.model import from_checkpoint
 from gan.models import address
+from gan.models.address import checkpoint_of
 from gan.models.loading import load_generator
-from gan.models.resolve import checkpoint_of
 from gan.report.notebook import View, show
 from gan.runs import checkpoints, run_folder
 from gan.runs.metrics import first_scored, read_metrics
 from gan.settings import names_look
 from gan.translation.translator import Translator, translate_by_look
 from gan.utils.errors import UserError
-from gan.utils.nested import flatten
+from gan.utils.option_values import flatten
 
 
 def load(run: str | os.PathLike[str], checkpoint: str = "best", ema: float | None = None) -> Any:
@@ -104,7 +104,7 @@ def train(
     folders = [] if code is None else list(code) if isinstance(code, list | tuple) else [code]
     flags = [f"--code={path_text('code', each)}" for each in folders]
     flags += [] if config_dir is None else [f"--config-dir={path_text('config_dir', config_dir)}"]
-    folder = training_process.train(run, settings | training_process.as_options(options), flags, quiet)
+    folder = training_process.train(run, settings | dict(options or {}), flags, quiet)
     return Run(folder)
 
 

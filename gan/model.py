@@ -20,7 +20,7 @@ from gan.editing.projection import Projection
 from gan.editing.space import Space, resized
 from gan.images.collection import MODES, Given, Images, decoder_of, to_pil_images
 from gan.models import loading, sampling
-from gan.models.resolve import checkpoint_of
+from gan.models.address import checkpoint_of
 from gan.models.sampling import NO_CLASSES, classes_of, reestimate_batch_norm
 from gan.utils.errors import UserError, at_least, did_you_mean
 

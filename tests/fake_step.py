@@ -23,7 +23,6 @@ from torch._subclasses.fake_tensor import FakeTensorMode
 from torch.optim import Optimizer
 
 from gan.augment import warp
-from gan.config import resolvers
 from gan.config.compose import compose
 from gan.training.memory import USABLE, Division, apply, divisions
 from gan.training.rehearsal import copy_of, step_of
@@ -113,7 +112,7 @@ def configuration(recipe: str, size: int, *options: str) -> Any:
     """Return `model` and `data` of a recipe's configuration, resolved as on a machine with CUDA."""
     data = ["data=retro_filter", "data.root=."] if recipe in TRANSLATORS else ["data.labels=false"]
     given = [f"model={recipe}", *data, f"data.size={size}", "trainer.precision=bf16-mixed", *options]
-    with mock.patch.object(resolvers, "device_of", lambda accelerator: "cuda"):
+    with mock.patch("gan.config.compose.device_of", lambda accelerator: "cuda"):
         cfg = compose(given)
         return SimpleNamespace(**{name: OmegaConf.to_container(cfg[name], resolve=True) for name in ("model", "data")})
 

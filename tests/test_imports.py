@@ -14,7 +14,7 @@ from gan.cli import COMMANDS
 
 ROOT = Path(__file__).parent.parent
 LOWER = ("losses", "penalties", "augment", "networks", "metrics", "editing")
-MAY_IMPORT_HYDRA = {"compose.py", "launch.py", "overrides.py", "resolvers.py", "secrets.py", "resume.py", "sweep.py"}
+MAY_IMPORT_HYDRA = {"compose.py", "launch.py", "overrides.py", "secrets.py", "resume.py", "sweep.py"}
 MAY_IMPORT_HYDRA |= {"fit.py", "train.py"}
 
 

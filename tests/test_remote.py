@@ -19,7 +19,7 @@ from gan.runs.remote import fetch_record, fetch_run
 from gan.runs.run_folder import is_run
 from gan.utils.object_store import Store
 from tests.conftest import ROOT, TINY, Train
-from tests.data.shards.test_stream import parts
+from tests.data.test_stream import parts
 from tests.patience import wait_for
 from tests.programs import Forked
 from tests.shards import write_shards

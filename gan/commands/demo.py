@@ -18,7 +18,7 @@ from typing import Any
 from gan.commands import options
 from gan.demo import limits
 from gan.models import address, shared_model
-from gan.models.resolve import folder_of
+from gan.models.address import folder_of
 from gan.runs import checkpoints, run_folder
 from gan.settings import names_look
 from gan.utils.errors import UserError, install

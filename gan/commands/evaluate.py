@@ -12,8 +12,7 @@ from typing import Any
 from gan.commands import options
 from gan.evaluation.registry import Row, meaning
 from gan.metrics import pretrained
-from gan.models.address import with_addresses
-from gan.models.resolve import path_in
+from gan.models.address import path_in, with_addresses
 from gan.runs import run_folder
 from gan.settings import add_size
 from gan.utils.errors import at_least, writing

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from gan.commands import options
-from gan.models.resolve import checkpoint_of
+from gan.models.address import checkpoint_of
 from gan.settings import TRUNCATION
 from gan.utils.errors import UserError, at_least, writing
 from gan.utils.output import counting, first_few

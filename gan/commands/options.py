@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from gan.models import address, shared_model
-from gan.models.resolve import path_in
+from gan.models.address import path_in
 from gan.runs import checkpoints, remote, run_folder
 from gan.settings import LOOK, names_look, parse_seeds
 from gan.utils.errors import UserError, path_hint, reason

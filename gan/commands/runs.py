@@ -13,8 +13,8 @@ from pathlib import Path
 from typing import NamedTuple
 
 from gan.runs import checkpoints, lock, run_folder
+from gan.runs.metrics import best_score, goal, status, target
 from gan.runs.run_folder import find_runs, is_run, jobs_of
-from gan.runs.status import best_score, goal, status, target
 from gan.utils.errors import UserError, writing
 from gan.utils.output import counted, one_line, print_aligned
 

@@ -10,7 +10,7 @@ from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn
 
-from gan.runs import requeue
+from gan.runs import ranks
 from gan.utils import code, errors, processes
 from gan.utils.errors import UserError
 from gan.utils.output import escape_unprintable, print_line, shows_bars
@@ -57,7 +57,7 @@ def main(words: Sequence[str], command: str = errors.COMMAND) -> None:
     from gan.config.launch import errors_in_one_line, launch
 
     escape_unprintable()
-    requeue.hold()
+    ranks.hold_slurm_signal()
     with processes.as_keyboard_interrupt(), safe_path(), errors_in_one_line():
         import hydra
 
@@ -118,8 +118,8 @@ def train(cfg: DictConfig) -> float:
             import torch  # imported late, so that errors in options are printed quickly
             from hydra.utils import instantiate
 
+            from gan.config.compose import describe_rules
             from gan.config.launch import start_run
-            from gan.config.resolvers import describe_rules
             from gan.training.fit import fit
             from gan.utils.digest import seed_of
 

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple, NoReturn
 
 from gan.commands import options
-from gan.models.resolve import checkpoint_of
+from gan.models.address import checkpoint_of
 from gan.settings import CELL, DIRECTION, SEED, STRENGTH, TILE, add_palette, check_pixel_art, names_look
 from gan.utils.errors import UserError, at_least
 from gan.utils.option_values import pair, parse_assignments

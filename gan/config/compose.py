@@ -1,23 +1,60 @@
-"""Compose the configuration from conf/. No torch at import."""
+"""Compose the configuration from conf/, with its six resolvers. No torch at import.
+
+${by_device:CPU,GPU}      the first value on a CPU, the second on a GPU
+${width:CPU,GPU}          as by_device; on a CPU fewer channels above 32 pixels
+${length:CPU,GPU}         as by_device; null in a run whose length is given in minutes
+${at_most:N,VALUE}        VALUE, but at most N; N if VALUE is null
+${sides:SIZE}             [height, width] of a size that may be one side
+${derived:NAME}           what the function NAME in DERIVED computes from the other options
+"""
 
 from __future__ import annotations
 
+import functools
+import importlib
 import importlib.util
 import math
+import re
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
+from pathlib import Path
 from typing import Any
 
 import hydra
 from hydra.core.global_hydra import GlobalHydra
 from omegaconf import DictConfig, OmegaConf, open_dict
 
-from gan.config import resolvers, secrets
+from gan.config import secrets
 from gan.config.paths import CONF, group_names, own, quote
-from gan.utils.errors import UserError, at_least, install
-from gan.utils.nested import flatten, without_home
+from gan.runs import checkpoints
+from gan.utils.errors import UserError, at_least, choice, did_you_mean, install
+from gan.utils.option_values import flatten, pair, without_home
+from gan.utils.processes import DDP, started_externally
 
 ONE = ("model", "data", "trainer", "loss", "augment", "schedule", "stop")  # groups with one part, not a list of them
 
-resolvers.register()
+
+_composing = ContextVar("_composing", default=False)
+DERIVED: dict[str, Callable[..., Any]] = {}  # functions of the configuration, by the NAME in ${derived:NAME}
+RULES = {  # of DERIVED; printed when a run uses them
+    "gamma": "0.0002 x height x width / batch size, the rule of StyleGAN2-ADA",
+    "r3gan_gamma": "(side / 64)^3 x the value published for 64 pixels, a heuristic; try values from 1/4 to 4 times as "
+    "large",
+}
+
+
+@contextmanager
+def composing() -> Iterator[None]:
+    """Leave values that depend on the device unresolved, because finding the device imports torch.
+
+    OmegaConf resolves an interpolation that another file replaces, although the result is not used.
+    """
+    token = _composing.set(True)
+    try:
+        yield
+    finally:
+        _composing.reset(token)
 
 
 def compose(overrides: list[str]) -> DictConfig:
@@ -30,7 +67,7 @@ def compose(overrides: list[str]) -> DictConfig:
     """
     GlobalHydra.instance().clear()
     searched = [f"hydra.searchpath=[{quote(f'file://{folder}')}]" for folder in own()]
-    with hydra.initialize_config_dir(str(CONF), version_base="1.3"), resolvers.composing():
+    with hydra.initialize_config_dir(str(CONF), version_base="1.3"), composing():
         return hydra.compose("train", [*searched, *overrides], return_hydra_config=True)
 
 
@@ -75,8 +112,7 @@ def check_options(cfg: DictConfig) -> None:
         raise UserError(f"minutes={cfg.minutes}: must be a number greater than 0")
     at_least("seed", cfg.seed, 0)
     check_packages(cfg.logger)
-    if cfg.objective_mode not in ("best", "last"):
-        raise UserError(f"objective_mode={cfg.objective_mode}: must be best or last")
+    choice("objective_mode", cfg.objective_mode, ("best", "last"))
 
 
 def check_packages(loggers: DictConfig) -> None:
@@ -85,3 +121,229 @@ def check_packages(loggers: DictConfig) -> None:
         module, _, package = str(loggers[name].get("_target_", "")).rpartition(".")
         if module == "gan.training.loggers.services" and importlib.util.find_spec(package) is None:
             raise UserError(f"logger={name}: {package} is not installed; {install(package)}")
+
+
+# ---- the device
+
+
+def device_of(accelerator: str) -> str:
+    """Return the device "cuda", "mps" or "cpu" of trainer.accelerator.
+
+    Raises:
+        UserError: the accelerator is unknown, or this machine does not have it.
+    """
+    if _composing.get():
+        raise RuntimeError("not needed to compose")  # OmegaConf leaves the value unresolved
+    import torch
+
+    cuda, mps = torch.cuda.is_available(), torch.backends.mps.is_available()
+    available = {"auto": True, "cpu": True, "cuda": cuda, "mps": mps, "gpu": cuda or mps}
+    if accelerator not in available:
+        raise UserError(f"trainer.accelerator={accelerator}: {did_you_mean(accelerator, available)}")
+    if not available[accelerator]:
+        raise UserError(
+            f"trainer.accelerator={accelerator}: torch {torch.__version__} finds none on this machine; "
+            "use trainer.accelerator=auto or trainer=cpu"
+        )
+    if accelerator in ("auto", "gpu"):
+        return "cuda" if cuda else "mps" if mps else "cpu"
+    return accelerator
+
+
+def device(cfg: DictConfig) -> str:
+    """Return the device of a configuration: "cuda", "mps" or "cpu"."""
+    return device_of(str(cfg.trainer.accelerator))
+
+
+def by_device(cpu: Any, gpu: Any, *, _root_: DictConfig) -> Any:
+    """Return the first value on a CPU, the second on a GPU."""
+    return cpu if device(_root_) == "cpu" else gpu
+
+
+def width(cpu: int, gpu: int, *, _root_: DictConfig) -> int:
+    """Return a number of channels: `gpu` on a GPU; on a CPU `cpu`, above 32 pixels divided by sqrt(side / 32)."""
+    if device(_root_) != "cpu":
+        return gpu
+    height, width = sides(_root_.data.size)
+    return min(cpu, 8 * round(cpu * (32 * 32 / (height * width)) ** 0.25 / 8))
+
+
+def length(cpu: int, gpu: int, *, _root_: DictConfig) -> int | None:
+    """Return the length of a run in images; None if the run has a length in minutes."""
+    return by_device(cpu, gpu, _root_=_root_) if _root_.minutes is None else None
+
+
+def several_devices(cfg: DictConfig) -> bool:
+    """Return whether a run has several devices: of this process, or of processes that torchrun or SLURM started."""
+    devices = cfg.trainer.devices
+    if devices in ("auto", "-1", -1):
+        import torch
+
+        return torch.cuda.device_count() > 1 or started_externally()
+    return (len(devices) > 1 if OmegaConf.is_list(devices) else str(devices) != "1") or started_externally()
+
+
+# ---- numbers
+
+
+def at_most(limit: int, value: Any) -> int:
+    """Return a value, but at most `limit`; `limit` for None."""
+    return limit if value is None else min(limit, value)
+
+
+def sides(size: Any) -> list[int]:
+    """Return [height, width] of data.size."""
+    return list(pair(OmegaConf.to_container(size) if OmegaConf.is_config(size) else size))
+
+
+# ---- ${derived:NAME}
+
+
+def derived(name: str, *values: Any, _root_: DictConfig) -> Any:
+    """Return what the function of this name in DERIVED computes from the configuration and further values."""
+    return DERIVED[name](_root_, *values)
+
+
+def by_name(function: Callable[..., Any]) -> Callable[..., Any]:
+    """Add a function to DERIVED."""
+    DERIVED[function.__name__] = function
+    return function
+
+
+@by_name
+def precision(cfg: DictConfig) -> str:
+    """Return the precision: bf16 if the hardware supports it, fp16 on older CUDA devices, otherwise fp32."""
+    import torch
+
+    kind = device(cfg)
+    if kind == "cuda":
+        return "bf16-mixed" if torch.cuda.is_bf16_supported(including_emulation=False) else "16-mixed"
+    native = kind == "cpu" and torch.cpu.get_capabilities().get("avx512_bf16", False)
+    return "bf16-mixed" if native else "32-true"
+
+
+@by_name
+def strategy(cfg: DictConfig) -> str:
+    """Return the strategy: on several devices DDP with a reducer for each network."""
+    return DDP if several_devices(cfg) else "auto"
+
+
+@by_name
+def sync_batchnorm(cfg: DictConfig) -> bool:
+    """Return whether to synchronize BatchNorm: True on several GPUs; torch cannot synchronize it on CPUs."""
+    return several_devices(cfg) and device(cfg) == "cuda"
+
+
+@by_name
+def cudnn_benchmark(cfg: DictConfig) -> bool | None:
+    """Return True on CUDA, so that cuDNN measures its algorithms; None on other devices and if deterministic."""
+    return True if device(cfg) == "cuda" and not cfg.trainer.deterministic else None
+
+
+@by_name
+def fused_adam(cfg: DictConfig) -> bool:
+    """Return whether to use fused Adam.
+
+    It is not used with fp16, where it unscales gradients only after they were checked, or on MPS, where it applies
+    gradients that are not finite.
+    """
+    return cfg.trainer.precision != "16-mixed" and device(cfg) != "mps"
+
+
+@by_name
+def stylegan2_width(cfg: DictConfig) -> int:
+    """Return the number of channels at the full size of StyleGAN2-ADA's networks: 16384 / side, at most 512."""
+    return min(512, max(8, 8 * round(16384 / max(sides(cfg.data.size)) / 8)))
+
+
+@by_name
+def unet_depth(cfg: DictConfig) -> int:
+    """Return how often both sides can be halved, at most 8."""
+    return min(8, *((side & -side).bit_length() - 1 for side in sides(cfg.data.size)))
+
+
+@by_name
+def classes(cfg: DictConfig) -> int:
+    """Return the number of classes of the networks: that of data.labels, or 0 without labels."""
+    return _classes_in(OmegaConf.to_yaml(cfg.data, resolve=True)) if cfg.data.get("labels") else 0
+
+
+@functools.lru_cache(maxsize=8)
+def _classes_in(data: str) -> int:
+    """Return the number of classes of a data module, given as YAML. This reads the folder."""
+    from hydra.utils import instantiate
+
+    return len(instantiate(OmegaConf.create(data)).class_names())
+
+
+@by_name
+def retro_labels(cfg: DictConfig) -> bool | None:
+    """Return whether data=retro has labels: True for the built-in images, None for a folder in their place."""
+    return True if cfg.data.root is None else None
+
+
+@by_name
+def head(cfg: DictConfig) -> str | None:
+    """Return the discriminator head that the loss needs (`requires_head` of its class); None if it needs none."""
+    module, _, name = str((cfg.get("loss") or {}).get("_target_") or "").rpartition(".")
+    try:
+        needed: str | None = getattr(getattr(importlib.import_module(module), name), "requires_head", None)
+    except Exception:  # raised by a custom module
+        return None  # instantiating the loss raises the error again
+    return needed
+
+
+@by_name
+def gamma(cfg: DictConfig) -> float:
+    """Return the weight of R1 by the rule of StyleGAN2-ADA: 0.0002 x height x width / batch size."""
+    height, width = sides(cfg.data.size)
+    return 0.0002 * height * width / at_least("data.batch_size", cfg.data.batch_size, 1)
+
+
+@by_name
+def r3gan_gamma(cfg: DictConfig, at_64: float) -> float:
+    """Return a weight that is `at_64` at 64 pixels and grows with the cube of the side, about as R3GAN's gammas do."""
+    height, width = sides(cfg.data.size)
+    return at_64 * (height * width) ** 1.5 / 64**3
+
+
+@by_name
+def objective(cfg: DictConfig) -> str:
+    """Return the score that selects the best checkpoint: CIEDE2000 with predictable ground truth, otherwise KID-Lite0.
+
+    Unpaired data has no ground truth. With random grain, a correct translation differs from the ground truth.
+    """
+    kind = str(cfg.data._target_).rpartition(".")[2]
+    if kind == "StyledDataModule" and cfg.data.pairing == "paired":
+        from gan.data.looks import registry
+
+        style = cfg.data.style
+        predictable = registry.predictable(style) == registry.filter_names(style)
+    else:
+        predictable = kind == "PairedDataModule"
+    return "eval/ciede2000" if predictable else "eval/kid_x1000_lite0"
+
+
+@by_name
+def resumed_at(cfg: DictConfig) -> int | None:
+    """Return the number of images seen at the checkpoint to resume from; None for a new run."""
+    return images_at(cfg.resume)
+
+
+def images_at(checkpoint: str | None) -> int | None:
+    """Return the number of images seen at a checkpoint; None without a checkpoint."""
+    return checkpoints.images_of(Path(checkpoint)) if checkpoint else None
+
+
+def describe_rules(cfg: DictConfig) -> list[str]:
+    """Return a line for each value of an unresolved configuration that is computed by one of RULES."""
+    lines: dict[str, str] = {}
+    for path, value in flatten(OmegaConf.to_container(cfg, resolve=False)).items():
+        rule = re.match(r"\$\{derived:(\w+)", value) if isinstance(value, str) else None
+        if rule and rule[1] in RULES:
+            lines.setdefault(value, f"{path}={OmegaConf.select(cfg, path):.4g}: {RULES[rule[1]]}")
+    return list(lines.values())
+
+
+for _resolver in (by_device, width, length, at_most, sides, derived):
+    OmegaConf.register_new_resolver(_resolver.__name__, _resolver, replace=True)

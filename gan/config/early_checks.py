@@ -1,10 +1,12 @@
-"""Check a command line before torch is imported: words of other programs, missing paths and libraries.
+"""Check and complete a command line before torch is imported: missing paths and libraries, options that follow from
+others (the data group from paths, networks from init_from), and words of other programs.
 
 Values are checked by the constructors of the parts that use them.
 """
 
 from __future__ import annotations
 
+import math
 import os
 import re
 import shlex
@@ -13,13 +15,16 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
+from gan.config.compose import compose, options, unresolved
+from gan.config.overrides import first_alternative, is_group, key_of, value_of
 from gan.config.paths import group_names, groups
 from gan.data.looks import is_table
 from gan.models import address, shared_model
 from gan.runs import remote, run_folder
 from gan.utils import object_store
 from gan.utils.errors import UserError, did_you_mean, install, path_hint
-from gan.utils.nested import flatten, with_home
+from gan.utils.option_values import flatten, pair, with_home
+from gan.utils.output import print_line
 from gan.utils.untrusted import MAX_OPTION
 
 GAN = "gan.training.module.GAN"
@@ -33,6 +38,10 @@ STARTS: dict[str, tuple[Any, ...]] = {
     "freeze.discriminator": (0, []),
     "model.kept_lr_factor": (1,),
 }
+DEFAULT = "retro"  # the data of conf/train.yaml, which needs no path
+NAME = re.compile(r"[A-Za-z_]\w*")  # values that need no quotes
+LEFT = ("._target_", ".norm")  # the norm of a discriminator belongs to the penalty of this run
+DEVICE_RULES, SIZE_RULE = ("${by_device", "${width"), "${derived:stylegan2_width"  # in the values of conf/
 
 
 def check(values: Mapping[str, Any], resumed: bool = False) -> None:
@@ -51,8 +60,11 @@ def check(values: Mapping[str, Any], resumed: bool = False) -> None:
     for name, path, what in paths(values):
         if not os.path.exists(path):
             raise UserError(f"{name}={path}: there is no such {what}{path_hint(path)}{moved}")
+    for name, value in values.items():  # with larger ones it would train, but the run could not be read again
+        limit = MAX_OPTION if name.startswith(NETWORKS) else (1 << 63) - 1
+        if isinstance(value, int | float) and limit < abs(value) < math.inf:
+            raise UserError(f"{name}={value}: is out of range: the largest number is {limit:,}")
     if not resumed:
-        check_numbers(values)
         check_start(values)
 
 
@@ -75,15 +87,6 @@ def paths(values: Mapping[str, Any]) -> Iterator[tuple[str, str, str]]:
             yield "data.style", with_home(word), "color table"
     if isinstance(labels, str):
         yield "data.labels", with_home(labels), "table of labels"
-
-
-def check_numbers(values: Mapping[str, Any]) -> None:
-    """Raise UserError for numbers that could be trained with, but with which the run could not be read again."""
-    for name, value in values.items():
-        if isinstance(value, int) and abs(value) >= 1 << 63:
-            raise UserError(f"{name}={value}: must have fewer than 64 bits")
-        if name.startswith(NETWORKS) and isinstance(value, int | float) and abs(value) > MAX_OPTION:
-            raise UserError(f"{name}={value}: is out of range: the largest number is {MAX_OPTION:,}")
 
 
 def check_start(values: Mapping[str, Any]) -> None:
@@ -120,6 +123,100 @@ def init_from_options(text: str) -> dict[str, Any]:
     return flatten(run_folder.read_config(run)) if (run / run_folder.CONFIG).is_file() else {}
 
 
+# ---- options that follow from others
+
+
+def with_data(typed: list[str], quiet: bool = False) -> list[str]:
+    """Return the overrides with `data=` added, if they give paths of data and neither they nor an experiment set it.
+
+    Print a line that names the choice, unless `quiet`.
+    """
+    paths = [path for path in PATHS if value_of(typed, path) not in (None, "", "null")]
+    if not paths or any(key_of(word) == "data" for word in typed):
+        return typed
+    cfg = compose([first_alternative(word) for word in typed if is_group(key_of(word))])
+    if cfg.hydra.runtime.choices.data != DEFAULT:
+        return typed
+    name = data_for(paths, cfg.model.get("_target_"), cfg.hydra.runtime.choices.model)
+    if not quiet:
+        print_line(f"using data={name}, because {paths[0]} is set")
+    return [f"data={name}", *typed]
+
+
+def data_for(paths: list[str], target: str | None, model: str) -> str:
+    """Return the data group for the typed options with paths, and a class of models."""
+    if target == PIX2PIX:
+        return "paired"
+    if target == GAN:
+        if paths == ["data.root"]:
+            return "folder"
+        raise UserError(
+            f"{paths[-1]} is for translators, but model={model} generates images; add model=cyclegan, "
+            "or write data.root=PATH, for several folders data.root=[PATH,PATH]"
+        )
+    if "data.root" in paths:
+        raise UserError(
+            f"model={model} needs two folders: write data.a=PATH data.b=PATH instead of data.root, "
+            "or add data=retro_filter to learn a built-in style"
+        )
+    return "unpaired"
+
+
+def with_networks(typed: list[str], cfg: Any) -> list[str]:
+    """Return the overrides with the options of the networks of `init_from` that differ and have their default here.
+
+    Print a line that names them. Of the values that follow from the data, only its size and channels are taken.
+
+    Args:
+        cfg: the configuration that Hydra composes from the overrides.
+    """
+    if not cfg.init_from:
+        return typed
+    ours, choices = unresolved(cfg), cfg.hydra.runtime.choices
+    defaults = options([f"model={choices.model}", f"data={choices.data}"])
+    chosen = {key_of(word) for word in typed} | {name for name in ours if ours[name] != defaults.get(name)}
+    words = [f"{name}={value}" for name, value in differing(init_from_options(str(cfg.init_from)), ours, chosen)]
+    if words:
+        print_line(f"init_from={cfg.init_from}: networks as in that model: {' '.join(words)}")
+    return [*words, *typed]
+
+
+def differing(theirs: dict[str, Any], ours: dict[str, Any], chosen: set[str]) -> Iterator[tuple[str, Any]]:
+    """Yield names and values of the options to take: size, channels, and whole numbers and names that shape a network.
+
+    Args:
+        theirs, ours: options of the other model and of this one; those of this one may be interpolations.
+        chosen: names of options that are not taken.
+    """
+    before, now = sides(theirs.get("model.generator.size")), sides(ours.get("data.size"))
+    if before and before != now and "data.size" not in chosen:
+        now = before
+        yield "data.size", before[0] if before[0] == before[1] else f"[{before[0]},{before[1]}]"
+    channels = theirs.get("model.generator.channels")
+    if type(channels) is int and channels != ours.get("data.channels", channels) and "data.channels" not in chosen:
+        yield "data.channels", channels
+    for role in ("generator", "discriminator"):
+        if theirs.get(f"model.{role}._target_") != ours.get(f"model.{role}._target_"):
+            continue
+        for name, value in ours.items():
+            follows_data = str(value).startswith("${") and not str(value).startswith(DEVICE_RULES)
+            follows_size = SIZE_RULE in str(value) and before != now
+            if not name.startswith(f"model.{role}.") or name in chosen or follows_data or follows_size:
+                continue
+            other = theirs.get(name)
+            shapes_weights = type(other) is int or (isinstance(other, str) and NAME.fullmatch(other))
+            if shapes_weights and other != value and not name.endswith(LEFT):
+                yield name, other
+
+
+def sides(size: Any) -> tuple[int, int] | None:
+    """Return (height, width); None if it is not given, or depends on the device."""
+    try:
+        return pair(size)
+    except UserError:
+        return None
+
+
 # ---- words of other programs and of Lightning's Trainer: an error message tells ours
 
 LENGTH = "set the length with images=N (all images seen: epochs x images of the folder) or minutes=N"
@@ -129,57 +226,33 @@ ANSWERS: dict[str, str] = {}
 for _names, _answer in (
     ("epochs max_epochs num_epochs n_epochs", LENGTH),
     ("steps max_steps iterations", "set the length with images=N (steps x data.batch_size) or minutes=N"),
-    ("max_time", "set the length with minutes=N"),
     ("kimg", "write images={}000"),
     ("lr learning_rate", "write model.generator_optimizer.lr={} model.discriminator_optimizer.lr={}"),
     ("batch_size batch b", "write data.batch_size={}, the total of all devices"),
     ("accumulate_grad_batches", "write model.micro_batch=IMAGES, the largest part of a batch in one forward pass"),
-    ("gpus num_gpus devices", "write trainer.devices={}"),
+    ("gpus num_gpus", "write trainer.devices={}"),
     ("gpu cuda device cpu", "write trainer.accelerator=gpu or trainer.accelerator=cpu"),
     ("fp16 amp bf16 mixed_precision", "write trainer.precision=bf16-mixed or 16-mixed"),
-    ("workers num_workers", "write data.num_workers={}"),
     ("image_size img_size resolution size", "write data.size={}, or data.size=[HEIGHT,WIDTH]"),
     ("dataset data_dir dataroot data_root folder", "write data.root={}"),
-    ("labels cond", "write data.labels=true to use sub-folders as classes"),
+    ("cond", "write data.labels=true to use sub-folders as classes"),
     ("mirror hflip", "write data.flip=true"),
     ("out outdir output save_dir name run default_root_dir", "write hydra.run.dir=runs/NAME"),
     ("ckpt ckpt_path checkpoint resume_from", "write resume=runs/NAME to continue a run, or init_from=runs/NAME to "
      "start from its weights"),
     ("pretrained finetune", "write init_from=runs/NAME, a run of the same model"),
-    ("callbacks", "write callback=[progress,samples,evaluate,health,checkpoint]; a list replaces the whole list"),
-    ("metrics", "write metric=[kid,fd,precision_recall]"),
     ("snap save_every", "write callback.checkpoint.interval=IMAGES"),
-    ("sweep hparams_search", "write -m search=optuna, or lists of values such as -m seed=0,1"),
     ("arch network cfg", "write model=NAME; python train.py --help lists the models"),
-    ("config", "write experiment=NAME; python train.py --help lists the experiments"),
-    ("latent_dim z_dim nz", "write model.generator.latent_dim={}"),
-    ("ngf", "write model.generator.width={}"),
-    ("ndf", "write model.discriminator.width={}"),
-    ("n_critic", "write model.n_critic={}"),
     ("gamma", "write penalty=[r1] penalty.r1.weight={}"),
     ("aug ada", "write augment=ada, augment=diffaugment or augment=none"),
-    ("grad_clip gradient_clip_val", "gradients are not clipped; lower the learning rates or add a penalty"),
+    ("gradient_clip_val", "gradients are not clipped; lower the learning rates or add a penalty"),
     ("fast_dev_run", "write debug=fast"),
-    ("overfit_batches", "write debug=overfit"),
-    ("profiler", "write debug=profile"),
 ):  # fmt: skip
     ANSWERS |= dict.fromkeys(_names.split(), _answer)
 
-# Options of Lightning's Trainer without effect here: the data is endless, without epochs and a validation loop, two
-# optimizers take turns, and train.py sets the callbacks, the loggers and the length.
-_idle = (
-    "max_epochs min_epochs max_steps min_steps max_time limit_train_batches overfit_batches fast_dev_run profiler "
-    "reload_dataloaders_every_n_epochs limit_val_batches limit_test_batches limit_predict_batches val_check_interval "
-    "check_val_every_n_epoch num_sanity_val_steps inference_mode log_every_n_steps accumulate_grad_batches "
-    "gradient_clip_val gradient_clip_algorithm use_distributed_sampler enable_checkpointing enable_autolog_hparams "
-    "model_registry barebones callbacks logger plugins default_root_dir"
-)
-TRAINER = frozenset(_idle.split())
-FIXED = {"max_epochs=-1", "num_sanity_val_steps=0", "limit_val_batches=0", "use_distributed_sampler=false"}
-NONE = ("none", "false", "null", "no", "off")  # values of other programs that switch a part off
+FIXED = "trainer.max_epochs=-1"  # the value of conf/
 LISTS = ("logger", "callback", "penalty", "metric")  # groups with several files per run
-WITH_VALUE = {"--cfg", "-c", "--package", "-p", "--config-path", "-cp", "--config-name", "-cn", "--config-dir", "-cd"}
-WITH_VALUE |= {"--experimental-rerun", "--info", "-i", "--code"}
+WITH_VALUE = {"--cfg", "-c", "--package", "-p", "--config-dir", "-cd", "--info", "-i", "--code"}
 FLAGS = WITH_VALUE | {"--help", "-h", "--hydra-help", "--version", "--resolve", "--run", "-r", "--multirun", "-m"}
 FLAGS |= {"--shell-completion", "-sc"}
 
@@ -192,15 +265,13 @@ def answer(name: str, value: str | None = None) -> str | None:
 
 def describe_foreign(key: str, value: str | None = None) -> str | None:
     """Return a line about an option KEY that does not exist, by its whole name or its last part; None if unknown."""
-    section, _, name = key.rpartition(".")
+    name = key.rpartition(".")[2]
     text = answer(name, value) if len(name) > 1 else None
-    if section == "trainer" and name in TRAINER:
-        return "; ".join(filter(None, (f"{key}: has no effect here", text)))
     return text and f"{key}: no such option; {text}"
 
 
 def check_words(words: Sequence[str], known: Callable[[], Collection[str]]) -> None:
-    """Raise UserError for the first argument that is not ours: a flag, a path without a name, an idle Trainer option.
+    """Raise UserError for the first argument that is not ours, such as a flag or a path without a name.
 
     Args:
         known: returns the options of the default configuration, and the groups; called only if there is an error.
@@ -233,14 +304,14 @@ def check_flag(word: str, following: str | None, known: Callable[[], Collection[
         return
     value = value or (following if following and not following.startswith("-") and "=" not in following else "")
     name = flag.lstrip("-")
-    if text := answer(name, value):
-        raise UserError(f"{word}: no such option; {text}")
-    options = known()
-    ours = name if name in options else name.replace("-", "_")
-    if ours in options:
-        ours = "data.root" if ours == "data" and "/" in value else ours
-        raise UserError(f"{word}: options have no dashes; write {ours}={value or 'VALUE'}")
-    raise UserError(f"{word}: no such option; options are written NAME=VALUE; {did_you_mean(name, options)}")
+    if (hint := answer(name, value)) is None:
+        options = known()
+        ours = name if name in options else name.replace("-", "_")
+        hint = f"options are written NAME=VALUE; {did_you_mean(name, options)}"
+        if ours in options:
+            ours = "data.root" if ours == "data" and "/" in value else ours
+            hint = f"options have no dashes; write {ours}={value or 'VALUE'}"
+    raise UserError(f"{word}: no such option; {hint}")
 
 
 def describe_bare(word: str, known: Callable[[], Collection[str]]) -> str:
@@ -265,12 +336,9 @@ def check_option(word: str, sweep: bool = False) -> None:
     """Raise UserError for an option that would be accepted without effect, or with a value of another program."""
     name, _, value = word.partition("=")
     key = name.lstrip("+~").partition("@")[0]
-    section, _, option = key.rpartition(".")
-    if section == "trainer" and option in TRAINER and f"{option}={value}" not in FIXED:
-        raise UserError(describe_foreign(key) or key)
-    if name.startswith("+") and "." not in key and (text := describe_foreign(key, value)):
+    idle = key.startswith("trainer.") and word != FIXED  # Lightning's Trainer takes some words, without effect here
+    if (idle or (name.startswith("+") and "." not in key)) and (text := describe_foreign(key, value)):
         raise UserError(text)
-    if key in LISTS and value.lower() in NONE:
-        raise UserError(f"{word}: write {key}=[]")
-    if key in LISTS and not sweep and re.fullmatch(r"\w+(,\w+)+", value):
-        raise UserError(f"{word}: is a list; write {key}=[{value}]")
+    none = value.lower() in ("none", "false", "null", "no", "off")  # of other programs, to switch a part off
+    if key in LISTS and (none or (not sweep and re.fullmatch(r"\w+(,\w+)+", value))):
+        raise UserError(f"{word}: is a list; write {key}=[{'' if none else value}]")

@@ -30,7 +30,7 @@ from gan.runs import lock, run_folder
 from gan.utils import processes
 from gan.utils.code import advice, git_revision
 from gan.utils.errors import UserError, child_words, describe_os_error, did_you_mean, install, to_line
-from gan.utils.nested import without_home
+from gan.utils.option_values import without_home
 from gan.utils.output import print_error, print_page
 from gan.utils.processes import global_rank, is_child
 

@@ -16,12 +16,12 @@ from gan.config.compose import options
 from gan.config.paths import folders, quote
 from gan.config.secrets import hide_in_override, parsed_value
 from gan.data.looks import is_table
+from gan.runs import run_folder
 from gan.utils.errors import UserError
-from gan.utils.nested import with_home, without_home
+from gan.utils.option_values import with_home, without_home
 from gan.utils.output import print_line
-from gan.utils.untrusted import is_plain, read_yaml
+from gan.utils.untrusted import is_plain
 
-MAX_OVERRIDES = 1_000  # maximum number of overrides of a run
 NAME = r"[A-Za-z0-9_]+"
 REPEAT = "if you trust it, repeat it on the command line"
 OWN_FILE = "if it is your own, add --config-dir DIR, as when the run was started"
@@ -107,9 +107,7 @@ def read_overrides(path: Path, typed: Sequence[str]) -> list[str]:
         UserError: the file cannot be read, or an override could run code, reads the environment, or writes
             outside of the run folder.
     """
-    words = read_yaml(path) or []
-    if not (isinstance(words, list) and len(words) <= MAX_OVERRIDES and all(isinstance(word, str) for word in words)):
-        raise UserError(f"{path}: is not a list of overrides KEY=VALUE")
+    words = run_folder.read_overrides(path.parent)
     replaced = {key_of(word) for word in typed}
     untrusted = {word: parse(path, word) for word in words if key_of(word) not in replaced}
     groups = [word for word, (key, value) in untrusted.items() if is_group(key) and group_files_exist(key, value)]

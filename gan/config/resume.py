@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
 import yaml
 from hydra.core.hydra_config import HydraConfig
-from omegaconf import DictConfig, open_dict
+from omegaconf import DictConfig, OmegaConf, open_dict
 
 from gan.config import early_checks
 from gan.config.compose import check_options, compose, literals, options, to_plain
-from gan.config.implied import with_data, with_networks
+from gan.config.early_checks import with_data, with_networks
 from gan.config.overrides import (
     as_typed,
     first_alternative,
@@ -31,14 +32,13 @@ from gan.runs import checkpoints, lock, run_folder
 from gan.runs.remote import fetch_record, fetch_run
 from gan.utils.errors import UserError, path_hint, reason
 from gan.utils.files import write_atomically
-from gan.utils.nested import flatten, without_home
 from gan.utils.object_store import check_address, is_remote
+from gan.utils.option_values import flatten, without_home
 from gan.utils.output import print_line
 from gan.utils.processes import global_rank, num_external_ranks
 from gan.utils.untrusted import read_yaml
 
 INFORMATION = {"--cfg", "-c", "--info", "-i", "--hydra-help", "--version", "--shell-completion", "-sc"}
-FORBIDDEN = {"--config-path", "-cp", "--config-name", "-cn", "--experimental-rerun"}
 LOCKS = {run_folder.LOCK, run_folder.DECISION, run_folder.REMOTE}  # files of a run that starts
 RUNS = Path("runs")  # folder of a run with a copy in object storage, if none was typed
 # Options that may change on resume, and options that are computed from such options.
@@ -57,11 +57,6 @@ def prepare(argv: list[str]) -> list[str]:
     early_checks.check_words(argv, lambda: [*groups(), *options([])])
     flags = [word for word in argv if word.startswith("-")]
     overrides = [word for word in argv if not word.startswith("-")]
-    if forbidden := [flag for flag in flags if flag.split("=")[0] in FORBIDDEN]:
-        raise UserError(
-            f"{forbidden[0]}: not supported; write your configuration to DIR/experiment/NAME.yaml and "
-            "add --config-dir DIR experiment=NAME"
-        )
     sweep = bool({"-m", "--multirun"} & set(flags))
     if INFORMATION & {flag.split("=")[0] for flag in flags}:
         return with_data(as_typed(argv, sweep), quiet=True)
@@ -200,6 +195,8 @@ def prepare_sweep(typed: list[str]) -> list[str]:
     first = checked([first_alternative(word) for word in typed])
     if all(first_alternative(word) == word for word in typed if key_of(word) == "init_from"):
         typed = with_networks(typed, first)
+    if OmegaConf.select(first, "hydra.sweeper.storage") and not version("sqlalchemy").startswith("1."):
+        raise UserError("hydra.sweeper.storage: Optuna 2 needs SQLAlchemy 1.4 for it: pip install 'sqlalchemy<2'")
     folder = folder_of(compose([word for word in typed if key_of(word) in ("hydra.sweep.dir", "debug")]), "sweep")
     overrides = sorted(map(stored, without(typed, "hydra.sweep.dir", "resume")))
     if resume == "auto":
@@ -223,8 +220,6 @@ def is_sweep_of(record: Path, overrides: list[str]) -> bool:
 
 def with_folder(overrides: list[str], run: Path, checkpoint: Path | None) -> list[str]:
     """Return the overrides with the run folder and the checkpoint added."""
-    if '"' in str(run) and typed_value(overrides, "trainer.devices") not in (None, 1):
-        raise UserError(f"{run}: with several devices, the name of a run folder may not contain a double quote")
     kept = without(overrides, "hydra.run.dir", "resume")
     return [*kept, f"hydra.run.dir={quote(run)}", f"resume={quote(checkpoint) if checkpoint else 'null'}"]
 
@@ -288,19 +283,19 @@ def create_folder(folder: Path, named: bool) -> Path:
         lock.make(folder)
         lock.acquire(folder)
         return folder
-    for attempt in range(1, 1000):
-        free = folder if attempt == 1 else folder.with_name(f"{folder.name}-{attempt}")
+    free, attempt = folder, 1
+    while True:
         try:
             lock.make(free, exist_ok=False)
             lock.acquire(free)
             return free
         except FileExistsError:
-            continue
+            attempt += 1
+            free = folder.with_name(f"{folder.name}-{attempt}")
         except OSError as error:
             raise UserError(
                 f"{free}: cannot be created ({reason(error)}); name another folder with hydra.run.dir=FOLDER"
             ) from error
-    raise UserError(f"{folder}: 999 runs with this name exist already; use another name")
 
 
 def holds_nothing(folder: Path) -> bool:

@@ -12,7 +12,7 @@ from omegaconf import DictConfig, ListConfig, OmegaConf
 from omegaconf.resolvers import oc
 
 MISSING = "???"  # OmegaConf's mark of an option that must be set
-MIN_LENGTH = 8  # characters of an environment variable's value to look for in text
+MIN_LENGTH = 8  # characters of an environment variable's value to look for in text; a shorter one is only a whole text
 WORDS = (
     r"(?:token|secret|password|passwd|passphrase|credential|api_?key)s?|(?<![^\W_])(?:key|pass|pwd|pat|jwt|auth|dsn)"
 )
@@ -109,10 +109,11 @@ def name_variables(text: str) -> str:
     secret = [
         (name, value)
         for name, value in os.environ.items()
-        if len(value) >= MIN_LENGTH and (name in _read or NAME.search(name)) and not os.path.exists(value)
+        if (name in _read or NAME.search(name)) and not os.path.exists(value)
     ]
     for name, value in sorted(secret, key=lambda pair: -len(pair[1])):
-        text = text.replace(value, f"${{oc.env:{name}}}")
+        if len(value) >= MIN_LENGTH or (value and value == text and name in _read and NAME.search(name)):
+            text = text.replace(value, f"${{oc.env:{name}}}")
     return text
 
 

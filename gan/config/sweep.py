@@ -1,7 +1,7 @@
 """Summarize a sweep: a header, a line per job, and a table sorted by the objective, also as results.csv. No torch.
 
 Hydra calls `Summary`, which conf/train.yaml names. Jobs may run in other processes and on other machines at the same
-time, so each job writes a file of its own in ROWS, and results.csv is made from all of them.
+time, so each job writes a file of its own in ROWS. results.csv is made from all of them, last at the end of the sweep.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ from gan.runs.metrics import read_row, read_rows
 from gan.runs.run_folder import RESULTS, ROWS
 from gan.utils.errors import Diverged, to_line
 from gan.utils.files import write_atomically, write_json
-from gan.utils.nested import short_name
+from gan.utils.option_values import short_name
 from gan.utils.output import aligned, duration, first_few, one_line, print_line, truncated
 from gan.utils.processes import global_rank
 
@@ -205,25 +205,10 @@ def row_path(config: DictConfig) -> Path:
 
 def write_results(sweep: Path) -> list[dict[str, Any]]:
     """Write results.csv from the rows of all jobs, and return the rows."""
-    rows = read_rows(sweep)
-    while True:
-        text = io.StringIO()
-        csv.writer(text).writerows([harmless(cell) for cell in row] for row in cells(rows))
-        write_atomically(sweep / RESULTS, lambda file, text=text: file.write(text.getvalue().encode()))  # type: ignore[misc]
-        latest = read_rows(sweep)  # another job may have ended meanwhile, and its results.csv been replaced by this one
-        if latest == rows:
-            return rows
-        rows = latest
-
-
-def harmless(cell: Any) -> Any:
-    """Return a cell of a CSV file in which a spreadsheet program finds no formula: such text begins with '."""
-    if not isinstance(cell, str) or not cell.lstrip().startswith(("=", "+", "-", "@")):
-        return cell
-    with suppress(ValueError):
-        float(cell)
-        return cell
-    return f"'{cell}"
+    rows, text = read_rows(sweep), io.StringIO()
+    csv.writer(text).writerows(cells(rows))
+    write_atomically(sweep / RESULTS, lambda file: file.write(text.getvalue().encode()))
+    return rows
 
 
 def cells(rows: list[dict[str, Any]]) -> list[list[Any]]:

@@ -11,7 +11,7 @@ import re
 import signal
 import subprocess
 import sys
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -21,6 +21,7 @@ import yaml
 from gan.config.paths import CONF, quote
 from gan.runs import run_folder
 from gan.utils.errors import UserError
+from gan.utils.option_values import flatten
 from gan.utils.output import IN_PLACE, Lines, one_line
 
 PACKAGE = Path(__file__).resolve().parents[2]
@@ -45,10 +46,10 @@ def train(
         RuntimeError: another error, with the end of the output.
         KeyboardInterrupt: training was interrupted; it has saved a checkpoint.
     """
-    found = dict(flatten({option_name(name): value for name, value in settings.items()}))
-    folder = folder_of(run, found)
-    words = [f"{name}={in_grammar(value)}" for name, value in found.items()]
-    words += [] if found.get("resume") not in (None, "auto") else [f"hydra.run.dir={in_grammar(str(folder))}"]
+    options = {option_name(name): value for name, value in flatten(dict(settings)).items()} if settings else {}
+    folder = folder_of(run, options)
+    words = [f"{name}={in_grammar(value)}" for name, value in options.items()]
+    words += [] if options.get("resume") not in (None, "auto") else [f"hydra.run.dir={in_grammar(str(folder))}"]
     code, output = run_process([*program(), *words, *flags], quiet)
     if code == 2 and output and output[-1].startswith(ERROR):
         raise UserError(output[-1].removeprefix(ERROR))
@@ -57,13 +58,6 @@ def train(
     if code:
         raise RuntimeError("training ended with code {}:\n{}".format(code, "\n".join(output[-MAX_LINES:])))
     return folder
-
-
-def as_options(options: Any) -> dict[str, Any]:
-    """Return the options of `gan.train` as a dict; raise UserError if they are not a mapping."""
-    if options is None or isinstance(options, Mapping):
-        return dict(options or {})
-    raise UserError(f"options={one_line(repr(options))}: give a dict, as in options={{'model.generator.width': 32}}")
 
 
 def path_text(name: str, value: Any) -> str:
@@ -105,17 +99,6 @@ def folder_of(run: str | os.PathLike[str] | None, settings: Mapping[str, Any]) -
     name = f"{datetime.now():%Y-%m-%d_%H-%M-%S}_" + re.sub(r"\W+", "-", "_".join(parts))
     tries = (Path("runs", name + suffix) for suffix in ("", *(f"-{n}" for n in range(2, 1000))))
     return next(path for path in tries if not path.exists())
-
-
-def flatten(values: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
-    """Yield dotted names and values of nested mappings."""
-    for name, value in values.items():
-        if not isinstance(name, str):
-            raise UserError(f"options: {one_line(repr(name))} in {prefix.rstrip('.')} is not the name of an option")
-        if isinstance(value, Mapping):
-            yield from flatten(value, f"{prefix}{name}.")
-        else:
-            yield f"{prefix}{name}", value
 
 
 def in_grammar(value: Any) -> str:

@@ -26,8 +26,7 @@ from gan.data.sources.files import ImageFiles
 from gan.data.split import select
 from gan.utils import processes
 from gan.utils.errors import UserError, at_least, choice, switch
-from gan.utils.nested import with_home
-from gan.utils.option_values import check_workers, pair
+from gan.utils.option_values import check_workers, pair, with_home
 from gan.utils.output import print_line
 
 NUM_BUILTIN_IMAGES = 4096

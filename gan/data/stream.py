@@ -25,9 +25,8 @@ from gan.data.shards import INDEX, ShardIndex, read_index, read_shape, read_shar
 from gan.data.split import check_fraction
 from gan.utils.errors import UserError, at_least, reason, switch, to_line
 from gan.utils.files import replace
-from gan.utils.nested import with_home
 from gan.utils.object_store import Store, check_address
-from gan.utils.option_values import check_workers, pair
+from gan.utils.option_values import check_workers, pair, with_home
 
 UNITS = {"": 1, "KB": 10**3, "MB": 10**6, "GB": 10**9, "TB": 10**12}
 MAX_GROUPS = 32  # a batch takes images from all groups, and one shard of each group is in memory

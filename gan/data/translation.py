@@ -17,7 +17,7 @@ from gan.data.module import DEVICE_SHARE, Batches, ImageDataModule, first_by_dig
 from gan.data.order import SEED_OFFSET, EndlessBatches
 from gan.data.pairs import MatchedFiles, SideBySideFiles, StyledFiles
 from gan.utils.errors import UserError, choice
-from gan.utils.nested import with_home
+from gan.utils.option_values import with_home
 
 FITTED_IMAGES = 500  # images of each side for fitting color maps and other closed forms
 WHOLE_SIDE = 64  # side in pixels to which whole images are scaled, for fitting color maps

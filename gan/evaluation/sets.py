@@ -20,8 +20,7 @@ from gan.evaluation.translations import Translations, translate_all
 from gan.metrics.copies import MIN_HELD_OUT
 from gan.model import Model, from_checkpoint
 from gan.models import loading
-from gan.models.address import locate
-from gan.models.resolve import checkpoint_of, folder_of, is_model, path_in
+from gan.models.address import checkpoint_of, folder_of, is_model, locate, path_in
 from gan.models.sampling import FAKES_SEED
 from gan.models.shared_model import GENERATOR, NO_IMAGES, TRANSLATOR
 from gan.runs import checkpoints, run_folder

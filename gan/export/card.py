@@ -16,7 +16,7 @@ import yaml
 from gan.models import shared_model
 from gan.runs import run_folder
 from gan.runs.metrics import is_number, json_lines, read_metrics
-from gan.utils.nested import flatten
+from gan.utils.option_values import flatten
 from gan.utils.output import one_line
 
 HUB_NAME = re.compile(r"[A-Za-z0-9][\w.-]*/[\w.-]+", re.ASCII)  # of a dataset on the Hub

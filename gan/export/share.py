@@ -22,8 +22,8 @@ from gan.export import card
 from gan.images.convert import grid, to_png
 from gan.model import Model, from_checkpoint
 from gan.models import shared_model
+from gan.models.address import checkpoint_of, folder_of
 from gan.models.loading import COUNTS, load_data, load_discriminator, load_generator, seed_of, select_direction
-from gan.models.resolve import checkpoint_of, folder_of
 from gan.models.shared_model import CONFIG, SAMPLES, WEIGHTS
 from gan.translation.tiling import translate_each
 from gan.utils.errors import UserError, writing

@@ -1,4 +1,4 @@
-"""Models that are given by an address in place of a path: zoo:NAME, hf://USER/NAME, s3://BUCKET/PATH. No torch."""
+"""Find a model: a run folder, a checkpoint, a shared model, or zoo:NAME, hf://USER/NAME, s3://BUCKET/PATH. No torch."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from gan.models.shared_model import CONFIG, WEIGHTS
-from gan.runs import remote
+from gan.models.shared_model import CONFIG, WEIGHTS, is_shared, refuse_outside, weights_of
+from gan.runs import checkpoints, remote, run_folder
 from gan.utils.errors import UserError, install, to_line
 from gan.utils.object_store import is_remote
 from gan.utils.untrusted import MAX_JSON
@@ -42,6 +42,37 @@ def with_addresses(text: str) -> str:
     return remote.with_addresses(text.replace(f"{ZOO_FOLDER}{os.sep}", ZOO))
 
 
+# ---- files of a model
+
+
+def is_model(path: Path) -> bool:
+    """Return whether a path is a model: a checkpoint file, a run folder or a shared model."""
+    return path.suffix == ".ckpt" or folder_of(path) is not None or is_shared(path)
+
+
+def folder_of(path: Path) -> Path | None:
+    """Return the run folder for results about a model; None if the path is not a run folder."""
+    return path if (path / run_folder.CONFIG).is_file() else None
+
+
+def checkpoint_of(model: str | os.PathLike[str], checkpoint: str = "best") -> Path:
+    """Return the checkpoint file of a model, or the model.safetensors of a shared model.
+
+    Args:
+        checkpoint: "best" (the last one if there was no evaluation), "last" or the path of a file. It is ignored if the
+            model is a checkpoint file or a shared model.
+    """
+    if isinstance(model, str | os.PathLike) and is_shared(Path(model)):
+        return weights_of(Path(model))
+    return checkpoints.find_checkpoint(model, checkpoint)
+
+
+def path_in(folder: Path, path: Path) -> Path:
+    """Return a path in a folder that may be untrusted; raise UserError if a link in it leads out of the folder."""
+    refuse_outside(folder, path)
+    return path
+
+
 # ---- the zoo
 
 
@@ -68,12 +99,7 @@ def zoo_hint(name: str) -> str:
 
 
 def download(address: str) -> Path:
-    """Return the folder of a model on the Hub, in the cache of huggingface_hub. Without a connection, the cached one.
-
-    Raises:
-        UserError: the address is not valid, huggingface_hub is not installed, there is no such model, a file is too
-            large, or the download fails.
-    """
+    """Return the folder of a model on the Hub in the cache of huggingface_hub; without a connection, an older copy."""
     parts = HUB_ADDRESS.fullmatch(address)
     if parts is None or ".." in address:
         raise UserError(f"{address}: is not the name of a model; give hf://USER/NAME or hf://USER/NAME@REVISION")
@@ -84,35 +110,39 @@ def download(address: str) -> Path:
         raise UserError(f"{address}: needs the huggingface_hub library: {install('hub')}") from error
     repository, revision = parts[1], parts[2]
     try:
-        try:
-            sizes = measure(hub, repository, revision)
-        except errors.HfHubHTTPError:
-            raise
-        except Exception:  # networks and proxies raise many kinds of error
-            sizes = {}  # the cache may have a copy
-        for name, size in sizes.items():
-            if size is None or size > LIMITS[name]:
-                raise UserError(f"{address}: its {name} is too large; the limit is {LIMITS[name]:,} bytes")
-        if sizes and not isinstance(hub.try_to_load_from_cache(repository, WEIGHTS, revision=revision), str):
-            say(f"downloading {address}, {sizes[WEIGHTS] / (1 << 20):.1f} MiB")
+        sizes = measure(hub, repository, revision)
+    except errors.HfHubHTTPError as error:
+        raise UserError(f"{address}: {explain(error, revision)}") from error
+    except Exception:  # networks and proxies raise many kinds of error
+        sizes = {}  # the cache may have a copy
+    for name, size in sizes.items():
+        if size is None or size > LIMITS[name]:
+            raise UserError(f"{address}: its {name} is too large; the limit is {LIMITS[name]:,} bytes")
+    if sizes and not isinstance(hub.try_to_load_from_cache(repository, WEIGHTS, revision=revision), str):
+        say(f"downloading {address}, {sizes[WEIGHTS] / (1 << 20):.1f} MiB")
+    try:
         config = Path(hub.hf_hub_download(repository, CONFIG, revision=revision, local_files_only=not sizes))
         hub.hf_hub_download(repository, WEIGHTS, revision=config.parent.name, local_files_only=not sizes)
-        if not sizes:
-            say(f"{address}: the Hub cannot be reached; using the copy in the cache")
-        return config.parent
-    except UserError:
-        raise
-    except errors.RevisionNotFoundError as error:
-        raise UserError(f"{address}: has no revision {revision}; give a branch, tag or commit of it") from error
-    except errors.RepositoryNotFoundError as error:  # also one to which its author must grant access
-        raise UserError(f"{address}: no such model, or no access; check the name, or run hf auth login") from error
-    except errors.LocalEntryNotFoundError as error:
-        raise UserError(f"{address}: is not in the cache, and the Hub cannot be reached") from error
-    except errors.EntryNotFoundError as error:
-        raise UserError(f"{address}: has no {CONFIG} or {WEIGHTS}; give a model written by gan share") from error
     except Exception as error:  # networks, proxies and disks raise many kinds of error
-        cause = to_line((str(error).strip() or type(error).__name__).splitlines()[0])
-        raise UserError(f"{address}: cannot be downloaded ({cause}); try again, or give a local folder") from error
+        raise UserError(f"{address}: {explain(error, revision)}") from error
+    if not sizes:
+        say(f"{address}: the Hub cannot be reached; using the copy in the cache")
+    return config.parent
+
+
+def explain(error: Exception, revision: str | None) -> str:
+    """Return why a model cannot be downloaded, from an error of huggingface_hub."""
+    reasons = {  # by the name of the class
+        "RevisionNotFoundError": f"has no revision {revision}; give a branch, tag or commit of it",
+        # also if its author must grant access
+        "RepositoryNotFoundError": "no such model, or no access; check the name, or run hf auth login",
+        "LocalEntryNotFoundError": "is not in the cache, and the Hub cannot be reached",
+        "EntryNotFoundError": f"has no {CONFIG} or {WEIGHTS}; give a model written by gan share",
+    }
+    for kind in type(error).__mro__:
+        if kind.__name__ in reasons:
+            return reasons[kind.__name__]
+    return f"cannot be downloaded ({to_line(error) or type(error).__name__}); try again, or give a local folder"
 
 
 def measure(hub: Any, repository: str, revision: str | None) -> dict[str, Any]:

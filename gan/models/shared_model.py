@@ -80,7 +80,7 @@ def refuse_outside(folder: Path, file: Path) -> None:
     home = Path(os.path.realpath(folder))
     allowed = [home, home.parent.parent / "blobs"] if home.parent.name == "snapshots" else [home]
     if not any(Path(os.path.realpath(file)).is_relative_to(each) for each in allowed):
-        raise UserError(f"{file}: is a link that leads out of {folder}; copy the file into the folder")
+        raise UserError(f"{file}: a link leads out of {folder}; copy the file into the folder")
 
 
 def read_about(folder: Path) -> dict[str, Any]:

@@ -15,11 +15,11 @@ from typing import Any
 
 from gan.report.charts import Point
 from gan.report.images import Grids, find_grids
-from gan.runs import checkpoints, run_folder, status
+from gan.runs import checkpoints, run_folder
 from gan.runs.comparison import Run
-from gan.runs.metrics import each_line, first_scored, json_lines
+from gan.runs.metrics import each_line, first_scored, json_lines, status, target
 from gan.utils.errors import UserError
-from gan.utils.nested import flatten, map_strings
+from gan.utils.option_values import flatten, map_strings
 
 MAX_CURVES, MAX_POINTS = 60, 300  # of a run, and of a curve
 MAX_LOG = 1 << 29  # bytes of metrics.jsonl
@@ -165,7 +165,7 @@ class Facts:
     @property
     def summary(self) -> str:
         """The model, the data and the size in one line."""
-        model = str(self.choices.get("model") or status.target(self.tree, "model", "generator"))
+        model = str(self.choices.get("model") or target(self.tree, "model", "generator"))
         return f"{model} on {', '.join(self.data[:4])}, {self.size} pixels"
 
     @property
@@ -274,7 +274,7 @@ def describe_status(facts: Facts) -> str:
         with suppress(OSError, ValueError):
             sidecar = checkpoints.read_sidecar(newest)
             seen, seconds = max(seen, sidecar["images"]), max(seconds, sidecar.get("seconds") or 0.0)
-    return status.status(facts.folder, facts.tree, bool(facts.checkpoints), seen, seconds)
+    return status(facts.folder, facts.tree, bool(facts.checkpoints), seen, seconds)
 
 
 # ---- what a reader should not learn: folders above a file, and with them the name of the user

@@ -15,7 +15,7 @@ from gan.report.facts import Facts, public, public_tree, public_word
 from gan.report.images import Embedded, embed, evenly
 from gan.report.page import Header, Part, Section, render
 from gan.report.scores import Table, is_fraction, meaning, number, plain, title_of
-from gan.runs.status import FINDINGS, SILENT, symptoms
+from gan.runs.metrics import FINDINGS, SILENT, symptoms
 from gan.utils.errors import reason
 from gan.utils.output import duration, first_few, shortened
 

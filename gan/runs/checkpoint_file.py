@@ -59,11 +59,11 @@ def check_archive(path: Path) -> None:
             is_archive = file.read(4) == b"PK\x03\x04"
         with zipfile.ZipFile(path) as archive:
             members = archive.infolist()
-    except (OSError, ValueError, NotImplementedError, zipfile.BadZipFile) as error:
-        raise UserError(f"{path}: refused; not a checkpoint of this program, or truncated") from error
+    except (OSError, ValueError, NotImplementedError, zipfile.BadZipFile):
+        is_archive, members = False, []
     stored = all(member.compress_type == zipfile.ZIP_STORED for member in members)
     if not is_archive or not stored or sum(member.file_size for member in members) > path.stat().st_size:
-        raise UserError(f"{path}: refused; not an uncompressed archive, as torch writes checkpoints")
+        raise UserError(f"{path}: refused; not a checkpoint of this program, an uncompressed archive, or truncated")
 
 
 def check_tensors(checkpoint: Any, path: Path) -> None:

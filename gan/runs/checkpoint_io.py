@@ -145,6 +145,6 @@ def elapsed(checkpoint: dict[str, Any]) -> float | None:
 
 
 def best_so_far(checkpoint: dict[str, Any]) -> dict[str, Any] | None:
-    """Return the content of best.json; None if there was no evaluation."""
+    """Return the record of the best checkpoint; None if there was no evaluation."""
     states = (state for state in checkpoint.get("callbacks", {}).values() if checkpoints.BEST_STATE in state)
     return next((state[checkpoints.BEST_STATE] for state in states), None)

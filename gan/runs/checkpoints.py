@@ -1,6 +1,7 @@
 """The checkpoints of a run folder: names, integrity, selection, repair and removal. No torch.
 
-images-000012800.ckpt has the sidecar images-000012800.json. Training writes the sidecar first and best.json last.
+images-000012800.ckpt has the sidecar images-000012800.json, which training writes first. It also names the best
+checkpoint so far.
 """
 
 from __future__ import annotations
@@ -15,12 +16,11 @@ from typing import Any
 
 from gan.runs.run_folder import CHECKPOINTS, SAMPLES
 from gan.utils.errors import UserError
-from gan.utils.files import TEMPORARY, is_alive, replace, temporary, write_json
+from gan.utils.files import TEMPORARY, is_alive, replace, temporary
 from gan.utils.output import print_line
 from gan.utils.untrusted import read_json
 
-BEST = "best.json"
-BEST_STATE = "record"  # key of best.json's content in the state of `gan.training.callbacks.checkpoint`
+BEST_STATE = "record"  # key of the record of the best checkpoint in the state of `gan.training.callbacks.checkpoint`
 CHECKPOINT = re.compile(r"images-\d{9,18}\.ckpt")  # file name of a checkpoint
 
 
@@ -53,7 +53,7 @@ def read_sidecar(checkpoint: Path) -> dict[str, Any]:
     types = {"sha256": str, "images": int, "bytes": int | None, "seconds": int | float | None, "best": dict | None}
     if not isinstance(content, dict) or not all(isinstance(content.get(name), kind) for name, kind in types.items()):
         raise ValueError(f"{sidecar(checkpoint).name} was not written by this program")
-    return content
+    return {"best": None} | content
 
 
 def list_checkpoints(run: Path) -> list[Path]:
@@ -107,9 +107,8 @@ def find_checkpoint(run: str | os.PathLike[str], checkpoint: str = "best") -> Pa
     Raises:
         UserError: the run or the checkpoint does not exist, or all checkpoints are damaged.
     """
-    for name, value in (("run", run), ("checkpoint", checkpoint)):
-        if not isinstance(value, str | os.PathLike):
-            raise UserError(f"{name}={value!r}: is not a path")
+    if not isinstance(run, str | os.PathLike):
+        raise UserError(f"run={run!r}: is not a path")
     folder = Path(run)
     if folder.is_file():
         return folder
@@ -120,7 +119,7 @@ def find_checkpoint(run: str | os.PathLike[str], checkpoint: str = "best") -> Pa
     if not folder.is_dir():
         raise UserError(f"{folder}: no such run folder")
     candidates = list_checkpoints(folder)[::-1]
-    if checkpoint == "best" and (path := best(folder)) is not None:
+    if checkpoint == "best" and (path := best(folder)) in candidates:
         candidates = [path, *(each for each in candidates if each != path)]
     return first_undamaged(folder, candidates)
 
@@ -148,29 +147,15 @@ def best(run: Path) -> Path | None:
 
 
 def best_record(run: Path) -> dict[str, Any] | None:
-    """Return the content that best.json should have: checkpoint (a file name), images, monitor, score.
+    """Return the record of the best checkpoint: checkpoint (a file name), images, monitor, score.
 
-    The sidecar of the newest complete checkpoint has this content as `best`. best.json is written later, so it is
-    outdated if the run was killed in between. It is read only if the sidecar has no `best`.
-
-    Raises:
-        UserError: the sidecar has no `best`, and best.json is damaged.
+    It is in the sidecar of the newest complete checkpoint. None if there was no evaluation.
     """
-    path = run / CHECKPOINTS / BEST
-    found: Any
-    try:
-        complete = next((each for each in reversed(list_checkpoints(run)) if is_complete(each)), None)
-        saved = read_sidecar(complete) if complete else {}
-        found = saved["best"] if "best" in saved else read_json(path)
-    except FileNotFoundError:
-        return None
-    except (OSError, ValueError) as error:
-        raise UserError(f"{path}: cannot be read ({error}); use checkpoint=last") from error
-    if found is None:
-        return None
-    if not isinstance(found, dict) or not CHECKPOINT.fullmatch(str(found.get("checkpoint"))):
-        raise UserError(f"{path}: names no checkpoint of this run; use checkpoint=last")
-    return found
+    complete = next((path for path in reversed(list_checkpoints(run)) if is_complete(path)), None)
+    record = read_sidecar(complete)["best"] if complete else None
+    if record is not None and not CHECKPOINT.fullmatch(str(record.get("checkpoint"))):
+        raise UserError(f"{run}: its best checkpoint is not one of this run; use checkpoint=last")
+    return record
 
 
 # ---- repair and removal; the caller holds the folder's lock
@@ -179,7 +164,7 @@ def best_record(run: Path) -> dict[str, Any] | None:
 def repair(run: Path) -> Path | None:
     """Clean up after a killed process, and return the newest undamaged checkpoint.
 
-    Remove partial files, move damaged checkpoints aside, and update best.json. Checksums are computed from the newest
+    Remove partial files, and move damaged checkpoints aside. Checksums are computed from the newest
     checkpoint down to the first undamaged one; older checkpoints are compared by size only.
     """
     folder = run / CHECKPOINTS
@@ -199,32 +184,9 @@ def repair(run: Path) -> Path | None:
             damaged.append(path)
         else:
             undamaged = undamaged or path
-    if undamaged is not None:  # otherwise keep the damaged checkpoints, because there are no others
-        if damaged:
-            print_line(f"moved damaged checkpoints to {set_aside(run, damaged)}")
-        repair_best(run)
+    if undamaged is not None and damaged:  # otherwise keep the damaged checkpoints, because there are no others
+        print_line(f"moved damaged checkpoints to {set_aside(run, damaged)}")
     return undamaged
-
-
-def repair_best(run: Path) -> None:
-    """Rewrite best.json if it differs from `best_record`; remove it if its checkpoint does not exist."""
-    path = run / CHECKPOINTS / BEST
-    try:
-        written = read_json(path)
-    except FileNotFoundError:
-        written = None
-    except (OSError, ValueError):
-        written = {}  # best.json is damaged
-    try:
-        record = best_record(run)
-    except UserError:
-        record = None
-    if record and not is_complete(path.with_name(record["checkpoint"])):
-        record = None
-    if record is None:
-        path.unlink(missing_ok=True)
-    elif record != written:
-        write_json(path, record)
 
 
 def set_aside(run: Path, paths: Iterable[Path]) -> Path:
@@ -245,9 +207,7 @@ def set_aside_later(run: Path, images: int) -> None:
     later = [path for path in list_checkpoints(run) if int(path.stem.removeprefix("images-")) > images]
     if not later:
         return
-    aside = set_aside(run, later)
-    repair_best(run)
-    print_line(f"moved later checkpoints to {aside}")
+    print_line(f"moved later checkpoints to {set_aside(run, later)}")
 
 
 def remove(checkpoint: Path) -> None:

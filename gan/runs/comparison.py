@@ -12,8 +12,8 @@ from gan.runs import remote, run_folder
 from gan.runs.metrics import first_scored, read_metrics
 from gan.runs.remote import with_addresses
 from gan.utils.errors import UserError
-from gan.utils.nested import flatten, short_name
 from gan.utils.object_store import is_remote
+from gan.utils.option_values import flatten, short_name
 from gan.utils.output import duration, one_line, shortened, truncated
 
 # Options that do not change the result of a run.

@@ -174,7 +174,7 @@ WRITTEN = f"""
     {run_folder.CONFIG} {run_folder.OVERRIDES} {run_folder.ENVIRONMENT} {run_folder.METRICS} {run_folder.METRICS_CSV}
     {run_folder.EVALUATION} {run_folder.LOGGERS} {run_folder.DECISION} {run_folder.REMOTE} hparams.yaml
     events.out.tfevents.* {run_folder.SAMPLES}/reals.png {run_folder.SAMPLES}/{"[0-9]" * 9}*.png
-    checkpoints/images-000000000.ckpt checkpoints/images-*.json checkpoints/best.json
+    checkpoints/images-000000000.ckpt checkpoints/images-*.json
     .*.tmp samples/.*.tmp checkpoints/.*.tmp
     wandb/run-* wandb/offline-run-* wandb/latest-run wandb/debug*.log wandb/settings
 """.split()

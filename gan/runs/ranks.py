@@ -1,4 +1,4 @@
-"""End a distributed run when one of its processes is lost."""
+"""End a distributed run when one of its processes is lost, and requeue a job of SLURM. No torch at import."""
 
 from __future__ import annotations
 
@@ -9,14 +9,15 @@ import subprocess
 import threading
 import time
 from pathlib import Path
-
-import torch.distributed as dist
-from lightning import Trainer
+from typing import TYPE_CHECKING
 
 from gan.runs import lock
 from gan.utils import processes
 from gan.utils.errors import UserError, train_command
 from gan.utils.output import print_error
+
+if TYPE_CHECKING:
+    from lightning import Trainer
 
 PERIOD = 1.0  # seconds between two checks of the child processes
 GRACE = 5.0  # seconds to wait for the main thread to detect a lost process itself
@@ -25,7 +26,8 @@ UNANSWERED = 10.0  # end the run if the main thread has not handled a signal aft
 
 def is_rank_lost(error: Exception) -> bool:
     """Return whether an error means that another rank cannot be reached."""
-    return isinstance(error, dist.DistError) or (isinstance(error, RuntimeError) and "/gloo/" in str(error))
+    is_dist = any(kind.__name__ == "DistError" for kind in type(error).__mro__)  # of torch.distributed
+    return is_dist or (isinstance(error, RuntimeError) and "/gloo/" in str(error))
 
 
 def rank_lost(run: Path) -> UserError:
@@ -99,3 +101,38 @@ class SignalWatchdog:
     def close(self) -> None:
         signal.set_wakeup_fd(self.before)
         self.writing.close()  # ends the thread
+
+
+# ---- SLURM's signal that the time limit is near
+
+SIGNAL: int | None = getattr(signal, "SIGUSR1", None)  # that of `sbatch --signal=USR1@120`; not on Windows
+JOB = "SLURM_JOB_ID"
+
+
+def slurm_signals() -> tuple[int, ...]:
+    """Return the signal after which a run saves a checkpoint and requeues its job; empty outside a SLURM job."""
+    return (SIGNAL,) if SIGNAL is not None and JOB in os.environ else ()
+
+
+def hold_slurm_signal() -> None:
+    """Block the signal before and after training, so that it does not end the process."""
+    if slurm_signals():
+        signal.pthread_sigmask(signal.SIG_BLOCK, slurm_signals())
+
+
+def release_slurm_signal() -> None:
+    """Deliver the signal to the current handler, also if it arrived while it was blocked."""
+    if slurm_signals():
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, slurm_signals())
+
+
+def requeue() -> str:
+    """Requeue the job, which `resume=auto` continues, and return a line that describes the result."""
+    job = os.environ[JOB]
+    try:
+        subprocess.run(["scontrol", "requeue", job], check=True, capture_output=True, text=True, timeout=60)
+    except subprocess.CalledProcessError as error:
+        return f"scontrol requeue {job}: {(error.stderr or error.stdout).strip() or 'failed'}"
+    except (OSError, subprocess.TimeoutExpired) as error:
+        return f"scontrol requeue {job}: {error}"
+    return f"SLURM job {job} is requeued and continues this run"

@@ -10,14 +10,14 @@ import hashlib
 import os
 import re
 import stat
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from pathlib import Path
 from typing import NamedTuple
 
 from gan.runs import checkpoints, run_folder
 from gan.utils.errors import UserError
 from gan.utils.files import write_json
-from gan.utils.object_store import Found, Missing, Store, check_address, stored_at
+from gan.utils.object_store import Missing, Store, check_address, stored_at
 from gan.utils.output import print_line
 from gan.utils.processes import global_rank
 from gan.utils.untrusted import read_json
@@ -83,25 +83,26 @@ class RemoteRun:
                 if attempt == ATTEMPTS - 1:
                     raise
         if continued:
-            self.drop(path for path in checkpoints.list_checkpoints(self.run) if self.name_of(path) not in there)
+            self.drop(there)
         return True
 
-    def download(self, there: dict[str, Found], logs: bool) -> None:
+    def download(self, there: dict[str, str], logs: bool) -> None:
         """Download the objects that have changed; see `pull`."""
         for name in in_order(there):
             path, known = self.run / name, self.known.get(name)
-            changed = known is None or known.tag != there[name].tag
+            changed = known is None or known.tag != there[name]
             if (changed or stamp(path) is None) and (logs or not LOGS.fullmatch(name)):
                 self.store.download(name, path)
-                self.remember(name, there[name].tag)
+                self.remember(name, there[name])
 
-    def drop(self, paths: Iterable[Path]) -> None:
+    def drop(self, there: Collection[str]) -> None:
         """Remove checkpoints that were removed from the copy; move aside those that were never in it."""
         aside = []
-        for path in paths:
-            if self.known.pop(self.name_of(path), None) is None:
+        for path in checkpoints.list_checkpoints(self.run):
+            name = path.relative_to(self.run).as_posix()
+            if name not in there and self.known.pop(name, None) is None:
                 aside.append(path)
-            else:
+            elif name not in there:
                 checkpoints.remove(path)
         if aside:
             folder = checkpoints.set_aside(self.run, aside)
@@ -110,8 +111,8 @@ class RemoteRun:
     def push(self) -> None:
         """Upload changed files, then remove from the copy the checkpoints that the folder no longer has.
 
-        A checkpoint is uploaded before its sidecar, and best.json last, so the copy is consistent at any time. What
-        somebody has removed from the copy is uploaded again.
+        A checkpoint is uploaded before its sidecar, so the copy is consistent at any time. What somebody has removed
+        from the copy is uploaded again.
 
         Raises:
             StoreError: the store cannot be written; the next call continues.
@@ -141,7 +142,7 @@ class RemoteRun:
                 if (self.run / name).exists():
                     raise
                 continue  # training has removed an old checkpoint
-            self.known[name] = Known(*here, self.store.about(name).tag)
+            self.known[name] = Known(*here, self.store.tag_of(name))
             self.write_record()
 
     def remember(self, name: str, tag: str) -> None:
@@ -150,17 +151,14 @@ class RemoteRun:
             self.known[name] = Known(*here, tag)
             self.write_record()
 
-    def name_of(self, path: Path) -> str:
-        return path.relative_to(self.run).as_posix()
-
     def write_record(self) -> None:
         write_json(self.run / run_folder.REMOTE, {"address": self.store.address, "files": self.known})
 
 
-def complete(there: dict[str, Found]) -> dict[str, Found]:
-    """Return the objects of a run, without checkpoints whose sidecars are not uploaded yet."""
-    names = {name: about for name, about in there.items() if NAME.fullmatch(name)}
-    return {name: about for name, about in names.items() if not name.endswith(".ckpt") or sidecar_of(name) in names}
+def complete(there: dict[str, str]) -> dict[str, str]:
+    """Return the tags of a run's objects, without checkpoints whose sidecars are not uploaded yet."""
+    tags = {name: tag for name, tag in there.items() if NAME.fullmatch(name)}
+    return {name: tag for name, tag in tags.items() if not name.endswith(".ckpt") or sidecar_of(name) in tags}
 
 
 def sidecar_of(name: str) -> str:
@@ -169,25 +167,21 @@ def sidecar_of(name: str) -> str:
 
 
 def in_order(names: Iterable[str]) -> list[str]:
-    """Return names in the order of uploads: checkpoints after other files, then their sidecars, then best.json."""
+    """Return names in the order of uploads: checkpoints after other files, then their sidecars."""
 
     def rank(name: str) -> int:
         if not name.startswith(f"{run_folder.CHECKPOINTS}/"):
             return 0
-        return 3 if name.endswith(checkpoints.BEST) else 2 if name.endswith(".json") else 1
+        return 2 if name.endswith(".json") else 1
 
     return sorted(names, key=lambda name: (rank(name), name))
 
 
 def files_of(run: Path) -> list[str]:
-    """Return the names of the regular files of a run folder that are copied; raise OSError if it cannot be read."""
-
-    def stop(error: OSError) -> None:
-        if not isinstance(error, FileNotFoundError) or not run.exists():  # a logger may remove its own folders
-            raise error
-
+    """Return the names of the regular files of a run folder that are copied; raise OSError if there is no folder."""
+    os.stat(run)
     names = []
-    for folder, folders, files in os.walk(run, onerror=stop):
+    for folder, folders, files in os.walk(run):
         folders[:] = [name for name in folders if not name.startswith(".")]
         names += [Path(folder, name).relative_to(run).as_posix() for name in files]
     return [name for name in names if NAME.fullmatch(name) and stamp(run / name) is not None]
@@ -242,10 +236,10 @@ def fetch_record(address: str | None, folder: Path, resumes: bool, required: boo
         lock.make(folder)
         lock.acquire(folder)
         if exists and not is_run:
-            about = remote.store.list()
+            tags = remote.store.list()
             for name in run_folder.RECORD:
                 remote.store.download(name, folder / name)
-                remote.remember(name, about[name].tag)
+                remote.remember(name, tags[name])
 
 
 def fetch_run(address: str | None, folder: Path) -> None:

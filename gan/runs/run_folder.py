@@ -8,7 +8,7 @@ runs/NAME/  config.yaml          the resolved configuration
             loggers.json         the ids of the run in W&B and MLflow, if it logs to them
             samples/             reals.png, and a grid of fixed latents for each logged number of images seen
             recognition/         the classifier written by gan recognize fit
-            checkpoints/         images-000012800.ckpt with a .json (SHA-256, images, the best so far), and best.json
+            checkpoints/         images-000012800.ckpt with a .json: SHA-256, images, the best so far
             .lock                the process that trains into the folder (`gan.runs.lock`)
             .remote.json         what its copy in object storage has (`gan.runs.remote`)
 
@@ -47,6 +47,7 @@ LOCK = ".lock"
 REMOTE = ".remote.json"
 DECISION = ".decision.json"  # the decision of rank 0, for the other ranks
 MAX_LISTED = 5  # runs in a message
+MAX_OVERRIDES = 1_000  # of a run
 PARTS = ("train", "val")  # of the images of a run, in RUN:train and RUN:val
 RECORD = (ENVIRONMENT, OVERRIDES, CONFIG)  # what every run has, in the order in which it is written
 
@@ -69,11 +70,8 @@ def is_run(folder: Path) -> bool:
 
 def hint_inside(folder: Path) -> str:
     """Return a hint that lists the runs directly in a folder; an empty string if there are none."""
-    try:
-        found = sorted(str(path) for path in folder.iterdir() if is_run(path))
-    except OSError:
-        return ""
-    return f"give one of the runs in it: {first_few(found, MAX_LISTED)}" if found else ""
+    runs = list(map(str, jobs_of(folder)))
+    return f"give one of the runs in it: {first_few(runs, MAX_LISTED)}" if runs else ""
 
 
 def find_runs(folder: Path) -> list[Path]:
@@ -97,18 +95,12 @@ def refuse_links(run: Path) -> None:
 
     Training would write to the target of a link or remove it, and would wait forever for a named pipe.
     """
-    folders = (CHECKPOINTS, SAMPLES)
-    for name in (CONFIG, OVERRIDES, ENVIRONMENT, METRICS, METRICS_CSV, EVALUATION, LOGGERS, *folders):
-        path = run / name
-        if path.is_symlink():
-            raise UserError(f"{path}: is a link; replace it with the file or folder, or link the whole run folder")
-        if path.exists() and path.is_dir() != (name in folders):
-            raise UserError(f"{path}: is not a {'folder' if name in folders else 'file'}; move it away")
-    written = (run / name for name in (CONFIG, OVERRIDES, ENVIRONMENT, METRICS, METRICS_CSV, EVALUATION, LOGGERS,
-                                       LOCK, DECISION, REMOTE))  # fmt: skip
-    for path in (*written, *run.glob("checkpoints/*"), *run.glob("events.out.tfevents.*")):
-        if path.exists() and not (path.is_file() or path.is_dir()):
-            raise UserError(f"{path}: is not a regular file; move it away")
+    names = (*RECORD, METRICS, METRICS_CSV, EVALUATION, LOGGERS, LOCK, DECISION, REMOTE, CHECKPOINTS, SAMPLES)
+    parts = [run / name for name in names]
+    for path in (*parts, *run.glob("checkpoints/*"), *run.glob("events.out.tfevents.*")):
+        is_special = path.exists() and not (path.is_file() or path.is_dir())
+        if is_special or (path.is_symlink() and path in parts):
+            raise UserError(f"{path}: is not a regular file or folder; move it away, or link the whole run folder")
 
 
 def read_config(run: Path) -> dict[str, Any]:
@@ -123,13 +115,18 @@ def read_config(run: Path) -> dict[str, Any]:
     return found
 
 
-def read_choices(run: Path) -> dict[str, str | float | bool]:
-    """Return the overrides of a run by option, except those of Hydra, loggers and callbacks."""
+def read_overrides(run: Path) -> list[str]:
+    """Return the overrides of a run as they were typed; empty if the folder has none."""
     path = run / OVERRIDES
     words = (read_yaml(path) if path.exists() else None) or []
-    if not isinstance(words, list) or not all(isinstance(word, str) for word in words):
+    if not (isinstance(words, list) and len(words) <= MAX_OVERRIDES and all(isinstance(word, str) for word in words)):
         raise UserError(f"{path}: is not a list of overrides KEY=VALUE")
-    pairs = (word.lstrip("+~").partition("=") for word in words)
+    return words
+
+
+def read_choices(run: Path) -> dict[str, str | float | bool]:
+    """Return the overrides of a run by option, except those of Hydra, loggers and callbacks."""
+    pairs = (word.lstrip("+~").partition("=") for word in read_overrides(run))
     typed = {
         name: plain_value(value) for name, _, value in pairs if not name.startswith(("hydra", "logger", "callback"))
     }

@@ -20,11 +20,10 @@ from hydra.utils import instantiate
 from lightning import Trainer
 from omegaconf import DictConfig
 
-from gan.config.compose import to_plain
-from gan.config.resolvers import images_at
+from gan.config.compose import images_at, to_plain
 from gan.data.module import ImageDataModule
 from gan.data.order import per_rank_batch_size
-from gan.runs import checkpoints, ranks, requeue, run_folder
+from gan.runs import checkpoints, ranks, run_folder
 from gan.runs.checkpoint_io import AtomicCheckpointIO, BackgroundCheckpointIO, nothing
 from gan.runs.metrics import first_scored, logged_objective, read_metrics
 from gan.training import EXPECTED_WARNINGS, memory
@@ -258,8 +257,8 @@ def exit_after_signal(number: int, cfg: DictConfig, model: GAN, trainer: Trainer
     finished = (cfg.images is not None and model.images_seen >= cfg.images) or clock_of(trainer).remaining == 0
     then = ", the end of the run" if finished else f"; continue with: {train_command()} resume={run}"
     print_line(f"stopped at {model.images_seen:,} images{then}")
-    if number == requeue.SIGNAL and not finished and trainer.is_global_zero:
-        print_line(requeue.requeue())
+    if number == ranks.SIGNAL and not finished and trainer.is_global_zero:
+        print_line(ranks.requeue())
     sys.exit(128 + number)
 
 

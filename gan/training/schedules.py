@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from gan.utils.errors import UserError, at_least, fraction
-from gan.utils.nested import flatten
+from gan.utils.option_values import flatten
 
 SHAPES = ("linear", "cosine")
 

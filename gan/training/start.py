@@ -13,13 +13,12 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from gan.models.address import with_addresses
+from gan.models.address import checkpoint_of, with_addresses
 from gan.models.loading import EMA, checked_counts, load_network, load_state
-from gan.models.resolve import checkpoint_of
 from gan.training.base import NETWORKS, Base
 from gan.training.freeze import is_in, layers
 from gan.utils.errors import UserError
-from gan.utils.nested import flatten
+from gan.utils.option_values import flatten
 from gan.utils.output import print_line
 
 # Prefixes of the weights of each network. A shared model has only the EMA generator.

@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 from gan.utils.errors import UserError, install, to_line
 from gan.utils.files import replace, temporary
@@ -49,13 +49,6 @@ class StoreError(Exception):
 
 class Missing(StoreError):
     """There is no such object."""
-
-
-class Found(NamedTuple):
-    """An object of a store."""
-
-    size: int  # bytes
-    tag: str  # changes with the content
 
 
 def is_remote(text: object) -> bool:
@@ -114,35 +107,20 @@ class Store:
         self.files: Any = fsspec.filesystem(scheme, use_listings_cache=False, skip_instance_cache=True, **options)
 
     @explained()
-    def list(self) -> dict[str, Found]:
-        """Return the objects in the folder and its subfolders by name."""
+    def list(self) -> dict[str, str]:
+        """Return the tags of the objects in the folder and its subfolders by name. A tag changes with the content."""
         try:
             objects = self.files.find(self.root, detail=True)
         except FileNotFoundError as error:
             if error.__cause__ is not None:
                 raise
             return {}
-        return {path[len(self.root) + 1 :]: as_found(about) for path, about in objects.items() if path != self.root}
+        return {path[len(self.root) + 1 :]: tag_in(about) for path, about in objects.items() if path != self.root}
 
     @explained()
-    def about(self, name: str) -> Found:
-        """Return size and tag of the object with this name."""
-        return as_found(self.files.info(f"{self.root}/{name}"))
-
-    @explained()
-    def read(self, name: str) -> bytes | None:
-        """Return the content of a small object, or None if it does not exist."""
-        try:
-            return bytes(self.files.cat_file(f"{self.root}/{name}"))
-        except FileNotFoundError as error:
-            if "NoSuchBucket" in names_of(error):
-                raise
-            return None
-
-    @explained()
-    def write(self, name: str, content: bytes) -> None:
-        """Write a small object."""
-        self.files.pipe_file(f"{self.root}/{name}", content)
+    def tag_of(self, name: str) -> str:
+        """Return the tag of the object with this name."""
+        return tag_in(self.files.info(f"{self.root}/{name}"))
 
     def upload(self, path: Path, name: str) -> None:
         """Upload a file; raise FileNotFoundError if there is no such file."""
@@ -170,10 +148,9 @@ class Store:
             self.files.rm_file(f"{self.root}/{name}")
 
 
-def as_found(about: dict[str, Any]) -> Found:
-    """Return size and tag from the description that fsspec gives of an object in S3 or Google Cloud Storage."""
-    tag = next((about[key] for key in ("ETag", "etag", "md5Hash") if about.get(key)), "")
-    return Found(int(about.get("size") or 0), str(tag))
+def tag_in(about: dict[str, Any]) -> str:
+    """Return the tag from the description that fsspec gives of an object in S3 or Google Cloud Storage."""
+    return str(next((about[key] for key in ("ETag", "etag", "md5Hash") if about.get(key)), ""))
 
 
 @contextmanager

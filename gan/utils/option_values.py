@@ -1,10 +1,10 @@
-"""Values of options: NAME=VALUE, sizes, numbers of processes, and intervals in images."""
+"""Values of options: nested ones and their dotted names, NAME=VALUE, sizes, numbers of processes, and intervals."""
 
 from __future__ import annotations
 
 import math
 import os
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 from gan.utils.errors import UserError, at_least
@@ -44,18 +44,21 @@ def pair(size: Any) -> tuple[int, int]:
 
 def check_workers(value: object) -> int:
     """Return data.num_workers if it is an integer from 0 to max(FEW, PER_CORE x cores); otherwise raise UserError."""
-    return check_processes("data.num_workers", at_least("data.num_workers", value, 0), FEW, "this machine")
+    return at_most("data.num_workers", at_least("data.num_workers", value, 0), max(FEW, PER_CORE * cores()))
 
 
 def check_cpu_devices(count: int) -> None:
     """Raise UserError if a run on the CPU asks for more processes than PER_CORE x cores."""
-    check_processes("trainer.devices", count, 0, "the CPU of this machine")
+    at_most("trainer.devices", count, PER_CORE * cores())
 
 
-def check_processes(name: str, count: int, few: int, where: str) -> int:
-    limit = max(few, PER_CORE * (os.cpu_count() or 1))
+def cores() -> int:
+    return os.cpu_count() or 1
+
+
+def at_most(name: str, count: int, limit: int) -> int:
     if count > limit:
-        raise UserError(f"{name}={count}: is too large for {where}; use at most {limit}")
+        raise UserError(f"{name}={count}: is too large for the CPU of this machine; use at most {limit}")
     return count
 
 
@@ -75,3 +78,50 @@ def crosses_doubling(before: int, after: int, first: int, interval: int) -> bool
             return True
         first *= 2
     return crosses(before, after, interval)
+
+
+# ---- nested containers
+
+
+def flatten(tree: Any, prefix: str = "") -> dict[str, Any]:
+    """Return nested dicts as one dict with dotted keys, {"data.size": 64, ...}. An empty dict is a leaf."""
+    if not isinstance(tree, dict) or not tree:
+        return {prefix: tree}
+    leaves = [flatten(value, f"{prefix}.{key}" if prefix else str(key)) for key, value in tree.items()]
+    return {name: value for part in leaves for name, value in part.items()}
+
+
+def short_name(name: str, names: Sequence[str]) -> str:
+    """Return the shortest tail of a dotted name that no other name ends with; `._target_` is omitted."""
+    parts = name.removesuffix("._target_").split(".")
+    for count in range(1, len(parts)):
+        tail = ".".join(parts[-count:])
+        if sum(other.removesuffix("._target_").endswith(f".{tail}") for other in names) == 1:
+            return tail
+    return ".".join(parts)
+
+
+def without_home(value: Any) -> Any:
+    """Return nested containers, in which paths below the home folder begin with ~."""
+    return map_strings(value, _shorten)
+
+
+def with_home(value: Any) -> Any:
+    """Return a path, or nested containers of paths, with ~ expanded as a shell does."""
+    return map_strings(value, os.path.expanduser)
+
+
+def _shorten(path: str) -> str:
+    home = os.path.expanduser("~").rstrip(os.sep)
+    if home and (path == home or path.startswith(home + os.sep)):
+        return "~" + path[len(home) :]
+    return path
+
+
+def map_strings(value: Any, change: Callable[[str], str]) -> Any:
+    """Return nested containers with a function applied to every string in them; keys stay as they are."""
+    if isinstance(value, dict):
+        return {key: map_strings(each, change) for key, each in value.items()}
+    if isinstance(value, list | tuple):
+        return [map_strings(each, change) for each in value]
+    return change(value) if isinstance(value, str) else value

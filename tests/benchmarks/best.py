@@ -19,8 +19,8 @@ from gan.metrics.extractors import Lite0Features, RandomConv, features
 from gan.metrics.kid import KID_SCALE, squared_mmd
 from gan.metrics.prdc import prdc
 from gan.model import load_model as load
+from gan.models.address import checkpoint_of
 from gan.models.loading import load_data
-from gan.models.resolve import checkpoint_of
 
 KEPT = 500
 ONE_OF = (2, 10)

@@ -16,8 +16,8 @@ from spectrum import power_spectrum, radial_spectrum
 from torch import Tensor
 
 from gan.model import load_model as load
+from gan.models.address import checkpoint_of
 from gan.models.loading import load_data
-from gan.models.resolve import checkpoint_of
 from gan.networks.grid import base_grid
 
 IMAGES = 1000

@@ -19,8 +19,8 @@ import gan
 from gan.editing.space import Space
 from gan.metrics.pairs import psnr, ssim
 from gan.model import Model
+from gan.models.address import checkpoint_of
 from gan.models.loading import load_data
-from gan.models.resolve import checkpoint_of
 
 CANDIDATES = 500  # training images among which the nearest is searched
 TRIMMED = 0.01  # fraction of values that the edit consistency leaves out at either end

@@ -10,8 +10,8 @@ import torch
 
 from gan.evaluation.selection import by_discriminator, by_likeness
 from gan.model import load_model as load
+from gan.models.address import checkpoint_of
 from gan.models.loading import load_data
-from gan.models.resolve import checkpoint_of
 from gan.runs import checkpoints
 from gan.runs.checkpoint_io import load as load_checkpoint
 from gan.utils.errors import UserError

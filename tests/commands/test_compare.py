@@ -14,7 +14,7 @@ from gan.commands.compare import plot
 from gan.runs import run_folder
 from gan.runs.comparison import MAX_LABEL, differing_options, find_runs, labels, load
 from gan.utils.errors import UserError
-from gan.utils.nested import short_name
+from gan.utils.option_values import short_name
 
 LINES = [
     {"images": 0, "seconds": 0, "eval/kid_x1000_lite0": 0.9, "eval/recall_lite0": 0.0},

@@ -12,7 +12,7 @@ from PIL import Image
 import gan
 from gan import networks
 from gan.data.builtin.retro import CLASSES, draw
-from gan.models.construct import network_class
+from gan.models.loading import network_class
 from tests.conftest import Train
 from tests.security.checkpoints import DCGAN, checkpoint
 

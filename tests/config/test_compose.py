@@ -14,11 +14,10 @@ import yaml
 from hydra.utils import get_object
 from omegaconf import OmegaConf
 
-from gan.config import paths, resolvers
-from gan.config.compose import compose
+from gan.config import paths
+from gan.config.compose import DERIVED, compose, describe_rules
 from gan.config.paths import CONF
-from gan.config.resolvers import describe_rules
-from gan.utils.nested import flatten
+from gan.utils.option_values import flatten
 from gan.utils.processes import DDP
 
 MULTI = ("penalty", "metric", "callback", "logger")
@@ -110,7 +109,7 @@ def test_a_cpu_takes_fewer_channels_above_32_pixels(size: str, width: int, detai
 
 @pytest.mark.parametrize(("side", "width"), [(32, 512), (64, 256), (256, 64)])
 def test_stylegan2_has_its_papers_widths_on_a_gpu(side: int, width: int, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(resolvers, "device_of", lambda accelerator: "cuda")
+    monkeypatch.setattr("gan.config.compose.device_of", lambda accelerator: "cuda")
     assert compose(["model=stylegan2", f"data.size={side}"]).model.generator.width == width
 
 
@@ -119,18 +118,18 @@ def test_at_most_six_resolvers() -> None:
     used = set(re.findall(r"\$\{([a-z_.]+):", text)) - {"hydra", "now"}  # those two are Hydra's
     assert used == {"by_device", "width", "length", "at_most", "sides", "derived"}
     names = set(re.findall(r"\$\{derived:(\w+)", text))
-    assert names - {"NAME"} == resolvers.DERIVED.keys()  # which a comment explains
+    assert names - {"NAME"} == DERIVED.keys()  # which a comment explains
 
 
 def test_cycle_consistency_has_the_published_weight_on_a_gpu(monkeypatch: pytest.MonkeyPatch) -> None:
     words = ["model=cyclegan", "data=retro_filter", "data.root=x"]
     assert compose([*words, "trainer.accelerator=cpu"]).penalty.cycle.weight == 2
-    monkeypatch.setattr(resolvers, "device_of", lambda accelerator: "cuda")
+    monkeypatch.setattr("gan.config.compose.device_of", lambda accelerator: "cuda")
     assert compose(words).penalty.cycle.weight == 5  # published: 10, without the factor 1/2 of least_squares
 
 
 def test_fastgan_trains_as_published(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(resolvers, "device_of", lambda accelerator: "cuda")
+    monkeypatch.setattr("gan.config.compose.device_of", lambda accelerator: "cuda")
     cfg = compose(["model=fastgan"])
     assert cfg.model.ema_half_life == pytest.approx(8 * math.log(2) / -math.log(0.999), rel=0.01)
     assert cfg.augment.policy == ["color", "translation"] and cfg.loss.noise == 0.2
@@ -156,7 +155,7 @@ def test_rules_are_printed_with_their_values() -> None:
 
 
 def test_processes_that_others_start_are_several_devices(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(resolvers, "device_of", lambda accelerator: accelerator)
+    monkeypatch.setattr("gan.config.compose.device_of", lambda accelerator: accelerator)
     monkeypatch.delenv("SLURM_NTASKS", raising=False)
     for world, several in (("1", False), ("2", True)):  # such as of two machines with a device each
         monkeypatch.setenv("WORLD_SIZE", world)
@@ -166,7 +165,7 @@ def test_processes_that_others_start_are_several_devices(monkeypatch: pytest.Mon
 
 
 def test_adam_is_fused_if_it_skips_bad_steps(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(resolvers, "device_of", lambda accelerator: accelerator)
+    monkeypatch.setattr("gan.config.compose.device_of", lambda accelerator: accelerator)
     for accelerator, precision, expected in (
         ("cpu", "32-true", True), ("cuda", "bf16-mixed", True), ("cuda", "16-mixed", False), ("mps", "32-true", False),
     ):  # fmt: skip
@@ -181,6 +180,6 @@ def test_adam_is_fused_if_it_skips_bad_steps(monkeypatch: pytest.MonkeyPatch) ->
 def test_cudnn_measures_its_algorithms_on_cuda_unless_deterministic(
     device: str, deterministic: bool | str, expected: bool | None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(resolvers, "device_of", lambda accelerator: device)
+    monkeypatch.setattr("gan.config.compose.device_of", lambda accelerator: device)
     cfg = compose([f"trainer.deterministic={deterministic}", "trainer.precision=32-true"])
     assert cfg.trainer.benchmark is expected

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import functools
-import inspect
 import re
 from pathlib import Path
 
@@ -11,7 +10,7 @@ import pytest
 from hydra.errors import HydraException
 
 from gan.config.compose import compose, options
-from gan.config.early_checks import ANSWERS, FLAGS, TRAINER, check_words, describe_foreign
+from gan.config.early_checks import ANSWERS, FLAGS, check_words, describe_foreign
 from gan.config.launch import message_of
 from gan.config.paths import CONF, groups
 from gan.config.resume import prepare
@@ -19,9 +18,6 @@ from gan.utils.errors import UserError
 
 MODELS = sorted(path.stem for path in (CONF / "model").glob("*.yaml"))
 DATA = sorted(path.stem for path in (CONF / "data").glob("*.yaml"))
-# Trainer options that do something here.
-WORKING = {"accelerator", "strategy", "devices", "num_nodes", "precision", "sync_batchnorm", "benchmark"}
-WORKING |= {"deterministic", "enable_progress_bar", "enable_model_summary", "detect_anomaly"}
 
 
 @pytest.fixture(autouse=True)
@@ -63,9 +59,6 @@ def said(*typed: str) -> str:
         ("--epochs 10", "images=N"),
         ("--lr 0.1", "model.generator_optimizer.lr=0.1 model.discriminator_optimizer.lr=0.1"),
         ("--batch-size 8", "data.batch_size=8,"),
-        ("--gpus 2", "trainer.devices=2"),
-        ("-b 8", "data.batch_size=8"),
-        ("--outdir=runs/x", "hydra.run.dir=runs/NAME"),
         ("+run=base", "hydra.run.dir=runs/NAME"),
         ("--data.root pics", "write data.root=pics"),
         ("--nonsense", "NAME=VALUE"),
@@ -75,8 +68,7 @@ def said(*typed: str) -> str:
         ("stylegan2", "write model=stylegan2"),
         ("data.size = 64", "write data.size=VALUE without spaces"),
         ("trainer.max_epochs=5", "images=N"),
-        ("+trainer.gradient_clip_val=1", "has no effect here"),
-        ("+epochs=3", "images=N"),
+        ("+trainer.gradient_clip_val=1", "gradients are not clipped"),
         ("+sead=3", "did you mean seed"),
         ("logger=false", "write logger=[]"),
         ("penalty=r1,r2", "write penalty=[r1,r2]"),
@@ -90,7 +82,7 @@ def test_a_word_is_answered_with_ours(typed: str, ours: str) -> None:
 @pytest.mark.slow
 @pytest.mark.parametrize(
     "word",
-    ["epochs", "batch_size", "max_steps", "run", "gpus", "dataset", "model.lr", "trainer.gpus", "data.image_size"],
+    ["epochs", "run", "model.lr", "trainer.gpus"],
 )
 def test_a_key_that_does_not_exist_is_answered_with_ours(word: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("sys.argv", ["train.py", f"{word}=7"])
@@ -110,34 +102,13 @@ def test_a_path_is_quoted_for_the_shell(tmp_path: Path) -> None:
 
 
 def test_our_own_words_pass() -> None:
-    ours = [
-        "-m",
-        "data.root=pics",
-        "loss=hinge,san",
-        "penalty=[r1,r2]",
-        "~search",
-        "trainer.max_epochs=-1",
-    ]
-    ours += [
-        "trainer.devices=2",
-        "seed=1",
-        "logger=[]",
-        "logger=tensorboard",
-        "data.root=a=b",
-    ]
+    ours = ["-m", "data.root=pics", "loss=hinge,san", "penalty=[r1,r2]", "~search", "trainer.max_epochs=-1"]
+    ours += ["trainer.devices=2", "seed=1", "logger=[]", "logger=tensorboard", "data.root=a=b"]
     ours += ["+trainer.detect_anomaly=true", "--multirun", "resume=auto", "data.root='my pics'", "penalty=r1,r2"]
     check_words(ours, known)
     check_words(["--cfg", "job"], list)
     for flag in FLAGS:
         check_words([flag], list)
-
-
-@pytest.mark.slow
-def test_every_option_of_the_trainer_works_or_is_refused() -> None:
-    from lightning import Trainer
-
-    all_of_them = set(inspect.signature(Trainer).parameters)
-    assert all_of_them == TRAINER | WORKING and not TRAINER & WORKING
 
 
 @pytest.mark.slow

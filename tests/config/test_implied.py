@@ -10,7 +10,7 @@ import yaml
 from omegaconf import OmegaConf
 
 from gan.config.compose import compose
-from gan.config.implied import with_networks
+from gan.config.early_checks import with_networks
 
 CPU = "trainer.accelerator=cpu"
 

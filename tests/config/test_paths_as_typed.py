@@ -11,7 +11,7 @@ from hydra.core.override_parser.overrides_parser import OverridesParser
 from gan.config.compose import compose
 from gan.config.overrides import as_typed, stored
 from gan.utils.errors import UserError
-from gan.utils.nested import without_home
+from gan.utils.option_values import without_home
 
 NAMES = [
     'plain', 'with space', ' leading and trailing ', "it's", 'double "quotes"', 'both\'"', 'a=b', 'a,b', '[x]',

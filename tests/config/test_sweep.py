@@ -14,7 +14,7 @@ from hydra.core.utils import JobReturn, JobStatus
 from hydra.types import RunMode
 from omegaconf import OmegaConf
 
-from gan.config import sweep
+from gan.config import resume, sweep
 from gan.config.sweep import Summary
 from gan.runs.run_folder import RESULTS, ROWS
 from gan.utils.errors import Diverged, UserError
@@ -111,40 +111,6 @@ def test_an_interrupted_sweep_keeps_its_rows_and_goes_on(tmp_path: Path, capsys:
     assert float(results(tmp_path)[1]["seconds"]) >= 100  # of both starts
 
 
-def test_names_in_rows_reach_neither_the_terminal_nor_a_formula(tmp_path: Path) -> None:
-    row = {"job": 0, "options": {"x\n\x1b[31m": "=1+1", "b": "-3", "c": "@x", "+d": "a-b"}, "name": "\x1b[0m", "error":
-           "-cmd", "status": "finished", "seconds": 1.0, "objective": -0.5, "run": "0"}  # fmt: skip
-    (tmp_path / ROWS).mkdir()
-    (tmp_path / ROWS / "0.json").write_text(json.dumps(row))
-    lines = sweep.table(sweep.write_results(tmp_path))
-    assert len(lines) == 2 and "\x1b" not in "".join(lines) and "x\\n\\x1b[31m" in lines[0]
-    with open(tmp_path / RESULTS, newline="") as file:
-        headings, values = csv.reader(file)
-    assert headings[3:5] == ["c", "'+d"]
-    assert values == ["0", "'=1+1", "-3", "'@x", "a-b", "-0.5", "1.0", "finished", "'-cmd"]
-
-
-def test_jobs_in_other_processes_share_the_table(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Job 1 ends while job 0 writes results.csv, so that job 0 replaces it with an older one and must write again."""
-    import pickle
-
-    summary = Summary()
-    summary.on_multirun_start(config(tmp_path, words=["seed=0,1"]))
-    first, second = (pickle.loads(pickle.dumps(summary)) for _ in range(2))  # as a launcher sends it
-    once = [True]
-
-    def slow(path: Path, write: Any) -> None:
-        if path.name == RESULTS and once:
-            once.clear()
-            end(second, config(tmp_path, 1, ["seed=1"]), 0.25)
-        written(path, write)
-
-    written = sweep.write_atomically
-    monkeypatch.setattr(sweep, "write_atomically", slow)
-    end(first, config(tmp_path, 0, ["seed=0"]), 0.5)
-    assert [row["seed"] for row in results(tmp_path)] == ["1", "0"]
-
-
 @pytest.mark.parametrize(
     "wrong",
     [{"seconds": None}, {"objective": "low"}, {"job": "0"}],
@@ -200,6 +166,15 @@ def test_a_real_sweep_goes_on_after_jobs_that_fail(train: Train, tmp_path: Path)
     ]  # fmt: skip
     assert "augment=ada adapts" in results(tmp_path / "sweep")[1]["error"] and "Traceback" not in result.stderr
     assert said[-1].startswith("results: sweep/results.csv; compare with: gan compare sweep")
+
+
+def test_a_stored_search_with_sqlalchemy_2_is_one_line(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    pytest.importorskip("hydra_plugins.hydra_optuna_sweeper")
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(resume, "version", lambda package: "2.0")
+    with pytest.raises(UserError, match="pip install 'sqlalchemy<2'"):
+        resume.prepare(["-m", "search=optuna", "hydra.sweeper.storage=sqlite:///search.db"])
+    assert not list(tmp_path.iterdir())
 
 
 @pytest.mark.slow

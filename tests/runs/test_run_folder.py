@@ -59,7 +59,7 @@ def test_a_checkpoint_torn_at_any_byte_is_skipped(tmp_path: Path, capsys: pytest
 def test_best_and_last_and_files_are_found(tmp_path: Path) -> None:
     first, second = save(tmp_path, 100), save(tmp_path, 200)
     assert checkpoints.find_checkpoint(tmp_path, "best") == second  # nothing was evaluated
-    write_json(first.with_name("best.json"), {"checkpoint": first.name})
+    scored(tmp_path, 200, 100)
     assert checkpoints.find_checkpoint(tmp_path, "best") == first
     assert checkpoints.find_checkpoint(tmp_path, "last") == second
     assert checkpoints.find_checkpoint(tmp_path, str(first)) == first
@@ -70,7 +70,6 @@ def test_best_and_last_and_files_are_found(tmp_path: Path) -> None:
 
 def test_only_damaged_checkpoints_are_one_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     only = save(tmp_path, 100)
-    write_json(only.with_name("best.json"), {"checkpoint": only.name})
     only.write_bytes(b"torn")
     with pytest.raises(UserError, match=r"no undamaged checkpoint; images-000000100.ckpt is damaged \([^)]*\)$"):
         checkpoints.find_checkpoint(tmp_path, "best")
@@ -124,31 +123,14 @@ def listing(run: Path) -> list[str]:
     return sorted(path.name for path in (run / run_folder.CHECKPOINTS).iterdir())
 
 
-def test_the_newest_checkpoint_knows_the_best_where_best_json_is_older(tmp_path: Path) -> None:
-    """A run was killed after saving a new best checkpoint and before writing best.json."""
-    old, new = scored(tmp_path, 100, 100), scored(tmp_path, 200, 200)
-    write_json(old.with_name(checkpoints.BEST), {"checkpoint": old.name, "images": 100})
+def test_the_newest_checkpoint_knows_the_best(tmp_path: Path) -> None:
+    scored(tmp_path, 100, None)
+    assert checkpoints.best(tmp_path) is None
+    new = scored(tmp_path, 200, 200)
+    scored(tmp_path, 300, 200)
     assert checkpoints.best(tmp_path) == new and checkpoints.find_checkpoint(tmp_path) == new
-    assert checkpoints.repair(tmp_path) == new
-    assert json.loads(old.with_name(checkpoints.BEST).read_text())["checkpoint"] == new.name
-
-
-@pytest.mark.parametrize("note", [None, b"", b"{torn", b"[1]", b'{"checkpoint": "images-000000300.ckpt"}'])
-def test_best_json_is_written_anew_where_it_is_missing_or_damaged(note: bytes | None, tmp_path: Path) -> None:
-    best = scored(tmp_path, 100, 100)
-    scored(tmp_path, 200, 100)
-    if note is not None:
-        best.with_name(checkpoints.BEST).write_bytes(note)
-    assert checkpoints.best(tmp_path) == best
-    checkpoints.repair(tmp_path)
-    assert json.loads(best.with_name(checkpoints.BEST).read_text())["checkpoint"] == best.name
-
-
-def test_best_json_never_names_a_checkpoint_that_is_not_there(tmp_path: Path) -> None:
-    newest = scored(tmp_path, 200, 100)
-    write_json(newest.with_name(checkpoints.BEST), {"checkpoint": "images-000000100.ckpt"})
-    checkpoints.repair(tmp_path)
-    assert not newest.with_name(checkpoints.BEST).exists()
+    checkpoints.remove(new)
+    assert checkpoints.find_checkpoint(tmp_path) == checkpoints.checkpoint_path(tmp_path, 300)
 
 
 def test_damaged_checkpoints_are_set_aside_and_never_counted(
@@ -213,7 +195,6 @@ def test_an_interrupted_removal_leaves_no_partial_checkpoint(
 def test_a_folder_without_an_undamaged_checkpoint_stays_unchanged(tmp_path: Path) -> None:
     torn = scored(tmp_path, 100, 100)
     torn.write_bytes(b"torn")
-    write_json(torn.with_name(checkpoints.BEST), {"checkpoint": torn.name})
     before = listing(tmp_path)
     assert checkpoints.repair(tmp_path) is None
     assert listing(tmp_path) == before

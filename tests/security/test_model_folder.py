@@ -45,17 +45,6 @@ def test_one_that_is_whole(run: Path, cage: Cage) -> None:
     cage.run("compare", "run", "run/../run", "--out", "out/curves.png", check=0)
 
 
-NAMES = ["../../../outside/other.ckpt", "/etc/passwd", "..", "", ".", "images-000000064.ckpt/x", "x" * 5000, "a\0b"]
-NOTES = [json.dumps({"checkpoint": name, "score": 0.1}) for name in NAMES]
-NOTES += ["[]", "3", "null", '{"checkpoint": [1]}', "[" * 100_000, "\0", ""]
-
-
-@pytest.mark.parametrize("note", NOTES, ids=range(len(NOTES)))
-def test_best_json_counts_for_nothing_where_checkpoints_know_the_best(note: str, run: Path, cage: Cage) -> None:
-    (run / run_folder.CHECKPOINTS / checkpoints.BEST).write_text(note)
-    cage.run(*GENERATE, check=0)
-
-
 @pytest.mark.parametrize("text", ["[]", "3", "null", '{"checkpoint": [1]}', "[" * 100_000, "\0", ""], ids=range(7))
 def test_files_beside_checkpoints_of_another_shape(text: str, run: Path, cage: Cage) -> None:
     (run / run_folder.CHECKPOINTS / "images-000000064.json").write_text(text)

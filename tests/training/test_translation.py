@@ -16,6 +16,7 @@ from gan.images.convert import to_float, to_uint8
 from gan.metrics.pairs import ground_truth_scores
 from gan.networks.closed_form.choose import choose
 from gan.penalties.reconstruction import Reconstruction
+from gan.runs import checkpoints
 from gan.training.start import start_from
 from gan.training.translation import PairStep
 from gan.translation.tiling import translate_each
@@ -132,8 +133,8 @@ def test_a_run_from_the_command_line(train: Train, gan_command: Train, tmp_path:
     ]
     train("model=pix2pix", *options, *small, *often, "images=24", "hydra.run.dir=run", tiny=False)
     assert {path.name for path in (tmp_path / "run" / "samples").iterdir()} >= {"reals.png", "000000024.png"}
-    best = json.loads((tmp_path / "run" / "checkpoints" / "best.json").read_text())
-    assert best["monitor"] == "eval/ciede2000" and best["score"] > 0
+    best = checkpoints.best_record(tmp_path / "run")
+    assert best is not None and best["monitor"] == "eval/ciede2000" and best["score"] > 0
     error = gan_command("generate", "run", "--seeds", "0", "--out", "out", check=2).stderr
     assert "is a translator; use gan translate" in error and error.count("\n") == 1
 

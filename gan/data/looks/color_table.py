@@ -27,7 +27,7 @@ from gan.data.looks import is_table
 from gan.data.looks.fields import Filter, FloatImage
 from gan.utils import digest
 from gan.utils.errors import UserError, reason, to_line
-from gan.utils.nested import with_home
+from gan.utils.option_values import with_home
 from gan.utils.output import one_line
 from gan.utils.untrusted import read_bytes
 

@@ -10,7 +10,7 @@ from typing import Any
 from gan.data.decoding.decode import DecodedImage, Decoder
 from gan.data.decoding.reader import ImageError, header
 from gan.utils.errors import UserError, install, reason, to_line
-from gan.utils.nested import with_home
+from gan.utils.option_values import with_home
 
 
 class HuggingFaceDataset:

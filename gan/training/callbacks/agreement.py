@@ -16,7 +16,7 @@ from gan.runs import run_folder
 from gan.training.module import GAN
 from gan.utils.digest import of_file
 from gan.utils.errors import UserError
-from gan.utils.nested import flatten
+from gan.utils.option_values import flatten
 
 # Options that may depend on the machine, because they do not change the result; `resume` is compared separately.
 MAY_DIFFER = ("data.num_workers", "trainer.threads", "resume")

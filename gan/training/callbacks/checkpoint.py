@@ -23,8 +23,7 @@ from gan.training.callbacks.evaluate import Evaluate, last_evaluation
 from gan.training.callbacks.interrupt import due
 from gan.training.callbacks.training_time import clock_of, paused
 from gan.training.module import GAN
-from gan.utils.errors import Diverged, UserError, at_least, reason
-from gan.utils.files import write_json
+from gan.utils.errors import Diverged, UserError, at_least
 from gan.utils.option_values import crosses
 from gan.utils.output import print_line
 
@@ -115,7 +114,7 @@ class Checkpoint(LightningCheckpoint):
         trainer.save_checkpoint(path, storage_options=then)
 
     def written(self, storage: AtomicCheckpointIO, path: Path, before: tuple[Any, ...], batch_size: int) -> None:
-        """Write best.json if the checkpoint is the best, and remove old checkpoints.
+        """Remove old checkpoints, or forget a best one that was not saved.
 
         Args:
             before: score, name and `start` of the best checkpoint before this one.
@@ -123,11 +122,6 @@ class Checkpoint(LightningCheckpoint):
         if storage.failure:  # the disk is full: keep the previous best checkpoint and remove nothing
             self.best_score, self.best, self.start = before
             return
-        if self.best == path.name:
-            try:
-                write_json(path.with_name(checkpoints.BEST), self.record())
-            except OSError as error:
-                print_line(f"best.json: not written ({reason(error)}); training continues")
         self.prune(batch_size)
 
     def prune(self, batch_size: int) -> None:
@@ -140,7 +134,7 @@ class Checkpoint(LightningCheckpoint):
                 checkpoints.remove(path)
 
     def record(self) -> dict[str, Any] | None:
-        """Return the content of best.json, which sidecars also have in case the run is killed before it is written."""
+        """Return the record of the best checkpoint for sidecars."""
         if self.best is None:
             return None
         images = int(Path(self.best).stem.removeprefix("images-"))

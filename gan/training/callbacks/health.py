@@ -12,7 +12,7 @@ from torch import Tensor
 from gan.images.convert import to_float
 from gan.losses.heads import per_image
 from gan.metrics.copies import thumbnails
-from gan.runs.status import FINDINGS, SILENT, symptoms
+from gan.runs.metrics import FINDINGS, SILENT, symptoms
 from gan.training.callbacks.interrupt import due
 from gan.training.callbacks.training_time import clock_of, paused
 from gan.training.loggers.adapter import adapters

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from gan.augment.adaptive import Adaptive
 from gan.augment.diffaugment import DiffAugment
 from gan.data.module import ImageDataModule
-from gan.runs.status import symptoms
+from gan.runs.metrics import symptoms
 from gan.training.callbacks.health import Health, diversity, overfitting
 from gan.training.callbacks.training_time import TrainingTime
 
