@@ -351,7 +351,7 @@ BAD_INPUT = [
     (["trainer.accelerator=gpu"], "trainer.accelerator=gpu"),
     (["trainer.accelerator=tpuu"], "trainer.accelerator=tpuu"),
     (["images=null"], "minutes"),
-    (["callback.evaluate.interval=often"], "must be auto or a number of images"),
+    (["callback.evaluate.interval=often"], "interval=often: must be an integer"),
     (["stop=flat", "stop.patience=1"], "stop.patience=1"),
     (["trainer.precision=foo"], "foo"),
     (["model.generator_optimizer.lr=abc"], "optimizer"),

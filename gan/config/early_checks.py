@@ -19,8 +19,7 @@ from gan.config.compose import compose, options, unresolved
 from gan.config.overrides import first_alternative, is_group, key_of, value_of
 from gan.config.paths import group_names, groups
 from gan.data.looks import is_table
-from gan.models import address, shared_model
-from gan.runs import remote, run_folder
+from gan.runs import run_folder
 from gan.utils import object_store
 from gan.utils.errors import UserError, did_you_mean, install, path_hint
 from gan.utils.option_values import flatten, pair, with_home
@@ -106,6 +105,9 @@ def init_from_options(text: str) -> dict[str, Any]:
 
     A model on the Hub is downloaded later.
     """
+    from gan.models import address, shared_model
+    from gan.runs import remote
+
     if text.startswith(address.HUB):
         return {}
     if object_store.is_remote(text):

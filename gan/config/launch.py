@@ -25,7 +25,6 @@ from gan.config.compose import check_options, options, to_plain
 from gan.config.early_checks import describe_foreign
 from gan.config.overrides import is_group, stored, value_of, without
 from gan.config.secrets import words_of
-from gan.models.address import with_addresses
 from gan.runs import lock, run_folder
 from gan.utils import processes
 from gan.utils.code import advice, git_revision
@@ -78,6 +77,8 @@ def errors_in_one_line() -> Iterator[None]:
         message = None if wants_traceback else message_of(error)
         if message is None:
             raise
+        from gan.models.address import with_addresses
+
         print_error(with_addresses(to_line(message)))
         sys.exit(2)
 

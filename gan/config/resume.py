@@ -27,9 +27,7 @@ from gan.config.overrides import (
 )
 from gan.config.paths import groups, quote
 from gan.config.secrets import conceal
-from gan.models.address import is_address
 from gan.runs import checkpoints, lock, run_folder
-from gan.runs.remote import fetch_record, fetch_run
 from gan.utils.errors import UserError, path_hint, reason
 from gan.utils.files import write_atomically
 from gan.utils.object_store import check_address, is_remote
@@ -70,7 +68,8 @@ def prepare_run(typed: list[str]) -> list[str]:
     resume, remote = typed_value(typed, "resume"), typed_value(typed, "remote")
     named = value_of(typed, "hydra.run.dir") is not None
     if resume not in (None, "auto"):
-        fetch_record(remote, run_folder.folder_of(Path(str(resume))), resumes=True, required=resumes_copy)
+        if remote:
+            fetch_record(remote, run_folder.folder_of(Path(str(resume))), resumes=True, required=resumes_copy)
         return prepare_resume(typed, Path(str(resume)))  # do not compose here: the stored model may have other options
     typed = with_data(typed)
     cfg = checked(typed)
@@ -80,12 +79,28 @@ def prepare_run(typed: list[str]) -> list[str]:
     if not named and num_external_ranks() > 1:
         raise UserError("under torchrun or SLURM all ranks need one folder: add hydra.run.dir=runs/NAME resume=auto")
     folder = folder_of(cfg, "run")
-    fetch_record(remote, folder, resumes=resume is not None)
+    if remote:
+        fetch_record(remote, folder, resumes=resume is not None)
     if resume == "auto":
         return prepare_auto(typed, cfg, folder, named)
     folder = create_folder(folder, named)
     fetch_run(remote, folder)
     return with_folder(typed, folder, None)
+
+
+def fetch_record(address: str, folder: Path, resumes: bool, required: bool = False) -> None:
+    """Download the configuration of the run at an address."""
+    from gan.runs import remote  # only runs with a copy need the libraries of object storage
+
+    remote.fetch_record(address, folder, resumes, required)
+
+
+def fetch_run(address: str | None, folder: Path) -> None:
+    """Download what has changed in the copy of a run, if it has one."""
+    if address:
+        from gan.runs import remote
+
+        remote.fetch_run(address, folder)
 
 
 def with_remote(typed: list[str]) -> list[str]:
@@ -140,6 +155,8 @@ def prepare_auto(typed: list[str], cfg: DictConfig, folder: Path, named: bool) -
 def prepare_resume(typed: list[str], path: Path) -> list[str]:
     """Return the overrides for resume=PATH: those of the run, replaced by typed ones with the same key."""
     if not path.exists():
+        from gan.models.address import is_address
+
         if is_address(given := typed_value(typed, "resume")):  # a path has one / of hf://
             raise UserError(f"resume={given}: is a shared model, which cannot be resumed; use init_from={given}")
         raise UserError(f"resume={path}: no such run folder or checkpoint{path_hint(path)}")

@@ -22,7 +22,6 @@ from gan.data.decoding import cache
 from gan.data.decoding.decode import Decoder
 from gan.data.decoding.reader import MAX_PIXELS
 from gan.data.order import EndlessBatches, RandomCropFlip, stored_size
-from gan.data.sources.files import ImageFiles
 from gan.data.split import select
 from gan.utils import processes
 from gan.utils.errors import UserError, at_least, choice, switch
@@ -118,6 +117,8 @@ class ImageDataModule(LightningDataModule):
     def open_source(self) -> Any:
         """Return the source of images, after listing its files."""
         if self.source is None and self.roots is not None:
+            from gan.data.sources.files import ImageFiles  # built-in images need no files
+
             self.source = ImageFiles(self.roots)
         if self.source is None:
             if self.decoder.fit == "patches":

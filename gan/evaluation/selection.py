@@ -19,7 +19,6 @@ from gan.metrics.extractors import Lite0Features, features
 from gan.model import Model
 from gan.models.loading import load_data, load_discriminator
 from gan.models.sampling import FAKES_SEED, fresh_statistics, in_chunks
-from gan.utils.errors import UserError
 from gan.utils.output import counting
 
 NEIGHBORS = 5  # nearest training images of an image
@@ -72,14 +71,8 @@ def by_discriminator(model: Model, checkpoint: Path, device: str) -> Score:
 
     BatchNorm's statistics are those of generated images, as in training. A discriminator that compares the images of a
     batch (minibatch standard deviation) sees each image alone.
-
-    Raises:
-        UserError: the checkpoint has no discriminator.
     """
-    try:
-        network = load_discriminator(checkpoint)[0].to(device)
-    except UserError as error:
-        raise UserError(f"{error}; --by likeness needs none") from error
+    network = load_discriminator(checkpoint)[0].to(device)
     together = getattr(network, "images_together", 1) > 1
 
     @torch.no_grad()
@@ -106,14 +99,8 @@ def by_likeness(model: Model, checkpoint: Path, device: str) -> Score:
     """Return a score: minus the mean distance to the NEIGHBORS nearest training images, in features of Lite0.
 
     With classes, only training images of the same class count, if there are any.
-
-    Raises:
-        UserError: the training images no longer exist.
     """
-    try:
-        data = load_data(model.config, checkpoint)
-    except UserError as error:
-        raise UserError(f"{error}; --by discriminator needs no training images") from error
+    data = load_data(model.config, checkpoint)
     extractor = Lite0Features().eval().to(device)
     images = data.reals(MAX_REAL)
     with counting("features of training images", len(images)) as advance:

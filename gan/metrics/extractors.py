@@ -38,8 +38,8 @@ CHUNK = 16  # images per pass, because kernels round differently with other batc
 KNOWN = {
     "lite0": "gan.metrics.extractors.Lite0Features",
     "random_conv": "gan.metrics.extractors.RandomConv",
-    "inception": "gan.metrics.inception.Inception",
-    "dinov2": "gan.metrics.dinov2.DINOv2",
+    "inception": "gan.metrics.published.Inception",
+    "dinov2": "gan.metrics.published.DINOv2",
 }
 
 

@@ -6,17 +6,14 @@ import math
 from collections.abc import Sequence
 from typing import Any, Self
 
-import numpy as np
 import torch
 from scipy.special import stdtr
 from torch import Tensor
 
 from gan.metrics.distances import ALL, Rows, checked
-from gan.utils.errors import UserError
 
 Files = Sequence[Tensor | None]  # numbers of the files of two sets of images; None: each image is its own file
 KID_SCALE = 1000  # scores contain KID x 1000, as published tables do, and say so in their names
-SUBSET = 1000  # images per subset
 LEVEL = 0.05  # probability that one or more comparisons of a run call a difference clear that is chance
 LOOKS = 5  # comparisons that share half of this probability
 
@@ -34,45 +31,15 @@ def squared_mmd(x: Tensor, y: Tensor, matched: bool = False, rows: Rows = ALL) -
         rows: rows of x and of y that this process computes. All processes have the same x and y.
 
     Raises:
-        UserError: fewer than two rows, features that are not finite, or matched sets of different size.
+        UserError: fewer than two rows or features that are not finite.
     """
     x, y = checked("kernel distance", x, y)
-    if matched and len(x) != len(y):
-        raise UserError(f"KID: {len(x)} and {len(y)} images; matched sets must have the same size")
     within = _sums_within(x, rows).sum(), _sums_within(y, rows).sum()
     between = _sums_between(x, y, rows)[0].sum()
     if matched:
         n = len(x)
         return float(_estimate(*within, (between - _self_kernel(x, y).sum()) * n / (n - 1), n, n))
     return float(_estimate(*within, between, len(x), len(y)))
-
-
-def kid_of_subsets(
-    x: Tensor, y: Tensor, subsets: int = 100, subset_size: int | None = None, seed: int = 0
-) -> tuple[float, float]:
-    """Return mean and standard deviation of `squared_mmd` over random subsets, as in published KID values.
-
-    Subsets are sampled without replacement, alternately from x and y.
-
-    Args:
-        x, y: features (N, D) and (M, D).
-        subsets: number of pairs of subsets.
-        subset_size: images per subset; None for 1,000, or the size of the smaller set.
-        seed: seed of the subsets.
-    """
-    x, y = checked("kernel distance", x, y)
-    size = min(SUBSET, len(x), len(y)) if subset_size is None else subset_size
-    if not 2 <= size <= min(len(x), len(y)):
-        raise UserError(f"KID: subset_size={size} of {len(x)} and {len(y)} images; use 2 to the size of the smaller")
-    random = np.random.RandomState(seed)  # as in other programs, so that a seed selects the same subsets
-    of_x, of_y = x.new_zeros(subsets, len(x)), y.new_zeros(subsets, len(y))  # 1 for the images of a subset
-    for row_x, row_y in zip(of_x, of_y, strict=True):
-        for row in (row_x, row_y):
-            row[torch.from_numpy(random.choice(len(row), size, replace=False)).to(row.device)] = 1
-    within_x = _sums_of_subsets(x, x, of_x, of_x) - of_x @ _self_kernel(x)
-    within_y = _sums_of_subsets(y, y, of_y, of_y) - of_y @ _self_kernel(y)
-    values = _estimate(within_x, within_y, _sums_of_subsets(x, y, of_x, of_y), size, size).cpu()
-    return float(values.mean()), float(values.std(correction=0))
 
 
 class KIDEstimate(float):
@@ -135,14 +102,6 @@ def _kernel(x: Tensor, y: Tensor) -> Tensor:
 def _estimate(within_x: Tensor, within_y: Tensor, between: Tensor, n: Any, m: Any) -> Tensor:
     """Return the squared MMD from sums of the kernel over pairs, excluding pairs of an image with itself."""
     return within_x / (n * (n - 1)) + within_y / (m * (m - 1)) - 2 * between / (n * m)
-
-
-def _sums_of_subsets(x: Tensor, y: Tensor, of_x: Tensor, of_y: Tensor) -> Tensor:
-    """Return the sums of the kernel over the pairs of each subset, (S,); subsets are (S, N) and (S, M)."""
-    total = x.new_zeros(len(of_x))
-    for part, chosen in ALL.blocks(x, of_x.T):
-        total += (chosen * (_kernel(part, y) @ of_y.T)).sum(0)
-    return total
 
 
 def _sums_between(x: Tensor, y: Tensor, rows: Rows) -> tuple[Tensor, Tensor]:

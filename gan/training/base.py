@@ -15,7 +15,6 @@ from gan.contracts import Augment, Discriminator, Loss, Penalty, check
 from gan.runs.checkpoint_file import FORMAT
 from gan.training import memory
 from gan.training.ema import EMA, PowerEMA
-from gan.training.freeze import freeze as freeze_layers
 from gan.training.loss_log import LossLog
 from gan.training.previews import Previews
 from gan.training.schedules import flattened
@@ -27,11 +26,7 @@ NETWORKS = ("generator", "discriminator")  # in the order of their optimizers
 
 @dataclass(frozen=True, kw_only=True)
 class Settings:
-    """What a training has besides its parts. conf/gan.yaml has the options of the same names.
-
-    Raises:
-        UserError: a value is out of range, or both checkpoint_blocks and compile are set.
-    """
+    """What a training has besides its parts. conf/gan.yaml has the options of the same names."""
 
     batch_size: int  # over all ranks
     seed: int = 0
@@ -72,9 +67,6 @@ class Base(Previews, LightningModule):
         generator, discriminator, loss, penalties, augment: see `gan.contracts`.
         generator_optimizer, discriminator_optimizer: called with the parameters, return an Optimizer.
         settings: see `Settings`.
-
-    Raises:
-        UserError: a part lacks a member, parts are incompatible, or as `Settings`.
     """
 
     generator: Any  # nn.Module would hide the members of the contracts
@@ -129,7 +121,7 @@ class Base(Previews, LightningModule):
         """Freeze layers of both networks, and return their names for each network."""
         if not isinstance(layers, Mapping) or not layers.keys() <= set(NETWORKS):
             raise UserError(f"model.freeze={layers}: set freeze.generator or freeze.discriminator")
-        return {role: freeze_layers(getattr(self, role), role, given) for role, given in layers.items()}
+        return {role: freeze(getattr(self, role), role, given) for role, given in layers.items()}
 
     # ---- Optimizers
 
@@ -160,11 +152,6 @@ class Base(Previews, LightningModule):
         return [getattr(self, network), *(part for part in self.penalties.values() if part.network == network)]
 
     # ---- Start and end
-
-    @property
-    def start_name(self) -> str:
-        """Return what training starts from, for messages."""
-        return "the model of init_from" if self.config.get("init_from") else "the untrained network"
 
     @property
     def saves_start(self) -> bool:
@@ -272,3 +259,50 @@ def check_parts(discriminator: Any, loss: Any, penalties: Mapping[str, Any], aug
             f"augment=ada adapts to the sign of D(real), which has no meaning with loss {type(loss).__name__}; "
             "use augment=r3gan or augment=diffaugment"
         )
+
+
+# ---- Layers that keep their weights
+
+
+def layers(network: nn.Module) -> list[str]:
+    """Return the names of the layers of a network in order; each block of a list is one layer, such as blocks.0.
+
+    A parameter of the network itself, such as a constant, counts as a layer.
+    """
+    names = [name for name, _ in network.named_parameters(recurse=False)]
+    for name, part in network.named_children():
+        parts = [f"{name}.{number}" for number in range(len(part))] if isinstance(part, nn.ModuleList) else [name]
+        names += [each for each in parts if any(True for _ in network.get_submodule(each).parameters())]
+    return names
+
+
+def freeze(network: nn.Module, role: str, given: int | Sequence[str]) -> list[str]:
+    """Freeze layers of a network, so that a start from another model forgets less, and return their names.
+
+    Mo, Cho, Shin, "Freeze the Discriminator: a Simple Baseline for Fine-Tuning GANs", 2020, arXiv:2002.10964.
+
+    Args:
+        role: "generator" or "discriminator", for messages.
+        given: number of layers, in the order of `layers`, or one or more names of `layers`; "blocks" means all blocks.
+    """
+    known = layers(network)
+    if isinstance(given, int) and not isinstance(given, bool):
+        names, missing = known[:given], not 0 <= given < len(known)
+    else:
+        wanted = [given] if isinstance(given, str) else given if isinstance(given, Sequence) else [str(given)]
+        names = [layer for layer in known if any(is_in(layer, name) for name in wanted)]
+        missing = not all(any(is_in(layer, name) for layer in known) for name in wanted)
+    if missing or len(names) == len(known) > 0:
+        raise UserError(
+            f"freeze.{role}={given}: must be a number from 0 to {len(known) - 1}, or names of some of these layers: "
+            f"{', '.join(known)}"
+        )
+    for name, parameter in network.named_parameters():
+        if any(is_in(name, layer) for layer in names):
+            parameter.requires_grad_(False)
+    return names
+
+
+def is_in(name: str, layer: str) -> bool:
+    """Return whether `name` is the layer `layer`, or a part of it."""
+    return f"{name}.".startswith(f"{layer}.")

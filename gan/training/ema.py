@@ -73,9 +73,6 @@ class PowerEMA(EMA):
 
     Args:
         width: sigma_rel, the standard deviation of the profile as a fraction of the run; published: 0.05, 0.10.
-
-    Raises:
-        UserError: the width is not between 0 and 0.28, the width of an unweighted mean.
     """
 
     def __init__(self, model: nn.Module, width: float) -> None:

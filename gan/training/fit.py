@@ -29,15 +29,13 @@ from gan.runs.metrics import first_scored, logged_objective, read_metrics
 from gan.training import EXPECTED_WARNINGS, memory
 from gan.training.callbacks.agreement import Agreement
 from gan.training.callbacks.checkpoint import Checkpoint, best_of
-from gan.training.callbacks.evaluate import Evaluate
-from gan.training.callbacks.interrupt import Interrupt, kill_workers
-from gan.training.callbacks.training_time import TrainingTime, clock_of, paused
+from gan.training.callbacks.loop import Interrupt, TrainingTime, clock_of, kill_workers, paused
 from gan.training.loggers.adapter import Adapter, adapters
 from gan.training.loggers.files import JSONLines
 from gan.training.module import GAN
 from gan.training.schedules import drop_overridden_schedules
 from gan.training.trainer import ordered
-from gan.utils.errors import Diverged, UserError, to_line, train_command
+from gan.utils.errors import Diverged, UserError, choice, to_line, train_command
 from gan.utils.option_values import check_cpu_devices
 from gan.utils.output import duration, print_line
 from gan.utils.processes import global_rank, is_child
@@ -61,10 +59,6 @@ def fit(
 
     Returns:
         The objective; inf if there was no evaluation.
-
-    Raises:
-        Diverged: training has diverged.
-        UserError: the last checkpoint could not be saved, or a part has a wrong configuration.
     """
     for message in EXPECTED_WARNINGS:
         warnings.filterwarnings("ignore", message)
@@ -145,8 +139,7 @@ def build_trainer(
         make: `make_trainer` with the options of conf/trainer.
         storage: writes checkpoints.
     """
-    if str(cfg.trainer.precision) not in PRECISIONS:
-        raise UserError(f"trainer.precision={cfg.trainer.precision}: use {', '.join(PRECISIONS[:3])}")
+    choice("trainer.precision", str(cfg.trainer.precision), PRECISIONS)
     stop = instantiate(cfg.stop) if "_target_" in cfg.stop else None
     # debug= may set options of callbacks that are not used, which have no target.
     used = [instantiate(callback) for callback in cfg.callback.values() if callback and "_target_" in callback]
@@ -263,32 +256,14 @@ def exit_after_signal(number: int, cfg: DictConfig, model: GAN, trainer: Trainer
 
 
 def print_end(trainer: Trainer, model: GAN, data: ImageDataModule, run: Path) -> None:
-    """Print the time of the run and its parts, what it gained, and commands to go on with."""
+    """Print the time of the run and its parts, and commands to go on with."""
     clock, run = clock_of(trainer), from_here(run)
     times = {"training": clock.seconds} | {name: seconds for name, seconds in clock.other.items() if seconds >= 1}
     spent = ", ".join(f"{duration(seconds)} of {name}" for name, seconds in times.items())
     print_line(f"{run}: {model.images_seen:,} images in {spent}")
-    if gained := gain(trainer, model, run):
-        print_line(gained)
     if checkpoints.list_checkpoints(run):
         print_line(f"gan translate {run} PATH translated" if hasattr(data, "inputs") else f"gan generate {run} --grid")
     print_line(f"gan compare {run} --out {run / 'curves.png'}")
-
-
-def gain(trainer: Trainer, model: GAN, run: Path) -> str:
-    """Return by how much training has improved the score of the best checkpoint; empty if the start was not saved."""
-    parts: Any = trainer.callbacks  # type: ignore[attr-defined]
-    start = next((part.untrained for part in parts if isinstance(part, Evaluate)), {})
-    saver = next((part for part in parts if isinstance(part, Checkpoint) and part.monitor in start), None)
-    best = None if saver is None else saver.record()
-    if best is None or not model.saves_start:
-        return ""
-    score = str(best["monitor"])
-    later = logged_objective(run, score, "best")
-    change = f"{score.removeprefix(SCORE)} was {start[score]:.4g} with {model.start_name}, and is {later:.4g}"
-    if best["images"]:
-        return f"training gained: {change} at {best['images']:,} images"
-    return f"training did not improve on its start: {change} at best after that"
 
 
 def objective(run: Path, cfg: DictConfig) -> float:

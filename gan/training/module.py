@@ -26,7 +26,6 @@ from gan.training.base import Base
 from gan.training.loss_log import SKIPPED, scaler
 from gan.training.schedules import apply_schedules
 from gan.utils.digest import seed_of
-from gan.utils.option_values import crosses
 
 Terms = dict[str, Tensor]  # scalars of a loss by logged name; their sum is minimized
 
@@ -43,7 +42,8 @@ class GAN(Base):
         seen = before + self.batch_size
 
         # Schedules come first: the augmentation's probability decides what `make_step` draws.
-        apply_schedules(self, generator_optimizer, discriminator_optimizer, before)
+        if self.schedules:
+            apply_schedules(self, generator_optimizer, discriminator_optimizer, before)
         step = self.make_step(batch)
         parts = step.split(self.micro_batch)
 
@@ -239,6 +239,11 @@ class GAN(Base):
         self.loss_log.add({"health/accuracy": (step.real_logits > step.fake_logits).float().mean()})
         if hasattr(self.augment, "feedback"):
             self.loss_log.add({"health/augment": self.augment.feedback(step)})
+
+
+def crosses(before: int, after: int, interval: int) -> bool:
+    """Return whether a multiple of `interval` images lies in (before, after]."""
+    return after // interval > before // interval
 
 
 # ---- Random numbers of a batch. They are drawn for all ranks and depend only on (seed, stream, batch); each rank takes

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from gan.utils.errors import UserError, at_least, fraction
+from gan.utils.errors import UserError, at_least, choice, fraction
 from gan.utils.option_values import flatten
 
 SHAPES = ("linear", "cosine")
@@ -23,9 +23,6 @@ class Schedule:
         shape: "linear", or "cosine" for the half cosine of Loshchilov and Hutter, 2016, arXiv:1608.03983, equation 5.
         warmup: number of images in which a factor on the value rises linearly from 0 to 1, for learning rates.
         hold: fraction of `images`, from the beginning, during which the value stays at `start`.
-
-    Raises:
-        UserError: the shape is unknown, a number is out of range, or `start` and `end` differ in length.
     """
 
     def __init__(
@@ -37,8 +34,6 @@ class Schedule:
         warmup: int = 0,
         hold: float = 0.0,
     ) -> None:
-        if shape not in SHAPES:
-            raise UserError(f"model.schedules: shape={shape}: use {' or '.join(SHAPES)}")
         try:
             self.start, self.end = np.asarray(start, float), np.asarray(end, float)
             valid = self.start.shape == self.end.shape and np.isfinite([self.start, self.end]).all()
@@ -48,7 +43,7 @@ class Schedule:
             raise UserError(
                 f"model.schedules: start={start} and end={end} must be two numbers or two lists of equal length"
             )
-        self.shape = shape
+        self.shape = choice("model.schedules: shape", shape, SHAPES)
         self.images = None if images is None else at_least("model.schedules: images", images, 1)
         self.warmup = at_least("model.schedules: warmup", warmup, 0)
         self.hold = fraction("model.schedules: hold", hold, below_one=True)
@@ -65,11 +60,7 @@ class Schedule:
 
 
 def flattened(schedules: Mapping[str, Any] | None) -> dict[str, Callable[[int], Any]]:
-    """Return schedules by dotted path, such as "penalties.r1.weight", without those that are None.
-
-    Raises:
-        UserError: a schedule cannot be called.
-    """
+    """Return schedules by dotted path, such as "penalties.r1.weight", without those that are None."""
     found = {path: value for path, value in flatten(schedules or {}).items() if value not in (None, {})}
     for path, value in found.items():
         if not callable(value):
@@ -81,11 +72,7 @@ def flattened(schedules: Mapping[str, Any] | None) -> dict[str, Callable[[int], 
 
 
 def apply_schedules(model: Any, generator_optimizer: Any, discriminator_optimizer: Any, seen: int) -> None:
-    """Set the scheduled values of a model after `seen` images.
-
-    Raises:
-        UserError: a path leads to no value, or to a value with another shape.
-    """
+    """Set the scheduled values of a model after `seen` images."""
     optimizers = {"generator_optimizer": generator_optimizer, "discriminator_optimizer": discriminator_optimizer}
     adaptive = model.augment is None or hasattr(model.augment, "feedback")
     for path, schedule in model.schedules.items():
@@ -104,7 +91,7 @@ def apply_schedules(model: Any, generator_optimizer: Any, discriminator_optimize
             raise UserError(f"model.schedules: {path}: there is no such value, or its shape differs") from error
 
 
-def drop_overridden_schedules(schedules: dict[str, Any], typed: Collection[str], choice: str) -> Iterator[str]:
+def drop_overridden_schedules(schedules: dict[str, Any], typed: Collection[str], selected: str) -> Iterator[str]:
     """Remove schedules of values that the command line sets, and yield a line for each.
 
     Learning rates follow a schedule that `schedule=` chooses, on the command line or in an experiment: it starts from
@@ -113,11 +100,11 @@ def drop_overridden_schedules(schedules: dict[str, Any], typed: Collection[str],
     Args:
         schedules: schedules by dotted path; changed in place.
         typed: words of the command line, such as model.generator_optimizer.lr=1e-4 or augment=diffaugment.
-        choice: the value of `schedule=`.
+        selected: the value of `schedule=`.
     """
     options = {word.lstrip("+~").partition("=")[0] for word in typed}
     for path in list(schedules):
-        if choice != "recipe" and path.endswith("_optimizer.lr"):
+        if selected != "recipe" and path.endswith("_optimizer.lr"):
             continue
         group, _, rest = path.partition(".")
         option = {"penalties": f"penalty.{rest}", "augment": path}.get(group, f"model.{path}")

@@ -15,8 +15,7 @@ from torch import Tensor, nn
 
 from gan.models.address import checkpoint_of, with_addresses
 from gan.models.loading import EMA, checked_counts, load_network, load_state
-from gan.training.base import NETWORKS, Base
-from gan.training.freeze import is_in, layers
+from gan.training.base import NETWORKS, Base, is_in, layers
 from gan.utils.errors import UserError
 from gan.utils.option_values import flatten
 from gan.utils.output import print_line
@@ -59,9 +58,6 @@ def start_from(model: Base, source: Path) -> None:
 
     Args:
         source: a run folder (its best checkpoint), a checkpoint, or the folder of a shared model.
-
-    Raises:
-        UserError: the model cannot be read or has another generator, or weights that cannot be new are.
     """
     path, shown = checkpoint_of(source), f"init_from={with_addresses(str(source))}"
     other = load_state(path)

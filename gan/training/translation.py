@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from contextlib import suppress
-from functools import cache, cached_property
+from functools import cache, cached_property, partial
 from typing import Any
 
 import torch
@@ -21,18 +21,101 @@ from gan.evaluation import stages
 from gan.images.convert import to_float
 from gan.metrics.extractors import extractor, features
 from gan.metrics.kid import KID_SCALE, squared_mmd
+from gan.metrics.pairs import content_preservation, ground_truth_scores
+from gan.metrics.prdc import NEIGHBORS
 from gan.metrics.pretrained import MissingWeights
 from gan.networks.closed_form.choose import POSITIONS, choose
 from gan.networks.closed_form.fit import visible
 from gan.training.ema import EMA
 from gan.training.module import GAN, Terms, rows
-from gan.training.translation_previews import TranslationPreviews
-from gan.translation.tiling import set_shows_patches, translators
+from gan.translation.tiling import set_shows_patches, translate_each, translators
 from gan.utils.digest import seed_of
-from gan.utils.errors import UserError, at_least, switch
+from gan.utils.errors import UserError, at_least, choice, switch
 from gan.utils.output import print_line
 
 STAGE_IMAGES = 500  # images of each domain for choosing a stage
+
+
+class TranslationPreviews:
+    """The part of `Translator` that translates images for callbacks; uint8 (N, C, H, W) on the CPU."""
+
+    ema: EMA
+    data: Any
+    num_translations = 1  # number of images that `translations` returns per image
+
+    def averaged_generator(self, average: EMA | None = None) -> nn.Module:
+        """Return the EMA generator, or another average, in eval mode. Translators have no statistics to estimate."""
+        return (average or self.ema).module
+
+    def translate(self, network: nn.Module, images: Tensor) -> Tensor:
+        return translate_each(network, images)
+
+    def chosen(self, images: Callable[[int, bool], Tensor], n: int) -> Tensor:
+        """Return exactly n images: held-out images if there are any, repeated if there are too few.
+
+        Args:
+            images: a method of the data, such as `inputs`.
+        """
+        found = images(n, True)
+        found = found if len(found) else images(n, False)
+        return found[torch.arange(n) % len(found)]
+
+    def translations(self, images: Tensor) -> list[Tensor]:
+        """Return the translations of images that a grid shows beside the images."""
+        return [self.translate(self.averaged_generator(), images)]
+
+    def beside(self, n: int) -> list[Tensor]:
+        """Return the columns of a grid: n images and their translations, and the ground truth.
+
+        If the ground truth is unknown, the last columns are images of the target domain and their translations, which
+        should be equal.
+        """
+        images = self.chosen(self.data.inputs, n)
+        columns = [images, *self.translations(images)]
+        if self.has_ground_truth:
+            return [*columns, self.chosen(self.data.ground_truth, n)]
+        target = self.chosen(self.data.reals, n)
+        return [*columns, target, self.translate(self.averaged_generator(), target)]
+
+    @property
+    def has_ground_truth(self) -> bool:
+        return self.data.ground_truth(1) is not None
+
+    @property
+    def num_beside(self) -> int:
+        """Return the number of columns of `beside`."""
+        return 1 + self.num_translations + (1 if self.has_ground_truth else 2)
+
+    def preview(self, n: int) -> Tensor:
+        """Return at most n images, row by row of `beside`."""
+        return torch.stack(self.beside(max(1, n // self.num_beside)), 1).flatten(0, 1)[:n]
+
+    def columns(self, n: int) -> int | None:
+        """Return the number of images per row in a grid of `preview`."""
+        return self.num_beside * max(1, round(n**0.5 / self.num_beside))
+
+    has_scores = True
+
+    def scores(self, fakes: Tensor) -> dict[str, float]:
+        """Return the preservation of content, and the distance to the ground truth if it is known."""
+        images = self.chosen(self.data.inputs, len(fakes))
+        found = content_preservation(images, fakes)
+        if self.has_ground_truth:
+            found |= ground_truth_scores(images, fakes, self.chosen(self.data.predictable_ground_truth, len(fakes)))
+        return found
+
+    def num_eval_images(self, n: int) -> int:
+        """Return the number of images to translate: all, or more by repetition if they are too few for a score."""
+        available = len(self.data.inputs(n, True)) or len(self.data.inputs(n, False))
+        return max(available, NEIGHBORS + 1)
+
+    def fake_files(self, n: int) -> Tensor:
+        """Return the number of the file from which each of n `fakes` is made, (n,)."""
+        return self.chosen(partial(self.data.files, side="a"), n)
+
+    def fakes(self, n: int, rank: int = 0, ranks: int = 1, average: EMA | None = None) -> Tensor:
+        """Return translations `rank`, `rank + ranks`, ... of n translations, to measure."""
+        return self.translate(self.averaged_generator(average), self.chosen(self.data.inputs, n)[rank::ranks])
 
 
 class Translator(TranslationPreviews, GAN):
@@ -43,9 +126,6 @@ class Translator(TranslationPreviews, GAN):
             False: start from the identity. Without effect on generators that have no color map `start`.
         color_position: what this color map depends on besides the color: "radial" (a vignette), "frame" or "none".
             None: "radial" if most target images have a vignette, else "none".
-
-    Raises:
-        UserError: fit_color_map or color_position has another value.
     """
 
     step_type: type[TranslationStep] = TranslationStep
@@ -55,8 +135,8 @@ class Translator(TranslationPreviews, GAN):
         self, *args: Any, fit_color_map: bool = True, color_position: str | None = None, **options: Any
     ) -> None:
         super().__init__(*args, **options)
-        if color_position not in (None, "none", *POSITIONS):
-            raise UserError(f"model.color_position={color_position}: use {', '.join(POSITIONS)}, none or null")
+        if color_position is not None:
+            choice("model.color_position", color_position, (*POSITIONS, "none"))
         self.color_position = color_position
         self.fit_color_map = switch("model.fit_color_map", fit_color_map)
 
@@ -79,11 +159,7 @@ class Translator(TranslationPreviews, GAN):
         self.check_pairs(data)
 
     def initialize_from(self, data: Any) -> None:
-        """Fit to the data what a new generator starts from: color maps, and closed forms of other parts (`fit`).
-
-        Raises:
-            UserError: all images of a domain are transparent.
-        """
+        """Fit to the data what a new generator starts from: color maps, and closed forms of other parts (`fit`)."""
         generator: Any = self.generator
         data.setup("fit")
         if self.fit_color_map:
@@ -108,20 +184,10 @@ class Translator(TranslationPreviews, GAN):
             raise UserError("model.fit_color_map=true: all images of a domain are transparent; use false")
         for start, name, inputs, targets in zip(starts, ("a2b", "b2a"), (a, b), (b, a), strict=False):
             if start is not None:
-                choice = choose(inputs, targets, self.seed, position=self.color_position)
-                start.load_state_dict(choice.color_map.state_dict())
-                said = choice.describe("model.color_position=none")
+                chosen = choose(inputs, targets, self.seed, position=self.color_position)
+                start.load_state_dict(chosen.color_map.state_dict())
+                said = chosen.describe("model.color_position=none")
                 print_line(f"color map{f' {name}' * (len(starts) > 1)} fitted: {said}")
-
-    @property
-    def start_name(self) -> str:
-        """Return what training starts from, for messages."""
-        if self.config.get("init_from"):
-            return super().start_name
-        if hasattr(self.generator, "set_stage"):
-            return "the closed form"
-        starts = (getattr(network, "start", None) for network in translators(self.generator))
-        return "the color map" if self.fit_color_map and any(starts) else super().start_name
 
     def distance_to(self, targets: Tensor) -> Callable[[Tensor], float]:
         """Return the KID of images uint8 (N, C, H, W) to targets, times 1,000, in features that choose the stage."""

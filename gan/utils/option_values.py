@@ -1,4 +1,4 @@
-"""Values of options: nested ones and their dotted names, NAME=VALUE, sizes, numbers of processes, and intervals."""
+"""Values of options: nested ones and their dotted names, NAME=VALUE, sizes, and numbers of processes."""
 
 from __future__ import annotations
 
@@ -60,24 +60,6 @@ def at_most(name: str, count: int, limit: int) -> int:
     if count > limit:
         raise UserError(f"{name}={count}: is too large for the CPU of this machine; use at most {limit}")
     return count
-
-
-def crosses(before: int, after: int, interval: int) -> bool:
-    """Return whether a periodic action is due: whether a multiple of `interval` images lies in (before, after]."""
-    return after // interval > before // interval
-
-
-def crosses_doubling(before: int, after: int, first: int, interval: int) -> bool:
-    """Return whether an action is due whose interval doubles from `first` up to `interval` images.
-
-    It is due if (before, after] contains one of first, 2 first, 4 first ... below `interval`, or a multiple of
-    `interval`. Images change faster early in training, so actions are more frequent there.
-    """
-    while first < interval:
-        if before < first <= after:
-            return True
-        first *= 2
-    return crosses(before, after, interval)
 
 
 # ---- nested containers

@@ -4,13 +4,14 @@
 
 Scenes are cut from one photograph. "pan": the camera moves by `--step` pixels per frame over the still photograph.
 "still": the camera stands still, and a part of the photograph moves through the image, which changes what depends on
-the whole image. Numbers are levels of 0..255, see `gan.metrics.flicker`; ratios are to the first translator, the look
+the whole image. Numbers are levels of 0..255, see `flicker`; ratios are to the first translator, the look
 that the others learned.
 """
 
 from __future__ import annotations
 
 import argparse
+import math
 from collections.abc import Iterator
 
 import numpy as np
@@ -19,12 +20,44 @@ from PIL import Image
 from torch import Tensor
 
 from gan.api import load
-from gan.metrics.flicker import flicker
+from gan.metrics.pixels import rgb
 from gan.models.loading import select_direction
 from gan.settings import names_look
 from gan.translation.image_translator import ImageFunction, ImageTranslator, parse_look
 from gan.translation.translator import NetworkFunction
 from gan.utils.output import aligned
+
+TOLERANCE = 6.0  # levels by which a channel of the original may change in a pixel that counts as unchanged
+
+
+def flicker(before: Tensor, after: Tensor, motion: Tensor) -> float:
+    """Return the root mean square change, in levels of 0..255, of translated frames where the originals do not change.
+
+    It is NaN if no pixel of the originals stays unchanged.
+
+    Args:
+        before: the original frames in order, uint8 (F, C, H, W).
+        after: their translations, of the same sizes.
+        motion: int64 (F - 1, 2), the rows and columns by which the content of each frame but the last moves until the
+            next one.
+    """
+    total, count = 0.0, 0.0
+    for t in range(len(before) - 1):
+        rows, columns = motion[t].tolist()
+        original, moved = overlap(rgb(before[t : t + 2]), rows, columns)
+        unchanged = (original - moved).abs().amax(0) <= TOLERANCE  # (h, w)
+        translated, next_one = overlap(rgb(after[t : t + 2]), rows, columns)
+        total += float(((translated - next_one).square().mean(0) * unchanged).double().sum())
+        count += float(unchanged.double().sum())
+    return (total / count) ** 0.5 if count else math.nan
+
+
+def overlap(frames: Tensor, rows: int, columns: int) -> tuple[Tensor, Tensor]:
+    """Return what both of two frames (2, C, H, W) show, if its content moves down and right: twice (C, h, w)."""
+    height, width = frames.shape[2:]
+    first = frames[0, :, max(0, -rows) : height - max(0, rows), max(0, -columns) : width - max(0, columns)]
+    second = frames[1, :, max(0, rows) : height - max(0, -rows), max(0, columns) : width - max(0, -columns)]
+    return first, second
 
 
 def pan(photograph: Image.Image, count: int, height: int, step: int) -> tuple[list[Image.Image], Tensor]:

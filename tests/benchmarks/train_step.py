@@ -29,7 +29,7 @@ from torch import nn
 
 from gan.config.compose import compose
 from gan.runs.checkpoint_io import AtomicCheckpointIO
-from gan.training.callbacks.interrupt import Interrupt
+from gan.training.callbacks.loop import Interrupt
 from gan.training.loggers.files import JSONLines
 
 CASES = [("64 px, width 64", 64, 64, 0.97), ("32 px, width 16", 32, 16, 0.90)]  # name, size, width, least ratio

@@ -105,10 +105,8 @@ def test_fast_goes_through_every_part(train: Train, tmp_path: Path) -> None:
 
 @pytest.mark.slow
 def test_profile_writes_a_table(train: Train, tmp_path: Path) -> None:
-    result = train("debug=profile", "images=80", "hydra.run.dir=a")
-    table = (tmp_path / "a" / "profile.txt").read_text()
-    assert "aten::" in table and "training step" in table and (tmp_path / "a" / "trace.json").is_file()
-    assert "profile: a/profile.txt has the operations of 15 steps" in result.stdout.replace(f"{tmp_path}/", "")
+    train("debug=profile", "images=80", "hydra.run.dir=a")
+    assert "aten::" in (tmp_path / "a" / "fit-profile.txt").read_text() and list((tmp_path / "a").glob("*.trace.json"))
 
 
 @pytest.mark.slow

@@ -106,7 +106,7 @@ def test_inception(tmp_path: Path, stand_in: Any, monkeypatch: pytest.MonkeyPatc
 def test_dinov2(tmp_path: Path, stand_in: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     timm = pytest.importorskip("timm")
     small = "vit_small_patch14_dinov2"
-    monkeypatch.setattr("gan.metrics.dinov2.MODEL", small)
+    monkeypatch.setattr("gan.metrics.published.MODEL", small)
     stand_in("dinov2", timm.create_model(small, num_classes=0))
     found = features(extractor("dinov2", weights=tmp_path), IMAGES[:1])
     assert found.shape == (1, 384)
@@ -114,7 +114,7 @@ def test_dinov2(tmp_path: Path, stand_in: Any, monkeypatch: pytest.MonkeyPatch) 
 
 
 def test_position_embeddings_are_resized_as_in_the_authors_code() -> None:
-    from gan.metrics.dinov2 import at_side
+    from gan.metrics.published import at_side
 
     positions = torch.cat([torch.full((1, 1, 1), 7.0), torch.arange(37.0).repeat(37)[None, :, None]], 1)
     found = at_side(positions, 16)

@@ -14,7 +14,7 @@ from torch import Tensor
 from gan.evaluation import registry
 from gan.evaluation.tables import measure
 from gan.metrics.frechet_distance import frechet_distance
-from gan.metrics.kid import kid_of_subsets, squared_mmd
+from gan.metrics.kid import squared_mmd
 from gan.metrics.pairs import ssim
 from gan.metrics.prdc import prdc
 from gan.utils.errors import UserError
@@ -43,7 +43,6 @@ DISTANCES: dict[str, Callable[[Tensor, Tensor], Any]] = {
     "fd": frechet_distance,
     "kid": squared_mmd,
     "kid matched": lambda x, y: squared_mmd(x, y, matched=True),
-    "kid of subsets": kid_of_subsets,
     "prdc": prdc,
     "all": lambda x, y: measure(registry.create(registry.registered()), x, y),
 }

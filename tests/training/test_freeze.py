@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from gan.networks import dcgan
-from gan.training.freeze import freeze, layers
+from gan.training.base import freeze, layers
 from gan.utils.errors import UserError
 
 

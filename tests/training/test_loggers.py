@@ -307,7 +307,7 @@ def wandb_records(path: Path) -> Iterator[Any]:
     [
         (["logger=mlflow", "logger.mlflow.tracking_uri=http://127.0.0.1:{port}"], "logger=mlflow: "),
         (["logger=wandb"], "logger=wandb: "),
-        (["logger=wandb", "logger.wandb.mode=of"], "logger.wandb.mode=of: must be online or offline"),
+        (["logger=wandb", "logger.wandb.mode=of"], "logger.wandb.mode=of: unknown; use online, offline"),
     ],
 )
 def test_what_cannot_log_is_said_before_training(

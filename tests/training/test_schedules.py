@@ -64,7 +64,7 @@ def test_lists_are_interpolated_together() -> None:
     ("options", "message"),
     [
         ({"end": [1.0, 2.0]}, "two numbers or two lists"),
-        ({"shape": "square"}, "linear or cosine"),
+        ({"shape": "square"}, "use linear, cosine"),
         ({"images": 0}, "at least 1"),
         ({"warmup": -1}, "at least 0"),
         ({"hold": 1.0}, "less than 1"),

@@ -1,4 +1,4 @@
-"""Intervals in images, seeds, and numbers of processes."""
+"""Seeds and numbers of processes."""
 
 from __future__ import annotations
 
@@ -10,21 +10,7 @@ import pytest
 
 from gan.utils.digest import seed_of
 from gan.utils.errors import UserError
-from gan.utils.option_values import check_cpu_devices, check_workers, crosses, crosses_doubling
-
-
-def test_a_periodic_action_is_due_once_per_period_for_any_batch_size() -> None:
-    for batch in (1, 7, 16, 64):
-        due = [seen for seen in range(batch, 1000, batch) if crosses(seen - batch, seen, 100)]
-        assert [seen // 100 for seen in due] == list(range(1, 1 + len(due)))
-        assert all(seen % 100 < batch for seen in due)
-
-
-def test_the_interval_doubles_up_to_its_limit() -> None:
-    due = [seen for seen in range(10, 500, 10) if crosses_doubling(seen - 10, seen, 15, 100)]
-    assert due == [20, 30, 60, 100, 200, 300, 400]
-    due = [seen for seen in range(10, 500, 10) if crosses_doubling(seen - 10, seen, 100, 100)]
-    assert due == [100, 200, 300, 400]
+from gan.utils.option_values import check_cpu_devices, check_workers
 
 
 def test_seeds_are_functions_of_the_key_in_every_process() -> None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import functools
 import math
-import shutil
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -19,19 +18,13 @@ from gan.metrics.kid import KIDEstimate, is_clearly_lower
 from gan.runs import checkpoints, lock
 from gan.runs.checkpoint_io import AtomicCheckpointIO
 from gan.training.base import NETWORKS
-from gan.training.callbacks.evaluate import Evaluate, last_evaluation
-from gan.training.callbacks.interrupt import due
-from gan.training.callbacks.training_time import clock_of, paused
-from gan.training.module import GAN
+from gan.training.callbacks.evaluate import Evaluate
+from gan.training.callbacks.loop import Periodic, clock_of, due, last_evaluation, paused
+from gan.training.module import GAN, crosses
 from gan.utils.errors import Diverged, UserError, at_least
-from gan.utils.option_values import crosses
-from gan.utils.output import print_line
-
-GIB = 2**30
-ADAM = 2  # tensors that it keeps for each parameter
 
 
-class Checkpoint(LightningCheckpoint):
+class Checkpoint(Periodic, LightningCheckpoint):
     """Saves a checkpoint at regular intervals, at the end, at an interruption, and at a new best score.
 
     It also saves one after three minutes of training without another: a slow run should not lose more at a power cut.
@@ -40,6 +33,9 @@ class Checkpoint(LightningCheckpoint):
     in `on_train_batch_end`, where the counters of Lightning's loops are between two batches, not between two epochs,
     and, of a translator, before the first batch: training may never improve on the color map it starts from.
     """
+
+    activity = "checkpoints"
+    saves = True
 
     def __init__(
         self,
@@ -58,29 +54,15 @@ class Checkpoint(LightningCheckpoint):
         self.best: str | None = None  # file name
         self.start: KIDEstimate | None = None  # score of the start, with its error, while the start is the best
 
-    def on_fit_start(self, trainer: Trainer, pl_module: GAN) -> None:  # type: ignore[override]
-        """Print a note if the disk has too little space for the checkpoints of the run."""
-        kept = trainer.max_steps * pl_module.batch_size // self.keep_interval if self.keep_interval else 0
-        count = self.keep + 2 + max(kept, 0)  # the newest, the best, and one that is being written
-        weights = sum(value.nbytes for value in pl_module.state_dict().values())
-        states = ADAM * sum(p.nbytes for network in NETWORKS for p in pl_module.trained(network))
-        needed, free = count * (weights + states) / GIB, shutil.disk_usage(self.run).free / GIB
-        if needed > free:
-            print_line(
-                f"note: the disk of {self.run} has {free:.1f} GiB left, but {count} checkpoints need {needed:.1f} GiB; "
-                "free some space, or set callback.checkpoint.keep=1"
-            )
-
     def on_train_start(self, trainer: Trainer, pl_module: GAN) -> None:  # type: ignore[override]
         if pl_module.saves_start and pl_module.images_seen == 0 and self.is_better(last_evaluation(trainer)):
             with paused(trainer, "checkpoints"):
                 self.save(trainer, pl_module)
 
-    def on_train_batch_end(self, trainer: Trainer, pl_module: GAN, *_: object) -> None:  # type: ignore[override]
+    def act(self, trainer: Trainer, pl_module: GAN) -> None:
         regular = due(trainer, pl_module, self.interval) or trainer.should_stop or clock_of(trainer).must_save
         if regular or self.is_better(last_evaluation(trainer)):
-            with paused(trainer, "checkpoints"):
-                self.save(trainer, pl_module)
+            self.save(trainer, pl_module)
 
     def is_better(self, evaluation: Evaluate | None) -> bool:
         """Return whether an evaluation has a new best score.

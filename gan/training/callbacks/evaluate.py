@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import torch
-from lightning import Callback, Trainer
+from lightning import Trainer
 from torch import Tensor
 
 from gan.evaluation import registry
@@ -19,10 +19,9 @@ from gan.metrics.extractors import checked, extractor, features
 from gan.metrics.kid import KID_SCALE, KIDEstimate, squared_mmd
 from gan.metrics.prdc import NEIGHBORS
 from gan.metrics.pretrained import MissingWeights
-from gan.training.callbacks.interrupt import due, ends
-from gan.training.callbacks.training_time import clock_of, paused
+from gan.training.callbacks.loop import Periodic, clock_of, ends, last_evaluation, paused
 from gan.training.module import GAN
-from gan.utils.errors import UserError, at_least
+from gan.utils.errors import at_least
 from gan.utils.output import print_line
 
 AUTO = "auto"
@@ -31,7 +30,7 @@ AUTO = "auto"
 TARGET = 0.02
 
 
-class Evaluate(Callback):
+class Evaluate(Periodic):
     """Logs eval/METRIC_EXTRACTOR for each metric and extractor, and eval/copies, at the start, regularly, at the end.
 
     The interval `auto` is set once, from the measured time of the first evaluation and the measured speed of training,
@@ -46,6 +45,8 @@ class Evaluate(Callback):
             is skipped with a message.
     """
 
+    activity = "evaluation"
+
     def __init__(
         self,
         metrics: Mapping[str, Any],
@@ -58,8 +59,6 @@ class Evaluate(Callback):
         self.metrics = registry.create(metrics)
         self.extractors = [extractors] if isinstance(extractors, str) else list(extractors)
         self.automatic = interval == AUTO
-        if isinstance(interval, str) and not self.automatic:
-            raise UserError(f"callback.evaluate.interval={interval}: must be auto or a number of images")
         self.interval = None if self.automatic else at_least("callback.evaluate.interval", interval, 1)
         self.first = None if first is None else at_least("callback.evaluate.first", first, 1)
         self.cost: float | None = None  # seconds of the first evaluation
@@ -72,7 +71,6 @@ class Evaluate(Callback):
         self.kids: dict[str, KIDEstimate] = {}  # KIDs among the scores, with their errors
         self.looks = 0  # number of evaluations so far
         self.files: tuple[Tensor | None, Tensor | None] = (None, None)
-        self.untrained: dict[str, float] = {}  # scores at 0 images
         self.watch: Callable[[str, int, int], None] = lambda title, done, total: None  # shows progress
 
     def on_train_start(self, trainer: Trainer, pl_module: GAN) -> None:  # type: ignore[override]
@@ -131,29 +129,17 @@ class Evaluate(Callback):
             print_line(f"evaluate: features of {len(images):,} real images by {found.name}, computed in {took:.1f} s")
         return made
 
-    def on_train_batch_end(self, trainer: Trainer, pl_module: GAN, *_: object) -> None:  # type: ignore[override]
-        if self.interval is None:
-            self.set_interval(trainer, pl_module)
-        if self.is_due(trainer, pl_module):
-            with paused(trainer, "evaluation"):
-                self.score(trainer, pl_module)
-
     def set_interval(self, trainer: Trainer, pl_module: GAN) -> None:
-        """Set the interval `auto` on all ranks when rank 0 knows the speed; it is asked after 1, 2, 4 ... batches."""
-        if trainer.global_step & (trainer.global_step - 1):
-            return
+        """Set the interval `auto` on all ranks when rank 0 knows the speed."""
         speed = clock_of(trainer).speed(pl_module.images_seen)
         chosen = None if speed is None or self.cost is None else choose_interval(self.cost, speed)
         self.interval = trainer.strategy.broadcast(chosen)
 
-    def is_due(self, trainer: Trainer, pl_module: GAN) -> bool:
-        """Return whether to evaluate after this batch."""
-        if ends(trainer, pl_module):
-            return True
-        if self.interval is None or not due(trainer, pl_module, self.interval, self.first):
-            return False
+    def act(self, trainer: Trainer, pl_module: GAN) -> None:
+        """Evaluate, unless the interval is automatic and the evaluation at the end is near."""
         rest = (trainer.max_steps - trainer.global_step) * pl_module.batch_size if trainer.max_steps > 0 else math.inf
-        return not self.automatic or rest >= self.interval  # else the evaluation at the end is near
+        if ends(trainer, pl_module) or not self.automatic or rest >= (self.interval or 0):
+            self.score(trainer, pl_module)
 
     def score(self, trainer: Trainer, pl_module: GAN) -> None:
         """Compute and log all scores."""
@@ -181,8 +167,6 @@ class Evaluate(Callback):
         seconds = time.monotonic() - started
         self.cost = seconds if self.cost is None else self.cost
         pl_module.log_scalars({**self.scores, "time/evaluation": seconds})
-        if self.scored_at == 0:
-            self.untrained = self.scores
 
     def counter(self, title: str, total: int) -> Callable[[int], None]:
         """Return a function to call with the number of images just completed. It shows the progress of this rank."""
@@ -240,7 +224,6 @@ class Evaluate(Callback):
             "scored_at": self.scored_at,
             "scores": self.scores,
             "looks": self.looks,
-            "untrained": self.untrained,
             "interval": self.interval if self.automatic else None,
             "cost": self.cost,
         }
@@ -249,7 +232,6 @@ class Evaluate(Callback):
         self.scored_at = int(state_dict["scored_at"])
         self.scores = {str(name): float(score) for name, score in state_dict["scores"].items()}
         self.looks = int(state_dict["looks"])
-        self.untrained = {str(name): float(score) for name, score in state_dict["untrained"].items()}
         if self.automatic:
             self.interval = state_dict["interval"]
         self.cost = state_dict["cost"]
@@ -281,14 +263,7 @@ def gathered(own: Tensor, n: int, trainer: Trainer, pl_module: GAN) -> Tensor:
     return rows.transpose(0, 1).flatten(0, 1)[:n].cpu()
 
 
-def last_evaluation(trainer: Trainer) -> Evaluate | None:
-    """Return the callback that has evaluated at the present number of images; None if there was no evaluation."""
-    parts: Any = trainer.callbacks  # type: ignore[attr-defined]
-    now = trainer.lightning_module.images_seen
-    return next((part for part in parts if isinstance(part, Evaluate) and part.scored_at == now), None)
-
-
 def last_scores(trainer: Trainer) -> dict[str, float]:
     """Return the scores at the present number of images; {} if there was no evaluation."""
-    found = last_evaluation(trainer)
-    return found.scores if found else {}
+    evaluation = last_evaluation(trainer)
+    return evaluation.scores if evaluation else {}

@@ -6,15 +6,14 @@ import functools
 from typing import Any
 
 import torch
-from lightning import Callback, Trainer
+from lightning import Trainer
 from torch import Tensor
 
 from gan.images.convert import to_float
 from gan.losses.heads import per_image
 from gan.metrics.copies import thumbnails
 from gan.runs.metrics import FINDINGS, SILENT, symptoms
-from gan.training.callbacks.interrupt import due
-from gan.training.callbacks.training_time import clock_of, paused
+from gan.training.callbacks.loop import Periodic, clock_of
 from gan.training.loggers.adapter import adapters
 from gan.training.loss_log import SKIPPED
 from gan.training.module import GAN
@@ -25,7 +24,7 @@ from gan.utils.torch_runtime import uncompiled
 ERRORS = 2  # r_v must exceed MAX_OVERFITTING by this many standard errors
 
 
-class Health(Callback):
+class Health(Periodic):
     """Logs health/accuracy, health/overfitting and health/diversity regularly, and warns once when a value becomes bad.
 
     skipped      fraction of a network's updates that were skipped because of gradients that are not finite
@@ -41,6 +40,8 @@ class Health(Callback):
     In the first minute of training, values are logged and no warning is printed: every network is unbalanced there.
     """
 
+    activity = "health"
+
     def __init__(self, interval: int, first: int, num_images: int = 64, silent: float = SILENT) -> None:
         self.interval = at_least("callback.health.interval", interval, 1)
         self.first = at_least("callback.health.first", first, 1)
@@ -49,12 +50,10 @@ class Health(Callback):
         self.bad: dict[str, str] = {}  # present findings by name
         self.said: list[str] = []  # all printed findings
 
-    def on_train_batch_end(self, trainer: Trainer, pl_module: GAN, *_: object) -> None:  # type: ignore[override]
-        if due(trainer, pl_module, self.interval, self.first):
-            with paused(trainer, "health"):
-                fakes = pl_module.fakes(self.num_images)  # on all ranks: they estimate synchronized BatchNorm together
-                if trainer.is_global_zero:
-                    self.check(trainer, pl_module, fakes)
+    def act(self, trainer: Trainer, pl_module: GAN) -> None:
+        fakes = pl_module.fakes(self.num_images)  # on all ranks: they estimate synchronized BatchNorm together
+        if trainer.is_global_zero:
+            self.check(trainer, pl_module, fakes)
 
     def check(self, trainer: Trainer, pl_module: GAN, fakes: Tensor) -> None:
         """Log the values and report problems."""

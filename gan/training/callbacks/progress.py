@@ -6,20 +6,20 @@ import os
 import time
 from collections.abc import Mapping
 
-from lightning import Callback, LightningModule, Trainer
+from lightning import LightningModule, Trainer
 from rich.console import Console
 from rich.live import Live
 from rich.progress import BarColumn, Progress, TextColumn
 from rich.table import Column, Table
 
 from gan.training.callbacks.evaluate import Evaluate
+from gan.training.callbacks.loop import Timed, clock_of
 from gan.training.callbacks.samples import Samples
-from gan.training.callbacks.training_time import clock_of
 from gan.training.module import GAN
 from gan.utils.output import bar_width, duration, print_progress, replaces_progress, shows_bars
 
 
-class ProgressLine(Callback):
+class ProgressLine(Timed):
     """Shows images, epoch, images/s, time left, losses, scores and the path of the last grid; progress of evaluations.
 
     Speed and time left are those of training alone, as for `minutes=`. The first line comes after the first batch.
@@ -30,7 +30,6 @@ class ProgressLine(Callback):
         self.plain_interval = plain_interval
         self.live: Live | None = None
         self.bar: Progress | None = None
-        self.shown = 0.0  # when something was last shown (seconds, monotonic)
         self.started = 0.0  # seconds of training at the start of this process
         self.first = 0  # images seen at the start of this process
         self.scores = ""  # those that were last shown
@@ -41,7 +40,7 @@ class ProgressLine(Callback):
                 callback.watch = self.show_evaluation
 
     def on_train_start(self, trainer: Trainer, pl_module: GAN) -> None:  # type: ignore[override]
-        self.shown, self.started = time.monotonic(), clock_of(trainer).seconds
+        self.acted, self.started = time.monotonic(), clock_of(trainer).seconds
         self.first = pl_module.images_seen
         if trainer.is_global_zero and shows_bars():
             console = Console()
@@ -50,18 +49,12 @@ class ProgressLine(Callback):
             self.bar.add_task("", total=1.0)
             self.live = Live(console=console, auto_refresh=False, transient=False)
             self.live.start()
-
-    def on_train_batch_end(self, trainer: Trainer, pl_module: GAN, *_: object) -> None:  # type: ignore[override]
-        now = time.monotonic()
-        if trainer.is_global_zero and now - self.shown > (
-            self.refresh if self.live or replaces_progress() else self.plain_interval
-        ):
-            self.shown = now
-            self.show(trainer, pl_module)
+        if trainer.is_global_zero:
+            self.period = self.refresh if self.live or replaces_progress() else self.plain_interval
 
     def on_train_end(self, trainer: Trainer, pl_module: GAN) -> None:  # type: ignore[override]
         if trainer.is_global_zero:
-            self.show(trainer, pl_module)
+            self.act(trainer, pl_module)
         self.stop()
 
     def on_exception(self, trainer: Trainer, pl_module: GAN, exception: BaseException) -> None:  # type: ignore[override]
@@ -75,9 +68,9 @@ class ProgressLine(Callback):
     def show_evaluation(self, title: str, done: int, total: int) -> None:
         """Show that an evaluation has measured `done` of `total` images: as a bar, or as lines if it takes long."""
         now = time.monotonic()
-        if now - self.shown <= (self.refresh * (done > 0) if self.live else self.plain_interval):
+        if now - self.acted <= (self.refresh * (done > 0) if self.live else self.plain_interval):
             return
-        self.shown = now
+        self.acted = now
         text = f"{title}: {done:,} of {total:,} images"
         if self.live is None or self.bar is None:
             print_progress(text)
@@ -85,7 +78,8 @@ class ProgressLine(Callback):
         self.bar.update(self.bar.tasks[0].id, completed=done / max(total, 1), description=text)
         self.live.update(self.bar, refresh=True)
 
-    def show(self, trainer: Trainer, pl_module: GAN) -> None:
+    def act(self, trainer: Trainer, pl_module: GAN) -> None:
+        """Show the present state."""
         seen = pl_module.images_seen
         rate = (seen - self.first) / max(clock_of(trainer).seconds - self.started, 1e-9)
         left, fraction = remaining(trainer, seen, pl_module.batch_size, rate)
@@ -93,11 +87,10 @@ class ProgressLine(Callback):
         clock = f"{seen:,} images · epoch {epoch:.1f} · {rate:.0f} images/s · {left} left"
         means = pl_module.loss_log.means or pl_module.loss_log.pending_means()  # before the first line of the log
         losses = {name: value for name, value in means.items() if not name.startswith("health/")}
-        found = scores(trainer)
-        new = (
-            found if self.live or replaces_progress() or found != self.scores else ""
-        )  # not again in each line of a log
-        self.scores = found
+        latest = scores(trainer)
+        repeated = latest == self.scores and not (self.live or replaces_progress())
+        new = "" if repeated else latest  # not again in each line of a log
+        self.scores = latest
         numbers = " · ".join(filter(None, (listed(losses), new)))
         last = next((c.last for c in trainer.callbacks if isinstance(c, Samples)), None)  # type: ignore[attr-defined]
         grid = os.path.relpath(last) if last else ""

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from lightning import Callback, Trainer
+from lightning import Trainer
 
 from gan.images.convert import grid, to_png
 from gan.runs.lock import is_lost
 from gan.runs.run_folder import SAMPLES
-from gan.training.callbacks.interrupt import due
-from gan.training.callbacks.training_time import paused
+from gan.training.callbacks.loop import Periodic
 from gan.training.loggers.adapter import adapters
 from gan.training.module import GAN
 from gan.utils.errors import at_least, reason
@@ -18,11 +17,13 @@ from gan.utils.files import write_atomically
 from gan.utils.output import print_line
 
 
-class Samples(Callback):
+class Samples(Periodic):
     """Writes grids to samples/<images seen>.png and once real images to samples/reals.png for comparison.
 
     Loggers show both side by side, as samples/generated and samples/real.
     """
+
+    activity = "grids"
 
     def __init__(self, run: str, interval: int, first: int, num_images: int = 64) -> None:
         self.folder = Path(run) / SAMPLES
@@ -38,12 +39,7 @@ class Samples(Callback):
             for logger in adapters(trainer):
                 logger.log_png("samples/real", png, pl_module.images_seen)
 
-    def on_train_batch_end(self, trainer: Trainer, pl_module: GAN, *_: object) -> None:  # type: ignore[override]
-        if due(trainer, pl_module, self.interval, self.first):
-            with paused(trainer, "grids"):
-                self.show(trainer, pl_module)
-
-    def show(self, trainer: Trainer, pl_module: GAN) -> None:
+    def act(self, trainer: Trainer, pl_module: GAN) -> None:
         """Write a grid of images, and show it with the loggers."""
         pl_module.averaged_generator()  # on all ranks, because they estimate synchronized BatchNorm together
         if not trainer.is_global_zero or is_lost(self.folder.parent):

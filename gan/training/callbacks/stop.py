@@ -120,9 +120,6 @@ class Prune(Stop):
         run: the run folder, in the folder of the sweep.
         monitor: logged name of the score.
         pruner: an `optuna.pruners.BasePruner`.
-
-    Raises:
-        UserError: the run is not a job of a sweep.
     """
 
     name = "prune"

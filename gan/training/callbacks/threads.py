@@ -8,11 +8,11 @@ from typing import Any
 import torch
 from lightning import Callback, Trainer
 
-from gan.training.callbacks.training_time import paused
+from gan.training.callbacks.loop import paused
 from gan.training.memory import PRECISIONS, example
 from gan.training.module import GAN
 from gan.training.rehearsal import copied_step
-from gan.utils.errors import UserError, at_least
+from gan.utils.errors import at_least
 from gan.utils.output import print_line
 from gan.utils.torch_runtime import ThreadTuner, is_fixed_by_user
 
@@ -37,9 +37,7 @@ class Threads(Callback):
     """
 
     def __init__(self, threads: int | str = "auto") -> None:
-        if isinstance(threads, str) and threads != "auto":
-            raise UserError(f"trainer.threads={threads}: must be an integer of at least 1, or auto")
-        self.fixed = None if isinstance(threads, str) else at_least("trainer.threads", threads, 1)
+        self.fixed = None if threads == "auto" else at_least("trainer.threads", threads, 1)
         self.before = 0  # number of threads before training
         self.expected: float | None = None  # seconds of a step; None: not measured
         self.seconds, self.steps, self.started = 0.0, 0, 0.0  # of the current window

@@ -58,11 +58,7 @@ class Adapter(Logger):
         self.warned = False
 
     def open(self) -> None:
-        """Create the logger, and print where it logs to. Until then, and on other ranks, nothing is logged.
-
-        Raises:
-            UserError: its options are wrong, or its server does not answer.
-        """
+        """Create the logger, and print where it logs to. Until then, and on other ranks, nothing is logged."""
         try:
             self.logger = self.make()
         except Exception as error:

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 from gan.config.secrets import hide
 from gan.runs.run_folder import LOGGERS
-from gan.utils.errors import UserError
+from gan.utils.errors import choice
 from gan.utils.files import write_json
 from gan.utils.untrusted import read_json
 
@@ -45,16 +45,12 @@ def wandb(
     Args:
         entity: the user or team; None uses WANDB_ENTITY or the default of the account.
         mode: "online", or "offline", which writes into the run folder; None uses WANDB_MODE, or "online".
-
-    Raises:
-        UserError: the mode is unknown.
     """
     import wandb as package
     from lightning.pytorch.loggers import WandbLogger
 
     mode = mode or os.environ.get("WANDB_MODE") or "online"
-    if mode not in ("online", "offline"):
-        raise UserError(f"logger.wandb.mode={mode}: must be online or offline")
+    choice("logger.wandb.mode", mode, ("online", "offline"))
     settings = package.Settings(
         silent=True, console="off", disable_git=True, disable_code=True, save_code=False, disable_job_creation=True,
         x_disable_meta=True, x_disable_machine_info=True, x_disable_stats=True, x_save_requirements=False,

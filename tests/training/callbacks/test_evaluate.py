@@ -16,7 +16,7 @@ from gan.runs import checkpoints, run_folder
 from gan.runs.checkpoint_io import load
 from gan.runs.metrics import read_metrics
 from gan.training.callbacks.evaluate import TARGET, Evaluate, choose_interval
-from gan.training.callbacks.training_time import TrainingTime
+from gan.training.callbacks.loop import TrainingTime
 from gan.utils.errors import UserError
 from tests.conftest import Train
 

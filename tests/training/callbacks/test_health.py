@@ -13,7 +13,7 @@ from gan.augment.diffaugment import DiffAugment
 from gan.data.module import ImageDataModule
 from gan.runs.metrics import symptoms
 from gan.training.callbacks.health import Health, diversity, overfitting
-from gan.training.callbacks.training_time import TrainingTime
+from gan.training.callbacks.loop import TrainingTime
 
 from ..test_module import fit, model
 

@@ -12,7 +12,7 @@ import torch
 import torch.distributed as dist
 from lightning import Trainer
 
-from gan.training.callbacks.interrupt import Interrupt
+from gan.training.callbacks.loop import Interrupt
 from gan.training.module import GAN
 
 MODULE = cast(GAN, SimpleNamespace(interrupted=False))

@@ -9,8 +9,8 @@ import pytest
 
 from gan.metrics.kid import KID
 from gan.training.callbacks.evaluate import Evaluate
+from gan.training.callbacks.loop import TrainingTime
 from gan.training.callbacks.progress import ProgressLine
-from gan.training.callbacks.training_time import TrainingTime
 from gan.utils.output import counting, duration
 from tests.conftest import ROOT, TINY
 from tests.terminal import in_terminal

@@ -12,8 +12,9 @@ import torch
 
 from gan.runs import checkpoints
 from gan.runs.checkpoint_io import load
-from gan.training.callbacks import training_time
-from gan.training.callbacks.training_time import TrainingTime, clock_of, paused
+from gan.training.callbacks import loop
+from gan.training.callbacks.loop import TrainingTime, clock_of, due, paused
+from gan.training.module import crosses
 from tests.conftest import Train
 
 CPU = torch.device("cpu")
@@ -44,7 +45,7 @@ class FakeTrainer(SimpleNamespace):
 @pytest.fixture
 def time(monkeypatch: pytest.MonkeyPatch) -> Clock:
     clock = Clock()
-    monkeypatch.setattr(training_time, "time", clock)
+    monkeypatch.setattr(loop, "time", clock)
     return clock
 
 
@@ -123,6 +124,23 @@ def test_a_resumed_run_goes_on_with_what_is_left(time: Clock) -> None:
 def test_a_trainer_without_a_clock_has_one_that_stands() -> None:
     trainer: Any = SimpleNamespace(callbacks=[])
     assert clock_of(trainer).seconds == 0 and clock_of(trainer).remaining is None
+
+
+def test_a_periodic_action_is_due_once_per_period_for_any_batch_size() -> None:
+    for batch in (1, 7, 16, 64):
+        seen = [images for images in range(batch, 1000, batch) if crosses(images - batch, images, 100)]
+        assert [images // 100 for images in seen] == list(range(1, 1 + len(seen)))
+        assert all(images % 100 < batch for images in seen)
+
+
+def test_the_interval_doubles_up_to_its_limit() -> None:
+    def due_at(first: int) -> list[int]:
+        trainer: Any = SimpleNamespace(global_step=0, max_steps=-1, should_stop=False)
+        modules: Any = [SimpleNamespace(images_seen=images, batch_size=10) for images in range(10, 500, 10)]
+        return [module.images_seen for module in modules if due(trainer, module, 100, first)]
+
+    assert due_at(15) == [20, 30, 60, 100, 200, 300, 400]
+    assert due_at(100) == [100, 200, 300, 400]
 
 
 @pytest.mark.slow

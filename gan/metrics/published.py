@@ -1,8 +1,9 @@
-"""Features of DINOv2, which agree with human judgment better than those of Inception (Stein et al., 2023)."""
+"""Features of published networks: Inception, as converted by torch-fidelity for FID, and DINOv2."""
 
 from __future__ import annotations
 
 import os
+from io import BytesIO
 from typing import Any
 
 import torch
@@ -20,8 +21,43 @@ MEAN = (0.485, 0.456, 0.406)  # of ImageNet
 STD = (0.229, 0.224, 0.225)
 
 
+class Inception(nn.Module):
+    """uint8 (N, C, H, W) -> float32 (N, 2048): the pooled layer (Heusel et al., 2017), after TensorFlow 1's resize.
+
+    Args:
+        weights: file of weights or its folder; None for torch.hub's folder.
+        download: download the file if it is missing.
+
+    Raises:
+        UserError: torch-fidelity is not installed, or the file has another hash.
+        MissingWeights: the file is missing.
+    """
+
+    name = "inception"
+    dimension = 2048
+    resize = "TensorFlow 1 bilinear, not antialiased, 299x299"
+    weights = files.KNOWN["inception"].sha256
+
+    def __init__(self, weights: str | os.PathLike[str] | None = None, download: bool = False) -> None:
+        super().__init__()
+        path = files.find("inception", weights, download)
+        try:
+            from torch_fidelity.feature_extractor_inceptionv3 import FeatureExtractorInceptionV3
+        except ImportError as error:
+            raise UserError(f"inception needs torch-fidelity: {install('fid')}") from error
+        plain = BytesIO()  # torch-fidelity unpickles the file, which could run code
+        torch.save(torch.load(path, map_location="cpu", weights_only=True), plain)
+        plain.seek(0)
+        self.network = FeatureExtractorInceptionV3("inception", ["2048"], feature_extractor_weights_path=plain)
+
+    def forward(self, images: Tensor) -> Tensor:
+        return self.network(rgb(images).round().to(torch.uint8))[0]
+
+
 class DINOv2(nn.Module):
     """uint8 (N, C, H, W) -> float32 (N, 1024): the class token of ViT-L/14 (Oquab et al., 2023, arXiv:2304.07193).
+
+    They agree with human judgment better than those of Inception (Stein et al., 2023).
 
     Arguments and errors as for `Inception`, with timm.
     """

@@ -1,0 +1,348 @@
+"""What happens between two batches: the clock of the run, signals, and which periodic action is due."""
+
+from __future__ import annotations
+
+import math
+import multiprocessing
+import os
+import signal
+import threading
+import time
+from collections import defaultdict
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from types import FrameType
+from typing import Any
+
+import torch
+import torch.distributed as dist
+from lightning import Callback, LightningModule, Trainer
+from torch.utils.data import dataloader
+
+from gan import data
+from gan.runs import lock, ranks, requeue
+from gan.training.module import GAN, crosses
+from gan.utils import processes
+
+MEASURED = 10.0  # seconds of training after which the speed is known
+CHECK = 1.0  # seconds between two decisions of several ranks
+MAX_UNSAVED = 180.0  # seconds of training after which a checkpoint is saved
+ALARM: int | None = getattr(signal, "SIGALRM", None)  # not on Windows
+LOADING = (str(dataloader.__file__), *data.__path__)  # the files of the code that loads batches
+EXCHANGE = 0.5  # seconds between two exchanges of signals among ranks
+PATIENCE = 4.0  # seconds to wait for a batch after a signal; after twice this time the workers are killed
+
+
+class Periodic(Callback):
+    """Calls `act` after a batch about every `interval` images and at the end; its time does not count as training.
+
+    It never acts at an interruption, except for checkpoints (`saves`). A first interval, `first`, doubles up to
+    `interval`, because images change faster early in training.
+    """
+
+    activity = ""  # the name of its time
+    interval: int | None = None  # None: not known yet
+    first: int | None = None
+    saves = False  # whether to act also when the run is interrupted, when the clock asks for it, and after scores
+
+    def on_train_batch_end(self, trainer: Trainer, pl_module: GAN, *_: object) -> None:  # type: ignore[override]
+        if self.interval is None and trainer.global_step & (trainer.global_step - 1) == 0:  # 1, 2, 4 ... batches
+            self.set_interval(trainer, pl_module)
+        if due(trainer, pl_module, self.interval, self.first) or (self.saves and may_save(trainer)):
+            with paused(trainer, self.activity):
+                self.act(trainer, pl_module)
+
+    def act(self, trainer: Trainer, pl_module: GAN) -> None:
+        """Do what is due, on all ranks."""
+        raise NotImplementedError
+
+    def set_interval(self, trainer: Trainer, pl_module: GAN) -> None:
+        """Set an interval that depends on the speed of training, if that is known, on all ranks."""
+
+
+def due(trainer: Trainer, pl_module: GAN, interval: int | None, first: int | None = None) -> bool:
+    """Return whether a periodic action is due after a batch; always at the end of the run, never at an interruption.
+
+    Otherwise it is due if the images of the batch contain a multiple of `interval`, or one of first, 2 first, 4 first
+    ... below `interval`.
+    """
+    if ends(trainer, pl_module):
+        return True
+    if interval is None:
+        return False
+    after = pl_module.images_seen
+    before, early = after - pl_module.batch_size, first or interval
+    while early < interval:
+        if before < early <= after:
+            return True
+        early *= 2
+    return crosses(before, after, interval)
+
+
+def ends(trainer: Trainer, pl_module: GAN) -> bool:
+    """Return whether the run ends after this batch, other than by an interruption."""
+    return trainer.global_step == trainer.max_steps or (trainer.should_stop and not pl_module.interrupted)
+
+
+def may_save(trainer: Trainer) -> bool:
+    """Return whether a checkpoint may be due besides the regular ones."""
+    return trainer.should_stop or clock_of(trainer).must_save or last_evaluation(trainer) is not None
+
+
+def last_evaluation(trainer: Trainer) -> Any:
+    """Return the `Evaluate` that has scored the present number of images; None if there was no evaluation."""
+    now = trainer.lightning_module.images_seen
+    return next((c for c in trainer.callbacks if getattr(c, "scored_at", None) == now), None)  # type: ignore[attr-defined]
+
+
+class Timed(Callback):
+    """Calls `act` after a batch if `period` seconds have passed since `acted`."""
+
+    period = math.inf
+    acted = 0.0  # seconds (monotonic)
+
+    def on_train_batch_end(self, trainer: Trainer, pl_module: GAN, *_: object) -> None:  # type: ignore[override]
+        if (now := time.monotonic()) - self.acted > self.period:
+            self.acted = now
+            self.act(trainer, pl_module)
+
+    def act(self, trainer: Trainer, pl_module: GAN) -> None:
+        """Do what is due."""
+        raise NotImplementedError
+
+
+class TrainingTime(Callback):
+    """Counts the seconds of the training loop, without evaluations, grids, checks of health and checkpoints.
+
+    These run in `paused`, which stops the clock and adds up their seconds by name. Rank 0 decides when the run ends
+    and when it saves a checkpoint. With several ranks, it sends its decision together with the number of batches until
+    the next one, so that ranks wait for each other about once a second, and all stop or save after the same batch.
+
+    Args:
+        minutes: length of the run in minutes of training; None: the clock does not end the run.
+    """
+
+    def __init__(self, minutes: float | None = None) -> None:
+        self.limit = None if minutes is None else 60 * minutes
+        self.other: dict[str, float] = defaultdict(float)  # seconds outside of the training loop, by name
+        self.counted = 0.0  # seconds until the clock was last started
+        self.started: float | None = None  # when the clock was last started (seconds, monotonic); None: it is stopped
+        self.begun: tuple[int, float] | None = None  # batches and seconds at the first batch of this process
+        self.warm: tuple[int, float] | None = None  # images and seconds after the first batch of this process
+        self.next_decision = 0  # number of batches
+        self.saved = 0.0  # seconds of training at the last checkpoint
+        self.must_save = False  # whether a checkpoint is due after this batch
+
+    @property
+    def seconds(self) -> float:
+        """Seconds of training since the beginning of the run."""
+        return self.counted + (0.0 if self.started is None else time.monotonic() - self.started)
+
+    @property
+    def remaining(self) -> float | None:
+        """Seconds of training until the limit, at least 0; None without a limit."""
+        return None if self.limit is None else max(0.0, self.limit - self.seconds)
+
+    def speed(self, images: int) -> float | None:
+        """Return the images per second of training, without the first batch of this process; None if too few seconds.
+
+        Args:
+            images: images seen.
+        """
+        if self.warm is None or (measured := self.seconds - self.warm[1]) < MEASURED:
+            return None
+        return (images - self.warm[0]) / measured
+
+    def on_fit_start(self, trainer: Trainer, pl_module: GAN) -> None:  # type: ignore[override]
+        if self.limit is not None:  # a resumed run can have reached its length already
+            trainer.should_stop = trainer.should_stop or trainer.strategy.broadcast(self.seconds >= self.limit)
+
+    def on_train_batch_start(self, trainer: Trainer, *_: object) -> None:
+        if self.begun is None:
+            self.begun = trainer.global_step, self.counted
+            self.start()
+
+    def on_train_batch_end(self, trainer: Trainer, pl_module: GAN, *_: object) -> None:  # type: ignore[override]
+        if self.warm is None:
+            self.warm = pl_module.images_seen, self.seconds
+            lock.trained()  # from now on an error keeps the run folder
+        self.must_save = False
+        if trainer.global_step >= self.next_decision:
+            own = (self.remaining == 0, self.seconds - self.saved >= MAX_UNSAVED, self.until_decision(trainer))
+            over, self.must_save, batches = trainer.strategy.broadcast(own)
+            self.next_decision = trainer.global_step + batches
+            trainer.should_stop = trainer.should_stop or over
+
+    def until_decision(self, trainer: Trainer) -> int:
+        """Return the number of batches until the next decision: those of CHECK seconds, or fewer near the limit."""
+        if trainer.world_size == 1:
+            return 1
+        batches, seconds = self.begun or (0, 0.0)
+        per_batch = (self.seconds - seconds) / (trainer.global_step - batches)
+        left = CHECK if self.remaining is None else min(CHECK, self.remaining)
+        return max(1, int(left / max(per_batch, 1e-9)))
+
+    def on_train_end(self, trainer: Trainer, pl_module: GAN) -> None:  # type: ignore[override]
+        self.stop()
+
+    def start(self) -> None:
+        self.started = time.monotonic()
+
+    def stop(self) -> None:
+        self.counted, self.started = self.seconds, None
+
+    @contextmanager
+    def paused(self, name: str, device: torch.device) -> Iterator[None]:
+        """A context whose time counts as `name` and not as training."""
+        running = self.started is not None
+        if device.type == "cuda":
+            torch.cuda.synchronize(device)  # batches that are still in its queue count as training
+        self.stop()
+        began = time.monotonic()
+        try:
+            yield
+        finally:
+            self.other[name] += time.monotonic() - began
+            if running:
+                self.start()
+
+    def state_dict(self) -> dict[str, Any]:
+        return {"seconds": self.seconds, "other": dict(self.other)}
+
+    def load_state_dict(self, state_dict: Mapping[str, Any]) -> None:
+        self.counted = self.saved = float(state_dict["seconds"])
+        self.other.update({str(name): float(seconds) for name, seconds in state_dict["other"].items()})
+
+
+def clock_of(trainer: Trainer) -> TrainingTime:
+    """Return the clock of a run; a stopped clock if there is none."""
+    clocks = (c for c in trainer.callbacks if isinstance(c, TrainingTime))  # type: ignore[attr-defined]
+    return next(clocks, None) or TrainingTime()
+
+
+@contextmanager
+def paused(trainer: Trainer, name: str) -> Iterator[None]:
+    """A context whose time does not count as training, but as `name`. Callbacks use it for their slow parts."""
+    with clock_of(trainer).paused(name, trainer.strategy.root_device):
+        yield
+
+
+class Interrupt(Callback):
+    """Sets a flag at a signal and shares it among ranks, so that the checkpoint callback saves after the same batch.
+
+    Ranks share their flags about every EXCHANGE seconds, because each exchange waits for a message around all of them.
+
+    During training it replaces Lightning's handlers, which stop within a batch (SIGINT) or start a collective inside
+    the handler (SIGTERM). A second Ctrl-C stops without waiting for the batch.
+
+    If no batch arrives because a worker of the data loader is stopped or waits for a disk, the worker is killed. Then
+    PyTorch raises an error, and training ends with the existing checkpoints.
+    """
+
+    def __init__(self) -> None:
+        self.received = 0  # number of the signal that this process received; the handler alone writes it
+        self.signal = 0  # number of the signal on which all ranks agree
+        self.alarms = 0  # number of times that no batch arrived within PATIENCE
+        self.at_once = False  # training ended without waiting for the batch
+        self.previous: dict[int, Any] = {}
+        self.group: dist.ProcessGroup | None = None  # on the CPU, to avoid synchronizing the GPU
+        self.exchanged = (0, 0.0)  # batches and seconds (monotonic) at the last exchange of ranks
+        self.next_exchange = 0  # number of batches
+        self.watchdog: ranks.SignalWatchdog | None = None
+
+    def setup(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
+        ranks.watch_children(trainer)
+
+    def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        if trainer.world_size > 1:
+            self.group = dist.new_group(backend="gloo")
+        if threading.current_thread() is threading.main_thread():
+            for number in (signal.SIGINT, *processes.TERMINATION, *requeue.signals()):
+                if number == signal.SIGINT or signal.getsignal(number) is not signal.SIG_IGN:  # nohup ignores SIGHUP
+                    self.previous[number] = signal.signal(number, self.on_signal)
+            requeue.release()
+            if ALARM is not None:
+                self.previous[ALARM] = signal.signal(ALARM, self.on_alarm)
+            if trainer.world_size > 1:
+                self.watchdog = ranks.SignalWatchdog(trainer)
+
+    def on_signal(self, number: int, frame: FrameType | None) -> None:
+        """Handle SIGINT, `signals.TERMINATION` and the signal of `requeue`."""
+        processes.leave_closed_terminal(number)
+        if self.watchdog:
+            self.watchdog.handled += 1
+        if self.received and number == signal.SIGINT:
+            self.at_once = True
+            raise KeyboardInterrupt
+        self.received = number
+        if ALARM in self.previous:
+            signal.setitimer(signal.ITIMER_REAL, PATIENCE, PATIENCE)
+
+    def on_alarm(self, number: int, frame: FrameType | None) -> None:
+        """Handle SIGALRM: while the main thread waits for a batch, continue stopped workers, or kill them."""
+        if not awaits_batch(frame):
+            return
+        self.alarms += 1
+        self.at_once = self.alarms > 1
+        for worker in workers():
+            os.kill(worker, signal.SIGKILL if self.at_once else signal.SIGCONT)
+        if self.at_once and not workers():  # this process itself reads the data
+            raise KeyboardInterrupt
+
+    def on_train_batch_end(self, trainer: Trainer, pl_module: GAN, *_: object) -> None:  # type: ignore[override]
+        if self.group is None:
+            self.signal = self.received
+        elif trainer.global_step >= self.next_exchange:
+            self.exchange(trainer.global_step)
+        if self.signal:
+            pl_module.interrupted = trainer.should_stop = True
+
+    def exchange(self, batches: int) -> None:
+        """Share the flag with all ranks, and agree on the batch of the next exchange, the first that a rank wants."""
+        (before, then), now = self.exchanged, time.monotonic()
+        per_second = (batches - before) / (now - then) if before else 0.0
+        values = torch.tensor([self.received, -max(1, int(EXCHANGE * per_second))])
+        dist.all_reduce(values, dist.ReduceOp.MAX, self.group)
+        self.signal = int(values[0])  # not `received`: a signal that has just arrived remains for the next exchange
+        self.exchanged, self.next_exchange = (batches, now), batches - int(values[1])
+
+    def on_train_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        self.restore()
+
+    def on_exception(self, trainer: Trainer, pl_module: LightningModule, exception: BaseException) -> None:
+        self.restore()
+
+    def restore(self) -> None:
+        """Restore the previous signal handlers."""
+        requeue.hold()
+        if self.watchdog:
+            self.watchdog.close()
+            self.watchdog = None
+        if ALARM in self.previous:
+            signal.setitimer(signal.ITIMER_REAL, 0)
+            for worker in workers():  # a stopped worker cannot end by itself
+                os.kill(worker, signal.SIGCONT)
+        for number, handler in self.previous.items():
+            signal.signal(number, handler)
+        self.previous.clear()
+
+
+def workers() -> list[int]:
+    """Return the process ids of the data loaders' workers, which are the only daemons of this process."""
+    return [child.pid for child in multiprocessing.active_children() if child.daemon and child.pid]
+
+
+def kill_workers() -> None:
+    """Kill workers that still run after training. They hold no state, and Python would wait for them forever."""
+    for child in multiprocessing.active_children():
+        if child.daemon:
+            child.kill()
+
+
+def awaits_batch(frame: FrameType | None) -> bool:
+    """Return whether the interrupted code loads a batch or waits for one."""
+    while frame is not None:
+        if frame.f_code.co_filename.startswith(LOADING):
+            return True
+        frame = frame.f_back
+    return False
