@@ -1,9 +1,8 @@
 """Show models on a page in the browser: generate, edit, interpolate, project, translate, and watch training.
 
-RUN is a run folder, a checkpoint file, a folder written by gan share, or hf://USER/NAME. Each of several models (at
-most 8) has its own tab; the tab Compare shows them side by side. Without RUN, the page has looks, color maps, palettes
-and pixel art, which need no training, and the newest run in runs/ if there is one. The page is on this machine only,
-and Ctrl-C ends it.
+RUN is a run folder, a checkpoint file, a folder written by gan share, or hf://USER/NAME. Each of several models has its
+own tab. Without RUN, the page has looks, color maps, palettes and pixel art, which need no training, and the newest run
+in runs/ if there is one. The page is on this machine only, and Ctrl-C ends it.
 """
 
 from __future__ import annotations
@@ -16,7 +15,6 @@ from pathlib import Path
 from typing import Any
 
 from gan.commands import options
-from gan.demo import limits
 from gan.models import address, shared_model
 from gan.models.address import folder_of
 from gan.runs import checkpoints, run_folder
@@ -37,8 +35,6 @@ class Request(options.Device, options.Fit):
     host: str
 
     def __post_init__(self) -> None:
-        if len(self.runs) > limits.MAX_MODELS:
-            raise UserError(f"{len(self.runs)} runs are too many for one page; give at most {limits.MAX_MODELS}")
         if self.port is not None and not 0 < self.port < 1 << 16:
             raise UserError(f"--port {self.port}: give a number from 1 to 65535")
         if find_spec("gradio") is None:
@@ -121,6 +117,6 @@ def load(run: str, name: str, device: str) -> Any:
     folder = None if shared_model.is_shared(path) else folder
     untrained = folder == path and not checkpoints.list_checkpoints(path)
     model = None if untrained else api.load(run, "best").to(device)
-    shown = PageModel(name, path, folder, model, lambda: api.load(run, "last").to(device))
+    shown = PageModel(name, path, folder, model)
     shown.add_directions()
     return shown

@@ -127,7 +127,7 @@ def write_networks(request: Request) -> None:
 
 def write_table(request: Request) -> None:
     """Write the color table of a look, of a translator that maps colors, or of a fitted map."""
-    from gan.export import network_tables, tables
+    from gan.export import tables
 
     size, run = tables.size_for(request.to, request.table_size or TABLE_SIZES[1]), request.run or ""
     if request.fit:
@@ -136,14 +136,14 @@ def write_table(request: Request) -> None:
         photographs, retro = request.fit
         choice = choose_for_folders(photographs, retro, request.map, request.position)
         print_line(f"color map fitted: {choice.describe()}")
-        table = network_tables.of_color_map(choice.color_map, size, retro)
+        table = tables.of_color_map(choice.color_map, size, retro)
     elif names_look(run):
         from gan.translation.image_translator import parse_look
 
         table = tables.of_look(parse_look(run), size)
     else:
         model = load(request)
-        table = network_tables.of_translator(model, size, run, lambda: network_tables.inputs_of(model, Path(run)))
+        table = tables.of_translator(model, size, run, lambda: tables.inputs_of(model, Path(run)))
     path = tables.write(table, request.to, request.out, request.force, request.run)
     print_line(f"{path}: {size} entries along each axis")
     if table.lost:
@@ -157,17 +157,16 @@ def write_web_page(request: Request) -> None:
         raise UserError(f"--out {out}: is not empty; use --force to write the page beside its files")
 
     from gan.editing.vector_files import read_directions
-    from gan.export import formats
-    from gan.export.web import runtime, write
+    from gan.export import formats, web
 
     formats.check_onnx_installed()
-    package = runtime.find(request.runtime)
+    package = web.find(request.runtime)
     model, directions = load(request), None
     if request.directions:
         if not hasattr(model, "generator"):
             raise UserError(f"--directions {request.directions}: {request.run} is a translator; leave it out")
         directions = read_directions(request.directions, model.generator)
-    page = write.write_page(model, out, package, request.fp16, request.title, directions, request.force)
+    page = web.write_page(model, out, package, request.fp16, request.title, directions, request.force)
     print_files(page.models)
     print_line(f"{out}: the page is {page.size / 1e6:.1f} MB; run `python -m http.server -d {shlex.quote(str(out))}` "
                "and open http://localhost:8000")  # fmt: skip

@@ -132,14 +132,14 @@ def save(
 
     The classifier is fitted to all images, with the median of the C selected in the splits.
     """
-    from gan.recognition import classifier, probe, protocol
+    from gan.recognition import classifier, protocol
 
     layers = classifier.LayerFeatures(network, images)
     values = layers(images)
-    reduction = probe.fit_reduction(values, arguments.components)
+    reduction = classifier.fit_reduction(values, arguments.components)
     own = scores[protocol.DISCRIMINATOR]
     C = sorted(own.C)[len(own.C) // 2]
-    fitted = probe.fit(reduction(values), labels, len(classes), C, arguments.classifier)
+    fitted = classifier.fit(reduction(values), labels, len(classes), C, arguments.classifier)
     about = {
         "C": C,
         "split": arguments.split,
@@ -147,7 +147,7 @@ def save(
         "scores": {name: score.as_json() for name, score in scores.items()},
     }
     with writing(out):
-        composed = probe.compose(reduction, fitted)
+        composed = classifier.compose(reduction, fitted)
         classifier.write(out, classifier.Classifier(layers, composed, classes, arguments.classifier), about)
         protocol.plot_confusion(own.confusion, classes, out / "confusion.png")
 

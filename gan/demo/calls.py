@@ -16,6 +16,7 @@ from typing import Any, TypeVar
 
 import gradio as gr
 
+from gan import settings
 from gan.data.decoding.pool import IsolatedProcess
 from gan.data.decoding.reader import ImageError
 from gan.data.sources.files import SUFFIXES
@@ -30,6 +31,20 @@ FAST: dict[str, Any] = {"concurrency_id": "fast", "concurrency_limit": 1}
 LONG: dict[str, Any] = {"concurrency_id": "long", "concurrency_limit": 1}
 WATCH: dict[str, Any] = {"concurrency_id": "watch", "concurrency_limit": 1}
 PRIVATE: dict[str, Any] = {"api_visibility": "private", "show_progress": "hidden"}
+
+# Limits of the page. The server checks them in every call, because a caller need not use the page's sliders.
+MAX_IMAGES = 64  # generated in one call
+MAX_GENERATED = 60_000_000  # pixels of all images of a call, and of all frames of an animation
+MAX_UNPACKED = 256 << 20  # bytes of the uploaded images in one call, unpacked
+MAX_FILES = 50  # uploaded images in one call
+MAX_PIXELS = 24_000_000  # of an uploaded image, over all frames
+
+TRUNCATION = settings.TRUNCATION.within(-2, 2)
+CELL = settings.CELL.within(1, 256)
+SCALE = Setting("scale", default=1, low=1, high=16, whole=True)
+FRAMES = Setting("frames", default=20, low=1, high=360, whole=True)
+FPS = Setting("fps", default=20.0, low=0.1, high=60)
+CHANGE = Setting("change", default=0.0, low=-6, high=6)  # of an attribute or along a direction, standard deviations
 
 
 class Cancelled(Exception):
@@ -166,6 +181,13 @@ class Controls:
         """Return the values by name; raise UserError if one is not allowed."""
         pairs = zip(self.checks.items(), values, strict=True)
         return SimpleNamespace(**{name: check(value) for (name, check), value in pairs})
+
+
+def check_pixels(count: int, height: int, width: int) -> None:
+    """Raise UserError if `count` images of this size are too much for one call."""
+    if count * height * width > MAX_GENERATED:
+        raise UserError(f"{count:,} images of {width}x{height} pixels are more than {MAX_GENERATED // 10**6} million "
+                        "pixels; give fewer or smaller ones")  # fmt: skip
 
 
 def image_upload(label: str = "Images, or a zip archive of images", height: int = 180) -> gr.File:

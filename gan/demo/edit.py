@@ -2,11 +2,7 @@
 
 from __future__ import annotations
 
-import json
-import tempfile
-from collections import OrderedDict
 from collections.abc import Callable, Sequence
-from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, NamedTuple
 
@@ -15,29 +11,22 @@ import torch
 from torch import Tensor
 
 from gan.data.sources.files import SUFFIXES
-from gan.demo import limits
-from gan.demo.calls import FAST, LONG, PRIVATE, PROGRESS, Context, Controls, answer, session_of, start_buttons
+from gan.demo.calls import CHANGE, FAST, LONG, PRIVATE, PROGRESS, Context, Controls, answer, start_buttons
 from gan.demo.generate import class_choice
 from gan.demo.models import PageModel
 from gan.demo.uploads import decode_one, find_files
-from gan.editing import mixing, position, vector_files
-from gan.editing.attributes import LinearEdit
+from gan.editing import position
 from gan.editing.position import POSITIONS
-from gan.editing.projection import MIN_STEPS, describe_options, num_passes
+from gan.editing.projection import MIN_STEPS, num_passes
 from gan.export.provenance import Origin, from_latents, from_seeds
 from gan.images.collection import Images
 from gan.images.convert import to_png
 from gan.metrics.pairs import psnr, ssim
 from gan.settings import SEED, Setting
-from gan.utils import digest
 from gan.utils.errors import UserError
 
-MAX_CACHED = 16  # latents whose gradients are kept
-NONE, LAYERS, FRACTION = "none", "some layers", "interpolate"
-MIX_FRACTION = Setting("fraction", default=0.5, low=0, high=1)
 STEPS = Setting("steps", default=150, low=MIN_STEPS, high=1000, whole=True)
 STARTS = Setting("starts", default=4, low=1, high=32, whole=True)
-LATENTS = ".safetensors"
 SHARED: dict[str, Any] = {**FAST, "trigger_mode": "always_last", "show_progress": "hidden"}
 
 
@@ -45,7 +34,7 @@ class Base(NamedTuple):
     """The latent that is edited, and where it comes from.
 
     Attributes:
-        latents: (1, ...), after mixing.
+        latents: (1, ...).
         label: (1,), its class.
         describe: returns the text chunk of its image uint8 (C, H, W) after a change of settings.
     """
@@ -57,13 +46,13 @@ class Base(NamedTuple):
 
 
 class Editor:
-    """Sliders, and the image that they edit: an approximation while a slider moves, and the exact edit afterwards.
+    """Sliders, and the image that they edit after each change.
 
     Args:
         sources: controls that select the latent.
         base: returns the latent of their values.
         image: shows the result.
-        api_name: the name of the exact edit for direct calls.
+        api_name: the name of the edit for direct calls.
     """
 
     def __init__(
@@ -77,9 +66,7 @@ class Editor:
     ) -> None:
         self.shown, self.context, self.base, self.sources, self.image = shown, context, base, sources, image
         self.attributes, self.vectors = list(shown.model.attributes), list(shown.model.vectors)
-        self.kept: OrderedDict[bytes, LinearEdit] = OrderedDict()
-        self.exact_settings: OrderedDict[str, Any] = OrderedDict()  # by session, see `preview`
-        self.sliders, names = Controls(), [*self.attributes, *self.vectors, *POSITIONS]
+        self.sliders = Controls()
         with gr.Column(scale=2, min_width=300):
             with gr.Accordion("Attributes (in standard deviations)"):
                 self.add_sliders(self.attributes, 2)
@@ -91,12 +78,9 @@ class Editor:
             reset = gr.Button("Set all to zero")
         sliders = self.sliders.inputs
         self.inputs = [*sources.inputs, fixed, *sliders]
-        for name, slider in zip(names, sliders, strict=True):
-            if name not in POSITIONS:
-                slider.input(answer(self.preview), self.inputs, image, api_visibility="private", **SHARED)
         self.show_after(fixed.input, *(slider.release for slider in sliders))
         zero = reset.click(lambda: [0] * len(sliders), None, sliders, **PRIVATE)
-        zero.then(answer(self.exact), self.inputs, image, api_name=api_name + shown.calls, **SHARED)
+        zero.then(answer(self.edit), self.inputs, image, api_name=api_name + shown.calls, **SHARED)
 
     def add_sliders(self, names: Sequence[str], most: float) -> None:
         part = f"by 1/{1 / position.SHIFT:g} of the"
@@ -104,12 +88,12 @@ class Editor:
                 "shift_y": f"1 shifts down {part} height"}  # fmt: skip
         for name in names:
             slider = gr.Slider(-most, most, 0, step=0.05, label=name.replace("_", " "), info=info.get(name))
-            self.sliders.number(limits.CHANGE, slider, name)
+            self.sliders.number(CHANGE, slider, name)
 
     def show_after(self, *events: Any) -> None:
-        """Show the exact image after events."""
+        """Show the edited image after events."""
         for event in events:
-            event(answer(self.exact), self.inputs, self.image, api_visibility="private", **SHARED)
+            event(answer(self.edit), self.inputs, self.image, api_visibility="private", **SHARED)
 
     def read(self, values: Sequence[Any]) -> tuple[Base, dict[str, float]]:
         """Return the latent and the settings of the values of `inputs`."""
@@ -121,60 +105,22 @@ class Editor:
             settings.setdefault(attribute.check(name, "Keep constant "), 0.0)
         return base, settings
 
-    def exact(self, request: gr.Request, *values: Any) -> str:
-        """Return the path of the exact image."""
+    def edit(self, *values: Any) -> str:
+        """Return the path of the edited image."""
         base, settings = self.read(values)
-        self.exact_settings[session_of(request)] = settings
-        while len(self.exact_settings) > limits.MAX_SESSIONS:
-            self.exact_settings.popitem(last=False)
         model = self.shown.model
         moved = model.edit(base.latents, base.label, **settings)
         pixels = model.synthesize(moved, base.label).pixels[0]
         return self.context.keep(to_png(pixels, base.describe(settings, pixels)), f"{base.name}.png")
 
-    def preview(self, request: gr.Request, *values: Any) -> Any:
-        """Return the path of an approximation, without positions; nothing if the slider was released meanwhile."""
-        base, settings = self.read(values)
-        if self.exact_settings.get(session_of(request)) == settings:
-            return gr.skip()
-        model, moved = self.shown.model, base.latents
-        for name in self.vectors:
-            moved = moved + settings.get(name, 0.0) * model.vectors[name]
-        by = {name: settings[name] * model.units[name] for name in self.attributes if name in settings}
-        pixels = self.linear(base, model)(by if any(by.values()) else {}, moved)[0]
-        return self.context.keep(to_png(pixels), f"{base.name}.png")
-
-    def linear(self, base: Base, model: Any) -> LinearEdit:
-        """Return the linear edit of a latent, whose gradients are computed once."""
-        key = base.latents.numpy().tobytes() + str((base.label, model.images)).encode()
-        if key not in self.kept:
-            self.kept[key] = LinearEdit(self.shown.space, base.latents, model.attributes, base.label)
-            while len(self.kept) > MAX_CACHED:
-                self.kept.popitem(last=False)
-        self.kept.move_to_end(key)
-        return self.kept[key]
-
 
 def edit_tab(shown: PageModel, context: Context, opened: Any) -> None:
-    """Add the tab's content: style mixing of a seed with another one, then sliders. `opened` is what shows it."""
-    layers = shown.space.layers if shown.space.name == "w" else 0
-    last = max(layers - 1, 1)
-    layer = Setting("layer", default=0, low=0, high=last, whole=True)
-    ways = [NONE, *([LAYERS] if layers else []), FRACTION]
+    """Add the tab's content: a seed and sliders. `opened` is what shows it."""
     controls = Controls()
     with gr.Row():
         with gr.Column(scale=1, min_width=220):
             controls.number(SEED, gr.Number(0, label="Seed", precision=0))
             class_choice(controls, shown)
-            how = controls.choice("how", gr.Radio(ways, value=NONE, label="Mix with another seed"))
-            other = controls.number(SEED, gr.Number(1, label="Other seed", precision=0, visible=False), "other")
-            with gr.Row(visible=False) as both:
-                for name, value, info in (("first", layers // 2, "layer 0 is the coarsest"),
-                                          ("last", last, f"layer {last} is the finest")):  # fmt: skip
-                    controls.number(layer, gr.Slider(0, last, value, step=1, label=f"{name.title()} layer",
-                                                     min_width=100, info=info), name)  # fmt: skip
-            fraction = controls.number(MIX_FRACTION, gr.Slider(0, 1, 0.5, step=0.01, visible=False,
-                                                               label="Fraction of the other seed"))  # fmt: skip
         with gr.Column(scale=2, min_width=300):
             image = gr.Image(label="Edited", type="filepath", format="png", height=420, interactive=False,
                              elem_classes="pixels", buttons=["download", "fullscreen"])  # fmt: skip
@@ -182,24 +128,14 @@ def edit_tab(shown: PageModel, context: Context, opened: Any) -> None:
         def base(given: SimpleNamespace) -> Base:
             model = shown.model
             latents, label = model.latents([given.seed], given.label)
-            mixes = []
-            if given.how != NONE:
-                part = (given.first, given.last) if given.how == LAYERS else given.fraction
-                mixes = [(given.other, part)]
-                latents = mixing.mix(shown.space, latents, model.latents([given.other], given.label)[0][0], part)
 
             def describe(settings: dict[str, float], pixels: Tensor) -> dict[str, str]:
-                origin = Origin(model.generator, model.images, **shown.changes(settings, mixes, given.label))
+                origin = Origin(model.generator, model.images, **shown.changes(settings))
                 return from_seeds(model, origin, [given.seed], given.label).image(pixels, 0)
 
             return Base(latents, label, str(given.seed), describe)
 
         editor = Editor(shown, context, controls, base, image, "edit")
-
-    def show(how: Any) -> Any:
-        return [gr.update(visible=visible) for visible in (how != NONE, how == LAYERS, how == FRACTION)]
-
-    how.input(show, how, [other, both, fraction], **PRIVATE)
     editor.show_after(opened, *(component.input for component in controls.inputs))
 
 
@@ -210,8 +146,7 @@ def project_tab(shown: PageModel, context: Context) -> None:
     projected = sources.add("projection", gr.State(None))
     with gr.Row():
         with gr.Column(scale=1, min_width=240):
-            controls.add("path", gr.File(label="An image, or latents of gan project", height=140,
-                                         file_types=[*sorted(SUFFIXES), LATENTS]))  # fmt: skip
+            controls.add("path", gr.File(label="An image", height=140, file_types=sorted(SUFFIXES)))
             controls.number(STEPS, gr.Slider(MIN_STEPS, 1000, 150, step=10, label="Steps",
                                              info="more steps, more similar"))  # fmt: skip
             with gr.Accordion("More", open=False):
@@ -220,7 +155,6 @@ def project_tab(shown: PageModel, context: Context) -> None:
                                                   visible=len(spaces) > 1))  # fmt: skip
                 class_choice(controls, shown, "any: the most similar")
             button = start_buttons("Project", context)
-            download = gr.DownloadButton("Download latents", interactive=False)
         with gr.Column(scale=2, min_width=300):
             with gr.Row():
                 options: dict[str, Any] = {"type": "filepath", "format": "png", "height": 300, "interactive": False,
@@ -236,7 +170,7 @@ def project_tab(shown: PageModel, context: Context) -> None:
 
             def describe(settings: dict[str, float], pixels: Tensor) -> dict[str, str]:
                 model = shown.model
-                origin = Origin(model.generator, model.images, **shown.changes(settings, [], None))
+                origin = Origin(model.generator, model.images, **shown.changes(settings))
                 return from_latents(model, origin, latents, labels).image(pixels, 0)
 
             return Base(latents, labels, "projected", describe)
@@ -246,53 +180,19 @@ def project_tab(shown: PageModel, context: Context) -> None:
     @answer
     def project(request: gr.Request, progress: Any = PROGRESS, *values: Any) -> Any:
         given, model = controls.read(values), shown.model
-        if str(given.path).lower().endswith(LATENTS):
-            return from_file(shown, Path(str(given.path)))
         decoded = decode_one(find_files(given.path and [given.path], context)[0], model.config["data"], context)
         pixels = torch.from_numpy(decoded.pixels)
         passes = num_passes(1, given.starts, given.steps, given.space == "w+")
-        options = given.space, given.starts, given.steps, given.label
         with context.job(request, progress, passes, "projecting") as advance:
-            result = model.project(Images(pixels[None]), *options, advance)
+            result = model.project(Images(pixels[None]), given.space, given.starts, given.steps, given.label, advance)
         after = model.synthesize(result.latents, result.labels).pixels
         scores = f"PSNR {float(psnr(pixels[None], after)):.1f} dB, SSIM {float(ssim(pixels[None], after)):.2f}"
         (width, height), (rows, columns) = decoded.size, pixels.shape[1:]
         fitted = f"; your image of {width}×{height} pixels was fitted to {columns}×{rows}"
-        said = f"Similarity to your image: {scores} (higher is more similar)" + fitted * (
-            (height, width) != (rows, columns)
-        )
-        file = file_of(shown, context, result, pixels, describe_options(*options))
-        kept = result.latents, result.labels
-        return context.keep(to_png(pixels), "target.png"), kept, said, gr.DownloadButton(value=file, interactive=True)
+        said = f"Similarity to your image: {scores} (higher is more similar)"
+        said += fitted if (height, width) != (rows, columns) else ""
+        return context.keep(to_png(pixels), "target.png"), (result.latents, result.labels), said
 
-    outputs = [target, projected, note, download]
+    outputs = [target, projected, note]
     event = button.click(project, controls.inputs, outputs, api_name=f"project{shown.calls}", **LONG)
     editor.show_after(event.success)
-
-
-def from_file(shown: PageModel, path: Path) -> Any:
-    """Return the results of a file of `gan project`: its first latent.
-
-    Raises:
-        UserError: the file is damaged, or belongs to another model.
-    """
-    try:
-        names, latents, labels = vector_files.stack_latents(path, shown.model.generator)
-    except UserError as error:
-        raise UserError(str(error).replace(str(path), path.name)) from error
-    more = f", the first of {len(names)} in the file" if len(names) > 1 else ""
-    kept = latents[:1], None if labels is None else labels[:1]
-    return None, kept, f"latents of `{names[0][:80]}`{more}", gr.DownloadButton(interactive=False)
-
-
-def file_of(shown: PageModel, context: Context, result: Any, pixels: Tensor, options: str) -> str:
-    """Return the path of a file with the latent, as `gan project` writes it."""
-    about = {
-        "labels": json.dumps({} if result.labels is None else {"image": int(result.labels[0])}),
-        "digests": json.dumps({"image": digest.of_tensor(pixels)}),
-        "options": options,
-    }
-    with tempfile.TemporaryDirectory(dir=context.folder) as folder:
-        path = Path(folder, "latents.safetensors")
-        vector_files.write(path, {"image": result.latents[0]}, shown.space, **about)
-        return context.keep(path.read_bytes(), path.name)

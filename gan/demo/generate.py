@@ -9,15 +9,13 @@ from typing import Any
 
 import gradio as gr
 
-from gan.demo import limits
+from gan.demo import calls
 from gan.demo.calls import FAST, LONG, PRIVATE, PROGRESS, Context, Controls, answer, start_buttons, zipped
 from gan.demo.models import ANY, PageModel
-from gan.editing.space import grid_of
-from gan.export.provenance import Described, Origin, from_seeds, generated, interpolation
+from gan.export.provenance import Origin, from_seeds, generated, interpolation
 from gan.export.record import compact
 from gan.images import video
 from gan.images.convert import grid, to_png
-from gan.utils.errors import UserError
 
 FORMATS = ("GIF", "WebP")
 
@@ -31,21 +29,17 @@ def class_choice(controls: Controls, shown: PageModel, info: str = "any: depends
 
 def truncation_slider(controls: Controls, visible: bool = True, **options: Any) -> None:
     slider = gr.Slider(0, 1.5, 1, step=0.05, label="Truncation", visible=visible, **options)
-    controls.number(limits.TRUNCATION, slider)
+    controls.number(calls.TRUNCATION, slider)
 
 
 def generate_tab(shown: PageModel, context: Context, opened: Any) -> None:
     """Add the tab's content. `opened` is the event that shows it first."""
-    controls, multiple = Controls(), multiple_of(shown.model)
+    controls = Controls()
     with gr.Row():
         with gr.Column(scale=1, min_width=260):
-            seeds = controls.seeds("0-15", f"such as 0-15,42; at most {limits.MAX_IMAGES}", limits.MAX_IMAGES)
+            seeds = controls.seeds("0-15", f"such as 0-15,42; at most {calls.MAX_IMAGES}", calls.MAX_IMAGES)
             class_choice(controls, shown)
             truncation_slider(controls, shown.space.name == "w", info="below 1: more typical, less varied")
-            with gr.Row(visible=multiple > 0):
-                for name, side in zip(("height", "width"), shown.model.shape[1:], strict=True):
-                    controls.number(limits.SIDE, gr.Number(side, label=name.title(), precision=0, min_width=80,
-                                                           info=f"multiple of {multiple}"), name)  # fmt: skip
             controls.add("with_grid", gr.Checkbox(label="Also all images as one grid"))
             with gr.Row():
                 button = gr.Button("Generate", variant="primary", min_width=80)
@@ -72,40 +66,17 @@ def generate_tab(shown: PageModel, context: Context, opened: Any) -> None:
 
 
 def images_of(shown: PageModel, given: SimpleNamespace) -> dict[str, bytes]:
-    """Return PNG files by name: those of `gan generate`, or of `gan edit --size` if the size is not that of training.
-
-    Raises:
-        UserError: the images are too large, or the generator cannot generate them.
-    """
-    model, seeds, size = shown.model, given.seeds, (given.height, given.width)
-    _, height, width = model.shape
-    limits.check_pixels(len(seeds), *size)
-    if size == (height, width):
-        images, origin = model.generate(seeds, given.truncation, given.label).pixels, generated(model, given.truncation)
-    elif given.truncation != 1:
-        raise UserError(f"Truncation {given.truncation:g}: only works at the training size, Height {height} and Width "
-                        f"{width}; set Truncation to 1")  # fmt: skip
-    elif size[0] * size[1] > limits.MAX_ENLARGEMENT * height * width:
-        raise UserError(f"{size[1]}x{size[0]} pixels are more than {limits.MAX_ENLARGEMENT} times those of the "
-                        f"training size, {width}x{height}; give a smaller Height or Width")  # fmt: skip
-    else:
-        images = model.synthesize(model.latents(seeds, given.label), size=size).pixels
-        origin = Origin(model.generator, model.images, size=list(size))
-    described = from_seeds(model, origin, seeds, given.label)
+    """Return the PNG files of `gan generate` by name."""
+    model, seeds = shown.model, given.seeds
+    calls.check_pixels(len(seeds), *model.shape[1:])
+    images = model.generate(seeds, given.truncation, given.label).pixels
+    described = from_seeds(model, generated(model, given.truncation), seeds, given.label)
     files = {f"{seed}.png": to_png(image, described.image(image, n))
              for n, (seed, image) in enumerate(zip(seeds, images, strict=True))}  # fmt: skip
     if given.with_grid:
         sheet = grid(images)
-        files = {"grid.png": to_png(sheet, Described(origin, (), given.label, seeds).grid(sheet))} | files
+        files = {"grid.png": to_png(sheet, described.grid(sheet))} | files
     return files
-
-
-def multiple_of(model: Any) -> int:
-    """Return the number of pixels that must divide each side; 0 if the generator has one size only."""
-    try:
-        return grid_of(model.generator)[1]
-    except UserError:
-        return 0
 
 
 def interpolate_tab(shown: PageModel, context: Context) -> None:
@@ -113,16 +84,16 @@ def interpolate_tab(shown: PageModel, context: Context) -> None:
     size = max(shown.model.shape[1:])
     with gr.Row():
         with gr.Column(scale=1, min_width=260):
-            controls.seeds("0-3", "at least two, as in 0-3,7", limits.MAX_IMAGES, twice=True)
+            controls.seeds("0-3", "at least two, as in 0-3,7", calls.MAX_IMAGES, twice=True)
             class_choice(controls, shown)
-            controls.number(limits.FRAMES, gr.Slider(2, 120, 20, step=1, label="Frames per pair of images"))
-            controls.number(limits.FPS, gr.Slider(1, 50, 20, step=1, label="Frames per second"))
+            controls.number(calls.FRAMES, gr.Slider(2, 120, 20, step=1, label="Frames per pair of images"))
+            controls.number(calls.FPS, gr.Slider(1, 50, 20, step=1, label="Frames per second"))
             controls.add("loop", gr.Checkbox(True, label="Return to the first image"))
             with gr.Accordion("More", open=False):
                 controls.choice("space", gr.Radio(spaces, value=spaces[0], label="Latent space",
                                                   visible=len(spaces) > 1))  # fmt: skip
                 truncation_slider(controls, len(spaces) > 1)
-                controls.number(limits.SCALE, gr.Slider(1, limits.SCALE.high, min(16, max(1, 256 // size)), step=1,
+                controls.number(calls.SCALE, gr.Slider(1, calls.SCALE.high, min(16, max(1, 256 // size)), step=1,
                                                         label="Enlarge"))  # fmt: skip
                 controls.choice("format", gr.Radio(list(FORMATS), value=FORMATS[0], label="Format"))
             button = start_buttons("Interpolate", context)
@@ -135,10 +106,7 @@ def interpolate_tab(shown: PageModel, context: Context) -> None:
         given, model = controls.read(values), shown.model
         loop = bool(given.loop)
         total = given.frames * (len(given.seeds) if loop else len(given.seeds) - 1) + (not loop)
-        if total > limits.MAX_FRAMES:
-            raise UserError(f"{total:,} frames are more than {limits.MAX_FRAMES}; give fewer seeds or fewer frames per "
-                            "pair")  # fmt: skip
-        limits.check_pixels(total, *(side * given.scale for side in model.shape[1:]))
+        calls.check_pixels(total, *(side * given.scale for side in model.shape[1:]))
         space = "" if given.space == shown.space.name else given.space
         fields = interpolation(shown.space.name, given.label, given.truncation, space, given.frames, loop, given.fps,
                                given.scale)  # fmt: skip

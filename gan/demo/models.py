@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -31,7 +31,6 @@ class PageModel:
         path: run folder, checkpoint, or folder of a shared model.
         run: the run folder; None if the model is in none.
         model: a `gan.Model` or `gan.Translator`; None if the run has no checkpoint yet.
-        load: returns the model of the newest checkpoint.
         calls: ends the names of direct calls of this model.
         notes: what could not be used, for the page.
     """
@@ -40,7 +39,6 @@ class PageModel:
     path: Path
     run: Path | None
     model: Any
-    load: Callable[[], Any]
     calls: str = ""
     notes: list[str] = field(default_factory=list)
 
@@ -71,16 +69,6 @@ class PageModel:
         except UserError as error:
             self.notes.append(str(error))
 
-    def reload(self) -> bool:
-        """Load the newest checkpoint, and return whether it is another one."""
-        model = self.load()
-        newer = self.model is None or model.images != self.model.images
-        if newer:
-            self.model = model
-            self.__dict__.pop("space", None)
-            self.add_directions()
-        return newer
-
     def label(self, name: Any) -> str | None:
         """Return the name of a class; None for any class."""
         if name in (None, "", ANY):
@@ -88,10 +76,10 @@ class PageModel:
         self.model.label_of(str(name)[:200])
         return str(name)
 
-    def changes(self, settings: dict[str, float], mixes: Any, label: str | None) -> dict[str, Any]:
+    def changes(self, settings: dict[str, float]) -> dict[str, Any]:
         """Return what describes an edit in the files, see `gan.export.provenance.changes`."""
         weights = None if self.run is None else self.run / RECOGNITION / classifier.WEIGHTS
-        return provenance.changes(self.model, settings, mixes, label, classifier=weights)
+        return provenance.changes(self.model, settings, classifier=weights)
 
 
 class Fitted(NamedTuple):

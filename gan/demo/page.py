@@ -1,4 +1,4 @@
-"""The page: tabs for each model by its kind, a tab that compares several models, and tabs that need no model."""
+"""The page: tabs for each model by its kind, and tabs that need no model."""
 
 from __future__ import annotations
 
@@ -7,13 +7,12 @@ from typing import Any
 
 import gradio as gr
 
-from gan.demo import limits
 from gan.demo.calls import Context
 from gan.demo.edit import edit_tab, project_tab
 from gan.demo.generate import generate_tab, interpolate_tab
 from gan.demo.models import Content, PageModel
 from gan.demo.pixel_art import pixel_art_tab
-from gan.demo.training import compare_tab, training_tab
+from gan.demo.training import training_tab
 from gan.demo.translate import color_map_tab, looks_tab, translate_tab
 from gan.report import page as report
 
@@ -24,6 +23,8 @@ footer {{ display: none !important; }}
 {report.style()}
 """
 HEADING = "<h2 style='margin: 0'>retro-gan</h2><span>looks, color maps and pixel art, without training</span>"
+KEPT = 1800  # seconds that uploads and results are kept
+MAX_WAITING = 40  # calls in the queue
 FONTS = ["system-ui", "Segoe UI", "Roboto", "Helvetica Neue", "Arial", "sans-serif"]
 MONOSPACE = ["ui-monospace", "SFMono-Regular", "Menlo", "Consolas", "monospace"]
 # Components whose values we check ourselves. Gradio's checks let NaN pass, and print a traceback for other values.
@@ -38,7 +39,7 @@ def theme() -> Any:
 def build(content: Content, context: Context) -> gr.Blocks:
     """Return the page."""
     models = content.models
-    with gr.Blocks(title="retro-gan", analytics_enabled=False, delete_cache=(60, limits.KEPT)) as blocks:
+    with gr.Blocks(title="retro-gan", analytics_enabled=False, delete_cache=(60, KEPT)) as blocks:
         if len(models) == 1 and not content.without_model:
             one_model(models[0], context, blocks)
         elif not models:
@@ -50,9 +51,6 @@ def build(content: Content, context: Context) -> gr.Blocks:
                     shown.calls = f"_{n + 1}" if n else ""
                     with gr.Tab(shown.name):
                         one_model(shown, context, blocks, first=n == 0)
-                if len(models) > 1:
-                    with gr.Tab("Compare") as tab:
-                        compare_tab(models, context, tab.select)
                 if content.without_model:
                     with gr.Tab("Without training"):
                         without_model(content, context)
@@ -62,7 +60,7 @@ def build(content: Content, context: Context) -> gr.Blocks:
             component.preprocess = lambda payload: payload
         elif isinstance(component, gr.File):
             component.preprocess = paths_of
-    blocks.queue(max_size=limits.MAX_WAITING, default_concurrency_limit=4)
+    blocks.queue(max_size=MAX_WAITING, default_concurrency_limit=4)
     blocks.api_open = False  # calls go through the queue, which is bounded
     return blocks
 

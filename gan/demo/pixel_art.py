@@ -13,9 +13,9 @@ import numpy as np
 
 from gan import settings
 from gan.data.sources.files import File
-from gan.demo import limits
+from gan.demo import calls
 from gan.demo.calls import LONG, PRIVATE, PROGRESS, Context, Controls, answer, image_upload, start_buttons
-from gan.demo.uploads import Results, Todo, changed, find_files, memory_limit, translated
+from gan.demo.uploads import Results, find_files, translated
 from gan.pixel_art import COLORS
 from gan.pixel_art.cells import MAX_COLORS, PixelArt, Unscaler, converter, fit_colors, read_palette
 from gan.settings import DITHER, Setting
@@ -23,7 +23,6 @@ from gan.translation.image_translator import ImageFunction, ImageTranslator
 from gan.utils.errors import UserError
 
 NO_PALETTE, FROM_FILE, FROM_IMAGES = "all colors", "colors of a file", "colors of the images"
-KEEP, OWN_SIZE = "keep the size", "enlarged pixel art at its own size"
 NUM_COLORS = Setting("colors", default=16, low=2, high=MAX_COLORS, whole=True)
 
 
@@ -38,8 +37,8 @@ class Chosen(NamedTuple):
         return converter(*self)
 
 
-def add_pixel_art(controls: Controls, computed: str | None = None, cell: int = 1, palette: str = NO_PALETTE) -> Any:
-    """Add the options to a tab, and return the components of palette and dithering.
+def add_pixel_art(controls: Controls, computed: str | None = None, cell: int = 1, palette: str = NO_PALETTE) -> None:
+    """Add the options to a tab.
 
     Args:
         computed: name of the choice of a palette that is computed from images; None has no such choice.
@@ -47,21 +46,20 @@ def add_pixel_art(controls: Controls, computed: str | None = None, cell: int = 1
     """
     words = [NO_PALETTE, *([computed] if computed else []), *COLORS, FROM_FILE]
     dithering = DITHER.default if palette == NO_PALETTE else "floyd_steinberg"
-    controls.number(limits.CELL, gr.Slider(1, 64, cell, step=1, label="Cell size (pixels)",
+    controls.number(calls.CELL, gr.Slider(1, 64, cell, step=1, label="Cell size (pixels)",
                                            info="each cell has one color"))  # fmt: skip
     controls.add("auto", gr.Checkbox(label="Cells of enlarged pixel art", info="finds them in each image"))
     chosen = controls.choice("palette", gr.Dropdown(words, value=palette, label="Palette"))
     number = controls.number(NUM_COLORS, gr.Slider(2, MAX_COLORS, 16, step=1, label="Colors to compute", visible=False))
     file = controls.add("colors_file", gr.File(label="An image or a text file with the colors", height=110,
                                                visible=False))  # fmt: skip
-    dither = controls.choice("dither", gr.Dropdown(list(DITHER.words), value=dithering, label="Dithering",
+    controls.choice("dither", gr.Dropdown(list(DITHER.words), value=dithering, label="Dithering",
                                                    info="mixes the colors of a palette"))  # fmt: skip
 
     def show(name: Any) -> Any:
         return gr.update(visible=name == computed), gr.update(visible=name == FROM_FILE)
 
     chosen.change(show, chosen, [number, file], **PRIVATE)
-    return chosen, dither
 
 
 def read_pixel_art(given: SimpleNamespace, compute: Callable[[int], np.ndarray] | None = None) -> Chosen:
@@ -108,9 +106,7 @@ def pixel_art_tab(context: Context) -> None:
     with gr.Row():
         with gr.Column(scale=1, min_width=260):
             controls.add("paths", image_upload())
-            size = controls.choice("size", gr.Radio([KEEP, OWN_SIZE], value=KEEP, label="Size of the results",
-                                   info="the second finds the grid of each image; results are PNG files"))  # fmt: skip
-            colors = add_pixel_art(controls, FROM_IMAGES, cell=3, palette="pico8")
+            add_pixel_art(controls, FROM_IMAGES, cell=3, palette="pico8")
             start = start_buttons("Convert", context)
         with gr.Column(scale=3):
             results = Results("Results", pixelated=True)
@@ -119,36 +115,17 @@ def pixel_art_tab(context: Context) -> None:
     def convert(request: gr.Request, progress: Any = PROGRESS, *values: Any) -> Any:
         given = controls.read(values)
         art = read_pixel_art(given, partial(colors_of, context, given.paths))
-        job = request, progress
-        if given.size == OWN_SIZE:
-            unscaler = Unscaler(None, art.palette, art.dither, memory_limit(0, True))
-            return changed(context, results, given.paths, partial(unscale, context, unscaler), job, ".png")
         if (to_pixel_art := art.converter()) is None:
-            raise UserError("nothing to do: choose a Palette or a Cell size, or the own size of enlarged pixel art")
+            raise UserError("nothing to do: choose a Palette or a Cell size")
         translator = ImageTranslator(Unchanged(), 1, to_pixel_art, art.palette is not None)
-        return translated(context, results, given.paths, translator, None, job, ".png")
+        return translated(context, results, given.paths, translator, None, (request, progress), ".png")
 
-    def colors_for(size: Any) -> Any:  # enlarged pixel art has its own colors
-        values = (NO_PALETTE, DITHER.default) if size == OWN_SIZE else ("pico8", "floyd_steinberg")
-        return [gr.update(value=value) for value in values]
-
-    size.input(colors_for, size, [*colors], **PRIVATE)
     start.click(convert, controls.inputs, results.outputs, api_name="pixel_art", **LONG)
-
-
-def unscale(context: Context, unscaler: Unscaler, todo: Todo, advance: Any) -> list[str]:
-    """Write enlarged pixel art at its own size, and return a line for each file that failed."""
-    failed = []
-    for file, target in todo:
-        result = context.apart(unscaler, (file, target))
-        failed += [f"{file.shown}: {result.error}"] if result.error else []
-        advance(1)
-    return failed
 
 
 def colors_of(context: Context, paths: Any, number: int) -> np.ndarray:
     """Return a palette that is fitted to uploads; raise UserError if none can be read and has opaque pixels."""
-    unscaler = Unscaler(side=1, max_pixels=limits.MAX_PIXELS)
+    unscaler = Unscaler(side=1, max_pixels=calls.MAX_PIXELS)
     files: list[File] = find_files(paths, context)
     colors = np.concatenate([context.apart(unscaler.colors, file) for file in files])
     if not len(colors):

@@ -6,7 +6,6 @@ configuration for developers. All of that is refused by `Gate`, before Gradio se
 
 from __future__ import annotations
 
-import asyncio
 import errno
 import json
 import os
@@ -23,7 +22,6 @@ import uvicorn
 from fastapi import FastAPI, Request
 from fastapi.responses import JSONResponse
 
-from gan.demo import limits
 from gan.utils.errors import UserError, reason
 from gan.utils.processes import termination_as_exit
 
@@ -37,6 +35,11 @@ ENVIRONMENT = {"GRADIO_ANALYTICS_ENABLED": "False", "HF_HUB_DISABLE_TELEMETRY": 
 Message = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[Message]]
 Send = Callable[[Message], Awaitable[None]]
+
+MAX_UPLOAD = 64 << 20  # bytes of one file
+MAX_CALL = 256 << 10  # bytes of a call without its uploads
+MAX_CONNECTIONS = 600
+MAX_SESSIONS = 32  # whose state is kept, about 1 MB each
 
 API = "/gradio_api"
 FILE = f"{API}/file="
@@ -72,7 +75,6 @@ class Gate:
 
     def __init__(self, app: Any, folder: Path, any_host: bool = False) -> None:
         self.app, self.folder, self.any_host = app, os.path.realpath(folder), any_host
-        self.uploads = 0
 
     async def __call__(self, scope: Any, receive: Receive, send: Send) -> None:
         if scope["type"] == "lifespan":
@@ -108,19 +110,15 @@ class Gate:
             raise Refused(404, "not served")
         if headers.get("sec-fetch-site", "none") not in ("same-origin", "none"):
             raise Refused(403, "requests of other pages are not answered")
-        length, limit = headers.get("content-length", ""), limits.MAX_UPLOAD if is_upload else limits.MAX_CALL
-        if not length.isdecimal() or int(length[:20]) > limit:  # the server reads no more than this
-            raise Refused(413, f"too large: at most {limit >> 10:,} KiB; upload fewer or smaller files, or enter less")
-        if is_upload:
-            await self.upload(scope, receive, send)
-        else:
-            try:
-                async with asyncio.timeout(limits.SILENCE):
-                    body = await request.body()
-            except TimeoutError as error:
-                raise Refused(408, "nothing was received for too long; try again") from error
-            self.check_call(body)
-            await self.app(scope, again(body, receive), send)
+        if is_upload:  # Gradio limits the size
+            await self.app(scope, receive, send)
+            return
+        length = headers.get("content-length", "")
+        if not length.isdecimal() or int(length[:20]) > MAX_CALL:  # the server reads no more than this
+            raise Refused(413, f"too large: at most {MAX_CALL >> 10:,} KiB; enter less")
+        body = await request.body()
+        self.check_call(body)
+        await self.app(scope, again(body, receive), send)
 
     def check_file(self, path: str) -> None:
         """Refuse all but regular files in the folder. Addresses are refused, too: nothing is downloaded."""
@@ -143,20 +141,6 @@ class Gate:
             if isinstance(value, list):
                 values += value
 
-    async def upload(self, scope: Any, receive: Receive, send: Send) -> None:
-        """Forward an upload if there is room."""
-        if self.uploads >= limits.MAX_UPLOADS or stored(self.folder) > limits.MAX_STORED:
-            raise Refused(503, f"busy: uploads of others fill the server; try again in {limits.KEPT // 60} minutes")
-        self.uploads += 1
-        try:
-            await self.app(scope, receive, send)
-        finally:
-            self.uploads -= 1
-            for file in os.scandir(self.folder) if not self.uploads else ():
-                if file.is_file(follow_symlinks=False):  # of an upload that failed; others are in subfolders
-                    with suppress(OSError):
-                        os.unlink(file.path)
-
 
 def again(body: bytes, receive: Receive) -> Receive:
     """Return a function that gives a body that was read already."""
@@ -166,16 +150,6 @@ def again(body: bytes, receive: Receive) -> Receive:
         return messages.pop() if messages else await receive()
 
     return give
-
-
-def stored(folder: str) -> int:
-    """Return the bytes in a folder of folders of files."""
-    total = 0
-    for path, _, names in os.walk(folder):
-        for name in names:
-            with suppress(OSError):  # removed meanwhile
-                total += os.lstat(os.path.join(path, name)).st_size
-    return total
 
 
 def listen(host: str, port: int | None) -> socket.socket:
@@ -213,10 +187,10 @@ def prepared(content: Any, any_host: bool = False) -> Iterator[Any]:
 
         context = page.Context(folder)
         blocks = page.build(content, context)
-        blocks.state_session_capacity = limits.MAX_SESSIONS
+        blocks.state_session_capacity = MAX_SESSIONS
         app = page.gr.mount_gradio_app(
             FastAPI(docs_url=None, redoc_url=None, openapi_url=None), blocks, path="/", footer_links=[],
-            run_history=False, show_error=False, max_file_size=limits.MAX_UPLOAD, enable_monitoring=False, pwa=False,
+            run_history=False, show_error=False, max_file_size=MAX_UPLOAD, enable_monitoring=False, pwa=False,
             ssr_mode=False, mcp_server=False, theme=page.theme(), css=page.STYLE,
         )  # fmt: skip
         blocks.has_launched = True  # Gradio checks the paths of uploads only then
@@ -237,7 +211,7 @@ def serve(content: Any, host: str, started: Callable[[str], None], listener: soc
     any_host = host not in LOOPBACK
     with termination_as_exit(), prepared(content, any_host) as app:
         config = uvicorn.Config(app, log_level="critical", access_log=False, timeout_graceful_shutdown=1,
-                                limit_concurrency=limits.MAX_CONNECTIONS, ws="none", server_header=False)  # fmt: skip
+                                limit_concurrency=MAX_CONNECTIONS, ws="none", server_header=False)  # fmt: skip
         started(address(listener))
         with suppress(KeyboardInterrupt):  # raised again at the end of the server
             uvicorn.Server(config).run(sockets=[listener])

@@ -15,7 +15,7 @@ from torch import Tensor
 from gan.data.looks import SUFFIXES
 from gan.data.looks.fields import Parameter, parameters_of
 from gan.data.looks.registry import FILTERS, STYLES
-from gan.demo import limits
+from gan.demo import calls
 from gan.demo.calls import (
     FAST,
     LONG,
@@ -30,14 +30,13 @@ from gan.demo.calls import (
 from gan.demo.models import Fitted, PageModel
 from gan.demo.pixel_art import add_pixel_art, read_pixel_art, strength_slider
 from gan.demo.uploads import Results, decode_one, find_files, small_image, translated
-from gan.export import network_tables, tables
+from gan.export import tables
 from gan.export.provenance import fields_of
 from gan.export.record import translations
 from gan.images.files import encode
 from gan.models.loading import has_data, select_direction
 from gan.networks.closed_form.choose import MIN_IMAGES, Choice, choose
-from gan.networks.closed_form.color_map import BASES
-from gan.networks.closed_form.fit import KINDS, visible
+from gan.networks.closed_form.fit import visible
 from gan.settings import LOOK, SEED, TILE, Setting
 from gan.translation.fitted_maps import FIT_SIZE, ClosedFormFunction, target_palette
 from gan.translation.image_translator import ImageFunction, ImageTranslator, parse_look
@@ -50,12 +49,11 @@ FROM_TARGETS = "colors of target images"
 TABLE = "color table of a file"
 FIRST = "film"
 SAMPLE_SIDE = 320  # pixels of the images that show all looks
-CHOSEN, TESTED, NOWHERE = "chosen on held-out images", "a vignette if most have one", "none"
 NO_POSITION = "*Position*: none"  # where a visitor disables the position
 DECODING = {"size": FIT_SIZE, "channels": 4, "fit": "stretch"}
 TABLE_SIZE = 33  # entries along each axis of the .cube file
 NO_MAP = (
-    f"Upload photographs and images in a style, {MIN_IMAGES} to {limits.MAX_FILES} each, or a zip archive of each. "
+    f"Upload photographs and images in a style, {MIN_IMAGES} to {calls.MAX_FILES} each, or a zip archive of each. "
     "The images may show anything. Press *Fit the color map*, which takes seconds. Then translate other images."
 )
 
@@ -221,9 +219,6 @@ def color_map_tab(context: Context, fitted: Fitted | None) -> None:
         with gr.Column(scale=1, min_width=260):
             fitting.add("photographs", image_upload("1. Photographs", 120))
             fitting.add("retro", image_upload("2. Images in the style", 120))
-            with gr.Accordion("Kind of the map", open=False):
-                fitting.choice("kind", gr.Radio([CHOSEN, *KINDS], value=CHOSEN, label="Map"))
-                fitting.choice("position", gr.Radio([TESTED, NOWHERE, *BASES], value=TESTED, label="Position"))
             fit_button = gr.Button("Fit the color map", variant="secondary" if ready else "primary")
             table = gr.DownloadButton("Download the color map (.cube)", interactive=ready,
                                       value=cube_of(context, fitted.choice) if fitted else None)  # fmt: skip
@@ -242,8 +237,7 @@ def color_map_tab(context: Context, fitted: Fitted | None) -> None:
         given = fitting.read(values)
         photographs = images_of(context, given.photographs, "Photographs", (request, progress))
         retro = images_of(context, given.retro, "Images in the style", (request, progress))
-        kind = None if given.kind == CHOSEN else given.kind
-        choice = choose(photographs, retro, kind=kind, position=None if given.position == TESTED else given.position)
+        choice = choose(photographs, retro)
         return choice, choice.describe(NO_POSITION), gr.DownloadButton(value=cube_of(context, choice), interactive=True)
 
     @answer
@@ -278,5 +272,5 @@ def images_of(context: Context, paths: Any, what: str, job: tuple[gr.Request, An
 
 def cube_of(context: Context, choice: Choice) -> str:
     """Return the path of a .cube file with a color map."""
-    table = network_tables.of_color_map(choice.color_map, TABLE_SIZE, "color_map")
+    table = tables.of_color_map(choice.color_map, TABLE_SIZE, "color_map")
     return context.keep(tables.encode(table, "cube"), f"{table.name}.cube")

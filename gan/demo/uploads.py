@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import os
 import tempfile
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +14,7 @@ import numpy as np
 from PIL import Image
 
 from gan.data.sources.files import SUFFIXES, Decoded, File, decode, find, single
-from gan.demo import limits
+from gan.demo import calls
 from gan.demo.calls import PRIVATE, Context, answer, zipped
 from gan.images import files as image_files
 from gan.images.collection import decoder_of
@@ -54,16 +54,16 @@ def find_files(paths: Sequence[str] | None, context: Context) -> list[File]:
             raise UserError(f"{name}: is neither an image nor a zip archive; upload PNG, JPEG, WebP or a zip archive")
     if not files:
         raise UserError("no file: drop images or a zip archive first")
-    if len(files) > limits.MAX_FILES:
-        raise UserError(f"{len(files):,} images are too many; upload at most {limits.MAX_FILES} at a time")
-    if (size := sum(file.stamp[0] for file in files)) > limits.MAX_UNPACKED:
-        raise UserError(f"the images have {size:,} bytes unpacked; the limit is {limits.MAX_UNPACKED:,}; upload fewer")
+    if len(files) > calls.MAX_FILES:
+        raise UserError(f"{len(files):,} images are too many; upload at most {calls.MAX_FILES} at a time")
+    if (size := sum(file.stamp[0] for file in files)) > calls.MAX_UNPACKED:
+        raise UserError(f"the images have {size:,} bytes unpacked; the limit is {calls.MAX_UNPACKED:,}; upload fewer")
     return files
 
 
 def decode_one(file: File, data: dict[str, Any], context: Context) -> Decoded:
     """Return an uploaded image, decoded with the data options of a run; raise UserError if it cannot be read."""
-    decoder = dataclasses.replace(decoder_of(data), max_pixels=limits.MAX_PIXELS)
+    decoder = dataclasses.replace(decoder_of(data), max_pixels=calls.MAX_PIXELS)
     decoded: Decoded = context.apart(decode, decoder, file)
     if decoded.pixels is None:
         raise UserError(f"{one_line(file.name)}: {decoded.error}")
@@ -73,9 +73,9 @@ def decode_one(file: File, data: dict[str, Any], context: Context) -> Decoded:
 def small_image(file: File | str, side: int, context: Context) -> Image.Image:
     """Return the first frame of an image file, with at most `side` pixels a side."""
     if isinstance(file, str):
-        pixels = context.apart(image_files.read_first, file, limits.MAX_PIXELS)
+        pixels = context.apart(image_files.read_first, file, calls.MAX_PIXELS)
     else:
-        pixels = context.apart(image_files.read_file, file, None, limits.MAX_PIXELS).images[0]
+        pixels = context.apart(image_files.read_file, file, None, calls.MAX_PIXELS).images[0]
     image = Image.fromarray(np.asarray(pixels))
     image.thumbnail((side, side))
     return image
@@ -139,35 +139,6 @@ def select(pairs: list[Any], event: gr.SelectData) -> Any:
     return pairs[Setting("image", default=0, low=0, high=len(pairs) - 1, whole=True).check(event.index)]
 
 
-def changed(
-    context: Context,
-    results: Results,
-    paths: Any,
-    change: Callable[[Todo, Any], list[str]],
-    job: tuple[gr.Request, Any],
-    suffix: str | None = None,
-    exact: bool = False,
-) -> Any:
-    """Return the values of `results.outputs` for uploads.
-
-    Args:
-        paths: of the uploads.
-        change: writes the result of each file to its path, calls its second argument with the number of files just
-            done, and returns a line for each file that failed.
-        job: the request and the progress for `Context.job`.
-        suffix: the extension of the results; None keeps those of the uploads.
-        exact: whether the results have cells and colors that JPEG would change.
-    """
-    files = find_files(paths, context)
-    with tempfile.TemporaryDirectory(dir=context.folder) as folder:
-        taken: set[str] = set()
-        todo = [(file, Path(folder, target_of(file, taken, suffix))) for file in files]
-        with context.job(*job, len(todo), "changing images") as advance:
-            failed = change(todo, advance)
-        lossy = exact and any(format_of(target) == "JPEG" for _, target in todo)
-        return results.show(context, files, todo, failed, JPEG_NOTE if lossy else "")
-
-
 def translated(
     context: Context,
     results: Results,
@@ -177,21 +148,24 @@ def translated(
     job: tuple[gr.Request, Any],
     suffix: str | None = None,
 ) -> Any:
-    """Return the values of `results.outputs` for the translations of uploads. Arguments as in `changed`."""
-    exact = translator.to_pixel_art is not None
-    limit = memory_limit(translator.function.bytes_per_pixel, exact)
+    """Return the values of `results.outputs` for the translations of uploads.
 
-    def change(todo: Todo, advance: Any) -> list[str]:
-        with context.isolated() as process:
-            given = suffix is not None, None, limit, True  # an extension selects the format
-            return translate_files(todo, translator, *given, advance, process, describe)[0]
-
-    return changed(context, results, paths, change, job, suffix, exact)
-
-
-def memory_limit(bytes_per_pixel: int, pixel_art: bool) -> int:
-    """Return the largest number of pixels of an image: that of uploads, or fewer if memory is short."""
-    return min(limits.MAX_PIXELS, max_pixels(available_memory(), pixel_art, bytes_per_pixel))
+    Args:
+        paths: of the uploads.
+        job: the request and the progress for `Context.job`.
+        suffix: the extension of the results, which selects the format; None keeps those of the uploads.
+    """
+    exact = translator.to_pixel_art is not None  # cells and colors that JPEG would change
+    limit = min(calls.MAX_PIXELS, max_pixels(available_memory(), exact, translator.function.bytes_per_pixel))
+    files = find_files(paths, context)
+    with tempfile.TemporaryDirectory(dir=context.folder) as folder:
+        taken: set[str] = set()
+        todo = [(file, Path(folder, target_of(file, taken, suffix))) for file in files]
+        with context.job(*job, len(todo), "changing images") as advance, context.isolated() as process:
+            options = suffix is not None, None, limit, True
+            failed = translate_files(todo, translator, *options, advance, process, describe)[0]
+        lossy = exact and any(format_of(target) == "JPEG" for _, target in todo)
+        return results.show(context, files, todo, failed, JPEG_NOTE if lossy else "")
 
 
 def target_of(file: File, taken: set[str], suffix: str | None = None) -> str:

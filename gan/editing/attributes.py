@@ -2,7 +2,7 @@
 
 Generators are nonlinear: the same direction changes some images strongly and others hardly. Therefore each latent
 follows the gradients of its own image: damped Gauss-Newton steps to the nearest latent with the requested attributes.
-`LinearEdit` takes one step only, for an image that follows a slider. `effect` measures what `edit` achieves.
+`effect` measures what `edit` achieves.
 """
 
 from __future__ import annotations
@@ -15,7 +15,6 @@ from torch import Tensor
 
 from gan.editing.position import POSITIONS, measure_shift
 from gan.editing.space import Space
-from gan.images.convert import to_uint8
 from gan.metrics.attributes import ATTRIBUTES, COLOR_ATTRIBUTES
 from gan.models.sampling import in_chunks
 from gan.utils.errors import UserError
@@ -24,7 +23,6 @@ from gan.utils.output import one_line
 STEPS = 12
 DAMPING = 0.5  # fraction of the Gauss-Newton step that is taken
 MAX_STEP = 0.15  # maximum length of a step, as a fraction of the standard deviation of latents
-MAX_CHANGE = 0.7  # the same of a change by `LinearEdit`
 EPSILON = 1e-6
 NUM_IMAGES = 512  # images for the standard deviation of an attribute
 BATCH = 64  # images measured at a time
@@ -125,40 +123,6 @@ def gradients(
         values = measure(space.synthesize(latents, label), attributes)
         rows = [torch.autograd.grad(each.sum(), latents, retain_graph=True)[0].flatten(1) for each in values.unbind(1)]
     return values.detach(), torch.stack(rows, 1)
-
-
-class LinearEdit:
-    """Approximate edits of one latent (1, latent_dim) or (1, layers, latent_dim), along the gradients at that latent.
-
-    Gradients are computed once, so that each further edit takes one forward pass.
-
-    Args:
-        attributes: attributes by name.
-        label: (1,), the class of the latent, for conditional generators.
-    """
-
-    def __init__(
-        self, space: Space, latents: Tensor, attributes: Mapping[str, Attribute], label: Tensor | None = None
-    ) -> None:
-        self.space, self.label = space, None if label is None else label.to(space.device)
-        self.latents = latents.to(space.device)
-        self.names = list(attributes)
-        self.jacobian = gradients(space, self.latents, attributes.values(), self.label)[1]  # (1, A, D)
-        self.largest = longest_step(space, latents, MAX_CHANGE)
-
-    @torch.no_grad()
-    def __call__(self, by: Mapping[str, float], moved: Tensor | None = None) -> Tensor:
-        """Return the image uint8 (1, C, H, W) after approximate changes of attributes.
-
-        Args:
-            by: changes by attribute, each in the unit of the attribute; 0 keeps an attribute constant.
-            moved: the latent after other changes; the default is the latent itself.
-        """
-        q = self.latents if moved is None else moved.to(self.latents.device)
-        if by:
-            rows = self.jacobian[:, [self.names.index(name) for name in by]]
-            q = take_step(q, shortest_step(rows, rows.new_tensor([list(by.values())])), self.largest)
-        return to_uint8(self.space.synthesize(q, self.label)).cpu()
 
 
 class Effect(NamedTuple):

@@ -1,28 +1,48 @@
-"""Export a look as a color table for other programs, `.cube` or HaldCLUT, and write such files. No torch.
+"""Color tables for other programs, as `.cube` files or HaldCLUTs: of looks, color maps, and translators of colors.
 
-`gan.export.network_tables` has the tables of translators.
+A table of a color map or a translator is what remains of it without positions and neighborhoods.
 """
 
 from __future__ import annotations
 
 import os
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
+import numpy as np
+import torch
+from torch import Tensor
+
 from gan.data.looks import color_table, is_table
-from gan.data.looks.color_table import ColorTable
+from gan.data.looks.color_table import ColorTable, table_of
 from gan.data.looks.registry import table_of_look
+from gan.export.parts import example_images
 from gan.export.record import software
+from gan.images.convert import to_float, to_uint8
+from gan.metrics.pixels import LUMA
+from gan.models.loading import has_data, load_data
+from gan.networks import lut, style
+from gan.networks.closed_form.color_map import ColorMap
+from gan.networks.tile_position import TilePosition
+from gan.translation.tiling import thumbnail
+from gan.translation.translator import Translator
 from gan.utils.errors import UserError, writing
 from gan.utils.files import write_atomically
+from gan.utils.option_values import pair
+from gan.utils.output import print_line
 
 if TYPE_CHECKING:
     from gan.translation.image_translator import Look
 
 SUFFIXES = {"cube": ".cube", "hald": ".png"}
 MAX_NAME = 60  # characters of a file's name
+NUM_INPUTS = 128
+VIGNETTE = 8  # rows and columns at which a vignette is averaged
+PLACES, FRAME = 16, 3  # rows and columns at which a map with position is averaged, and those along an edge in its frame
+
+Colors = Callable[[np.ndarray], np.ndarray]  # images (H, W, 3), float in 0..1; each pixel by its color
 
 
 class Exported(NamedTuple):
@@ -87,3 +107,108 @@ def write(exported: Exported, to: str, out: Path, force: bool, source: str | Non
     with writing(out):
         write_atomically(path, lambda file: file.write(data))
     return path
+
+
+# ---- color maps and translators
+
+
+def of_color_map(color_map: ColorMap, size: int, name: str) -> Exported:
+    """Return the table of a color map in closed form. `name` is that of the target images."""
+    title = Path(os.path.abspath(name)).name
+    places, lost = places_of(color_map)
+    return Exported(file_name(title), table_of(flat_areas(color_map.forward_tile, *places), size, title), lost)
+
+
+def of_translator(model: Translator, size: int, name: str, images: Callable[[], Tensor]) -> Exported:
+    """Return the table of a trained translator: model=lut, or the color map of model=style.
+
+    Args:
+        images: returns the inputs, uint8 (N, C, H, W), whose mean mix of LUTs is used.
+    """
+    if isinstance(model.network, style.Generator):
+        start = of_color_map(model.network.start, size, name)
+        return start._replace(name="translator", lost=[*start.lost, "texture is left out"])
+    if not isinstance(model.network, lut.Generator):
+        raise UserError(
+            f"{name}: its colors depend on other pixels; only a look, model=lut or model=style has a color table"
+        )
+    colors, lost = mean_function(model.network, images())
+    return Exported("translator", table_of(colors, size, Path(name).name), lost)
+
+
+@torch.inference_mode()
+def mean_function(network: lut.Generator, images: Tensor) -> tuple[Colors, list[str]]:
+    """Return the function of colors of a network, and what is lost.
+
+    Args:
+        images: uint8 (N, C, H, W); the mix of the LUTs is the mean over these.
+    """
+    contexts = network.global_context(to_float(thumbnail(images, network.thumbnail_size)))
+    mean = contexts.mean(0, keepdim=True)
+    (places, margin), lost = places_of(network.start)
+    if contexts.shape[0] > 1 and network.entries.shape[0] > 1:
+        apart = float((contexts - mean).abs().mean() * 127.5)
+        lost.append(
+            f"LUTs are mixed as in the mean of {len(images)} images; the mix of a single image differs from it by "
+            f"{apart:.1f} levels (of 255) on average"
+        )
+    if network.falloff is not None:
+        lost.append("only the mean of the vignette is kept")
+    if network.texture is not None:
+        lost.append("only the mean of the texture over flat areas is kept")
+
+    def translate(x: Tensor, position: TilePosition) -> Tensor:
+        y = network.forward_tile(with_channels(x, network.channels), position, mean.expand(len(x), -1, -1, -1, -1))
+        return y[:, :3].expand(-1, 3, -1, -1)
+
+    return flat_areas(translate, max(places, VIGNETTE) if network.falloff is not None else places, margin), lost
+
+
+def places_of(color_map: ColorMap) -> tuple[tuple[int, int], list[str]]:
+    """Return the arguments `places` and `margin` of `flat_areas` for a color map, and what a table of it loses."""
+    lost = ["the frame is left out"] if "frame" in color_map.varies else []
+    lost += ["only the mean over radial positions is kept"] if "radial" in color_map.varies else []
+    return ((PLACES, FRAME) if color_map.varies else (1, 0)), lost
+
+
+def with_channels(x: Tensor, channels: int) -> Tensor:
+    """Convert RGB (N, 3, h, w) in [-1, 1] to gray or opaque RGBA for a network of 1 or 4 channels."""
+    if channels == 1:
+        return torch.einsum("c,nchw->nhw", torch.tensor(LUMA), x)[:, None]
+    return torch.cat([x, torch.ones_like(x[:, :1])], 1) if channels == 4 else x
+
+
+def flat_areas(translate: Callable[[Tensor, TilePosition], Tensor], places: int = 1, margin: int = 0) -> Colors:
+    """Return a function that maps each pixel as a flat area of its color.
+
+    Args:
+        translate: function of tiles (N, 3, 1, 1) in [-1, 1] and their position, such as `forward_tile` of a network.
+        places: rows and columns of positions over which colors are averaged; 1 for a function that ignores positions.
+        margin: number of them along each edge that are left out.
+    """
+
+    @torch.inference_mode()
+    def change(image: np.ndarray) -> np.ndarray:
+        x = torch.from_numpy(image).float().reshape(-1, 3, 1, 1) * 2 - 1  # an image of one pixel for each color
+        if places == 1:
+            mean = translate(x, TilePosition(0, 0, 1, 1))
+        else:
+            inside = range(margin, places - margin)
+            positions = [TilePosition(row, column, places, places) for row in inside for column in inside]
+            mean = sum(translate(x, each).clamp(-1, 1) for each in positions) / len(positions)  # type: ignore[assignment]
+        return ((mean + 1) / 2).numpy().reshape(image.shape)
+
+    return change
+
+
+def inputs_of(model: Translator, path: Path) -> Tensor:
+    """Return inputs of a model to average over: its training images, or built-in ones, after a note, if it has none."""
+    try:
+        if has_data(model.config):
+            inputs: Tensor = load_data(model.config, path).inputs(NUM_INPUTS)
+            return inputs
+        reason = "a shared model has no training images"
+    except UserError as error:
+        reason = str(error)
+    print_line(f"note: built-in images take the place of the training images: {reason}")
+    return to_uint8(example_images(NUM_INPUTS, model.config["data"]["channels"], pair(model.config["data"]["size"])))

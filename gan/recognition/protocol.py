@@ -19,8 +19,15 @@ from torch import Tensor
 
 from gan.data.split import group_keys
 from gan.models import loading
-from gan.recognition.classifier import LayerFeatures
-from gan.recognition.probe import COMPONENTS, balanced_accuracy, confusion_matrix, fit, fit_reduction, select_C
+from gan.recognition.classifier import (
+    COMPONENTS,
+    LayerFeatures,
+    balanced_accuracy,
+    confusion_matrix,
+    fit,
+    fit_reduction,
+    select_C,
+)
 from gan.utils.errors import UserError
 from gan.utils.files import write_atomically
 from gan.utils.output import first_few, one_line
@@ -178,7 +185,7 @@ def measure(
 
     Args:
         parts: the result of `splits`.
-        kind: classifier, one of `gan.recognition.probe.CLASSIFIERS`.
+        kind: classifier, one of `gan.recognition.classifier.CLASSIFIERS`.
         advance: called after each split, with 1.
     """
     predictions, selected = [], []

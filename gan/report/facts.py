@@ -10,11 +10,11 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from functools import cached_property
+from itertools import islice
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from gan.report.charts import Point
-from gan.report.images import Grids, find_grids
 from gan.runs import checkpoints, run_folder
 from gan.runs.comparison import Run
 from gan.runs.metrics import each_line, first_scored, json_lines, status, target
@@ -25,11 +25,14 @@ MAX_CURVES, MAX_POINTS = 60, 300  # of a run, and of a curve
 MAX_LOG = 1 << 29  # bytes of metrics.jsonl
 MAX_LINES = 20_000  # of evaluation.jsonl and environment.jsonl
 MAX_BYTES = 1 << 26  # of each of these files
+MAX_FILES = 100_000  # names of samples/ that are read
 MAX_NAME = 80  # characters of the name of a metric
 LARGEST = 1e30  # larger values count as not finite, so that scales do not overflow
 SHOWN = ("eval/", "loss/", "penalty/", "health/")
 DAMAGED = (UserError, OSError, ValueError, LookupError, TypeError, AttributeError, ArithmeticError, RecursionError)
-
+GRID = re.compile(r"(\d{1,18})\.png")
+COPIES = re.compile(r"copies-(\d{1,18})\.png")
+REALS = "reals.png"
 
 ROOT = re.compile(r"\s*(file://|~|[/\\]|[A-Za-z]:[/\\]|\.\.[/\\])")  # how a path that leads elsewhere begins
 STOP = r"\s'\",;=:\[\]{}()<>|/\\"
@@ -125,6 +128,37 @@ class Log:
         """Return few lines with the same best scores, images and seconds as the whole file, as `Run` needs them."""
         clock = {} if math.isnan(self.seconds) else {"seconds": self.seconds}
         return [*([self.best] if self.best else []), {"images": self.images, **clock}]
+
+
+class Grids(NamedTuple):
+    """The files in samples/: images seen and path of each grid in order; the newest copies; the real images."""
+
+    grids: list[tuple[int, Path]]
+    copies: Path | None
+    reals: Path | None
+
+
+def find_grids(folder: Path) -> Grids:
+    """Return the grids of a run; nothing if samples/ is missing or leads out of the run folder."""
+    grids, copies, reals = [], [], None
+    for path in files_in(folder):
+        if found := GRID.fullmatch(path.name):
+            grids.append((int(found[1]), path))
+        elif found := COPIES.fullmatch(path.name):
+            copies.append((int(found[1]), path))
+        elif path.name == REALS:
+            reals = path
+    return Grids(sorted(grids), max(copies)[1] if copies else None, reals)
+
+
+def files_in(folder: Path) -> Iterator[Path]:
+    """Yield the regular files of a folder that is no link itself. A link may show a foreign file to the reader."""
+    if folder.is_symlink() or not folder.is_dir():
+        return
+    with os.scandir(folder) as entries:
+        for entry in islice(entries, MAX_FILES):
+            if entry.is_file(follow_symlinks=False):
+                yield Path(entry.path)
 
 
 @dataclass

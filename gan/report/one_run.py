@@ -1,20 +1,18 @@
-"""The report of one run."""
+"""The report of one run: what was trained, how good and how original its images are, and what to try next."""
 
 from __future__ import annotations
 
 import math
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import yaml
 
 from gan.data.decoding.reader import ImageError
-from gan.report import scores
+from gan.evaluation import registry
 from gan.report.charts import Line, Panel, draw, to_svg
-from gan.report.facts import Facts, public, public_tree, public_word
-from gan.report.images import Embedded, embed, evenly
-from gan.report.page import Header, Part, Section, render
-from gan.report.scores import Table, is_fraction, meaning, number, plain, title_of
+from gan.report.facts import Facts, public, public_tree, public_word, read_facts
+from gan.report.page import Embedded, Header, Part, Section, embed, evenly, render, render_parts
 from gan.runs.metrics import FINDINGS, SILENT, symptoms
 from gan.utils.errors import reason
 from gan.utils.output import duration, first_few, shortened
@@ -32,16 +30,33 @@ OPTIONS = ("size", "channels", "fit", "resample", "flip", "split", "validation",
 RELATIVE = ("wasserstein", "relativistic")  # losses whose logits have no meaning alone; see `signed_logits`
 PROGRAMS = {"__main__.py": "gan", "train.py": "python train.py"}
 HEALTH = ("accuracy", "overfitting", "diversity", "augment")
+ARROWS = {"lower": " ↓", "higher": " ↑", "": ""}
+FLOOR = "other real images"  # the row of gan evaluate with the best possible scores
+VARIES = ("metric", "value", "row", "images", "real")  # fields of a record that are no protocol
+PROTOCOL = (("resize", "resize"), ("reference", "real images"), ("checkpoint", "checkpoint"),
+            ("generator", "generator"), ("seeds", "seeds"), ("k", "k"), ("time", "time"))  # fmt: skip
+MAX_ROWS = 40
+MAX_EXTRACTORS = 6
 
 
 def run_page(facts: Facts) -> bytes:
     """Return the report of a run as HTML."""
     grids = evenly(facts.grids.grids, MAX_GRIDS)
     sections = [images(facts, grids), curves(facts), scored(facts), memorization(facts), health(facts),
-                training_data(facts), configuration(facts), machine(facts)]  # fmt: skip
+                configuration(facts)]  # fmt: skip
     if facts.notes:
         sections.append(Section("notes", "Notes", [Part("list", facts.notes)], "What this report leaves out, and why."))
     return render(header(facts), sections)
+
+
+def watch(folder: Path) -> str:
+    """Return the newest state of a run as HTML without a style sheet, see `gan.report.page.style`.
+
+    Raises:
+        UserError: its configuration cannot be read.
+    """
+    facts = read_facts(folder)
+    return render_parts(header(facts), [images(facts, facts.grids.grids[-1:]), curves(facts), health(facts)])
 
 
 def header(facts: Facts) -> Header:
@@ -52,8 +67,8 @@ def header(facts: Facts) -> Header:
         tiles += [("training time", duration(log.seconds)), ("images per second", number(log.images / log.seconds))]
     if math.isfinite(facts.score):
         title, better = meaning(facts.objective)
-        tiles.append((f"best {title}{scores.ARROWS[better]}", number(facts.score)))
-        for when, values in (("before training", log.untrained), ("real images (floor)", scores.floor_scores(facts))):
+        tiles.append((f"best {title}{ARROWS[better]}", number(facts.score)))
+        for when, values in (("before training", log.untrained), ("real images (floor)", floor_scores(facts))):
             if facts.objective in values:
                 tiles.append((f"{title}, {when}", number(values[facts.objective])))
     return Header("Training run", facts.name, " – ".join(filter(None, [facts.summary, facts.status])), tiles)
@@ -106,7 +121,7 @@ def chart(panels: list[Panel], together: bool = False) -> list[Part]:
 
 def panels_of(facts: Facts) -> list[Panel]:
     """Return a panel for each score, the objective first, and one each for losses and penalties."""
-    known, floors = facts.log.curves, scores.floor_scores(facts)
+    known, floors = facts.log.curves, floor_scores(facts)
     names = sorted(known, key=lambda name: (name != facts.objective, name))
     panels = [Panel(title_of(name), [Line(name, known[name].points)], floors.get(name), is_fraction(name))
               for name in names if name.startswith("eval/")]  # fmt: skip
@@ -118,11 +133,11 @@ def panels_of(facts: Facts) -> list[Panel]:
 
 
 def scored(facts: Facts) -> Section:
-    table = scores.training_scores(facts)
+    table = training_scores(facts)
     parts = [Part("note", "No evaluation was logged. gan evaluate scores the run.")]
     if table:
-        parts = [Part("table", table), Part("note", scores.protocol_of_training(facts))]
-    for extractor, results, protocol in scores.evaluations(facts):
+        parts = [Part("table", table), Part("note", protocol_of_training(facts))]
+    for extractor, results, protocol in evaluations(facts):
         parts += [
             Part("heading", f"gan evaluate, features {extractor}"),
             Part("table", results),
@@ -156,8 +171,7 @@ def health(facts: Facts) -> Section:
         finding, remedy = FINDINGS[name]
         problems.append(f"{finding.format(**values)}. Try {remedy}.")
     lines = [Line(name, curve.points, n) for n, (name, curve) in enumerate(known.items())]
-    newest = [(name, f"{curve.last.value:.1%}") for name, curve in known.items() if curve.last]
-    parts = [Part("list", problems or ["Nothing is wrong in the newest values."]), Part("pairs", newest)]
+    parts = [Part("list", problems or ["Nothing is wrong in the newest values."])]
     return Section("health", "Health", [*parts, *chart([Panel("health values", lines, from_zero=True)])], lead)
 
 
@@ -180,27 +194,27 @@ def findings(facts: Facts) -> list[tuple[str, dict[str, float]]]:
     return [(name, values) for name in symptoms(values)]
 
 
-def training_data(facts: Facts) -> Section:
-    """Return the options that decide what the network sees."""
+def configuration(facts: Facts) -> Section:
+    """Return the training data, the command that was typed, the machine, and all options."""
     tree = facts.tree.get("data")
     options: dict[str, Any] = public_tree(tree) if isinstance(tree, dict) else {}
     rows = [("data", ", ".join(facts.data[:MAX_LISTED]))]
     rows += [(name.replace("_", " "), plain(options[name])) for name in OPTIONS if options.get(name) is not None]
     if isinstance(classes := options.get("classes"), list) and classes:
         rows.append(("classes", f"{len(classes):,}: {first_few([str(name) for name in classes], 12)}"))
-    return Section("data", "Training data", [Part("pairs", rows)], "The images that the network learns from, and the "
-                   "options that decide what it sees of them.")  # fmt: skip
-
-
-def configuration(facts: Facts) -> Section:
-    """Return the command that was typed, and the options."""
-    lines = yaml.safe_dump(public_tree(facts.tree), sort_keys=False, allow_unicode=True)[:MAX_CONFIG].splitlines()
+    newest = facts.starts[-1] if facts.starts else {}
+    packages = newest.get("packages")
+    values = {name: newest.get(name) for name in ("machine", "cores", "device", "gpu", "python", "git")}
+    if isinstance(packages, dict):
+        values["packages"] = first_few([f"{name} {version}" for name, version in packages.items()], 20)
+    machine = [(name, public(shortened(str(value), 800))) for name, value in values.items() if value]
     typed = [f"{name}={public(str(value))}" for name, value in facts.choices.items()][:MAX_WORDS]
+    lines = yaml.safe_dump(public_tree(facts.tree), sort_keys=False, allow_unicode=True)[:MAX_CONFIG].splitlines()
     return Section("configuration", "Configuration", [
         Part("code", commands(facts)[-5:]), Part("code", typed or ["All options have their default."]),
-        Part("details", ("All options (config.yaml)", lines)),
-    ], "The command that started the run, and the options that were typed; all others have their default. Paths are "
-       "shortened to their last name.")  # fmt: skip
+        Part("heading", "Training data"), Part("pairs", rows),
+        Part("heading", "Machine"), Part("pairs", machine), Part("details", ("All options (config.yaml)", lines)),
+    ], "The command that started the run, the options typed, data and machine. Paths are shortened.")  # fmt: skip
 
 
 def commands(facts: Facts) -> list[str]:
@@ -213,20 +227,111 @@ def commands(facts: Facts) -> list[str]:
     return lines
 
 
-def machine(facts: Facts) -> Section:
-    """Return where and how long the run trained, and its checkpoints."""
-    newest = facts.starts[-1] if facts.starts else {}
-    packages = newest.get("packages")
-    versions = [f"{name} {version}" for name, version in packages.items()] if isinstance(packages, dict) else []
-    values = {"starts": len(facts.starts), "first start": facts.starts[0].get("time") if facts.starts else None}
-    values |= {name: newest.get(name) for name in ("machine", "cores", "device", "gpu", "python", "git")}
-    values |= {name: facts.config.get(f"trainer.{name}") for name in ("accelerator", "precision")}
-    values |= {"training time": duration(max(0, facts.log.seconds)), "packages": first_few(versions, 20)}
-    rows = [[name, " and ".join(mark for mark, is_it in (("best", name == facts.best.get("checkpoint")),
-                                                         ("last", n == len(facts.checkpoints) - 1)) if is_it),
-             f"{seen:,}", f"{size / 1e6:,.1f}"] for n, (name, seen, size) in enumerate(facts.checkpoints)]  # fmt: skip
-    return Section("machine", "Machine and checkpoints", [
-        Part("pairs", [(name, public(shortened(str(value), 800))) for name, value in values.items() if value]),
-        Part("heading", "Checkpoints"), Part("table", Table(["file", "", "images seen", "MB"], rows[-20:], left=2)),
-    ], "Time is that of training alone, without evaluations. Best is the checkpoint with the best score; commands use "
-       "it by default.")  # fmt: skip
+# ---- scores
+
+
+class Table(NamedTuple):
+    """A table of texts. The first `left` columns are texts, the others numbers."""
+
+    headings: list[str]
+    rows: list[list[str]]
+    left: int = 1
+
+
+def meaning(name: str) -> tuple[str, str]:
+    """Return the title of a score such as eval/kid_x1000_lite0, and lower, higher or an empty string."""
+    return registry.meaning(name)[:2]
+
+
+def title_of(name: str, logged: bool = True) -> str:
+    """Return the title of a score with what is better, and the name under which it is logged."""
+    title, better = meaning(name)
+    return f"{title}{ARROWS[better]}" + f" ({name.removeprefix('eval/')})" * logged
+
+
+def is_fraction(name: str) -> bool:
+    """Return whether the axis of a score includes 0, and is never logarithmic."""
+    return meaning(name)[1] == "higher" or "copies" in name
+
+
+def number(value: object) -> str:
+    if not isinstance(value, int | float) or isinstance(value, bool) or not abs(value) <= 1e30:
+        return "–"
+    return f"{value:,.0f}" if abs(value) >= 10_000 else f"{value:.4g}"
+
+
+def training_scores(facts: Facts) -> Table | None:
+    """Return the table of the scores during training; None if there are none."""
+    log, floors = facts.log, floor_scores(facts)
+    names = sorted(name for name in log.curves if name.startswith("eval/"))[:MAX_ROWS]
+    columns = [(title, values) for title, values in (("untrained", log.untrained), ("best", log.best),
+                                                     ("newest", log.newest)) if values]  # fmt: skip
+    headings = ["score", *(f"{title} (at {values.get('images', 0):,} images)" for title, values in columns)]
+    rows = [[title_of(name), *(number(values.get(name)) for _, values in columns)] for name in names]
+    if floors:
+        headings.append("real images")
+        rows = [[*row, number(floors.get(name))] for name, row in zip(names, rows, strict=True)]
+    return Table(headings, rows) if names else None
+
+
+def protocol_of_training(facts: Facts) -> str:
+    """Return the settings of the evaluation during training as a sentence."""
+    get = facts.config.get
+    extractors = get("callback.evaluate.extractors")
+    names = ", ".join(map(str, extractors)) if isinstance(extractors, list) else "unknown"
+    real = "held-out images" if get("data.split") else "training images, because none are held out"
+    count, limit = number(get("callback.evaluate.num_images")), number(get("callback.evaluate.max_real_images"))
+    return (f"Protocol: features {names}; {count} images of the EMA generator against at most {limit} {real}. "
+            f"Best means the lowest {facts.objective.removeprefix('eval/')}. Do not compare scores on other features, "
+            "or precision, recall and Fréchet distances at other numbers of images.")  # fmt: skip
+
+
+def floor_scores(facts: Facts) -> dict[str, float]:
+    """Return the scores of real images by the names in the log, from gan evaluate; empty if it was not run.
+
+    Fréchet distances are omitted, because they depend on the number of images.
+    """
+    floors: dict[str, float] = {}
+    for record in facts.records:
+        name = f"eval/{record.get('metric')}_{record.get('extractor')}"
+        if record.get("row") == FLOOR and number(value := record.get("value")) != "–" and name in facts.log.curves:
+            floors |= {} if "/fd_" in name else {name: value}  # type: ignore[dict-item]
+    return floors
+
+
+def evaluations(facts: Facts) -> list[tuple[str, Table, str]]:
+    """Return extractor, table and protocol for each extractor with which gan evaluate last scored the run."""
+    extractors = list(dict.fromkeys(str(record.get("extractor")) for record in reversed(facts.records)))
+    made = []
+    for extractor in extractors[:MAX_EXTRACTORS]:
+        records = [record for record in facts.records if str(record.get("extractor")) == extractor]
+        protocol = protocol_of(records[-1])
+        newest = [record for record in records if protocol_of(record) == protocol]
+        settings = [f"{title} {public(plain(protocol[name]))}" for name, title in PROTOCOL if protocol.get(name)]
+        made.append((extractor, evaluation_table(newest), "Protocol: " + "; ".join(settings)))
+    return made
+
+
+def protocol_of(record: dict[str, Any]) -> dict[str, Any]:
+    """Return the settings on which a score depends."""
+    return {name: value for name, value in record.items() if name not in VARIES}
+
+
+def plain(value: object) -> str:
+    """Return a value of an option as a user types it."""
+    if isinstance(value, bool):
+        return str(value).lower()
+    return ", ".join(map(plain, value)) if isinstance(value, list) else str(value)
+
+
+def evaluation_table(records: list[dict[str, Any]]) -> Table:
+    """Return the table of `gan evaluate`: a row for the generated images, and rows for real ones."""
+    rows: dict[str, dict[str, Any]] = {}
+    for record in records:
+        if len(rows) < MAX_ROWS or str(record.get("row")) in rows:
+            row = rows.setdefault(str(record.get("row")), {"images": record.get("images"), "real": record.get("real")})
+            row[f"eval/{record.get('metric')}"] = record.get("value")
+    names = list(dict.fromkeys(name for row in rows.values() for name in row if name.startswith("eval/")))
+    names = names[:MAX_ROWS]
+    body = [[name, *(number(row.get(column)) for column in ("images", "real", *names))] for name, row in rows.items()]
+    return Table(["", "images", "real", *(title_of(name, logged=False) for name in names)], body)

@@ -1,22 +1,32 @@
-"""Render sections as a page of HTML, with the template report.html."""
+"""Render sections as a page of HTML with the template report.html, and images as small WebP files in it."""
 
 from __future__ import annotations
 
 import base64
 import hashlib
+import math
 import time
 from collections.abc import Sequence
 from functools import cache
+from io import BytesIO
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import jinja2
 from markupsafe import Markup
+from PIL import Image
 
+from gan.data.decoding.reader import read_first_frame
 from gan.utils.output import one_line
 
 GENERATOR = "gan report"  # in the head, so that a later report may replace this one
 MARK = f'<meta name="generator" content="{GENERATOR}">'
+
+MAX_PIXELS = 40_000_000  # of a grid
+MAX_SIDE = 1024  # pixels of a grid in the page
+MIN_SIDE = 128
+MAX_LOSSLESS = 300_000  # pixels of a grid that is first tried without loss, which is slow
+ENCODINGS = ({"lossless": True}, {"quality": 88}, {"quality": 60})  # the first that is small enough is used
 
 
 class Part(NamedTuple):
@@ -93,3 +103,47 @@ def sha256(source: str) -> str:
 def is_report(beginning: bytes) -> bool:
     """Return whether the first bytes of a file are those of a report."""
     return MARK.encode() in beginning
+
+
+# ---- images
+
+
+class Embedded(NamedTuple):
+    """An image as the text of a data address."""
+
+    address: str
+    width: int
+    height: int
+
+
+def evenly(items: list[tuple[int, Path]], count: int) -> list[tuple[int, Path]]:
+    """Return at most `count` items (at least 2), evenly spaced, with the first and the last."""
+    if len(items) <= count:
+        return items
+    return [items[round(n * (len(items) - 1) / (count - 1))] for n in range(count)]
+
+
+def embed(path: Path, max_bytes: int) -> Embedded:
+    """Return an image file as a WebP of at most about `max_bytes`: lossless if that is small enough.
+
+    Raises:
+        ImageError: the file cannot be read, or has too many pixels.
+    """
+    image = read_first_frame(path, MAX_PIXELS)
+    if max(image.size) > MAX_SIDE:
+        image.thumbnail((MAX_SIDE, MAX_SIDE), Image.Resampling.LANCZOS, reducing_gap=3)
+    for options in ENCODINGS[image.width * image.height > MAX_LOSSLESS :]:
+        data = encode(image, **options)
+        if len(data) <= max_bytes:
+            break
+    while len(data) > max_bytes and max(image.size) > MIN_SIDE:
+        factor = min(0.9, math.sqrt(max_bytes / len(data)))
+        image = image.resize([max(1, int(factor * side)) for side in image.size], Image.Resampling.LANCZOS)
+        data = encode(image, **options)
+    return Embedded("data:image/webp;base64," + base64.b64encode(data).decode(), *image.size)
+
+
+def encode(image: Image.Image, **options: int) -> bytes:
+    file = BytesIO()
+    image.save(file, "WEBP", method=3, **options)
+    return file.getvalue()

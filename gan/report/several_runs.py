@@ -8,11 +8,11 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from gan.report import one_run, scores
+from gan.report import one_run
 from gan.report.charts import Line, Panel
 from gan.report.facts import Facts, public, read_facts
+from gan.report.one_run import Table, is_fraction, meaning, number, title_of
 from gan.report.page import Header, Part, Section, render
-from gan.report.scores import Table, is_fraction, meaning, number, title_of
 from gan.runs.comparison import cell, differing_options, heading, labels
 from gan.runs.metrics import read_rows
 from gan.runs.run_folder import ROWS
@@ -50,7 +50,7 @@ def build(given: Sequence[Path], runs: Sequence[Path]) -> bytes:
     if not readable:
         raise reason
     comparison = Comparison(readable)
-    sections = [comparison.table(failed_jobs(given)), comparison.curves(), comparison.grids(), comparison.commands()]
+    sections = [comparison.table(failed_jobs(given)), comparison.curves(), comparison.grids()]
     notes += [f"{facts.name}: {note}" for facts in readable for note in facts.notes]
     if notes:
         sections.append(Section("notes", "Notes", [Part("list", notes[:50])], "What this report leaves out, and why."))
@@ -103,6 +103,7 @@ class Comparison:
             time = duration(facts.log.seconds) if facts.log.seconds >= 0 else "–"
             rows.append([facts.name, *typed, *scored, f"{facts.log.images:,}", time, facts.status])
         parts = [Part("table", Table(headings, rows, left=1 + len(options)))]
+        parts.append(Part("note", one_run.protocol_of_training(self.runs[0])))
         for what, left in (
             ("runs", len(self.runs) - MAX_ROWS),
             ("options differ and", len(self.options) - MAX_COLUMNS),
@@ -148,9 +149,3 @@ class Comparison:
             parts.append(Part("note", f"The grids of {len(with_grids) - MAX_GRIDS:,} more runs are left out."))
         return Section("grids", "Grids", parts, "The newest grid of each run, from the same latents if the networks "
                        "take the same ones. The best run is first. Look for quality and for variety.")  # fmt: skip
-
-    def commands(self) -> Section:
-        """Return the commands that started the runs, and the protocol."""
-        last = [line for facts in self.runs for line in one_run.commands(facts)[-1:]]
-        parts = [Part("code", list(dict.fromkeys(last))[:8]), Part("note", scores.protocol_of_training(self.runs[0]))]
-        return Section("how", "Commands and protocol", parts, "How the runs were started, and how they were scored.")

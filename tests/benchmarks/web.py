@@ -19,9 +19,9 @@ from typing import Any
 import torch
 
 from gan import api
+from gan.export import web
 from gan.export.parts import example_images
-from gan.export.web import runtime
-from gan.export.web.write import write_page
+from gan.export.web import write_page
 from gan.images.convert import to_uint8
 from gan.translation.translator import Translator
 from tests.browser import browser, served
@@ -81,7 +81,7 @@ def main() -> None:
     headings = "run", "MB, page", "ms, browser", "ms, PyTorch", "ratio"
     print("|", " | ".join(headings), "|")
     print("|---" * len(headings) + "|")
-    package = runtime.find()
+    package = web.find()
     with browser() as chrome:
         for run in runs:
             print("|", " | ".join(row(run, chrome, package)), "|", flush=True)

@@ -22,7 +22,7 @@ import torch
 from PIL import Image
 
 from gan.cli import main
-from gan.demo import limits, server
+from gan.demo import server
 from gan.demo.server import Gate
 from gan.runs import checkpoints
 from gan.runs.checkpoint_io import AtomicCheckpointIO
@@ -35,7 +35,6 @@ from tests.served_demo import Demo, demo
 
 CLASSES = ("poster", "neon")
 ANY, FORWARD = "any class", "to the target style"
-NO_MIX = ("none", 1, 0, 1, 0.5)
 PIXELS = {"cell": 1, "auto": False, "palette": "all colors", "colors": 4, "file": None, "dither": "none"}
 ATTRIBUTES = 5  # sliders
 DIRECTIONS = 2
@@ -103,7 +102,7 @@ def command(folder: Path, tmp_path: Path) -> Any:
 @pytest.mark.slow
 class TestCalls:
     def test_generated_files_are_those_of_gan_generate(self, page: Demo, command: Any) -> None:
-        images, archive = page.call("generate", "0-2", "neon", 1, 16, 16, True)
+        images, archive = page.call("generate", "0-2", "neon", 1, True)
         found = {each["image"]["orig_name"]: page.read(each["image"]) for each in images}
         assert list(found) == ["grid.png", "0.png", "1.png", "2.png"]
         for name, data in found.items():
@@ -113,23 +112,18 @@ class TestCalls:
             assert {name: files.read(name) for name in files.namelist()} == found
         assert len(set(found.values())) == 4  # another seed, another image
 
-    def test_another_size_and_truncation(self, page: Demo, command: Any) -> None:
-        (image,), _ = page.call("generate", "3", ANY, 1, 32, 16, False)
-        assert page.read(image["image"]) == command("edit", "run", "--seeds", "3", "--size", "32x16", file="3.png")
-        (image,), _ = page.call("generate_2", "3", ANY, 0.5, 16, 16, False)
+    def test_truncation(self, page: Demo, command: Any) -> None:
+        (image,), _ = page.call("generate_2", "3", ANY, 0.5, False)
         words = ("generate", "style", "--seeds", "3", "--truncation", "0.5")
         assert page.read(image["image"]) == command(*words, file="3.png")
 
     def test_sliders_at_zero_give_the_bytes_of_gan_generate(self, page: Demo, command: Any) -> None:
-        image = page.call("edit", 4, ANY, *NO_MIX, *sliders())[0]
+        image = page.call("edit", 4, ANY, *sliders())[0]
         assert page.read(image) == command("generate", "run", "--seeds", "4", file="4.png")
 
     def test_sliders_give_the_bytes_of_gan_edit(self, page: Demo, command: Any) -> None:
-        image = page.call("edit", 4, "poster", *NO_MIX, *sliders(brightness=0.5, sefa1=2))[0]
+        image = page.call("edit", 4, "poster", *sliders(brightness=0.5, sefa1=2))[0]
         words = ("edit", "run", "--seeds", "4", "--class", "poster", "--set", "brightness=0.5", "sefa1=2")
-        assert page.read(image) == command(*words, file="4.png")
-        image = page.call("edit_2", 4, ANY, "some layers", 7, 2, 3, 0.5, *sliders(0))[0]
-        words = ("edit", "style", "--seeds", "4", "--mix", "7:2-3")
         assert page.read(image) == command(*words, file="4.png")
 
     def test_animations_are_those_of_gan_interpolate(self, page: Demo, command: Any) -> None:
@@ -137,19 +131,13 @@ class TestCalls:
         words = ("interpolate", "run", "--seeds", "0-1", "--frames", "3", "--fps", "10", "--loop", "--scale", "2")
         assert page.read(image) == command(*words, file="made.gif", out="made.gif")
 
-    def test_an_image_is_projected_and_edited(self, page: Demo, command: Any, tmp_path: Path) -> None:
+    def test_an_image_is_projected_and_edited(self, page: Demo) -> None:
         file = page.upload("my photo.jpg", photo())
-        target, _, said, latents = page.call("project", file, 10, 1, "z", ANY, session="projecting")
+        target, _, said = page.call("project", file, 10, 1, "z", ANY, session="projecting")
         assert Image.open(io.BytesIO(page.read(target))).size == (16, 16)
         assert said.startswith("Similarity to your image: PSNR ") and "48×31" in said
-        (tmp_path / "latents.safetensors").write_bytes(page.read(latents))
         image = page.call("edit_projected", *sliders(brightness=0.5), session="projecting")[0]
-        words = ("edit", "run", "--latents", str(tmp_path / "latents.safetensors"), "--set", "brightness=0.5")
-        assert page.read(image) == command(*words, file="image.png")
-        file = page.upload("latents.safetensors", page.read(latents))
-        assert "latents of" in page.call("project", file, 10, 1, "z", ANY)[2]
-        refused = page.call("project_2", file, 10, 1, "w", ANY)
-        assert refused == "latents.safetensors: belongs to another model, checkpoint, EMA or latent space"
+        assert b"brightness" in page.read(image)
         assert page.call("edit_projected", *sliders()) == (
             "there is no projected image yet: upload an image, then press Project"
         )
@@ -188,9 +176,9 @@ class TestCalls:
         assert "damaged" in self.translate(page, page.upload("text.jpg", b"no image"))
         assert "neither an image nor a zip archive" in self.translate(page, page.upload("model.ckpt", b"x"))
         assert "cannot be read as a zip archive" in self.translate(page, page.upload("broken.zip", b"PK"))
-        many = page.upload("many.zip", zipped(**{f"n{n}_png": png for n in range(limits.MAX_FILES + 1)}))
+        many = page.upload("many.zip", zipped(**{f"n{n}_png": png for n in range(51)}))
         assert "51 images are too many; upload at most 50 at a time" in self.translate(page, many)
-        large = page.upload("large.zip", zipped(large_png=bytes(limits.MAX_UNPACKED + 1)))
+        large = page.upload("large.zip", zipped(large_png=bytes((256 << 20) + 1)))
         assert "unpacked; the limit is" in self.translate(page, large)
         assert "bomb.png" in page.call("project", page.upload("bomb.png", bomb), 10, 1, "z", ANY)
         both = page.upload("good.png", png), page.upload("text.jpg", b"no image")
@@ -200,17 +188,14 @@ class TestCalls:
     @pytest.mark.parametrize(
         ("name", "data", "said"),
         [
-            ("generate", ["0-99", ANY, 1, 16, 16, False], "Seeds 0-99: too many seeds; give at most 64"),
-            ("generate", ["<img src=x>", ANY, 1, 16, 16, False], "&lt;img src=x&gt;"),
-            ("generate", ["0", "none", 1, 16, 16, False], "class none: there is no such class; did you mean neon?"),
-            ("generate", ["0", ANY, float("nan"), 16, 16, False], "Truncation nan: give a number from -2 to 2"),
-            ("generate", ["0", ANY, 1, 1e9, 16, False], "Height 1000000000: give a whole number from 1 to 1,024"),
-            ("generate", ["0", ANY, 1, 1024, 1024, False], "are more than 64 times those of the training size"),
-            ("generate_2", ["0", ANY, 0.5, 32, 16, False], "only works at the training size, Height 16 and Width 16"),
-            ("edit", [0, ANY, *NO_MIX, *sliders(brightness=1e9)], "brightness 1000000000"),
-            ("edit", [0, ANY, *NO_MIX, ["path"], *sliders()[1:]], "Keep constant path: did you mean"),
-            ("interpolate", ["0-9", ANY, 100, 10, True, "z", 1, 1, "GIF"], "1,000 frames are more than 360; give"),
+            ("generate", ["0-99", ANY, 1, False], "Seeds 0-99: too many seeds; give at most 64"),
+            ("generate", ["<img src=x>", ANY, 1, False], "&lt;img src=x&gt;"),
+            ("generate", ["0", "none", 1, False], "class none: there is no such class; did you mean neon?"),
+            ("generate", ["0", ANY, float("nan"), False], "Truncation nan: give a number from -2 to 2"),
+            ("edit", [0, ANY, *sliders(brightness=1e9)], "brightness 1000000000"),
+            ("edit", [0, ANY, ["path"], *sliders()[1:]], "Keep constant path: did you mean"),
             ("interpolate", ["0-1", ANY, 3, 10, True, "z", 1, 1, "../x"], "Format ../x: choose from GIF, WebP"),
+            ("interpolate", ["0-9", ANY, 100, 10, True, "z", 1, 16, "GIF"], "are more than 60 million pixels; give"),
             ("project", [None, 10, 1, "z", ANY], "no file: drop images"),
         ],
     )
@@ -223,22 +208,16 @@ class TestCalls:
         (folder / "run").rename(folder / "gone")
         try:
             assert "run: the run folder is no longer there" in page.call("training")[0]
-            assert "run is left out" in page.call("scores")[0]
-            assert len(page.call("generate", "0", ANY, 1, 16, 16, False)[0]) == 1
+            assert len(page.call("generate", "0", ANY, 1, False)[0]) == 1
         finally:
             (folder / "gone").rename(folder / "run")
-
-    def test_models_side_by_side(self, page: Demo) -> None:
-        grids = page.call("compare", "0-3", 0.7)[0]
-        assert [each["caption"] for each in grids] == ["run", "style"]
-        assert len({page.read(each["image"]) for each in grids}) == 2
 
 
 @needs_gradio
 @pytest.mark.slow
 class TestSecurity:
     def test_only_files_of_the_page_are_served(self, page: Demo, folder: Path) -> None:
-        (image,), _ = page.call("generate", "0", ANY, 1, 16, 16, False)
+        (image,), _ = page.call("generate", "0", ANY, 1, False)
         path = image["image"]["path"]
         inside = Path(path).parent
         ckpt = next((folder / "run").glob("checkpoints/*.ckpt"))
@@ -277,11 +256,11 @@ class TestSecurity:
     def test_two_hundred_calls_at_once(self, page: Demo) -> None:
         before = page.memory()
         with ThreadPoolExecutor(200) as pool:
-            said = list(pool.map(lambda n: page.call("generate", str(n), ANY, 1, 16, 16, False), range(200)))
+            said = list(pool.map(lambda n: page.call("generate", str(n), ANY, 1, False), range(200)))
         images = [each for each in said if isinstance(each, list)]
-        assert len(images) >= limits.MAX_WAITING
+        assert len(images) >= 40
         assert all("full" in each for each in said if isinstance(each, str))
-        assert len(page.call("generate", "0", ANY, 1, 16, 16, False)[0]) == 1
+        assert len(page.call("generate", "0", ANY, 1, False)[0]) == 1
         assert page.memory() < before + 50
 
 
@@ -333,38 +312,6 @@ def test_the_gate_forwards_calls_and_refuses_the_rest(tmp_path: Path) -> None:
             assert answered(gate, "POST", path, b"{}", **{"sec-fetch-site": site})[0] == status
 
 
-def test_uploads_are_limited(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    gate = Gate(echo(), tmp_path)
-    assert answered(gate, "POST", "/gradio_api/upload", b"x")[0] == 200
-    for length in (str(1 << 30), "", "-1"):
-        status, body = answered(gate, "POST", "/gradio_api/upload", b"x", **{"content-length": length})
-        assert status == 413 and b"too large: at most 65,536 KiB; upload fewer or smaller files" in body
-    monkeypatch.setattr(limits, "MAX_STORED", 3)
-    (tmp_path / "finished").mkdir()
-    (tmp_path / "finished" / "file").write_bytes(b"four")
-    status, body = answered(gate, "POST", "/gradio_api/upload", b"x")
-    assert status == 503 and b"busy: uploads of others fill the server" in body
-
-
-def test_what_a_failed_upload_leaves_is_removed(tmp_path: Path) -> None:
-    async def app(scope: Any, receive: Any, send: Any) -> None:
-        (tmp_path / "unfinished").touch()
-        (tmp_path / "finished").mkdir()
-        (tmp_path / "finished" / "file").touch()
-        await echo(500)(scope, receive, send)
-
-    assert answered(Gate(app, tmp_path), "POST", "/gradio_api/upload", b"x")[0] == 500
-    assert [path.name for path in tmp_path.rglob("*")] == ["finished", "file"]
-
-
-def test_clients_that_send_nothing_are_not_waited_for(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    async def silent() -> Any:
-        await asyncio.sleep(3600)
-
-    monkeypatch.setattr(limits, "SILENCE", 0.01)
-    assert answered(Gate(echo(), tmp_path), "POST", "/gradio_api/queue/join", receive=silent)[0] == 408
-
-
 def test_the_port() -> None:
     with server.listen("127.0.0.1", None) as first, server.listen("127.0.0.1", None) as second:
         port = first.getsockname()[1]
@@ -388,7 +335,6 @@ def test_errors_of_the_command(gan_command: Train, tmp_path: Path, monkeypatch: 
     monkeypatch.setitem(sys.modules, "gradio", None)
     monkeypatch.setattr("gan.commands.demo.find_spec", lambda name: None)
     assert error() == "error: gan demo needs Gradio: pip install 'retro-gan[demo]'\n"
-    assert error(*["runs/cards"] * 9) == "error: 9 runs are too many for one page; give at most 8\n"
 
 
 GALLERY = ".grid-container"
@@ -452,8 +398,6 @@ def test_every_tab_in_a_browser(page: Demo, command: Any, tmp_path: Path) -> Non
         window.tab.mouse.move(box["x"] + box["width"] / 2, box["y"] + box["height"] / 2)
         window.tab.mouse.down()
         window.tab.mouse.move(box["x"] + box["width"] * 0.6, box["y"] + box["height"] / 2, steps=5)
-        preview = window.wait(lambda: [each for each in window.sources(".pixels") if each != shown])[0]
-        assert b"brightness" not in window.read(preview)  # no metadata: it is not exact
         window.tab.mouse.up()
         window.wait(lambda: [each for each in window.sources(".pixels") if b"brightness" in window.read(each)])
         window.press("Set all to zero")
@@ -486,8 +430,4 @@ def test_every_tab_in_a_browser(page: Demo, command: Any, tmp_path: Path) -> Non
         translated = window.wait(lambda: window.sources(GALLERY))[0]
         assert Image.open(io.BytesIO(window.read(translated))).size == (48, 31)
 
-        window.open("Compare")
-        assert len(set(window.wait(lambda: len(found := window.sources(GALLERY)) == 2
-                                   and found))) == 2  # fmt: skip
-        window.tab.wait_for_selector("text=One row per run")
         assert not faults

@@ -108,22 +108,22 @@ def test_a_color_map_is_fitted_to_uploads(
         to_pil_image(image).save(folder / f"{n}.png")
     (tmp_path / "text.png").write_text("no image")
 
-    def choose(*images: torch.Tensor, **options: Any) -> Choice:  # a fit takes seconds
-        fitted.append((*images, options))
+    def choose(*images: torch.Tensor) -> Choice:  # a fit takes seconds
+        fitted.append(images)
         return Choice("linear", None, ColorMap(-ColorMap().table))
 
     monkeypatch.setattr(translate, "choose", choose)
     assert "there is no color map yet: upload" in call("map_colors", [photo], None, 1, *PIXELS.values())
     paths = [str(path) for path in sorted(folder.iterdir())]
-    said = call("fit", paths, paths[:7], "linear", "a vignette if most have one")
+    said = call("fit", paths, paths[:7])
     assert said == "Images in the style: 7 images are too few; upload at least 8"
-    assert "text.png: " in call("fit", [*paths, str(tmp_path / "text.png")], paths, "linear", "none")
-    choice, said, table = call("fit", paths, paths, "linear", "a vignette if most have one")
-    photographs, retro, options = fitted[-1]
+    assert "text.png: " in call("fit", [*paths, str(tmp_path / "text.png")], paths)
+    choice, said, table = call("fit", paths, paths)
+    photographs, retro = fitted[-1]
     by_command = small_images(str(folder))  # in another order
     assert sorted(map(digest.of_tensor, photographs)) == sorted(map(digest.of_tensor, by_command))
     assert torch.equal(retro, photographs)
-    assert options == {"kind": "linear", "position": None} and said.startswith("linear")
+    assert said.startswith("linear")
     assert "LUT_3D_SIZE 33" in Path(table.value["path"]).read_text()
     (_, after), *_ = call("map_colors", [photo], choice, 1, *PIXELS.values())
     with Image.open(after) as found, Image.open(photo) as given:
@@ -132,16 +132,6 @@ def test_a_color_map_is_fitted_to_uploads(
 
 
 def test_pixel_art(call: Callable[..., Any], photo: str, tmp_path: Path) -> None:
-    small = Image.effect_noise((24, 16), 90).quantize(6).convert("RGB")
-    enlarged = tmp_path / "enlarged.png"
-    small.resize((96, 64), Image.Resampling.NEAREST).save(enlarged)
-    (before, after), _, _, download, _ = call(
-        "pixel_art", [str(enlarged)], "enlarged pixel art at its own size", *PIXELS.values()
-    )
-    with Image.open(download.value["path"]) as found:
-        assert found.convert("RGB").tobytes() == small.tobytes()
-    with Image.open(before) as one, Image.open(after) as other:
-        assert one.size == other.size == (96, 64)
     jpeg = str(tmp_path / "0.jpg")
     with Image.open(photo) as given_image:
         given_image.save(jpeg)
@@ -149,7 +139,7 @@ def test_pixel_art(call: Callable[..., Any], photo: str, tmp_path: Path) -> None
     assert said == "JPEG changes cells and colors; upload PNG images for exact ones."
     for palette in ("gameboy", "colors of the images"):
         given = PIXELS | {"palette": palette, "dither": "bayer", "cell": 5}
-        *_, download, _ = call("pixel_art", [jpeg], "keep the size", *given.values())
+        *_, download, _ = call("pixel_art", [jpeg], *given.values())
         with Image.open(download.value["path"]) as found:
             assert found.format == "PNG" and found.size == (60, 40) and len(found.convert("RGB").getcolors()) <= 4
-    assert "nothing to do: choose a Palette" in call("pixel_art", [photo], "keep the size", *PIXELS.values())
+    assert "nothing to do: choose a Palette" in call("pixel_art", [photo], *PIXELS.values())

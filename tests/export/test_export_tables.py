@@ -15,7 +15,7 @@ import gan
 from gan.data.builtin.retro import draw
 from gan.data.looks import color_table, registry
 from gan.data.looks.color_table import ColorTable
-from gan.export import network_tables, tables
+from gan.export import tables
 from gan.networks import lut, resnet_translator, style
 from gan.networks.closed_form.choose import Choice
 from gan.networks.closed_form.color_map import BASES, NUM_BASES, POWERS, ColorMap, identity_table
@@ -101,7 +101,7 @@ def made(**options: Any) -> lut.Generator:
 def exported(network: nn.Module, images: list[np.ndarray], size: int = 9, channels: int = 3) -> tables.Exported:
     config = {"data": CONFIG["data"] | {"channels": channels}}
     inputs = torch.stack([planes(each) for each in images])
-    return network_tables.of_translator(Translator(network, 0, config), size, "runs/film", lambda: inputs)
+    return tables.of_translator(Translator(network, 0, config), size, "runs/film", lambda: inputs)
 
 
 def test_the_mix_of_luts_is_that_of_the_images() -> None:
@@ -186,7 +186,7 @@ def test_bad_options_are_one_line(words: list[str], said: str, gan_command: Trai
 
 def test_a_color_map_is_exact_without_position_and_averaged_with_it() -> None:
     table = identity_table(9) ** 3
-    found = network_tables.of_color_map(ColorMap(table), 9, "scans/old cards/")
+    found = tables.of_color_map(ColorMap(table), 9, "scans/old cards/")
     pixels = photograph()
     expected = ((ColorMap(table)(planes(pixels)[None] / 127.5 - 1) + 1) / 2)[0].permute(1, 2, 0).numpy()
     assert difference(found.table, pixels, expected) < 0.01 and found.name == "old_cards" and not found.lost
@@ -194,7 +194,7 @@ def test_a_color_map_is_exact_without_position_and_averaged_with_it() -> None:
     position[:, 1, 1] = -0.5  # the light that the corners lose
     position[:, 0, BASES["frame"]] = 0.4
     varying = ColorMap(table, position)
-    found = network_tables.of_color_map(varying, 9, "old")
+    found = tables.of_color_map(varying, 9, "old")
     assert len(found.lost) == 2 and "frame" in found.lost[0]
     flat = varying(torch.full((1, 3, 64, 64), 0.5))[0, 0, 12:-12, 12:-12].mean()
     seen = found.table.apply(np.full((1, 3), 0.75, np.float32))

@@ -22,10 +22,9 @@ import torch
 from PIL import Image
 
 from gan import api
+from gan.export import web
 from gan.export.export import HALF_LEVELS
-from gan.export.web import runtime, write
-from gan.export.web.parts import page_parts, thumbnail
-from gan.export.web.write import MODEL, class_edges
+from gan.export.web import MODEL, class_edges, page_parts, thumbnail
 from gan.images.convert import to_float, to_pil_image, to_uint8
 from gan.models.sampling import classes_of, latents
 from gan.networks.tile_position import TilePosition, noise_planes
@@ -36,7 +35,7 @@ from tests.color_maps import give_start
 from tests.conftest import ROOT, Train
 from tests.security.checkpoints import DCGAN, LUT, checkpoint
 
-PAGE = ROOT / "gan" / "export" / "web" / "page"
+PAGE = ROOT / "gan" / "export" / "page"
 SCRIPTS = {path.name: path.read_text() for path in PAGE.glob("*.mjs")}
 
 
@@ -48,35 +47,35 @@ def package(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> bytes:
     """Return a small package in place of onnxruntime-web, which can be downloaded."""
     stream = io.BytesIO()
     with tarfile.open(fileobj=stream, mode="w:gz") as archive:
-        for name in [*runtime.MEMBERS.values(), "ort.all.js"]:
+        for name in [*web.MEMBERS.values(), "ort.all.js"]:
             member = tarfile.TarInfo(f"package/dist/{name}")
             member.size = len(name)
             archive.addfile(member, io.BytesIO(name.encode()))
     data = stream.getvalue()
     (tmp_path / "served").write_bytes(data)
-    monkeypatch.setattr(runtime, "URL", (tmp_path / "served").as_uri())
-    monkeypatch.setattr(runtime, "SHA512", base64.b64encode(hashlib.sha512(data).digest()).decode())
-    monkeypatch.setattr(runtime, "SIZE", len(data))
+    monkeypatch.setattr(web, "URL", (tmp_path / "served").as_uri())
+    monkeypatch.setattr(web, "SHA512", base64.b64encode(hashlib.sha512(data).digest()).decode())
+    monkeypatch.setattr(web, "SIZE", len(data))
     monkeypatch.setenv("RETRO_GAN_CACHE", str(tmp_path / "cache"))
     return data
 
 
 def test_the_runtime_is_downloaded_once_and_verified(package: bytes, tmp_path: Path) -> None:
-    assert runtime.find() == package
+    assert web.find() == package
     (tmp_path / "served").write_bytes(b"something else")
-    assert runtime.find() == package  # from the cache
+    assert web.find() == package  # from the cache
     (stored,) = (tmp_path / "cache" / "web").iterdir()
-    assert runtime.find(stored) == package
-    assert runtime.members(package) == {name: member.encode() for name, member in runtime.MEMBERS.items()}
+    assert web.find(stored) == package
+    assert web.members(package) == {name: member.encode() for name, member in web.MEMBERS.items()}
     stored.write_bytes(b"damaged")
     with pytest.raises(UserError, match=r"is not onnxruntime-web-1.30.0.tgz; remove the file"):
-        runtime.find()
+        web.find()
     stored.unlink()
     with pytest.raises(UserError, match=r"is not onnxruntime-web-1.30.0.tgz; give onnxruntime-web.*with --runtime"):
-        runtime.find()
+        web.find()
     (tmp_path / "served").unlink()
     with pytest.raises(UserError, match=r"cannot be read .*; give onnx"):
-        runtime.find()
+        web.find()
     assert not list(stored.parent.iterdir())  # nor a part of it
 
 
@@ -85,9 +84,9 @@ def test_a_runtime_that_is_given_must_be_the_right_one(tmp_path: Path) -> None:
     with pytest.raises(
         UserError, match=r"x.tgz: is not onnxruntime-web-1.30.0.tgz; give onnxruntime-web-1.30.0.tgz from"
     ):
-        runtime.find(tmp_path / "x.tgz")
+        web.find(tmp_path / "x.tgz")
     with pytest.raises(UserError, match=r"y.tgz: cannot be read \(No such file or directory\)"):
-        runtime.find(tmp_path / "y.tgz")
+        web.find(tmp_path / "y.tgz")
 
 
 # ---- the files of the page
@@ -204,7 +203,7 @@ def test_a_page_of_a_generator(package: bytes, tmp_path: Path, gan_command: Trai
     assert f"a page: the page is {size / 1e6:.1f} MB; run `python -m http.server -d 'a page'` and open http" in said
     pages = {path.name for path in PAGE.iterdir()}
     models = {"generator.onnx", MODEL}
-    assert {path.name for path in folder.iterdir()} == pages | models | {*runtime.MEMBERS}
+    assert {path.name for path in folder.iterdir()} == pages | models | {*web.MEMBERS}
     about = json.loads((folder / MODEL).read_text())
     assert about["title"] == "Tiles" and about["kind"] == "generator"
     assert about["classes"] == model.classes and about["class_edges"] == [1, 2] and about["means"] == []
@@ -221,11 +220,11 @@ def test_a_page_of_a_generator(package: bytes, tmp_path: Path, gan_command: Trai
 
 def test_images_that_differ_are_refused() -> None:
     images = torch.zeros(2, 3, 4, 4, dtype=torch.uint8)
-    write.compare(images, images + 6, half=True, command="gan generate")
+    web.compare(images, images + 6, half=True, command="gan generate")
     with pytest.raises(UserError, match="by 7 of 255 levels; leave out --fp16, or use --to safetensors if the network"):
-        write.compare(images, images + 7, half=True, command="gan generate")
+        web.compare(images, images + 7, half=True, command="gan generate")
     with pytest.raises(UserError, match="--to web: the images of a page would differ from those of gan generate by 2 "):
-        write.compare(images, images + 2, half=False, command="gan generate")
+        web.compare(images, images + 2, half=False, command="gan generate")
 
 
 TRANSLATORS = {
@@ -249,7 +248,7 @@ def test_the_inputs_of_a_page_give_the_translations_of_gan_translate(name: str, 
         planes = planes * torch.linspace(0, 1, 50)  # premultiplied
         planes = planes.to(torch.uint8)
     with torch.no_grad():
-        y = part.network(*write.inputs_of(part, planes))
+        y = part.network(*web.inputs_of(part, planes))
     found = to_uint8(y)[0, :, :33, :50]
     assert (found.int() - translate(part.original, planes).int()).abs().max() <= 1
 

@@ -16,9 +16,9 @@ import torch
 from PIL import Image
 
 from gan import api
+from gan.export import web
 from gan.export.parts import example_images
-from gan.export.web import runtime
-from gan.export.web.write import MODEL, write_page
+from gan.export.web import MODEL, write_page
 from gan.images.convert import to_uint8
 from gan.utils.errors import UserError
 from tests.browser import Faults, browser, chromium, served
@@ -36,9 +36,9 @@ def package() -> bytes:
     pytest.importorskip("playwright")
     pytest.importorskip("onnxscript")
     chromium()
-    stored = Path.home() / ".cache" / "retro-gan" / "web" / runtime.FILE
+    stored = Path.home() / ".cache" / "retro-gan" / "web" / web.FILE
     try:
-        return runtime.find(stored if stored.is_file() else None)
+        return web.find(stored if stored.is_file() else None)
     except UserError as error:
         pytest.skip(str(error))
 

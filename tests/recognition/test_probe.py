@@ -6,7 +6,7 @@ import torch
 from sklearn.metrics import balanced_accuracy_score
 from sklearn.metrics import confusion_matrix as sklearn_confusion
 
-from gan.recognition.probe import (
+from gan.recognition.classifier import (
     CLASSIFIERS,
     CS,
     balanced_accuracy,

@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from gan.recognition import protocol
-from gan.recognition.probe import Reduction, fit_reduction
+from gan.recognition.classifier import Reduction, fit_reduction
 from gan.recognition.protocol import (
     Baseline,
     large_classes,
