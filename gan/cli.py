@@ -18,7 +18,7 @@ from collections.abc import Collection, Sequence
 from dataclasses import fields
 from typing import Any, NoReturn
 
-from gan.commands.options import UNFINISHED, locate
+from gan.commands.options import locate
 from gan.models.address import with_addresses
 from gan.runs.remote import upload_results
 from gan.utils.code import add as add_code
@@ -40,7 +40,7 @@ COMMANDS = {
     "export": "export a model to ONNX, torch.export, safetensors or a web page",
     "compare": "compare runs: a table of options and scores, curves of metrics",
     "report": "write a report of runs as one HTML file",
-    "runs": "list runs with their scores, sizes and status, and remove some",
+    "runs": "list runs with their scores, sizes and status",
     "share": "write a folder with a trained model to share, for a friend or the Hugging Face Hub",
     "zoo": "list the trained models that come with the package; use one as zoo:NAME",
     "info": "print versions, devices, cache and extras, for bug reports, or what made an image",
@@ -128,11 +128,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         try:
             return execute(sys.argv[1:] if arguments is None else arguments)
         except KeyboardInterrupt:
-            if UNFINISHED:
-                print("interrupted; run the same command again to continue", file=sys.stderr)
             return 130
-        finally:
-            UNFINISHED.clear()
 
 
 def execute(words: Sequence[str]) -> int:

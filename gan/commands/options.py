@@ -3,12 +3,9 @@
 from __future__ import annotations
 
 import argparse
-import hashlib
-import json
 import os
 import sys
-from collections.abc import Callable, Sequence
-from contextlib import suppress
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -19,9 +16,7 @@ from gan.models.resolve import path_in
 from gan.runs import checkpoints, remote, run_folder
 from gan.settings import LOOK, parse_seeds
 from gan.utils.errors import UserError, path_hint, reason
-from gan.utils.files import write_atomically
 from gan.utils.output import shows_bars
-from gan.utils.untrusted import read_json
 
 if TYPE_CHECKING:
     from gan.model import Model
@@ -29,8 +24,6 @@ if TYPE_CHECKING:
 SOME_UNREADABLE = 3  # exit code
 NO_CHECKPOINTS = (".yaml", ".json", ".jsonl", ".png", ".jpg", ".jpeg", ".csv", ".txt")  # suffixes of other files
 MAX_LINES = 20  # maximum number of failed files to list
-MAX_RESULTS = 64_000_000  # bytes of a file of results
-UNFINISHED: set[Path] = set()  # the files of results of this process
 MODEL = "run folder, checkpoint file, folder written by gan share, zoo:NAME, hf://USER/NAME, or s3://BUCKET/PATH"
 MAPS = ("linear", "histogram", "transport", "flexible_transport")  # kinds of fitted color maps
 POSITIONS = ("none", "radial", "frame")  # what they add to the map of colors
@@ -329,45 +322,3 @@ def rerun_later(error: OSError, output: str) -> UserError:
     rerun = "files already written are complete, rerun the command to continue"
     remedy = "give another output" if impossible else rerun
     return UserError(f"{error.filename or output}: cannot be written ({reason(error)}); {remedy}")
-
-
-# ---- intermediate results of a long command
-
-
-class Results:
-    """Results by name, stored as JSON, so that rerunning an interrupted command continues. Each is written at once.
-
-    Args:
-        folder: the command's output folder.
-        arguments: the command's options. Each set of options and dependencies has its own file of results.
-        depends_on: other dependencies of the results: digests, or files, whose contents count.
-    """
-
-    def __init__(self, folder: Path, arguments: argparse.Namespace, *depends_on: str | Path) -> None:
-        options = sorted((name, str(value)) for name, value in vars(arguments).items() if name != "force")
-        key = hashlib.blake2b(json.dumps(options).encode(), digest_size=8)
-        for each in depends_on:
-            key.update(each.encode() if isinstance(each, str) else each.read_bytes())
-        self.path = folder / f".unfinished-{key.hexdigest()}.json"
-        self.values: dict[str, Any] = {}
-        with suppress(OSError, ValueError, TypeError):  # missing, or damaged by a full disk
-            self.values = dict(read_json(self.path, MAX_RESULTS))
-            print(f"resuming with {len(self.values)} results of an interrupted command")
-
-    def get(self, name: str, compute: Callable[[], Any]) -> Any:
-        """Return the result with this name. If it is missing, compute and write it.
-
-        Raises:
-            OSError: the file cannot be written.
-        """
-        if name not in self.values:
-            self.values[name] = compute()
-            text = json.dumps(self.values)
-            write_atomically(self.path, lambda file: file.write(text.encode()))
-            UNFINISHED.add(self.path)
-        return self.values[name]
-
-    def remove(self) -> None:
-        """Delete the file. Call this when the command has finished."""
-        self.path.unlink(missing_ok=True)
-        UNFINISHED.discard(self.path)
