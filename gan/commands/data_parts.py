@@ -225,13 +225,13 @@ def unscale(arguments: argparse.Namespace) -> int:
         unscaler = Unscaler(arguments.cell, palette, arguments.dither, limit)
     results: list[Unscaled] = []
     crashed = Unscaled("the process crashed, took too long or ran out of memory on it")
-    try:
-        with counting(f"writing into {arguments.output}", len(todo)) as advance:
-            for part in parallel_map(unscaler, todo, lambda task: crashed):
-                results += part
-                advance(len(part))
-    except OSError as error:
-        raise options.rerun_later(error, arguments.output) from error
+    with (
+        writing(arguments.output, options.RERUN),
+        counting(f"writing into {arguments.output}", len(todo)) as advance,
+    ):
+        for part in parallel_map(unscaler, todo, lambda task: crashed):
+            results += part
+            advance(len(part))
     print(summary(results))
     failed = [f"{file.shown}: {one.error}" for (file, _), one in zip(todo, results, strict=True) if one.error]
     return options.report_failed(failed, len(todo), "read")
@@ -254,10 +254,7 @@ def plan(source: Path, output: str) -> list[tuple[Any, Path]]:
     for file, path in found:
         png = path.with_suffix(".png")
         planned.append((file, png if taken[png] == 1 or path == png else path.with_name(f"{path.name}.png")))
-    read = {os.path.realpath(file.path) for file, _ in planned}
-    for _, path in planned:
-        if os.path.realpath(path) in read:
-            raise UserError(f"{path}: is both input and output; give another output")
+    translate_files.refuse_overwriting(planned)
     return planned
 
 

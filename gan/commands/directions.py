@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import argparse
 import shlex
-from pathlib import Path
-from typing import TYPE_CHECKING
 
 from gan.commands import options
 from gan.models.address import with_addresses
@@ -13,9 +11,6 @@ from gan.runs.run_folder import DIRECTIONS, DIRECTIONS_FILE
 from gan.utils.errors import UserError, writing
 from gan.utils.files import file_name
 from gan.utils.output import counting
-
-if TYPE_CHECKING:
-    from torch import Tensor
 
 STEPS = (-3, -2, -1, 0, 1, 2, 3)  # columns of a sheet, in standard deviations
 
@@ -40,8 +35,11 @@ def run(arguments: argparse.Namespace) -> None:
     if min(arguments.sefa, arguments.pca) < 0 or not arguments.sefa + arguments.pca:
         raise UserError("--sefa and --pca: give at least one direction")
 
+    import torch
+
     from gan.editing import vector_files
     from gan.editing.space import Space
+    from gan.images.convert import grid, save_png
 
     model = options.load_model(arguments)
     space = Space(model.generator)
@@ -51,19 +49,11 @@ def run(arguments: argparse.Namespace) -> None:
         with counting(f"saving sheets in {out}", len(vectors)) as advance:
             for name, vector in vectors.items():
                 columns = [space.render_uint8(latents + step * vector, labels) for step in STEPS]
-                save_sheet(out / file_name(name, ".png"), columns)
+                sheet = grid(torch.stack(columns, 1).flatten(0, 1), len(columns))
+                save_png(sheet, out / file_name(name, ".png"))
                 advance(1)
         vector_files.write(out / DIRECTIONS_FILE, vectors, space)  # last: if it exists, all other files are complete
     name = next(iter(vectors))
     is_default = options.results_of(arguments.run) / DIRECTIONS == out  # where gan edit looks
     other = "" if is_default else f" --directions {shlex.quote(str(out / DIRECTIONS_FILE))}"
     print(f"try gan edit {shlex.quote(with_addresses(arguments.run))} --set {name}=2 --grid{other}")
-
-
-def save_sheet(path: Path, columns: list[Tensor]) -> None:
-    """Save a sheet as PNG. Each of `columns` is uint8 (rows, C, H, W)."""
-    import torch
-
-    from gan.images.convert import grid, save_png
-
-    save_png(grid(torch.stack(columns, 1).flatten(0, 1), len(columns)), path)

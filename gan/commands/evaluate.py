@@ -12,12 +12,11 @@ from typing import Any
 from gan.commands import options
 from gan.evaluation.registry import Row, meaning
 from gan.metrics import pretrained
-from gan.models import shared_model
 from gan.models.address import with_addresses
 from gan.models.resolve import path_in
 from gan.runs import run_folder
 from gan.settings import add_size
-from gan.utils.errors import UserError, at_least, writing
+from gan.utils.errors import at_least, writing
 from gan.utils.output import print_aligned
 
 
@@ -96,14 +95,6 @@ def run(arguments: argparse.Namespace) -> None:
         print_table(result.extractor, result.rows)
         for line in tables.warnings(result.rows[0], getattr(result.extractor, "dimension", 0)):
             print(f"note: {line}")
-
-
-def refuse_without_images(source: Path, reference: str | None) -> None:
-    """Raise UserError for a shared model without real images, before the slow import of torch."""
-    if shared_model.is_shared(source):
-        kind = shared_model.read_about(shared_model.weights_of(source).parent)["kind"]
-        if kind == shared_model.TRANSLATOR or reference is None:
-            raise UserError(f"{source}: {shared_model.NO_IMAGES[kind]}")
 
 
 def append(path: Path, lines: list[dict[str, Any]]) -> None:

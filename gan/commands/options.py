@@ -15,7 +15,7 @@ from gan.models import address, shared_model
 from gan.models.resolve import path_in
 from gan.runs import checkpoints, remote, run_folder
 from gan.settings import LOOK, parse_seeds
-from gan.utils.errors import UserError, path_hint, reason
+from gan.utils.errors import UserError, path_hint
 from gan.utils.output import shows_bars
 
 if TYPE_CHECKING:
@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 SOME_UNREADABLE = 3  # exit code
 NO_CHECKPOINTS = (".yaml", ".json", ".jsonl", ".png", ".jpg", ".jpeg", ".csv", ".txt")  # suffixes of other files
 MAX_LINES = 20  # maximum number of failed files to list
+RERUN = "; files already written are complete, rerun the command to continue"
 MODEL = "run folder, checkpoint file, folder written by gan share, zoo:NAME, hf://USER/NAME, or s3://BUCKET/PATH"
 MAPS = ("linear", "histogram", "transport", "flexible_transport")  # kinds of fitted color maps
 POSITIONS = ("none", "radial", "frame")  # what they add to the map of colors
@@ -314,11 +315,3 @@ def report_failed(lines: Sequence[str], total: int, what: str) -> int:
     if lines:
         print(f"{len(lines)} of {total} files could not be {what}", file=sys.stderr)
     return SOME_UNREADABLE if lines else 0
-
-
-def rerun_later(error: OSError, output: str) -> UserError:
-    """Return the error of a command that cannot write one of its files."""
-    impossible = isinstance(error, NotADirectoryError | FileExistsError | FileNotFoundError | PermissionError)
-    rerun = "files already written are complete, rerun the command to continue"
-    remedy = "give another output" if impossible else rerun
-    return UserError(f"{error.filename or output}: cannot be written ({reason(error)}); {remedy}")

@@ -90,7 +90,7 @@ def test_info_names_versions_but_no_user(gan_command: Train, monkeypatch: pytest
     monkeypatch.setenv("RETRO_GAN_CACHE", str(tmp_path / "alice" / "cache"))
     monkeypatch.setenv("WANDB_API_KEY", "secret")
     out = gan_command("info").stdout
-    for name in ("retro-gan:", "python:", "torch:", "devices:", "cpu:", "cache:", "extras:", "lightning 2."):
+    for name in ("retro-gan:", "python:", "torch:", "devices:", "cpu:", "cache:", "gradio ", "lightning 2."):
         assert name in out
     assert "~/cache" in out and "alice" not in out and "secret" not in out
     assert info.anonymous("/mnt/alice/x, /home/alicea") == "/mnt/USER/x, /home/alicea"

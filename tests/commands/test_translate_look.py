@@ -83,7 +83,7 @@ def test_frames_of_an_animation_have_other_grain_and_the_same_screen(gan_command
         (["look:film", "a.png", "b.png", "--set", "fade=1", "--set", "fade=0"], "--set fade=0: write NAME=VALUE, once"),
         (["a.jpg", "a.png", "b.png"], "a.jpg: is not a checkpoint; give the run folder"),
         (["look:film", "/dev/null", "b.png"], "/dev/null: is neither a file nor a folder"),
-        (["look:film", "a.png", "a.png/b"], "a.png/b: cannot be written (Not a directory); give another output"),
+        (["look:film", "a.png", "a.png/b"], "a.png/b: cannot be written (Not a directory)"),
         (["look:film", "a.png", "b.png", "--seed", "-1"], "--seed -1: give a whole number from 0 to 2^63-1"),
         (["look:film", "a.png", "b.png", "--palette", "8"], "--palette 8: a look has no target images"),
     ],
