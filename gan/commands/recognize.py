@@ -97,7 +97,6 @@ def fit(arguments: argparse.Namespace) -> None:
     from gan.editing.vector_files import fingerprint
     from gan.models.loading import load_discriminator
     from gan.recognition import classifier, protocol
-    from gan.recognition.protocol import images_and_groups, labeled_data, large_classes, list_classes
 
     out = options.out_in_run(arguments.run, arguments.out, RECOGNITION)
     if (out / classifier.ABOUT).exists() and not arguments.force:
@@ -107,13 +106,13 @@ def fit(arguments: argparse.Namespace) -> None:
     for each in (network, untrained):
         each.to(device)
     with redirect_stdout(sys.stderr):
-        data = labeled_data(config, checkpoint, arguments.data, arguments.labels)
-    images, labels, groups = images_and_groups(data, arguments.split)
-    rows, labels, classes, small = large_classes(labels, data.classes, arguments.folds)
+        data = protocol.labeled_data(config, checkpoint, arguments.data, arguments.labels)
+    images, labels, groups = protocol.images_and_groups(data, arguments.split)
+    rows, labels, classes, small = protocol.large_classes(labels, data.classes, arguments.folds)
     if small:
         images, groups = images[rows], [groups[row] for row in rows.tolist()]
         print(f"note: classes with fewer than {arguments.folds} images (--folds) are left out, with their images: "
-              f"{list_classes(small)}")  # fmt: skip
+              f"{protocol.list_classes(small)}")  # fmt: skip
     parts = protocol.splits(labels, groups, arguments.folds)
     if arguments.split != "file" and (alone := protocol.ungroupable(labels, groups, arguments.folds)):
         print(f"note: classes with fewer than {arguments.folds} groups of --split {arguments.split}, which are split "
