@@ -292,10 +292,8 @@ def recognition_folder(run: str, recognition: Path | None) -> Path:
     return recognition or results_of(run) / run_folder.RECOGNITION
 
 
-def refuse_existing(out: Path, files: list[Path], force: bool) -> None:
-    """Raise UserError if --out is a file, or if one of `files` exists and `force` is not set."""
-    if out.exists() and not out.is_dir():
-        raise UserError(f"--out {out}: is a file; give a folder")
+def refuse_existing(files: list[Path], force: bool) -> None:
+    """Raise UserError if one of `files` exists and `force` is not set."""
     if not force and (existing := [path for path in files if path.exists()]):
         raise UserError(
             f"{existing[0]}: exists already ({len(existing)} of {len(files)} files exist); use --force to overwrite"

@@ -60,16 +60,14 @@ class Request(options.Weights, options.Fit):
         check_pixel_art(self.palette, self.dither, self.strength)
         if self.max_pixels is not None:
             at_least("--max-pixels", self.max_pixels, 1)
-        wrong: str | None = None
         if self.fit or self.is_look:
             kind = "--fit trains nothing" if self.fit else f"{self.run} is a look"
-            changed = [f.name for f in fields(self) if f.name in FOR_RUNS and getattr(self, f.name) != f.default]
-            wrong = f"--{changed[0]}: needs a trained translator; {kind}" if changed else None
+            for field in fields(self):
+                if field.name in FOR_RUNS and getattr(self, field.name) != field.default:
+                    raise UserError(f"--{field.name}: needs a trained translator; {kind}")
         if not self.is_look and (self.settings or self.seed is not None):
             kind = "--fit has no parameters" if self.fit else f"{self.run} is a trained translator"
-            wrong = f"{'--set' if self.settings else '--seed'}: needs a look, such as look:film; {kind}"
-        if wrong:
-            raise UserError(wrong)
+            raise UserError(f"{'--set' if self.settings else '--seed'}: needs a look, such as look:film; {kind}")
 
     @property
     def is_look(self) -> bool:
@@ -161,7 +159,11 @@ def run(request: Request) -> int:
         return 0
     chosen = chosen or (fit_color_map(request, request.fit) if request.fit else choose_network(request))
     palette = load_palette(request.palette, chosen) if request.palette else None
-    pixel_art = pixel_art_of(request.cell, palette, request.dither)
+    pixel_art = None
+    if request.cell != 1 or palette is not None:
+        from gan.pixel_art.cells import converter  # imports scikit-image
+
+        pixel_art = converter(request.cell, palette, request.dither)
     translator = ImageTranslator(
         chosen.function, request.strength, pixel_art, palette is not None, request.seed or 0, request.steady
     )
@@ -222,16 +224,6 @@ def choose_network(request: Request) -> Chosen:
         None if config["data"].get("fit") == "patches" else max(pair(config["data"]["size"])),
         palette,
     )
-
-
-def pixel_art_of(cell: int | str, palette: np.ndarray | None, dither: str) -> Callable[..., np.ndarray] | None:
-    """Return the conversion to pixel art; None, without its imports, if nothing is converted."""
-    if cell == 1 and palette is None:
-        return None
-
-    from gan.pixel_art.cells import converter
-
-    return converter(cell, palette, dither)
 
 
 def load_palette(palette: str, chosen: Chosen) -> np.ndarray:

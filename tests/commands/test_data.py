@@ -18,7 +18,7 @@ from hydra.core.override_parser.overrides_parser import OverridesParser
 from omegaconf import OmegaConf
 from PIL import Image
 
-from gan.commands.data_parts import as_text
+from gan.commands.data import as_text
 from gan.config.overrides import as_typed
 from gan.data.builtin import retro
 from gan.data.checks import (
