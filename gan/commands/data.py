@@ -9,7 +9,7 @@ import shlex
 import sys
 import time
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import redirect_stdout
 from functools import partial
 from pathlib import Path
@@ -77,6 +77,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(arguments: argparse.Namespace) -> int | None:
+    parts: dict[str, Callable[[argparse.Namespace], int | None]]
     parts = {"check": check, "unscale": unscale, "pack": pack, "cache": cache}
     return parts[arguments.part](arguments)
 

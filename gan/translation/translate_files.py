@@ -100,7 +100,7 @@ def refuse_overwriting(files: list[tuple[File, Path]], translator: str = "", she
     """Raise UserError if an output or a sheet would overwrite what is read, or another output."""
     read = {os.path.realpath(path) for path in (translator, *(file.path for file, _ in files)) if path}
     outputs = [path for _, path in files] + [sheet_path(file, sheets) for file, _ in files if sheets]
-    written = Counter(map(os.path.realpath, outputs))
+    written = Counter(os.path.realpath(path) for path in outputs)
     for path in outputs:
         if os.path.realpath(path) in read:
             raise UserError(f"{path}: is both input and output; give another output")
