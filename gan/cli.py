@@ -18,7 +18,7 @@ from collections.abc import Collection, Sequence
 from dataclasses import fields
 from typing import Any, NoReturn
 
-from gan.commands.options import UNFINISHED, locate
+from gan.commands.options import locate
 from gan.models.address import with_addresses
 from gan.runs.remote import upload_results
 from gan.utils.code import add as add_code
@@ -40,24 +40,12 @@ COMMANDS = {
     "export": "export a model to ONNX, torch.export, safetensors or a web page",
     "compare": "compare runs: a table of options and scores, curves of metrics",
     "report": "write a report of runs as one HTML file",
-    "runs": "list runs with their scores, sizes and status, and remove some",
+    "runs": "list runs with their scores, sizes and status",
     "share": "write a folder with a trained model to share, for a friend or the Hugging Face Hub",
     "zoo": "list the trained models that come with the package; use one as zoo:NAME",
-    "info": "print versions, devices, cache and extras, for bug reports, or what made an image",
+    "info": "print versions, devices and the cache, for bug reports, or what made an image",
     "data": "check a folder of images before training, restore enlarged pixel art, pack shards, manage the cache",
 }
-# Words of other programs -> ours. Those of `gan train` are in gan.config.early_checks.
-FOREIGN = {
-    "sample": "gan generate", "predict": "gan generate, or gan recognize predict to classify images",
-    "eval": "gan evaluate", "test": "gan evaluate", "fid": "gan evaluate", "invert": "gan project",
-    "video": "gan interpolate", "transfer": "gan translate", "plot": "gan compare",
-    "-n": "--seeds 0-15, one image per seed", "--num": "--seeds 0-15, one image per seed", "-o": "--out",
-    "--outdir": "--out", "--psi": "--truncation", "--gpu": "--device cuda",
-    "--cuda": "--device cuda", "--resolution": "--size", "--real": "--reference", "--overwrite": "--force",
-    "--network": "the run as an argument without an option, as in gan generate runs/NAME",
-    "--ckpt": "--checkpoint FILE", "-i": "INPUT without an option", "--input": "INPUT without an option",
-}  # fmt: skip
-
 EXAMPLES = """examples:
   gan train data.root=FOLDER minutes=10     train on a folder of images
   gan generate runs/NAME --grid             generate images with that run
@@ -78,9 +66,8 @@ class Parser(argparse.ArgumentParser):
         message = message.replace("invalid float value:", "give a number, not")
         if found := re.fullmatch(r"(.*): invalid choice: '(.*?)' \(choose from (.*)\)", message):
             name, word, choices = found.groups()
-            known = choices.replace("'", "").split(", ")
-            hint = f"write {FOREIGN[word]}" if name == "COMMAND" and word in FOREIGN else did_you_mean(word, known)
-            message = f"{word}: no such command; {hint}" if name == "COMMAND" else f"{name} {word}: {hint}"
+            where = f"{word}: no such command;" if name == "COMMAND" else f"{name} {word}:"
+            message = f"{where} {did_you_mean(word, choices.replace(chr(39), '').split(', '))}"
         raise UserError(f"{self.prog}: {message}; {self.prog} --help shows the arguments")
 
     def refuse_unknown(self, words: Sequence[str]) -> None:
@@ -89,9 +76,7 @@ class Parser(argparse.ArgumentParser):
             known = re.findall(r"--[a-z][a-z0-9-]*", self.format_help())
             name, _, value = word.partition("=")
             hint = did_you_mean(name, known) if word.startswith("-") else f"see {self.prog} --help"
-            if name in FOREIGN:
-                hint = f"write {FOREIGN[name]}"
-            elif f"--{name}" in known and value:
+            if f"--{name}" in known and value:
                 hint = f"write --{name} {value}"
             elif "--set" in known and value:
                 hint = f"write --set {word}"
@@ -128,11 +113,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         try:
             return execute(sys.argv[1:] if arguments is None else arguments)
         except KeyboardInterrupt:
-            if UNFINISHED:
-                print("interrupted; run the same command again to continue", file=sys.stderr)
             return 130
-        finally:
-            UNFINISHED.clear()
 
 
 def execute(words: Sequence[str]) -> int:

@@ -38,22 +38,15 @@ def test_help_lists_train_first(capsys: pytest.CaptureFixture[str]) -> None:
             "gan generate --trunkation: no such option; did you mean --truncation?",
         ),
         (["generate", ".", "more"], "gan generate more: no such argument; see gan generate --help"),
-        (["data", "check", ".", "--shet", "x"], "gan data check --shet: no such option; did you mean --sheet"),
         (
             ["generate", ".", "--best", "x"],
             "gan generate: --best: give a whole number, not 'x'; gan generate --help shows",
         ),
-        (
-            ["generate", ".", "--truncation", "nan"],
-            "--truncation nan: give a number from -1,000 to 1,000",
-        ),
         (["interpolate", ".", "--fps"], "gan interpolate: --fps: expected one argument; gan interpolate --help shows"),
         (["data", "."], "gan data: .: no such command; choose from check, unscale, pack, cache; gan data --help"),
-        (["recognize", "fitt"], "gan recognize: fitt: no such command; did you mean fit?"),
         (["generate", ".", "seeds=0-3"], "gan generate seeds=0-3: no such argument; write --seeds 0-3"),
         (["edit", ".", "brightness=1"], "gan edit brightness=1: no such argument; write --set brightness=1"),
         (["--versoin"], "gan --versoin: no such option; did you mean --version"),
-        (["data"], "gan data: give COMMAND; gan data --help shows the arguments"),
     ],
 )
 def test_a_wrong_command_line_is_one_line(words: list[str], said: str, capsys: pytest.CaptureFixture[str]) -> None:

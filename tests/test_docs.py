@@ -15,6 +15,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import nbformat
+import numpy as np
 import pytest
 import yaml
 from nbclient import NotebookClient
@@ -32,6 +33,7 @@ pytestmark = pytest.mark.slow
 ATTRIBUTES = ("brightness", "contrast", "saturation", "warmth", "sharpness", "zoom", "shift_", "sefa", "pca", "NAME")
 PLACES = {"PATH": "collection", "FOLDER": "collection", "PHOTOGRAPHS": "photographs", "RETRO": "retro", "CLASS": "a"}
 TRANSLATE = ("data=unpaired", "data=paired", "data=retro_filter")
+PATCHED = ("translate", "zoo")  # commands that use the patches of a page
 MAX_LINES = 30  # of the output of a cell of a notebook
 ELSEWHERE = ("data=cifar10", "data=fashion_mnist", "data=huggingface", "search=optuna", "hydra/launcher")  # composed
 ELSEWHERE += ("logger=wandb", "remote=")
@@ -143,7 +145,13 @@ def skipped(page: Path, words: list[str]) -> bool:
         return True
     own = added(page) & set(words) or "runs/own" in words or "--code" in words
     known = page != PAGES[0] and shlex.join(words) in KNOWN
-    return bool(own) or known or words[0] in ("pip", "python3", ".venv/bin/pip") or words[1].startswith("tests/")
+    return (
+        bool(own)
+        or known
+        or words[0] in ("pip", "python3", ".venv/bin/pip")
+        or words[1].startswith("tests/")
+        or (bool(blocks(page, "diff")) and words[1] in PATCHED)
+    )
 
 
 def prepare(words: list[str], trained: Callable[[str], Path], folder: Path) -> None:
@@ -217,6 +225,22 @@ def test_added_parts_work_with_the_files_shown(page: Path, tmp_path: Path) -> No
     if use:
         code = f"from gan.cli import main\nfor words in {use!r}:\n    assert main(words) == 0, words"
         command(["-c", code], tmp_path)
+
+
+@pytest.mark.slow
+def test_patches_of_looks_and_options_work(tmp_path: Path) -> None:
+    page = ROOT / "docs" / "extending.md"
+    for name in ("gan", "conf"):
+        shutil.copytree(ROOT / name, tmp_path / name, ignore=shutil.ignore_patterns("__pycache__"))
+    for patch in blocks(page, "diff"):
+        subprocess.run(["git", "apply", "-"], input=patch, text=True, cwd=tmp_path, check=True)
+    images(tmp_path / "photographs")
+    Image.new("RGB", (40, 30), "white").save(tmp_path / "photo.jpg")
+    use = [words[1:] for words in map(shlex.split, commands(page)) if words[1] in PATCHED]
+    code = f"from gan.cli import main\nfor words in {use!r}:\n    assert main(words) == 0, words"
+    command(["-c", code], tmp_path)
+    assert np.asarray(Image.open(tmp_path / "dusk.png"))[15, 20].argmax() == 2  # blue
+    assert len(list((tmp_path / "film").rglob("*.png"))) == 2
 
 
 @pytest.mark.slow

@@ -79,22 +79,6 @@ def test_signatures_have_the_same_defaults() -> None:
             assert setting.name not in parameters or parameters[setting.name].default == setting.default
 
 
-@pytest.mark.parametrize(
-    ("words", "said"),
-    [
-        (["generate", ".", "--best", "2", "--by", "likenes"], "gan generate: --by likenes: did you mean likeness?"),
-        (["translate", "look:film", "a", "b", "--dither", "bayer9"], "did you mean bayer or"),
-        (
-            ["translate", "look:film", "a", "b", "--direction", "x"],
-            "gan translate: --direction x: choose from a2b, b2a",
-        ),
-    ],
-)
-def test_misspelled_words_have_a_hint(words: list[str], said: str, capsys: pytest.CaptureFixture[str]) -> None:
-    assert main(words) == 2
-    assert said in capsys.readouterr().err
-
-
 def test_sizes_are_read_as_written() -> None:
     assert parse_size("64") == (64, 64) and parse_size("96x64") == (96, 64)
     for text in ("", "x", "0", "96x", "1x2x3", "-4", "99999999"):

@@ -3,12 +3,42 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Callable
+import json
+import os
+import shlex
+import sys
+import time
+from collections import Counter
+from collections.abc import Callable, Sequence
+from contextlib import redirect_stdout
+from functools import partial
 from pathlib import Path
+from typing import Any
+
+import numpy as np
 
 from gan.commands import options
 from gan.commands.options import add_command
-from gan.settings import add_palette, add_size
+from gan.data import checks
+from gan.data.decoding import cache as pixels
+from gan.data.decoding.decode import Decoder
+from gan.data.decoding.pool import CRASHED, cores, parallel_map
+from gan.data.shards import pack as pack_shards
+from gan.data.sources.files import Decoded, File, decode, find
+from gan.images.files import software_of
+from gan.pixel_art.cells import Unscaled, Unscaler, check_colors, fit_colors, read_palette
+from gan.runs.run_folder import is_run
+from gan.settings import add_palette, add_size, check_pixel_art
+from gan.utils.errors import UserError, at_least, to_line, writing
+from gan.utils.output import counted, counting
+from gan.utils.processes import available_memory
+
+MAX_FACTORS = 20  # maximum number of enlargements to list
+PALETTE_IMAGES = 200  # images for computing a palette
+MAX_UNSCALED = 1024  # pixels of a cell
+MAX_LINES = 10  # of each list in the printed report; --json has all
+SHEET_IMAGES = 64
+SHEET = "gan data check"  # in the sheet's metadata, so that a later check may replace it
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -47,7 +77,250 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(arguments: argparse.Namespace) -> int | None:
-    from gan.commands import data_parts
+    parts: dict[str, Callable[[argparse.Namespace], int | None]]
+    parts = {"check": check, "unscale": unscale, "pack": pack, "cache": cache}
+    return parts[arguments.part](arguments)
 
-    part: Callable[[argparse.Namespace], int | None] = getattr(data_parts, arguments.part)
-    return part(arguments)
+
+def check(arguments: argparse.Namespace) -> int | None:
+    size = arguments.size
+    if size:
+        from gan.networks.grid import base_grid
+
+        base_grid(size)  # which the networks accept
+    for root in arguments.roots:
+        if is_run(Path(root)):
+            raise UserError(f"{root}: is the folder of a run; give a folder of images")
+    if arguments.sheet:
+        check_sheet(arguments.sheet, arguments.roots)
+    with redirect_stdout(sys.stderr):  # keep standard output for the report
+        files = find(arguments.roots)
+        with counting("decoding " + ", ".join(arguments.roots), len(files)) as advance:
+            facts = checks.inspect_files(files, advance)
+        report = {"folder": arguments.roots, "others": checks.others(arguments.roots)} | checks.summarize(
+            files, facts, size
+        )
+        if "suggestion" in report:
+            report["suggestion"]["command"] = checks.command(arguments.roots, report["suggestion"])
+            if arguments.sheet:
+                draw_sheet(files, facts, report["suggestion"], arguments.sheet)
+    print(json.dumps(report, indent=2) if arguments.json else as_text(report))
+    return None if report["readable"] else options.SOME_UNREADABLE
+
+
+def check_sheet(path: Path, roots: Sequence[str]) -> None:
+    """Raise UserError if a contact sheet would replace another file, or would be an image of the checked folders."""
+    if path.exists() and software_of(path) != SHEET:
+        raise UserError(f"--sheet {path}: exists already and is not a contact sheet of this command; give another name")
+    for root in roots:
+        if Path(root).is_dir() and Path(os.path.realpath(path)).is_relative_to(os.path.realpath(root)):
+            raise UserError(f"--sheet {path}: is in {root} and would be read as an image; give a path outside of it")
+
+
+def draw_sheet(files: Sequence[Any], facts: Sequence[Any], suggestion: dict[str, Any], path: Path) -> None:
+    """Save a contact sheet of evenly spaced images, decoded with the suggested options; RGBA is on a checkerboard."""
+    import torch
+
+    from gan.images.convert import grid, save_png
+
+    decoder = Decoder(tuple(suggestion["size"]), **{name: suggestion[name] for name in ("channels", "fit", "resample")})
+    good = [file for file, fact in zip(files, facts, strict=True) if not fact.error]
+    chosen = [good[int(row)] for row in np.linspace(0, len(good) - 1, min(SHEET_IMAGES, len(good))).round()]
+    parts = parallel_map(partial(decode, decoder), chosen, lambda file: Decoded(error=CRASHED))
+    found = [image.pixels for part in parts for image in part if image.pixels is not None]
+    images = np.stack(found)  # (N, C, H, W)
+    if decoder.channels == 4:
+        rows, columns = np.indices(images.shape[2:])
+        board = np.where((rows // 4 + columns // 4) % 2, 170, 220)
+        images = (images[:, :3] + board * (255 - images[:, 3:].astype(np.int64)) // 255).astype(np.uint8)
+    with writing(f"--sheet {path}"):
+        save_png(grid(torch.from_numpy(images)), path, {"Software": SHEET})
+    print(f"contact sheet: {path}")
+
+
+def as_text(report: dict[str, Any]) -> str:
+    """Return the report as text."""
+    lines = [f"{', '.join(report['folder'])}: {counted(report['files'], 'image')}, {report['readable']:,} readable"]
+    lines += listed("cannot be read", [f"{path!r}: {reason}" for path, reason in report["unreadable"].items()])
+    if report["others"]:
+        lines += [f"other files, which are ignored: {counts(report['others'])}"]
+    if "suggestion" not in report:
+        return "\n".join(lines)
+    sides, shape = report["sides"], report["height_to_width"]
+    lines += [
+        f"formats: {counts(report['formats'])}",
+        f"modes: {counts(report['modes'])}",
+        f"sizes (width x height): {counts(report['sizes'])}",
+        "width {min:g} to {max:g}, median {median:g}".format(**sides["width"])
+        + "; height {min:g} to {max:g}, median {median:g}".format(**sides["height"]),
+        "height / width: " + ", ".join(f"{value:g} ({quantile})" for quantile, value in shape.items()),
+        f"with transparent pixels: {report['transparent']:,}; gray: {report['gray']:,}; "
+        f"pixel art: {report['sprites']:,}",
+    ]
+    lines += enlarged(report)
+    if report["animations"]:
+        lines += [f"animations: {len(report['animations']):,}; data.frames=all gives {report['images']:,} images"]
+    if report["classes"]:
+        lines += [f"sub-folders: {counts(report['classes'])}"]
+    lines += listed("blank images, of one color", [repr(path) for path in report["blank"]])
+    for kind, meaning in (("exact", "identical"), ("near", "nearly identical")):
+        groups = report["duplicates"][kind]
+        title = f"groups of {meaning} images ({counted(sum(map(len, groups)), 'image')} in all)"
+        lines += listed(title, [" = ".join(repr(path) for path in group[:4]) for group in groups], len(groups))
+    suggestion = report["suggestion"]
+    height, width = suggestion["size"]
+    lines += listed(f"smaller than {height}x{width} (height x width)", [repr(path) for path in report["smaller"]])
+    lines += ["suggested:"]
+    shown = suggestion | {
+        "size": f"[{height},{width}]",
+        "flip": str(suggestion["flip"]).lower(),
+        "split": suggestion["split"] or "null",
+        "labels": str(suggestion["labels"]).lower(),
+    }
+    lines += [f"  data.{name}={shown[name]}: {reason}" for name, reason in suggestion["reasons"].items()]
+    if start := suggestion["start"]:
+        lines += [f"on a CPU, if your images are similar to those of `gan zoo {start}`, add init_from=zoo:{start}"]
+    return "\n".join([*lines, "", suggestion["command"]])
+
+
+def enlarged(report: dict[str, Any]) -> list[str]:
+    """Return the lines about enlarged pixel art."""
+    found = report["enlarged"]
+    if not found["images"]:
+        return []
+    among = f" of {found['searched']:,} searched images" if found["searched"] < report["readable"] else ""
+    folders = report["folder"] if len(report["folder"]) == 1 else ["FOLDER"]
+    return [
+        f"enlarged pixel art: {found['images']:,}{among} ({counts(found['sizes'])}); restore it with "
+        + shlex.join(["gan", "data", "unscale", *folders, "OUTPUT"])
+    ]
+
+
+def listed(title: str, lines: Sequence[str], count: int | None = None) -> list[str]:
+    if not lines:
+        return []
+    more = [f"  and {len(lines) - MAX_LINES:,} more (--json has all)"] if len(lines) > MAX_LINES else []
+    title = f"{title}: {len(lines) if count is None else count:,}"
+    return [title, *(f"  {line}" for line in lines[:MAX_LINES]), *more]
+
+
+def counts(table: dict[str, int]) -> str:
+    """Return a table as text, such as "PNG 12, JPEG 3". A long table ends with the number of omitted entries."""
+    shown = list(table.items())[:MAX_LINES]
+    rest = [f"{len(table) - MAX_LINES:,} more"] if len(table) > MAX_LINES else []
+    return ", ".join([*(f"{name} {count:,}" for name, count in shown), *rest])
+
+
+def pack(arguments: argparse.Namespace) -> None:
+    height, width = arguments.size
+    decoding = {name: getattr(arguments, name) for name in ("channels", "fit", "resample", "frames")}
+    decoder = Decoder(arguments.size, **decoding)
+    written = pack_shards(arguments.roots, arguments.out, decoder, arguments.labels)
+    words = ["data=stream", f"data.root={arguments.out}", f"data.size=[{height},{width}]"]
+    words += [f"data.channels={arguments.channels}"]
+    print(f"{written:,} images in {arguments.out}; to train on them:\n\n" + checks.train_command(words))
+
+
+def cache(arguments: argparse.Namespace) -> None:
+    if arguments.clear:
+        size = pixels.total_size()
+        pixels.clear()
+        print(f"{pixels.folder()}: {size / 1e6:,.1f} MB removed")
+        return
+    entries = pixels.listing()
+    print(f"{pixels.folder()}: {sum(entry.size for entry in entries) / 1e6:,.1f} MB of pixels in {len(entries)} sets")
+    for entry in entries:
+        height, width, channels = entry.about.get("shape", (0, 0, 0))
+        where = to_line(", ".join(map(str, entry.about.get("source", ["unfinished"]))))
+        day = time.strftime("%Y-%m-%d %H:%M", time.localtime(entry.used))
+        print(
+            f"  {entry.size / 1e6:10,.1f} MB  {entry.items:9,} images  {height}x{width}x{channels}"
+            f"  last used {day}  {where}"
+        )
+    for part, what in (
+        (pixels.FEATURES, "features of real images"),
+        (pixels.SHARDS, "shards of data=stream"),
+        (pixels.RUNS, "runs in object storage"),
+    ):
+        print(f"  {pixels.part_size(part) / 1e6:10,.1f} MB  {what}")
+
+
+def unscale(arguments: argparse.Namespace) -> int:
+    check_pixel_art(arguments.palette, arguments.dither)
+    if arguments.cell is not None and not 2 <= arguments.cell <= MAX_UNSCALED:
+        raise UserError(f"--cell {arguments.cell:g}: give 2 to {MAX_UNSCALED} pixels")
+    if arguments.max_pixels is not None:
+        at_least("--max-pixels", arguments.max_pixels, 1)
+
+    from gan.translation import translate_files
+
+    found = plan(arguments.input, arguments.output)
+    todo = [each for each in found if arguments.force or not each[1].exists()]
+    if len(todo) < len(found):
+        print(f"{len(found) - len(todo)} existing files are skipped; use --force to overwrite")
+    if not todo:
+        return 0
+    limit = arguments.max_pixels or translate_files.max_pixels(available_memory() // cores(), True)
+    unscaler = Unscaler(arguments.cell, max_pixels=limit)
+    if arguments.palette:
+        palette = load_palette(arguments.palette, unscaler, [file for file, _ in found])
+        unscaler = Unscaler(arguments.cell, palette, arguments.dither, limit)
+    results: list[Unscaled] = []
+    crashed = Unscaled("the process crashed, took too long or ran out of memory on it")
+    with (
+        writing(arguments.output, options.RERUN),
+        counting(f"writing into {arguments.output}", len(todo)) as advance,
+    ):
+        for part in parallel_map(unscaler, todo, lambda task: crashed):
+            results += part
+            advance(len(part))
+    print(summary(results))
+    failed = [f"{file.shown}: {one.error}" for (file, _), one in zip(todo, results, strict=True) if one.error]
+    return options.report_failed(failed, len(todo), "read")
+
+
+def plan(source: Path, output: str) -> list[tuple[File, Path]]:
+    """Return the image files of a path and the PNG file to write for each; raise UserError as for translations.
+
+    If two names differ in the extension only, ".png" is appended to the one that is not a PNG.
+    """
+    from gan.translation import translate_files
+
+    found = [pair for pair in translate_files.plan(source, output) if not translate_files.is_video(pair[1].name)]
+    if not found:
+        raise UserError(f"{source}: contains no images; videos are not supported")
+    if source.is_file() and found[0][1].suffix.lower() != ".png" and found[0][1].name != source.name:
+        raise UserError(f"{found[0][1]}: results are PNG files; use the extension .png")
+    taken = Counter(path.with_suffix(".png") for _, path in found)
+    planned = []
+    for file, path in found:
+        png = path.with_suffix(".png")
+        planned.append((file, png if taken[png] == 1 or path == png else path.with_name(f"{path.name}.png")))
+    translate_files.refuse_overwriting(planned)
+    return planned
+
+
+def load_palette(given: str, unscaler: Unscaler, files: Sequence[File]) -> np.ndarray:
+    """Return the palette of --palette: by its name, read from a file, or computed from the images at their own size."""
+    if not given.isdecimal():
+        return read_palette(given)
+    check_colors(int(given))
+    chosen = [files[int(place)] for place in np.linspace(0, len(files) - 1, min(PALETTE_IMAGES, len(files)))]
+    parts = parallel_map(unscaler.colors, chosen, lambda file: np.empty((0, 3), np.uint8))
+    pixels = np.concatenate([each for part in parts for each in part])
+    if not len(pixels):
+        raise UserError(f"--palette {given}: no image has opaque pixels")
+    return fit_colors(pixels, int(given))
+
+
+def summary(results: Sequence[Unscaled]) -> str:
+    """Return a line such as "200 images restored (4x: 180, 3x: 20); 5 images without a grid are written unscaled"."""
+    factors = Counter(one.factor for one in results if one.factor)
+    rest = sum(not one.error and not one.factor for one in results)
+    lines = []
+    if factors:
+        listed = ", ".join(f"{name}: {count:,}" for name, count in factors.most_common(MAX_FACTORS))
+        lines.append(f"{counted(factors.total(), 'image')} restored ({listed})")
+    if rest:
+        lines.append(f"{counted(rest, 'image')} without a grid written at the same size")
+    return "; ".join(lines) or "no image restored"

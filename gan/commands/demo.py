@@ -67,18 +67,17 @@ def run(request: Request) -> None:
         if Path(folder).is_dir() and folder_of(Path(folder)) is None:
             options.require_checkpoint(folder)
 
-    from gan.demo import server
-    from gan.demo.models import Content
+    from gan.demo import models, server
 
     with server.listen(request.host, request.port) as listener:
         print_line("loading ...")
         options.prepare_device(request)
-        models = [load(run, name, request.device) for run, name in zip(runs, names, strict=True)]
+        loaded = [load(run, name, request.device) for run, name in zip(runs, names, strict=True)]
         fitted = fit_color_map(request, request.fit) if request.fit else None
         if request.host not in server.LOOPBACK:
             print("warning: everyone who can reach this machine can use the page; it has no password",
                   file=sys.stderr)  # fmt: skip
-        content = Content(models, not request.runs or bool(request.fit), fitted)
+        content = models.Content(loaded, not request.runs or bool(request.fit), fitted)
         server.serve(content, request.host, lambda at: print_line(f"{at}  (Ctrl-C ends it)"), listener)
 
 

@@ -96,7 +96,7 @@ def run(request: Request) -> None:
         names = list(map(str, request.seeds))
         latents, labels = model.latents(request.seeds, request.label)
     files = [out / file_name(name, ".png") for name in names]
-    options.refuse_existing(out, files + [out / "grid.png"] * request.grid, request.force)
+    options.refuse_existing(files + [out / "grid.png"] * request.grid, request.force)
     origin = None
     if not request.no_metadata:
         weights = options.recognition_folder(request.run, request.recognition) / WEIGHTS

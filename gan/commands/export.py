@@ -6,7 +6,6 @@ Each network is compared with PyTorch before it is written: outputs may differ b
 from __future__ import annotations
 
 import argparse
-import os
 import shlex
 from dataclasses import dataclass
 from pathlib import Path
@@ -92,7 +91,6 @@ def prepare(arguments: argparse.Namespace) -> None:
 
 
 def run(request: Request) -> None:
-    refuse_unwritable(request.out)
     if request.to in TABLES:
         write_table(request)
     elif request.to == WEB:
@@ -128,19 +126,16 @@ def write_networks(request: Request) -> None:
 def write_table(request: Request) -> None:
     """Write the color table of a look, of a translator that maps colors, or of a fitted map."""
     from gan.export import tables
+    from gan.translation import fitted_maps, image_translator
 
     size, run = tables.size_for(request.to, request.table_size or TABLE_SIZES[1]), request.run or ""
     if request.fit:
-        from gan.translation.fitted_maps import choose_for_folders
-
         photographs, retro = request.fit
-        choice = choose_for_folders(photographs, retro, request.map, request.position)
+        choice = fitted_maps.choose_for_folders(photographs, retro, request.map, request.position)
         print_line(f"color map fitted: {choice.describe()}")
         table = tables.of_color_map(choice.color_map, size, retro)
     elif names_look(run):
-        from gan.translation.image_translator import parse_look
-
-        table = tables.of_look(parse_look(run), size)
+        table = tables.of_look(image_translator.parse_look(run), size)
     else:
         model = load(request)
         table = tables.of_translator(model, size, run, lambda: tables.inputs_of(model, Path(run)))
@@ -175,11 +170,3 @@ def write_web_page(request: Request) -> None:
 def print_files(files: list[Exported]) -> None:
     rows = [[str(file.path), f"{len(file.data):,}", str(file.difference)] for file in files]
     print("\n".join(aligned(["file", "bytes", "largest difference from PyTorch"], rows, right=["bytes"])))
-
-
-def refuse_unwritable(out: Path) -> None:
-    """Raise UserError if files cannot be written in a folder, which may not exist yet."""
-    existing = next(path for path in (out, *out.absolute().parents) if path.exists())
-    if not existing.is_dir() or not os.access(existing, os.W_OK):
-        what = "may not be written" if existing.is_dir() else "is a file"
-        raise UserError(f"--out {out}: cannot be created, because {existing} {what}; give another folder")

@@ -64,7 +64,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(request: Request) -> None:
     out, seeds = options.out_in_run(request.run, request.out, OUT), request.seeds
     files = [out / f"{seed}.png" for seed in seeds] + [out / "grid.png"] * request.grid
-    options.refuse_existing(out, files, request.force)
+    options.refuse_existing(files, request.force)
     model = options.load_model(request)
     if request.best is not None:
         seeds = best_seeds(model, request, request.best)

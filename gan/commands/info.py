@@ -1,4 +1,4 @@
-"""Print versions, devices, threads, cache and installed extras, for bug reports. It prints no user names.
+"""Print versions, devices, threads, cache and packages, for bug reports. It prints no user names.
 
 For an image that this program made, print the record of its origin, and the command that makes it again.
 """
@@ -11,7 +11,7 @@ import os
 import platform
 import re
 import sys
-from importlib.metadata import PackageNotFoundError, distributions, requires, version
+from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
@@ -26,7 +26,8 @@ from gan.utils.output import one_line
 from gan.utils.processes import available_memory
 
 PACKAGES = ("torchvision", "lightning", "torchmetrics", "hydra-core", "omegaconf", "numpy", "scipy", "pillow", "rich",
-            "scikit-image", "tensorboard", "safetensors", "filelock")  # fmt: skip
+            "scikit-image", "tensorboard", "safetensors", "filelock", "scikit-learn", "av", "gradio", "onnxruntime",
+            "litdata", "optuna", "wandb", "mlflow")  # fmt: skip
 VARIABLES = ("OMP_NUM_THREADS", "CUDA_VISIBLE_DEVICES", "RETRO_GAN_CACHE", "PYTORCH_ENABLE_MPS_FALLBACK")
 GIB = 1 << 30
 
@@ -66,7 +67,6 @@ def describe() -> dict[str, str]:
         "system": f"{platform.platform()}, {platform.machine()}",
         "torch": f"{torch.__version__}, {build_of(torch)}",
         "packages": ", ".join(f"{name} {version_of(name)}" for name in PACKAGES),
-        "extras": extras(),
         "devices": ", ".join(devices(torch)),
         "cpu": f"{os.cpu_count()} cores, {cores()} usable; {torch.get_num_threads()} threads of torch",
         "memory": f"{available_memory() / GIB:.1f} GiB available",
@@ -96,23 +96,6 @@ def version_of(package: str) -> str:
         return version(package)
     except PackageNotFoundError:
         return "not installed"
-
-
-def extras() -> str:
-    """Return the extras whose packages are all installed, and the extras with missing packages."""
-    try:
-        needed = requires("retro-gan") or []
-    except PackageNotFoundError:
-        return "unknown, because retro-gan is not installed"
-    there = {re.sub(r"[-_.]+", "-", d.metadata["Name"] or "").lower() for d in distributions()}
-    found: dict[str, bool] = {}
-    for line in needed:
-        extra, package = re.search(r"extra == ['\"]([\w-]+)", line), re.match(r"[\w.-]+", line)
-        if extra and package:
-            name = re.sub(r"[-_.]+", "-", package[0]).lower()
-            found[extra[1]] = found.get(extra[1], True) and name in there
-    groups = ([name for name, complete in found.items() if complete is wanted] for wanted in (True, False))
-    return "; not installed: ".join(", ".join(names) or "none" for names in groups)
 
 
 def anonymous(text: str) -> str:

@@ -3,12 +3,9 @@
 from __future__ import annotations
 
 import argparse
-import hashlib
-import json
 import os
 import sys
-from collections.abc import Callable, Sequence
-from contextlib import suppress
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -17,10 +14,8 @@ from gan.models import address, shared_model
 from gan.models.address import path_in
 from gan.runs import checkpoints, remote, run_folder
 from gan.settings import LOOK, names_look, parse_seeds
-from gan.utils.errors import UserError, path_hint, reason
-from gan.utils.files import write_atomically
+from gan.utils.errors import UserError, path_hint
 from gan.utils.output import shows_bars
-from gan.utils.untrusted import read_json
 
 if TYPE_CHECKING:
     from gan.model import Model
@@ -28,8 +23,7 @@ if TYPE_CHECKING:
 SOME_UNREADABLE = 3  # exit code
 NO_CHECKPOINTS = (".yaml", ".json", ".jsonl", ".png", ".jpg", ".jpeg", ".csv", ".txt")  # suffixes of other files
 MAX_LINES = 20  # maximum number of failed files to list
-MAX_RESULTS = 64_000_000  # bytes of a file of results
-UNFINISHED: set[Path] = set()  # the files of results of this process
+RERUN = "; files already written are complete, rerun the command to continue"
 MODEL = "run folder, checkpoint file, folder written by gan share, zoo:NAME, hf://USER/NAME, or s3://BUCKET/PATH"
 MAPS = ("linear", "histogram", "transport", "flexible_transport")  # kinds of fitted color maps
 POSITIONS = ("none", "radial", "frame")  # what they add to the map of colors
@@ -294,10 +288,8 @@ def recognition_folder(run: str, recognition: Path | None) -> Path:
     return recognition or results_of(run) / run_folder.RECOGNITION
 
 
-def refuse_existing(out: Path, files: list[Path], force: bool) -> None:
-    """Raise UserError if --out is a file, or if one of `files` exists and `force` is not set."""
-    if out.exists() and not out.is_dir():
-        raise UserError(f"--out {out}: is a file; give a folder")
+def refuse_existing(files: list[Path], force: bool) -> None:
+    """Raise UserError if one of `files` exists and `force` is not set."""
     if not force and (existing := [path for path in files if path.exists()]):
         raise UserError(
             f"{existing[0]}: exists already ({len(existing)} of {len(files)} files exist); use --force to overwrite"
@@ -317,53 +309,3 @@ def report_failed(lines: Sequence[str], total: int, what: str) -> int:
     if lines:
         print(f"{len(lines)} of {total} files could not be {what}", file=sys.stderr)
     return SOME_UNREADABLE if lines else 0
-
-
-def rerun_later(error: OSError, output: str) -> UserError:
-    """Return the error of a command that cannot write one of its files."""
-    impossible = isinstance(error, NotADirectoryError | FileExistsError | FileNotFoundError | PermissionError)
-    rerun = "files already written are complete, rerun the command to continue"
-    remedy = "give another output" if impossible else rerun
-    return UserError(f"{error.filename or output}: cannot be written ({reason(error)}); {remedy}")
-
-
-# ---- intermediate results of a long command
-
-
-class Results:
-    """Results by name, stored as JSON, so that rerunning an interrupted command continues. Each is written at once.
-
-    Args:
-        folder: the command's output folder.
-        arguments: the command's options. Each set of options and dependencies has its own file of results.
-        depends_on: other dependencies of the results: digests, or files, whose contents count.
-    """
-
-    def __init__(self, folder: Path, arguments: argparse.Namespace, *depends_on: str | Path) -> None:
-        options = sorted((name, str(value)) for name, value in vars(arguments).items() if name != "force")
-        key = hashlib.blake2b(json.dumps(options).encode(), digest_size=8)
-        for each in depends_on:
-            key.update(each.encode() if isinstance(each, str) else each.read_bytes())
-        self.path = folder / f".unfinished-{key.hexdigest()}.json"
-        self.values: dict[str, Any] = {}
-        with suppress(OSError, ValueError, TypeError):  # missing, or damaged by a full disk
-            self.values = dict(read_json(self.path, MAX_RESULTS))
-            print(f"resuming with {len(self.values)} results of an interrupted command")
-
-    def get(self, name: str, compute: Callable[[], Any]) -> Any:
-        """Return the result with this name. If it is missing, compute and write it.
-
-        Raises:
-            OSError: the file cannot be written.
-        """
-        if name not in self.values:
-            self.values[name] = compute()
-            text = json.dumps(self.values)
-            write_atomically(self.path, lambda file: file.write(text.encode()))
-            UNFINISHED.add(self.path)
-        return self.values[name]
-
-    def remove(self) -> None:
-        """Delete the file. Call this when the command has finished."""
-        self.path.unlink(missing_ok=True)
-        UNFINISHED.discard(self.path)

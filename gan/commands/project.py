@@ -61,7 +61,6 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(request: Request) -> int:
     out = options.out_in_run(request.run, request.out, PROJECTED)
-    options.refuse_existing(out, [], request.force)
 
     from gan.commands import projections
     from gan.images.collection import decode_images, find_images

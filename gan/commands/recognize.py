@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import argparse
 import csv
+import hashlib
+import json
 import sys
-from contextlib import redirect_stdout
+from collections.abc import Callable
+from contextlib import redirect_stdout, suppress
 from functools import partial
 from importlib.util import find_spec
 from io import StringIO
@@ -13,11 +16,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from gan.commands import options
-from gan.commands.options import SOME_UNREADABLE, Results, add_command
+from gan.commands.options import SOME_UNREADABLE, add_command
 from gan.runs.run_folder import RECOGNITION
 from gan.utils import digest
 from gan.utils.errors import UserError, at_least, install, writing
+from gan.utils.files import write_atomically
 from gan.utils.output import counting, print_aligned
+from gan.utils.untrusted import read_json
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -26,6 +31,27 @@ if TYPE_CHECKING:
 
 MIN_TEST_IMAGES = 5  # print a note if a class has fewer test images
 SPLITS = ("file", "folder", "prefix", "content")
+MAX_RESULTS = 64_000_000  # bytes of a file of results
+
+
+class Results:
+    """Results by name in a JSON file, so that an interrupted command continues. Other `keys` have another file."""
+
+    def __init__(self, folder: Path, *keys: str) -> None:
+        key = hashlib.blake2b(json.dumps(keys).encode(), digest_size=8).hexdigest()
+        self.path = folder / f".unfinished-{key}.json"
+        self.values: dict[str, Any] = {}
+        with suppress(OSError, ValueError, TypeError):  # missing, or damaged by a full disk
+            self.values = dict(read_json(self.path, MAX_RESULTS))
+            print(f"resuming with {len(self.values)} results of an interrupted command")
+
+    def get(self, name: str, compute: Callable[[], Any]) -> Any:
+        """Return a result. If it is missing, compute it and write it at once."""
+        if name not in self.values:
+            self.values[name] = compute()
+            text = json.dumps(self.values).encode()
+            write_atomically(self.path, lambda file: file.write(text))
+        return self.values[name]
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -71,7 +97,6 @@ def fit(arguments: argparse.Namespace) -> None:
     from gan.editing.vector_files import fingerprint
     from gan.models.loading import load_discriminator
     from gan.recognition import classifier, protocol
-    from gan.recognition.protocol import images_and_groups, labeled_data, large_classes, list_classes
 
     out = options.out_in_run(arguments.run, arguments.out, RECOGNITION)
     if (out / classifier.ABOUT).exists() and not arguments.force:
@@ -81,13 +106,13 @@ def fit(arguments: argparse.Namespace) -> None:
     for each in (network, untrained):
         each.to(device)
     with redirect_stdout(sys.stderr):
-        data = labeled_data(config, checkpoint, arguments.data, arguments.labels)
-    images, labels, groups = images_and_groups(data, arguments.split)
-    rows, labels, classes, small = large_classes(labels, data.classes, arguments.folds)
+        data = protocol.labeled_data(config, checkpoint, arguments.data, arguments.labels)
+    images, labels, groups = protocol.images_and_groups(data, arguments.split)
+    rows, labels, classes, small = protocol.large_classes(labels, data.classes, arguments.folds)
     if small:
         images, groups = images[rows], [groups[row] for row in rows.tolist()]
         print(f"note: classes with fewer than {arguments.folds} images (--folds) are left out, with their images: "
-              f"{list_classes(small)}")  # fmt: skip
+              f"{protocol.list_classes(small)}")  # fmt: skip
     parts = protocol.splits(labels, groups, arguments.folds)
     if arguments.split != "file" and (alone := protocol.ungroupable(labels, groups, arguments.folds)):
         print(f"note: classes with fewer than {arguments.folds} groups of --split {arguments.split}, which are split "
@@ -96,7 +121,8 @@ def fit(arguments: argparse.Namespace) -> None:
         out.mkdir(parents=True, exist_ok=True)  # fail before the slow part
     baselines = protocol.baselines(network, untrained, arguments.no_baselines)
     keys = [fingerprint(network), digest.of_tensor(images), digest.of_tensor(labels), str(classes)]
-    results = Results(out, arguments, *keys, *(digest.of_tensor(part.test) for part in parts))
+    keys += [*(digest.of_tensor(part.test) for part in parts), arguments.classifier, str(arguments.components)]
+    results = Results(out, *keys)
     title = f"classifying {len(images):,} images of {len(classes)} classes with {len(baselines)} kinds of features"
     with writing(out), counting(f"{title}, in splits", len(baselines) * len(parts)) as advance:
 
@@ -104,8 +130,8 @@ def fit(arguments: argparse.Namespace) -> None:
             probe = arguments.classifier, arguments.components
             return protocol.measure(baseline, images, labels, len(classes), parts, *probe, advance).as_json()
 
-        found = {name: results.get(name, partial(score, baseline)) for name, baseline in baselines.items()}
-    scores = {name: protocol.Score.from_json(values) for name, values in found.items()}
+        measured = {name: results.get(name, partial(score, baseline)) for name, baseline in baselines.items()}
+    scores = {name: protocol.Score.from_json(values) for name, values in measured.items()}
     scores |= {protocol.MAJORITY: protocol.majority(labels, len(classes), parts)}
     print_scores(scores, len(classes), len(images))
     if (least := protocol.smallest_test_class(labels, parts)) < MIN_TEST_IMAGES:
@@ -116,7 +142,7 @@ def fit(arguments: argparse.Namespace) -> None:
     if not classifier.learns_features(network, images[:1]):
         print("note: the features of this discriminator come from a frozen network trained on ImageNet")
     save(out, network, images, labels, classes, scores, arguments)
-    results.remove()
+    results.path.unlink(missing_ok=True)
 
 
 def save(

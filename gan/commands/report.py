@@ -39,9 +39,7 @@ def run(arguments: argparse.Namespace) -> None:
 
 
 def check_out(out: Path, force: bool) -> None:
-    """Raise UserError if --out is a folder or, without `force`, a file that is not an earlier report."""
-    if out.is_dir():
-        raise UserError(f"--out {out}: is a folder; give a file such as {out / NAME}")
+    """Raise UserError if --out exists and is not an earlier report, without `force`."""
     if not os.path.lexists(out) or force:
         return
     if out.is_file():

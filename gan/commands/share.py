@@ -11,7 +11,7 @@ from pathlib import Path
 from gan.commands import options
 from gan.export import card
 from gan.models.shared_model import CARD, CONFIG, SAMPLES, is_shared
-from gan.runs.run_folder import is_run
+from gan.runs import run_folder
 from gan.utils.errors import UserError, reason
 from gan.utils.output import one_line, print_line
 from gan.utils.untrusted import read_bytes
@@ -50,14 +50,10 @@ def read_notes(path: str) -> str:
 
 
 def refuse_existing(folder: Path, force: bool) -> None:
-    """Raise UserError for a file, a run, a folder whose own files would be lost, or one with files and no `force`."""
-    if folder.exists() and not folder.is_dir():
-        raise UserError(f"{folder}: is a file; give a folder")
-    if is_run(folder):
-        raise UserError(f"{folder}: is a run; give another folder")
+    """Raise UserError for a folder whose own files would be lost, or one with files and no `force`."""
     if not force and folder.is_dir() and any(folder.iterdir()):
         raise UserError(f"{folder}: is not empty; use --force to overwrite its model and keep its other files")
-    own = [name for name in (CONFIG, CARD, SAMPLES) if (folder / name).exists()]
+    own = [name for name in (run_folder.CONFIG, CONFIG, CARD, SAMPLES) if (folder / name).exists()]
     if own and not is_shared(folder):
         raise UserError(f"{folder}: is not a shared model, and its {', '.join(own)} would be lost; give another folder")
 

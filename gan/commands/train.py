@@ -10,6 +10,7 @@ from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn
 
+from gan.config import paths
 from gan.runs import ranks
 from gan.utils import code, errors, processes
 from gan.utils.errors import UserError
@@ -31,8 +32,6 @@ class Parser(argparse.ArgumentParser):
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add all options, for the completion in a shell: `main` parses only ours."""
-    from gan.config import paths
-
     files = [f"{group}={file.stem}" for group in paths.groups() for file in paths.group_files(group)]
     parser.add_argument("overrides", nargs="*", metavar="NAME=VALUE", choices=files, help="options of the training")
     parser.add_argument("-m", "--multirun", action="store_true", help="train one run for each combination of values")
@@ -61,10 +60,8 @@ def main(words: Sequence[str], command: str = errors.COMMAND) -> None:
     with processes.as_keyboard_interrupt(), safe_path(), errors_in_one_line():
         import hydra
 
-        from gan.config.paths import CONF
-
         rest = take_flags(words, command)
-        decorated = hydra.main(version_base="1.3", config_path=str(CONF), config_name="train")(train)
+        decorated = hydra.main(version_base="1.3", config_path=str(paths.CONF), config_name="train")(train)
         with started_with(CHILD) if command == errors.COMMAND else nullcontext():
             launch(decorated, rest)
 
@@ -75,8 +72,6 @@ def take_flags(words: Sequence[str], command: str) -> list[str]:
     Raises:
         UserError: a folder does not exist or may not be used.
     """
-    from gan.config import paths
-
     parser = Parser(add_help=False, allow_abbrev=False)
     add_own(parser)
     flags, rest = parser.parse_known_args(words)
@@ -109,7 +104,7 @@ def started_with(module: str) -> Iterator[None]:
 
 def train(cfg: DictConfig) -> float:
     """Train a model, and return the objective of a sweep. This is Hydra's job."""
-    from gan.config.launch import errors_in_one_line
+    from gan.config.launch import errors_in_one_line, start_run
 
     with errors_in_one_line():
         if shows_bars():
@@ -119,7 +114,6 @@ def train(cfg: DictConfig) -> float:
             from hydra.utils import instantiate
 
             from gan.config.compose import describe_rules
-            from gan.config.launch import start_run
             from gan.training.fit import fit
             from gan.utils.digest import seed_of
 

@@ -15,17 +15,17 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple, NoReturn
 
 from gan.commands import options
+from gan.export import record
 from gan.models.address import checkpoint_of
 from gan.settings import CELL, DIRECTION, SEED, STRENGTH, TILE, add_palette, check_pixel_art, names_look
-from gan.utils.errors import UserError, at_least
+from gan.translation.image_translator import ImageFunction, ImageTranslator, parse_look
+from gan.utils.errors import UserError, at_least, writing
 from gan.utils.option_values import pair, parse_assignments
 from gan.utils.output import counting
 from gan.utils.processes import available_memory
 
 if TYPE_CHECKING:
     import numpy as np
-
-    from gan.translation.image_translator import ImageFunction
 
 MAX_SCALE = 4  # print a note if images are larger than the training size by more than this factor
 OUT = "translated"  # in the run folder
@@ -59,16 +59,14 @@ class Request(options.Weights, options.Fit):
         check_pixel_art(self.palette, self.dither, self.strength)
         if self.max_pixels is not None:
             at_least("--max-pixels", self.max_pixels, 1)
-        wrong: str | None = None
         if self.fit or self.is_look:
             kind = "--fit trains nothing" if self.fit else f"{self.run} is a look"
-            changed = [f.name for f in fields(self) if f.name in FOR_RUNS and getattr(self, f.name) != f.default]
-            wrong = f"--{changed[0]}: needs a trained translator; {kind}" if changed else None
+            for field in fields(self):
+                if field.name in FOR_RUNS and getattr(self, field.name) != field.default:
+                    raise UserError(f"--{field.name}: needs a trained translator; {kind}")
         if not self.is_look and (self.settings or self.seed is not None):
             kind = "--fit has no parameters" if self.fit else f"{self.run} is a trained translator"
-            wrong = f"{'--set' if self.settings else '--seed'}: needs a look, such as look:film; {kind}"
-        if wrong:
-            raise UserError(wrong)
+            raise UserError(f"{'--set' if self.settings else '--seed'}: needs a look, such as look:film; {kind}")
 
     @property
     def is_look(self) -> bool:
@@ -106,10 +104,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 class ListLooks(argparse.Action):
-    """Prints the looks. Their registry is imported only then."""
+    """Prints the looks."""
 
     def __call__(self, parser: argparse.ArgumentParser, *_: object) -> NoReturn:
-        from gan.data.looks.registry import listing
+        from gan.data.looks.registry import listing  # imports scipy
 
         print(listing())
         parser.exit()
@@ -146,7 +144,6 @@ class Chosen(NamedTuple):
 
 
 def run(request: Request) -> int:
-    from gan.translation import image_translator
     from gan.translation import translate_files as files
 
     # A look is checked before the input is searched; a network is loaded after that, because it takes longer.
@@ -156,45 +153,41 @@ def run(request: Request) -> int:
     output = request.output or str(options.out_in_run(request.run, None, OUT))
     suffix = f".{request.format}" if request.format else None
     planned = files.plan(request.input, output, request.run, request.compare, suffix)
-    todo = [each for each in planned if request.force or not files.is_done(*each, request.compare)]
+    todo = [each for each in planned if request.force or not each[1].exists()]
     if len(todo) < len(planned):
         print(f"{len(planned) - len(todo)} existing files are skipped; use --force to overwrite")
     if not todo:
         return 0
     chosen = chosen or (fit_color_map(request, request.fit) if request.fit else choose_network(request))
     palette = load_palette(request.palette, chosen) if request.palette else None
-    pixel_art = pixel_art_of(request.cell, palette, request.dither)
-    translator = image_translator.ImageTranslator(
+    pixel_art = None
+    if request.cell != 1 or palette is not None:
+        from gan.pixel_art.cells import converter  # imports scikit-image
+
+        pixel_art = converter(request.cell, palette, request.dither)
+    translator = ImageTranslator(
         chosen.function, request.strength, pixel_art, palette is not None, request.seed or 0, request.steady
     )
     if pixel_art and any(files.format_of(target) == "JPEG" for _, target in todo):
         print("note: JPEG changes cells and colors; add --format png")
     limit = files.max_pixels(available_memory(), pixel_art is not None, chosen.function.bytes_per_pixel)
     given = request.input.is_file(), request.compare, request.max_pixels or limit, request.force
-    describe = None if request.no_metadata else description(request, chosen, palette)
-    try:
-        with counting(f"translating into {output}", len(todo)) as advance, files.IsolatedProcess() as apart:
-            failed, side = files.translate_files(todo, translator, *given, advance, apart, describe)
-    except OSError as error:
-        raise options.rerun_later(error, output) from error
+    changes = request.strength, request.cell, request.direction, palette, request.dither, request.steady
+    describe = None if request.no_metadata else record.translations(chosen.made_by, *changes)
+    with (
+        writing(output, options.RERUN),
+        counting(f"translating into {output}", len(todo)) as advance,
+        files.IsolatedProcess() as apart,
+    ):
+        failed, side = files.translate_files(todo, translator, *given, advance, apart, describe)
     if chosen.trained is not None and side > MAX_SCALE * chosen.trained:
         print(f"note: an image has a side of {side} pixels, but training images were downsampled to {chosen.trained}, "
               "so grain, dots and strokes will have the wrong size; train with data.fit=patches")  # fmt: skip
     return options.report_failed(failed, len(todo), "translated")
 
 
-def description(request: Request, chosen: Chosen, palette: np.ndarray | None) -> Any:
-    """Return what describes the translations in their files."""
-    from gan.export.record import translations
-
-    values = request.strength, request.cell, request.direction, palette, request.dither, request.steady
-    return translations(chosen.made_by, *values)
-
-
 def choose_look(request: Request) -> Chosen:
     """Return the look of TRANSLATOR with the parameters of --set."""
-    from gan.translation.image_translator import parse_look
-
     look = parse_look(request.run, parse_assignments(request.settings, "cell=6"))
     return Chosen(look, {"look": look.recorded, "seed": request.seed or None})
 
@@ -232,16 +225,6 @@ def choose_network(request: Request) -> Chosen:
         None if config["data"].get("fit") == "patches" else max(pair(config["data"]["size"])),
         palette,
     )
-
-
-def pixel_art_of(cell: int | str, palette: np.ndarray | None, dither: str) -> Callable[..., np.ndarray] | None:
-    """Return the conversion to pixel art; None, without its imports, if nothing is converted."""
-    if cell == 1 and palette is None:
-        return None
-
-    from gan.pixel_art.cells import converter
-
-    return converter(cell, palette, dither)
 
 
 def load_palette(palette: str, chosen: Chosen) -> np.ndarray:

@@ -7,7 +7,7 @@ follows the gradients of its own image: damped Gauss-Newton steps to the nearest
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from typing import NamedTuple
 
 import torch
@@ -18,7 +18,6 @@ from gan.editing.space import Space
 from gan.metrics.attributes import ATTRIBUTES, COLOR_ATTRIBUTES
 from gan.models.sampling import in_chunks
 from gan.utils.errors import UserError
-from gan.utils.output import one_line
 
 STEPS = 12
 DAMPING = 0.5  # fraction of the Gauss-Newton step that is taken
@@ -175,11 +174,3 @@ def linear_fit(x: Tensor, y: Tensor) -> tuple[float, float]:
     slope = (x @ y) / (x @ x)
     total = float(y.square().sum())
     return float(slope), 1 - float((y - slope * x).square().sum()) / total if total else 0.0
-
-
-def table(effects: dict[str, Effect]) -> Iterator[str]:
-    """Yield the lines of a table of effects."""
-    yield f"{'':12}{'slope':>8}{'R2':>8}   changes of other attributes"
-    for name, (slope, r2, leakage) in effects.items():
-        others = ", ".join(f"{one_line(other)} {size:.2f}" for other, size in leakage.items())
-        yield f"{one_line(name):12}{slope:8.2f}{r2:8.3f}   {others}"

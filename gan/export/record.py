@@ -28,7 +28,6 @@ import shlex
 from collections.abc import Iterable, Mapping
 from functools import cache
 from importlib.metadata import PackageNotFoundError, version
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from PIL import Image
@@ -114,16 +113,6 @@ class Translations(Records):
     def __call__(self, original: str, tile: int | None, image: Image.Image | None, saved_as: str = "") -> str:
         kind = "comparison" if saved_as else "translation"
         return self.text(image, kind=kind, original=original, tile=tile, saved_as=saved_as)
-
-    def later_sheet(self, target: Path, image: Image.Image) -> str | None:
-        try:
-            record = origin(target)
-        except UserError:  # damaged, or of another format
-            return None
-        if record is None or record["kind"] != "translation":
-            return None
-        changed = {"kind": "comparison", "saved_as": header(target).format, "pixels": pixel_digest(image)}
-        return to_text(record | changed)
 
 
 def translations(

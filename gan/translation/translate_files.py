@@ -41,10 +41,6 @@ class Describe(Protocol):
         """
         ...
 
-    def later_sheet(self, target: Path, image: Image.Image) -> str | None:
-        """Return the text of a sheet of an existing translation, from its own text; None if it has none."""
-        ...
-
 
 PIXEL_ART_BYTES_PER_PIXEL = 120  # upper limit of memory in both processes, measured
 SHEET_SIDE = 512  # maximum side of each image on a sheet, in pixels
@@ -100,18 +96,16 @@ def plan(
     return files
 
 
-def refuse_overwriting(files: list[tuple[File, Path]], translator: str, sheets: Path | None) -> None:
+def refuse_overwriting(files: list[tuple[File, Path]], translator: str = "", sheets: Path | None = None) -> None:
     """Raise UserError if an output or a sheet would overwrite what is read, or another output."""
     read = {os.path.realpath(path) for path in (translator, *(file.path for file, _ in files)) if path}
-    written = Counter(os.path.realpath(path) for _, path in files)
-    if twice := [path for path, count in written.items() if count > 1]:
-        raise UserError(f"{twice[0]}: would be the output of {written[twice[0]]} inputs; rename some")
-    for _, path in files:
+    outputs = [path for _, path in files] + [sheet_path(file, sheets) for file, _ in files if sheets]
+    written = Counter(os.path.realpath(path) for path in outputs)
+    for path in outputs:
         if os.path.realpath(path) in read:
             raise UserError(f"{path}: is both input and output; give another output")
-    for path in [sheet_path(file, sheets) for file, _ in files] if sheets else []:
-        if os.path.realpath(path) in read | written.keys():
-            raise UserError(f"--compare {sheets}: a sheet would overwrite {path}; give another folder")
+        if (count := written[os.path.realpath(path)]) > 1:
+            raise UserError(f"{path}: would be written {count} times; rename an input, or give another output")
 
 
 def refuse_inside(folder: Path, source: Path, option: str = "") -> None:
@@ -129,11 +123,6 @@ def format_of(path: Path) -> str | None:
 
 def is_video(name: str) -> bool:
     return os.path.splitext(name)[1].lower() in video.CONTAINERS
-
-
-def is_done(file: File, target: Path, sheets: Path | None) -> bool:
-    """Return whether the output of a file exists, and also its sheet if `sheets` is given."""
-    return target.exists() and (sheets is None or is_video(file.name) or sheet_path(file, sheets).exists())
 
 
 def sheet_path(file: File, sheets: Path) -> Path:
@@ -158,7 +147,7 @@ def translate_files(
             video are raised.
         sheets: folder for sheets of input and output; None writes no sheets.
         limit: maximum number of pixels of an image.
-        force: overwrite existing outputs.
+        force: overwrite existing sheets.
         apart: process in which images are read.
         describe: returns the text to embed in an image; None embeds none.
     """
@@ -171,12 +160,6 @@ def translate_files(
         try:
             if is_video(file.name):
                 video.convert(Path(file.path), target, translator.for_frames(), limit)
-            elif target.exists() and not force:  # only the sheet is missing
-                assert sheets
-                before = apart(image_files.read_first, file.path, limit)
-                after = apart(image_files.read_first, target, limit)
-                later = partial(describe.later_sheet, target) if describe else None
-                save_sheet(before, after, sheet_path(file, sheets), later)
             else:
                 contents = apart(image_files.read_file, file, kind, limit)
                 largest = max(image.shape[0] for image in contents.images), max(i.shape[1] for i in contents.images)

@@ -99,11 +99,6 @@ def test_runs_that_cannot_be_read_are_left_out(tmp_path: Path, gan_command: Any)
     assert "note: left out: b/config.yaml: cannot be read" in result.stderr and "b" not in result.stdout.split()
 
 
-def test_runs_of_older_versions_have_no_time(tmp_path: Path, gan_command: Any) -> None:
-    make(tmp_path / "a", {}, [{"images": 8, "eval/kid_x1000_lite0": 0.4}])
-    assert gan_command("compare", "a", "--out", "a.png").stdout.splitlines()[1].split()[-3:] == ["8", "-", "-"]
-
-
 def test_labels_are_the_options_that_differ(tmp_path: Path) -> None:
     def of(name: str, **config: Any) -> Any:
         return load(make(tmp_path / name, config))

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import errno
 import json
-import os
 import shlex
 import signal
 import subprocess
@@ -18,7 +16,7 @@ from hydra.core.override_parser.overrides_parser import OverridesParser
 from omegaconf import OmegaConf
 from PIL import Image
 
-from gan.commands.data_parts import as_text
+from gan.commands.data import as_text
 from gan.config.overrides import as_typed
 from gan.data.builtin import retro
 from gan.data.checks import (
@@ -363,16 +361,6 @@ def test_the_cache_is_listed_and_cleared(messy: Path, gan_command: Train, train:
     assert str(messy) in listed and "17 images  16x16x3" in listed
     assert "removed" in gan_command("data", "cache", "--clear").stdout
     assert "in 0 sets" in gan_command("data", "cache", "--list").stdout
-
-
-@pytest.mark.slow
-def test_a_full_disk_under_the_contact_sheet(messy: Path, gan_command: Train, monkeypatch: pytest.MonkeyPatch) -> None:
-    def full(*_: object) -> None:
-        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
-
-    monkeypatch.setattr("gan.images.convert.write_atomically", full)
-    error = gan_command("data", "check", str(messy), "--sheet", "sheet.png", check=2).stderr
-    assert error.splitlines()[-1] == "error: --sheet sheet.png: cannot be written (No space left on device)"
 
 
 @pytest.mark.slow

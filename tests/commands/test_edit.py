@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import shlex
 from pathlib import Path
 
@@ -10,12 +9,9 @@ import pytest
 from PIL import Image
 
 import gan
-from gan.cli import main
 from gan.editing import vector_files
-from gan.editing.attributes import Effect
 from gan.editing.space import Space
 from tests.conftest import Train
-from tests.interrupted import Interrupted
 
 
 @pytest.mark.parametrize("name", ["dcgan", "stylegan2"])
@@ -73,19 +69,21 @@ def test_a_grid_shows_all_edited_images(runs: Path, gan_command: Train, tmp_path
 
 
 @pytest.mark.slow
-def test_effects_of_attributes_are_measured_and_saved(runs: Path, gan_command: Train, tmp_path: Path) -> None:
-    words = ["directions", str(runs / "dcgan"), "--sefa", "1", "--pca", "0", "--out", "found 1", "--attributes", "3"]
-    said = gan_command(*words).stdout
-    effects = json.loads((tmp_path / "found 1" / "attributes.json").read_text())
-    names = ["brightness", "contrast", "saturation", "warmth", "sharpness", "zoom", "shift_x", "shift_y"]
-    assert list(effects) == names and set(effects["zoom"]["leakage"]) == set(names[:5])
-    assert effects["brightness"]["slope"] > 0.3 and all(name in said for name in names)
-    with Image.open(tmp_path / "found 1" / "shift_x.png") as sheet:
-        assert sheet.size == (2 + 5 * 66, 2 + 4 * 66)
+def test_the_printed_command_edits_with_the_directions(runs: Path, gan_command: Train, tmp_path: Path) -> None:
+    said = gan_command("directions", str(runs / "dcgan"), "--sefa", "1", "--pca", "0", "--out", "found 1").stdout
     program, *printed = shlex.split(said.splitlines()[-1].removeprefix("try "))
     assert program == "gan"
     gan_command(*printed)
     assert len(list((runs / "dcgan" / "edited").glob("**/grid.png"))) == 1
+
+
+@pytest.mark.slow
+def test_effects_of_attributes_are_measured(runs: Path) -> None:
+    model = gan.load(runs / "dcgan")
+    names = ["brightness", "contrast", "saturation", "warmth", "sharpness"]
+    measure = model.attribute_effects(3)
+    assert list(model.attributes) == names and set(measure("zoom").leakage) == set(names)
+    assert measure("brightness").slope > 0.3
 
 
 @pytest.mark.slow
@@ -121,7 +119,6 @@ def test_errors_are_one_line(runs: Path, gan_command: Train, tmp_path: Path) -> 
         (["directions", run, "--out", "found"], "--force"),
         (["directions", run, "--out", "new", "--sefa", "0", "--pca", "0"], "give at least one direction"),
         (["directions", run, "--out", "new", "--class", "map"], "choose from poster"),
-        (["directions", run, "--out", "new", "--attributes", "1"], "give at least 2 images"),
         (["edit", run, *found, "--out", "new", "--set", "hue=1"], "shift_x, shift_y, sefa0"),
         (["edit", run, *found, "--out", "new", "--set", "sefa0"], "write NAME=VALUE"),
         (["edit", run, *found, "--out", "new", "--set", "sefa0=nan"], "a finite number"),
@@ -134,24 +131,3 @@ def test_errors_are_one_line(runs: Path, gan_command: Train, tmp_path: Path) -> 
         error = gan_command(*words, check=2).stderr
         assert said in error and error.count("\n") == 1
     assert not (tmp_path / "new").exists()
-
-
-@pytest.mark.slow
-def test_an_interrupted_measurement_is_resumed(
-    runs: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
-    words = ["directions", str(runs / "dcgan"), "--sefa", "1", "--pca", "0", "--attributes", "3", "--out"]
-
-    def effect(name: str, *_: object) -> Effect:
-        return Effect(len(name) / 3, 0.1, {"other": 1 / 3})
-
-    monkeypatch.setattr("gan.editing.attributes.effect", effect)
-    assert main([*words, str(tmp_path / "whole")]) == 0
-    monkeypatch.setattr("gan.editing.attributes.effect", Interrupted(effect, 3))
-    assert main([*words, str(tmp_path / "out")]) == 130
-    monkeypatch.setattr("gan.editing.attributes.effect", Interrupted(effect, 5))
-    assert main([*words, str(tmp_path / "out")]) == 0  # eight attributes in all
-    assert "resuming with 3 results of an interrupted command" in capsys.readouterr().out
-    for path in (tmp_path / "whole").iterdir():
-        assert (tmp_path / "out" / path.name).read_bytes() == path.read_bytes()
-    assert len(list((tmp_path / "out").iterdir())) == len(list((tmp_path / "whole").iterdir()))

@@ -16,11 +16,11 @@ from torchvision.io import read_image
 
 import gan
 from gan.cli import main
+from gan.commands.recognize import Results
 from gan.data.builtin.retro import CLASSES, draw
 from gan.images.convert import to_float
 from gan.recognition.classifier import load
 from gan.recognition.protocol import measure
-from gan.utils.files import file_name
 from tests.conftest import Train
 from tests.interrupted import Interrupted
 
@@ -81,10 +81,6 @@ def classes_are_set(run: str, gan_command: Train, tmp_path: Path) -> None:
     assert torch.equal(same, gan.load(run).generate(list(range(6))).pixels)
     error = gan_command("edit", run, "--out", "no", *options, "map=1", check=2).stderr
     assert "neon, poster, brightness" in error and error.count("\n") == 1
-    words = ["--sefa", "1", "--pca", "0", "--recognition", "found", "--out", "ways"]
-    said = gan_command("directions", run, *words, "--attributes", "4").stdout
-    assert "\nneon " in said and (tmp_path / "ways" / "poster.png").is_file()
-    assert "--attributes N" in gan_command("directions", run, *words[4:6], "--out", "more", check=2).stderr
 
 
 @pytest.mark.slow
@@ -114,9 +110,6 @@ def test_fit_and_predict_use_whole_images_and_any_class_names(
     rows = list(csv.DictReader(StringIO(gan_command("recognize", "predict", "windows", str(kinds)).stdout)))
     classes = {"neon": "$a_{$", "poster": "../../猫"}
     assert sum(row["class"] == classes[row["file"].partition("/")[0]] for row in rows) > 50
-    ways = ["--sefa", "1", "--pca", "0", "--attributes", "2", "--recognition", "windows/recognition"]
-    gan_command("directions", "windows", *ways)
-    assert (tmp_path / "windows" / "directions" / file_name("../../猫", ".png")).is_file()
 
 
 @pytest.mark.slow
@@ -173,6 +166,15 @@ def test_classes_that_are_too_small_are_left_out(runs: Path, kinds: Path, gan_co
     rows = list(csv.DictReader(StringIO(gan_command("recognize", "predict", str(runs / "dcgan"), str(kinds),
                                                     "--recognition", "uneven-found").stdout)))  # fmt: skip
     assert sum(row["class"] == row["file"].partition("/")[0] for row in rows) > 50
+
+
+def test_results_depend_on_their_keys_and_may_be_damaged(tmp_path: Path) -> None:
+    results = Results(tmp_path, "network", "3")
+    assert not results.values and results.get("a", lambda: [0.1, 1 / 3]) == [0.1, 1 / 3]
+    assert Results(tmp_path, "network", "3").get("a", lambda: 2) == [0.1, 1 / 3]
+    assert not Results(tmp_path, "network", "4").values
+    results.path.write_text('{"a"')
+    assert Results(tmp_path, "network", "3").get("a", lambda: 2) == 2
 
 
 @pytest.mark.slow

@@ -1,4 +1,4 @@
-"""gan runs lists run folders and removes some; gan info has no user names."""
+"""gan runs lists run folders; gan info has no user names."""
 
 from __future__ import annotations
 
@@ -11,10 +11,7 @@ import pytest
 
 from gan.commands import info, runs
 from gan.runs import lock
-from gan.utils.errors import UserError
 from tests.conftest import Train
-
-Capture = pytest.CaptureFixture[str]
 
 
 def made(folder: Path, images: int, length: int = 100, score: float | None = None, choices: str = "[]") -> Path:
@@ -66,85 +63,10 @@ def test_names_are_whole_unless_the_terminal_is_narrow(
     assert "xx-last\n  model       dcgan\n" in gan_command("runs").stdout
 
 
-def test_only_run_folders_that_are_not_in_use_are_removed(
-    gan_command: Train, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    one, two, held = (made(tmp_path / "runs" / name, 10) for name in ("one", "two", "held"))
-    (tmp_path / "photos").mkdir()
-    (tmp_path / "link").symlink_to(one)
-    lock.acquire(held)
-    for words, said in (
-        (["photos"], "is not a run folder"),
-        (["runs"], "is not a run folder"),
-        (["none"], "no such folder"),
-        (["link"], "is a link"),
-        (["runs/one", "runs/held"], "is training in runs/held"),
-        (["runs/one"], "add --yes"),
-    ):
-        more = [] if "--yes" in said else ["--yes"]
-        assert said in gan_command("runs", "--remove", *words, *more, check=2).stderr
-    assert one.exists() and held.exists()
-    monkeypatch.setattr("sys.stdin.isatty", lambda: True, raising=False)
-    monkeypatch.setattr("builtins.input", lambda question: "n")
-    assert "nothing is deleted" in gan_command("runs", "--remove", "runs/one").stdout and one.exists()
-    monkeypatch.setattr("builtins.input", lambda question: "y")
-    gan_command("runs", "--remove", "runs/one")
-    gan_command("runs", "--remove", "runs/two/", "--yes")
-    assert sorted(path.name for path in (tmp_path / "runs").iterdir()) == ["held"] and not two.exists()
-
-
 def test_a_damaged_sidecar_is_said_in_the_row(tmp_path: Path) -> None:
     folder = made(tmp_path / "a", 10)
     next((folder / "checkpoints").glob("*.json")).write_text("[")
     assert runs.describe(folder).status == "damaged"
-
-
-def test_runs_given_twice_or_nested(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: Capture) -> None:
-    monkeypatch.chdir(tmp_path)
-    one, inner = made(tmp_path / "rr" / "a", 10), made(tmp_path / "rr" / "a" / "samples" / "b", 10)
-    with pytest.raises(UserError, match="is inside"):
-        runs.remove([Path("rr/a"), Path("rr/a/samples/b")], True)
-    assert one.exists() and inner.exists()
-    lock.acquire(inner)
-    with pytest.raises(UserError, match="training in rr/a/samples/b"):
-        runs.remove([Path("rr/a")], True)
-    lock.release()
-    (tmp_path / "rr" / ".a.removed").mkdir()
-    (tmp_path / "rr" / ".a.removed" / "file").touch()
-    runs.remove([Path("rr/a"), Path("rr/../rr/a"), one], True)
-    assert [path.name for path in (tmp_path / "rr").iterdir()] == [".a.removed"]
-    said = capsys.readouterr().out.splitlines()
-    assert said[1:] == ["  with the run rr/a/samples/b", "rr/a: deleted"]
-
-
-def test_a_name_with_escape_codes_is_escaped(tmp_path: Path, capsys: Capture) -> None:
-    runs.remove([made(tmp_path / "x\x1b[31m\ny", 10)], True)
-    with pytest.raises(UserError) as raised:
-        runs.remove([tmp_path / "\x1b[31m"], True)
-    said = capsys.readouterr().out + str(raised.value)
-    assert "\x1b" not in said and "x\\x1b[31m\\ny" in said
-
-
-def test_the_folder_of_a_sweep_is_removed_with_its_runs(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: Capture
-) -> None:
-    monkeypatch.chdir(tmp_path)
-    sweep = tmp_path / "sweep"
-    made(sweep / "0", 10), made(sweep / "1", 10)
-    with pytest.raises(UserError, match="not a run folder"):
-        runs.remove([sweep], True)
-    (sweep / "results.csv").touch()
-    (sweep / ".jobs").mkdir()
-    (sweep / "photos").mkdir()
-    (sweep / "photos" / "a.png").touch()
-    with pytest.raises(UserError, match="contains photos"):
-        runs.remove([sweep], True)
-    (sweep / "photos" / "a.png").unlink()
-    runs.remove([sweep], True)
-    assert not sweep.exists()
-    assert capsys.readouterr().out.splitlines()[1:] == [
-        "  with the run sweep/0", "  with the run sweep/1", "sweep: deleted",
-    ]  # fmt: skip
 
 
 def test_a_lock_is_held_while_its_process_lives(tmp_path: Path) -> None:
@@ -168,7 +90,7 @@ def test_info_names_versions_but_no_user(gan_command: Train, monkeypatch: pytest
     monkeypatch.setenv("RETRO_GAN_CACHE", str(tmp_path / "alice" / "cache"))
     monkeypatch.setenv("WANDB_API_KEY", "secret")
     out = gan_command("info").stdout
-    for name in ("retro-gan:", "python:", "torch:", "devices:", "cpu:", "cache:", "extras:", "lightning 2."):
+    for name in ("retro-gan:", "python:", "torch:", "devices:", "cpu:", "cache:", "gradio ", "lightning 2."):
         assert name in out
     assert "~/cache" in out and "alice" not in out and "secret" not in out
     assert info.anonymous("/mnt/alice/x, /home/alicea") == "/mnt/USER/x, /home/alicea"

@@ -15,7 +15,6 @@ from gan.editing.attributes import (
     linear_fit,
     measure,
     std,
-    table,
 )
 from gan.editing.space import Space
 from gan.metrics.attributes import ATTRIBUTES, brightness, warmth
@@ -144,4 +143,3 @@ def test_an_attribute_without_effect_has_slope_and_r2_of_0() -> None:
     before = pictures()
     found = effect("warmth", before, lambda name, value: before, MEASURED, UNITS)
     assert found == (0, 0, {"brightness": 0.0})
-    assert "warmth          0.00" in "\n".join(table({"warmth": found}))

@@ -21,7 +21,6 @@ from gan.metrics.extractors import extractor
 from gan.models.loading import load_discriminator
 from gan.recognition.classifier import LayerFeatures
 from gan.utils.errors import UserError
-from gan.utils.files import file_name
 
 from .checkpoints import DCGAN, Bomb, checkpoint
 from .conftest import Cage
@@ -116,14 +115,6 @@ def test_names_of_classes_are_any(name: str, parts: Parts, cage: Cage) -> None:
     parts.about["classes"] = [name, name + " and another"]
     parts.write()
     cage.run(*PREDICT, check=0)
-
-
-def test_sheets_of_classes_of_any_name(parts: Parts, cage: Cage) -> None:
-    names = parts.about["classes"] = ["../../escaped", "\x1b[2J\udcff"]
-    parts.write()
-    words = ["directions", "model.ckpt", "--sefa", "1", "--pca", "0", "--attributes", "2", "--seeds", "0"]
-    printed = cage.run(*words, "--recognition", "classifier", "--out", "out", check=0)
-    assert all((cage.folder / "out" / file_name(name, ".png")).is_file() for name in names) and "\x1b" not in printed
 
 
 RAW: dict[str, tuple[str, Callable[[], bytes]]] = {
