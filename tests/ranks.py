@@ -17,7 +17,7 @@ from lightning import Callback, Trainer
 from torch import Tensor, nn
 from torch.distributed.algorithms.ddp_comm_hooks.default_hooks import allreduce_hook
 
-from gan.augment.adaptive import Adaptive
+from gan.augment.ada import Adaptive
 from gan.augment.diffaugment import DiffAugment
 from gan.contracts import Step
 from gan.data.module import ImageDataModule

@@ -1,16 +1,23 @@
-"""The augmentation pipeline of adaptive discriminator augmentation (ADA): geometry, color and cutout."""
+"""Adaptive discriminator augmentation (ADA): a pipeline of transformations, and the control of their probability.
+
+Karras et al., "Training Generative Adversarial Networks with Limited Data", 2020, arXiv:2006.06676.
+"""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Mapping
+from typing import Any
 
 import torch
 from torch import Generator, Tensor, nn
 
 from gan.augment.diffaugment import cutout
 from gan.augment.warp import warp
-from gan.utils.errors import UserError, choice
+from gan.contracts import Step
+from gan.losses.heads import per_image
+from gan.utils.errors import UserError, at_least, choice, fraction
+from gan.utils.torch_runtime import over_ranks, ranks
 
 GROUPS = ("blit", "geometry", "color", "cutout")
 BGC = {"blit": 1.0, "geometry": 1.0, "color": 1.0}
@@ -20,7 +27,7 @@ BRIGHTNESS, CONTRAST, LUMAFLIP, HUE, SATURATION, CUTOUT = range(8, 14)
 
 
 class ADA(nn.Module):
-    """Karras et al., "Training Generative Adversarial Networks with Limited Data", 2020, arXiv:2006.06676, appendix B.
+    """Geometry, color and cutout: appendix B of the paper.
 
     "blit": flips, rotations by 90 degrees (180 if the image is not square), translations by whole pixels up to 1/8 of a
     side. "geometry": scaling, rotation, anisotropic scaling, fractional translation. "color": brightness, contrast,
@@ -32,19 +39,17 @@ class ADA(nn.Module):
 
     Args:
         policy: group -> factor, at least 0. Missing groups are not applied.
-        probability: in 0..1. A schedule or `adaptive.Adaptive` may change it.
+        probability: in 0..1. A schedule or `Adaptive` may change it.
     """
 
     def __init__(self, policy: Mapping[str, float] = BGC, probability: float = 1.0) -> None:
         super().__init__()
         for name in policy:
             choice("augment.policy", name, GROUPS)
-        if min(policy.values(), default=0.0) < 0 or not 0 <= probability <= 1:
-            raise UserError(
-                f"augment: factors of policy={dict(policy)} must be at least 0, probability={probability} in 0..1"
-            )
+        if min(policy.values(), default=0.0) < 0:
+            raise UserError(f"augment.policy={dict(policy)}: factors must be at least 0")
         self.policy = dict(policy)
-        self.probability: float | Tensor = probability
+        self.probability: float | Tensor = fraction("augment.probability", probability)
 
     def draw(self, n: int, size: tuple[int, int], generator: Generator) -> dict[str, Tensor]:
         """Return random numbers for n images, (n, 14) or (n, 2, 14), on the generator's device."""
@@ -124,6 +129,67 @@ class ADA(nn.Module):
         linear = (luma + saturation * (one - luma)) @ rotation @ (one - 2 * luma_flip * luma) * contrast
         # The offset is gray: hue and saturation do not change it, the luma flip negates it.
         return linear, (brightness * contrast * (1 - 2 * luma_flip)).flatten()
+
+
+class Adaptive(nn.Module):
+    """Adjust the probability of another augmentation by r_t = E sign D(real): section 3.1 of the paper.
+
+    Every few batches the probability rises by a small step if r_t on augmented images is above the target, which means
+    that D overfits, and falls if it is below.
+
+    Args:
+        augment: an augmentation with a `probability`, such as `ADA` or `DiffAugment`.
+        target: target value of r_t, in -1..1.
+        adjustment_images: number of images in which the probability can rise from 0 to 1; 500,000 in the paper.
+        interval: batches between two adjustments.
+        max_probability: upper limit; above 0.8 the paper's augmentations leak into generated images.
+    """
+
+    probability: Tensor  # current value
+    signs: Tensor  # sum of the mean signs of D over the batches since the last adjustment
+
+    def __init__(
+        self,
+        augment: Any,
+        target: float = 0.6,
+        adjustment_images: int = 500_000,
+        interval: int = 4,
+        max_probability: float = 0.8,
+    ) -> None:
+        super().__init__()
+        if not hasattr(augment, "probability"):
+            raise UserError(f"augment.augment: {type(augment).__name__} needs a probability; use gan.augment.ada.ADA")
+        self.augment = augment
+        self.target = target
+        self.adjustment_images = at_least("augment.adjustment_images", adjustment_images, 1)
+        self.interval = at_least("augment.interval", interval, 1)
+        self.max_probability = fraction("augment.max_probability", max_probability)
+        self.register_buffer("probability", torch.zeros(()))
+        self.register_buffer("signs", torch.zeros(()))
+
+    def draw(self, n: int, size: tuple[int, int], generator: Generator) -> dict[str, Tensor]:
+        self.augment.probability = self.probability
+        draws: dict[str, Tensor] = self.augment.draw(n, size, generator)
+        return draws
+
+    def forward(self, x: Tensor, draws: dict[str, Tensor]) -> Tensor:
+        self.augment.probability = self.probability  # the buffer, which is on the right device
+        y: Tensor = self.augment(x, draws)
+        return y
+
+    @torch.no_grad()
+    def feedback(self, step: Step) -> Tensor:
+        """Update the probability with D's logits of real images, and return it as a tensor on the device."""
+        assert step.real_logits is not None
+        # Without delay, because DDP copies the buffers of rank 0 to all ranks
+        sign = over_ranks(per_image(step.real_logits).sign().mean())
+        self.signs += torch.where(sign.isfinite(), sign, self.target)
+        if (step.batch + 1) % self.interval == 0:
+            seen = self.interval * len(step.real) * ranks()
+            above = self.signs / self.interval - self.target
+            self.probability.add_(above.sign() * seen / self.adjustment_images).clamp_(0, self.max_probability)
+            self.signs.zero_()
+        return self.probability.clone()
 
 
 def recolor(x: Tensor, linear: Tensor, offset: Tensor) -> Tensor:

@@ -83,9 +83,7 @@ def translation(x: Tensor, u: Tensor, cell: int = 1) -> Tensor:
     rows, rows_inside = _shifted(height, u[:, 0], cell)  # (N, H)
     columns, columns_inside = _shifted(width, u[:, 1], cell)  # (N, W)
     pixels = (rows[:, :, None] * width + columns[:, None, :]).reshape(len(x), 1, -1).expand(-1, x.shape[1], -1)
-    moved = (
-        x.flatten(2).gather(2, pixels).reshape(x.shape)
-    )  # the backward of gather is twice as fast as that of indexing
+    moved = x.flatten(2).gather(2, pixels).reshape(x.shape)  # its backward is twice as fast as that of indexing
     inside = rows_inside[:, :, None] & columns_inside[:, None, :]  # (N, H, W)
     return torch.where(inside[:, None], moved, _fill_value(x))
 

@@ -82,12 +82,6 @@ def _down(side: int, device: torch.device) -> Tensor:
     return torch.tensor(matrix).to(device)
 
 
-def clear_matrices() -> None:
-    """Clear the cached matrices. They are real or fake tensors, depending on the mode of the call that cached them."""
-    _up.cache_clear()
-    _down.cache_clear()
-
-
 def _source_positions(height: int, width: int, source: Tensor, transparent: bool) -> Tensor:
     """Return the source positions of the upsampled result: (N, 2H + 2 MARGIN, 2W + 2 MARGIN, 2), x and y.
 

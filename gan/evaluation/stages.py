@@ -15,8 +15,8 @@ from torch import Tensor
 from gan.images.convert import to_float, to_uint8
 from gan.metrics.extractors import features
 from gan.metrics.kid import LEVEL, Files, KIDEstimate, estimate_kid, is_clearly_lower
+from gan.networks.closed_form.choose import typical
 from gan.networks.closed_form.fit import draw_pixels, fit, visible
-from gan.networks.closed_form.image_statistics import typical
 from gan.translation.tiling import translate_each
 
 TOLERANCE = 1.25  # factor up to which the other KIDs may be above those of the color map

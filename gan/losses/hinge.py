@@ -11,8 +11,7 @@ from gan.losses.heads import over_heads
 class Hinge(nn.Module):
     """Hinge loss of Lim and Ye, "Geometric GAN", 2017, arXiv:1705.02894.
 
-    Also Miyato et al., 2018, arXiv:1802.05957, equations 16 and 17. Logits are (N, ...), or a sequence with one tensor
-    per head; both methods return a scalar.
+    Also Miyato et al., 2018, arXiv:1802.05957, equations 16 and 17.
     """
 
     needs_real_logits = False

@@ -11,13 +11,7 @@ class LeastSquares(nn.Module):
     """Least-squares loss of Mao et al., "Least Squares Generative Adversarial Networks", 2017, arXiv:1611.04076, eq. 2.
 
     The paper proposes two choices: a=0, b=c=1 (equation 9, the default), and a=-1, b=1, c=0 (equation 8, which
-    minimizes the Pearson chi^2 divergence). Logits are (N, ...), or a sequence with one tensor per head; both methods
-    return a scalar.
-
-    Args:
-        a: target of D for generated images.
-        b: target of D for real images.
-        c: target of G for D's logits of generated images.
+    minimizes the Pearson chi^2 divergence). D's targets are a for generated and b for real images, and G's target is c.
     """
 
     needs_real_logits = False

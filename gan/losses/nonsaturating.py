@@ -12,8 +12,7 @@ class Nonsaturating(nn.Module):
     """Non-saturating loss of Goodfellow et al., "Generative Adversarial Nets", 2014, arXiv:1406.2661.
 
     Equation 1, and the end of section 3. With logits x, -log sigmoid(x) = softplus(-x) and -log(1 - sigmoid(x)) =
-    softplus(x), which do not overflow. Logits are (N, ...), or a sequence with one tensor per head; both methods return
-    a scalar.
+    softplus(x), which do not overflow.
     """
 
     needs_real_logits = False

@@ -6,7 +6,6 @@ from torch import Tensor, nn
 from torch.nn.functional import softplus
 
 from gan.losses.heads import over_heads
-from gan.utils.errors import UserError
 
 
 class Relativistic(nn.Module):
@@ -23,6 +22,5 @@ class Relativistic(nn.Module):
         return over_heads(lambda r, f: softplus(f - r), real_logits, fake_logits)
 
     def generator(self, real_logits: Tensor | None, fake_logits: Tensor) -> Tensor:
-        if real_logits is None:
-            raise UserError("loss=relativistic: the generator's update also needs the logits of real images")
+        assert real_logits is not None  # because of `needs_real_logits`
         return over_heads(lambda r, f: softplus(r - f), real_logits, fake_logits)

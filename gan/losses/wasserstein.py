@@ -11,7 +11,7 @@ class Wasserstein(nn.Module):
     """Wasserstein loss of Arjovsky, Chintala, Bottou, "Wasserstein GAN", 2017, arXiv:1701.07875, equation 2, negated.
 
     It estimates a distance only if the critic's gradient is bounded: use penalty=gradient_penalty (WGAN-GP), r1, or
-    spectral normalization. Logits are (N, ...), or a sequence with one tensor per head; both methods return a scalar.
+    spectral normalization.
     """
 
     needs_real_logits = False

@@ -20,19 +20,10 @@ from torch.nn import functional as F
 
 from gan.networks.grid import base_grid
 from gan.networks.spectral import spectral_norm
-from gan.utils.errors import UserError, at_least, switch
+from gan.utils.errors import UserError, at_least
 
-MULTIPLES = (
-    16,
-    8,
-    4,
-    2,
-    2,
-    1,
-    0.5,
-    0.25,
-    0.125,
-)  # factors of the width, from the smallest grid: 4, 8, ... 1024 pixels in the paper
+# Factors of the width, from the smallest grid: 4, 8, ... 1024 pixels in the paper
+MULTIPLES = (16, 8, 4, 2, 2, 1, 0.5, 0.25, 0.125)
 SKIP = 4  # number of stages that an excitation skips: from 4 to 64 pixels in the paper
 EXCITATIONS = 4  # maximum number of excitations; the stage at 1024 pixels has none
 SMALL = 5  # index of the stage of the second output, at 128 pixels in the official code
@@ -120,8 +111,6 @@ class Generator(nn.Module):
     ) -> None:
         super().__init__()
         at_least("model.generator.double_interval", double_interval, 1)
-        switch("model.generator.tanh", tanh)
-        switch("model.generator.small_output", small_output)
         rows, columns, doublings = base_grid((size[0], size[1]))
         widths = channels_at(width, doublings + 1)
         self.latent_dim = latent_dim

@@ -11,10 +11,8 @@ def base_grid(size: tuple[int, int]) -> tuple[int, int, int]:
     """Return (rows, columns, doublings) with rows * 2^doublings = height, and the same for the width.
 
     The number of doublings is the largest that leaves a grid of at least 4 cells per side, as in the papers
-    (64 = 4 * 2^4), or else of at least 3. Therefore portrait, landscape and odd sizes need no resampling.
-
-    Raises:
-        UserError: no grid of 3 to 8 cells per side fits. The message names the nearest valid sizes.
+    (64 = 4 * 2^4), or else of at least 3. Therefore portrait, landscape and odd sizes need no resampling. If no grid
+    fits, UserError names the nearest valid sizes.
     """
     height, width = size
     fits = [

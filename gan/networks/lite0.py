@@ -94,11 +94,7 @@ class Convolution(nn.Sequential):
 
 
 def pretrained() -> Lite0:
-    """Return the network with its ImageNet weights, frozen, in eval mode.
-
-    Raises:
-        UserError: the package with the weights is not installed, or its file has another hash.
-    """
+    """Return the network with its ImageNet weights, frozen, in eval mode."""
     package = importlib.util.find_spec(PACKAGE)  # without importing the package, so that its code does not run
     path = Path(package.origin).parent / WEIGHTS if package and package.origin else None
     if path is None or not path.is_file() or hashlib.sha256(path.read_bytes()).hexdigest() != SHA256:

@@ -1,8 +1,8 @@
 """A translator for styles that are mostly color: a mixture of 3D lookup tables (LUTs) of colors, chosen per image.
 
 Zeng, Cai, Li, Cao, Zhang, "Learning Image-adaptive 3D Lookup Tables for High Performance Photo Enhancement in
-Real-time", 2020, arXiv:2009.14468. The LUTs work at any image size and without seams. Two options are additions to the
-paper: a vignette, and a small network for texture.
+Real-time", 2020, arXiv:2009.14468. The LUTs work at any image size and without seams. The option for a vignette is an
+addition to the paper.
 """
 
 from __future__ import annotations
@@ -44,7 +44,8 @@ class Generator(nn.Module):
     grid: Tensor
     thumbnail_size = 64  # side in pixels
     multiple = 1
-    receptive_radius = 3  # pixels around a tile on which its output depends, apart from the mixed LUT
+    receptive_radius = 0  # pixels around a tile on which its output depends, apart from the mixed LUT
+    bytes_per_pixel = 200  # estimate of the memory of a forward pass
 
     def __init__(
         self,
@@ -53,7 +54,6 @@ class Generator(nn.Module):
         lut_size: int = 33,
         width: int = 16,
         vignette: bool = False,
-        texture_channels: int = 0,
     ) -> None:
         super().__init__()
         self.start = ColorMap()
@@ -69,9 +69,7 @@ class Generator(nn.Module):
         nn.init.ones_(self.to_weights.bias)
         nn.init.zeros_(self.to_weights.weight[0])
         self.falloff = nn.Parameter(torch.zeros(2, 3)) if vignette else None  # of r^2 and r^4, per color
-        self.texture = texture_network(texture_channels) if texture_channels else None
         self.channels = channels
-        self.bytes_per_pixel = 200 + 24 * texture_channels  # estimate of the memory of a forward pass
 
     @property
     def luts(self) -> Tensor:
@@ -105,23 +103,7 @@ class Generator(nn.Module):
             first, second = LR_MULTIPLIER * self.falloff[..., None, None]  # (3, 1, 1) each
             gain = 1 + first * r2 + second * r2.square()
             y = (y + 1) * gain - 1
-        if self.texture is not None:
-            y = y + self.texture(y)
         return premultiply(y, alpha, self.channels)
 
     def forward(self, x: Tensor, label: Tensor | None = None) -> Tensor:
         return self.forward_tile(x, TilePosition.whole(x), self.global_context(x))
-
-
-def texture_network(width: int) -> nn.Module:
-    """Return three 3x3 layers with an initial output of 0: (N, 3, h, w) -> the same."""
-    layers = nn.Sequential(
-        nn.Conv2d(3, width, 3, padding=1, padding_mode="replicate"),
-        nn.LeakyReLU(0.2),
-        nn.Conv2d(width, width, 3, padding=1, padding_mode="replicate"),
-        nn.LeakyReLU(0.2),
-        nn.Conv2d(width, 3, 3, padding=1, padding_mode="replicate"),
-    )
-    nn.init.zeros_(layers[-1].weight)  # type: ignore[arg-type]
-    nn.init.zeros_(layers[-1].bias)  # type: ignore[arg-type]
-    return layers

@@ -16,7 +16,7 @@ from torch.nn import functional as F
 
 from gan.networks.lite0 import pretrained
 from gan.networks.spectral import spectral_norm
-from gan.utils.errors import UserError, at_least
+from gan.utils.errors import UserError
 
 TAPS = (2, 4, 10, 15)  # the last block of Lite0 at each resolution
 CHANNELS = (24, 40, 112, 320)  # channels of the outputs of these blocks
@@ -42,9 +42,9 @@ class Backbone(nn.Module):
 
     def __init__(self, size: tuple[int, int], resolution: int | None = None, normalize: bool = True) -> None:
         super().__init__()
-        name = "model.discriminator.backbone_resolution"
-        shorter = max(MIN_RESOLUTION, min(size)) if resolution is None else at_least(name, resolution, 32)
-        if resolution is not None and resolution % 32:
+        shorter = max(MIN_RESOLUTION, min(size)) if resolution is None else resolution
+        if resolution is not None and (resolution < 32 or resolution % 32):
+            name = "model.discriminator.backbone_resolution"
             raise UserError(f"{name}={resolution}: must be a multiple of 32, such as 224")
         rows, columns = (max(32, 32 * round(shorter * length / min(size) / 32)) for length in size)
         self.resized = (rows, columns)

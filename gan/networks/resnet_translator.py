@@ -11,9 +11,9 @@ import torch
 from torch import Tensor, nn
 
 from gan.networks.closed_form.color_map import ColorMap
-from gan.networks.normalize import activation, initialize_translator, normalize, output_image
 from gan.networks.resampling import downsample, upsample
 from gan.networks.tile_position import TilePosition, noise_at
+from gan.networks.translator_layers import activation, initialize_translator, normalize, output_image
 
 
 class Downsample(nn.Module):
@@ -51,8 +51,7 @@ class Up(nn.Module):
     def forward(self, x: Tensor, noise: Tensor | None = None) -> Tensor:
         """Return (N, C', 2h, 2w). `noise` (N or 1, C' or 1, 2h, 2w) is added before the activation."""
         y = self.norm(self.convolution(upsample(x) if self.antialias else x))  # (N, C, h, w) -> (N, C', 2h, 2w)
-        y = self.activation(y if noise is None else y + noise.to(y.dtype))
-        return y
+        return self.activation(y if noise is None else y + noise.to(y.dtype))
 
 
 class Residual(nn.Module):
@@ -85,14 +84,12 @@ class Generator(nn.Module):
 
     Attributes:
         noise_numbers: numbers of the planes of noise that an image needs: none, or 0.
-        noise_margin: number of pixels around a tile for which it needs noise.
-        multiple: height and width must be multiples of this number.
         receptive_radius: number of pixels around a tile on which its output depends.
         bytes_per_pixel: estimate of the memory of a forward pass.
     """
 
     multiple = 4  # the size is halved twice
-    noise_margin = 0
+    noise_margin = 0  # pixels around a tile for which it needs noise
 
     def __init__(
         self,

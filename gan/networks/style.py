@@ -1,19 +1,27 @@
-"""A translator for any style: a color map, then shaped noise or a drawing in inks, and a small network."""
+"""A translator for any style, and its discriminator of texture.
+
+A color map, then shaped noise or a drawing in inks, are fitted without training (`gan.networks.closed_form`). A small
+residual network adds the texture that they lack.
+"""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from itertools import pairwise
+from typing import Any
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
+from torch.nn import functional as F
 
-from gan.networks.closed_form.carriers import find_carriers
-from gan.networks.closed_form.color_map import ColorMap, ReadsBuffers, premultiply, unpremultiply
-from gan.networks.closed_form.image_statistics import luminance
-from gan.networks.closed_form.inks import to_levels
+from gan.networks.closed_form.carriers import carrier_planes, find_carriers
+from gan.networks.closed_form.color_map import ColorMap, ReadsBuffers, luminance, premultiply, unpremultiply
+from gan.networks.closed_form.flow_lines import FlowLines
+from gan.networks.closed_form.inks import INKS, NOISE_REACH, Inks, to_levels
 from gan.networks.closed_form.shaped_noise import KERNEL, ShapedNoise
-from gan.networks.closed_form.texture_network import ANGLES, TextureNetwork
+from gan.networks.layers import activations
+from gan.networks.resampling import blur
 from gan.networks.tile_position import TilePosition, noise_planes, without_margin
 
 LEAK = 0.1  # slope of the output outside of [-1, 1]
@@ -26,6 +34,11 @@ FEWEST = 100  # windows for fitting a drawing
 WINDOWS = 240  # of inputs, for choosing the settings of a drawing
 HOPELESS = 1.5  # skip the search for flat areas if their distance to targets exceeds that of the others by this factor
 BETTER = 0.8  # a drawing is used if its distance to targets is at most this fraction of that of the others
+SLOPE = 0.2  # of the leaky ReLU
+BEFORE = 3 + 3 + 1  # planes before the carriers: image, source, noise
+SETS = 64  # of carriers; `fit` makes them equal
+ANGLES = (0.0, 60.0)  # of flow lines; the second crosses the first, as engravers do in shadows
+STRIDES = (2, 2, 1)  # of the discriminator's 4x4 convolutions: a receptive field of 22x22 pixels
 
 
 class Generator(ReadsBuffers):
@@ -46,14 +59,11 @@ class Generator(ReadsBuffers):
         shows_patches: whether images are patches of files, at unknown positions. A color map that varies with the
             position then uses its mean.
         noise_margin: number of pixels around a tile for which it needs noise.
-        multiple: height and width of images must be multiples of this number.
-        receptive_radius: number of pixels around a tile on which its output depends.
-        bytes_per_pixel: estimate of the memory of a forward pass.
     """
 
     stage_index: Tensor
     grainy: Tensor
-    multiple = 1
+    multiple = 1  # sides of images must be multiples of this number
     shows_patches = False
 
     def __init__(
@@ -69,10 +79,12 @@ class Generator(ReadsBuffers):
         self.register_buffer("grainy", torch.zeros((), dtype=torch.bool))
         self.set_stage("network", bool(grain))
         self.noise_margin = max(KERNEL // 2, self.texture.noise_margin)
+        # An estimate of the memory of a forward pass
         self.bytes_per_pixel = 8 * (width + 2 * carriers + 3 * KERNEL)
 
     @property
     def receptive_radius(self) -> int:
+        """Return the number of pixels around a tile on which its output depends."""
         return self.shaped_noise.receptive_radius + self.texture.receptive_radius
 
     def set_stage(self, stage: str, adds_to_grain: bool | None = None) -> None:
@@ -108,7 +120,7 @@ class Generator(ReadsBuffers):
         inputs, targets = opaque_windows(a), opaque_windows(b)
         if min(len(inputs), len(targets)) < 2:
             return
-        mapped = torch.cat([self.colored(part, TilePosition.whole(part)) for part in inputs.split(CHUNK)])
+        mapped = torch.cat([self.start(part) for part in inputs.split(CHUNK)])
         self.shaped_noise.fit(mapped, targets)
         carriers = find_carriers(mapped, targets, self.texture.frequencies.shape[1])
         self.texture.flow_lines.fit(inputs, mapped, targets, carriers)
@@ -148,7 +160,7 @@ class Generator(ReadsBuffers):
             return torch.cat([lines(part, random_noise(part), position) for part in parts])
 
         inks.fit_colors(inputs, targets, self.start, lines.cycles > 0)
-        toned = self.toned(inputs[:WINDOWS], TilePosition.whole(inputs))
+        toned = inks.tone(inputs[:WINDOWS])
         limit = math.inf if lines.cycles else HOPELESS * others  # settings change lines much more than areas
         own = inks.fit_settings(toned, waves_of, lines.cycles, lambda made: distance(to_levels(made)), limit)
         lines.set_angles(0.0, inks.settings["hatching"] or ANGLES[1])
@@ -158,22 +170,9 @@ class Generator(ReadsBuffers):
     def content(self, x: Tensor) -> Tensor:
         """Return images (N, C, H, W) whose blur translations have to keep: color-mapped, or tones of the drawing."""
         color, alpha = unpremultiply(x)
-        position, inks = TilePosition.whole(x), self.texture.inks
-        if inks.count:
-            y = inks.tones(self.toned(color, position), self.texture.flow_lines.cycles)
-        else:
-            y = self.colored(color, position)
+        inks = self.texture.inks
+        y = inks.tones(inks.tone(color), self.texture.flow_lines.cycles) if inks.count else self.start(color)
         return premultiply(y, alpha, self.channels)
-
-    def toned(self, color: Tensor, position: TilePosition) -> Tensor:
-        """Return colors (N, 3, h, w) in [-1, 1] after the color map of the drawing."""
-        y: Tensor = self.texture.inks.tone.forward_tile(color, position)
-        return y
-
-    def colored(self, color: Tensor, position: TilePosition) -> Tensor:
-        """Return colors (N, 3, h, w) in [-1, 1] after the color map `start`."""
-        y: Tensor = self.start.forward_tile(color, position)
-        return y
 
     @property
     def is_learned(self) -> bool:
@@ -202,28 +201,155 @@ class Generator(ReadsBuffers):
                 place of random noise in training mode, and of the noise of the position in eval mode.
         """
         color, alpha = unpremultiply(x)
-        y = (self.toned if self.is_drawn else self.colored)(color, position)
+        color_map = self.texture.inks.tone if self.is_drawn else self.start
+        y = color_map.forward_tile(color, position)
         if noise is None and not self.training and self.noise_numbers:
             noise = noise_planes(position, x.shape[2], x.shape[3], self.noise_numbers, self.noise_margin).to(y)
         if self.is_grainy:
-            y = self.shaped_noise(y, self.white(y, noise))
+            y = self.shaped_noise(y, self.white(y, noise, slice(-CHANNELS, None), KERNEL // 2))
         if self.is_learned or self.is_drawn:
-            own = None if noise is None else without_margin(noise[:, :1], self.noise_margin - self.texture.noise_margin)
-            y = self.texture(y, color, position, own, self.is_learned)
+            white = self.white(y, noise, slice(0, 1), self.texture.noise_margin)
+            y = self.texture(y, color, position, white, self.is_learned)
         y = leaky_clamp(y) if self.training else y.clamp(-1, 1)
         if self.stage == "finished" and not self.training:
             y = self.finish.forward_tile(y, position)
         return premultiply(y, alpha, self.channels)
 
-    def white(self, x: Tensor, noise: Tensor | None) -> Tensor:
-        """Return white noise (N or 1, 3, h + 32, w + 32) for shaped noise: from `noise`, or else random."""
-        margin = KERNEL // 2
-        if noise is None:
-            return torch.randn(len(x), CHANNELS, x.shape[2] + 2 * margin, x.shape[3] + 2 * margin, device=x.device)
-        return without_margin(noise[:, -CHANNELS:], self.noise_margin - margin)
+    def white(self, x: Tensor, noise: Tensor | None, planes: slice, margin: int) -> Tensor:
+        """Return some planes of `noise` (N or 1, K, h + 2 margin, w + 2 margin); random ones if it is None."""
+        if noise is not None:
+            return without_margin(noise[:, planes], self.noise_margin - margin)
+        count = len(range(1 + CHANNELS)[planes])
+        return torch.randn(len(x), count, x.shape[2] + 2 * margin, x.shape[3] + 2 * margin, device=x.device)
 
     def forward(self, x: Tensor, label: Tensor | None = None, noise: Tensor | None = None) -> Tensor:
         return self.forward_tile(x, TilePosition.whole(x), noise)
+
+
+class TextureNetwork(ReadsBuffers):
+    """Images (N, 3, h, w) in [-1, 1] -> images with texture, initially the same, or drawings of them in inks.
+
+    Besides the image or the drawing it sees its source, a plane of white noise, a cosine and a sine plane per carrier,
+    and waves along the structure of the source. Phases are random in training mode and 0 in eval mode.
+
+    Args:
+        carriers: largest number of carriers.
+        width: channels of the hidden layers.
+        n_layers: number of 3x3 convolutions.
+
+    Attributes:
+        noise_margin: number of pixels around a tile for which it needs noise.
+        used: number of carriers that are computed; the others have a frequency of 0.
+    """
+
+    frequencies: Tensor
+
+    def __init__(self, carriers: int = 12, width: int = 24, n_layers: int = 3) -> None:
+        super().__init__()
+        self.flow_lines = FlowLines(ANGLES)
+        self.inks = Inks()
+        widths = [BEFORE + 2 * carriers + len(ANGLES), *[width] * n_layers]
+        self.convolutions = nn.ModuleList(nn.Conv2d(before, after, 3) for before, after in pairwise(widths))
+        self.to_image = nn.Conv2d(width, INKS, 1)  # an image uses three of them
+        for parameter in self.to_image.parameters():
+            nn.init.zeros_(parameter)
+        self.n_layers, self.noise_margin = n_layers, n_layers + NOISE_REACH
+        # Down and across in cycles per pixel; a frequency of 0 is an unused carrier. All sets are equal; saved models
+        # have this shape.
+        self.register_buffer("frequencies", torch.zeros(SETS, carriers, 2))
+        self.used = carriers
+
+    @property
+    def receptive_radius(self) -> int:
+        drawing = self.inks.receptive_radius(self.flow_lines.cycles) if self.inks.count else 0
+        return self.n_layers + self.flow_lines.receptive_radius + drawing
+
+    @torch.no_grad()
+    def set_carriers(self, carriers: Tensor) -> None:
+        """Set the frequencies (K, 2) of all sets; K is at most the number of carriers."""
+        self.frequencies.zero_()
+        self.frequencies[:, : len(carriers)] = carriers
+        self.read_buffers()
+
+    def read_buffers(self) -> None:
+        self.used = int((self.frequencies != 0).any(-1).any(0).sum())
+
+    def carriers(self, n: int, position: TilePosition, height: int, width: int) -> Tensor:
+        """Return the K carriers in use for n tiles (n or 1, 2K, height, width)."""
+        device, count = self.frequencies.device, self.used
+        if self.training:
+            phase = torch.rand(n, count, device=device)
+            frequencies = self.frequencies[torch.randint(SETS, (n,), device=device), :count]
+        else:
+            phase = torch.zeros(1, count, device=device)
+            frequencies = self.frequencies[:1, :count]
+        return carrier_planes(frequencies, position.top, position.left, height, width, phase)
+
+    def weight_in_use(self, weight: Tensor) -> Tensor:
+        """Return the weight of the first convolution without the planes of unused carriers, which are 0."""
+        count = self.frequencies.shape[1]
+        if self.used == count:
+            return weight
+        before, cosines, sines, waves = weight.split([BEFORE, count, count, len(ANGLES)], 1)
+        return torch.cat([before, cosines[:, : self.used], sines[:, : self.used], waves], 1)
+
+    def forward(self, x: Tensor, source: Tensor, position: TilePosition, noise: Tensor, learned: bool) -> Tensor:
+        """Return the image x with texture, or its drawing in inks. x is the color-mapped source; both (N, 3, h, w).
+
+        Args:
+            noise: white (N or 1, 1, h + 2 noise_margin, w + 2 noise_margin).
+            learned: whether the network takes part; otherwise the result is the drawing.
+        """
+        n, margin = len(x), self.n_layers
+        outer = position._replace(top=position.top - margin, left=position.left - margin)
+        noise = noise.to(x)
+        white = without_margin(noise, self.noise_margin - margin)  # (N, 1, h + 2 n_layers, w + 2 n_layers)
+        carriers = self.carriers(n, outer, *white.shape[2:]).to(x)
+        planes = torch.cat([white, carriers.expand(white.shape[0], -1, -1, -1)], 1)
+        images = F.pad(torch.cat([x, source], 1), (margin,) * 4, mode="replicate")
+        with torch.no_grad():  # waves and drawings have no weights
+            waves = self.flow_lines(luminance(images[:, 3:]), white, outer, self.training)
+            if self.inks.count:
+                logits = self.inks.logits(images[:, :3], waves, white, self.flow_lines.cycles)
+                field = self.inks.field(noise)
+                images = torch.cat([self.inks.mixed(logits, field), images[:, 3:]], 1)
+                logits = without_margin(logits, margin)
+                field = None if field is None else without_margin(field, margin)
+        if not learned:
+            return self.inks.mixed(logits, field)
+        y = torch.cat([images, planes.expand(n, -1, -1, -1), math.sqrt(2) * waves], 1)
+        first: Any = self.convolutions[0]
+        y = F.leaky_relu(F.conv2d(y, self.weight_in_use(first.weight), first.bias), SLOPE)
+        for convolution in self.convolutions[1:]:
+            y = F.leaky_relu(convolution(y), SLOPE)
+        y = self.to_image(y)
+        return self.inks.mixed(logits + y[:, : self.inks.count], field) if self.inks.count else x + y[:, :3]
+
+
+class Discriminator(nn.Module):
+    """Images (N, C, H, W) -> logits (N, h, w) of patches of 22x22 pixels, without sigmoid and without padding.
+
+    It sees x - blur(x), so that it can judge neither color nor layout, in which inputs and targets may differ.
+    """
+
+    min_size = 22  # smallest height and width of an image
+
+    def __init__(self, channels: int = 3, width: int = 32, sigma: float = 3.0) -> None:
+        super().__init__()
+        widths = [channels, width, 2 * width, 2 * width]
+        self.layers = nn.ModuleList(
+            nn.Sequential(nn.Conv2d(widths[n], widths[n + 1], 4, stride), nn.LeakyReLU(SLOPE))
+            for n, stride in enumerate(STRIDES)
+        )
+        self.to_logit = nn.Conv2d(2 * width, 1, 1)
+        self.sigma = sigma
+
+    def features(self, x: Tensor) -> list[Tensor]:
+        return activations(x - blur(x, self.sigma) if self.sigma else x, self.layers)
+
+    def forward(self, x: Tensor, label: Tensor | None = None) -> Tensor:
+        logits: Tensor = self.to_logit(self.features(x)[-1])[:, 0]  # (N, 1, h, w) -> (N, h, w)
+        return logits
 
 
 def random_noise(like: Tensor) -> Tensor:

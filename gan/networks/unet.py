@@ -13,9 +13,9 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from gan.networks.closed_form.color_map import ColorMap
-from gan.networks.normalize import activation, initialize_translator, normalize, output_image
 from gan.networks.tile_position import TilePosition
-from gan.utils.errors import UserError
+from gan.networks.translator_layers import activation, initialize_translator, normalize, output_image
+from gan.utils.errors import at_least
 
 MAX_MULTIPLE = 8  # channels stop growing at 8 x width
 DROPPED = 3  # number of decoder stages with dropout, after the innermost stage
@@ -72,10 +72,7 @@ class Generator(nn.Module):
         residual: bool = False,
     ) -> None:
         super().__init__()
-        if depth < 2:
-            raise UserError(
-                f"model.generator.depth={depth}: must be at least 2; sides of images are multiples of 2^depth"
-            )
+        at_least("model.generator.depth", depth, 2)
         widths = [min(2**stage, MAX_MULTIPLE) * width for stage in range(depth)]
         self.down = nn.ModuleList(
             Down(before, after, norm, stage == 0, stage == depth - 1)

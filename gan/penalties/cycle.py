@@ -13,7 +13,6 @@ class CycleConsistency(nn.Module):
 
     One direction of equation 2 of Zhu et al., "Unpaired Image-to-Image Translation using Cycle-Consistent Adversarial
     Networks", 2017, arXiv:1703.10593.
-
     """
 
     network = "generator"
@@ -24,7 +23,6 @@ class CycleConsistency(nn.Module):
         self.interval = interval
 
     def forward(self, step: Step) -> Tensor:
-        """Return the term of a step. Raise UserError if the model has no generator of the other direction."""
         if not isinstance(step, CycleStep):
             raise UserError("penalty=cycle: this model has no generator of the other direction; use model=cyclegan")
         return self.weight * (step.rec_a().float() - step.real_a.float()).abs().mean()

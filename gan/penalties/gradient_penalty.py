@@ -15,7 +15,6 @@ class GradientPenalty(nn.Module):
     """weight * E (|grad_x D(x)| - 1)^2 at x = u real + (1 - u) fake, with u ~ U(0, 1) per image; norm over C, H, W.
 
     Gulrajani et al., "Improved Training of Wasserstein GANs", 2017, arXiv:1704.00028, equation 3 (two-sided).
-
     """
 
     network = "discriminator"

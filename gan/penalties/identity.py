@@ -13,7 +13,6 @@ class IdentityMapping(nn.Module):
 
     Zhu et al., "Unpaired Image-to-Image Translation using Cycle-Consistent Adversarial Networks", 2017,
     arXiv:1703.10593, section 5.2. There the weight is half the weight of the cycle consistency.
-
     """
 
     network = "generator"

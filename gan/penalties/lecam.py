@@ -36,7 +36,6 @@ class LeCam(nn.Module):
         self.register_buffer("bias_correction", torch.zeros(()))
 
     def forward(self, step: Step) -> Tensor:
-        """Return the term of a step. Raise UserError if the discriminator has several heads, unlike in the paper."""
         assert step.real_logits is not None and step.fake_logits is not None
         both = *heads(step.real_logits), *heads(step.fake_logits)
         if len(both) != 2:

@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from gan.contracts import TranslationStep
-from gan.networks.normalize import initialize
+from gan.networks.translator_layers import initialize
 from gan.utils.errors import UserError
 
 
@@ -28,11 +28,9 @@ class PatchNCE(nn.Module):
         channels, width: of the generator, a `gan.networks.resnet_translator.Generator`.
         layers: numbers of the layers of its `encoder` whose outputs are compared; the default is that of CUT's code.
         num_patches: number of positions per layer, or all positions if there are fewer.
-        embedding_dim: dimension of the projected patches.
-        temperature: tau.
         identity: also compare images of the target domain with their translations.
         flip: compare with the mirrored image with probability 0.5 per batch, as in FastCUT.
-        init: "xavier" (CUT's code) or "normal", see `gan.networks.normalize.initialize`; None for that of torch.
+        init: "xavier" (CUT's code) or "normal", see `translator_layers.initialize`; None for that of torch.
     """
 
     network = "generator"
@@ -52,8 +50,6 @@ class PatchNCE(nn.Module):
         init: str | None = None,
     ) -> None:
         super().__init__()
-        if not layers:
-            raise UserError("penalty.patch_nce.layers=[]: give at least one layer, such as [0,4,8,12,16]")
         widths = [width * min(2 ** (layer // 4), 4) if layer else channels for layer in layers]
         self.heads = nn.ModuleList(
             nn.Sequential(nn.Linear(before, embedding_dim), nn.ReLU(), nn.Linear(embedding_dim, embedding_dim))
@@ -94,14 +90,12 @@ class PatchNCE(nn.Module):
         return torch.stack(terms).mean()
 
     def feature_maps(self, generator: nn.Module, x: Tensor) -> list[Tensor]:
-        """Return the outputs of the generator's `layers`; raise UserError if it does not have them."""
+        """Return the outputs of the generator's `layers`."""
         encoder: list[nn.Module] = getattr(generator, "encoder", [])
         if max(self.layers) >= len(encoder):
             raise UserError(
-                f"penalty.patch_nce.layers={self.layers}: this generator has {len(encoder)} layers to compare; give "
-                f"indices below {len(encoder)}"
-                if encoder
-                else "penalty=patch_nce: this generator has no layers to compare; use model=cut, cyclegan or pix2pix"
+                f"penalty.patch_nce.layers={self.layers}: this generator has {len(encoder)} layers to compare; use "
+                "model=cut, cyclegan or pix2pix, and indices of their layers"
             )
         outputs = {}
         for number, layer in enumerate(encoder[: max(self.layers) + 1]):

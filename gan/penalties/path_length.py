@@ -38,7 +38,6 @@ class PathLength(nn.Module):
         self.register_buffer("average", torch.zeros(()))
 
     def forward(self, step: LatentStep) -> Tensor:
-        """Return the term of a step. Raise UserError if the generator has no mapping network."""
         generator: Any = step.generator
         if not hasattr(generator, "mapping"):
             raise UserError("penalty=path_length: this generator has no mapping network; use model=stylegan2")

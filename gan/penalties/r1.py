@@ -1,4 +1,4 @@
-"""R1, the gradient penalty on real images."""
+"""R1 and R2, the gradient penalties on real and on generated images."""
 
 from __future__ import annotations
 
@@ -33,3 +33,13 @@ class R1(nn.Module):
         at = self.differentiates
         images, logits = step.passes.get(at) or differentiable_pass(step, getattr(step, at))
         return self.weight / 2 * squared_norm(images, logits).mean()
+
+
+class R2(R1):
+    """weight / 2 * E |grad_x D(x)|^2 over the generated x on which D is trained, summed over C, H, W: equation 10.
+
+    Together with R1 it stabilizes the relativistic loss (R3GAN, Huang et al., 2024, arXiv:2501.05441, section 3).
+    """
+
+    name = "r2"
+    differentiates = "fake"

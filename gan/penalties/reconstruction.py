@@ -12,7 +12,6 @@ class Reconstruction(nn.Module):
 
     Isola et al., "Image-to-Image Translation with Conditional Adversarial Networks", 2017, arXiv:1611.07004,
     equation 3.
-
     """
 
     network = "generator"

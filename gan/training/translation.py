@@ -264,7 +264,7 @@ class Pix2Pix(Translator):
 class CycleGAN(Translator):
     """Two translators, a to b and b to a, each the inverse of the other. Each update sums the terms of both directions.
 
-    Zhu et al., 2017, arXiv:1703.10593. Both networks are `gan.networks.bidirectional.Bidirectional`.
+    Zhu et al., 2017, arXiv:1703.10593. Both networks are `gan.networks.translator_layers.Bidirectional`.
 
     Args:
         pool_size: number of generated images per direction that are stored and shown to the discriminator again.

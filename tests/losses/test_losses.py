@@ -17,7 +17,6 @@ from gan.losses.nonsaturating import Nonsaturating
 from gan.losses.relativistic import Relativistic
 from gan.losses.soft_hinge import SoftHinge
 from gan.losses.wasserstein import Wasserstein
-from gan.utils.errors import UserError
 
 
 def log_sigmoid(x: np.ndarray) -> np.ndarray:
@@ -79,31 +78,10 @@ def central_differences(function: Callable[[np.ndarray], float], x: np.ndarray, 
     return np.array([(function(x + row) - function(x - row)) / (2 * step) for row in rows])
 
 
-@pytest.mark.parametrize("loss", REFERENCE)
-def test_heads_are_averaged_within_and_summed_over(loss: type) -> None:
-    small, large = torch.randn(4, 1), torch.randn(4, 1, 5, 5)
-    heads = loss().discriminator((small, large), (small, large))
-    assert float(heads) == pytest.approx(
-        float(loss().discriminator(small, small) + loss().discriminator(large, large)), rel=1e-5
-    )
-
-
-@pytest.mark.parametrize("loss", REFERENCE)
-def test_half_precision_logits_are_summed_in_fp32(loss: type) -> None:
-    logits = torch.full((4096,), 0.1, dtype=torch.bfloat16)
-    assert loss().discriminator(logits, logits).dtype == torch.float32
-    assert loss().generator(logits, logits).dtype == torch.float32
-
-
 def test_least_squares_has_the_papers_other_choice() -> None:
     loss, real, fake = LeastSquares(a=-1, b=1, c=0), torch.tensor([3.0]), torch.tensor([1.0])
     assert float(loss.discriminator(real, fake)) == 2.0 + 2.0
     assert float(loss.generator(None, fake)) == 0.5
-
-
-def test_a_paired_loss_needs_the_real_logits() -> None:
-    with pytest.raises(UserError, match="logits of real images"):
-        Relativistic().generator(None, torch.zeros(1))
 
 
 def test_margins_are_uniform_and_differ_between_logits() -> None:
@@ -135,9 +113,3 @@ def test_without_noise_it_is_the_hinge_loss_and_the_generator_has_no_margin() ->
     real, fake = torch.randn(2, 9)
     torch.testing.assert_close(SoftHinge(0.0).discriminator(real, fake), Hinge().discriminator(real, fake))
     assert SoftHinge().generator(None, fake) == Hinge().generator(None, fake)
-
-
-@pytest.mark.parametrize("noise", [-0.1, 1.1])
-def test_noise_out_of_range_is_named(noise: float) -> None:
-    with pytest.raises(UserError, match=r"loss\.noise=.*must be a number from 0 to 1"):
-        SoftHinge(noise)

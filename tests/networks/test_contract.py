@@ -176,7 +176,7 @@ def test_translators(name: str, channels: int) -> None:
     x = torch.rand(2, channels, side, side + generator.multiple) * 2 - 1
     y = generator(x)
     assert y.shape == x.shape
-    assert generator.bytes_per_pixel > 0 and (generator.receptive_radius is None or generator.receptive_radius > 0)
+    assert generator.bytes_per_pixel > 0 and (generator.receptive_radius is None or generator.receptive_radius >= 0)
     assert critic.min_size <= 32
     logits = per_image(critic(torch.cat([x, y], 1) if condition else y))
     assert logits.shape == (2,)

@@ -9,7 +9,7 @@ import torch
 from torch import nn
 
 from gan.networks import dcgan, stylegan2
-from gan.networks.layers import ConditionalBatchNorm2d, Projection, minibatch_std, with_minibatch_std
+from gan.networks.layers import ConditionalBatchNorm2d, Projection, minibatch_std
 from gan.utils.errors import UserError
 
 from .test_contract import NOISE, networks, pair
@@ -71,12 +71,6 @@ def test_it_is_computed_within_groups() -> None:
     torch.testing.assert_close(found[:, 0, 0, 0], expected.repeat(4), rtol=1e-4, atol=1e-5)
     assert minibatch_std(x[:5], 4).abs().max() < 1e-3  # five images have no group but each alone
     torch.testing.assert_close(minibatch_std(x[:6], 4), minibatch_std(x[:6], 3))
-
-
-def test_it_is_the_last_channel() -> None:
-    x = torch.randn(8, 3, 2, 2)
-    assert with_minibatch_std(x, 1) is x
-    torch.testing.assert_close(with_minibatch_std(x, 4), torch.cat([x, minibatch_std(x, 4)], 1))
 
 
 @pytest.mark.parametrize("network", [dcgan.Discriminator, stylegan2.Discriminator])

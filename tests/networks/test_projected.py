@@ -30,9 +30,8 @@ def test_images_are_resized(size: tuple[int, int], resolution: int | None, resiz
 
 
 def test_resolutions_that_are_not_multiples_of_32_are_refused() -> None:
-    for resolution, message in ((0, "must be an integer of at least 32"), (100, "must be a multiple of 32")):
-        with pytest.raises(UserError, match=f"backbone_resolution={resolution}: {message}"):
-            Backbone((64, 64), resolution)
+    with pytest.raises(UserError, match="backbone_resolution=100: must be a multiple of 32"):
+        Backbone((64, 64), 100)
 
 
 def test_features_of_enlarged_images_at_four_scales() -> None:
@@ -203,8 +202,3 @@ def test_finer_scales_depend_on_coarser_ones() -> None:
     x = (torch.rand(1, 3, 16, 16) * 2 - 1).requires_grad_()
     (gradient,) = torch.autograd.grad(network.features(x)[0][..., :1, :1].sum(), x)
     assert gradient[..., -2:, -2:].abs().sum() > 0
-
-
-def test_a_generator_without_double_blocks_is_refused() -> None:
-    with pytest.raises(UserError, match="double_interval=0: must be an integer of at least 1"):
-        Generator((16, 16), width=2, double_interval=0)

@@ -5,8 +5,7 @@ import torch
 from torch import Tensor, nn
 
 from gan.networks.closed_form.inks import SETTINGS
-from gan.networks.style import STAGES, Generator, leaky_clamp
-from gan.networks.texture_patch import Discriminator
+from gan.networks.style import STAGES, Discriminator, Generator, leaky_clamp
 from gan.networks.tile_position import TilePosition, noise_planes
 from gan.translation.tiling import translate
 

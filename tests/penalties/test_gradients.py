@@ -12,8 +12,7 @@ from gan.contracts import Step
 from gan.losses.heads import per_image
 from gan.penalties.approximate import ApproximateR1, ApproximateR2
 from gan.penalties.gradient_penalty import GradientPenalty
-from gan.penalties.r1 import R1
-from gan.penalties.r2 import R2
+from gan.penalties.r1 import R1, R2
 from gan.utils.errors import UserError
 
 PENALTIES = (R1, R2, GradientPenalty, ApproximateR1, ApproximateR2)

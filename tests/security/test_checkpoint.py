@@ -132,7 +132,7 @@ FORGED: dict[str, tuple[Change, str]] = {
 def both_ways(depth: int) -> dict[str, Any]:
     inner: dict[str, Any] = {"_target_": "gan.networks.lut.Generator"}
     for _ in range(depth):
-        inner = {"_target_": "gan.networks.bidirectional.Bidirectional", "a2b": inner, "b2a": inner}
+        inner = {"_target_": "gan.networks.translator_layers.Bidirectional", "a2b": inner, "b2a": inner}
     return inner
 
 

@@ -118,7 +118,7 @@ def test_code_in_a_run_folder_is_not_imported(package: bool, cage: Cage) -> None
 def test_networks_inside_networks_as_well(cage: Cage) -> None:
     inner = {"_target_": "evil_installed.Net"}
     made = checkpoint(DCGAN)
-    made["config"]["model"]["generator"] = {"_target_": "gan.networks.bidirectional.Bidirectional", "a2b": inner}
+    made["config"]["model"]["generator"] = {"_target_": "gan.networks.translator_layers.Bidirectional", "a2b": inner}
     torch.save(made, cage.folder / "named.ckpt")
     assert "names evil_installed.Net as its generator.a2b" in cage.run(*GENERATE, "--code", "mine")
 

@@ -14,8 +14,7 @@ from lightning import Callback, Trainer
 from lightning.pytorch.plugins import MixedPrecision
 from torch import Tensor, nn
 
-from gan.augment.ada import ADA
-from gan.augment.adaptive import Adaptive
+from gan.augment.ada import ADA, Adaptive
 from gan.contracts import Step
 from gan.data.module import ImageDataModule
 from gan.losses.none import NoAdversarialLoss
@@ -27,8 +26,7 @@ from gan.networks import r3gan
 from gan.networks.dcgan import Discriminator, Generator
 from gan.networks.spectral import SpectralNorm
 from gan.penalties.approximate import ApproximateR1
-from gan.penalties.r1 import R1
-from gan.penalties.r2 import R2
+from gan.penalties.r1 import R1, R2
 from gan.training.memory import Division
 from gan.training.module import GAN
 from gan.utils.errors import Diverged, UserError

@@ -1,1 +1,1 @@
-"""Style transfer in closed form: maps of color and position, grain, and carriers, fitted to two sets of images."""
+"""Style transfer without training: color maps, grain, carriers, flow lines and inks, fitted to two sets of images."""

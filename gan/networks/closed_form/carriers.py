@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from gan.networks.closed_form.image_statistics import cross_spectrum, hann
+from gan.networks.closed_form.shaped_noise import cross_spectrum
 
 FLOOR = 1e-4  # power in [-1, 1] squared below which a frequency is rounding noise
 BACKGROUND = 11  # side, in bins, of the neighborhood with whose median a peak is compared
@@ -76,7 +76,7 @@ def refined(windows: Tensor, start: Tensor, steps: int = 4) -> Tensor:
     """Return the frequency (2,) near `start` at which windows have most power, to a hundredth of a bin."""
     side = windows.shape[-1]
     x = windows - windows.mean((2, 3), keepdim=True)
-    place, taper, best, width = torch.arange(side), hann(side), start, 1 / side
+    place, taper, best, width = torch.arange(side), torch.hann_window(side), start, 1 / side
     for _ in range(steps):
         offsets = torch.linspace(-width, width, 5)
         rows, columns = (

@@ -16,15 +16,18 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from gan.networks.closed_form.color_map import ColorMap
-from gan.networks.closed_form.fit import KINDS, SAMPLES, Change, Levels, draw_pixels, fit, fit_kinds, with_position
-from gan.networks.closed_form.image_statistics import (
-    adds_vignette,
-    colors_differ,
-    luminance,
-    opaque_colors,
+from gan.networks.closed_form.color_map import ColorMap, luminance
+from gan.networks.closed_form.fit import (
+    KINDS,
+    SAMPLES,
+    VISIBLE,
+    Change,
+    Levels,
+    draw_pixels,
+    fit,
+    fit_kinds,
     quantiles,
-    typical,
+    with_position,
 )
 from gan.utils.output import counted
 
@@ -37,25 +40,26 @@ POSITIONS = ("radial", "frame")
 DEFAULT = "transport"  # of KINDS
 MARGIN = 0.08  # by which the distance of another kind must be smaller, relative to that of the default
 MIN_IMAGES = 2 * FOLDS  # of each side
+SIGNIFICANCE = 0.01  # p-value below which two sets of images differ
+RIDGE = 1e-3  # added to variances, in squared levels: images of one color have none
+OUTLIER = 3.0  # an image is left out if it is farther from the median than 9 of 10 images are, by this factor
+FLOOR = 2.0  # levels added to the distance of 9 of 10 images: those of black-and-white images have a chroma of 0
+EDGE = 16  # levels per pixel: a steeper gradient is an edge, which belongs to the content
+MOST = 2 / 3  # of the pairs of an input and a target: the target has the stronger vignette
 IDENTITY: Change = lambda levels: levels  # noqa: E731
 
 
 class Choice(NamedTuple):
     """The chosen closed form, fitted to all images.
 
-    Attributes:
-        kind: its map of colors, of KINDS, or UNCHANGED.
-        position: "radial", "frame" or None.
-        distances: held-out distance of each of KINDS to the targets, and of the unchanged inputs; empty if there are
-            too few images.
-        left_out: number of inputs and of targets whose colors are unlike the others.
+    `distances` are held-out distances to the targets, of each of KINDS and of the unchanged inputs.
     """
 
-    kind: str
-    position: str | None
+    kind: str  # its map of colors, of KINDS, or UNCHANGED
+    position: str | None  # "radial", "frame" or None
     color_map: ColorMap
-    distances: Mapping[str, float] = MappingProxyType({})
-    left_out: tuple[int, int] = (0, 0)
+    distances: Mapping[str, float] = MappingProxyType({})  # empty if there are too few images
+    left_out: tuple[int, int] = (0, 0)  # number of inputs and of targets whose colors are unlike the others
 
     def describe(self, no_position: str = "--position none") -> str:
         """Return what the closed form does to an image, and in a second line how near it comes to the targets.
@@ -171,3 +175,97 @@ def sliced_wasserstein(x: Levels, y: Levels) -> float:
     axes /= np.linalg.norm(axes, axis=1, keepdims=True)
     gaps = (quantiles(x @ axis, LEVELS) - quantiles(y @ axis, LEVELS) for axis in axes)
     return float(np.mean([np.abs(gap).mean() for gap in gaps]))
+
+
+def opaque_colors(images: Tensor) -> Tensor:
+    """Return the straight colors (N, 3, H, W) of images uint8 (N, C, H, W), as float32 levels.
+
+    Pixels that are more than half transparent get the mean color of the visible pixels of their image.
+    """
+    if images.shape[1] < 4:
+        return images.float().expand(-1, 3, -1, -1)
+    colors = images[:, :3].float() * 255 / images[:, 3:].float().clamp(min=1)
+    visible = (images[:, 3:] >= VISIBLE).float()
+    mean = (colors * visible).sum((2, 3), keepdim=True) / visible.sum((2, 3), keepdim=True).clamp(min=1)
+    return torch.where(visible > 0, colors, mean)
+
+
+def color_statistics(colors: Tensor) -> np.ndarray:
+    """Return means and standard deviations of green, red - green and blue - green: (N, 6).
+
+    Args:
+        colors: images (N, 3, H, W), in levels.
+    """
+    red, green, blue = colors.flatten(2).double().unbind(1)
+    axes = torch.stack([green, red - green, blue - green], 1)
+    return torch.cat([axes.mean(2), axes.std(2)], 1).numpy()
+
+
+def typical(images: Tensor) -> Tensor:
+    """Return the images uint8 (N, C, H, W) without those whose color statistics are outliers: a few files tint a map.
+
+    If many images have unusual colors, none is an outlier. Of fewer than ten images, none is.
+    """
+    statistics = color_statistics(opaque_colors(images))
+    distance = np.abs(statistics - np.median(statistics, 0))
+    limit = OUTLIER * (np.quantile(distance, 0.9, axis=0) + FLOOR)
+    return images[torch.from_numpy((distance <= limit).all(1))]
+
+
+def colors_differ(a: Tensor, b: Tensor) -> bool:
+    """Return whether the colors of two sets of images (N, 3, H, W), in levels, differ by more than chance."""
+    return hotelling(color_statistics(a), color_statistics(b)) < SIGNIFICANCE
+
+
+def hotelling(x: np.ndarray, y: np.ndarray) -> float:
+    """Return the p-value of the difference of the means of x (n, p) and y (m, p). It needs n + m > p + 1.
+
+    Hotelling, "The Generalization of Student's Ratio", 1931.
+    """
+    from scipy.stats import f as f_distribution  # half a second, which a model that is only used does not need
+
+    n, m, p = len(x), len(y), x.shape[1]
+    pooled = ((n - 1) * np.cov(x.T) + (m - 1) * np.cov(y.T)) / (n + m - 2) + RIDGE * np.eye(p)
+    difference = x.mean(0) - y.mean(0)
+    squared = n * m / (n + m) * difference @ np.linalg.solve(pooled, difference)
+    return float(f_distribution.sf((n + m - p - 1) / (p * (n + m - 2)) * squared, p, n + m - p - 1))
+
+
+def corner_light(colors: Tensor) -> np.ndarray:
+    """Return by how many levels each image (N, 3, H, W) changes smoothly from the center to the corners: (N,).
+
+    It is the least-squares fit of a multiple of the squared radius to the gradients below EDGE. A vignette changes all
+    gradients a little. Margins, frames and objects on white have steep gradients in few pixels, and none elsewhere.
+    Similar to Zheng, Yu, Kang, Lin, Kambhamettu, "Single-image vignetting correction using radial gradient symmetry",
+    2008.
+    """
+    light = colors.double().mean(1)
+    height, width = light.shape[1:]
+    rows, columns = ((torch.arange(1, side - 1).double() + 0.5) / side - 0.5 for side in (height, width))
+    down, right = (4 * rows / height)[:, None], 4 * columns / width  # gradients of the squared radius
+    dy, dx = (light[:, 2:, 1:-1] - light[:, :-2, 1:-1]) / 2, (light[:, 1:-1, 2:] - light[:, 1:-1, :-2]) / 2
+    flat = (dy.abs() < EDGE) & (dx.abs() < EDGE)
+    total = (flat * (dy * down + dx * right)).sum((1, 2))
+    return (total / (flat * (down**2 + right**2)).sum((1, 2)).clamp(min=1e-9)).numpy()
+
+
+def adds_vignette(plain: Tensor, radial: Tensor, targets: Tensor) -> bool:
+    """Return whether a radial correction gives the inputs a vignette that the targets have and the inputs lack.
+
+    Most targets must have it, and the corrected inputs must be nearer to them. It must come from the targets: to
+    remove a vignette of photographs is not one.
+
+    Args:
+        plain, radial: inputs (N, 3, H, W), in levels, after the map of colors without and with the correction.
+        targets: (M, 3, H, W), in levels.
+    """
+    from scipy.stats import mannwhitneyu  # as in hotelling
+
+    without, corrected, wanted = (corner_light(colors) for colors in (plain, radial, targets))
+    test = mannwhitneyu(without, wanted)
+    share = test.statistic / (len(without) * len(wanted))
+    if test.pvalue >= SIGNIFICANCE or max(share, 1 - share) < MOST:
+        return False
+    target = float(np.median(wanted))
+    missing, left = target - float(np.median(without)), target - float(np.median(corrected))
+    return abs(left) < abs(missing) and target * missing > missing**2 / 2

@@ -14,6 +14,7 @@ from gan.networks.precision import full_precision
 from gan.networks.tile_position import TilePosition
 
 MIN_ALPHA = 0.5 / 255  # alpha below which a pixel has no color
+LUMINANCE = (0.299, 0.587, 0.114)  # ITU-R BT.601
 # Distances from the nearest edge at which the functions of a frame peak, as fractions of the side. The last distance is
 # where they have ended.
 FRAME_KNOTS = (0.0, 0.015, 0.03, 0.045, 0.06, 0.08, 0.105, 0.135, 0.17)
@@ -38,6 +39,12 @@ def premultiply(color: Tensor, alpha: Tensor, channels: int) -> Tensor:
     if channels == 1:
         return color.mean(1, keepdim=True)
     return torch.cat([(color + 1) * alpha - 1, 2 * alpha - 1], 1) if channels == 4 else color
+
+
+def luminance(x: Tensor) -> Tensor:
+    """Return the luminance (N, 1, h, w) of images (N, 3, h, w)."""
+    red, green, blue = x.split(1, 1)  # a tensor of weights would have to be copied to the device
+    return LUMINANCE[0] * red + LUMINANCE[1] * green + LUMINANCE[2] * blue
 
 
 def identity_table(size: int) -> Tensor:

@@ -15,8 +15,8 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from gan.networks.closed_form.carriers import carrier_planes
-from gan.networks.closed_form.color_map import ReadsBuffers
-from gan.networks.closed_form.image_statistics import cross_spectrum, luminance, radius
+from gan.networks.closed_form.color_map import ReadsBuffers, luminance
+from gan.networks.closed_form.shaped_noise import power_spectrum, radius
 from gan.networks.resampling import blur, blur_radius
 from gan.networks.tile_position import TilePosition
 
@@ -44,7 +44,7 @@ def find_line_frequency(inputs: Tensor, targets: Tensor, carriers: Tensor) -> fl
         inputs, targets: windows (N, 3, s, s) and (M, 3, s, s) in [-1, 1].
     """
     side = targets.shape[-1]
-    own, wanted = (cross_spectrum(each).real.diagonal(dim1=2, dim2=3).sum(-1) for each in (inputs, targets))
+    own, wanted = power_spectrum(inputs), power_spectrum(targets)
     rings = (radius(side) * side + 0.5).long()
     ratio = (wanted + 1e-6).log() - (own + 1e-6).log()
     means = torch.stack([ratio[rings == ring].median() for ring in range(side // 2)])
@@ -173,7 +173,7 @@ def mean_direction(inputs: Tensor, targets: Tensor, frequency: float) -> Tensor:
     Its length is 0 for lines of all directions and 1 for parallel lines.
     """
     side = targets.shape[-1]
-    own, wanted = (cross_spectrum(each).real.diagonal(dim1=2, dim2=3).sum(-1) for each in (inputs, targets))
+    own, wanted = power_spectrum(inputs), power_spectrum(targets)
     excess = (wanted - own).clamp(min=0) * ((radius(side) - frequency).abs() < 1.5 / side)
     f = torch.fft.fftfreq(side)
     twice = 2 * torch.atan2(f[:, None].expand(side, side), f.expand(side, side))

@@ -20,7 +20,7 @@ from lightning import Callback, LightningModule, Trainer
 from torch.utils.data import dataloader
 
 from gan import data
-from gan.runs import lock, ranks, requeue
+from gan.runs import lock, ranks
 from gan.training.module import GAN, crosses
 from gan.utils import processes
 
@@ -257,17 +257,17 @@ class Interrupt(Callback):
         if trainer.world_size > 1:
             self.group = dist.new_group(backend="gloo")
         if threading.current_thread() is threading.main_thread():
-            for number in (signal.SIGINT, *processes.TERMINATION, *requeue.signals()):
+            for number in (signal.SIGINT, *processes.TERMINATION, *ranks.slurm_signals()):
                 if number == signal.SIGINT or signal.getsignal(number) is not signal.SIG_IGN:  # nohup ignores SIGHUP
                     self.previous[number] = signal.signal(number, self.on_signal)
-            requeue.release()
+            ranks.release_slurm_signal()
             if ALARM is not None:
                 self.previous[ALARM] = signal.signal(ALARM, self.on_alarm)
             if trainer.world_size > 1:
                 self.watchdog = ranks.SignalWatchdog(trainer)
 
     def on_signal(self, number: int, frame: FrameType | None) -> None:
-        """Handle SIGINT, `signals.TERMINATION` and the signal of `requeue`."""
+        """Handle SIGINT, `signals.TERMINATION` and the signal of SLURM."""
         processes.leave_closed_terminal(number)
         if self.watchdog:
             self.watchdog.handled += 1
@@ -314,7 +314,7 @@ class Interrupt(Callback):
 
     def restore(self) -> None:
         """Restore the previous signal handlers."""
-        requeue.hold()
+        ranks.hold_slurm_signal()
         if self.watchdog:
             self.watchdog.close()
             self.watchdog = None

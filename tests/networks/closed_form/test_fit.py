@@ -10,9 +10,9 @@ import scipy.stats
 import torch
 from torch import Tensor
 
-from gan.networks.closed_form import choose, fit, image_statistics
+from gan.networks.closed_form import choose, fit
 from gan.networks.closed_form.color_map import ColorMap
-from gan.networks.closed_form.fit import KINDS, Pixels, draw_pixels
+from gan.networks.closed_form.fit import KINDS, draw_pixels
 
 MATRIX = np.array([[0.7, 0.2, 0.0], [0.1, 0.6, 0.1], [0.0, 0.1, 0.5]])
 SHIFT = np.array([20.0, 10.0, 60.0])
@@ -178,15 +178,15 @@ def test_another_kind_wins_only_by_a_margin() -> None:
 def test_hotelling_is_students_t_in_one_dimension() -> None:
     rng = np.random.default_rng(0)
     x, y = 10 * rng.standard_normal((20, 1)), 10 * rng.standard_normal((30, 1)) + 5
-    assert image_statistics.hotelling(x, y) == pytest.approx(scipy.stats.ttest_ind(x[:, 0], y[:, 0]).pvalue, rel=1e-3)
+    assert choose.hotelling(x, y) == pytest.approx(scipy.stats.ttest_ind(x[:, 0], y[:, 0]).pvalue, rel=1e-3)
 
 
 def test_the_light_of_corners_does_not_see_edges() -> None:
     y, x = np.mgrid[-63:64:2, -63:64:2] / 64  # pixel centers; 1 is the edge
     flat = 100 - 40 * torch.from_numpy((x * x + y * y) / 2).expand(2, 3, -1, -1)
-    assert image_statistics.corner_light(flat) == pytest.approx(-40)
+    assert choose.corner_light(flat) == pytest.approx(-40)
     flat[..., :4, :] = flat[..., 20:40, 20:40] = 250
-    assert image_statistics.corner_light(flat) == pytest.approx(-40, abs=3)
+    assert choose.corner_light(flat) == pytest.approx(-40, abs=3)
 
 
 def test_fits_are_deterministic() -> None:
@@ -229,9 +229,3 @@ def test_the_sliced_distance_of_shifted_rows() -> None:
     rows = np.random.default_rng(0).random((4000, 3))
     assert choose.sliced_wasserstein(rows, rows) == 0
     assert choose.sliced_wasserstein(rows, rows + np.array([1, 0, 0])) == pytest.approx(0.5, abs=0.06)
-
-
-def test_pixels_know_their_place() -> None:
-    pixels = Pixels(np.zeros((2, 3)), np.array([0.5, 0.0]), np.array([0.5, 0.0]))
-    assert pixels.place("radial").tolist() == [0, 1]
-    assert pixels.place("frame").tolist() == [0.5, 0]

@@ -4,7 +4,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from gan.networks.closed_form.inks import FEWEST, REACH, STEPS, UnevenInks, eroded, main_direction
+from gan.networks.closed_form.shaped_noise import FEWEST_OF_INK, REACH, STEPS, UnevenInks, eroded, main_direction
 from gan.networks.resampling import blur
 
 PALETTE = torch.tensor([[-0.8, -0.7, -0.6], [0.9, 0.9, 0.8]])
@@ -62,7 +62,7 @@ def test_inks_vary_by_their_fractions() -> None:
 
 def test_small_areas_and_other_inks_do_not_count() -> None:
     uneven = UnevenInks(2)
-    uneven.fit(print_of(1, 1.0)[..., : FEWEST // 40, :], PALETTE)
+    uneven.fit(print_of(1, 1.0)[..., : FEWEST_OF_INK // 40, :], PALETTE)
     assert uneven.curve.abs().max() == 0
     other = PALETTE[0] + 0.25  # nearer to the first ink than to the second, but another one
     uneven.fit(other[:, None, None].expand(20, 3, 64, 64), PALETTE)

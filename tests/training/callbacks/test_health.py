@@ -8,7 +8,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from gan.augment.adaptive import Adaptive
+from gan.augment.ada import Adaptive
 from gan.augment.diffaugment import DiffAugment
 from gan.data.module import ImageDataModule
 from gan.runs.metrics import symptoms

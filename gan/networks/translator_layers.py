@@ -1,9 +1,10 @@
-"""Modules shared by translators: normalization, activation, initialization, and their output."""
+"""Modules shared by translators: normalization, activation, initialization, their output, and both directions."""
 
 from __future__ import annotations
 
 import functools
 from collections.abc import Callable
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -64,3 +65,24 @@ def output_image(x: Tensor, y: Tensor, start: ColorMap | None, position: TilePos
     With a color map `start`, it is that of x plus y; else tanh y, as published.
     """
     return torch.tanh(y) if start is None else start.of_images(x, position) + y
+
+
+class Bidirectional(nn.Module):
+    """A network per direction: `a2b` translates a to b, or discriminates images of b; `b2a` does the reverse.
+
+    `forward` calls `a2b`.
+    """
+
+    def __init__(self, a2b: nn.Module, b2a: nn.Module) -> None:
+        super().__init__()
+        self.a2b = a2b
+        self.b2a = b2a
+
+    def forward(self, x: Tensor, label: Tensor | None = None) -> Tensor:
+        y: Tensor = self.a2b(x, label)
+        return y
+
+    def compile(self, *args: Any, **kwargs: Any) -> None:
+        """Compile both networks in place, because they are called separately."""
+        for network in (self.a2b, self.b2a):
+            network.compile(*args, **kwargs)
