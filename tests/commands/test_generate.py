@@ -95,7 +95,7 @@ def test_bad_input_is_one_line(run: Path, gan_command: Train, tmp_path: Path) ->
     (tmp_path / "file").touch()
     for words, said in (
         (["nowhere", "--out", "o"], "nowhere"),
-        ([str(run), "--out", "file"], "is a file"),
+        ([str(run), "--out", "file"], "cannot be written"),
         ([str(run), "--out", "o", "--seeds", "x"], "--seeds"),
         ([str(run), "--out", "o", "--checkpoint", "none.ckpt"], "none.ckpt"),
         ([str(run), "--out", "o", "--device", "cuda:77"], "cuda:77"),

@@ -78,7 +78,7 @@ def test_a_color_table_keeps_alpha_and_is_recorded_by_its_contents(gan_command: 
     ("words", "said"),
     [
         (["bad.cube", "in.png", "out.png"], "line 2: 3 numbers from -10000"),
-        (["in.png", "in.png", "out.png"], "48x32 pixels; give a PNG, which is square"),
+        (["in.png", "in.png", "out.png"], "cannot be read as a color table"),
         (["good.cube", "in.png", "out.png", "--set", "vignette=1"], "the parameters are none"),
     ],
 )

@@ -42,7 +42,7 @@ FEATURES: dict[str, Tensor] = {
 DISTANCES: dict[str, Callable[[Tensor, Tensor], Any]] = {
     "fd": frechet_distance,
     "kid": squared_mmd,
-    "kid matched": lambda x, y: squared_mmd(x, y, matched=True),
+    "kid matched": lambda x, y: squared_mmd(x, x.flip(0), matched=True),
     "prdc": prdc,
     "all": lambda x, y: measure(registry.create(registry.registered()), x, y),
 }
