@@ -84,9 +84,6 @@ class BuiltinImages:
     def content(self, index: int) -> bytes:
         return self.keys[index].encode()
 
-    def count(self, data: bytes, decoder: Decoder) -> int:
-        return 1
-
     def decode(self, data: bytes, decoder: Decoder) -> Iterator[DecodedImage]:
         yield decoder.fit_image(Image.fromarray(draw(SEED, int(data), *decoder.size)))
 

@@ -6,14 +6,15 @@ the time or better, and changes the result less than another resampling filter w
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import hashlib
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from PIL import Image
 
-from gan.data.decoding.reader import FRAMES, MAX_PIXELS, Source, composite, parse_color, read_frames
+from gan.data.decoding.reader import FRAMES, MAX_PIXELS, ImageError, Source, composite, parse_color, read_frames
 from gan.utils.errors import UserError, at_least
 
 CHANNELS = (1, 3, 4)
@@ -174,3 +175,28 @@ def is_pixel_art(image: Image.Image, size: tuple[int, int], box: Box) -> bool:
         if not np.array_equal(pixels, pixels[::rows, ::columns].repeat(rows, 0).repeat(columns, 1)):
             return False
     return True
+
+
+class DecodedItem(NamedTuple):
+    """The images of an item of a source."""
+
+    images: Sequence[np.ndarray] = ()  # uint8 (H, W, C); none if the item cannot be read
+    pixel_art: int = 0  # number of images that resample="auto" resized with nearest
+    digest: str = ""  # hash of the content; empty if it could not be read
+    error: str = ""  # why there is no image
+
+
+def decode_item(source: Any, decoder: Decoder, number: int) -> DecodedItem:
+    """Return the images of an item of a source, see `gan.data.decoding.cache`."""
+    images, pixel_art, digest = [], 0, ""
+    try:
+        content = source.content(number)
+        digest = hashlib.sha256(content).hexdigest()[:32]
+        for image in source.decode(content, decoder):
+            images.append(np.ascontiguousarray(image.pixels.transpose(1, 2, 0)))  # channels last in memory already
+            pixel_art += image.pixel_art
+    except ImageError as error:
+        return DecodedItem(digest=digest, error=str(error))
+    except MemoryError:
+        return DecodedItem(digest=digest, error="not enough memory for its images")
+    return DecodedItem(images, pixel_art, digest)

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from gan.data.decoding.decode import DecodedImage, Decoder
-from gan.data.decoding.reader import ImageError, header
+from gan.data.decoding.reader import ImageError
 from gan.utils.errors import UserError, install, reason, to_line
 from gan.utils.option_values import with_home
 
@@ -54,9 +54,6 @@ class HuggingFaceDataset:
             return data
         except OSError as error:
             raise ImageError(reason(error)) from error
-
-    def count(self, data: bytes, decoder: Decoder) -> int:
-        return header(BytesIO(data), decoder.max_pixels).frames
 
     def decode(self, data: bytes, decoder: Decoder) -> Iterator[DecodedImage]:
         return decoder(BytesIO(data))

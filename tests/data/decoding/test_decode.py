@@ -56,38 +56,11 @@ def test_one_bit():
     assert row(encoded(image), 2) == [[0, 0, 0], [255, 255, 255]]
 
 
-@pytest.mark.parametrize("form", ["TGA", "PCX", "PPM"])
-def test_formats_of_old_programs(form: str):
-    image = Image.fromarray(NOISE)
-    for given in (image, image.convert("L"), image.convert("1")):
-        expected = np.asarray(given.convert("RGB")).transpose(2, 0, 1)
-        if not (form == "TGA" and given.mode == "1"):
-            assert np.array_equal(decode(encoded(given, form), (6, 4)), expected)
-    assert reader.header(encoded(image, form)).format == form
-
-
-def test_alpha_of_tga():
-    straight = np.dstack([NOISE, np.full(NOISE.shape[:2], 51, np.uint8)])
-    for compression in (None, "tga_rle"):
-        data = encoded(Image.fromarray(straight), "TGA", compression=compression).getvalue()
-        assert np.array_equal(np.asarray(read_first_frame(io.BytesIO(data))), straight)
-        unused = data[:17] + bytes([data[17] & 0xF0]) + data[18:]  # these bits are not alpha
-        assert np.array_equal(np.asarray(read_first_frame(io.BytesIO(unused)).convert("RGB")), NOISE)
-        assert read_first_frame(io.BytesIO(unused)).convert("RGBA").getchannel("A").getextrema() == (255, 255)
-
-
-def test_a_damaged_file_is_not_taken_for_a_tga():
-    """TGA has no signature: what has the plausible header by chance is too small for its pixels."""
-    rng = np.random.default_rng(0)
-    head = bytes.fromhex("000002") + bytes(9)
-    for data in (
-        bytes(4096),
-        head + bytes(6),
-        head + b"\x40\0\x40\0\x18\0" + bytes(64 * 64 * 3 - 1),
-        *map(rng.bytes, [999] * 99),
-    ):
-        with pytest.raises(ImageError, match="not a PNG"):
-            read_first_frame(io.BytesIO(data))
+@pytest.mark.parametrize("form", ["PNG", "BMP", "TIFF", "WEBP", "PCX", "PPM"])
+def test_rgb_is_untouched(form):
+    file = encoded(Image.fromarray(NOISE), form, **({"lossless": True} if form == "WEBP" else {}))
+    assert np.array_equal(decode(file, (6, 4)), NOISE.transpose(2, 0, 1))
+    assert reader.header(file).format == form
 
 
 def test_gray_and_gray_with_alpha():
@@ -117,16 +90,6 @@ def test_palette_with_alpha():
     file = encoded(image, "TIFF")
     assert Image.open(file).mode == "PA"
     assert row(file, 2, 4) == [[10, 20, 30, 255], [8, 10, 12, 51]]
-
-
-@pytest.mark.parametrize("form", ["PNG", "BMP", "TIFF"])
-def test_rgb_is_untouched(form):
-    assert np.array_equal(decode(encoded(Image.fromarray(NOISE), form), (6, 4)), NOISE.transpose(2, 0, 1))
-
-
-def test_rgb_of_lossless_webp():
-    file = encoded(Image.fromarray(NOISE), "WEBP", lossless=True)
-    assert np.array_equal(decode(file, (6, 4)), NOISE.transpose(2, 0, 1))
 
 
 @pytest.mark.parametrize(
@@ -187,37 +150,23 @@ def test_sixteen_bit_png_keeps_its_range_when_dark():
 
 
 @pytest.mark.parametrize(
-    ("values", "expected"),
+    ("dtype", "values", "expected"),
     [
-        ([0, 7, 255], [0, 7, 255]),
-        ([0, 257, 65535], [0, 1, 255]),
-        ([-100, 0, 100], [0, 128, 255]),
-        ([1_000_000, 1_000_000, 1_000_255], [0, 0, 255]),
-        ([-(2**31), 0, 2**31 - 1], [0, 128, 255]),
-        ([-5, -5, -5], [0, 0, 0]),
+        (np.int32, [0, 7, 255], [0, 7, 255]),
+        (np.int32, [0, 257, 65535], [0, 1, 255]),
+        (np.int32, [1_000_000, 1_000_000, 1_000_255], [0, 0, 255]),
+        (np.int32, [-(2**31), 0, 2**31 - 1], [0, 128, 255]),
+        (np.int32, [-5, -5, -5], [0, 0, 0]),
+        (np.float32, [0.0, 0.2, 1.0], [0, 51, 255]),
+        (np.float32, [0.0, 77.4, 255.0], [0, 77, 255]),
+        (np.float32, [-1.0, 0.0, 1.0], [0, 128, 255]),
+        (np.float32, [np.nan, np.inf, 1.0], [0, 0, 255]),
+        (np.float32, [-3e38, 0.0, 3e38], [0, 128, 255]),
     ],
 )
-def test_integers(values, expected):
-    image = Image.fromarray(np.array([values], np.int32))
-    assert image.mode == "I"
-    assert decode(encoded(image, "TIFF"), (1, 3), 1)[0, 0].tolist() == expected
-
-
-@pytest.mark.parametrize(
-    ("values", "expected"),
-    [
-        ([0.0, 0.2, 1.0], [0, 51, 255]),
-        ([0.0, 77.4, 255.0], [0, 77, 255]),
-        ([-1.0, 0.0, 1.0], [0, 128, 255]),
-        ([0.0, 1000.0, 2000.0], [0, 128, 255]),
-        ([np.nan, np.inf, 1.0], [0, 0, 255]),
-        ([-np.inf, 1000.0, 2000.0], [0, 0, 255]),
-        ([-3e38, 0.0, 3e38], [0, 128, 255]),
-    ],
-)
-def test_floats(values, expected):
-    image = Image.fromarray(np.array([values], np.float32))
-    assert image.mode == "F"
+def test_gray_of_32_bits(dtype, values, expected):
+    image = Image.fromarray(np.array([values], dtype))
+    assert image.mode == ("I" if dtype == np.int32 else "F")
     assert decode(encoded(image, "TIFF"), (1, 3), 1)[0, 0].tolist() == expected
 
 
@@ -242,13 +191,6 @@ def test_lab():
     assert min(row(file, 1)[0]) >= 254
 
 
-def test_first_image_of_many():
-    pages = [Image.new("RGB", (2, 2), color) for color in ((255, 0, 0), (0, 255, 0))]
-    for form, options in (("GIF", {}), ("TIFF", {}), ("WEBP", {"lossless": True}), ("PNG", {})):
-        file = encoded(pages[0], form, save_all=True, append_images=pages[1:], **options)
-        assert decode(file, (2, 2))[:, 0, 0].tolist() == [255, 0, 0], form
-
-
 @pytest.mark.parametrize("form", ["GIF", "TIFF", "WEBP", "PNG"])
 def test_all_images_of_a_file(form):
     colors = [(255, 0, 0), (0, 255, 0), (0, 0, 255)]
@@ -258,7 +200,7 @@ def test_all_images_of_a_file(form):
     assert reader.header(file).frames == 3
     found = [picture[:, 0, 0].tolist() for picture, _ in Decoder((2, 2), frames="all")(file)]
     assert found == [list(color) for color in colors]
-    assert len(list(Decoder((2, 2))(file))) == 1
+    assert [picture[:, 0, 0].tolist() for picture, _ in Decoder((2, 2))(file)] == [[255, 0, 0]]
 
 
 def test_each_page_is_turned_its_own_way():
@@ -462,23 +404,11 @@ def test_pad_fills_with_the_background():
     assert same[0, 0].tolist() == [0, 0, 0, 1, 2, 3, 0, 0]
 
 
-def test_stretch():
-    got = decode(encoded(gradient(4, 8)), (8, 4), fit="stretch", resample="nearest")
-    assert got[1, :, 0].tolist() == [0, 0, 1, 1, 2, 2, 3, 3]
-    assert got.shape == (3, 8, 4)
-
-
 def test_lanczos_averages_where_nearest_picks():
     board = Image.fromarray((np.indices((64, 64)).sum(0) % 2 * 255).astype(np.uint8))
     assert set(np.unique(decode(encoded(board), (16, 16), 1, resample="nearest"))) <= {0, 255}
     for resample in ("lanczos", "box"):
         assert np.abs(decode(encoded(board), (16, 16), 1, resample=resample)[0, 2:-2, 2:-2] - 127.5).max() <= 2
-
-
-def test_pixel_art_grows_by_whole_pixels():
-    for resample in ("nearest", "box"):
-        got = decode(encoded(Image.fromarray(NOISE)), (24, 16), resample=resample)
-        assert np.array_equal(got, np.kron(NOISE.transpose(2, 0, 1), np.ones((1, 4, 4), np.uint8)))
 
 
 def enlarged(image: np.ndarray, factor: int) -> np.ndarray:
