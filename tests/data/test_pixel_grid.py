@@ -147,13 +147,8 @@ def test_the_side_of_cells_may_be_given() -> None:
     assert grid_of_side(np.zeros((9, 9, 3), np.uint8), 4).size(9, 9) == (2, 2)
 
 
-def test_all_edges_have_the_cells_at_the_border() -> None:
-    assert Axis(4.0, 1.0).all_edges(10).tolist() == [0, 1, 5, 9, 10]
-    assert Axis(4.0, 0.0).all_edges(8).tolist() == [0, 4, 8]
-    assert Axis(4.0, 1.0).edges(10).tolist() == [0, 5, 10]
-
-
 def test_edges_rise_from_start_to_end() -> None:
+    assert Axis(4.0, 1.0).all_edges(10).tolist() == [0, 1, 5, 9, 10] and Axis(4.0, 1.0).edges(10).tolist() == [0, 5, 10]
     for axis in (Axis(2.0, 1.0), Axis(3.7, 3.6), Axis(5.0, 2.0), Axis(40.0, 3.0)):
         for length in (1, 2, 9, 31):
             edges = axis.edges(length)

@@ -250,4 +250,4 @@ def test_a_file_that_becomes_a_pipe_after_the_scan_is_not_waited_for(tmp_path: P
     ]
     words = [sys.executable, "-c", "\n".join(script), str(tmp_path)]
     result = subprocess.run(words, cwd=ROOT, capture_output=True, text=True, timeout=PATIENCE)
-    assert result.stdout == "it is no longer a regular file\n"
+    assert result.stdout == "it is not a regular file\n"

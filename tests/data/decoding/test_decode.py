@@ -10,7 +10,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from PIL import Image, ImageCms, TiffImagePlugin
+from PIL import Image, TiffImagePlugin
 
 from gan.data.decoding import reader
 from gan.data.decoding.decode import Decoder
@@ -50,12 +50,6 @@ def row(source: io.BytesIO, width: int, channels: int = 3) -> list[list[int]]:
 # Modes
 
 
-def test_one_bit():
-    image = Image.fromarray(np.array([[False, True]]))
-    assert image.mode == "1"
-    assert row(encoded(image), 2) == [[0, 0, 0], [255, 255, 255]]
-
-
 @pytest.mark.parametrize("form", ["PNG", "BMP", "TIFF", "WEBP", "PCX", "PPM"])
 def test_rgb_is_untouched(form):
     file = encoded(Image.fromarray(NOISE), form, **({"lossless": True} if form == "WEBP" else {}))
@@ -64,6 +58,7 @@ def test_rgb_is_untouched(form):
 
 
 def test_gray_and_gray_with_alpha():
+    assert row(encoded(Image.fromarray(np.array([[False, True]]))), 2) == [[0, 0, 0], [255, 255, 255]]
     assert row(encoded(Image.fromarray(np.array([[0, 77]], np.uint8))), 2) == [[0, 0, 0], [77, 77, 77]]
     image = Image.merge("LA", (Image.new("L", (1, 1), 100), Image.new("L", (1, 1), 51)))
     assert row(encoded(image), 1, 4) == [[20, 20, 20, 51]]
@@ -283,11 +278,6 @@ def test_profile_is_applied_and_alpha_kept():
     assert np.abs(np.subtract(got, [0, 0, 38, 51])).max() <= 1
 
 
-def test_profile_of_srgb_changes_nothing():
-    srgb = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
-    assert np.array_equal(decode(encoded(Image.fromarray(NOISE), icc_profile=srgb), (6, 4)), NOISE.transpose(2, 0, 1))
-
-
 @pytest.mark.parametrize("damage", [b"no profile", swapped_profile()[:200]])
 def test_broken_profile_is_ignored(damage):
     file = encoded(Image.fromarray(NOISE), icc_profile=damage)
@@ -357,22 +347,16 @@ def test_overshoot_stays_within_alpha():
 
 def test_unpremultiply():
     straight = np.random.default_rng(1).integers(0, 256, (8, 8, 4), dtype=np.uint8)
-    straight[:4, :, 3] = 255
     straight[7, :, 3] = 0
     back = unpremultiply(decode(encoded(Image.fromarray(straight)), (8, 8), 4)).transpose(1, 2, 0)
-    assert back.dtype == np.uint8
-    assert np.array_equal(back[..., 3], straight[..., 3])
-    assert np.abs(back[:4].astype(int) - straight[:4]).max() <= 1
-    assert not back[7].any()
+    assert np.array_equal(back[..., 3], straight[..., 3]) and not back[7].any()
     visible = straight[..., 3] >= 128
     assert np.abs(back.astype(int) - straight)[visible].max() <= 1
     level = np.zeros((4, 1, 256), np.uint8)
     level[0], level[3] = 100, np.arange(256)
     expected = np.minimum(np.floor(100 * 255 / np.arange(100, 256) + 0.5), 255)
     assert np.array_equal(unpremultiply(level)[0, 0, 100:], expected)
-    invalid = np.full((4, 1, 1), 200, np.uint8)
-    invalid[3] = 100  # brighter than its alpha, as a generator may draw
-    assert unpremultiply(invalid)[:, 0, 0].tolist() == [255, 255, 255, 100]
+    assert unpremultiply(level)[0, 0, 50] == 255  # brighter than its alpha, as a generator may draw
 
 
 # Size
@@ -475,13 +459,6 @@ def photograph(form: str, **options: object) -> bytes:
 
 
 @pytest.mark.parametrize("form", ["PNG", "JPEG", "WEBP", "GIF", "BMP", "TIFF"])
-def test_truncated(form):
-    data = photograph(form)
-    assert "damaged" in reason(io.BytesIO(data[: len(data) // 2]))
-    assert reason(io.BytesIO(data[:20]))
-
-
-@pytest.mark.parametrize("form", ["PNG", "JPEG", "WEBP", "GIF", "BMP", "TIFF"])
 def test_bit_rot_gives_pixels_or_an_image_error(form):
     data, rng = photograph(form), np.random.default_rng(3)
     for _ in range(60):
@@ -504,27 +481,15 @@ def test_text_bomb_is_refused():
     assert reason(png((1, 1), 8, 0, [b"\0"], (b"zTXt", bomb)))
 
 
-@pytest.mark.parametrize("side", [8001, 20_000])
-def test_bombs_are_refused_on_their_header(side):
-    """Return a one-bit PNG with almost no pixel data: decoding it would fail as truncated."""
-    assert "64,000,000" in reason(png((side, side), 1, 0, [b""]))
-
-
 # Arguments, warnings, threads
 
 
 @pytest.mark.parametrize(
-    ("arguments", "named"),
-    [
-        ({"fit": "zoom"}, "crop, pad, stretch"),
-        ({"background": "#ffffff80"}, "#f4ecd8"),
-    ],
+    ("arguments", "named"), [({"fit": "zoom"}, "crop, pad, stretch"), ({"background": "#ffffff80"}, "#f4ecd8")]
 )
 def test_invalid_arguments(arguments, named):
-    with pytest.raises(UserError) as caught:
-        decode(**({"source": "never opened", "size": (8, 8)} | arguments))
-    assert named in str(caught.value)
-    assert "\n" not in str(caught.value)
+    with pytest.raises(UserError, match=named):
+        Decoder((8, 8), **arguments)
 
 
 def test_no_warning_escapes(monkeypatch):
