@@ -115,7 +115,7 @@ def read_shard(path: Path, images: int, shape: tuple[int, ...], classes: int) ->
     """
     row = row_type(shape)
     head = os.stat(path).st_size - images * row.itemsize  # before opening: opening a pipe would block
-    rows = np.load(path, allow_pickle=False) if 0 < head <= MAX_HEADER else np.empty(0)
+    rows = np.load(path, allow_pickle=False) if 0 < head <= MAX_HEADER else np.empty(0, row)
     if rows.dtype != row or len(rows) != images:
         raise InvalidShards(f"it does not contain {images} images of {shape}; its copy may be incomplete")
     labels = rows["label"].astype(np.int64)

@@ -182,13 +182,6 @@ def test_held_out_images_are_never_trained_on(small: Path) -> None:
     assert len(stream(small, size=4).reals(5, held_out=True)) == 0
 
 
-def test_held_out_images_are_flipped_as_those_of_training(small: Path) -> None:
-    plain, flipped = (stream(small, size=4, validation=0.5, flip=flip).reals(20, True) for flip in (False, True))
-    assert plain.shape == flipped.shape == (20, 3, 4, 4) and not torch.equal(plain, flipped)
-    same = (flipped == plain).flatten(1).all(1) | (flipped == plain.flip(3)).flatten(1).all(1)
-    assert same.all()
-
-
 def test_a_run_scores_with_held_out_shards(tmp_path: Path, train: Train, gan_command: Train) -> None:
     """A run with classes from shards, interrupted and resumed; and `gan evaluate` of it."""
     write_shards(tmp_path / "noise", parts(40, side=16), {"cat": 80, "a dog": 80})

@@ -12,9 +12,9 @@ A source of images has these attributes and methods:
     keys: list[str]      one unique key per item, such as the path of a file
     stamps: list         one JSON value per item, which changes when the item may have changed
     content(index) -> bytes                       the encoded item; may raise ImageError
-    decode(content, decoder) -> iterator of DecodedImage
+    decode(content, decoder) -> iterator of images uint8 (C, H, W), with channels last in memory
     trusted: bool        optional; True if this process may decode the contents itself, because they are trusted
-    stacked: int         optional; number of images that are stacked along the channels of each DecodedImage
+    stacked: int         optional; number of images that are stacked along the channels of each decoded image
 
 A source can be pickled; each process opens the files itself. The DataModule also needs
 
@@ -95,7 +95,6 @@ class Item(NamedTuple):
     first: int
     rows: int  # 0 if it could not be decoded
     error: str  # why it could not be decoded
-    pixel_art: int = 0  # number of rows that resample=auto resized with nearest
 
 
 class Index(NamedTuple):
@@ -111,7 +110,6 @@ class CachedImages(NamedTuple):
     first: np.ndarray  # (items,): the first row of each item
     counts: np.ndarray  # (items,): the number of rows of each item, 0 if it could not be decoded
     errors: dict[int, str]  # by position in `items`, why it could not be decoded
-    pixel_art: int  # number of images that resample=auto resized with nearest
     digests: np.ndarray  # (items,): hash of each item's content, empty if it could not be read
 
     def rows(self) -> np.ndarray:
@@ -145,7 +143,6 @@ def load_images(source: Any, decoder: Decoder, items: Sequence[int] | None = Non
         np.array([item.first for item in cached], np.int64),
         np.array([item.rows for item in cached], np.int64),
         {place: item.error for place, item in enumerate(cached) if not item.rows},
-        sum(item.pixel_art for item in cached),
         np.array([item.digest for item in cached], "S32"),
     )
 
@@ -207,9 +204,8 @@ def _update(entry: Path, source: Any, decoder: Decoder, numbers: Sequence[int], 
         for results in parallel_map(decoding, stale, lambda number: DecodedItem(error=CRASHED), trusted):
             for decoded, number in zip(results, left, strict=False):  # in this order: zip asks `results` first
                 stamp, count = source.stamps[number], len(decoded.images)
-                item = Item(stamp, decoded.digest, index.rows, count, decoded.error, decoded.pixel_art)
                 pixels.writelines(image.data for image in decoded.images)
-                items[source.keys[number]] = item
+                items[source.keys[number]] = Item(stamp, decoded.digest, index.rows, count, decoded.error)
                 index = index._replace(rows=index.rows + count)
             advance(len(results))
             if time.monotonic() > saved + SAVE_SECONDS:

@@ -42,7 +42,6 @@ class TooLarge(ImageError):
 
 class Header(NamedTuple):
     format: str  # one of FORMATS, or MPO
-    mode: str  # Pillow's mode
     frames: int  # number of frames that frames="all" reads
     width: int  # size of the first frame, before the EXIF rotation
     height: int
@@ -52,7 +51,7 @@ def header(source: Source, max_pixels: int = MAX_PIXELS) -> Header:
     """Return the header of a file; raise ImageError if it cannot be read."""
     with _opened(source, max_pixels) as file:
         image = _open_image(file, max_pixels)
-        return Header(image.format or "", image.mode, _num_frames(image), *image.size)
+        return Header(image.format or "", _num_frames(image), *image.size)
 
 
 def read_first_frame(source: Source, max_pixels: int = MAX_PIXELS, min_side: int = 0) -> Image.Image:

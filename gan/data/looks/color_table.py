@@ -20,7 +20,7 @@ import numpy as np
 from PIL import Image
 from PIL.PngImagePlugin import PngInfo
 
-from gan.data.decoding.reader import ImageError, header
+from gan.data.decoding.reader import ImageError, header, to_srgb
 from gan.data.looks import is_table
 from gan.data.looks.fields import Filter, FloatImage
 from gan.utils import digest
@@ -193,7 +193,7 @@ def encode_cube(table: ColorTable, comments: Sequence[str] = ()) -> bytes:
 
 
 def read_hald(path: Path) -> ColorTable:
-    """Return the table of an image with 8 or 16 bits a channel; raise ImageError, see `read_table`."""
+    """Return the table of a PNG; raise ImageError, see `read_table`."""
     about = header(path, max_pixels=MAX_LEVEL**6)
     level = round(about.width ** (1 / 3))
     if about.format != "PNG" or not about.width == about.height == level**3 or not MIN_LEVEL <= level <= MAX_LEVEL:
@@ -206,22 +206,14 @@ def read_hald(path: Path) -> ColorTable:
 def read_pixels(path: Path) -> np.ndarray:
     """Return the colors (H, W, 3) of a PNG, float32 in 0..1, without color management; raise ImageError.
 
-    Pillow decodes the upper eight of 16 bits. Read as if the lower byte came first, it decodes the lower eight.
+    Of 16-bit colors, Pillow decodes the upper eight bits.
     """
     try:
         with Image.open(path, formats=("PNG",)) as image:
-            layout = str(image.tile[0].args)
-            if image.mode == "I;16":  # gray
-                return np.repeat(np.asarray(image)[..., None], 3, -1).astype(np.float32) / 65535
-            upper = np.asarray(image.convert("RGB"))
-        if not layout.endswith(";16B"):
-            return as_float(upper)
-        with Image.open(path, formats=("PNG",)) as image:
-            image.tile = [tile._replace(args=layout.replace(";16B", ";16L")) for tile in image.tile]
-            lower = np.asarray(image.convert("RGB"))
+            image.info.pop("icc_profile", None)
+            return as_float(np.asarray(to_srgb(image).convert("RGB")))
     except Exception as error:  # damaged files make Pillow raise nearly anything
         raise ImageError(f"damaged or truncated ({to_line(error)})") from error
-    return (upper.astype(np.float32) * 256 + lower) / 65535
 
 
 def level_for(size: int) -> int:

@@ -17,7 +17,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from gan.data.decoding.decode import DecodedImage, Decoder
+from gan.data.decoding.decode import Decoder
 from gan.data.decoding.reader import ImageError, read_first_frame
 from gan.utils.errors import UserError, reason, to_line
 from gan.utils.untrusted import parse_json, read_bytes
@@ -130,7 +130,7 @@ class ImageFiles:
     def content(self, index: int) -> bytes:
         return content(self.files[index])
 
-    def decode(self, data: bytes, decoder: Decoder) -> Iterator[DecodedImage]:
+    def decode(self, data: bytes, decoder: Decoder) -> Iterator[np.ndarray]:
         return decoder(BytesIO(data))
 
 
@@ -300,7 +300,7 @@ def decode(decoder: Decoder, file: File) -> Decoded:
     """Return the first image of a file, decoded."""
     try:
         image = read_first_frame(BytesIO(content(file)), decoder.max_pixels)
-        return Decoded(decoder.fit_image(image).pixels.copy(), "", image.size, image.mode)
+        return Decoded(decoder.fit_image(image).copy(), "", image.size, image.mode)
     except ImageError as error:
         return Decoded(error=str(error))
 

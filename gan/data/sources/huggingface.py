@@ -7,7 +7,9 @@ from io import BytesIO
 from pathlib import Path
 from typing import Any
 
-from gan.data.decoding.decode import DecodedImage, Decoder
+import numpy as np
+
+from gan.data.decoding.decode import Decoder
 from gan.data.decoding.reader import ImageError
 from gan.utils.errors import UserError, install, reason, to_line
 from gan.utils.option_values import with_home
@@ -55,7 +57,7 @@ class HuggingFaceDataset:
         except OSError as error:
             raise ImageError(reason(error)) from error
 
-    def decode(self, data: bytes, decoder: Decoder) -> Iterator[DecodedImage]:
+    def decode(self, data: bytes, decoder: Decoder) -> Iterator[np.ndarray]:
         return decoder(BytesIO(data))
 
 

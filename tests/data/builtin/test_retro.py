@@ -68,4 +68,4 @@ def test_a_subset_of_classes_gives_the_same_images() -> None:
     assert source.keys == ["3", "1", "7", "5", "11"]
     assert source.classes(True) == (["neon", "sprite"], [0, 1, 0, 1, 0])
     (picture,) = source.decode(source.content(2), decoder)
-    assert np.array_equal(picture.pixels.transpose(1, 2, 0), draw(0, 7, 32, 32))
+    assert np.array_equal(picture.transpose(1, 2, 0), draw(0, 7, 32, 32))

@@ -23,7 +23,7 @@ NOISE = np.random.default_rng(0).integers(0, 256, (6, 4, 3), dtype=np.uint8)  # 
 def decode(source: reader.Source, size: tuple[int, int], channels: int = 3, **options: object) -> np.ndarray:
     """Return the first image of a file, uint8 (C, H, W)."""
     decoder = Decoder(size, channels, **options)  # type: ignore[arg-type]
-    return decoder.fit_image(read_first_frame(source, decoder.max_pixels, decoder.min_side())).pixels
+    return decoder.fit_image(read_first_frame(source, decoder.max_pixels, decoder.min_side()))
 
 
 def encoded(image: Image.Image, form: str = "PNG", **options: object) -> io.BytesIO:
@@ -74,17 +74,9 @@ def test_palette():
     assert row(encoded(image, transparency=1), 2, 3) == [[10, 20, 30], [255, 255, 255]]
     assert row(encoded(image, transparency=bytes([0, 51])), 2, 4) == [[0, 0, 0, 0], [8, 10, 12, 51]]
     assert row(encoded(image, "GIF", transparency=0), 2, 4) == [[0, 0, 0, 0], [40, 50, 60, 255]]
-
-
-def test_palette_with_alpha():
-    palette = Image.new("P", (2, 1))
-    palette.putpalette([10, 20, 30, 40, 50, 60])
-    palette.putpixel((1, 0), 1)
-    image = Image.merge("PA", (palette, Image.fromarray(np.array([[255, 51]], np.uint8))))
-    image.putpalette([10, 20, 30, 40, 50, 60])
-    file = encoded(image, "TIFF")
-    assert Image.open(file).mode == "PA"
-    assert row(file, 2, 4) == [[10, 20, 30, 255], [8, 10, 12, 51]]
+    with_alpha = Image.merge("PA", (image, Image.fromarray(np.array([[255, 51]], np.uint8))))
+    with_alpha.putpalette([10, 20, 30, 40, 50, 60])
+    assert row(encoded(with_alpha, "TIFF"), 2, 4) == [[10, 20, 30, 255], [8, 10, 12, 51]]
 
 
 @pytest.mark.parametrize(
@@ -107,11 +99,8 @@ def test_transparent_color():
     pixels = struct.pack(">6H", 0x0102, 0x0203, 0x0304, 0x0102, 0x0203, 0x0504)
     sixteen = png((2, 1), 16, 2, [pixels], (b"tRNS", struct.pack(">HHH", 0x0102, 0x0203, 0x0304)))
     assert row(sixteen, 2, 4) == [[0, 0, 0, 0], [1, 2, 5, 255]]
-
-
-def test_color_of_sixteen_bits_with_alpha():
-    file = png((1, 1), 16, 6, [struct.pack(">HHHH", 0x8000, 0x40FF, 0xFFFF, 0xFFFF)])
-    assert row(file, 1, 4) == [[0x80, 0x40, 0xFF, 255]]
+    alpha = png((1, 1), 16, 6, [struct.pack(">HHHH", 0x8000, 0x40FF, 0xFFFF, 0xFFFF)])
+    assert row(alpha, 1, 4) == [[0x80, 0x40, 0xFF, 255]]
 
 
 def test_cmyk():
@@ -193,9 +182,9 @@ def test_all_images_of_a_file(form):
     options = {"lossless": True} if form == "WEBP" else {}
     file = encoded(pages[0], form, save_all=True, append_images=pages[1:], **options)
     assert reader.header(file).frames == 3
-    found = [picture[:, 0, 0].tolist() for picture, _ in Decoder((2, 2), frames="all")(file)]
+    found = [picture[:, 0, 0].tolist() for picture in Decoder((2, 2), frames="all")(file)]
     assert found == [list(color) for color in colors]
-    assert [picture[:, 0, 0].tolist() for picture, _ in Decoder((2, 2))(file)] == [[255, 0, 0]]
+    assert [picture[:, 0, 0].tolist() for picture in Decoder((2, 2))(file)] == [[255, 0, 0]]
 
 
 def test_each_page_is_turned_its_own_way():
@@ -278,13 +267,10 @@ def test_profile_is_applied_and_alpha_kept():
     assert np.abs(np.subtract(got, [0, 0, 38, 51])).max() <= 1
 
 
-@pytest.mark.parametrize("damage", [b"no profile", swapped_profile()[:200]])
-def test_broken_profile_is_ignored(damage):
-    file = encoded(Image.fromarray(NOISE), icc_profile=damage)
-    assert np.array_equal(decode(file, (6, 4)), NOISE.transpose(2, 0, 1))
-
-
-def test_profile_for_another_kind_of_image_is_ignored():
+def test_unusable_profiles_are_ignored():
+    for damage in (b"no profile", swapped_profile()[:200]):
+        file = encoded(Image.fromarray(NOISE), icc_profile=damage)
+        assert np.array_equal(decode(file, (6, 4)), NOISE.transpose(2, 0, 1))
     file = encoded(Image.new("CMYK", (1, 1), (0, 255, 255, 0)), "TIFF", icc_profile=swapped_profile())
     assert row(file, 1) == [[255, 0, 0]]
     file = encoded(Image.new("L", (1, 1), 128), icc_profile=swapped_profile())
@@ -417,7 +403,6 @@ SPRITE = np.random.default_rng(3).integers(0, 2, (16, 16, 3), dtype=np.uint8) * 
 def test_auto_keeps_pixel_art_sharp(source, size, kernel):
     file = encoded(Image.fromarray(source))
     auto = decode(file, (size, size), resample="auto")
-    assert Decoder((size, size)).fit_image(Image.fromarray(source)).pixel_art == (kernel == "nearest")
     assert np.array_equal(auto, decode(file, (size, size), resample=kernel))
     other = {"nearest": "lanczos", "lanczos": "nearest"}[kernel]
     assert not np.array_equal(auto, decode(file, (size, size), resample=other))
@@ -476,11 +461,6 @@ def test_formats_beyond_the_list_are_refused(tmp_path):
     assert "not a PNG" in reason((tmp_path / "image.sgi").rename(tmp_path / "image.png"))
 
 
-def test_text_bomb_is_refused():
-    bomb = b"Comment\0\0" + zlib.compress(bytes(8_000_000))
-    assert reason(png((1, 1), 8, 0, [b"\0"], (b"zTXt", bomb)))
-
-
 # Arguments, warnings, threads
 
 
@@ -530,7 +510,7 @@ def test_a_large_jpeg_is_decoded_at_a_part_of_its_size_with_the_same_pixels():
     file = encoded(scene, "JPEG", quality=95)
     with closing(read_frames(file, min_side=64)) as found:
         assert next(found).size == (96, 64)
-    whole = Decoder((32, 32)).fit_image(read_first_frame(file)).pixels.astype(float)
+    whole = Decoder((32, 32)).fit_image(read_first_frame(file)).astype(float)
     error = decode(file, (32, 32)).astype(float) - whole
     assert 0 < (error**2).mean() < 255**2 / 10**4  # 40 dB
 
@@ -551,7 +531,7 @@ def test_patches_are_unscaled_and_cover_the_image(tmp_path: Path) -> None:
     rows, columns = np.mgrid[:200, :150].astype(np.uint8)
     Image.fromarray(np.stack([rows, columns, rows], 2)).save(tmp_path / "a.png")
     decoder = Decoder((32, 48), fit="patches", patches_per_image=16)
-    found = [picture.pixels for picture in decoder(tmp_path / "a.png")]
+    found = [*decoder(tmp_path / "a.png")]
     assert len(found) == 16
     corners = np.array([each[:2, 0, 0] for each in found]).astype(int)
     for each, (top, left) in zip(found, corners, strict=True):
@@ -565,5 +545,5 @@ def test_patches_are_unscaled_and_cover_the_image(tmp_path: Path) -> None:
 def test_patches_of_small_images_are_enlarged() -> None:
     small = Image.new("RGBA", (20, 60), (200, 100, 50, 128))
     decoder = Decoder((32, 32), 4, fit="patches", patches_per_image=3)
-    parts = [decoder.fit_image(part).pixels for part in decoder.patches(small)]
+    parts = [decoder.fit_image(part) for part in decoder.patches(small)]
     assert all(part.shape == (4, 32, 32) and part[0, 0, 0] == 100 for part in parts)

@@ -31,7 +31,7 @@ def archive(path: Path, members: dict[str, bytes]) -> str:
 
 def colors(source: ImageFiles) -> list[list[int]]:
     decoder = Decoder((2, 2))
-    return [next(source.decode(source.content(i), decoder)).pixels[:, 0, 0].tolist() for i in range(len(source.files))]
+    return [next(source.decode(source.content(i), decoder))[:, 0, 0].tolist() for i in range(len(source.files))]
 
 
 def test_a_zip_is_read_where_it_is(tmp_path: Path) -> None:
