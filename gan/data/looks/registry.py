@@ -12,6 +12,7 @@ from functools import partial
 from typing import NamedTuple
 
 import numpy as np
+from PIL import Image
 
 from gan.data.builtin import shapes
 from gan.data.looks import color_table, fields, film, is_table, lines, prints, screens
@@ -28,7 +29,7 @@ from gan.data.looks.fields import (
     to_word,
     typed,
 )
-from gan.utils.errors import UserError, did_you_mean
+from gan.utils.errors import UserError, did_you_mean, install
 
 MODULES = (
     shapes, fields, film, prints, lines, screens, color_table,
@@ -107,11 +108,12 @@ def filter_names(style: str | Sequence[str], settings: Settings | None = None, w
     """Return the filters of a style in order, each with its own parameters, as in `halftone:cell=6`.
 
     Args:
-        style: one of STYLES or FILTERS, a file with a color table (`.cube`, or a HaldCLUT as `.png`), or a list of
-            these, applied in order. Filters may have parameters, as in "film:vignette=0.3".
+        style: one of STYLES or FILTERS, one of pilgram's filters, a file with a color table (`.cube`, or a HaldCLUT as
+            `.png`), or a list of these, applied in order. Filters may have parameters, as in "film:vignette=0.3".
         settings: parameters of the filters by name.
     """
-    words = [style] if isinstance(style, str) else list(style)
+    # YAML reads 1977 as a number
+    words = [str(style)] if isinstance(style, str | int) else [str(word) for word in style]
     found: list[str] = []
     for word in words:
         name, own = split_word(word)
@@ -135,10 +137,26 @@ def filter_of(name: str, where: str = "data.style=") -> Filter:
     """Return a filter by its name; raise UserError if it is unknown."""
     if is_table(name):
         return color_table.table_filter(name)
-    if name not in FILTERS:
-        hint = did_you_mean(name, [*STYLES, *FILTERS], "gan translate --list-looks lists all", n=1)
-        raise UserError(f"{where}{name} is not known; {hint}")
-    return FILTERS[name]
+    return FILTERS.get(name) or pilgram_filter(name, where)
+
+
+def pilgram_filter(name: str, where: str) -> Filter:
+    """Return a filter of the pilgram library, by its name; "1977" is its function _1977."""
+    try:
+        import pilgram
+    except ImportError:
+        pilgram = None  # type: ignore[assignment]
+    filters = {each.removeprefix("_"): getattr(pilgram, each) for each in getattr(pilgram, "__all__", ())}
+    if not callable(filters.get(name)):
+        hint = did_you_mean(name, [*STYLES, *FILTERS, *filters], "gan translate --list-looks lists all", n=1)
+        needs = "" if pilgram else f"; pilgram's filters, such as 1977, need {install('styles')}"
+        raise UserError(f"{where}{name} is not known; {hint}{needs}")
+
+    def apply(image: FloatImage, rng: np.random.Generator) -> FloatImage:
+        filtered = filters[name](Image.fromarray(np.rint(255 * image).astype(np.uint8)))
+        return np.asarray(filtered.convert("RGB"), np.float32) / 255
+
+    return apply
 
 
 def listing() -> str:

@@ -1,5 +1,7 @@
 """The styles of data=retro_filter: deterministic, at any size, with the expected effect."""
 
+import sys
+
 import numpy as np
 import pytest
 
@@ -18,7 +20,7 @@ def picture(height: int = 60, width: int = 80) -> np.ndarray:
     return draw(0, 2, height, width)
 
 
-@pytest.mark.parametrize("style", [*STYLES, *FILTERS, ["fade", "scan_lines"]])
+@pytest.mark.parametrize("style", [*STYLES, *FILTERS, "1977", "nashville", ["fade", "scan_lines"]])
 def test_styles_keep_the_size_and_are_deterministic(style: str | list[str]) -> None:
     for size in ((60, 80), (33, 17)):
         before = picture(*size)
@@ -42,13 +44,14 @@ def test_only_stochastic_filters_are_random() -> None:
         assert np.array_equal(without_noise(picture(), 0), without_noise(picture(), 1)), name
 
 
-def test_an_unknown_style_names_a_similar_one() -> None:
+def test_an_unknown_style_names_a_similar_one(monkeypatch: pytest.MonkeyPatch) -> None:
     with pytest.raises(UserError, match=r"data\.style=xyzzy is not known; gan translate --list-looks"):
         make_style("xyzzy")
     with pytest.raises(UserError, match=r"data\.style=flim is not known; did you mean film\?$"):
         make_style("flim")
-    with pytest.raises(UserError, match=r"data\.style=daguerreotype"):
-        make_style(["sepia", "daguerreotype"])
+    monkeypatch.setitem(sys.modules, "pilgram", None)
+    with pytest.raises(UserError, match=r"data\.style=1977 .*pip install 'retro-gan\[styles\]'"):
+        make_style(["sepia", "1977"])
 
 
 def test_the_vignette_darkens_the_corners_by_55_percent() -> None:
