@@ -22,7 +22,8 @@ from gan.utils.processes import available_memory, deferred, safe_path
 
 Task = TypeVar("Task")
 Result = TypeVar("Result")
-CHUNK = 8  # tasks to send to a process at a time
+CHUNK_SECONDS = 0.05  # seconds of work to send to a process at a time
+MAX_CHUNK = 8  # maximum number of tasks in a chunk
 CHUNKS_AHEAD = 8  # chunks to send to each process before collecting the first results
 IN_PROCESS_SECONDS = 0.5  # seconds of trusted work to do in this process before starting others
 MAX_SECONDS = 60  # CPU time limit of a task, so that a hostile file cannot occupy a process for hours
@@ -56,14 +57,17 @@ def parallel_map(
         waiting: deque[list[Task]] = deque()
         futures: deque[Future[list[Result]]] = deque()
         with _pool(min(processes, len(left)), function) as pool:
+            started, done, size = time.monotonic(), 0, 1
             try:
                 while left or waiting:
                     while left and len(waiting) < CHUNKS_AHEAD * processes:
-                        count = min(CHUNK, 1 + len(left) // (2 * processes))
+                        count = min(size, 1 + len(left) // (2 * processes))
                         waiting.append([left.popleft() for _ in range(count)])
                         futures.append(_submit(pool, waiting[-1]))
                     yield futures.popleft().result()
-                    waiting.popleft()
+                    done += len(waiting.popleft())
+                    rate = processes * done / (time.monotonic() - started)  # tasks a second
+                    size = max(1, min(MAX_CHUNK, round(CHUNK_SECONDS * rate)))
             except BrokenProcessPool:
                 while len(waiting) > 2 * processes:  # one of the first chunks has crashed; requeue the others
                     left.extendleft(reversed(waiting.pop()))
@@ -153,8 +157,9 @@ def _executor(count: int, function: Callable[[Any], Any]) -> ProcessPoolExecutor
             with deferred():  # the server inherits it; otherwise Ctrl-C during its imports prints a traceback
                 forkserver.ensure_running()
         pool = ProcessPoolExecutor(count, context, initializer=_init_worker, initargs=(function, memory, MAX_SECONDS))
-    try:
-        _submit(pool, ()).result()
+    try:  # all processes start now: if one crashes while another starts, the pool can wait for that one forever
+        for started in [_submit(pool, ()) for _ in range(count)]:
+            started.result()
     except BrokenProcessPool as error:
         raise UserError(NO_MAIN_GUARD) from error
     return pool
