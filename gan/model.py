@@ -288,7 +288,7 @@ class Model:
         if not pil_images:
             raise UserError("there are no images")
         decoder = decoder_of(self.config.get("data", {}) | {"channels": self.shape[0], "size": list(self.shape[1:])})
-        return Images(torch.stack([torch.from_numpy(decoder.fit_image(each).pixels.copy()) for each in pil_images]))
+        return Images(torch.stack([torch.from_numpy(decoder.fit_image(each).copy()) for each in pil_images]))
 
     def latents(self, seeds: list[int], label: str | None = None) -> Latents:
         """Return the latents of seeds, for `edit` and `synthesize`. Arguments as in `sample_z`."""

@@ -7,8 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
-from gan.data.shards import CONFIG, INDEX, write_shard
-from gan.utils.files import write_json
+from gan.data.shards import ShardIndex, write_index, write_shard
 
 
 def write_shards(
@@ -20,7 +19,11 @@ def write_shards(
         classes: number of images of each class, by name.
     """
     folder.mkdir()
-    classes = classes or {}
-    chunks = [write_shard(folder / f"chunk-0-{n}.bin", *part, len(classes)) for n, part in enumerate(parts)]
-    write_json(folder / INDEX, {"chunks": chunks, "config": CONFIG, "classes": classes})
+    index = ShardIndex([], [], classes or {}, ())
+    for number, (images, labels) in enumerate(parts):
+        index.names.append(f"shard-{number}.npy")
+        index.sizes.append(len(images))
+        index = index._replace(shape=images.shape[1:])
+        write_shard(folder / index.names[-1], images, labels)
+    write_index(folder, index)
     return folder

@@ -7,7 +7,6 @@ import json
 import os
 import shlex
 import sys
-import time
 from collections import Counter
 from collections.abc import Callable, Sequence
 from contextlib import redirect_stdout
@@ -29,7 +28,7 @@ from gan.images.files import software_of
 from gan.pixel_art.cells import Unscaled, Unscaler, check_colors, fit_colors, read_palette
 from gan.runs.run_folder import is_run
 from gan.settings import add_palette, add_size, check_pixel_art
-from gan.utils.errors import UserError, at_least, to_line, writing
+from gan.utils.errors import UserError, at_least, writing
 from gan.utils.output import counted, counting
 from gan.utils.processes import available_memory
 
@@ -69,11 +68,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     pack.add_argument("--frames", default="first", help="first or all frames of an animation (default: %(default)s)")
     pack.add_argument("--labels", default=False, nargs="?", const=True, metavar="TABLE",
                       help="use sub-folders as classes, or a CSV or JSON file of files and labels")  # fmt: skip
-    cache = add_command(parts, "cache", "list or clear the cache of decoded images")
-    what = cache.add_mutually_exclusive_group()
-    what.add_argument("--list", action="store_true", help="list the sets of decoded images, the most recent first; "
-                      "the default")  # fmt: skip
-    what.add_argument("--clear", action="store_true", help="remove all sets; they are decoded again when needed")
+    cache = add_command(parts, "cache", "print the size of the cache of decoded images, or clear it")
+    cache.add_argument("--clear", action="store_true", help="remove it; images are decoded again when needed")
 
 
 def run(arguments: argparse.Namespace) -> int | None:
@@ -146,14 +142,12 @@ def as_text(report: dict[str, Any]) -> str:
         lines += [f"other files, which are ignored: {counts(report['others'])}"]
     if "suggestion" not in report:
         return "\n".join(lines)
-    sides, shape = report["sides"], report["height_to_width"]
+    sides = report["sides"]
     lines += [
         f"formats: {counts(report['formats'])}",
-        f"modes: {counts(report['modes'])}",
         f"sizes (width x height): {counts(report['sizes'])}",
         "width {min:g} to {max:g}, median {median:g}".format(**sides["width"])
         + "; height {min:g} to {max:g}, median {median:g}".format(**sides["height"]),
-        "height / width: " + ", ".join(f"{value:g} ({quantile})" for quantile, value in shape.items()),
         f"with transparent pixels: {report['transparent']:,}; gray: {report['gray']:,}; "
         f"pixel art: {report['sprites']:,}",
     ]
@@ -173,7 +167,6 @@ def as_text(report: dict[str, Any]) -> str:
     lines += ["suggested:"]
     shown = suggestion | {
         "size": f"[{height},{width}]",
-        "flip": str(suggestion["flip"]).lower(),
         "split": suggestion["split"] or "null",
         "labels": str(suggestion["labels"]).lower(),
     }
@@ -222,26 +215,13 @@ def pack(arguments: argparse.Namespace) -> None:
 
 
 def cache(arguments: argparse.Namespace) -> None:
+    total = f"{pixels.total_size() / 1e6:,.1f} MB"
     if arguments.clear:
-        size = pixels.total_size()
         pixels.clear()
-        print(f"{pixels.folder()}: {size / 1e6:,.1f} MB removed")
+        print(f"{pixels.folder()}: {total} removed")
         return
-    entries = pixels.listing()
-    print(f"{pixels.folder()}: {sum(entry.size for entry in entries) / 1e6:,.1f} MB of pixels in {len(entries)} sets")
-    for entry in entries:
-        height, width, channels = entry.about.get("shape", (0, 0, 0))
-        where = to_line(", ".join(map(str, entry.about.get("source", ["unfinished"]))))
-        day = time.strftime("%Y-%m-%d %H:%M", time.localtime(entry.used))
-        print(
-            f"  {entry.size / 1e6:10,.1f} MB  {entry.items:9,} images  {height}x{width}x{channels}"
-            f"  last used {day}  {where}"
-        )
-    for part, what in (
-        (pixels.FEATURES, "features of real images"),
-        (pixels.SHARDS, "shards of data=stream"),
-        (pixels.RUNS, "runs in object storage"),
-    ):
+    print(f"{pixels.folder()}: {total}")
+    for part, what in pixels.PARTS.items():
         print(f"  {pixels.part_size(part) / 1e6:10,.1f} MB  {what}")
 
 

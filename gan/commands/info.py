@@ -27,7 +27,7 @@ from gan.utils.processes import available_memory
 
 PACKAGES = ("torchvision", "lightning", "torchmetrics", "hydra-core", "omegaconf", "numpy", "scipy", "pillow", "rich",
             "scikit-image", "tensorboard", "safetensors", "filelock", "scikit-learn", "av", "gradio", "onnxruntime",
-            "litdata", "optuna", "wandb", "mlflow")  # fmt: skip
+            "optuna", "wandb", "mlflow")  # fmt: skip
 VARIABLES = ("OMP_NUM_THREADS", "CUDA_VISIBLE_DEVICES", "RETRO_GAN_CACHE", "PYTORCH_ENABLE_MPS_FALLBACK")
 GIB = 1 << 30
 

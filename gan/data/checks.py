@@ -14,7 +14,6 @@ from typing import Any, NamedTuple
 
 import imagehash
 import numpy as np
-from PIL import Image
 from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
 
@@ -41,7 +40,7 @@ BLOCK = 2048  # hashes to compare with the others of their bucket at a time
 MAX_HASH_DISTANCE = 3  # maximum number of different bits, of 64, in the perceptual hashes of near-duplicates
 
 # The options of data=folder, and those that experiment=pixel_art changes.
-DEFAULTS = {"channels": 3, "fit": "crop", "resample": "auto", "flip": False, "split": None, "labels": False}
+DEFAULTS = {"channels": 3, "fit": "crop", "resample": "auto", "split": None, "labels": False}
 PIXEL_ART = DEFAULTS | {"size": [32, 32], "channels": 4}
 
 
@@ -50,7 +49,6 @@ class FileInfo(NamedTuple):
 
     error: str = ""
     format: str = ""
-    mode: str = ""
     height: int = 0
     width: int = 0
     frames: int = 0
@@ -59,7 +57,6 @@ class FileInfo(NamedTuple):
     sprite: bool = False
     digest: str = ""  # of the pixels
     hash: int = 0  # perceptual, 64 bits
-    mirrored_hash: int = 0  # perceptual hash of the mirrored image
     blank: bool = False  # one color
     searched: bool = False  # for the grid of enlarged pixel art
     enlarged: str = ""  # how often, and the size before, such as "4x from 32x32"; empty without a grid
@@ -85,7 +82,6 @@ def inspect_file(file: File, searched: Collection[File] = ()) -> FileInfo:
     cells = grid.size(first.height, first.width) if grid else (0, 0)
     return FileInfo(
         format=head.format,
-        mode=head.mode,
         height=first.height,
         width=first.width,
         frames=frames,
@@ -94,7 +90,6 @@ def inspect_file(file: File, searched: Collection[File] = ()) -> FileInfo:
         sprite=max(first.size) <= 64 and opaque.getcolors(max(1, first.width * first.height // 2)) is not None,
         digest=hashlib.blake2b(f"{first.size}".encode() + first.convert("RGBa").tobytes(), digest_size=16).hexdigest(),
         hash=int(str(imagehash.phash(opaque)), 16),
-        mirrored_hash=int(str(imagehash.phash(opaque.transpose(Image.Transpose.FLIP_LEFT_RIGHT))), 16),
         blank=all(int(np.ptp(band)) <= BLANK_RANGE for band in (red, green, blue)),
         searched=file in searched,
         enlarged=f"{grid.factor} from {cells[1]}x{cells[0]}" if grid else "",
@@ -130,21 +125,17 @@ def summarize(files: Sequence[File], facts: Sequence[FileInfo], size: tuple[int,
     suggestion = suggest([file.name for _, file, _ in good], known, exact, near, size)
     height, width = suggestion["size"]
     sides = {"width": [fact.width for fact in known], "height": [fact.height for fact in known]}
-    percents = {"least": 0, "5th percentile": 5, "median": 50, "95th percentile": 95, "most": 100}
-    aspects = np.percentile(np.divide(sides["height"], sides["width"]), list(percents.values()))
 
     def where(condition: Callable[[FileInfo], bool]) -> list[str]:
         return [path for path, fact in zip(paths, known, strict=True) if condition(fact)]
 
     return report | {
         "formats": count_values(fact.format for fact in known),
-        "modes": count_values(fact.mode for fact in known),
         "sizes": count_values(f"{fact.width}x{fact.height}" for fact in known),
         "sides": {
             name: dict(zip(("min", "median", "max"), np.percentile(values, [0, 50, 100]).tolist(), strict=True))
             for name, values in sides.items()
         },
-        "height_to_width": dict(zip(percents, aspects.round(3).tolist(), strict=True)),
         "images": sum(fact.frames for fact in known),
         "animations": where(lambda fact: fact.frames > 1),
         "transparent": sum(fact.transparent for fact in known),
@@ -255,8 +246,6 @@ def suggest(
     whole = [size[0] % fact.height == 0 and size[1] % fact.width == 0 for fact in facts if fact.sprite]
     resample = "nearest" if pixel_art and np.mean(whole) < 0.5 else "auto"
     reasons["resample"] = f"{sprites:.0%} are pixel art" + ("" if resample == "auto" else ", mostly of other sizes")
-    mirrored = mirrored_fraction(facts)
-    reasons["flip"] = f"{mirrored:.0%} also occur mirrored"
     labels, reason = suggest_labels(names)
     split, reasons["split"] = suggest_split(names, exact, near, labels)
     if reason:
@@ -266,7 +255,6 @@ def suggest(
         "channels": channels,
         "fit": fit,
         "resample": resample,
-        "flip": mirrored >= 0.05,
         "split": split,
         "labels": labels,
         "pixel_art": pixel_art,
@@ -323,13 +311,6 @@ def suggest_size(heights: np.ndarray, widths: np.ndarray) -> tuple[int, int]:
     available = min(float(np.median(heights)) / shape[0], float(np.median(widths)) / shape[1])
     side = max((side for side in SIDES if side <= available * 1.05), default=SIDES[0])
     return round(shape[0] * side), round(shape[1] * side)
-
-
-def mirrored_fraction(facts: Sequence[FileInfo]) -> float:
-    """Return the fraction of asymmetric images that also occur mirrored."""
-    hashes = {fact.hash for fact in facts}
-    asymmetric = [fact for fact in facts if (fact.hash ^ fact.mirrored_hash).bit_count() > 4 * MAX_HASH_DISTANCE]
-    return float(np.mean([fact.mirrored_hash in hashes for fact in asymmetric])) if asymmetric else 0.0
 
 
 def command(roots: Sequence[str], suggestion: dict[str, Any]) -> str:

@@ -145,9 +145,6 @@ class ImageDataModule(LightningDataModule):
         images = cache.load_images(source, self.decoder, items)
         if images.errors:
             report_unreadable(source.where, files, images.errors)
-        if images.pixel_art:
-            count = f"{images.pixel_art} of {images.counts.sum()} images"
-            print_line(f"data.resample=auto: {count} are pixel art and resized with nearest")
         file = np.repeat(np.arange(len(items)), images.counts)  # the file of each image
         self.rows, self.pixels, self.digests = images.rows(), images.pixels, images.digests[file]
         self.labels = np.zeros(self.rows.max() + 1, np.int64)

@@ -18,7 +18,7 @@ import numpy as np
 from PIL import Image
 
 from gan.data.decoding.cache import source_hash
-from gan.data.decoding.decode import DecodedImage, Decoder
+from gan.data.decoding.decode import Decoder
 from gan.data.decoding.reader import ImageError, read_first_frame, unpremultiply
 from gan.data.looks import color_table, registry
 from gan.data.sources.files import File, ImageFiles, content, find
@@ -60,7 +60,7 @@ class MatchedFiles(ImageFiles):
         first = content(self.files[index])
         return len(first).to_bytes(LENGTH_BYTES, "big") + first + content(self.partners[index])
 
-    def decode(self, data: bytes, decoder: Decoder) -> Iterator[DecodedImage]:
+    def decode(self, data: bytes, decoder: Decoder) -> Iterator[np.ndarray]:
         end = LENGTH_BYTES + int.from_bytes(data[:LENGTH_BYTES], "big")
         a, b = read(data[LENGTH_BYTES:end], decoder), read(data[end:], decoder)
         sizes = f"the images of the pair have sizes {a.width}x{a.height} and {b.width}x{b.height}"
@@ -80,7 +80,7 @@ class SideBySideFiles(ImageFiles):
         super().__init__(roots)
         self.identity = ["halves", *self.identity]
 
-    def decode(self, data: bytes, decoder: Decoder) -> Iterator[DecodedImage]:
+    def decode(self, data: bytes, decoder: Decoder) -> Iterator[np.ndarray]:
         image = read_first_frame(BytesIO(data), decoder.max_pixels)  # full size: a smaller JPEG has no exact middle
         if image.width % 2:
             raise ImageError(f"its width of {image.width} pixels is odd and cannot be halved")
@@ -117,27 +117,27 @@ class StyledFiles(ImageFiles):
     def __getstate__(self) -> dict[str, Any]:
         return {"files": self.files, "filters": self.filters, "full_size": self.full_size}
 
-    def decode(self, data: bytes, decoder: Decoder) -> Iterator[DecodedImage]:
+    def decode(self, data: bytes, decoder: Decoder) -> Iterator[np.ndarray]:
         seed = zlib.crc32(data)  # a photograph always gets the same grain
         if self.full_size:
             pair = self.whole_pair(decoder, read_first_frame(BytesIO(data), decoder.max_pixels), seed)
-            yield DecodedImage(scaled(pair, decoder.size), False)
+            yield scaled(pair, decoder.size)
             return
         image = read(data, decoder)
         if decoder.fit != "patches":
-            pixels, pixel_art = decoder.fit_image(image)
-            yield DecodedImage(stack_pair(pixels, self.in_style(pixels, seed)), pixel_art)
+            pixels = decoder.fit_image(image)
+            yield stack_pair(pixels, self.in_style(pixels, seed))
             return
         image = decoder.enlarge_to_patch(image)
         pair = self.whole_pair(decoder, image, seed)
         for left, top, right, bottom in decoder.patch_boxes(image):
             rows = np.ascontiguousarray(pair.transpose(1, 2, 0)[top:bottom, left:right])  # channels last in memory
-            yield DecodedImage(rows.transpose(2, 0, 1), False)
+            yield rows.transpose(2, 0, 1)
 
     def whole_pair(self, decoder: Decoder, image: Image.Image, seed: int) -> np.ndarray:
         """Return an image of any size and the same image in the style, without resampling, uint8 (2C, H, W)."""
         whole = replace(decoder, size=(image.height, image.width), fit="stretch", patches_per_image=1)
-        pixels = whole.fit_image(image).pixels
+        pixels = whole.fit_image(image)
         return stack_pair(pixels, self.in_style(pixels, seed))
 
     def in_style(self, pixels: np.ndarray, seed: int) -> np.ndarray:
@@ -162,11 +162,10 @@ def read(data: bytes, decoder: Decoder) -> Image.Image:
     return read_first_frame(BytesIO(data), decoder.max_pixels, decoder.min_side())
 
 
-def decode_pair(a: Image.Image, b: Image.Image, decoder: Decoder) -> Iterator[DecodedImage]:
+def decode_pair(a: Image.Image, b: Image.Image, decoder: Decoder) -> Iterator[np.ndarray]:
     """Yield the two images, or each pair of patches of them, as one image (2C, H, W)."""
     for patches in zip(decoder.patches(a), decoder.patches(b), strict=True):
-        first, second = map(decoder.fit_image, patches)
-        yield DecodedImage(stack_pair(first.pixels, second.pixels), first.pixel_art or second.pixel_art)
+        yield stack_pair(*map(decoder.fit_image, patches))
 
 
 def stack_pair(a: np.ndarray, b: np.ndarray) -> np.ndarray:

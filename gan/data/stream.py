@@ -6,7 +6,6 @@ import functools
 import hashlib
 import itertools
 import os
-import re
 import tempfile
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
@@ -21,14 +20,13 @@ from torch.utils.data import IterableDataset, get_worker_info
 from gan.data.decoding import cache
 from gan.data.module import dataloader, position
 from gan.data.order import RandomCropFlip, per_rank_batch_size
-from gan.data.shards import INDEX, ShardIndex, read_index, read_shape, read_shard
+from gan.data.shards import INDEX, ShardIndex, read_index, read_shard
 from gan.data.split import check_fraction
-from gan.utils.errors import UserError, at_least, reason, switch, to_line
+from gan.utils.errors import UserError, at_least, reason, switch
 from gan.utils.files import replace
 from gan.utils.object_store import Store, check_address
 from gan.utils.option_values import check_workers, pair, with_home
 
-UNITS = {"": 1, "KB": 10**3, "MB": 10**6, "GB": 10**9, "TB": 10**12}
 MAX_GROUPS = 32  # a batch takes images from all groups, and one shard of each group is in memory
 MIN_SHARDS_PER_GROUP = 4  # with fewer, images of small groups would be used noticeably more often
 SPLIT_SEED = 0  # runs with other seeds hold out the same images
@@ -76,7 +74,7 @@ class Storage:
             downloaded = Path(temporary) / name
             self.download(downloaded)
             yield downloaded
-            cached = sum(shard.stat().st_size for shard in self.folder.glob("*.bin"))
+            cached = sum(shard.stat().st_size for shard in self.folder.glob("*.npy"))
             if cached + downloaded.stat().st_size <= self.limit:
                 replace(downloaded, path)
 
@@ -91,21 +89,12 @@ def store_of(url: str, process: int) -> Store:
     return Store(check_address(f"data.root={url}", url))
 
 
-def parse_bytes(name: str, text: object) -> int:
-    """Return a size such as 100GB in bytes; raise UserError with the option's name."""
-    match = re.fullmatch(r"(\d{1,15}(?:\.\d+)?) ?([KMGT]B)?", str(text).strip().upper(), re.ASCII)
-    if match is None:
-        raise UserError(f"{name}={to_line(text)}: must be a size such as 100GB")
-    return int(float(match[1]) * UNITS[match[2] or ""])
-
-
 class Shards:
-    """A set of shards, such as those of training, with images of `shape` (H, W, C)."""
+    """A set of shards, such as those of training."""
 
-    def __init__(self, storage: Storage, index: ShardIndex, shape: tuple[int, ...]) -> None:
+    def __init__(self, storage: Storage, index: ShardIndex) -> None:
         self.storage = storage
-        self.names, self.sizes, self.classes = index
-        self.shape = shape
+        self.names, self.sizes, self.classes, self.shape = index
 
     def read(self, shard: int) -> tuple[Tensor, Tensor]:
         """Return images uint8 (n, H, W, C) and labels int64 (n,) of a shard; raise UserError if it cannot be read."""
@@ -238,12 +227,12 @@ class StreamingDataModule(LightningDataModule):
         flip: bool = False,
         validation: float | None = None,
         max_images: int | None = None,
-        max_cache_size: str = "100GB",
+        max_cache_gb: int = 100,
         num_workers: int = 1,
     ) -> None:
         super().__init__()
         self.root = with_home(root)
-        self.storage = Storage(self.root, parse_bytes("data.max_cache_size", max_cache_size))
+        self.storage = Storage(self.root, at_least("data.max_cache_gb", max_cache_gb, 0) * 10**9)
         self.size = pair(size)
         self.channels = channels
         self.batch_size = at_least("data.batch_size", batch_size, 1)
@@ -261,15 +250,13 @@ class StreamingDataModule(LightningDataModule):
             return
         try:
             index = self.storage.index()
-            with self.storage.file(index.names[0]) as path:
-                shape = read_shape(path, index.sizes[0])
         except UserError:
             raise
         except Exception as error:  # files, networks and storage services raise different errors
             why = f"cannot be read as shards ({reason(error)}); create them with gan data pack"
             raise UserError(f"data.root={self.root}: {why}") from error
-        if shape != (*self.size, self.channels):
-            packed = f"data.size=[{shape[0]},{shape[1]}] data.channels={shape[2]}"
+        if index.shape != (*self.size, self.channels):
+            packed = "data.size=[{},{}] data.channels={}".format(*index.shape)
             raise UserError(f"data.root={self.root}: was packed with {packed}; use these values")
         if self.use_labels:
             if len(index.classes) < 2:
@@ -278,7 +265,7 @@ class StreamingDataModule(LightningDataModule):
         names, sizes = np.array(index.names), np.array(index.sizes)
         held_out = held_out_shards(len(names), self.validation)
         self.shards, self.held_out = (
-            Shards(self.storage, ShardIndex(names[part].tolist(), sizes[part].tolist(), index.classes), shape)
+            Shards(self.storage, index._replace(names=names[part].tolist(), sizes=sizes[part].tolist()))
             for part in (~held_out, held_out)
         )
 

@@ -64,16 +64,9 @@ def of_look(look: Look, size: int) -> Exported:
     A look that is one file with a table is converted.
     """
     name = "_".join(Path(each).stem if is_table(each) else each for each in look.names)
-    made = table_of_look(look.filters, size, name)
-    lost = []
-    if made.averaged:
-        lost.append(f"only the mean of {' and '.join(made.averaged)} over flat areas is kept")
-    if made.left_out:
-        lost.append(f"{' and '.join(made.left_out)}: left out, because random")
-    if made.averaged:
-        share = f"{100 * made.explained:.0f} %"
-        lost.append(f"the table makes {share} of the change that the look makes to areas of photographs")
-    return Exported(file_name(name), made.table, lost)
+    table, left_out = table_of_look(look.filters, size, name)
+    reason = "left out, because a table cannot depend on positions, other pixels or noise"
+    return Exported(file_name(name), table, [f"{' and '.join(left_out)}: {reason}"] if left_out else [])
 
 
 def file_name(name: str) -> str:

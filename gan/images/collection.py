@@ -144,9 +144,8 @@ def is_single(given: Given) -> bool:
 
 def from_path(path: Path) -> list[Image.Image]:
     """Return the first image of a file, or of each file in a folder or zip archive."""
-    files = [single(path)] if path.is_file() and path.suffix.lower() != ".zip" else find([str(path)])
     images = []
-    for file in files:
+    for file in find_images(path):
         try:
             images.append(read_first_frame(BytesIO(content(file))))
         except ImageError as error:

@@ -221,7 +221,6 @@ DATA = (
     "gan.data.module.ImageDataModule",
     "gan.data.stream.StreamingDataModule",
     "gan.data.sources.huggingface.data_module",
-    "gan.data.sources.torchvision.TorchvisionDataset",
     "gan.data.translation.UnpairedDataModule",
     "gan.data.translation.PairedDataModule",
     "gan.data.translation.StyledDataModule",

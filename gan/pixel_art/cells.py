@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import errno
 import re
 from dataclasses import dataclass
 from pathlib import Path
@@ -201,10 +200,6 @@ class Unscaler:
             return Unscaled(str(error))
         except MemoryError:
             return Unscaled("does not fit into memory")
-        except OSError as error:
-            if error.errno != errno.ENAMETOOLONG:
-                raise
-            return Unscaled(reason(error))
         return Unscaled(factor=grid.factor if grid else "")
 
     def colors(self, file: File) -> np.ndarray:

@@ -48,9 +48,6 @@ class Stripes:
     def content(self, index):
         return self.keys[index].encode()
 
-    def count(self, data, decoder):
-        return 1
-
     def decode(self, data, decoder):
         from PIL import Image
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import io
 import json
 import os
-import subprocess
 import sys
 import zipfile
 from pathlib import Path
@@ -38,20 +37,11 @@ def flat(mode: str, color: object) -> Image.Image:
     return Image.new(mode, (24, 24), color)  # type: ignore[arg-type]
 
 
-def bomb(side: int) -> bytes:
-    """Return a one-bit PNG of side x side pixels, which has a few kilobytes."""
-    return file(Image.new("1", (side, side)), "PNG", compress_level=9)
-
-
-PALETTE = flat("RGB", RED).quantize(4)
 NOISE = Image.fromarray(np.random.default_rng(0).integers(0, 256, (64, 64, 3), dtype=np.uint8))
 FRAMES = [flat("RGB", RED), flat("RGB", (0, 0, 250))]
 CORPUS = {
-    "modes/P.gif": Case(file(PALETTE, "GIF"), RED),
     "modes/RGB.bmp": Case(file(flat("RGB", RED), "BMP"), RED),
-    "modes/RGBA.webp": Case(file(flat("RGBA", (*RED, 255)), "WEBP", lossless=True), RED),
     "modes/CMYK.jpg": Case(file(flat("CMYK", (0, 204, 204, 55)), "JPEG", quality=95), (200, 40, 40), near=4),
-    "modes/YCbCr.jpeg": Case(file(flat("RGB", RED), "JPEG", quality=95), RED, near=3),
     "several/animation.gif": Case(file(FRAMES[0], "GIF", save_all=True, append_images=FRAMES[1:]), RED),
     "several/animation.webp": Case(
         file(FRAMES[0], "WEBP", save_all=True, append_images=FRAMES[1:], lossless=True), RED
@@ -65,9 +55,6 @@ CORPUS = {
     "bad/cut.png": Case(file(NOISE, "PNG")[:-2000], message="damaged, truncated"),
     "bad/text.jpg": Case(b"<html>no image</html>", message="not a PNG, JPEG"),
     "bad/zero.png": Case(b"", message="the file is empty"),
-    "bad/bomb 9000.png": Case(bomb(9000), message="9000x9000 is more than the limit of 64,000,000 pixels"),
-    "bad/bomb 13000.png": Case(bomb(13000), message="limit of 64,000,000 pixels"),
-    "bad/bomb 14000.png": Case(bomb(14000), message="limit of 64,000,000 pixels"),
 }
 IN_ZIP = {"../outside.png": Case(file(flat("RGB", RED), "PNG"), message="points outside the archive")}
 
@@ -132,26 +119,3 @@ def test_the_report_says_the_same(corpus: Path, gan_command: Train) -> None:
     assert all(cases[name].message in reason for name, reason in reasons.items())
     assert len(report["animations"]) == 3
     assert [path.name for path in corpus.rglob("outside.png")] == []
-
-
-MEMORY = """
-import resource, sys
-from gan.data.decoding.decode import Decoder
-from gan.data.decoding.reader import ImageError
-decoder = Decoder((64, 64))
-before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-for path in sys.argv[1:]:
-    try:
-        list(decoder(path))
-    except ImageError:
-        continue
-    raise AssertionError(path)
-print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before)
-"""
-
-
-def test_bombs_take_no_memory(corpus: Path) -> None:
-    words = [sys.executable, "-c", MEMORY, *map(str, (corpus / "folder" / "bad").glob("bomb*"))]
-    assert len(words) == 6
-    result = subprocess.run(words, capture_output=True, text=True, check=True)
-    assert int(result.stdout) < 20_000  # KB, on Linux

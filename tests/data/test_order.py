@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import torch
 
-from gan.data.order import BLOCK, EndlessBatches, RandomCropFlip, stored_size, uniform
+from gan.data.order import BLOCK, EndlessBatches, RandomCropFlip, uniform
 from gan.utils.errors import UserError
 
 IMAGES = torch.arange(8 * 3 * 10 * 12).reshape(8, 3, 10, 12).remainder(251).to(torch.uint8)
@@ -34,15 +34,6 @@ def test_starting_later_gives_the_same_batches() -> None:
 def test_ranks_together_see_the_batches_of_one(ranks: int) -> None:
     shares = [first(7, rank=rank, ranks=ranks) for rank in range(ranks)]
     assert [list(chain.from_iterable(parts)) for parts in zip(*shares, strict=True)] == first(7)
-
-
-def test_each_share_knows_its_place_in_the_stream() -> None:
-    stream = EndlessBatches(length=10, batch_size=4, seed=0, rank=1, ranks=2, start=3)
-    assert [place for place, _ in islice(stream, 3)] == [14, 18, 22]
-
-
-def test_the_seed_is_the_order() -> None:
-    assert first(5) != first(5, seed=1)
 
 
 def test_a_set_smaller_than_the_batch_is_repeated() -> None:
@@ -92,7 +83,3 @@ def test_half_of_the_images_are_turned():
     turned = (found == images[0].flip(2)).flatten(1).all(1)
     kept = (found == images[0]).flatten(1).all(1)
     assert (turned ^ kept).all() and 450 < turned.sum() < 550
-
-
-def test_canvas():
-    assert stored_size((224, 64)) == (256, 74)

@@ -39,12 +39,6 @@ def test_another_seed_selects_other_groups() -> None:
     assert (first == select("prefix", CROPS, [], 0.2)).all()
 
 
-def test_files_alone_would_leak():
-    """The test above can fail: with split=file, crops of a photograph are on both sides."""
-    chosen = split("file", CROPS)
-    assert any(len({chosen[name] for name in CROPS[at : at + 9]}) == 2 for at in range(0, len(CROPS), 9))
-
-
 def test_the_order_and_the_others_do_not_matter():
     shuffled = random.Random(0).sample(CROPS, len(CROPS))
     assert split("prefix", shuffled) == split("prefix", CROPS)

@@ -11,9 +11,8 @@ from typing import Any
 import pytest
 import torch
 
-from gan.data import shards as pack
 from gan.data import stream as streams
-from gan.data.stream import Storage, StreamingDataModule, parse_bytes
+from gan.data.stream import Storage, StreamingDataModule
 from gan.utils.errors import UserError
 from tests.data.test_stream import parts
 from tests.shards import write_shards
@@ -56,9 +55,9 @@ def images(data: StreamingDataModule, batches: int = 20) -> torch.Tensor:
 def test_a_url_is_as_its_folder(bucket: tuple[Path, list[str]]) -> None:
     folder, asked = bucket
     there, here = stream(URL, validation=0.2), stream(str(folder), validation=0.2)
-    assert there.classes == ["cat", "a dog"] and asked == ["index.json", "chunk-0-0.bin"]
+    assert there.classes == ["cat", "a dog"] and asked == ["index.json"]
     assert torch.equal(images(there), images(here)) and len(there) == 32
-    assert len(asked) == 1 + 8 + ("chunk-0-0.bin" in there.held_out.names)  # type: ignore[union-attr]
+    assert len(asked) == 1 + 8
     assert torch.equal(there.reals(9, held_out=True), here.reals(9, held_out=True))
 
 
@@ -70,10 +69,11 @@ def test_shards_are_downloaded_once(bucket: tuple[Path, list[str]]) -> None:
 
 
 def test_the_cache_has_a_limit(bucket: tuple[Path, list[str]], tmp_path: Path) -> None:
-    size = (bucket[0] / "chunk-0-0.bin").stat().st_size
-    data = stream(URL, max_cache_size=str(3 * size))
+    size = (bucket[0] / "shard-0.npy").stat().st_size
+    data = stream(URL)
+    data.storage.limit = 3 * size
     assert torch.equal(images(data), images(stream(str(bucket[0]))))
-    assert len(list((tmp_path / "cache" / "shards").glob("*/*.bin"))) == 3
+    assert len(list((tmp_path / "cache" / "shards").glob("*/*.npy"))) == 3
     assert len(bucket[1]) > 11
 
 
@@ -82,27 +82,21 @@ def test_processes_with_one_cache_do_not_remove_what_others_read(limit: int, buc
     first, second = (Storage(URL, limit) for _ in range(2))
     for process in (first, second):
         process.index()
-    with first.file("chunk-0-0.bin") as path:
-        with second.file("chunk-0-0.bin") as other:
-            assert other.name == path.name == "chunk-0-0.bin"
+    with first.file("shard-0.npy") as path:
+        with second.file("shard-0.npy") as other:
+            assert other.name == path.name == "shard-0.npy"
         assert path.read_bytes() == (bucket[0] / path.name).read_bytes()
-    assert [path.name for path in first.folder.iterdir()] == (["chunk-0-0.bin"] if limit else [])
+    assert [path.name for path in first.folder.iterdir()] == (["shard-0.npy"] if limit else [])
 
 
 def test_a_shard_that_was_repaired_is_downloaded_again(bucket: tuple[Path, list[str]], tmp_path: Path) -> None:
-    path = bucket[0] / "chunk-0-1.bin"
+    path = bucket[0] / "shard-1.npy"
     whole = path.read_bytes()
     path.write_bytes(whole[:100])
-    with pytest.raises(UserError, match=r"shard chunk-0-1.bin cannot be read \(it does not contain 4 images"):
+    with pytest.raises(UserError, match=r"shard shard-1.npy cannot be read \(it does not contain 4 images"):
         images(stream(URL))
     path.write_bytes(whole)
     assert len(images(stream(URL))) == 160
-
-
-def test_a_huge_index_is_not_read(bucket: tuple[Path, list[str]], monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(pack, "MAX_INDEX_BYTES", 100)
-    with pytest.raises(UserError, match=r"index\.json is not an index of shards: it has more than 100 bytes"):
-        stream(URL)
 
 
 def test_shards_of_another_index_are_not_used(bucket: tuple[Path, list[str]]) -> None:
@@ -115,20 +109,12 @@ def test_shards_of_another_index_are_not_used(bucket: tuple[Path, list[str]]) ->
 
 def test_errors_of_a_url(bucket: tuple[Path, list[str]]) -> None:
     data = stream(URL)
-    for path in bucket[0].glob("*.bin"):
+    for path in bucket[0].glob("*.npy"):
         path.unlink()
-    with pytest.raises(UserError, match=r"shard chunk-0-\d.bin cannot be read"):
+    with pytest.raises(UserError, match=r"shard shard-\d.npy cannot be read"):
         images(data)
     (bucket[0] / "index.json").unlink()
     with pytest.raises(UserError, match=r"data.root=s3://bucket/shards: cannot be read as shards"):
         stream(URL)
     with pytest.raises(UserError, match=r"data.root=ftp://host/shards: is not the URL of a folder in object storage"):
         stream("ftp://host/shards")
-
-
-def test_sizes() -> None:
-    given = ("100GB", "1.5 mb", "12", "2KB")
-    assert [parse_bytes("data.max_cache_size", text) for text in given] == [100 * 10**9, 1_500_000, 12, 2000]
-    for wrong in ("", "GB", "-1GB", "1 PB", None, "1e3", "9" * 400, "9" * 400 + "TB"):
-        with pytest.raises(UserError, match="must be a size such as 100GB"):
-            parse_bytes("data.max_cache_size", wrong)

@@ -40,12 +40,6 @@ def test_frames_times_and_transparency(channels: int, ending: str, tmp_path: Pat
             assert apart.mean() < (6 if ending == ".gif" else 0.01)
 
 
-def test_the_same_frames_are_the_same_bytes(tmp_path: Path) -> None:
-    for name in ("a.gif", "b.gif"):
-        video.save(frames(3), tmp_path / name, rate=25)
-    assert (tmp_path / "a.gif").read_bytes() == (tmp_path / "b.gif").read_bytes()
-
-
 @pytest.mark.parametrize("ending", [".mp4", ".webm"])
 def test_videos(ending: str, tmp_path: Path) -> None:
     av = pytest.importorskip("av")

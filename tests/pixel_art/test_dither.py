@@ -67,9 +67,6 @@ def test_ordered_dithering_depends_on_place_and_color_only(method: str, side: in
     differs[5, 6] = False
     assert not differs.any()
     assert sorted(bayer_matrix(side).reshape(-1)) == list(range(side * side))
-
-
-def test_bayers_matrix() -> None:
     assert bayer_matrix(4).tolist() == [[0, 8, 2, 10], [12, 4, 14, 6], [3, 11, 1, 9], [15, 7, 13, 5]]
 
 

@@ -93,11 +93,6 @@ def exif_in_a_circle() -> bytes:
     return data[:2] + b"\xff\xe1" + struct.pack(">H", 2 + len(segment)) + segment + data[2:]
 
 
-def tga(width: int, height: int, pixels: bytes, kind: int = 11, depth: int = 8) -> bytes:
-    """Return a TGA, by default of gray runs."""
-    return struct.pack("<BBB5xHHHHBB", 0, 0, kind, 0, 0, width, height, depth, 0x20) + pixels
-
-
 def pcx(right: int, bottom: int, line: int = 24) -> bytes:
     """Return the header of a PCX with these last column and row, and this number of bytes of a line."""
     corners = 0, 0, right % 65_536, bottom % 65_536
@@ -147,15 +142,6 @@ HOSTILE: dict[str, tuple[Callable[[], bytes], str | None]] = {  # what is said o
         LIMIT,
     ),
     "wide.jpg": (lambda: saved("JPEG").replace(struct.pack(">HH", 18, 24), struct.pack(">HH", 65_500, 65_500)), LIMIT),
-    "bomb 9000.tga": (lambda: tga(9_000, 9_000, b"\xff\0" * (9_000 * 9_000 // 128 + 1)), LIMIT),
-    "wide.tga": (lambda: tga(65_535, 65_535, bytes(100)), BROKEN),
-    "no runs.tga": (lambda: tga(24, 18, b"\x7f" * 100), BROKEN),
-    "long name.tga": (lambda: b"\xff" + tga(24, 18, b"\xff\0" * 4)[1:], BROKEN),
-    "palette beyond the end.tga": (lambda: b"\0\1\1\0\0\xff\xff\x20" + tga(4, 4, bytes(99))[8:], BROKEN),
-    "footer beyond the end.tga": (
-        lambda: tga(4, 4, bytes(64), 2, 32) + b"\xff\xff\xff\x7f" + bytes(4) + b"TRUEVISION-XFILE.\0",
-        None,
-    ),
     "wide.pcx": (lambda: pcx(65_535, 65_535), LIMIT),
     "no width.pcx": (lambda: pcx(-1, 17), BROKEN),
     "no pixels.pcx": (lambda: pcx(23, 17), BROKEN),
@@ -264,4 +250,4 @@ def test_a_file_that_becomes_a_pipe_after_the_scan_is_not_waited_for(tmp_path: P
     ]
     words = [sys.executable, "-c", "\n".join(script), str(tmp_path)]
     result = subprocess.run(words, cwd=ROOT, capture_output=True, text=True, timeout=PATIENCE)
-    assert result.stdout == "it is no longer a regular file\n"
+    assert result.stdout == "it is not a regular file\n"

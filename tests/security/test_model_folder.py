@@ -170,7 +170,7 @@ OPTIONS: list[dict[str, Any]] = [
     {"labels": "../../outside/precious"}, {"root": "/dev/zero"}, {"root": 3}, {"root": "\0"}, {"root": "../../outside"},
     {"source": "os.system"}, {"source": {"_target_": "os.system"}},
     {"source": {"_target_": "gan.data.sources.huggingface.Hub"}},
-    {"source": {"_target_": "gan.data.sources.torchvision.TorchvisionDataset", "name": "../x"}}, {"frames": 3},
+    {"frames": 3},
     {"storage": "x"},
     {"_target_": "gan.data.stream.StreamingDataModule", "root": "../../outside"}, {"unknown": 1},
 ]  # fmt: skip

@@ -4,15 +4,14 @@ from __future__ import annotations
 
 import json
 import os
-import pickle
 import resource
 import shutil
-import struct
 from collections.abc import Callable, Iterator
 from itertools import islice
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 from PIL import Image
 
@@ -46,52 +45,42 @@ class Bomb:
 
 
 def pickles(index: dict[str, Any], folder: Path, canary: Path) -> None:
-    """Name a pickle as the format of items, as litdata would accept."""
-    index["config"]["data_format"][0] = "pickle"
-    payload = pickle.dumps(Bomb(canary))
-    item = struct.pack("<3I", len(payload), 8, 8) + payload + struct.pack("<2q", 0, 0)
-    for chunk in index["chunks"]:
-        (folder / chunk["filename"]).write_bytes(struct.pack("<3I", 1, 12, 12 + len(item)) + item)
-        chunk["chunk_bytes"] = 12 + len(item)
+    """Write arrays of objects, which NumPy stores as pickles."""
+    for path in folder.glob("*.npy"):
+        np.save(path, np.array([Bomb(canary)], object), allow_pickle=True)
 
 
 def outside(index: dict[str, Any], folder: Path, canary: Path) -> None:
     """Name a valid shard outside of the folder."""
-    shutil.copy(folder / index["chunks"][0]["filename"], folder.parent / "outside.bin")
-    index["chunks"][0]["filename"] = "../outside.bin"
+    shutil.copy(folder / "shard-0.npy", folder.parent / "outside.npy")
+    index["shards"]["../outside.npy"] = index["shards"].pop("shard-0.npy")
 
 
 def pipes(index: dict[str, Any], folder: Path, canary: Path) -> None:
-    for path in folder.glob("*.bin"):
+    for path in folder.glob("*.npy"):
         path.unlink()
         os.mkfifo(path)
 
 
 def shard(change: Callable[[bytes], bytes]) -> Callable[..., None]:
     def damage(index: dict[str, Any], folder: Path, canary: Path) -> None:
-        for path in folder.glob("*.bin"):
+        for path in folder.glob("*.npy"):
             path.write_bytes(change(path.read_bytes()))
 
     return damage
-
-
-def number(at: int, value: int) -> Callable[[bytes], bytes]:
-    """Change four bytes in the header or first item of a shard."""
-    return lambda data: data[:at] + struct.pack("<I", value) + data[at + 4 :]
 
 
 HOSTILE: dict[str, Callable[..., object]] = {
     "pickles": pickles,
     "name leads out": outside,
     "pipes for shards": pipes,
-    "no chunks": lambda index, *_: index.update(chunks=[]),
-    "huge count": lambda index, *_: index["chunks"][0].update(chunk_size=1 << 60),
-    "more images than there are": lambda index, *_: index["chunks"][0].update(chunk_size=40),
+    "no shards": lambda index, *_: index.update(shards={}),
+    "huge count": lambda index, *_: index["shards"].update({"shard-0.npy": 1 << 60}),
+    "more images than there are": lambda index, *_: index["shards"].update({"shard-0.npy": 40}),
     "counts of other images": lambda index, *_: index.update(classes={"a": 1 << 60, "b": 4}),
     "cut shards": shard(lambda data: data[:50]),
-    "first offset": shard(number(4, 1 << 31)),
-    "objects for pixels": shard(number(24, 17)),
-    "huge shape": shard(number(32, 1 << 31)),
+    "huge shape": shard(lambda data: data.replace(b"(1,)          ", b"(100000000000,)", 1)[:-1]),
+    "an archive": shard(lambda data: b"PK\3\4" + data[4:]),
 }
 
 
@@ -115,7 +104,7 @@ def untouched(tmp_path: Path, whole: Path, monkeypatch: pytest.MonkeyPatch) -> I
     monkeypatch.setenv("HYDRA_FULL_ERROR", "0")
     shutil.copytree(whole, tmp_path / "shards")
     yield tmp_path / "shards"
-    assert {path.name for path in tmp_path.iterdir()} <= {"shards", "outside.bin"}
+    assert {path.name for path in tmp_path.iterdir()} <= {"shards", "outside.npy"}
 
 
 def test_good_ones_are_read(untouched: Path) -> None:

@@ -36,7 +36,7 @@ from gan.data.builtin.shapes import (
     tree,
     vary,
 )
-from gan.data.decoding.decode import DecodedImage, Decoder
+from gan.data.decoding.decode import Decoder
 from gan.utils.errors import UserError
 
 CLASSES: tuple[str, ...] = ("poster", "sprite", "photograph", "neon")
@@ -84,10 +84,7 @@ class BuiltinImages:
     def content(self, index: int) -> bytes:
         return self.keys[index].encode()
 
-    def count(self, data: bytes, decoder: Decoder) -> int:
-        return 1
-
-    def decode(self, data: bytes, decoder: Decoder) -> Iterator[DecodedImage]:
+    def decode(self, data: bytes, decoder: Decoder) -> Iterator[np.ndarray]:
         yield decoder.fit_image(Image.fromarray(draw(SEED, int(data), *decoder.size)))
 
 

@@ -12,10 +12,9 @@ A source of images has these attributes and methods:
     keys: list[str]      one unique key per item, such as the path of a file
     stamps: list         one JSON value per item, which changes when the item may have changed
     content(index) -> bytes                       the encoded item; may raise ImageError
-    count(content, decoder) -> int                number of images, before patches are cut
-    decode(content, decoder) -> iterator of DecodedImage
+    decode(content, decoder) -> iterator of images uint8 (C, H, W), with channels last in memory
     trusted: bool        optional; True if this process may decode the contents itself, because they are trusted
-    stacked: int         optional; number of images that are stacked along the channels of each DecodedImage
+    stacked: int         optional; number of images that are stacked along the channels of each decoded image
 
 A source can be pickled; each process opens the files itself. The DataModule also needs
 
@@ -29,6 +28,7 @@ from __future__ import annotations
 import functools
 import hashlib
 import json
+import math
 import os
 import shutil
 import time
@@ -37,16 +37,15 @@ from contextlib import suppress
 from dataclasses import asdict
 from pathlib import Path
 from types import ModuleType
-from typing import Any, NamedTuple
+from typing import Any, BinaryIO, NamedTuple
 
 import numpy as np
 from filelock import FileLock
 
 from gan.data.builtin import retro, shapes
 from gan.data.decoding import decode, reader
-from gan.data.decoding.decode import Decoder
+from gan.data.decoding.decode import DecodedItem, Decoder, decode_item
 from gan.data.decoding.pool import CRASHED, check_main_guard, parallel_map
-from gan.data.decoding.reader import ImageError
 from gan.utils.errors import UserError, reason
 from gan.utils.files import write_atomically
 from gan.utils.output import counting
@@ -55,7 +54,12 @@ from gan.utils.untrusted import read_json
 RUNS = "runs"  # folder with copies of runs in object storage, see gan/runs/remote.py
 SHARDS = "shards"  # folder with shards that were downloaded, see gan/data/stream.py
 IMAGES, FEATURES = "images", "features"  # folders with pixels, and with features of real images
-PARTS = (IMAGES, FEATURES, RUNS, SHARDS)
+PARTS = {
+    IMAGES: "decoded images",
+    FEATURES: "features of real images",
+    SHARDS: "shards of data=stream",
+    RUNS: "runs in object storage",
+}
 MAX_INDEX_BYTES = 1 << 30  # enough for some millions of files
 SAVE_SECONDS = 10.0  # seconds of decoding between two writes of the index; an interrupted process loses at most these
 
@@ -66,6 +70,23 @@ def folder() -> Path:
     return Path(base) if base else Path(os.environ.get("XDG_CACHE_HOME", Path.home() / ".cache")) / "retro-gan"
 
 
+def part_size(part: str) -> int:
+    """Return the size of one of PARTS in bytes on disk."""
+    statuses = [file.stat() for file in (folder() / part).rglob("*") if file.is_file()]
+    return sum(512 * getattr(status, "st_blocks", -(-status.st_size // 512)) for status in statuses)
+
+
+def total_size() -> int:
+    """Return the size of the cache in bytes on disk."""
+    return sum(map(part_size, PARTS))
+
+
+def clear() -> None:
+    """Remove the cache. Running programs keep the files that they have mapped."""
+    for part in PARTS:
+        shutil.rmtree(folder() / part, ignore_errors=True)
+
+
 class Item(NamedTuple):
     """One item of a source: its images are the rows first .. first + rows - 1."""
 
@@ -74,14 +95,12 @@ class Item(NamedTuple):
     first: int
     rows: int  # 0 if it could not be decoded
     error: str  # why it could not be decoded
-    pixel_art: int = 0  # number of rows that resample=auto resized with nearest
 
 
 class Index(NamedTuple):
     file: str  # name of the file of pixels
     rows: int  # number of images in that file, including images that no item uses any more
     items: dict[str, Item]  # by key
-    about: dict[str, Any]  # source, options and shape of an image
 
 
 class CachedImages(NamedTuple):
@@ -91,7 +110,6 @@ class CachedImages(NamedTuple):
     first: np.ndarray  # (items,): the first row of each item
     counts: np.ndarray  # (items,): the number of rows of each item, 0 if it could not be decoded
     errors: dict[int, str]  # by position in `items`, why it could not be decoded
-    pixel_art: int  # number of images that resample=auto resized with nearest
     digests: np.ndarray  # (items,): hash of each item's content, empty if it could not be read
 
     def rows(self) -> np.ndarray:
@@ -104,7 +122,7 @@ def load_images(source: Any, decoder: Decoder, items: Sequence[int] | None = Non
     """Return the images of items of a source (all by default) from the cache. New images are decoded on all cores."""
     numbers = range(len(source.keys)) if items is None else items
     key = [source.identity, asdict(decoder), source_hash(reader, decode, retro, shapes)]
-    shape = image_shape(source, decoder)
+    shape = (*decoder.size, decoder.channels * getattr(source, "stacked", 1))  # (H, W, C) of an image
     entry = folder() / IMAGES / hashlib.sha256(json.dumps(key, sort_keys=True).encode()).hexdigest()[:24]
     try:
         index = read_index(entry, shape)
@@ -112,30 +130,21 @@ def load_images(source: Any, decoder: Decoder, items: Sequence[int] | None = Non
             check_main_guard()
             entry.mkdir(parents=True, exist_ok=True)
             with FileLock(entry / "lock"):
-                index = _update(entry, source, decoder, numbers)
-        else:
-            with suppress(OSError):  # the cache may be read-only
-                os.utime(entry / "index.json")  # for the time of last use in `listing`
+                index = _update(entry, source, decoder, numbers, shape)
         pixels = _mapped(entry, index, shape)
     except OSError as error:
         raise UserError(
             f"cache: {folder()} cannot be used ({reason(error)}); free disk space, or set RETRO_GAN_CACHE to a folder "
             "that can be written"
         ) from error
-    found = [index.items[source.keys[number]] for number in numbers]
+    cached = [index.items[source.keys[number]] for number in numbers]
     return CachedImages(
         pixels,
-        np.array([item.first for item in found], np.int64),
-        np.array([item.rows for item in found], np.int64),
-        {place: item.error for place, item in enumerate(found) if not item.rows},
-        sum(item.pixel_art for item in found),
-        np.array([item.digest for item in found], "S32"),
+        np.array([item.first for item in cached], np.int64),
+        np.array([item.rows for item in cached], np.int64),
+        {place: item.error for place, item in enumerate(cached) if not item.rows},
+        np.array([item.digest for item in cached], "S32"),
     )
-
-
-def image_shape(source: Any, decoder: Decoder) -> tuple[int, int, int]:
-    """Return the shape (H, W, C) of an image in the file of pixels."""
-    return (*decoder.size, decoder.channels * getattr(source, "stacked", 1))
 
 
 def _mapped(entry: Path, index: Index, shape: Sequence[int]) -> np.ndarray:
@@ -146,13 +155,13 @@ def _mapped(entry: Path, index: Index, shape: Sequence[int]) -> np.ndarray:
     return np.asarray(mapped)  # indexing np.memmap itself is slow
 
 
-def read_index(entry: Path, shape: Sequence[int] | None = None) -> Index | None:
+def read_index(entry: Path, shape: Sequence[int]) -> Index | None:
     """Return the index of an entry; None if it is missing or damaged, or lists more images than the file has."""
     try:
         table = read_json(entry / "index.json", MAX_INDEX_BYTES)
         items = {name: Item(*values) for name, values in table["items"].items()}
-        index = Index(Path(table["file"]).name, table["rows"], items, table["about"])
-        _mapped(entry, index, index.about["shape"] if shape is None else shape)
+        index = Index(Path(table["file"]).name, table["rows"], items)
+        _mapped(entry, index, shape)
         return index
     except (OSError, ValueError, KeyError, TypeError, AttributeError):
         return None
@@ -173,38 +182,36 @@ def _stale_items(index: Index, source: Any, numbers: Sequence[int]) -> list[int]
     return stale
 
 
-def _update(entry: Path, source: Any, decoder: Decoder, numbers: Sequence[int]) -> Index:
+def _update(entry: Path, source: Any, decoder: Decoder, numbers: Sequence[int], shape: Sequence[int]) -> Index:
     """Decode new items into an entry and return its index. The caller holds the entry's lock."""
-    shape = image_shape(source, decoder)
     index = read_index(entry, shape)
     items = {} if index is None else {key: index.items[key] for key in source.keys if key in index.items}
     if index is None or index.rows > 1024 + 2 * sum(item.rows for item in items.values()):
         # A new file saves disk space if most rows are unused. Other programs may have mapped the old one.
-        about = {"source": source.identity, "options": asdict(decoder), "shape": shape}
-        index, items = Index(f"pixels-{time.time_ns()}", 0, {}, about), {}
+        index, items = Index(f"pixels-{time.time_ns()}", 0, {}), {}
         print(f"cache: {folder()}", flush=True)
+    index = index._replace(items=items)
     path = entry / index.file
     path.touch()
     stale = _stale_items(index, source, numbers)
-    counts = [decoder.patches_per_image] * len(stale)
+    left = iter(stale)
+    decoding = functools.partial(decode_item, source, decoder)
     trusted = getattr(source, "trusted", False)
-    if decoder.frames == "all":
-        parts = parallel_map(functools.partial(_count, source, decoder), stale, lambda n: 1, trusted)
-        counts = [n * decoder.patches_per_image for part in parts for n in part]
-    firsts = index.rows + np.cumsum([0, *counts])
-    index = index._replace(rows=int(firsts[-1]), items=items)
-    _allocate(path, index.rows * int(np.prod(shape)))
-    decode_item = DecodeItem(source, decoder, path)
-    tasks = list(zip(stale, firsts.tolist(), counts, strict=False))
     saved = time.monotonic()
-    with counting(source.title, len(tasks)) as advance:
-        for results in parallel_map(decode_item, tasks, decode_item.crashed, trusted):
-            items.update((source.keys[n], item._replace(stamp=source.stamps[n])) for n, item in results)
+    with open(path, "r+b") as pixels, counting(source.title, len(stale)) as advance:
+        pixels.truncate(index.rows * math.prod(shape))  # what an interrupted process wrote after its last index
+        pixels.seek(0, os.SEEK_END)
+        for results in parallel_map(decoding, stale, lambda number: DecodedItem(error=CRASHED), trusted):
+            for decoded, number in zip(results, left, strict=False):  # in this order: zip asks `results` first
+                stamp, count = source.stamps[number], len(decoded.images)
+                pixels.writelines(image.data for image in decoded.images)
+                items[source.keys[number]] = Item(stamp, decoded.digest, index.rows, count, decoded.error)
+                index = index._replace(rows=index.rows + count)
             advance(len(results))
             if time.monotonic() > saved + SAVE_SECONDS:
-                _save(entry, index)
+                _save(entry, index, pixels)
                 saved = time.monotonic()
-    _save(entry, index)
+        _save(entry, index, pixels)
     for old in entry.glob("pixels-*"):
         if old != path:
             with suppress(PermissionError):  # Windows does not remove a file that another program has mapped
@@ -212,108 +219,15 @@ def _update(entry: Path, source: Any, decoder: Decoder, numbers: Sequence[int]) 
     return index
 
 
-def _allocate(path: Path, size: int) -> None:
-    """Allocate disk space in advance, so that a full disk is noticed before images are decoded."""
-    with open(path, "r+b") as file:
-        if size and hasattr(os, "posix_fallocate"):
-            os.posix_fallocate(file.fileno(), 0, size)
-        else:
-            file.truncate(size)
-
-
-def _save(entry: Path, index: Index) -> None:
+def _save(entry: Path, index: Index, pixels: BinaryIO) -> None:
     """Write pixels to disk, then the index, which must not contain rows that a power failure can lose."""
-    with open(entry / index.file, "r+b") as file:
-        os.fsync(file.fileno())
+    pixels.flush()
+    os.fsync(pixels.fileno())
     text = json.dumps(index._asdict())  # json.dump is slower, because it encodes in Python
     write_atomically(entry / "index.json", lambda file: file.write(text.encode()))
-
-
-class DecodeItem:
-    """Decodes one item into its rows of a file, in a worker process. The caller sets the item's stamp."""
-
-    def __init__(self, source: Any, decoder: Decoder, path: Path) -> None:
-        self.source = source
-        self.decoder = decoder
-        self.path = path
-
-    def __call__(self, task: tuple[int, int, int]) -> tuple[int, Item]:
-        number, first, count = task
-        digest = ""
-        images = pixel_art = 0
-        try:
-            content = self.source.content(number)
-            digest = hashlib.sha256(content).hexdigest()[:32]
-            with open(self.path, "r+b") as file:
-                file.seek(first * int(np.prod(image_shape(self.source, self.decoder))))
-                for images, image in enumerate(self.source.decode(content, self.decoder), 1):
-                    pixel_art += image.pixel_art
-                    if images <= count:
-                        file.write(image.pixels.transpose(1, 2, 0).data)  # channels last in memory already
-            if images != count:
-                raise ImageError(f"changed while it was read: {images} images instead of {count}")
-        except ImageError as error:
-            return number, Item(None, digest, 0, 0, str(error))
-        return number, Item(None, digest, first, count, "", pixel_art)
-
-    def crashed(self, task: tuple[int, int, int]) -> tuple[int, Item]:
-        return task[0], Item(None, "", 0, 0, CRASHED)
-
-
-def _count(source: Any, decoder: Decoder, number: int) -> int:
-    try:
-        count: int = source.count(source.content(number), decoder)
-        return count
-    except ImageError:  # decoding reports the reason
-        return 1
 
 
 @functools.cache
 def source_hash(*modules: ModuleType) -> str:
     """Return a hash of the source code that computes pixels, so that pixels of other versions are not reused."""
     return hashlib.sha256(b"".join(Path(str(module.__file__)).read_bytes() for module in modules)).hexdigest()
-
-
-# ---- for `gan data cache`
-
-
-class Entry(NamedTuple):
-    """An entry of the cache."""
-
-    path: Path
-    about: dict[str, Any]
-    items: int
-    size: int  # bytes on disk
-    used: float  # seconds since the epoch
-
-
-def listing() -> list[Entry]:
-    """Return the entries of the cache, the most recently used first."""
-    entries = []
-    for path in (folder() / IMAGES).glob("*"):
-        index = read_index(path)
-        used = (path / "index.json" if index else path).stat().st_mtime
-        about, items = (index.about, len(index.items)) if index else ({}, 0)
-        entries.append(Entry(path, about, items, _size(path), used))
-    return sorted(entries, key=lambda entry: -entry.used)
-
-
-def part_size(part: str) -> int:
-    """Return the size of one of PARTS in bytes on disk."""
-    return _size(folder() / part)
-
-
-def total_size() -> int:
-    """Return the size of the cache in bytes on disk."""
-    return sum(map(part_size, PARTS))
-
-
-def _size(path: Path) -> int:
-    statuses = [file.stat() for file in path.rglob("*") if file.is_file()]
-    return sum(512 * getattr(status, "st_blocks", -(-status.st_size // 512)) for status in statuses)
-
-
-def clear() -> None:
-    """Remove the cache. Running programs keep the files that they have mapped."""
-    for part in PARTS:
-        shutil.rmtree(folder() / part, ignore_errors=True)

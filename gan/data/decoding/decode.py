@@ -6,14 +6,15 @@ the time or better, and changes the result less than another resampling filter w
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import hashlib
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from PIL import Image
 
-from gan.data.decoding.reader import FRAMES, MAX_PIXELS, Source, composite, parse_color, read_frames
+from gan.data.decoding.reader import FRAMES, MAX_PIXELS, ImageError, Source, composite, parse_color, read_frames
 from gan.utils.errors import UserError, at_least
 
 CHANNELS = (1, 3, 4)
@@ -29,11 +30,6 @@ KERNELS = {
 RESAMPLES = ("auto", *KERNELS)
 
 Box = tuple[float, float, float, float]  # left, top, right, bottom in pixels
-
-
-class DecodedImage(NamedTuple):
-    pixels: np.ndarray  # uint8 (C, H, W)
-    pixel_art: bool  # resample="auto" resized it with nearest
 
 
 @dataclass(frozen=True)
@@ -69,7 +65,7 @@ class Decoder:
         at_least("patches_per_image", self.patches_per_image, 1)
         parse_color(self.background)
 
-    def __call__(self, source: Source) -> Iterator[DecodedImage]:
+    def __call__(self, source: Source) -> Iterator[np.ndarray]:
         """Yield the images of a file; raise ImageError if the first or a later frame cannot be read."""
         for frame in read_frames(source, self.frames, self.max_pixels, self.min_side()):
             yield from map(self.fit_image, self.patches(frame))
@@ -103,20 +99,19 @@ class Decoder:
         """Return the smallest side for decoding a JPEG, so that resizing still averages two pixels; 0 is full size."""
         return 0 if self.resample == "nearest" or self.fit == "patches" else 2 * max(self.size)
 
-    def fit_image(self, image: Image.Image) -> DecodedImage:
-        """Convert an upright RGB or straight RGBA image to the size and channels of this decoder."""
+    def fit_image(self, image: Image.Image) -> np.ndarray:
+        """Return an upright RGB or straight RGBA image as uint8 (C, H, W) in the decoder's size and channels."""
         if self.channels == 4:  # premultiply first: otherwise resizing mixes hidden colors into the edges
             image = image.convert("RGBA").convert("RGBa")
         else:
             image = composite(image, parse_color(self.background))
         if self.channels == 1:
             image = image.convert("L")
-        resized, pixel_art = self._resize(image)
-        pixels = np.array(self._pad(resized))  # (H, W, C), or (H, W)
+        pixels = np.array(self._pad(self._resize(image)))  # (H, W, C), or (H, W)
         if self.channels == 4:  # Lanczos overshoots, but a premultiplied color is at most its alpha
             for channel in range(3):
                 np.minimum(pixels[..., channel], pixels[..., 3], out=pixels[..., channel])
-        return DecodedImage(pixels.reshape(*self.size, self.channels).transpose(2, 0, 1), pixel_art)
+        return pixels.reshape(*self.size, self.channels).transpose(2, 0, 1)
 
     def _pad(self, image: Image.Image) -> Image.Image:
         """Center an image on the background. With four channels the background is transparent."""
@@ -130,16 +125,16 @@ class Decoder:
         canvas.paste(image, ((width - image.width) // 2, (height - image.height) // 2))
         return canvas
 
-    def _resize(self, image: Image.Image) -> tuple[Image.Image, bool]:
+    def _resize(self, image: Image.Image) -> Image.Image:
         width, height, box = self._geometry(*image.size)
         across, down = box[2] - box[0], box[3] - box[1]
         left, top = int(box[0]), int(box[1])
         whole = (left, top, left + int(across), top + int(down))
         if (across, down) == (width, height):  # crop only, at whole pixels
-            return image if whole == (0, 0, *image.size) else image.crop(whole), False
+            return image if whole == (0, 0, *image.size) else image.crop(whole)
         if self.resample == "auto" and is_pixel_art(image, (width, height), box):
-            return image.crop(whole).resize((width, height), Image.Resampling.NEAREST), True
-        return image.resize((width, height), KERNELS.get(self.resample, Image.Resampling.LANCZOS), box), False
+            return image.crop(whole).resize((width, height), Image.Resampling.NEAREST)
+        return image.resize((width, height), KERNELS.get(self.resample, Image.Resampling.LANCZOS), box)
 
     def _geometry(self, w: int, h: int) -> tuple[int, int, Box]:
         """Return width and height of the resized image, and the box of the w x h image that it shows."""
@@ -174,3 +169,26 @@ def is_pixel_art(image: Image.Image, size: tuple[int, int], box: Box) -> bool:
         if not np.array_equal(pixels, pixels[::rows, ::columns].repeat(rows, 0).repeat(columns, 1)):
             return False
     return True
+
+
+class DecodedItem(NamedTuple):
+    """The images of an item of a source."""
+
+    images: Sequence[np.ndarray] = ()  # uint8 (H, W, C); none if the item cannot be read
+    digest: str = ""  # hash of the content; empty if it could not be read
+    error: str = ""  # why there is no image
+
+
+def decode_item(source: Any, decoder: Decoder, number: int) -> DecodedItem:
+    """Return the images of an item of a source, see `gan.data.decoding.cache`."""
+    digest = ""
+    try:
+        content = source.content(number)
+        digest = hashlib.sha256(content).hexdigest()[:32]
+        decoded = source.decode(content, decoder)
+        images = [np.ascontiguousarray(image.transpose(1, 2, 0)) for image in decoded]  # no copy: channels are last
+    except ImageError as error:
+        return DecodedItem(digest=digest, error=str(error))
+    except MemoryError:
+        return DecodedItem(digest=digest, error="not enough memory for its images")
+    return DecodedItem(images, digest)

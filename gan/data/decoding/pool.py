@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import ctypes
 import errno
+import itertools
 import multiprocessing
 import os
 import signal
@@ -16,8 +16,6 @@ from contextlib import contextmanager, suppress
 from threading import Thread
 from typing import Any, TypeVar
 
-from PIL import Image
-
 from gan.data.decoding.reader import ImageError
 from gan.utils.errors import UserError
 from gan.utils.processes import available_memory, deferred, safe_path
@@ -25,16 +23,14 @@ from gan.utils.processes import available_memory, deferred, safe_path
 Task = TypeVar("Task")
 Result = TypeVar("Result")
 CHUNK_SECONDS = 0.05  # seconds of work to send to a process at a time
-MAX_CHUNK = 64  # maximum number of tasks in a chunk
-CHUNKS_AHEAD = 16  # chunks to send to each process before collecting the first results
+MAX_CHUNK = 8  # maximum number of tasks in a chunk
+CHUNKS_AHEAD = 8  # chunks to send to each process before collecting the first results
 IN_PROCESS_SECONDS = 0.5  # seconds of trusted work to do in this process before starting others
 MAX_SECONDS = 60  # CPU time limit of a task, so that a hostile file cannot occupy a process for hours
 MIN_MEMORY = 1 << 30  # bytes that a process may always allocate
 # Modules to import once, in the server that forks the processes. gan is excluded: the server does not know this
 # process's sys.path, and would import an installed version instead of a checkout.
-PRELOADED = ["numpy.random", "json", "filelock"]
-PRELOADED += [f"PIL.Image{part}" for part in ("Cms", "Ops", "Filter", "Draw", "Font")]
-PRELOADED += [f"PIL.{form}ImagePlugin" for form in ("Bmp", "Gif", "Jpeg", "Ppm", "Png")]  # Pillow imports them late
+PRELOADED = ["numpy.random", "filelock", "PIL.ImageCms", "PIL.ImageOps", "PIL.ImageFilter", "PIL.ImageDraw"]
 NO_MAIN_GUARD = 'no worker process can be started; in your script, put the code to run below if __name__ == "__main__":'
 CRASHED = f"the decoder crashed, took more than {MAX_SECONDS} s or ran out of memory on it"
 
@@ -65,7 +61,7 @@ def parallel_map(
             try:
                 while left or waiting:
                     while left and len(waiting) < CHUNKS_AHEAD * processes:
-                        count = min(size, 1 + len(left) // (2 * processes), len(left))
+                        count = min(size, 1 + len(left) // (2 * processes))
                         waiting.append([left.popleft() for _ in range(count)])
                         futures.append(_submit(pool, waiting[-1]))
                     yield futures.popleft().result()
@@ -75,8 +71,16 @@ def parallel_map(
             except BrokenProcessPool:
                 while len(waiting) > 2 * processes:  # one of the first chunks has crashed; requeue the others
                     left.extendleft(reversed(waiting.pop()))
-        for chunk in waiting:
-            yield list(_one_by_one(function, chunk, on_crash))
+        with IsolatedProcess() as isolated:
+            for task in itertools.chain.from_iterable(waiting):
+                try:
+                    yield [isolated(function, task)]
+                except CrashError:
+                    yield [on_crash(task)]
+
+
+class CrashError(ImageError):
+    """A function has killed its process. It may have read a hostile file."""
 
 
 class IsolatedProcess:
@@ -89,14 +93,14 @@ class IsolatedProcess:
         self.pool: ProcessPoolExecutor | None = None
 
     def __call__(self, function: Callable[..., Result], *arguments: Any) -> Result:
-        """Return the result of the function; raise ImageError if it kills its process."""
+        """Return the result of the function; raise CrashError if it kills its process."""
         if self.pool is None:
             self.pool = _executor(1, _call)
         try:
             return _submit(self.pool, [(function, arguments)]).result()[0]
         except BrokenProcessPool as error:
             self.close()
-            raise ImageError(CRASHED) from error
+            raise CrashError(CRASHED) from error
 
     def close(self) -> None:
         if self.pool is not None:
@@ -129,20 +133,6 @@ def cores() -> int:
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
-def _one_by_one(
-    function: Callable[[Task], Result], chunk: Sequence[Task], on_crash: Callable[[Task], Result]
-) -> Iterator[Result]:
-    left = deque(chunk)
-    while left:
-        with _pool(1, function) as pool:
-            try:
-                while left:
-                    yield from _submit(pool, [left[0]]).result()
-                    left.popleft()
-            except BrokenProcessPool:
-                yield on_crash(left.popleft())
-
-
 @contextmanager
 def _pool(count: int, function: Callable[[Any], Any]) -> Iterator[ProcessPoolExecutor]:
     pool = _executor(count, function)
@@ -167,8 +157,9 @@ def _executor(count: int, function: Callable[[Any], Any]) -> ProcessPoolExecutor
             with deferred():  # the server inherits it; otherwise Ctrl-C during its imports prints a traceback
                 forkserver.ensure_running()
         pool = ProcessPoolExecutor(count, context, initializer=_init_worker, initargs=(function, memory, MAX_SECONDS))
-    try:
-        _submit(pool, ()).result()
+    try:  # all processes start now: if one crashes while another starts, the pool can wait for that one forever
+        for started in [_submit(pool, ()) for _ in range(count)]:
+            started.result()
     except BrokenProcessPool as error:
         raise UserError(NO_MAIN_GUARD) from error
     return pool
@@ -193,7 +184,6 @@ _seconds: float  # CPU time limit of a task
 def _init_worker(function: Callable[[Any], Any], memory: int, seconds: float) -> None:
     global _function, _seconds
     _function, _seconds = function, seconds
-    _keep_memory()
     with suppress(ImportError, OSError, ValueError):  # not supported on all systems
         import resource  # limit memory, so that a hostile file raises MemoryError and other programs keep theirs
 
@@ -208,15 +198,6 @@ def _end_with_parent() -> None:
     if parent is not None:
         parent.join()
         os._exit(1)
-
-
-def _keep_memory() -> None:
-    """Keep freed memory in the process. This saves 4 to 10 % of the CPU time of photographs at 256 pixels."""
-    Image.core.set_blocks_max(4)  # of 16 MB
-    with suppress(OSError, AttributeError, TypeError):  # no glibc; on Windows CDLL needs a name
-        mallopt = ctypes.CDLL(None).mallopt
-        for threshold in (-1, -3):  # M_TRIM_THRESHOLD and M_MMAP_THRESHOLD of malloc.h
-            mallopt(threshold, 1 << 26)
 
 
 def _run_chunk(chunk: Sequence[Any]) -> list[Any]:

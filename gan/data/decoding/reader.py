@@ -6,7 +6,6 @@ import functools
 import logging
 import os
 import re
-import struct
 import threading
 import warnings
 from collections.abc import Generator, Iterator
@@ -19,13 +18,12 @@ from PIL import Image, ImageCms, ImageColor, ImageFile, ImageMode, ImageOps, Uni
 
 from gan.utils.errors import UserError
 
-# Only 9 of Pillow's 43 formats, to limit attacks: those of cameras, the web and scanners, and three that old programs
-# and games write, TGA, PCX and PPM (Netpbm). The three have short decoders and their size in the header. Left out are
-# AVIF and JPEG 2000 (large libraries), EPS and WMF (run other programs), and containers of other images (ICO, PSD).
-FORMATS = ("PNG", "JPEG", "WEBP", "GIF", "BMP", "TIFF", "PCX", "PPM", "TGA")
-NAMES = "PNG, JPEG, WebP, GIF, BMP, TIFF, TGA, PCX or Netpbm"
-TGA_HEADER = struct.Struct("<BBB5xHHHHBB")
-TGA_DEPTHS = {1: (8,), 2: (16, 24, 32), 3: (8, 16)}  # bits of a pixel, by type: palette, color, gray
+# Only 8 of Pillow's 43 formats, to limit attacks: those of cameras, the web and scanners, and two that old programs and
+# games write, PCX and PPM (Netpbm). The two have short decoders and their size in the header. Left out are AVIF and
+# JPEG 2000 (large libraries), TGA (no signature), EPS and WMF (run other programs), and containers of other images
+# (ICO, PSD).
+FORMATS = ("PNG", "JPEG", "WEBP", "GIF", "BMP", "TIFF", "PCX", "PPM")
+NAMES = "PNG, JPEG, WebP, GIF, BMP, TIFF, PCX or Netpbm"
 MAX_PIXELS = 64_000_000  # limit of width * height, checked in the header; a pixel takes four bytes while decoding
 MAX_FRAMES = 10_000  # limit of the frames of a file, which are counted before decoding
 FRAMES = ("first", "all")
@@ -44,7 +42,6 @@ class TooLarge(ImageError):
 
 class Header(NamedTuple):
     format: str  # one of FORMATS, or MPO
-    mode: str  # Pillow's mode
     frames: int  # number of frames that frames="all" reads
     width: int  # size of the first frame, before the EXIF rotation
     height: int
@@ -54,7 +51,7 @@ def header(source: Source, max_pixels: int = MAX_PIXELS) -> Header:
     """Return the header of a file; raise ImageError if it cannot be read."""
     with _opened(source, max_pixels) as file:
         image = _open_image(file, max_pixels)
-        return Header(image.format or "", image.mode, _num_frames(image), *image.size)
+        return Header(image.format or "", _num_frames(image), *image.size)
 
 
 def read_first_frame(source: Source, max_pixels: int = MAX_PIXELS, min_side: int = 0) -> Image.Image:
@@ -79,15 +76,12 @@ def read_frames(
         if min_side:
             _reduce_jpeg(image, min_side)
         _fix_transparent_color(image)
-        opaque = image.format == "TGA" and _declares_no_alpha(file)
         animated = frames == "all" and _num_frames(image) > 1
         for frame in range(_num_frames(image) if animated else 1):
             if frame:
                 image.seek(frame)
                 _check_pixels(image, max_pixels)
             image.load()
-            if opaque and image.mode == "RGBA":
-                image.putalpha(255)
             yield to_srgb(_upright(image, in_place=not animated))
 
 
@@ -109,25 +103,9 @@ def _open_image(file: BinaryIO, max_pixels: int) -> ImageFile.ImageFile:
     Image.MAX_IMAGE_PIXELS = max_pixels  # Pillow itself raises at twice as many pixels, also within nested images
     if file.seek(0, os.SEEK_END) == 0:
         raise ImageError("the file is empty")
-    image = Image.open(file, formats=FORMATS if _is_tga(file) else FORMATS[:-1])
+    image = Image.open(file, formats=FORMATS)
     _check_pixels(image, max_pixels)
     return image
-
-
-def _is_tga(file: BinaryIO) -> bool:
-    """Return whether a file is a TGA by its header and size. The format has no signature, and Pillow checks little."""
-    size = file.seek(0, os.SEEK_END)
-    file.seek(0)
-    head = file.read(TGA_HEADER.size)
-    file.seek(0)
-    if len(head) < TGA_HEADER.size:
-        return False
-    name_length, palette, kind, _, _, width, height, depth, flags = TGA_HEADER.unpack(head)
-    if palette > 1 or (kind & 7 == 1) != palette or kind & ~8 not in TGA_DEPTHS or flags & 0xC0:
-        return False
-    pixels, runs = width * height * (depth // 8), -(-width * height // 128) * (1 + depth // 8)
-    least = runs if kind & 8 else pixels  # a run of equal pixels has at most 128
-    return depth in TGA_DEPTHS[kind & 7] and least > 0 and TGA_HEADER.size + name_length + least <= size
 
 
 def _check_pixels(image: Image.Image, max_pixels: int) -> None:
@@ -175,15 +153,6 @@ def _fix_transparent_color(image: ImageFile.ImageFile) -> None:
         image.info["transparency"] = key * (85 if raw == "L;2" else 17)
     elif key is not None and raw == "RGB;16B":
         image.info["transparency"] = tuple(value >> 8 for value in key)
-
-
-def _declares_no_alpha(file: BinaryIO) -> bool:
-    """Return whether the pixels of a TGA have unused bits instead of alpha, which Pillow reads as transparent."""
-    position = file.tell()
-    file.seek(TGA_HEADER.size - 1)
-    flags = file.read(1)[0]
-    file.seek(position)
-    return not flags & 0x0F
 
 
 def _reduce_jpeg(image: ImageFile.ImageFile, min_side: int) -> None:

@@ -1,18 +1,15 @@
-"""Color tables, with linear and trilinear interpolation, and their files: `.cube` and HaldCLUT images.
+"""Color tables with trilinear interpolation, and their files: `.cube` and HaldCLUT images.
 
-Adobe, "Cube LUT Specification", version 1.0, 2013; the variant of DaVinci Resolve, which puts curves before the table,
-is read as well. Eskil Steenberg, http://www.quelsolaar.com/technology/clut.html: a HaldCLUT of level L is a PNG of
-L^3 x L^3 pixels. These are the entries of a table with L^2 entries along each axis, row by row; red changes first.
+Adobe, "Cube LUT Specification", version 1.0, 2013, without curves (LUT_1D_SIZE). Eskil Steenberg,
+http://www.quelsolaar.com/technology/clut.html: a HaldCLUT of level L is a PNG of L^3 x L^3 pixels. These are the
+entries of a table with L^2 entries along each axis, row by row; red changes first.
 """
 
 from __future__ import annotations
 
 import io
 import itertools
-import math
 import os
-import struct
-import zlib
 from array import array
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -21,8 +18,9 @@ from pathlib import Path
 
 import numpy as np
 from PIL import Image
+from PIL.PngImagePlugin import PngInfo
 
-from gan.data.decoding.reader import ImageError, header
+from gan.data.decoding.reader import ImageError, header, to_srgb
 from gan.data.looks import is_table
 from gan.data.looks.fields import Filter, FloatImage
 from gan.utils import digest
@@ -32,7 +30,6 @@ from gan.utils.output import one_line
 from gan.utils.untrusted import read_bytes
 
 MIN_SIZE, MAX_SIZE = 2, 144  # entries along each axis of a table; 144 is a HaldCLUT of level 12
-MIN_CURVE, MAX_CURVE = 2, 65536  # entries of curves
 MAX_VALUE = 1e4  # largest absolute value of an entry or of a limit of the domain; 1 is white
 MIN_RANGE = 1e-4  # smallest difference between the limits of a domain
 CHUNK = 1 << 14  # pixels at a time, so that memory is limited and the processor's cache holds them
@@ -40,38 +37,27 @@ Domain = tuple[tuple[float, ...], tuple[float, ...]]  # the lowest and the highe
 UNIT: Domain = ((0.0, 0.0, 0.0), (1.0, 1.0, 1.0))
 MAX_BYTES = 128 << 20  # of a file; a table of MAX_SIZE with seven digits has 84 MB
 MAX_LINE = 250  # bytes, by the specification
-MAX_CELL = 2  # distance of two entries, in units of the range of an image
 MAX_WHITE = 0.5  # fraction of numbers above 1 from which a table is refused
 MAX_TITLE = 200  # characters
-SIZES = {"LUT_1D_SIZE": (MIN_CURVE, MAX_CURVE), "LUT_3D_SIZE": (MIN_SIZE, MAX_SIZE)}
-LIMITS = {"DOMAIN_MIN": 3, "DOMAIN_MAX": 3, "LUT_1D_INPUT_RANGE": 2, "LUT_3D_INPUT_RANGE": 2}  # numbers after each
+SIZE, RANGE = "LUT_3D_SIZE", "LUT_3D_INPUT_RANGE"  # RANGE is DaVinci Resolve's form of the domain
+LENGTHS = {SIZE: 1, "DOMAIN_MIN": 3, "DOMAIN_MAX": 3, RANGE: 2}  # numbers after each keyword
 MIN_LEVEL, MAX_LEVEL = 2, 12  # of a HaldCLUT
-# Largest mean number of sweeps of a channel along an axis, by level. Tables that invert have 1, those that solarize 2,
-# photographs on average 3.7 at level 3, 6.0 at level 4. At level 2 they differ too little.
-MAX_SWEEPS = {2: math.inf, 3: 2.5}
-MAX_SWEEPS_FROM_4 = 3.5
-EPSILON = 1e-9
-SIGNATURE = b"\x89PNG\r\n\x1a\n"
-FILTER_UP = 2  # each row is stored as its difference from the row above
 RECORDED = "table:"  # precedes the digest of a file
 
 
 @dataclass(frozen=True, eq=False)
 class ColorTable:
-    """A color table: colors in 0..1 -> colors, nominally in 0..1. Curves come first, then the table of three axes.
+    """A color table: colors in 0..1 -> colors, nominally in 0..1.
 
     Args:
-        colors: float32 (N, N, N, 3), whose axes are blue, green and red, as files store them; None for curves alone.
-        curves: float32 (M, 3), a curve for each of red, green and blue; None for none.
-        domain, curve_domain: the inputs, for red, green and blue, of the first and of the last entry. Other inputs get
-            the nearest entry.
+        colors: float32 (N, N, N, 3), whose axes are blue, green and red, as files store them.
+        domain: the inputs, for red, green and blue, of the first and of the last entry. Other inputs get the nearest
+            entry.
         title: from the file.
     """
 
-    colors: np.ndarray | None = None
-    curves: np.ndarray | None = None
+    colors: np.ndarray
     domain: Domain = UNIT
-    curve_domain: Domain = UNIT
     title: str = ""
 
     def apply(self, image: np.ndarray) -> np.ndarray:
@@ -81,33 +67,14 @@ class ColorTable:
         """
         pixels = image.reshape(-1, 3)
         out = np.empty(pixels.shape, np.float32)
+        last = len(self.colors) - 1
+        low, high = (np.array(limit, np.float32)[:, None] for limit in self.domain)
         for start in range(0, len(pixels), CHUNK):
             part = pixels[start : start + CHUNK]
             x = (part / np.float32(255) if part.dtype == np.uint8 else part).T.astype(np.float32)  # (3, pixels)
-            if self.curves is not None:
-                x = along_curves(self.curves, positions(x, self.curve_domain, len(self.curves)))
-            if self.colors is not None:
-                x = trilinear(self.colors, positions(x, self.domain, len(self.colors)))
-            out[start : start + CHUNK] = x.T.clip(0, 1)
+            position = ((x - low) * (last / (high - low))).clip(0, last).astype(np.float32)
+            out[start : start + CHUNK] = trilinear(self.colors, position).T.clip(0, 1)
         return out.reshape(image.shape)
-
-    def sampled(self, size: int) -> ColorTable:
-        """Return a table of three axes with `size` entries along each, without curves, on the domain 0..1."""
-        return ColorTable(self.apply(identity(size)), title=self.title)
-
-
-def positions(x: np.ndarray, domain: Domain, size: int) -> np.ndarray:
-    """Return the positions (3, P), in 0..size - 1, of colors (3, P) along axes with `size` entries."""
-    low, high = (np.array(limit, np.float32)[:, None] for limit in domain)
-    return ((x - low) * ((size - 1) / (high - low))).clip(0, size - 1).astype(np.float32)
-
-
-def along_curves(curves: np.ndarray, position: np.ndarray) -> np.ndarray:
-    """Return the entries (3, P) of curves (M, 3) at positions (3, P), linearly interpolated."""
-    lower = np.minimum(position.astype(np.int32), len(curves) - 2)
-    channel = np.arange(3)[:, None]
-    first, second = curves[lower, channel], curves[lower + 1, channel]
-    return np.asarray(first + (second - first) * (position - lower))
 
 
 def trilinear(colors: np.ndarray, position: np.ndarray) -> np.ndarray:
@@ -169,10 +136,10 @@ def read_cube(path: Path) -> ColorTable:
         try:
             if word == "TITLE":
                 title = one_line(line[5:].decode("utf-8", "replace").strip(' \t"'), MAX_TITLE)
-            elif word in SIZES or word in LIMITS:
-                if word in head or values:
-                    raise ValueError(f"{word} must come once, before the rows of numbers")
-                head[word] = numbers(line[len(word) :], LIMITS.get(word, 1))
+            elif word == "LUT_1D_SIZE":
+                raise ValueError("curves (LUT_1D_SIZE) are not supported; save the colors as a 3D table")
+            elif word in LENGTHS:
+                head[word] = numbers(line[len(word) :], LENGTHS[word])
             elif word[0] != "#":
                 values.extend(numbers(line, 3))
         except ValueError as error:
@@ -195,33 +162,20 @@ def numbers(text: bytes, count: int) -> list[float]:
 
 def to_table(title: str, head: dict[str, list[float]], values: np.ndarray) -> ColorTable:
     """Return the table of the keywords and the rows (N, 3) of a `.cube` file; raise ValueError if it is not valid."""
-    for word, (low, high) in SIZES.items():
-        if word in head and not (low <= head[word][0] <= high and head[word][0].is_integer()):
-            raise ValueError(f"{word} {head[word][0]:g}: give a size from {low} to {high}")
-    count, size = (int(head[word][0]) if word in head else 0 for word in SIZES)
-    if not count and not size:
-        raise ValueError("is not a .cube file: it has no LUT_3D_SIZE and no LUT_1D_SIZE")
-    if len(values) != (expected := count + size**3):
-        raise ValueError(f"has {len(values):,} of {expected:,} rows of numbers; the file may be cut off")
-    first = domain_of(head, "LUT_1D_INPUT_RANGE" if count else "LUT_3D_INPUT_RANGE", shared=True)
-    second = domain_of(head, "LUT_3D_INPUT_RANGE") if count else first
-    if (values[count if size else 0 :] > 1).mean() >= MAX_WHITE:
-        raise ValueError("most of its numbers are above 1, which is white; if the maximum is 255, divide them by it")
-    if min(np.subtract(first[1], first[0])) > MAX_CELL * ((count or size) - 1):
-        raise ValueError("its domain is so wide that all colors of an image, 0 to 1, lie between two entries")
-    curves = values[:count] if count else None
-    colors = values[count:].reshape(size, size, size, 3) if size else None
-    return ColorTable(colors, curves, second, first, title)
-
-
-def domain_of(head: dict[str, list[float]], name: str, shared: bool = False) -> Domain:
-    """Return the domain of the curves or of the table. DOMAIN_MIN and DOMAIN_MAX are those of the first of them."""
-    low, high = head.get(name, [0.0, 1.0])
-    lows = head.get("DOMAIN_MIN", 3 * [low]) if shared else 3 * [low]
-    highs = head.get("DOMAIN_MAX", 3 * [high]) if shared else 3 * [high]
+    if SIZE not in head:
+        raise ValueError(f"is not a .cube file: it has no {SIZE}")
+    size = int(head[SIZE][0])
+    if size != head[SIZE][0] or not MIN_SIZE <= size <= MAX_SIZE:
+        raise ValueError(f"{SIZE} {head[SIZE][0]:g}: give a size from {MIN_SIZE} to {MAX_SIZE}")
+    if len(values) != size**3:
+        raise ValueError(f"has {len(values):,} of {size**3:,} rows of numbers; the file may be cut off")
+    low, high = head.get(RANGE, [0.0, 1.0])
+    lows, highs = head.get("DOMAIN_MIN", 3 * [low]), head.get("DOMAIN_MAX", 3 * [high])
     if any(above - below < MIN_RANGE for below, above in zip(lows, highs, strict=True)):
         raise ValueError(f"each upper limit of its domain must be above the lower one, by at least {MIN_RANGE}")
-    return tuple(lows), tuple(highs)
+    if (values > 1).mean() >= MAX_WHITE:
+        raise ValueError("most of its numbers are above 1, which is white; if the maximum is 255, divide them by it")
+    return ColorTable(values.reshape(size, size, size, 3), (tuple(lows), tuple(highs)), title)
 
 
 def encode_cube(table: ColorTable, comments: Sequence[str] = ()) -> bytes:
@@ -230,7 +184,6 @@ def encode_cube(table: ColorTable, comments: Sequence[str] = ()) -> bytes:
     Args:
         comments: lines at the start of the file, without "#".
     """
-    assert table.colors is not None and table.curves is None
     title = one_line(table.title).replace('"', "'")[:MAX_TITLE]
     head = [f"# {one_line(each)}"[:MAX_LINE] for each in comments]
     head += [f'TITLE "{title}"', f"LUT_3D_SIZE {len(table.colors)}"]
@@ -240,45 +193,27 @@ def encode_cube(table: ColorTable, comments: Sequence[str] = ()) -> bytes:
 
 
 def read_hald(path: Path) -> ColorTable:
-    """Return the table of an image with 8 or 16 bits a channel; raise ImageError, see `read_table`."""
+    """Return the table of a PNG; raise ImageError, see `read_table`."""
     about = header(path, max_pixels=MAX_LEVEL**6)
     level = round(about.width ** (1 / 3))
     if about.format != "PNG" or not about.width == about.height == level**3 or not MIN_LEVEL <= level <= MAX_LEVEL:
         kind = f"{about.format} image of {about.width}x{about.height} pixels"
         sides = ", ".join(str(level**3) for level in range(MIN_LEVEL, MAX_LEVEL + 1))
         raise ImageError(f"it is a {kind}; a HaldCLUT is a square PNG with a side of {sides} pixels")
-    colors = read_pixels(path).reshape(level**2, level**2, level**2, 3)
-    limit = MAX_SWEEPS.get(level, MAX_SWEEPS_FROM_4)
-    if not np.ptp(colors, axis=(0, 1, 2)).any() or any(sweeps(colors, axis) > limit for axis in range(3)):
-        raise ImageError("its colors jump as in a photograph, or are all the same")
-    return ColorTable(colors, title=path.stem)
+    return ColorTable(read_pixels(path).reshape(level**2, level**2, level**2, 3), title=path.stem)
 
 
 def read_pixels(path: Path) -> np.ndarray:
     """Return the colors (H, W, 3) of a PNG, float32 in 0..1, without color management; raise ImageError.
 
-    Pillow decodes the upper eight of 16 bits. Read as if the lower byte came first, it decodes the lower eight.
+    Of 16-bit colors, Pillow decodes the upper eight bits.
     """
     try:
         with Image.open(path, formats=("PNG",)) as image:
-            layout = str(image.tile[0].args)
-            if image.mode == "I;16":  # gray
-                return np.repeat(np.asarray(image)[..., None], 3, -1).astype(np.float32) / 65535
-            upper = np.asarray(image.convert("RGB"))
-        if not layout.endswith(";16B"):
-            return as_float(upper)
-        with Image.open(path, formats=("PNG",)) as image:
-            image.tile = [tile._replace(args=layout.replace(";16B", ";16L")) for tile in image.tile]
-            lower = np.asarray(image.convert("RGB"))
+            image.info.pop("icc_profile", None)
+            return as_float(np.asarray(to_srgb(image).convert("RGB")))
     except Exception as error:  # damaged files make Pillow raise nearly anything
         raise ImageError(f"damaged or truncated ({to_line(error)})") from error
-    return (upper.astype(np.float32) * 256 + lower) / 65535
-
-
-def sweeps(colors: np.ndarray, axis: int) -> float:
-    """Return how often the channels go through their range along an axis of a table: 1 if they only rise or fall."""
-    changes, ranges = np.abs(np.diff(colors, axis=axis)).sum(axis), np.ptp(colors, axis=axis)
-    return float(changes.sum() / max(ranges.sum(), EPSILON))
 
 
 def level_for(size: int) -> int:
@@ -287,30 +222,18 @@ def level_for(size: int) -> int:
 
 
 def encode_hald(table: ColorTable, comment: str = "") -> bytes:
-    """Return the content of a PNG with 16 bits a channel, which Pillow does not write.
+    """Return the content of a PNG with 8 bits a channel.
 
     Args:
-        table: of three axes on the domain 0..1, with L^2 entries along each.
+        table: with L^2 entries along each axis, on the domain 0..1.
         comment: text for the metadata of the file.
     """
-    assert table.colors is not None and table.curves is None
     side = round(len(table.colors) ** 1.5)
-    levels = np.rint(table.colors.astype(np.float64).clip(0, 1) * 65535).astype(">u2")
-    rows = np.frombuffer(levels.tobytes(), np.uint8).reshape(side, -1)
-    rows = np.concatenate([np.full((side, 1), FILTER_UP, np.uint8), np.diff(rows, axis=0, prepend=np.uint8(0))], 1)
-    text = b"Comment\0" + comment.encode("latin-1", "replace")
-    file = io.BytesIO()
-    file.write(SIGNATURE)
-    write_chunk(file, b"IHDR", struct.pack(">IIBBBBB", side, side, 16, 2, 0, 0, 0))  # 16 bits of RGB, not interlaced
-    if comment:
-        write_chunk(file, b"tEXt", text)
-    write_chunk(file, b"IDAT", zlib.compress(rows.tobytes(), 9))
-    write_chunk(file, b"IEND", b"")
+    levels = np.rint(255 * table.colors.clip(0, 1)).astype(np.uint8).reshape(side, side, 3)
+    text, file = PngInfo(), io.BytesIO()
+    text.add_text("Comment", comment)
+    Image.fromarray(levels).save(file, "PNG", pnginfo=text)
     return file.getvalue()
-
-
-def write_chunk(file: io.BytesIO, kind: bytes, data: bytes) -> None:
-    file.write(struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data)))
 
 
 READERS = {".cube": read_cube, ".png": read_hald}

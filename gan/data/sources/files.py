@@ -13,22 +13,20 @@ from collections.abc import Collection, Iterator, Sequence
 from contextlib import suppress
 from io import BytesIO
 from pathlib import Path
-from typing import IO, Any, NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
-from gan.data.decoding.decode import DecodedImage, Decoder
-from gan.data.decoding.reader import ImageError, header, read_first_frame
+from gan.data.decoding.decode import Decoder
+from gan.data.decoding.reader import ImageError, read_first_frame
 from gan.utils.errors import UserError, reason, to_line
 from gan.utils.untrusted import parse_json, read_bytes
 
-_OLD = (".tga", ".pcx", ".ppm", ".pgm", ".pbm", ".pnm")  # of old programs and games
+_OLD = (".pcx", ".ppm", ".pgm", ".pbm", ".pnm")  # of old programs and games
 SUFFIXES = frozenset((".png", ".jpg", ".jpeg", ".jfif", ".webp", ".gif", ".bmp", ".tif", ".tiff", *_OLD))
 CLUTTER: frozenset[str] = frozenset(("__macosx", "thumbs.db", "desktop.ini", "@eadir"))  # created by operating systems
 MAX_BYTES = 1 << 29  # maximum size of a file, which is read into memory before its header is checked
 MAX_TABLE = 128 << 20  # maximum size of a table of labels in bytes; enough for some millions of files
-PIECE = 1 << 20  # bytes read at a time
-NONBLOCK = getattr(os, "O_NONBLOCK", 0)
 COMPRESSIONS = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)  # other methods can expand a few bytes to gigabytes
 
 
@@ -80,19 +78,11 @@ def content(file: File) -> bytes:
     if file.stamp[0] > MAX_BYTES:
         raise ImageError(f"{file.stamp[0]:,} bytes are more than the limit of {MAX_BYTES:,}")
     try:
-        return _member(file) if file.archived else _bytes(file.path)
+        return _member(file) if file.archived else read_bytes(Path(file.path), MAX_BYTES)
     except ImageError:
         raise
     except Exception as error:  # damaged, encrypted or unusually compressed members raise nearly anything
         raise ImageError(reason(error) if isinstance(error, OSError) else to_line(error)) from error
-
-
-def _bytes(path: str) -> bytes:
-    """Return all bytes of a regular file. Pipes and devices are refused, because reading them may never end."""
-    with open(path, "rb", buffering=0, opener=lambda path, flags: os.open(path, flags | NONBLOCK)) as opened:
-        if not stat.S_ISREG(os.fstat(opened.fileno()).st_mode):
-            raise ImageError("it is no longer a regular file")
-        return _read_limited(opened)
 
 
 def _member(file: File) -> bytes:
@@ -107,16 +97,10 @@ def _member(file: File) -> bytes:
             f"compression method {member.compress_type} is not supported; create the archive again with deflate"
         )
     with archive.open(member) as opened:
-        return _read_limited(opened)
-
-
-def _read_limited(opened: IO[bytes]) -> bytes:
-    data = bytearray()
-    while piece := opened.read(PIECE):
-        data += piece
-        if len(data) > MAX_BYTES:
-            raise ImageError(f"more bytes than the limit of {MAX_BYTES:,}")
-    return bytes(data)
+        data = opened.read(MAX_BYTES + 1)
+    if len(data) > MAX_BYTES:
+        raise ImageError(f"more bytes than the limit of {MAX_BYTES:,}")
+    return data
 
 
 @functools.lru_cache(maxsize=4)
@@ -146,10 +130,7 @@ class ImageFiles:
     def content(self, index: int) -> bytes:
         return content(self.files[index])
 
-    def count(self, data: bytes, decoder: Decoder) -> int:
-        return header(BytesIO(data), decoder.max_pixels).frames
-
-    def decode(self, data: bytes, decoder: Decoder) -> Iterator[DecodedImage]:
+    def decode(self, data: bytes, decoder: Decoder) -> Iterator[np.ndarray]:
         return decoder(BytesIO(data))
 
 
@@ -319,7 +300,7 @@ def decode(decoder: Decoder, file: File) -> Decoded:
     """Return the first image of a file, decoded."""
     try:
         image = read_first_frame(BytesIO(content(file)), decoder.max_pixels)
-        return Decoded(decoder.fit_image(image).pixels.copy(), "", image.size, image.mode)
+        return Decoded(decoder.fit_image(image).copy(), "", image.size, image.mode)
     except ImageError as error:
         return Decoded(error=str(error))
 

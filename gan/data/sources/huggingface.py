@@ -7,9 +7,11 @@ from io import BytesIO
 from pathlib import Path
 from typing import Any
 
-from gan.data.decoding.decode import DecodedImage, Decoder
-from gan.data.decoding.reader import ImageError, header
-from gan.utils.errors import UserError, install, reason, to_line
+import numpy as np
+
+from gan.data.decoding.decode import Decoder
+from gan.data.decoding.reader import ImageError
+from gan.utils.errors import UserError, reason, to_line
 from gan.utils.option_values import with_home
 
 
@@ -24,10 +26,8 @@ class HuggingFaceDataset:
         image_column: str = "image",
         label_column: str | None = None,
     ) -> None:
-        try:
-            import datasets
-        except ImportError as error:
-            raise UserError(f"data=huggingface needs the datasets library: {install('hub')}") from error
+        import datasets  # the extra hub, which `gan.config.early_checks` looks for
+
         try:
             table = datasets.load_dataset(with_home(name), config, split=split)
             self._classes, self._labels = _classes(table, label_column)
@@ -55,10 +55,7 @@ class HuggingFaceDataset:
         except OSError as error:
             raise ImageError(reason(error)) from error
 
-    def count(self, data: bytes, decoder: Decoder) -> int:
-        return header(BytesIO(data), decoder.max_pixels).frames
-
-    def decode(self, data: bytes, decoder: Decoder) -> Iterator[DecodedImage]:
+    def decode(self, data: bytes, decoder: Decoder) -> Iterator[np.ndarray]:
         return decoder(BytesIO(data))
 
 

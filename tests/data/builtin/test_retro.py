@@ -29,13 +29,7 @@ def test_another_process_and_order_draw_the_same_bytes_without_torch() -> None:
     assert other.stdout.split() == [*(digest(5, i, 48, 40) for i in reversed(range(12))), "False"]
 
 
-def test_seeds_and_indices_give_different_images() -> None:
-    assert len({digest(seed, index, 32, 32) for seed in range(4) for index in range(64)}) == 256
-
-
-@pytest.mark.parametrize(
-    "size", [(16, 16), (17, 31), (64, 64), (64, 96), (96, 64), (100, 100), (256, 16), (16, 256), (255, 256)]
-)
+@pytest.mark.parametrize("size", [(16, 16), (17, 31), (96, 64), (256, 16), (255, 256)])
 def test_shape_and_type_at_any_size(size: tuple[int, int]) -> None:
     for index in range(8):
         image = draw(0, index, *size)
@@ -43,11 +37,13 @@ def test_shape_and_type_at_any_size(size: tuple[int, int]) -> None:
         assert image.std() > 10  # something is on it
 
 
-@pytest.mark.parametrize("size", [(15, 64), (64, 15), (257, 64), (64, 257), (0, 0)])
-def test_a_size_out_of_range_raises(size: tuple[int, int]) -> None:
-    with pytest.raises(UserError, match=f"{size[0]}x{size[1]}") as error:
-        draw(0, 0, *size)
-    assert "\n" not in str(error.value)
+def test_sizes_and_classes_out_of_range() -> None:
+    for size in ((15, 64), (64, 257)):
+        with pytest.raises(UserError, match=f"{size[0]}x{size[1]}"):
+            draw(0, 0, *size)
+    for classes in (["car"], [], ["neon", "neon"]):
+        with pytest.raises(UserError, match="a list of poster, sprite, photograph, neon, each once"):
+            BuiltinImages(5, classes)
 
 
 @pytest.mark.parametrize("kind", ["poster", "sprite"])
@@ -72,10 +68,4 @@ def test_a_subset_of_classes_gives_the_same_images() -> None:
     assert source.keys == ["3", "1", "7", "5", "11"]
     assert source.classes(True) == (["neon", "sprite"], [0, 1, 0, 1, 0])
     (picture,) = source.decode(source.content(2), decoder)
-    assert np.array_equal(picture.pixels.transpose(1, 2, 0), draw(0, 7, 32, 32))
-
-
-@pytest.mark.parametrize("classes", [["car"], [], ["neon", "neon"]])
-def test_unknown_classes_raise(classes: list[str]) -> None:
-    with pytest.raises(UserError, match="a list of poster, sprite, photograph, neon, each once"):
-        BuiltinImages(5, classes)
+    assert np.array_equal(picture.transpose(1, 2, 0), draw(0, 7, 32, 32))

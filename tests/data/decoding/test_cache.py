@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 
 from gan.data.decoding import cache, pool
-from gan.data.decoding.decode import DecodedImage, Decoder
+from gan.data.decoding.decode import Decoder
 from gan.data.decoding.reader import ImageError
 from gan.utils.errors import UserError
 from tests.patience import wait_for
@@ -39,10 +39,7 @@ class Squares:
     def content(self, index: int) -> bytes:
         return self.texts[self.keys[index]].encode()
 
-    def count(self, data: bytes, decoder: Decoder) -> int:
-        return len(data.split())
-
-    def decode(self, data: bytes, decoder: Decoder) -> Iterator[DecodedImage]:
+    def decode(self, data: bytes, decoder: Decoder) -> Iterator[np.ndarray]:
         if data == b"bad":
             raise ImageError("never any good")
         if data == b"deadly" and multiprocessing.parent_process() is not None:
@@ -50,7 +47,7 @@ class Squares:
         with open(self.made, "ab") as file:
             file.write(data + b"\n")
         for value in data.split()[: None if decoder.frames == "all" else 1]:
-            yield DecodedImage(np.full((1, *decoder.size), int(value) % 256, np.uint8), int(value) == 3)
+            yield np.full((1, *decoder.size), int(value) % 256, np.uint8)
 
 
 class Locked(Squares):
@@ -95,7 +92,6 @@ def test_images_and_errors(trusted: bool, monkeypatch: pytest.MonkeyPatch, capsy
     assert found.counts.tolist() == [0 if index in (7, 250) else 1 for index in range(300)]
     good = np.flatnonzero(found.counts)
     assert (found.pixels[found.first[good]][:, 0, 0, 0] == good % 256).all()
-    assert found.pixel_art == 1
     assert not found.pixels.flags.writeable
     assert "squares: 300" in capsys.readouterr().out
 
@@ -159,7 +155,7 @@ def test_a_damaged_index_is_made_again(own_cache: Path) -> None:
 
 
 class Slow(Squares):
-    def decode(self, data: bytes, decoder: Decoder) -> Iterator[DecodedImage]:
+    def decode(self, data: bytes, decoder: Decoder) -> Iterator[np.ndarray]:
         time.sleep(0.01)
         return super().decode(data, decoder)
 
@@ -202,7 +198,7 @@ def test_a_cache_that_cannot_be_written_raises(own_cache: Path, monkeypatch: pyt
     with pytest.raises(UserError, match=r"cache: .* cannot be used .*RETRO_GAN_CACHE"):
         values(Squares(numbers(3)))
     (own_cache / "images").unlink()
-    monkeypatch.setattr(cache, "_allocate", lambda *words: os.truncate("absent", 1))  # as a full disk: an OSError
+    monkeypatch.setattr(os, "fsync", lambda *words: os.truncate("absent", 1))  # as a full disk: an OSError
     with pytest.raises(UserError, match="free disk space"):
         values(Squares(numbers(3)))
 
@@ -232,11 +228,8 @@ def test_a_cache_that_may_only_be_read(own_cache: Path, monkeypatch: pytest.Monk
     assert isinstance(found.pixels, np.ndarray)
 
 
-def test_listing_and_clearing(own_cache: Path) -> None:
+def test_sizes_and_clearing(own_cache: Path) -> None:
     values(Squares(numbers(5)))
-    values(Squares(numbers(5)), Decoder((4, 4), 1))
-    entries = cache.listing()
-    assert [(entry.about["options"]["size"], entry.items) for entry in entries] == [([4, 4], 5), ([2, 3], 5)]
-    assert all(entry.size > 0 for entry in entries)
+    assert cache.part_size(cache.IMAGES) == cache.total_size() > 0
     cache.clear()
-    assert cache.listing() == [] and own_cache.exists()
+    assert cache.total_size() == 0 and own_cache.exists()

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from PIL import Image, ImageCms, TiffImagePlugin
+from PIL import Image, TiffImagePlugin
 
 from gan.data.decoding import reader
 from gan.data.decoding.decode import Decoder
@@ -23,7 +23,7 @@ NOISE = np.random.default_rng(0).integers(0, 256, (6, 4, 3), dtype=np.uint8)  # 
 def decode(source: reader.Source, size: tuple[int, int], channels: int = 3, **options: object) -> np.ndarray:
     """Return the first image of a file, uint8 (C, H, W)."""
     decoder = Decoder(size, channels, **options)  # type: ignore[arg-type]
-    return decoder.fit_image(read_first_frame(source, decoder.max_pixels, decoder.min_side())).pixels
+    return decoder.fit_image(read_first_frame(source, decoder.max_pixels, decoder.min_side()))
 
 
 def encoded(image: Image.Image, form: str = "PNG", **options: object) -> io.BytesIO:
@@ -50,47 +50,15 @@ def row(source: io.BytesIO, width: int, channels: int = 3) -> list[list[int]]:
 # Modes
 
 
-def test_one_bit():
-    image = Image.fromarray(np.array([[False, True]]))
-    assert image.mode == "1"
-    assert row(encoded(image), 2) == [[0, 0, 0], [255, 255, 255]]
-
-
-@pytest.mark.parametrize("form", ["TGA", "PCX", "PPM"])
-def test_formats_of_old_programs(form: str):
-    image = Image.fromarray(NOISE)
-    for given in (image, image.convert("L"), image.convert("1")):
-        expected = np.asarray(given.convert("RGB")).transpose(2, 0, 1)
-        if not (form == "TGA" and given.mode == "1"):
-            assert np.array_equal(decode(encoded(given, form), (6, 4)), expected)
-    assert reader.header(encoded(image, form)).format == form
-
-
-def test_alpha_of_tga():
-    straight = np.dstack([NOISE, np.full(NOISE.shape[:2], 51, np.uint8)])
-    for compression in (None, "tga_rle"):
-        data = encoded(Image.fromarray(straight), "TGA", compression=compression).getvalue()
-        assert np.array_equal(np.asarray(read_first_frame(io.BytesIO(data))), straight)
-        unused = data[:17] + bytes([data[17] & 0xF0]) + data[18:]  # these bits are not alpha
-        assert np.array_equal(np.asarray(read_first_frame(io.BytesIO(unused)).convert("RGB")), NOISE)
-        assert read_first_frame(io.BytesIO(unused)).convert("RGBA").getchannel("A").getextrema() == (255, 255)
-
-
-def test_a_damaged_file_is_not_taken_for_a_tga():
-    """TGA has no signature: what has the plausible header by chance is too small for its pixels."""
-    rng = np.random.default_rng(0)
-    head = bytes.fromhex("000002") + bytes(9)
-    for data in (
-        bytes(4096),
-        head + bytes(6),
-        head + b"\x40\0\x40\0\x18\0" + bytes(64 * 64 * 3 - 1),
-        *map(rng.bytes, [999] * 99),
-    ):
-        with pytest.raises(ImageError, match="not a PNG"):
-            read_first_frame(io.BytesIO(data))
+@pytest.mark.parametrize("form", ["PNG", "BMP", "TIFF", "WEBP", "PCX", "PPM"])
+def test_rgb_is_untouched(form):
+    file = encoded(Image.fromarray(NOISE), form, **({"lossless": True} if form == "WEBP" else {}))
+    assert np.array_equal(decode(file, (6, 4)), NOISE.transpose(2, 0, 1))
+    assert reader.header(file).format == form
 
 
 def test_gray_and_gray_with_alpha():
+    assert row(encoded(Image.fromarray(np.array([[False, True]]))), 2) == [[0, 0, 0], [255, 255, 255]]
     assert row(encoded(Image.fromarray(np.array([[0, 77]], np.uint8))), 2) == [[0, 0, 0], [77, 77, 77]]
     image = Image.merge("LA", (Image.new("L", (1, 1), 100), Image.new("L", (1, 1), 51)))
     assert row(encoded(image), 1, 4) == [[20, 20, 20, 51]]
@@ -106,27 +74,9 @@ def test_palette():
     assert row(encoded(image, transparency=1), 2, 3) == [[10, 20, 30], [255, 255, 255]]
     assert row(encoded(image, transparency=bytes([0, 51])), 2, 4) == [[0, 0, 0, 0], [8, 10, 12, 51]]
     assert row(encoded(image, "GIF", transparency=0), 2, 4) == [[0, 0, 0, 0], [40, 50, 60, 255]]
-
-
-def test_palette_with_alpha():
-    palette = Image.new("P", (2, 1))
-    palette.putpalette([10, 20, 30, 40, 50, 60])
-    palette.putpixel((1, 0), 1)
-    image = Image.merge("PA", (palette, Image.fromarray(np.array([[255, 51]], np.uint8))))
-    image.putpalette([10, 20, 30, 40, 50, 60])
-    file = encoded(image, "TIFF")
-    assert Image.open(file).mode == "PA"
-    assert row(file, 2, 4) == [[10, 20, 30, 255], [8, 10, 12, 51]]
-
-
-@pytest.mark.parametrize("form", ["PNG", "BMP", "TIFF"])
-def test_rgb_is_untouched(form):
-    assert np.array_equal(decode(encoded(Image.fromarray(NOISE), form), (6, 4)), NOISE.transpose(2, 0, 1))
-
-
-def test_rgb_of_lossless_webp():
-    file = encoded(Image.fromarray(NOISE), "WEBP", lossless=True)
-    assert np.array_equal(decode(file, (6, 4)), NOISE.transpose(2, 0, 1))
+    with_alpha = Image.merge("PA", (image, Image.fromarray(np.array([[255, 51]], np.uint8))))
+    with_alpha.putpalette([10, 20, 30, 40, 50, 60])
+    assert row(encoded(with_alpha, "TIFF"), 2, 4) == [[10, 20, 30, 255], [8, 10, 12, 51]]
 
 
 @pytest.mark.parametrize(
@@ -149,11 +99,8 @@ def test_transparent_color():
     pixels = struct.pack(">6H", 0x0102, 0x0203, 0x0304, 0x0102, 0x0203, 0x0504)
     sixteen = png((2, 1), 16, 2, [pixels], (b"tRNS", struct.pack(">HHH", 0x0102, 0x0203, 0x0304)))
     assert row(sixteen, 2, 4) == [[0, 0, 0, 0], [1, 2, 5, 255]]
-
-
-def test_color_of_sixteen_bits_with_alpha():
-    file = png((1, 1), 16, 6, [struct.pack(">HHHH", 0x8000, 0x40FF, 0xFFFF, 0xFFFF)])
-    assert row(file, 1, 4) == [[0x80, 0x40, 0xFF, 255]]
+    alpha = png((1, 1), 16, 6, [struct.pack(">HHHH", 0x8000, 0x40FF, 0xFFFF, 0xFFFF)])
+    assert row(alpha, 1, 4) == [[0x80, 0x40, 0xFF, 255]]
 
 
 def test_cmyk():
@@ -187,37 +134,23 @@ def test_sixteen_bit_png_keeps_its_range_when_dark():
 
 
 @pytest.mark.parametrize(
-    ("values", "expected"),
+    ("dtype", "values", "expected"),
     [
-        ([0, 7, 255], [0, 7, 255]),
-        ([0, 257, 65535], [0, 1, 255]),
-        ([-100, 0, 100], [0, 128, 255]),
-        ([1_000_000, 1_000_000, 1_000_255], [0, 0, 255]),
-        ([-(2**31), 0, 2**31 - 1], [0, 128, 255]),
-        ([-5, -5, -5], [0, 0, 0]),
+        (np.int32, [0, 7, 255], [0, 7, 255]),
+        (np.int32, [0, 257, 65535], [0, 1, 255]),
+        (np.int32, [1_000_000, 1_000_000, 1_000_255], [0, 0, 255]),
+        (np.int32, [-(2**31), 0, 2**31 - 1], [0, 128, 255]),
+        (np.int32, [-5, -5, -5], [0, 0, 0]),
+        (np.float32, [0.0, 0.2, 1.0], [0, 51, 255]),
+        (np.float32, [0.0, 77.4, 255.0], [0, 77, 255]),
+        (np.float32, [-1.0, 0.0, 1.0], [0, 128, 255]),
+        (np.float32, [np.nan, np.inf, 1.0], [0, 0, 255]),
+        (np.float32, [-3e38, 0.0, 3e38], [0, 128, 255]),
     ],
 )
-def test_integers(values, expected):
-    image = Image.fromarray(np.array([values], np.int32))
-    assert image.mode == "I"
-    assert decode(encoded(image, "TIFF"), (1, 3), 1)[0, 0].tolist() == expected
-
-
-@pytest.mark.parametrize(
-    ("values", "expected"),
-    [
-        ([0.0, 0.2, 1.0], [0, 51, 255]),
-        ([0.0, 77.4, 255.0], [0, 77, 255]),
-        ([-1.0, 0.0, 1.0], [0, 128, 255]),
-        ([0.0, 1000.0, 2000.0], [0, 128, 255]),
-        ([np.nan, np.inf, 1.0], [0, 0, 255]),
-        ([-np.inf, 1000.0, 2000.0], [0, 0, 255]),
-        ([-3e38, 0.0, 3e38], [0, 128, 255]),
-    ],
-)
-def test_floats(values, expected):
-    image = Image.fromarray(np.array([values], np.float32))
-    assert image.mode == "F"
+def test_gray_of_32_bits(dtype, values, expected):
+    image = Image.fromarray(np.array([values], dtype))
+    assert image.mode == ("I" if dtype == np.int32 else "F")
     assert decode(encoded(image, "TIFF"), (1, 3), 1)[0, 0].tolist() == expected
 
 
@@ -242,13 +175,6 @@ def test_lab():
     assert min(row(file, 1)[0]) >= 254
 
 
-def test_first_image_of_many():
-    pages = [Image.new("RGB", (2, 2), color) for color in ((255, 0, 0), (0, 255, 0))]
-    for form, options in (("GIF", {}), ("TIFF", {}), ("WEBP", {"lossless": True}), ("PNG", {})):
-        file = encoded(pages[0], form, save_all=True, append_images=pages[1:], **options)
-        assert decode(file, (2, 2))[:, 0, 0].tolist() == [255, 0, 0], form
-
-
 @pytest.mark.parametrize("form", ["GIF", "TIFF", "WEBP", "PNG"])
 def test_all_images_of_a_file(form):
     colors = [(255, 0, 0), (0, 255, 0), (0, 0, 255)]
@@ -256,9 +182,9 @@ def test_all_images_of_a_file(form):
     options = {"lossless": True} if form == "WEBP" else {}
     file = encoded(pages[0], form, save_all=True, append_images=pages[1:], **options)
     assert reader.header(file).frames == 3
-    found = [picture[:, 0, 0].tolist() for picture, _ in Decoder((2, 2), frames="all")(file)]
+    found = [picture[:, 0, 0].tolist() for picture in Decoder((2, 2), frames="all")(file)]
     assert found == [list(color) for color in colors]
-    assert len(list(Decoder((2, 2))(file))) == 1
+    assert [picture[:, 0, 0].tolist() for picture in Decoder((2, 2))(file)] == [[255, 0, 0]]
 
 
 def test_each_page_is_turned_its_own_way():
@@ -341,18 +267,10 @@ def test_profile_is_applied_and_alpha_kept():
     assert np.abs(np.subtract(got, [0, 0, 38, 51])).max() <= 1
 
 
-def test_profile_of_srgb_changes_nothing():
-    srgb = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
-    assert np.array_equal(decode(encoded(Image.fromarray(NOISE), icc_profile=srgb), (6, 4)), NOISE.transpose(2, 0, 1))
-
-
-@pytest.mark.parametrize("damage", [b"no profile", swapped_profile()[:200]])
-def test_broken_profile_is_ignored(damage):
-    file = encoded(Image.fromarray(NOISE), icc_profile=damage)
-    assert np.array_equal(decode(file, (6, 4)), NOISE.transpose(2, 0, 1))
-
-
-def test_profile_for_another_kind_of_image_is_ignored():
+def test_unusable_profiles_are_ignored():
+    for damage in (b"no profile", swapped_profile()[:200]):
+        file = encoded(Image.fromarray(NOISE), icc_profile=damage)
+        assert np.array_equal(decode(file, (6, 4)), NOISE.transpose(2, 0, 1))
     file = encoded(Image.new("CMYK", (1, 1), (0, 255, 255, 0)), "TIFF", icc_profile=swapped_profile())
     assert row(file, 1) == [[255, 0, 0]]
     file = encoded(Image.new("L", (1, 1), 128), icc_profile=swapped_profile())
@@ -415,22 +333,16 @@ def test_overshoot_stays_within_alpha():
 
 def test_unpremultiply():
     straight = np.random.default_rng(1).integers(0, 256, (8, 8, 4), dtype=np.uint8)
-    straight[:4, :, 3] = 255
     straight[7, :, 3] = 0
     back = unpremultiply(decode(encoded(Image.fromarray(straight)), (8, 8), 4)).transpose(1, 2, 0)
-    assert back.dtype == np.uint8
-    assert np.array_equal(back[..., 3], straight[..., 3])
-    assert np.abs(back[:4].astype(int) - straight[:4]).max() <= 1
-    assert not back[7].any()
+    assert np.array_equal(back[..., 3], straight[..., 3]) and not back[7].any()
     visible = straight[..., 3] >= 128
     assert np.abs(back.astype(int) - straight)[visible].max() <= 1
     level = np.zeros((4, 1, 256), np.uint8)
     level[0], level[3] = 100, np.arange(256)
     expected = np.minimum(np.floor(100 * 255 / np.arange(100, 256) + 0.5), 255)
     assert np.array_equal(unpremultiply(level)[0, 0, 100:], expected)
-    invalid = np.full((4, 1, 1), 200, np.uint8)
-    invalid[3] = 100  # brighter than its alpha, as a generator may draw
-    assert unpremultiply(invalid)[:, 0, 0].tolist() == [255, 255, 255, 100]
+    assert unpremultiply(level)[0, 0, 50] == 255  # brighter than its alpha, as a generator may draw
 
 
 # Size
@@ -462,23 +374,11 @@ def test_pad_fills_with_the_background():
     assert same[0, 0].tolist() == [0, 0, 0, 1, 2, 3, 0, 0]
 
 
-def test_stretch():
-    got = decode(encoded(gradient(4, 8)), (8, 4), fit="stretch", resample="nearest")
-    assert got[1, :, 0].tolist() == [0, 0, 1, 1, 2, 2, 3, 3]
-    assert got.shape == (3, 8, 4)
-
-
 def test_lanczos_averages_where_nearest_picks():
     board = Image.fromarray((np.indices((64, 64)).sum(0) % 2 * 255).astype(np.uint8))
     assert set(np.unique(decode(encoded(board), (16, 16), 1, resample="nearest"))) <= {0, 255}
     for resample in ("lanczos", "box"):
         assert np.abs(decode(encoded(board), (16, 16), 1, resample=resample)[0, 2:-2, 2:-2] - 127.5).max() <= 2
-
-
-def test_pixel_art_grows_by_whole_pixels():
-    for resample in ("nearest", "box"):
-        got = decode(encoded(Image.fromarray(NOISE)), (24, 16), resample=resample)
-        assert np.array_equal(got, np.kron(NOISE.transpose(2, 0, 1), np.ones((1, 4, 4), np.uint8)))
 
 
 def enlarged(image: np.ndarray, factor: int) -> np.ndarray:
@@ -503,7 +403,6 @@ SPRITE = np.random.default_rng(3).integers(0, 2, (16, 16, 3), dtype=np.uint8) * 
 def test_auto_keeps_pixel_art_sharp(source, size, kernel):
     file = encoded(Image.fromarray(source))
     auto = decode(file, (size, size), resample="auto")
-    assert Decoder((size, size)).fit_image(Image.fromarray(source)).pixel_art == (kernel == "nearest")
     assert np.array_equal(auto, decode(file, (size, size), resample=kernel))
     other = {"nearest": "lanczos", "lanczos": "nearest"}[kernel]
     assert not np.array_equal(auto, decode(file, (size, size), resample=other))
@@ -545,13 +444,6 @@ def photograph(form: str, **options: object) -> bytes:
 
 
 @pytest.mark.parametrize("form", ["PNG", "JPEG", "WEBP", "GIF", "BMP", "TIFF"])
-def test_truncated(form):
-    data = photograph(form)
-    assert "damaged" in reason(io.BytesIO(data[: len(data) // 2]))
-    assert reason(io.BytesIO(data[:20]))
-
-
-@pytest.mark.parametrize("form", ["PNG", "JPEG", "WEBP", "GIF", "BMP", "TIFF"])
 def test_bit_rot_gives_pixels_or_an_image_error(form):
     data, rng = photograph(form), np.random.default_rng(3)
     for _ in range(60):
@@ -569,32 +461,15 @@ def test_formats_beyond_the_list_are_refused(tmp_path):
     assert "not a PNG" in reason((tmp_path / "image.sgi").rename(tmp_path / "image.png"))
 
 
-def test_text_bomb_is_refused():
-    bomb = b"Comment\0\0" + zlib.compress(bytes(8_000_000))
-    assert reason(png((1, 1), 8, 0, [b"\0"], (b"zTXt", bomb)))
-
-
-@pytest.mark.parametrize("side", [8001, 20_000])
-def test_bombs_are_refused_on_their_header(side):
-    """Return a one-bit PNG with almost no pixel data: decoding it would fail as truncated."""
-    assert "64,000,000" in reason(png((side, side), 1, 0, [b""]))
-
-
 # Arguments, warnings, threads
 
 
 @pytest.mark.parametrize(
-    ("arguments", "named"),
-    [
-        ({"fit": "zoom"}, "crop, pad, stretch"),
-        ({"background": "#ffffff80"}, "#f4ecd8"),
-    ],
+    ("arguments", "named"), [({"fit": "zoom"}, "crop, pad, stretch"), ({"background": "#ffffff80"}, "#f4ecd8")]
 )
 def test_invalid_arguments(arguments, named):
-    with pytest.raises(UserError) as caught:
-        decode(**({"source": "never opened", "size": (8, 8)} | arguments))
-    assert named in str(caught.value)
-    assert "\n" not in str(caught.value)
+    with pytest.raises(UserError, match=named):
+        Decoder((8, 8), **arguments)
 
 
 def test_no_warning_escapes(monkeypatch):
@@ -635,7 +510,7 @@ def test_a_large_jpeg_is_decoded_at_a_part_of_its_size_with_the_same_pixels():
     file = encoded(scene, "JPEG", quality=95)
     with closing(read_frames(file, min_side=64)) as found:
         assert next(found).size == (96, 64)
-    whole = Decoder((32, 32)).fit_image(read_first_frame(file)).pixels.astype(float)
+    whole = Decoder((32, 32)).fit_image(read_first_frame(file)).astype(float)
     error = decode(file, (32, 32)).astype(float) - whole
     assert 0 < (error**2).mean() < 255**2 / 10**4  # 40 dB
 
@@ -656,7 +531,7 @@ def test_patches_are_unscaled_and_cover_the_image(tmp_path: Path) -> None:
     rows, columns = np.mgrid[:200, :150].astype(np.uint8)
     Image.fromarray(np.stack([rows, columns, rows], 2)).save(tmp_path / "a.png")
     decoder = Decoder((32, 48), fit="patches", patches_per_image=16)
-    found = [picture.pixels for picture in decoder(tmp_path / "a.png")]
+    found = [*decoder(tmp_path / "a.png")]
     assert len(found) == 16
     corners = np.array([each[:2, 0, 0] for each in found]).astype(int)
     for each, (top, left) in zip(found, corners, strict=True):
@@ -670,5 +545,5 @@ def test_patches_are_unscaled_and_cover_the_image(tmp_path: Path) -> None:
 def test_patches_of_small_images_are_enlarged() -> None:
     small = Image.new("RGBA", (20, 60), (200, 100, 50, 128))
     decoder = Decoder((32, 32), 4, fit="patches", patches_per_image=3)
-    parts = [decoder.fit_image(part).pixels for part in decoder.patches(small)]
+    parts = [decoder.fit_image(part) for part in decoder.patches(small)]
     assert all(part.shape == (4, 32, 32) and part[0, 0, 0] == 100 for part in parts)

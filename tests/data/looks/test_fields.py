@@ -30,7 +30,6 @@ def test_parameters_go_to_the_filters_that_have_them() -> None:
         ("poster", {"inks": 2.5}, "--set inks=2.5: give a whole number from 2 to 6"),
         ("halftone:cell=inf", {}, "halftone:cell=inf: write NAME=VALUE"),
         ("halftone:cel=4", {}, "halftone cel: there is no such parameter"),
-        ("1977:cell=4", {}, "1977 cell: there is no such parameter; the parameters are none"),
     ],
 )
 def test_wrong_parameters(style: str, settings: dict[str, float], message: str) -> None:

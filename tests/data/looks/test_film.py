@@ -35,13 +35,6 @@ def test_the_strength_follows_the_intensity() -> None:
     assert strength(0.2, shadows=0) < 0.001 and strength(0.5, grain=0.1) == pytest.approx(0.1, rel=0.1)
 
 
-def test_grain_without_color_is_gray() -> None:
-    flat = np.full((64, 64, 3), 0.5, np.float32)
-    gray = film_grain(flat, np.random.default_rng(0), grain_color=0)
-    assert np.ptp(gray, axis=-1).max() < 1e-5
-    assert np.ptp(film_grain(flat, np.random.default_rng(0)), axis=-1).mean() > 0.01
-
-
 def test_the_pigment_absorbs_red_most_and_follows_luminance() -> None:
     ramp = np.tile(np.linspace(0, 1, 200, dtype=np.float32)[None, :, None], (80, 1, 3))
     after = prussian_blue(ramp, np.random.default_rng(0))[40]

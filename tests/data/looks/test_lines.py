@@ -21,10 +21,6 @@ def test_directions_of_a_grating(angle: float) -> None:
     assert np.abs(np.angle(np.exp(2j * (found - angle)))).max() < 0.1
 
 
-def test_without_structure_the_preferred_direction_is_used() -> None:
-    assert directions(np.full((40, 40), 0.5, np.float32), 6, 0.7, 0.1) == pytest.approx(0.7, abs=1e-3)
-
-
 def test_lines_keep_their_distance_where_directions_turn() -> None:
     y, x = np.mgrid[-80:80, -80:80]
     angle = (np.arctan2(y, x) % np.pi).astype(np.float32)  # circles around the center

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from gan.data.builtin.retro import draw
-from gan.data.looks.fields import moved, palette
+from gan.data.looks.fields import palette
 from gan.data.looks.prints import (
     RISO_INKS,
     SCREEN_INKS,
@@ -54,10 +54,3 @@ def test_drums_are_misregistered_by_a_fraction_of_the_side() -> None:
     changed = np.abs(near - far).max(-1) > 0.2
     rows = np.flatnonzero(changed.any(1))
     assert 78 <= rows[0] <= 84 and 120 <= rows[-1] <= 125  # blue moves by 0.9 x 20 / 1000 x 200 pixels
-
-
-def test_moved_by_a_fraction_of_a_pixel() -> None:
-    field = np.zeros((9, 9), np.float32)
-    field[4, 4] = 1
-    after = moved(field, 1.25, -2)
-    assert after[5, 2] == pytest.approx(0.75) and after[6, 2] == pytest.approx(0.25) and after.sum() == pytest.approx(1)

@@ -4,10 +4,9 @@ import sys
 
 import numpy as np
 import pytest
-from PIL import Image
 
 from gan.data.builtin.retro import draw
-from gan.data.looks.fields import blurred, box_mean, luminance, palette
+from gan.data.looks.fields import palette
 from gan.data.looks.film import vignette
 from gan.data.looks.prints import POSTER_INKS, kuwahara, screen
 from gan.data.looks.registry import FILTERS, STYLES, make_style, predictable
@@ -39,39 +38,20 @@ def test_tiny_and_plain_images(style: str) -> None:
         assert make_style(style)(plain, 0).shape == plain.shape
 
 
-def test_another_seed_gives_another_grain_and_nothing_else() -> None:
-    one, two = (make_style("grain")(picture(), seed).astype(int) for seed in (0, 1))
-    assert 5 < (one - two).std() < 40 and abs((one - two).mean()) < 2
-    assert np.array_equal(make_style("film")(picture(), 0), make_style("film")(picture(), 1))
-
-
 def test_only_stochastic_filters_are_random() -> None:
     for name in STYLES:
         without_noise = make_style(predictable(name))
         assert np.array_equal(without_noise(picture(), 0), without_noise(picture(), 1)), name
 
 
-def test_an_unknown_style_names_a_similar_one() -> None:
+def test_an_unknown_style_names_a_similar_one(monkeypatch: pytest.MonkeyPatch) -> None:
     with pytest.raises(UserError, match=r"data\.style=xyzzy is not known; gan translate --list-looks"):
         make_style("xyzzy")
     with pytest.raises(UserError, match=r"data\.style=flim is not known; did you mean film\?$"):
         make_style("flim")
-    with pytest.raises(UserError, match=r"data\.style=daguerreotype"):
-        make_style(["sepia", "daguerreotype"])
-
-
-def test_without_pilgram_the_message_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "pilgram", None)
     with pytest.raises(UserError, match=r"data\.style=1977 .*pip install 'retro-gan\[styles\]'"):
-        make_style("1977")
-
-
-def test_sepia_keeps_luminance_in_order_and_one_hue() -> None:
-    before = picture()
-    after = make_style("sepia")(before, 0).astype(float)
-    order = np.argsort(luminance(before / 255), axis=None)
-    assert (np.diff(after.reshape(-1, 3)[order], axis=0) > -1.5).all()  # rounding
-    assert (after[..., 0] > after[..., 2]).all()
+        make_style(["sepia", "1977"])
 
 
 def test_the_vignette_darkens_the_corners_by_55_percent() -> None:
@@ -111,21 +91,3 @@ def test_kuwahara_against_a_plain_loop() -> None:
         ]
         best = min(quarters, key=lambda quarter: quarter.var(0).sum())
         assert kuwahara(light, radius)[y, x] == pytest.approx(best.mean(0), abs=1e-5)
-
-
-def test_blur_against_reference() -> None:
-    point = np.zeros((41, 41, 1), np.float32)
-    point[20, 20] = 1
-    blur = blurred(point, 3.0)[..., 0]
-    assert blur.sum() == pytest.approx(1, abs=1e-4)
-    assert np.sqrt((blur.sum(0) * (np.arange(41) - 20) ** 2).sum()) == pytest.approx(3, abs=0.06)
-    light = picture(16, 17)
-    assert box_mean(light, 1)[2, 3] == pytest.approx(light[2:5, 3:6].mean((0, 1)))
-
-
-def test_half_the_size_has_the_same_style() -> None:
-    large = Image.fromarray(draw(0, 2, 256, 256))
-    for style in ("film", "poster", "painting"):
-        whole = Image.fromarray(make_style(style)(np.asarray(large), 0)).resize((128, 128), Image.Resampling.BOX)
-        half = make_style(style)(np.asarray(large.resize((128, 128), Image.Resampling.BOX)), 0)
-        assert np.abs(np.asarray(whole).astype(int) - half).mean() < 14

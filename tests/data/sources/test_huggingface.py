@@ -41,6 +41,7 @@ def test_images_and_classes(folder: Path, label: str | None, classes: list[str])
     data = data_module(str(folder), label_column=label, size=8, batch_size=11)
     data.setup("fit")
     assert data.classes == classes
+    assert np.asarray(Image.open(io.BytesIO(data.source.content(3))))[0, 0].tolist() == [30, 0, 0]  # in order
     batch = next(iter(data.train_dataloader()))
     reds = (batch["image"][:, 0, 0, 0] // 10).tolist()
     assert sorted(reds) == [index for index in range(12) if index != 7]
@@ -53,15 +54,3 @@ def test_what_is_not_there(folder: Path) -> None:
         HuggingFaceDataset(str(folder), image_column="picture")
     with pytest.raises(UserError, match=r"data\.name=.*absent: cannot be loaded"):
         HuggingFaceDataset(str(folder / "absent"))
-
-
-def test_without_the_library(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(__import__("sys").modules, "datasets", None)
-    with pytest.raises(UserError, match=r"pip install 'retro-gan\[hub\]'"):
-        HuggingFaceDataset("user/name")
-
-
-def test_order_of_the_table_is_kept(folder: Path) -> None:
-    source = HuggingFaceDataset(str(folder))
-    first = np.asarray(Image.open(io.BytesIO(source.content(3))))
-    assert first[0, 0].tolist() == [30, 0, 0]
