@@ -1,4 +1,4 @@
-"""Layers that GAN networks share: chains of stages, class conditioning, and the last layers of discriminators."""
+"""Layers that GAN networks share: chains of stages, class conditioning, and the minibatch standard deviation."""
 
 from __future__ import annotations
 
@@ -8,11 +8,8 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
-from torch.nn import functional as F
 
-from gan.losses.heads import SANLogits
 from gan.networks.precision import run_stage
-from gan.utils.errors import choice
 
 EPSILON = 1e-8
 
@@ -100,44 +97,3 @@ def minibatch_std(x: Tensor, group_size: int) -> Tensor:
     variance = (groups - groups.mean(0)).square().mean(0)  # Tensor.var takes three times as long on a CPU
     spread = (variance + EPSILON).sqrt().mean((1, 2, 3))  # (N/n,)
     return spread.to(x.dtype).repeat(n)[:, None, None, None].expand(-1, 1, *x.shape[2:])
-
-
-class SANHead(nn.Module):
-    """Map features h (N, C) to <s h, w / |w|> with s = |w|: once with gradients for h, once for the direction of w.
-
-    Takida et al., "SAN: Inducing Metrizability of GAN with Discriminative Normalized Linear Layer", 2023,
-    arXiv:2301.12811, section 5: a discriminator measures a distance only if real and generated features differ most
-    along the direction of its last layer. Only the Wasserstein loss trains such a direction.
-
-    Args:
-        features: C, the number of features.
-        classes: number of classes, which each have a direction; 0 for an unconditional discriminator.
-    """
-
-    def __init__(self, features: int, classes: int = 0) -> None:
-        super().__init__()
-        self.weight = nn.Parameter(torch.randn(max(1, classes), features) / features**0.5)
-        self.classes = classes
-
-    def forward(self, h: Tensor, label: Tensor | None) -> SANLogits:
-        weight = self.weight[label] if self.classes else self.weight  # (N, C) or (1, C)
-        direction = F.normalize(weight, dim=1).to(h.dtype)
-        scaled = h * weight.norm(dim=1, keepdim=True).to(h.dtype)
-        return SANLogits((scaled * direction.detach()).sum(1), (scaled.detach() * direction).sum(1))  # (N,) each
-
-
-HEADS = {"san": SANHead}
-
-
-def make_head(head: str | None, features: int, classes: int, default: Callable[[], nn.Module]) -> nn.Module:
-    """Return a discriminator's last layer.
-
-    Args:
-        head: a name in HEADS, or None for `default()`. A loss declares the head that it needs as `requires_head`.
-        features: number of inputs of the layer.
-        classes: number of classes; 0 for an unconditional discriminator. A named head takes (features, label) and
-            conditions on the label itself.
-    """
-    if head is None:
-        return default()
-    return HEADS[choice("model.discriminator.head", head, HEADS)](features, classes)

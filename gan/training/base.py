@@ -230,7 +230,7 @@ class Base(Previews, LightningModule):
         self.loss_log.load_state_dict(checkpoint["pending"])
         # Before the optimizers are made, whose groups depend on these names.
         self.kept = {str(role): [str(name) for name in names] for role, names in checkpoint.get("kept", {}).items()}
-        # Path length and LeCam count micro-batches, so that another division would give other results.
+        # Path length counts micro-batches, so that another division would give other results.
         self.division = memory.Division.load(checkpoint["division"], self.micro_batch, self.checkpoint_blocks)
 
 
@@ -247,13 +247,6 @@ def check_parts(discriminator: Any, loss: Any, penalties: Mapping[str, Any], aug
         check(penalty, Penalty, f"penalty.{name}")
     if augment is not None:
         check(augment, Augment, "augment")
-    head, required = getattr(discriminator, "head", None), getattr(loss, "requires_head", None)
-    head = head if isinstance(head, str) else None  # else a layer of that name
-    if required != head:
-        raise UserError(
-            f"loss {type(loss).__name__} needs model.discriminator.head={required or 'null'}, "
-            f"but {type(discriminator).__module__} has head={head or 'null'}"
-        )
     if hasattr(augment, "feedback") and not getattr(loss, "signed_logits", True):
         raise UserError(
             f"augment=ada adapts to the sign of D(real), which has no meaning with loss {type(loss).__name__}; "

@@ -93,22 +93,6 @@ def test_margins_are_uniform_and_differ_between_logits() -> None:
     assert SoftHinge(0.2).discriminator(real, fake).item() == pytest.approx(2.7, abs=0.005)
 
 
-def test_a_logit_is_penalized_as_often_as_its_margin_is_larger() -> None:
-    real = torch.full((20_000,), 0.9, requires_grad=True)
-    SoftHinge(0.2).discriminator(real, torch.full((1,), -5.0)).backward()
-    assert real.grad is not None
-    assert real.grad.sum().item() == pytest.approx(-0.5, abs=0.02)  # P(m > 0.9)
-
-
-def test_margins_depend_on_the_seed_alone() -> None:
-    logits, loss = torch.zeros(8), SoftHinge()
-    values = []
-    for seed in (0, 0, 1):
-        torch.manual_seed(seed)
-        values.append(loss.discriminator(logits, logits).item())
-    assert values[0] == values[1] != values[2]
-
-
 def test_without_noise_it_is_the_hinge_loss_and_the_generator_has_no_margin() -> None:
     real, fake = torch.randn(2, 9)
     torch.testing.assert_close(SoftHinge(0.0).discriminator(real, fake), Hinge().discriminator(real, fake))

@@ -6,7 +6,6 @@ A network file and a recipe in conf/model that uses it are enough to be tested h
 from __future__ import annotations
 
 import functools
-import inspect
 from collections.abc import Callable
 from typing import Any
 
@@ -17,7 +16,6 @@ from omegaconf import OmegaConf
 from torch import Tensor, nn
 
 from gan.losses.heads import per_image
-from gan.utils.errors import UserError
 from tests.parts import classes_of
 from tests.recipes import RECIPES, TRANSLATORS, configuration
 
@@ -153,16 +151,6 @@ def test_what_generators_offer(name: str) -> None:
     generated(generator, 2)
     found = [sizes[index] for index in range(len(generator.synthesis_layers))]
     assert len(found) >= 2 and found == sorted(found) and found[0][0] <= 16 and found[-1] == (32, 48)
-
-
-@pytest.mark.parametrize("name", NOISE)
-def test_heads(name: str) -> None:
-    network = networks(name)[1]
-    if "head" not in inspect.signature(network.func).parameters:
-        pytest.skip("has no option head")
-    assert network((16, 16)).head is None
-    with pytest.raises(UserError, match=r"discriminator\.head=other: unknown; use san"):
-        network((16, 16), head="other")
 
 
 @pytest.mark.parametrize("channels", [1, 3, 4])

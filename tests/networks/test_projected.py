@@ -84,7 +84,7 @@ def fill(network: nn.Module) -> None:
                 (norm,) = module.parametrizations.weight  # type: ignore[union-attr]
                 weight = module.parametrizations.weight.original  # type: ignore[union-attr]
                 weight.copy_(numbers(weight.shape, seed))
-                norm.v.copy_(numbers(norm.v.shape, seed + 2000))
+                norm._v.copy_(numbers(norm._v.shape, seed + 2000))
                 for _ in range(3):
                     norm.train()(weight)  # one power iteration, which starts from v
                 norm.eval()

@@ -1,4 +1,4 @@
-"""Spectral normalization: the largest singular value, in fp32 under autocast, one iteration per update."""
+"""Spectral normalization: the outputs of each kind of layer, fp32 under autocast, one iteration per update."""
 
 from __future__ import annotations
 
@@ -7,34 +7,20 @@ import copy
 import pytest
 import torch
 from torch import nn
-from torch.nn.utils import parametrizations, parametrize
+from torch.nn.utils import parametrize
 
 from gan.networks.spectral import apply_spectral_norm, spectral_norm
 
-LAYERS = [nn.Linear(20, 30), nn.Conv2d(6, 8, 3), nn.ConvTranspose2d(6, 8, 3)]
 
-
-@pytest.mark.parametrize("layer", LAYERS, ids=lambda layer: type(layer).__name__)
-def test_the_largest_singular_value_is_1(layer: nn.Module) -> None:
+@pytest.mark.parametrize(
+    ("layer", "outputs"), [(nn.Linear(20, 30), 0), (nn.Conv2d(6, 8, 3), 0), (nn.ConvTranspose2d(6, 8, 3), 1)]
+)
+def test_the_largest_singular_value_is_1(layer: nn.Module, outputs: int) -> None:
     layer = spectral_norm(copy.deepcopy(layer))
     for _ in range(100):
         weight = layer.weight
-    assert torch.linalg.matrix_norm(layer.parametrizations.weight[0].matrix(weight), 2).item() == pytest.approx(1, 1e-3)
-
-
-@pytest.mark.parametrize("layer", LAYERS, ids=lambda layer: type(layer).__name__)
-def test_weights_and_gradients_equal_those_of_torch(layer: nn.Module) -> None:
-    ours, theirs = spectral_norm(copy.deepcopy(layer)), parametrizations.spectral_norm(copy.deepcopy(layer))
-    theirs.parametrizations.weight[0]._u.copy_(ours.parametrizations.weight[0].u)
-    theirs.parametrizations.weight[0]._v.copy_(ours.parametrizations.weight[0].v)
-    for _ in range(2):
-        one, other = ours.weight, theirs.weight
-        torch.testing.assert_close(one, other)
-        grads = [
-            torch.autograd.grad(weight.sin().sum(), layer.parametrizations.weight.original)
-            for weight, layer in ((one, ours), (other, theirs))
-        ]
-        torch.testing.assert_close(grads[0], grads[1])
+    matrix = weight.transpose(0, outputs).flatten(1)
+    assert torch.linalg.matrix_norm(matrix, 2).item() == pytest.approx(1, 1e-3)
 
 
 def test_weights_are_computed_in_fp32_under_autocast() -> None:
