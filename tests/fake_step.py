@@ -148,8 +148,7 @@ def row(recipe: str, size: int, memory: float) -> str:
     peaks = ((division, counted(module, batch, division)) for division in divisions(module, n))
     first = next(peaks)
     chosen, peak = first if first[1] <= USABLE * memory else next(p for p in peaks if p[1] <= USABLE * memory)
-    how = f"{chosen.micro_batch or '-'}{', checkpointed' * chosen.checkpoint_blocks}"
-    return f"| `{recipe}` | {size} | {n} | {how} | {first[1] / GIB:.2f} | {peak / GIB:.2f} |"
+    return f"| `{recipe}` | {size} | {n} | {chosen.micro_batch or '-'} | {first[1] / GIB:.2f} | {peak / GIB:.2f} |"
 
 
 if __name__ == "__main__":

@@ -166,8 +166,7 @@ def mean_function(network: lut.Generator, images: Tensor) -> tuple[Colors, list[
 
 def places_of(color_map: ColorMap) -> tuple[tuple[int, int], list[str]]:
     """Return the arguments `places` and `margin` of `flat_areas` for a color map, and what a table of it loses."""
-    lost = ["the frame is left out"] if "frame" in color_map.varies else []
-    lost += ["only the mean over radial positions is kept"] if "radial" in color_map.varies else []
+    lost = ["only the mean over radial positions is kept"] if color_map.varies else []
     return ((PLACES, FRAME) if color_map.varies else (1, 0)), lost
 
 

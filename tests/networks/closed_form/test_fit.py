@@ -74,11 +74,9 @@ def test_a_transport_finds_a_curve_that_is_not_linear() -> None:
     assert left["histogram"] < 0.5 * left["linear"]
 
 
-@pytest.mark.parametrize(("look", "position"), [(vignette, "radial"), (frame, "frame")])
-def test_a_correction_finds_a_look_that_varies_with_the_position(look: object, position: str) -> None:
-    a, b = draw_pixels(A, 0, FEW), draw_pixels(look(B), 1, FEW)  # type: ignore[operator]
-    truth = look(HELD_OUT)  # type: ignore[operator]
-    plain, corrected = (error(fit.fit(a, b, "linear", kind), HELD_OUT, truth) for kind in (None, position))
+def test_a_correction_finds_a_vignette() -> None:
+    a, b, truth = draw_pixels(A, 0, FEW), draw_pixels(vignette(B), 1, FEW), vignette(HELD_OUT)
+    plain, corrected = (error(fit.fit(a, b, "linear", position), HELD_OUT, truth) for position in (None, "radial"))
     assert corrected < 0.5 * plain
 
 
@@ -114,7 +112,7 @@ def test_the_position_is_only_a_vignette_of_most_targets(
 ) -> None:
     found = chosen(A, look(B), monkeypatch)  # type: ignore[operator]
     assert (found.kind, found.position) == ("transport", position)
-    assert found.color_map.varies == ([] if position is None else [position])
+    assert found.color_map.varies == (position is not None)
     few = torch.cat([look(B[:15]), linear_look(B[15:])])  # type: ignore[operator]
     assert chosen(A, few, monkeypatch).position is None
 
@@ -162,9 +160,9 @@ def test_a_map_comes_nearer_to_held_out_targets() -> None:
 
 
 def test_a_kind_and_a_position_can_be_given() -> None:
-    found = choose.choose(A[:16], B[:16], kind="linear", position="frame", samples=2000)
-    assert (found.kind, found.position, found.color_map.varies) == ("linear", "frame", ["frame"])
-    assert choose.choose(A[:16], vignette(B[:16]), position="none", samples=2000).color_map.varies == []
+    found = choose.choose(A[:16], B[:16], kind="linear", position="radial", samples=2000)
+    assert (found.kind, found.position, found.color_map.varies) == ("linear", "radial", True)
+    assert not choose.choose(A[:16], vignette(B[:16]), position="none", samples=2000).color_map.varies
 
 
 def test_another_kind_wins_only_by_a_margin() -> None:
@@ -203,7 +201,6 @@ def test_transparent_pixels_do_not_count() -> None:
     premultiplied = torch.cat([(A.float() * alpha / 255).round().to(torch.uint8), alpha], 1)
     found = draw_pixels(premultiplied, 0)
     opaque = draw_pixels(A[..., 32:], 0)
-    assert found.columns.min() > 0.5
     visible, expected = (np.quantile(each.levels, [0.1, 0.5, 0.9]) for each in (found, opaque))
     np.testing.assert_allclose(visible, expected, atol=4)
 
@@ -217,7 +214,7 @@ def test_gray_images_have_equal_channels() -> None:
 def test_images_of_one_color_stay_finite() -> None:
     flat = torch.full((8, 3, 16, 16), 77, dtype=torch.uint8)
     for kind in KINDS:
-        for position in (None, *choose.POSITIONS):
+        for position in (None, "radial"):
             change = fit.fit(draw_pixels(flat, 0, 500), draw_pixels(flat + 50, 1, 500), kind, position)
             assert torch.isfinite(change.table).all()
             assert torch.isfinite(change.position).all()
