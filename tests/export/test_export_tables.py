@@ -111,15 +111,6 @@ def test_the_mix_of_luts_is_that_of_the_images() -> None:
     assert "the mean of 2 images" in found.lost[0] and difference(found.table, pixels, expected) > 0.6
 
 
-def test_the_mean_of_a_vignette_is_kept() -> None:
-    network = made(num_luts=1, vignette=True)
-    found = exported(network, [photograph()])
-    assert [each.split(" ")[5] for each in found.lost] == ["vignette"]
-    flat = np.full((64, 64, 3), (180, 100, 40), np.uint8)
-    after = translate(network, planes(flat)).double().mean((1, 2)) / 255
-    assert found.table.apply(flat[0, :1]) == pytest.approx(after[None].numpy(), abs=2 / 255)
-
-
 def test_the_mean_over_positions_of_a_start_is_kept() -> None:
     network = give_start(lut.Generator()).eval()
     found = exported(network, [photograph()])

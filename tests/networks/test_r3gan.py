@@ -45,12 +45,6 @@ def test_a_block_is_initially_the_identity_and_keeps_the_variance() -> None:
     assert fixup.item() == pytest.approx(16 ** (-1 / 4), rel=0.02)
 
 
-def test_class_embeddings_have_the_authors_standard_deviation() -> None:
-    for part, expected in ((Generator, 7**-0.5), (Discriminator, (7 * 64) ** -0.5)):
-        weight = part((16, 16), width=64, classes=7).state_dict()["embedding.weight"]
-        assert weight.std().item() == pytest.approx(expected, rel=0.1)
-
-
 def test_a_width_that_cannot_be_grouped_is_named() -> None:
     with pytest.raises(UserError, match="group_width=16: does not divide"):
         Generator((16, 16), width=25)

@@ -67,11 +67,6 @@ def test_light_tones_stay_blank() -> None:
     assert torch.equal(with_blank[1:], without[1:])
 
 
-def test_tones_of_areas_are_the_drawing() -> None:
-    made, x = inks([*BLACK_AND_WHITE, [0.9, 0.2, -0.4]], outline=1.4), flat(-0.7, 0.1, 0.9)
-    assert torch.equal(made.tones(x, 0.0), made.mixed(made.logits(x, x[:, :2], x[:, :1], 0.0), None))
-
-
 def test_areas_get_the_nearest_ink_and_smooth_outlines() -> None:
     colors = [[-1.0, -1.0, -1.0], [0.9, 0.2, -0.4], [1.0, 1.0, 0.9]]
     x = flat(0.9).clone()

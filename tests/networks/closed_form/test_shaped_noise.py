@@ -5,7 +5,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from gan.networks.closed_form.shaped_noise import KERNEL, ShapedNoise, interpolated, windowed
+from gan.networks.closed_form.shaped_noise import KERNEL, ShapedNoise, windowed
 
 N, SIDE = 60, 64
 
@@ -72,8 +72,3 @@ def test_the_kernel_of_a_flat_spectrum_is_an_impulse_at_any_size() -> None:
         assert kernel.shape == (KERNEL, KERNEL)
         assert float(kernel[KERNEL // 2, KERNEL // 2]) == pytest.approx(1, abs=1e-5)
         assert float(kernel.sum()) == pytest.approx(1, abs=1e-5)
-
-
-def test_levels_are_interpolated_between_the_middles_of_bins() -> None:
-    found = interpolated(torch.tensor([1.0, 3.0]), torch.tensor([-1.0, -0.5, 0.0, 0.5, 1.0]))
-    assert found.tolist() == [1, 1, 2, 3, 3]
