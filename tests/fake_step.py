@@ -61,12 +61,18 @@ def rehearse(
 @contextmanager
 def fake_mode() -> Iterator[None]:
     """A context in which tensors are fake. Random numbers and caches are restored at its end."""
-    warp.clear_matrices()  # a cache must not mix real and fake tensors
+    clear_matrices()
     try:
         with torch.random.fork_rng(devices=[]), FakeTensorMode():
             yield
     finally:
-        warp.clear_matrices()
+        clear_matrices()
+
+
+def clear_matrices() -> None:
+    """Empty the caches of `gan.augment.warp`, which must not mix real and fake tensors."""
+    warp._up.cache_clear()
+    warp._down.cache_clear()
 
 
 def fake_step(

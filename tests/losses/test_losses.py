@@ -1,4 +1,4 @@
-"""Every loss agrees with values computed by hand and with an independent float64 version."""
+"""Every loss agrees with an independent float64 version."""
 
 from __future__ import annotations
 
@@ -33,26 +33,6 @@ REFERENCE: dict[type, tuple[Callable[..., Any], Callable[..., Any]]] = {
     Wasserstein: (lambda r, f: f.mean() - r.mean(), lambda r, f: -f.mean()),
     Relativistic: (lambda r, f: -log_sigmoid(r - f).mean(), lambda r, f: -log_sigmoid(f - r).mean()),
 }
-LOG2 = float(np.log(2))
-BY_HAND = [  # real and fake logit, D's loss, G's loss
-    (Nonsaturating, 0.0, 0.0, 2 * LOG2, LOG2),
-    (Nonsaturating, 1e4, -1e4, 0.0, 1e4),
-    (Minimax, 0.0, 0.0, 2 * LOG2, -LOG2),
-    (Hinge, 0.5, -0.25, 0.5 + 0.75, 0.25),
-    (Hinge, 2.0, -3.0, 0.0, 3.0),
-    (LeastSquares, 0.0, 1.0, 0.5 + 0.5, 0.0),
-    (LeastSquares, 3.0, -1.0, 2.0 + 0.5, 2.0),
-    (Wasserstein, 2.0, -3.0, -5.0, 3.0),
-    (Relativistic, 5.0, 5.0, LOG2, LOG2),
-    (Relativistic, 1e4, -1e4, 0.0, 2e4),
-]
-
-
-@pytest.mark.parametrize(("loss", "real", "fake", "discriminator", "generator"), BY_HAND)
-def test_values_by_hand(loss: type, real: float, fake: float, discriminator: float, generator: float) -> None:
-    r, f = torch.tensor([real]), torch.tensor([fake])
-    assert float(loss().discriminator(r, f)) == pytest.approx(discriminator)
-    assert float(loss().generator(r, f)) == pytest.approx(generator)
 
 
 @pytest.mark.parametrize("loss", REFERENCE)

@@ -41,18 +41,12 @@ def test_networks_use_the_classes(name: str) -> None:
     generator, discriminator = pair(name, (16, 24), classes=3)
     assert generator.classes == 3
     z, label = torch.randn(1, generator.latent_dim).repeat(3, 1), torch.tensor([0, 1, 2])
-    for _ in range(30):  # networks that start alike for all classes learn to tell them apart
-        images = generator(torch.randn(6, generator.latent_dim), label.repeat(2))
-        target = torch.linspace(-0.5, 0.5, 3).repeat(2)
-        (
-            (images.mean((1, 2, 3)) - target).square().sum() + discriminator(images, label.repeat(2)).square().sum()
-        ).backward()
-        with torch.no_grad():
-            for parameter in generator.parameters():
-                assert parameter.grad is not None
-                parameter -= 0.01 * parameter.grad.sign()
-                parameter.grad = None
-    assert all(parameter.grad is not None for parameter in discriminator.parameters())
+    images = generator(z, label)
+    (images.square().mean() + discriminator(images, label).square().sum()).backward()
+    with torch.no_grad():  # some networks start alike for all classes
+        for parameter in (*generator.parameters(), *discriminator.parameters()):
+            assert parameter.grad is not None
+            parameter += 0.1 * torch.randn_like(parameter)
     generator.eval()
     first, second, third = generator(z, label)
     assert not torch.allclose(first, second, atol=1e-3) and not torch.allclose(second, third, atol=1e-3)

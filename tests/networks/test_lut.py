@@ -7,7 +7,7 @@ import pytest
 import torch
 from torch import nn
 
-from gan.networks.closed_form.color_map import rows_and_columns, squared_radius, unpremultiply
+from gan.networks.closed_form.color_map import unpremultiply
 from gan.networks.lut import Generator
 from gan.networks.tile_position import TilePosition
 
@@ -72,9 +72,3 @@ def test_tiles_agree_with_the_whole_image() -> None:
     x = torch.rand(1, 3, 20, 30) * 2 - 1
     part = generator.forward_tile(x[:, :, 5:, 10:], TilePosition(5, 10, 20, 30), generator.global_context(x))
     assert torch.allclose(part, generator(x)[:, :, 5:, 10:], atol=1e-5)
-
-
-def test_the_radius_is_0_in_the_center_and_1_in_the_corners() -> None:
-    r2 = squared_radius(*rows_and_columns(TilePosition(0, 0, 101, 201), torch.zeros(1, 3, 101, 201)))
-    assert r2[50, 100] == pytest.approx(0, abs=1e-6) and r2[0, 0] == pytest.approx(1, abs=0.02)
-    assert torch.allclose(r2, r2.flip(0, 1), atol=1e-5)

@@ -4,7 +4,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from gan.networks.closed_form.shaped_noise import FEWEST_OF_INK, REACH, STEPS, UnevenInks, eroded, main_direction
+from gan.networks.closed_form.shaped_noise import FEWEST_OF_INK, REACH, STEPS, UnevenInks
 from gan.networks.resampling import blur
 
 PALETTE = torch.tensor([[-0.8, -0.7, -0.6], [0.9, 0.9, 0.8]])
@@ -67,15 +67,3 @@ def test_small_areas_and_other_inks_do_not_count() -> None:
     other = PALETTE[0] + 0.25  # nearer to the first ink than to the second, but another one
     uneven.fit(other[:, None, None].expand(20, 3, 64, 64), PALETTE)
     assert uneven.curve.abs().max() == 0
-
-
-def test_areas_lose_their_outlines() -> None:
-    area = torch.zeros(1, 12, 12, dtype=torch.bool)
-    area[:, 1:10, :7] = True
-    kept = eroded(area)
-    assert kept[0, 3:8, 2:5].all() and kept.sum() == 5 * 3
-
-
-def test_directions_point_to_light_colors() -> None:
-    differences = torch.outer(torch.linspace(-1, 0.5, 20), torch.tensor([0.6, 0.0, 0.8]))
-    assert torch.allclose(main_direction(differences), torch.tensor([0.6, 0.0, 0.8]), atol=1e-3)
