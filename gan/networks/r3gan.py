@@ -175,13 +175,10 @@ class Discriminator(nn.Module):
     def forward(self, x: Tensor, label: Tensor | None = None) -> Tensor:
         y = at_least_fp32(self.features(x)[-1])
         with full_precision(y):
-            return self.logits(y, label)
-
-    def logits(self, y: Tensor, label: Tensor | None) -> Tensor:
-        """Return the logits for the last features (N, width_n, rows, columns)."""
-        y = self.pool(y).flatten(1)  # (N, width_n)
-        logit = self.to_logit(y)  # (N, 1), or (N, width_n) with classes
-        return logit.flatten() if self.embedding is None else (logit * self.embedding(label).to(logit.dtype)).sum(1)
+            logit: Tensor = self.to_logit(self.pool(y).flatten(1))  # (N, 1), or (N, width_n) with classes
+            if self.embedding is None:
+                return logit.flatten()
+            return (logit * self.embedding(label).to(logit.dtype)).sum(1)
 
 
 def embedding(classes: int, width: int, gain: float = 1.0) -> nn.Embedding | None:

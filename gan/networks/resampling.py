@@ -36,17 +36,6 @@ def smooth(x: Tensor, padding: int, stride: int = 1, gain: float = 1.0) -> Tenso
     return F.conv2d(x, kernel, stride=stride, padding=padding, groups=x.shape[1])
 
 
-def gaussian(sigma: float, like: Tensor) -> Tensor:
-    """Return a Gaussian of standard deviation `sigma` pixels, with a sum of 1: (2 ceil(3 sigma) + 1,), float32.
-
-    Args:
-        like: a tensor on the device of the result.
-    """
-    taps = torch.arange(2 * blur_radius(sigma) + 1, device=like.device, dtype=torch.float32) - blur_radius(sigma)
-    weights = torch.exp(-0.5 * (taps / sigma) ** 2)
-    return weights / weights.sum()
-
-
 def blur_radius(sigma: float) -> int:
     """Return the number of pixels around a pixel on which its blurred value depends."""
     return math.ceil(3 * sigma)
@@ -62,7 +51,9 @@ def blur(x: Tensor, sigma: float) -> Tensor:
     with full_precision(x):
         exact = at_least_fp32(x)
         radius, channels = blur_radius(sigma), x.shape[1]
-        kernel = gaussian(sigma, x).to(exact.dtype).expand(channels, 1, 1, -1)
+        taps = torch.arange(2 * radius + 1, device=x.device, dtype=torch.float32) - radius
+        weights = torch.exp(-0.5 * (taps / sigma) ** 2)
+        kernel = (weights / weights.sum()).to(exact.dtype).expand(channels, 1, 1, -1)
         exact = F.pad(exact, (radius,) * 4, mode="replicate")
         across = F.conv2d(exact, kernel, groups=channels)
         return F.conv2d(across, kernel.transpose(2, 3), groups=channels).to(x.dtype)

@@ -308,15 +308,11 @@ class Discriminator(nn.Module):
     def forward(self, x: Tensor, label: Tensor | None = None) -> Tensor:
         y = at_least_fp32(self.features(x)[-1])
         with full_precision(y):
-            return self.logits(y, label)
-
-    def logits(self, y: Tensor, label: Tensor | None) -> Tensor:
-        """Return the logits for the last features (N, width_n, rows, columns)."""
-        y = with_minibatch_std(y, self.mbstd_group_size)  # (N, width_n (+ 1), rows, columns)
-        y = activate(self.last(y, GAIN))
-        y = activate(self.dense(y.flatten(1), GAIN))  # (N, width_n)
-        logit = self.to_logit(y)  # (N, 1), or (N, width_n) with classes
-        if self.embedding is None:
-            return logit.flatten()
-        embedding = normalize_2nd_moment(embedded(self.embedding, label)).to(logit.dtype)
-        return (logit * embedding).sum(1) / math.sqrt(embedding.shape[1])
+            y = with_minibatch_std(y, self.mbstd_group_size)  # (N, width_n (+ 1), rows, columns)
+            y = activate(self.last(y, GAIN))
+            y = activate(self.dense(y.flatten(1), GAIN))  # (N, width_n)
+            logit: Tensor = self.to_logit(y)  # (N, 1), or (N, width_n) with classes
+            if self.embedding is None:
+                return logit.flatten()
+            embedding = normalize_2nd_moment(embedded(self.embedding, label)).to(logit.dtype)
+            return (logit * embedding).sum(1) / math.sqrt(embedding.shape[1])
