@@ -11,7 +11,6 @@ from torch import Tensor
 
 from gan.augment import ada
 from gan.augment.ada import ADA, recolor
-from gan.utils.errors import UserError
 
 
 def draws_of(n: int, only: int | None = None, seed: int = 0, size: tuple[int, int] = (16, 16)) -> dict[str, Tensor]:
@@ -117,9 +116,3 @@ def test_half_precision_around_it_changes_nothing() -> None:
     with torch.autocast("cpu", torch.bfloat16):
         inside = augment(x, draws)
     assert torch.equal(inside, augment(x, draws))
-
-
-def test_bad_policies_are_named() -> None:
-    for policy, message in (({"noise": 1.0}, "noise: unknown; use blit"), ({"blit": -1.0}, "at least 0")):
-        with pytest.raises(UserError, match=message):
-            ADA(policy)

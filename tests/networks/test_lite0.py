@@ -32,12 +32,6 @@ def test_batch_norm_is_folded_into_the_convolution() -> None:
     torch.testing.assert_close(conv2d(x, *lite0._folded(*layers)), norm.eval()(convolution(x)))
 
 
-def test_the_weights_are_trained_and_frozen() -> None:
-    network = pretrained()
-    assert not network.training and not any(p.requires_grad for p in network.parameters())
-    assert float(network.stem[1].bias.abs().max()) > 0.1
-
-
 def test_a_file_that_is_not_the_known_one_is_not_read(tmp_path, monkeypatch) -> None:
     package = tmp_path / "fake_weights"
     (package / "models").mkdir(parents=True)

@@ -9,7 +9,6 @@ from torch import nn
 
 from gan.networks.closed_form.color_map import unpremultiply
 from gan.networks.lut import Generator
-from gan.networks.tile_position import TilePosition
 
 
 def interpolated(table: np.ndarray, color: np.ndarray) -> np.ndarray:
@@ -45,16 +44,6 @@ def test_a_color_is_interpolated_in_the_mixed_table() -> None:
         assert y[n, :, row, column].detach().numpy() == pytest.approx(expected, abs=1e-5)
 
 
-@pytest.mark.parametrize("channels", [1, 3, 4])
-def test_initially_it_is_the_identity(channels: int) -> None:
-    x = torch.rand(2, channels, 8, 12) * 2 - 1
-    if channels == 4:
-        x[:, 3:] = torch.randint(0, 256, x[:, 3:].shape) / 127.5 - 1
-        x[:, :3] = (x[:, :3] + 1) * (x[:, 3:] + 1) / 2 - 1  # premultiplied
-    y = Generator(channels)(x)
-    assert torch.allclose(x, y, atol=1e-5)
-
-
 def test_color_changes_under_alpha_and_alpha_stays() -> None:
     generator = Generator(4, lut_size=3)
     with torch.no_grad():
@@ -64,11 +53,3 @@ def test_color_changes_under_alpha_and_alpha_stays() -> None:
     assert torch.allclose(unpremultiply(x)[0], color * 2 - 1, atol=1e-5)
     expected = torch.cat([(1 - color) * alpha, alpha], 1) * 2 - 1
     assert torch.allclose(generator(x), expected, atol=1e-5)
-
-
-def test_tiles_agree_with_the_whole_image() -> None:
-    generator = Generator(lut_size=3)
-    random_tables(generator)
-    x = torch.rand(1, 3, 20, 30) * 2 - 1
-    part = generator.forward_tile(x[:, :, 5:, 10:], TilePosition(5, 10, 20, 30), generator.global_context(x))
-    assert torch.allclose(part, generator(x)[:, :, 5:, 10:], atol=1e-5)
