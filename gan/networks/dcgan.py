@@ -19,10 +19,10 @@ from gan.networks.layers import (
     Projection,
     activations,
     apply_layers,
+    apply_spectral_norm,
     batch_norm,
     with_minibatch_std,
 )
-from gan.networks.spectral import apply_spectral_norm
 from gan.utils.errors import at_least, choice
 
 

@@ -1,4 +1,4 @@
-"""Layers that GAN networks share: chains of stages, class conditioning, and the minibatch standard deviation."""
+"""Layers that networks share: chains of stages, class conditioning, minibatch standard deviation, spectral norm."""
 
 from __future__ import annotations
 
@@ -8,8 +8,10 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch.nn.utils import parametrize
+from torch.nn.utils.parametrizations import _SpectralNorm
 
-from gan.networks.precision import run_stage
+from gan.networks.precision import full_precision, run_stage
 
 EPSILON = 1e-8
 
@@ -97,3 +99,32 @@ def minibatch_std(x: Tensor, group_size: int) -> Tensor:
     variance = (groups - groups.mean(0)).square().mean(0)  # Tensor.var takes three times as long on a CPU
     spread = (variance + EPSILON).sqrt().mean((1, 2, 3))  # (N/n,)
     return spread.to(x.dtype).repeat(n)[:, None, None, None].expand(-1, 1, *x.shape[2:])
+
+
+class SpectralNorm(_SpectralNorm):
+    """A parametrization W / sigma(W), with one power iteration per call in training.
+
+    Miyato, Kataoka, Koyama, Yoshida, "Spectral Normalization for Generative Adversarial Networks", 2018,
+    arXiv:1802.05957, algorithm 1.
+
+    Unlike torch's, it runs in fp32 also under autocast, because rounding to half precision would undo small changes of
+    the singular vectors. Within `torch.nn.utils.parametrize.cached()`, all passes of a network share one call.
+    """
+
+    def forward(self, weight: Tensor) -> Tensor:
+        with full_precision(weight):
+            return super().forward(weight)
+
+
+def spectral_norm(layer: nn.Conv2d | nn.ConvTranspose2d | nn.Linear) -> nn.Module:
+    """Apply spectral normalization to a layer, in place, and return the layer."""
+    dim = 1 if isinstance(layer, nn.ConvTranspose2d) else 0  # of the outputs in the weight
+    parametrize.register_parametrization(layer, "weight", SpectralNorm(layer.weight, dim=dim))
+    return layer
+
+
+def apply_spectral_norm(network: nn.Module) -> None:
+    """Apply spectral normalization to every Conv2d and Linear layer, in place."""
+    for module in list(network.modules()):
+        if isinstance(module, nn.Conv2d | nn.Linear):
+            spectral_norm(module)

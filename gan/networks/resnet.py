@@ -14,8 +14,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from gan.networks.grid import base_grid, channels_at
-from gan.networks.layers import Projection, activations, apply_layers, batch_norm
-from gan.networks.spectral import apply_spectral_norm
+from gan.networks.layers import Projection, activations, apply_layers, apply_spectral_norm, batch_norm
 from gan.utils.errors import UserError, at_least, choice
 
 RESIDUAL, SHORTCUT = math.sqrt(2), 1.0  # gains of the Xavier initialization in the residual branch and in the shortcut

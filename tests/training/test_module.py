@@ -24,7 +24,7 @@ from gan.losses.wasserstein import Wasserstein
 from gan.model import Model
 from gan.networks import r3gan
 from gan.networks.dcgan import Discriminator, Generator
-from gan.networks.spectral import SpectralNorm
+from gan.networks.layers import SpectralNorm
 from gan.penalties.r1 import R1, R2
 from gan.training.memory import Division
 from gan.training.module import GAN
