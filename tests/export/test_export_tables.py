@@ -90,8 +90,6 @@ def made(**options: Any) -> lut.Generator:
     torch.manual_seed(0)
     network = lut.Generator(lut_size=9, **options).eval()
     network.entries.data += 0.15 * torch.randn_like(network.entries)
-    if network.falloff is not None:
-        network.falloff.data[0] = -0.02
     nn.init.normal_(network.to_weights.weight, 0, 0.5)
     return network
 
