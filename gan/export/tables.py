@@ -39,7 +39,7 @@ if TYPE_CHECKING:
 SUFFIXES = {"cube": ".cube", "hald": ".png"}
 MAX_NAME = 60  # characters of a file's name
 NUM_INPUTS = 128
-PLACES, FRAME = 16, 3  # rows and columns at which a map with position is averaged, and those along an edge in its frame
+PLACES, FRAME = 16, 3  # rows and columns at which a map with position is averaged, and those left out at each edge
 
 Colors = Callable[[np.ndarray], np.ndarray]  # images (H, W, 3), float in 0..1; each pixel by its color
 
