@@ -77,7 +77,6 @@ class Discriminator(Protocol):
     Optional members, which some losses, penalties and commands need:
 
     features(x)                                list of the activations of its layers
-    head: str | None                           name of a special last layer, which a loss may require
     auxiliary(real)                            {name: scalar}, additional losses of augmented real images
     small_input: bool                          discriminator(x, label, small) also takes a generator's smaller images
     images_together: int                       number of images that a layer combines; micro-batches are multiples of
@@ -93,10 +92,9 @@ class Discriminator(Protocol):
 class Loss(Protocol):
     """The adversarial losses of both networks.
 
-    Optional members:
+    Optional member:
 
-    requires_head: str | None = None    the `head` of the discriminator that the loss needs
-    signed_logits: bool = True          D(x) > 0 means "real"; False if only differences of logits have a meaning
+    signed_logits: bool = True    D(x) > 0 means "real"; False if only differences of logits have a meaning
     """
 
     needs_real_logits: bool  # whether the generator's loss needs the logits of real images

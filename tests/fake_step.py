@@ -61,12 +61,18 @@ def rehearse(
 @contextmanager
 def fake_mode() -> Iterator[None]:
     """A context in which tensors are fake. Random numbers and caches are restored at its end."""
-    warp.clear_matrices()  # a cache must not mix real and fake tensors
+    clear_matrices()
     try:
         with torch.random.fork_rng(devices=[]), FakeTensorMode():
             yield
     finally:
-        warp.clear_matrices()
+        clear_matrices()
+
+
+def clear_matrices() -> None:
+    """Empty the caches of `gan.augment.warp`, which must not mix real and fake tensors."""
+    warp._up.cache_clear()
+    warp._down.cache_clear()
 
 
 def fake_step(
@@ -148,8 +154,7 @@ def row(recipe: str, size: int, memory: float) -> str:
     peaks = ((division, counted(module, batch, division)) for division in divisions(module, n))
     first = next(peaks)
     chosen, peak = first if first[1] <= USABLE * memory else next(p for p in peaks if p[1] <= USABLE * memory)
-    how = f"{chosen.micro_batch or '-'}{', checkpointed' * chosen.checkpoint_blocks}"
-    return f"| `{recipe}` | {size} | {n} | {how} | {first[1] / GIB:.2f} | {peak / GIB:.2f} |"
+    return f"| `{recipe}` | {size} | {n} | {chosen.micro_batch or '-'} | {first[1] / GIB:.2f} | {peak / GIB:.2f} |"
 
 
 if __name__ == "__main__":

@@ -22,7 +22,6 @@ from gan.augment.diffaugment import DiffAugment
 from gan.contracts import Step
 from gan.data.module import ImageDataModule
 from gan.losses.nonsaturating import Nonsaturating
-from gan.penalties.lecam import LeCam
 from gan.penalties.r1 import R1
 from gan.training.module import GAN
 from gan.training.trainer import DDPPerNetwork  # noqa: F401  (registers DDP)
@@ -86,7 +85,6 @@ class Record(Callback):
 
 def main(out: Path, ranks: int, n_critic: int, micro_batch: int, first: int = 0, last: int = 6) -> None:
     torch.manual_seed(1)
-    lecam = {} if micro_batch else {"lecam": LeCam(weight=0.1)}  # its averages are updated once per micro-batch
     adam = functools.partial(torch.optim.Adam, lr=1e-3, betas=(0.5, 0.999))
     module = GAN(
         Generator(),
@@ -97,7 +95,7 @@ def main(out: Path, ranks: int, n_critic: int, micro_batch: int, first: int = 0,
         batch_size=8,
         n_critic=n_critic,
         micro_batch=micro_batch or None,
-        penalties={"r1": R1(weight=1.0, interval=2), "squared_logits": SquaredLogits(), **lecam},
+        penalties={"r1": R1(weight=1.0, interval=2), "squared_logits": SquaredLogits()},
         augment=Adaptive(DiffAugment(["translation", "cutout"]), target=-1.0, adjustment_images=48, interval=2),
     )
     record = Record()

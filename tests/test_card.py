@@ -29,7 +29,7 @@ VARIANTS = [
     *(f"dcgan penalty=[{name}]" for name in PENALTIES),
     "dcgan model.generator.upsampling=nearest",
     "dcgan model.discriminator.norm=spectral",
-    *(f"dcgan model.discriminator.norm=batch penalty=[{name}]" for name in ("lecam", "rotation")),
+    "dcgan model.discriminator.norm=batch penalty=[rotation]",
     "cyclegan penalty=[cycle,identity]",
     "stylegan2 model.micro_batch=32",
     "cyclegan model.micro_batch=8",

@@ -26,7 +26,7 @@ MAX_LINES = 20  # maximum number of failed files to list
 RERUN = "; files already written are complete, rerun the command to continue"
 MODEL = "run folder, checkpoint file, folder written by gan share, zoo:NAME, hf://USER/NAME, or s3://BUCKET/PATH"
 MAPS = ("linear", "histogram", "transport", "flexible_transport")  # kinds of fitted color maps
-POSITIONS = ("none", "radial", "frame")  # what they add to the map of colors
+POSITIONS = ("none", "radial")  # what they add to the map of colors
 
 # ---- requests: the options of a command as one value that is passed on
 
@@ -141,8 +141,8 @@ def add_fit(parser: argparse.ArgumentParser, instead: str) -> None:
                         "fit a color map to two folders of different images, without training")  # fmt: skip
     parser.add_argument("--map", choices=MAPS, help="with --fit: kind of the color map (default: chosen on held-out "
                         "images)")  # fmt: skip
-    parser.add_argument("--position", choices=POSITIONS, help="with --fit: also fit a vignette (radial) or what "
-                        "runs along the edges (frame) (default: a vignette if most of RETRO have one)")  # fmt: skip
+    parser.add_argument("--position", choices=POSITIONS, help="with --fit: whether to also fit a vignette "
+                        "(radial) (default: if most of RETRO have one)")  # fmt: skip
 
 
 # ---- paths and names, which are checked before torch is imported

@@ -11,7 +11,6 @@ ${derived:NAME}           what the function NAME in DERIVED computes from the ot
 from __future__ import annotations
 
 import functools
-import importlib
 import importlib.util
 import math
 import re
@@ -280,17 +279,6 @@ def _classes_in(data: str) -> int:
 def retro_labels(cfg: DictConfig) -> bool | None:
     """Return whether data=retro has labels: True for the built-in images, None for a folder in their place."""
     return True if cfg.data.root is None else None
-
-
-@by_name
-def head(cfg: DictConfig) -> str | None:
-    """Return the discriminator head that the loss needs (`requires_head` of its class); None if it needs none."""
-    module, _, name = str((cfg.get("loss") or {}).get("_target_") or "").rpartition(".")
-    try:
-        needed: str | None = getattr(getattr(importlib.import_module(module), name), "requires_head", None)
-    except Exception:  # raised by a custom module
-        return None  # instantiating the loss raises the error again
-    return needed
 
 
 @by_name

@@ -9,7 +9,6 @@ import torch
 from torch import Tensor, nn
 
 from gan.editing.space import Space, network_name, require
-from gan.networks.resampling import FilteredUpConv
 from gan.utils.errors import UserError
 
 NUM_LATENTS = 10_000  # samples of w for the principal components of GANSpace and for standard deviations
@@ -94,7 +93,7 @@ def activations(space: Space, z: Tensor, label: Tensor | None) -> Tensor:
     """Return the flattened input (N, D) of the convolution in the second synthesis layer, for latents z."""
     leave_out = "; --pca 0 disables GANSpace"
     layers = list(require(space.generator, "synthesis_layers", "GANSpace", leave_out))
-    kinds = nn.Conv2d | nn.ConvTranspose2d | FilteredUpConv
+    kinds = nn.Conv2d | nn.ConvTranspose2d
     convolution = next((each for layer in layers[1:2] for each in layer.modules() if isinstance(each, kinds)), None)
     if convolution is None:
         name = network_name(space.generator)

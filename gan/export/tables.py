@@ -39,8 +39,7 @@ if TYPE_CHECKING:
 SUFFIXES = {"cube": ".cube", "hald": ".png"}
 MAX_NAME = 60  # characters of a file's name
 NUM_INPUTS = 128
-VIGNETTE = 8  # rows and columns at which a vignette is averaged
-PLACES, FRAME = 16, 3  # rows and columns at which a map with position is averaged, and those along an edge in its frame
+PLACES, FRAME = 16, 3  # rows and columns at which a map with position is averaged, and those left out at each edge
 
 Colors = Callable[[np.ndarray], np.ndarray]  # images (H, W, 3), float in 0..1; each pixel by its color
 
@@ -145,20 +144,17 @@ def mean_function(network: lut.Generator, images: Tensor) -> tuple[Colors, list[
             f"LUTs are mixed as in the mean of {len(images)} images; the mix of a single image differs from it by "
             f"{apart:.1f} levels (of 255) on average"
         )
-    if network.falloff is not None:
-        lost.append("only the mean of the vignette is kept")
 
     def translate(x: Tensor, position: TilePosition) -> Tensor:
         y = network.forward_tile(with_channels(x, network.channels), position, mean.expand(len(x), -1, -1, -1, -1))
         return y[:, :3].expand(-1, 3, -1, -1)
 
-    return flat_areas(translate, max(places, VIGNETTE) if network.falloff is not None else places, margin), lost
+    return flat_areas(translate, places, margin), lost
 
 
 def places_of(color_map: ColorMap) -> tuple[tuple[int, int], list[str]]:
     """Return the arguments `places` and `margin` of `flat_areas` for a color map, and what a table of it loses."""
-    lost = ["the frame is left out"] if "frame" in color_map.varies else []
-    lost += ["only the mean over radial positions is kept"] if "radial" in color_map.varies else []
+    lost = ["only the mean over radial positions is kept"] if color_map.varies else []
     return ((PLACES, FRAME) if color_map.varies else (1, 0)), lost
 
 

@@ -4,26 +4,15 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Callable, Sequence
-from typing import NamedTuple
 
 import torch
 from torch import Tensor
 
-
-class SANLogits(NamedTuple):
-    """Logits of a SAN head: equal values (N,) with different gradients. `heads` uses `function`."""
-
-    function: Tensor  # has gradients for the features, but not for the direction of the last layer
-    direction: Tensor  # has gradients for the direction, but not for the features
-
-
-Logits = Tensor | Sequence[Tensor] | SANLogits
+Logits = Tensor | Sequence[Tensor]
 
 
 def heads(logits: Logits) -> Sequence[Tensor]:
     """Return the logits of each head."""
-    if isinstance(logits, SANLogits):
-        return (logits.function,)
     return (logits,) if isinstance(logits, Tensor) else logits
 
 

@@ -12,7 +12,6 @@ from itertools import pairwise
 import torch
 from torch import Tensor, nn
 
-from gan.losses.heads import Logits
 from gan.networks.grid import base_grid, channels_at
 from gan.networks.layers import (
     ConditionalBatchNorm2d,
@@ -20,12 +19,10 @@ from gan.networks.layers import (
     Projection,
     activations,
     apply_layers,
+    apply_spectral_norm,
     batch_norm,
-    make_head,
     with_minibatch_std,
 )
-from gan.networks.resampling import FilteredUpConv, up_conv
-from gan.networks.spectral import apply_spectral_norm
 from gan.utils.errors import at_least, choice
 
 
@@ -109,7 +106,6 @@ class Discriminator(nn.Module):
         max_multiple: int = 8,
         mbstd_group_size: int = 1,
         classes: int = 0,
-        head: str | None = None,
     ) -> None:
         super().__init__()
         choice("model.discriminator.norm", norm, ("batch", "spectral", "none"))
@@ -135,15 +131,9 @@ class Discriminator(nn.Module):
             )
             for before, after in pairwise(widths)
         )
-        self.head = head
         last = widths[-1] + (mbstd_group_size > 1)
-        self.to_logit = make_head(
-            head,
-            last * rows * columns,
-            classes,
-            default=lambda: nn.Conv2d(last, 1, (rows, columns), bias=False),
-        )
-        self.projection = Projection(last, classes) if classes and head is None else None
+        self.to_logit = nn.Conv2d(last, 1, (rows, columns), bias=False)
+        self.projection = Projection(last, classes) if classes else None
         self.apply(initialize)
         if norm == "spectral":
             apply_spectral_norm(self)
@@ -152,18 +142,29 @@ class Discriminator(nn.Module):
         """Return the activations after each LeakyReLU, from (N, width, H/2, W/2) to (N, width_n, rows, columns)."""
         return activations(self.at_full_size(x), [self.from_image, *self.blocks])
 
-    def forward(self, x: Tensor, label: Tensor | None = None) -> Logits:
+    def forward(self, x: Tensor, label: Tensor | None = None) -> Tensor:
         y = with_minibatch_std(self.features(x)[-1], self.mbstd_group_size)  # (N, width_n (+ 1), rows, columns)
-        if self.head is not None:
-            logits: Logits = self.to_logit(y.flatten(1), label)
-            return logits
         logit = self.to_logit(y).flatten()  # (N, 1, 1, 1) -> (N,)
         return logit if self.projection is None else logit + self.projection(y.sum((2, 3)), label)
 
 
+def up_conv(before: int, after: int, kind: str) -> nn.Module:
+    """Return a layer (N, before, h, w) -> (N, after, 2h, 2w) without bias.
+
+    Args:
+        kind: "transposed" for a transposed convolution of 4x4, as in the paper; "nearest" or "bilinear" for upsampling
+            before a convolution of 3x3, which cannot draw a checkered pattern (Odena et al., "Deconvolution and
+            Checkerboard Artifacts", 2016).
+    """
+    choice("model.generator.upsampling", kind, ("transposed", "nearest", "bilinear"))
+    if kind == "transposed":
+        return nn.ConvTranspose2d(before, after, 4, 2, 1, bias=False)
+    return nn.Sequential(nn.Upsample(scale_factor=2, mode=kind), nn.Conv2d(before, after, 3, 1, 1, bias=False))
+
+
 def initialize(module: nn.Module) -> None:
     """Initialize weights from N(0, 0.02), BatchNorm scales from N(1, 0.02), biases to 0 (section 3 of the paper)."""
-    if isinstance(module, nn.Conv2d | nn.ConvTranspose2d | FilteredUpConv | nn.Linear):
+    if isinstance(module, nn.Conv2d | nn.ConvTranspose2d | nn.Linear):
         nn.init.normal_(module.weight, 0.0, 0.02)
     elif isinstance(module, ConditionalBatchNorm2d):
         nn.init.normal_(module.scale, 1.0, 0.02)

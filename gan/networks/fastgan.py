@@ -19,7 +19,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from gan.networks.grid import base_grid
-from gan.networks.spectral import spectral_norm
+from gan.networks.layers import spectral_norm
 from gan.utils.errors import UserError, at_least
 
 # Factors of the width, from the smallest grid: 4, 8, ... 1024 pixels in the paper

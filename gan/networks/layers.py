@@ -1,4 +1,4 @@
-"""Layers that GAN networks share: chains of stages, class conditioning, and the last layers of discriminators."""
+"""Layers that networks share: chains of stages, class conditioning, minibatch standard deviation, spectral norm."""
 
 from __future__ import annotations
 
@@ -8,11 +8,10 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
-from torch.nn import functional as F
+from torch.nn.utils import parametrize
+from torch.nn.utils.parametrizations import _SpectralNorm
 
-from gan.losses.heads import SANLogits
-from gan.networks.precision import run_stage
-from gan.utils.errors import choice
+from gan.networks.precision import full_precision, run_stage
 
 EPSILON = 1e-8
 
@@ -102,42 +101,30 @@ def minibatch_std(x: Tensor, group_size: int) -> Tensor:
     return spread.to(x.dtype).repeat(n)[:, None, None, None].expand(-1, 1, *x.shape[2:])
 
 
-class SANHead(nn.Module):
-    """Map features h (N, C) to <s h, w / |w|> with s = |w|: once with gradients for h, once for the direction of w.
+class SpectralNorm(_SpectralNorm):
+    """A parametrization W / sigma(W), with one power iteration per call in training.
 
-    Takida et al., "SAN: Inducing Metrizability of GAN with Discriminative Normalized Linear Layer", 2023,
-    arXiv:2301.12811, section 5: a discriminator measures a distance only if real and generated features differ most
-    along the direction of its last layer. Only the Wasserstein loss trains such a direction.
+    Miyato, Kataoka, Koyama, Yoshida, "Spectral Normalization for Generative Adversarial Networks", 2018,
+    arXiv:1802.05957, algorithm 1.
 
-    Args:
-        features: C, the number of features.
-        classes: number of classes, which each have a direction; 0 for an unconditional discriminator.
+    Unlike torch's, it runs in fp32 also under autocast, because rounding to half precision would undo small changes of
+    the singular vectors. Within `torch.nn.utils.parametrize.cached()`, all passes of a network share one call.
     """
 
-    def __init__(self, features: int, classes: int = 0) -> None:
-        super().__init__()
-        self.weight = nn.Parameter(torch.randn(max(1, classes), features) / features**0.5)
-        self.classes = classes
-
-    def forward(self, h: Tensor, label: Tensor | None) -> SANLogits:
-        weight = self.weight[label] if self.classes else self.weight  # (N, C) or (1, C)
-        direction = F.normalize(weight, dim=1).to(h.dtype)
-        scaled = h * weight.norm(dim=1, keepdim=True).to(h.dtype)
-        return SANLogits((scaled * direction.detach()).sum(1), (scaled.detach() * direction).sum(1))  # (N,) each
+    def forward(self, weight: Tensor) -> Tensor:
+        with full_precision(weight):
+            return super().forward(weight)
 
 
-HEADS = {"san": SANHead}
+def spectral_norm(layer: nn.Conv2d | nn.ConvTranspose2d | nn.Linear) -> nn.Module:
+    """Apply spectral normalization to a layer, in place, and return the layer."""
+    dim = 1 if isinstance(layer, nn.ConvTranspose2d) else 0  # of the outputs in the weight
+    parametrize.register_parametrization(layer, "weight", SpectralNorm(layer.weight, dim=dim))
+    return layer
 
 
-def make_head(head: str | None, features: int, classes: int, default: Callable[[], nn.Module]) -> nn.Module:
-    """Return a discriminator's last layer.
-
-    Args:
-        head: a name in HEADS, or None for `default()`. A loss declares the head that it needs as `requires_head`.
-        features: number of inputs of the layer.
-        classes: number of classes; 0 for an unconditional discriminator. A named head takes (features, label) and
-            conditions on the label itself.
-    """
-    if head is None:
-        return default()
-    return HEADS[choice("model.discriminator.head", head, HEADS)](features, classes)
+def apply_spectral_norm(network: nn.Module) -> None:
+    """Apply spectral normalization to every Conv2d and Linear layer, in place."""
+    for module in list(network.modules()):
+        if isinstance(module, nn.Conv2d | nn.Linear):
+            spectral_norm(module)

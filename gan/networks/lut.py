@@ -1,8 +1,7 @@
 """A translator for styles that are mostly color: a mixture of 3D lookup tables (LUTs) of colors, chosen per image.
 
 Zeng, Cai, Li, Cao, Zhang, "Learning Image-adaptive 3D Lookup Tables for High Performance Photo Enhancement in
-Real-time", 2020, arXiv:2009.14468. The LUTs work at any image size and without seams. The option for a vignette is an
-addition to the paper.
+Real-time", 2020, arXiv:2009.14468. The LUTs work at any image size and without seams.
 """
 
 from __future__ import annotations
@@ -18,15 +17,11 @@ from gan.networks.closed_form.color_map import (
     gathered,
     identity_table,
     premultiply,
-    rows_and_columns,
     sampled,
-    squared_radius,
     unpremultiply,
 )
 from gan.networks.precision import full_precision
 from gan.networks.tile_position import TilePosition
-
-LR_MULTIPLIER = 20  # of the falloff, which must reach 0.5 while the entries of the LUTs change by some hundredths
 
 
 class Generator(nn.Module):
@@ -37,8 +32,6 @@ class Generator(nn.Module):
     Args:
         num_luts: number of LUTs to mix. A network predicts their weights from a thumbnail of the image.
         lut_size: number of entries per axis of a LUT, 33 in the paper. Smaller LUTs need less data.
-        vignette: let the brightness depend on the distance from the center; use it with data.fit=crop, pad or stretch,
-            where the centers of training images are those of the originals.
     """
 
     grid: Tensor
@@ -53,7 +46,6 @@ class Generator(nn.Module):
         num_luts: int = 3,
         lut_size: int = 33,
         width: int = 16,
-        vignette: bool = False,
     ) -> None:
         super().__init__()
         self.start = ColorMap()
@@ -68,7 +60,6 @@ class Generator(nn.Module):
         self.to_weights = nn.Linear(widths[-1], num_luts)
         nn.init.ones_(self.to_weights.bias)
         nn.init.zeros_(self.to_weights.weight[0])
-        self.falloff = nn.Parameter(torch.zeros(2, 3)) if vignette else None  # of r^2 and r^4, per color
         self.channels = channels
 
     @property
@@ -98,11 +89,6 @@ class Generator(nn.Module):
         color = self.start.of_images(color, position)
         lookup = gathered if torch.compiler.is_exporting() else sampled  # other runtimes sample grids of two axes only
         y = lookup(context, color.float())
-        if self.falloff is not None:
-            r2 = squared_radius(*rows_and_columns(position, y))
-            first, second = LR_MULTIPLIER * self.falloff[..., None, None]  # (3, 1, 1) each
-            gain = 1 + first * r2 + second * r2.square()
-            y = (y + 1) * gain - 1
         return premultiply(y, alpha, self.channels)
 
     def forward(self, x: Tensor, label: Tensor | None = None) -> Tensor:

@@ -11,8 +11,7 @@ from itertools import pairwise
 
 from torch import Tensor, nn
 
-from gan.networks.layers import activations
-from gan.networks.spectral import apply_spectral_norm
+from gan.networks.layers import activations, apply_spectral_norm
 from gan.networks.translator_layers import initialize, normalize
 
 MAX_MULTIPLE = 8  # channels stop growing at 8 x width

@@ -14,8 +14,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from gan.networks.layers import spectral_norm
 from gan.networks.lite0 import pretrained
-from gan.networks.spectral import spectral_norm
 from gan.utils.errors import UserError
 
 TAPS = (2, 4, 10, 15)  # the last block of Lite0 at each resolution

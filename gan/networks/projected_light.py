@@ -12,8 +12,8 @@ from __future__ import annotations
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from gan.networks.layers import spectral_norm
 from gan.networks.projected import CHANNELS, STRIDES, Backbone
-from gan.networks.spectral import spectral_norm
 
 MAX_CHANNELS = 256  # maximum number of channels in a head
 

@@ -13,9 +13,9 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from gan.losses.heads import Logits, at_least_fp32
+from gan.losses.heads import at_least_fp32
 from gan.networks.grid import base_grid
-from gan.networks.layers import make_head, stage_activations
+from gan.networks.layers import stage_activations
 from gan.networks.precision import full_precision, run_stage
 from gan.networks.resampling import downsample, upsample
 from gan.utils.errors import UserError
@@ -156,7 +156,6 @@ class Discriminator(nn.Module):
         blocks_per_stage: int = 2,
         group_width: int = 16,
         classes: int = 0,
-        head: str | None = None,
     ) -> None:
         super().__init__()
         rows, columns, doublings = base_grid((size[0], size[1]))
@@ -164,35 +163,22 @@ class Discriminator(nn.Module):
         self.from_image = nn.Conv2d(channels, widths[0], 1, bias=False)
         self.stages = stages(Down, widths, blocks_per_stage, group_width)
         self.pool = nn.Conv2d(widths[-1], widths[-1], (rows, columns), groups=widths[-1], bias=False)
-        self.head = head
-        self.to_logit = make_head(
-            head,
-            widths[-1],
-            classes,
-            default=lambda: nn.Linear(widths[-1], widths[-1] if classes else 1, bias=False),
-        )
+        self.to_logit = nn.Linear(widths[-1], widths[-1] if classes else 1, bias=False)
         for layer in (self.from_image, self.pool, self.to_logit):
-            if isinstance(layer, nn.Conv2d | nn.Linear):  # other heads initialize themselves
-                initialize(layer)
-        self.embedding = embedding(classes, widths[-1], 1 / math.sqrt(widths[-1])) if head is None else None
+            initialize(layer)
+        self.embedding = embedding(classes, widths[-1], 1 / math.sqrt(widths[-1]))
 
     def features(self, x: Tensor) -> list[Tensor]:
         """Return the activations after each stage, from (N, width_0, H, W) to (N, width_n, rows, columns)."""
         return stage_activations(self.from_image(x), self.stages, len(self.stages) - 1)
 
-    def forward(self, x: Tensor, label: Tensor | None = None) -> Logits:
+    def forward(self, x: Tensor, label: Tensor | None = None) -> Tensor:
         y = at_least_fp32(self.features(x)[-1])
         with full_precision(y):
-            return self.logits(y, label)
-
-    def logits(self, y: Tensor, label: Tensor | None) -> Logits:
-        """Return the logits for the last features (N, width_n, rows, columns)."""
-        y = self.pool(y).flatten(1)  # (N, width_n)
-        if self.head is not None:
-            logits: Logits = self.to_logit(y, label)
-            return logits
-        logit = self.to_logit(y)  # (N, 1), or (N, width_n) with classes
-        return logit.flatten() if self.embedding is None else (logit * self.embedding(label).to(logit.dtype)).sum(1)
+            logit: Tensor = self.to_logit(self.pool(y).flatten(1))  # (N, 1), or (N, width_n) with classes
+            if self.embedding is None:
+                return logit.flatten()
+            return (logit * self.embedding(label).to(logit.dtype)).sum(1)
 
 
 def embedding(classes: int, width: int, gain: float = 1.0) -> nn.Embedding | None:

@@ -13,10 +13,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from gan.losses.heads import Logits
 from gan.networks.grid import base_grid, channels_at
-from gan.networks.layers import Projection, activations, apply_layers, batch_norm, make_head
-from gan.networks.spectral import apply_spectral_norm
+from gan.networks.layers import Projection, activations, apply_layers, apply_spectral_norm, batch_norm
 from gan.utils.errors import UserError, at_least, choice
 
 RESIDUAL, SHORTCUT = math.sqrt(2), 1.0  # gains of the Xavier initialization in the residual branch and in the shortcut
@@ -115,7 +113,6 @@ class Discriminator(nn.Module):
         halvings: int | None = None,
         norm: str = "spectral",
         classes: int = 0,
-        head: str | None = None,
     ) -> None:
         super().__init__()
         choice("model.discriminator.norm", norm, ("spectral", "none"))
@@ -131,9 +128,9 @@ class Discriminator(nn.Module):
             Down(before, after, first=index == 0, halve=index < halvings)
             for index, (before, after) in enumerate(pairwise(widths))
         )
-        self.head = head
-        self.to_logit = make_head(head, widths[-1], classes, default=lambda: linear(widths[-1], 1, SHORTCUT))
-        self.projection = Projection(widths[-1], classes) if classes and head is None else None
+        self.to_logit = nn.Linear(widths[-1], 1)
+        initialize(self.to_logit, SHORTCUT)
+        self.projection = Projection(widths[-1], classes) if classes else None
         if self.projection:
             initialize(self.projection.embedding, SHORTCUT)
         if norm == "spectral":
@@ -143,23 +140,14 @@ class Discriminator(nn.Module):
         """Return the activations after each block, from (N, width, H/2, W/2) to (N, width_n, rows, columns)."""
         return activations(x, self.blocks)
 
-    def forward(self, x: Tensor, label: Tensor | None = None) -> Logits:
+    def forward(self, x: Tensor, label: Tensor | None = None) -> Tensor:
         y = F.relu(self.features(x)[-1]).sum((2, 3))  # (N, width_n, rows, columns) -> (N, width_n)
-        if self.head is not None:
-            logits: Logits = self.to_logit(y, label)
-            return logits
-        logit = self.to_logit(y).flatten()  # (N,)
+        logit: Tensor = self.to_logit(y).flatten()  # (N,)
         return logit if self.projection is None else logit + self.projection(y, label)
 
 
 def upsample(x: Tensor) -> Tensor:
     return F.interpolate(x, scale_factor=2, mode="nearest")
-
-
-def linear(before: int, after: int, gain: float) -> nn.Linear:
-    layer = nn.Linear(before, after)
-    initialize(layer, gain)
-    return layer
 
 
 def convolution(before: int, after: int, kernel: int, gain: float) -> nn.Conv2d:

@@ -14,7 +14,7 @@ from typing import Any
 import torch
 from torch import Tensor
 from torch.autograd import Function
-from torch.overrides import TorchFunctionMode, _get_current_function_mode_stack
+from torch.overrides import TorchFunctionMode
 
 from gan.networks.precision import autocast_dtype
 
@@ -148,8 +148,3 @@ class SecondDerivatives(TorchFunctionMode):
 
     def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         return REPLACED.get(func, func)(*args, **(kwargs or {}))
-
-
-def is_differentiated_twice() -> bool:
-    """Return whether the calling code runs inside the context `SecondDerivatives`."""
-    return any(isinstance(mode, SecondDerivatives) for mode in _get_current_function_mode_stack())

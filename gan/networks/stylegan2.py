@@ -16,9 +16,9 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from gan.losses.heads import Logits, at_least_fp32
+from gan.losses.heads import at_least_fp32
 from gan.networks.grid import base_grid, channels_at
-from gan.networks.layers import make_head, stage_activations, with_minibatch_std
+from gan.networks.layers import stage_activations, with_minibatch_std
 from gan.networks.precision import autocast_dtype, clamp_fp16, full_precision, run_stage
 from gan.networks.resampling import downsample, smooth, upsample
 from gan.utils.errors import at_least
@@ -287,7 +287,6 @@ class Discriminator(nn.Module):
         max_channels: int = 512,
         mbstd_group_size: int = 4,
         classes: int = 0,
-        head: str | None = None,
     ) -> None:
         super().__init__()
         rows, columns, doublings = base_grid((size[0], size[1]))
@@ -299,31 +298,21 @@ class Discriminator(nn.Module):
         self.blocks = nn.ModuleList(Residual(before, after) for before, after in pairwise(widths))
         self.last = EqualizedConv2d(widths[-1], widths[-1] + (mbstd_group_size > 1), 3, 3)
         self.dense = EqualizedLinear(widths[-1], widths[-1] * rows * columns)
-        self.head = head
-        self.to_logit = make_head(
-            head, widths[-1], classes, default=lambda: EqualizedLinear(widths[-1] if classes else 1, widths[-1])
-        )
-        self.embedding = EqualizedLinear(widths[-1], classes) if classes and head is None else None
+        self.to_logit = EqualizedLinear(widths[-1] if classes else 1, widths[-1])
+        self.embedding = EqualizedLinear(widths[-1], classes) if classes else None
 
     def features(self, x: Tensor) -> list[Tensor]:
         """Return the activations after each block, from (N, width_1, H/2, W/2) to (N, width_n, rows, columns)."""
         return stage_activations(activate(self.from_image(x, GAIN)), self.blocks, len(self.blocks))
 
-    def forward(self, x: Tensor, label: Tensor | None = None) -> Logits:
+    def forward(self, x: Tensor, label: Tensor | None = None) -> Tensor:
         y = at_least_fp32(self.features(x)[-1])
         with full_precision(y):
-            return self.logits(y, label)
-
-    def logits(self, y: Tensor, label: Tensor | None) -> Logits:
-        """Return the logits for the last features (N, width_n, rows, columns)."""
-        y = with_minibatch_std(y, self.mbstd_group_size)  # (N, width_n (+ 1), rows, columns)
-        y = activate(self.last(y, GAIN))
-        y = activate(self.dense(y.flatten(1), GAIN))  # (N, width_n)
-        if self.head is not None:
-            logits: Logits = self.to_logit(y, label)
-            return logits
-        logit = self.to_logit(y)  # (N, 1), or (N, width_n) with classes
-        if self.embedding is None:
-            return logit.flatten()
-        embedding = normalize_2nd_moment(embedded(self.embedding, label)).to(logit.dtype)
-        return (logit * embedding).sum(1) / math.sqrt(embedding.shape[1])
+            y = with_minibatch_std(y, self.mbstd_group_size)  # (N, width_n (+ 1), rows, columns)
+            y = activate(self.last(y, GAIN))
+            y = activate(self.dense(y.flatten(1), GAIN))  # (N, width_n)
+            logit: Tensor = self.to_logit(y)  # (N, 1), or (N, width_n) with classes
+            if self.embedding is None:
+                return logit.flatten()
+            embedding = normalize_2nd_moment(embedded(self.embedding, label)).to(logit.dtype)
+            return (logit * embedding).sum(1) / math.sqrt(embedding.shape[1])

@@ -48,15 +48,6 @@ def refuse_latents(generator: nn.Module, name: str) -> None:
         raise UserError(f"penalty={name}: needs a translator, but this model generates images from noise")
 
 
-def refuse_dropout(discriminator: nn.Module, name: str) -> None:
-    """Raise UserError if D has dropout, because two passes of an image would use different masks."""
-    if any(isinstance(module, nn.modules.dropout._DropoutNd) and module.p > 0 for module in discriminator.modules()):
-        raise UserError(
-            f"penalty={name}: compares two passes of an image, but the dropout of this discriminator differs between "
-            "them; use penalty=[r1] or penalty=[r2]"
-        )
-
-
 def refuse_batch_norm(discriminator: nn.Module, name: str) -> None:
     """Raise UserError if D has BatchNorm. Then D(x) depends on the other images, and grad_x D(x) is not defined."""
     if any(isinstance(module, nn.modules.batchnorm._BatchNorm) for module in discriminator.modules()):

@@ -18,7 +18,7 @@ from gan.training.ema import EMA, PowerEMA
 from gan.training.loss_log import LossLog
 from gan.training.previews import Previews
 from gan.training.schedules import flattened
-from gan.utils.errors import UserError, at_least, fraction, switch
+from gan.utils.errors import UserError, at_least, fraction
 from gan.utils.torch_runtime import compile_in_place
 
 NETWORKS = ("generator", "discriminator")  # in the order of their optimizers
@@ -42,7 +42,6 @@ class Settings:
     # Memory and speed; None: what fits, see `gan.training.memory`. BatchNorm and minibatch standard deviation use the
     # images of one micro-batch.
     micro_batch: int | None = None
-    checkpoint_blocks: bool | None = None
     compile: str | None = None
     # A start from another model
     freeze: Mapping[str, int | Sequence[str]] = field(default_factory=dict)
@@ -54,10 +53,6 @@ class Settings:
         fraction("model.kept_lr_factor", self.kept_lr_factor)
         if self.micro_batch is not None:
             at_least("model.micro_batch", self.micro_batch, 1)
-        if self.checkpoint_blocks is not None:
-            switch("model.checkpoint_blocks", self.checkpoint_blocks)
-        if self.compile is not None and self.checkpoint_blocks:
-            raise UserError("model.checkpoint_blocks=true and model.compile exclude each other; set only one of them")
 
 
 class Base(Previews, LightningModule):
@@ -106,7 +101,7 @@ class Base(Previews, LightningModule):
         self.optimizer_factories = generator_optimizer, discriminator_optimizer
         self.batch_size, self.seed, self.n_critic = given.batch_size, given.seed, given.n_critic
         self.schedules: dict[str, Callable[[int], Any]] = flattened(given.schedules)
-        self.micro_batch, self.checkpoint_blocks = given.micro_batch, given.checkpoint_blocks
+        self.micro_batch = given.micro_batch
         self.division: memory.Division | None = None  # chosen before the first step
         self.compile_with = given.compile
         self.log_interval = given.log_interval
@@ -230,8 +225,8 @@ class Base(Previews, LightningModule):
         self.loss_log.load_state_dict(checkpoint["pending"])
         # Before the optimizers are made, whose groups depend on these names.
         self.kept = {str(role): [str(name) for name in names] for role, names in checkpoint.get("kept", {}).items()}
-        # Path length and LeCam count micro-batches, so that another division would give other results.
-        self.division = memory.Division.load(checkpoint["division"], self.micro_batch, self.checkpoint_blocks)
+        # Path length counts micro-batches, so that another division would give other results.
+        self.division = memory.Division.load(checkpoint["division"], self.micro_batch)
 
 
 def options_of(group: Mapping[str, Any]) -> dict[str, Any]:
@@ -247,13 +242,6 @@ def check_parts(discriminator: Any, loss: Any, penalties: Mapping[str, Any], aug
         check(penalty, Penalty, f"penalty.{name}")
     if augment is not None:
         check(augment, Augment, "augment")
-    head, required = getattr(discriminator, "head", None), getattr(loss, "requires_head", None)
-    head = head if isinstance(head, str) else None  # else a layer of that name
-    if required != head:
-        raise UserError(
-            f"loss {type(loss).__name__} needs model.discriminator.head={required or 'null'}, "
-            f"but {type(discriminator).__module__} has head={head or 'null'}"
-        )
     if hasattr(augment, "feedback") and not getattr(loss, "signed_logits", True):
         raise UserError(
             f"augment=ada adapts to the sign of D(real), which has no meaning with loss {type(loss).__name__}; "

@@ -12,9 +12,8 @@ from lightning import Trainer
 from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
-from gan.networks.checkpointing import checkpoint_blocks
 from gan.training.rehearsal import copy_of, step_of
-from gan.utils.errors import UserError, at_least, switch
+from gan.utils.errors import UserError, at_least
 from gan.utils.output import print_line
 
 USABLE = 0.9  # fraction of a GPU's memory that a trial may take; DDP's buckets and fragmentation need the rest
@@ -25,17 +24,12 @@ class Division(NamedTuple):
     """How a step is divided. It is chosen at the start of a run, and kept when the run is resumed."""
 
     micro_batch: int | None = None  # images per forward pass on a device; None: the batch
-    checkpoint_blocks: bool = False  # whether the backward pass recomputes activations
 
     @classmethod
-    def load(cls, state: Mapping[str, Any], micro_batch: int | None, checkpoint_blocks: bool | None) -> Division:
-        """Return the division stored in a checkpoint, with its values replaced by the options that are not None."""
+    def load(cls, state: Mapping[str, Any], micro_batch: int | None) -> Division:
+        """Return the division stored in a checkpoint, replaced by the option if it is not None."""
         size = state["micro_batch"] if micro_batch is None else micro_batch
-        blocks = state["checkpoint_blocks"] if checkpoint_blocks is None else checkpoint_blocks
-        return cls(
-            None if size is None else at_least("the checkpoint's micro_batch", size, 1),
-            switch("the checkpoint's checkpoint_blocks", blocks),
-        )
+        return cls(None if size is None else at_least("the checkpoint's micro_batch", size, 1))
 
 
 def choose(model: Any, trainer: Trainer) -> Division:
@@ -59,22 +53,17 @@ def choose(model: Any, trainer: Trainer) -> Division:
         raise out_of_memory(n, options[-1])
     chosen = options[fitting]
     if fitting:
-        size = f"micro-batches of {chosen.micro_batch or n}"
-        print_line(f"memory: batch {n} in {size}{', blocks checkpointed' * chosen.checkpoint_blocks}")
+        print_line(f"memory: batch {n} in micro-batches of {chosen.micro_batch}")
     return chosen
 
 
 def divisions(model: Any, n: int) -> list[Division]:
-    """Return the divisions of a batch of n images that the options allow, the fastest first.
-
-    Micro-batches come before checkpointing, which computes the forward pass twice. They divide the batch.
-    """
+    """Return the divisions of a batch of n images that the options allow, the fastest first."""
     together = images_together(model.generator, model.discriminator)
     sizes: list[int | None] = [model.micro_batch]
     if model.micro_batch is None and together is not None:
         sizes += [size for size in range(n - 1, 0, -1) if n % size == 0 and size % together == 0]
-    blocks = [False, True] if model.checkpoint_blocks is None else [model.checkpoint_blocks]
-    return [Division(size, each) for each in blocks for size in sizes if not (each and model.compile_with)]
+    return [Division(size) for size in sizes]
 
 
 def images_together(*networks: nn.Module) -> int | None:
@@ -118,9 +107,6 @@ def try_step(model: Any, division: Division, batch: Mapping[str, Tensor], device
 def apply(division: Division, model: Any) -> None:
     """Let a model process its batches in this way."""
     model.micro_batch = division.micro_batch
-    if division.checkpoint_blocks:
-        checkpoint_blocks(model.generator)
-        checkpoint_blocks(model.discriminator)
 
 
 def example(model: Any, data: Any, n: int) -> dict[str, Tensor]:
@@ -147,9 +133,8 @@ def out_of_memory(batch: int, division: Division) -> UserError:
         batch: images per batch on a device.
     """
     size = min(batch, division.micro_batch or batch)
-    options = [f"model.micro_batch={size // 2} (for networks without BatchNorm)"] if size > 1 else []
-    options += [] if division.checkpoint_blocks else ["model.checkpoint_blocks=true"]
-    smaller = f"set {' or '.join(options)}, with resume_force=true to resume; or " if options else ""
+    option = f"model.micro_batch={size // 2} (for networks without BatchNorm)"
+    smaller = f"set {option}, with resume_force=true to resume; or " if size > 1 else ""
     return UserError(
         f"the GPU is out of memory; {smaller}start a new run with a smaller data.batch_size, data.size or width of the "
         "networks"

@@ -124,7 +124,7 @@ class Translator(TranslationPreviews, GAN):
     Args:
         fit_color_map: start a new generator from the color map that `gan.networks.closed_form.choose` fits to the data.
             False: start from the identity. Without effect on generators that have no color map `start`.
-        color_position: what this color map depends on besides the color: "radial" (a vignette), "frame" or "none".
+        color_position: what this color map depends on besides the color: "radial" (a vignette) or "none".
             None: "radial" if most target images have a vignette, else "none".
     """
 
@@ -136,7 +136,7 @@ class Translator(TranslationPreviews, GAN):
     ) -> None:
         super().__init__(*args, **options)
         if color_position is not None:
-            choice("model.color_position", color_position, (*POSITIONS, "none"))
+            choice("model.color_position", color_position, POSITIONS)
         self.color_position = color_position
         self.fit_color_map = switch("model.fit_color_map", fit_color_map)
 

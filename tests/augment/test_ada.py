@@ -11,7 +11,6 @@ from torch import Tensor
 
 from gan.augment import ada
 from gan.augment.ada import ADA, recolor
-from gan.utils.errors import UserError
 
 
 def draws_of(n: int, only: int | None = None, seed: int = 0, size: tuple[int, int] = (16, 16)) -> dict[str, Tensor]:
@@ -86,16 +85,6 @@ def test_gray_changes_like_gray_in_color() -> None:
     torch.testing.assert_close(recolor(x, linear, added), in_color)
 
 
-@pytest.mark.parametrize("only", [ada.XFLIP, ada.ROTATE90, ada.XINT])
-def test_transformations_by_whole_pixels_create_no_colors(only: int) -> None:
-    x = torch.rand(8, 3, 16, 16, dtype=torch.float64)
-    y = ADA()(x, draws_of(8, only))
-    if only == ada.XINT:
-        assert all(any(torch.dist(y[i, :, 5:9, 5:9], x[i, :, 5 + a : 9 + a, 5 + b : 9 + b]) < 1e-3
-                   for a in range(-2, 3) for b in range(-2, 3)) for i in range(8))  # fmt: skip
-    assert (y - x).flatten(1).norm(dim=1).gt(1).any()
-
-
 def test_images_that_are_not_square_are_rotated_by_180_degrees() -> None:
     turns = ADA().source(draws_of(32, ada.ROTATE90), (16, 24))
     assert {round(float(t), 3) for t in turns[:, 0, 0]} == {1.0, -1.0} and not turns[:, 0, 1].any()
@@ -127,9 +116,3 @@ def test_half_precision_around_it_changes_nothing() -> None:
     with torch.autocast("cpu", torch.bfloat16):
         inside = augment(x, draws)
     assert torch.equal(inside, augment(x, draws))
-
-
-def test_bad_policies_are_named() -> None:
-    for policy, message in (({"noise": 1.0}, "noise: unknown; use blit"), ({"blit": -1.0}, "at least 0")):
-        with pytest.raises(UserError, match=message):
-            ADA(policy)

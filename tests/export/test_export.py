@@ -106,7 +106,7 @@ PARTS = {
     "resnet, noise, residual": translator(resnet_part, width=4, n_blocks=1, norm="none", residual=True, noise=True),
     "resnet, gray, before training": new(1),
     "unet": translator(unet.Generator, width=4, depth=4, norm="none", residual=True),
-    "lut, alpha": translator(lut.Generator, 4, lut_size=5, width=4, vignette=True),
+    "lut, alpha": translator(lut.Generator, 4, lut_size=5, width=4),
     "style, alpha": style_part(style_network),
     "style, drawing": style_part(drawing_network),
     "features": features(dcgan.Discriminator, width=4, norm="spectral"),

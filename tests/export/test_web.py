@@ -228,7 +228,7 @@ def test_images_that_differ_are_refused() -> None:
 
 
 TRANSLATORS = {
-    "lut": [*LUT, "model.generator.num_luts=3", "model.generator.vignette=true"],
+    "lut": [*LUT, "model.generator.num_luts=3"],
     "lut, alpha": [*LUT, "model.generator.num_luts=3", "data.channels=4"],
     "cut, noise": ["model=cut", "data=unpaired", "data.a=a", "data.b=b", "data.size=16", "model.generator.width=4",
                    "model.generator.n_blocks=1", "model.generator.noise=true", "model.discriminator.width=4"],

@@ -27,7 +27,7 @@ from tests.security.checkpoints import LUT, STYLEGAN2, checkpoint
 
 pytestmark = pytest.mark.slow
 EVIL = "<img src=http://x.example/y onerror=alert(1)>"
-TRANSLATOR = [*LUT, "model.generator.num_luts=3", "model.generator.vignette=true"]
+TRANSLATOR = [*LUT, "model.generator.num_luts=3"]
 
 
 @pytest.fixture(scope="module")

@@ -1,4 +1,4 @@
-"""Every loss agrees with values computed by hand and with an independent float64 version."""
+"""Every loss agrees with an independent float64 version."""
 
 from __future__ import annotations
 
@@ -33,26 +33,6 @@ REFERENCE: dict[type, tuple[Callable[..., Any], Callable[..., Any]]] = {
     Wasserstein: (lambda r, f: f.mean() - r.mean(), lambda r, f: -f.mean()),
     Relativistic: (lambda r, f: -log_sigmoid(r - f).mean(), lambda r, f: -log_sigmoid(f - r).mean()),
 }
-LOG2 = float(np.log(2))
-BY_HAND = [  # real and fake logit, D's loss, G's loss
-    (Nonsaturating, 0.0, 0.0, 2 * LOG2, LOG2),
-    (Nonsaturating, 1e4, -1e4, 0.0, 1e4),
-    (Minimax, 0.0, 0.0, 2 * LOG2, -LOG2),
-    (Hinge, 0.5, -0.25, 0.5 + 0.75, 0.25),
-    (Hinge, 2.0, -3.0, 0.0, 3.0),
-    (LeastSquares, 0.0, 1.0, 0.5 + 0.5, 0.0),
-    (LeastSquares, 3.0, -1.0, 2.0 + 0.5, 2.0),
-    (Wasserstein, 2.0, -3.0, -5.0, 3.0),
-    (Relativistic, 5.0, 5.0, LOG2, LOG2),
-    (Relativistic, 1e4, -1e4, 0.0, 2e4),
-]
-
-
-@pytest.mark.parametrize(("loss", "real", "fake", "discriminator", "generator"), BY_HAND)
-def test_values_by_hand(loss: type, real: float, fake: float, discriminator: float, generator: float) -> None:
-    r, f = torch.tensor([real]), torch.tensor([fake])
-    assert float(loss().discriminator(r, f)) == pytest.approx(discriminator)
-    assert float(loss().generator(r, f)) == pytest.approx(generator)
 
 
 @pytest.mark.parametrize("loss", REFERENCE)
@@ -91,22 +71,6 @@ def test_margins_are_uniform_and_differ_between_logits() -> None:
     assert margins.mean().item() == pytest.approx(0.9, abs=0.002)
     # E relu(m - 0) = 0.9, and E relu(m + 0.9) = 1.8
     assert SoftHinge(0.2).discriminator(real, fake).item() == pytest.approx(2.7, abs=0.005)
-
-
-def test_a_logit_is_penalized_as_often_as_its_margin_is_larger() -> None:
-    real = torch.full((20_000,), 0.9, requires_grad=True)
-    SoftHinge(0.2).discriminator(real, torch.full((1,), -5.0)).backward()
-    assert real.grad is not None
-    assert real.grad.sum().item() == pytest.approx(-0.5, abs=0.02)  # P(m > 0.9)
-
-
-def test_margins_depend_on_the_seed_alone() -> None:
-    logits, loss = torch.zeros(8), SoftHinge()
-    values = []
-    for seed in (0, 0, 1):
-        torch.manual_seed(seed)
-        values.append(loss.discriminator(logits, logits).item())
-    assert values[0] == values[1] != values[2]
 
 
 def test_without_noise_it_is_the_hinge_loss_and_the_generator_has_no_margin() -> None:

@@ -6,7 +6,6 @@ A network file and a recipe in conf/model that uses it are enough to be tested h
 from __future__ import annotations
 
 import functools
-import inspect
 from collections.abc import Callable
 from typing import Any
 
@@ -17,7 +16,6 @@ from omegaconf import OmegaConf
 from torch import Tensor, nn
 
 from gan.losses.heads import per_image
-from gan.utils.errors import UserError
 from tests.parts import classes_of
 from tests.recipes import RECIPES, TRANSLATORS, configuration
 
@@ -32,7 +30,6 @@ VARIANTS = {
         "model.discriminator.mbstd_group_size=1",
     ),
     "dcgan-nearest": ("dcgan", "model.generator.upsampling=nearest"),
-    "dcgan-batch": ("dcgan", "model.discriminator.norm=batch"),
     "dcgan-full-size": ("dcgan", "model.discriminator.full_size_channels=2"),
     "dcgan-spectral": ("dcgan", "model.discriminator.norm=spectral"),
     "stylegan2-mbstd": ("stylegan2", "model.discriminator.mbstd_group_size=1"),
@@ -87,30 +84,18 @@ def test_every_network_is_in_a_recipe() -> None:
     assert set(files) == used
 
 
-@pytest.mark.parametrize("size", SIZES, ids=str)
+@pytest.mark.parametrize(
+    ("size", "channels"),
+    [*((size, 3) for size in SIZES), ((16, 24), 1), ((16, 24), 4), pytest.param((256, 256), 3, marks=pytest.mark.slow)],
+    ids=str,
+)
 @pytest.mark.parametrize("name", NOISE)
-def test_every_size(name: str, size: tuple[int, int]) -> None:
-    generator, discriminator = pair(name, size)
+def test_every_size_and_number_of_channels(name: str, size: tuple[int, int], channels: int) -> None:
+    generator, discriminator = pair(name, size, channels)
     images = generated(generator, 2)
-    assert images.shape == (2, 3, *size)
+    assert images.shape == (2, channels, *size)
     logits = per_image(discriminator(images))
     assert logits.shape == (2,) and logits.requires_grad
-
-
-@pytest.mark.parametrize("channels", [1, 4])
-@pytest.mark.parametrize("name", NOISE)
-def test_other_channels(name: str, channels: int) -> None:
-    generator, discriminator = pair(name, (16, 24), channels)
-    images = generated(generator, 2)
-    assert images.shape == (2, channels, 16, 24)
-    assert per_image(discriminator(images)).shape == (2,)
-
-
-@pytest.mark.slow
-@pytest.mark.parametrize("name", NOISE)
-def test_256_pixels(name: str) -> None:
-    generator, discriminator = pair(name, (256, 256))
-    assert per_image(discriminator(generated(generator, 2))).shape == (2,)
 
 
 @pytest.mark.parametrize("name", NOISE)
@@ -153,16 +138,6 @@ def test_what_generators_offer(name: str) -> None:
     generated(generator, 2)
     found = [sizes[index] for index in range(len(generator.synthesis_layers))]
     assert len(found) >= 2 and found == sorted(found) and found[0][0] <= 16 and found[-1] == (32, 48)
-
-
-@pytest.mark.parametrize("name", NOISE)
-def test_heads(name: str) -> None:
-    network = networks(name)[1]
-    if "head" not in inspect.signature(network.func).parameters:
-        pytest.skip("has no option head")
-    assert network((16, 16)).head is None
-    with pytest.raises(UserError, match=r"discriminator\.head=other: unknown; use san"):
-        network((16, 16), head="other")
 
 
 @pytest.mark.parametrize("channels", [1, 3, 4])

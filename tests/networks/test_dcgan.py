@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 import torch
 
-from gan.networks.dcgan import Discriminator, Generator
+from gan.networks.dcgan import Discriminator, Generator, up_conv
 from gan.utils.errors import UserError
 
 
@@ -35,3 +35,12 @@ def test_initialization_agrees_with_the_paper() -> None:
     scale = generator.stem[1].weight
     assert scale.mean().item() == pytest.approx(1, abs=0.01)
     assert scale.std().item() == pytest.approx(0.02, rel=0.2)
+
+
+@pytest.mark.parametrize("kind", ["nearest", "bilinear"])
+def test_upsampling_before_a_convolution_draws_no_checkered_pattern(kind: str) -> None:
+    torch.manual_seed(0)
+    x, inside = torch.ones(1, 4, 8, 8), slice(3, -3)
+    flat = up_conv(4, 4, kind)(x)[..., inside, inside]
+    checkered = up_conv(4, 4, "transposed")(x)[..., inside, inside]
+    assert flat.std(dim=(2, 3)).max() < 1e-5 < 1e-2 < checkered.std(dim=(2, 3)).min()

@@ -7,7 +7,7 @@ import torch
 from torch.nn.functional import conv2d
 
 from gan.networks import lite0
-from gan.networks.lite0 import Convolution, Lite0, pretrained
+from gan.networks.lite0 import Convolution, pretrained
 from gan.utils.errors import UserError
 
 
@@ -30,23 +30,6 @@ def test_batch_norm_is_folded_into_the_convolution() -> None:
     x = torch.randn(2, 2, 8, 8)
     layers = convolution.weight, norm.weight, norm.bias, norm.running_mean, norm.running_var, norm.num_batches_tracked
     torch.testing.assert_close(conv2d(x, *lite0._folded(*layers)), norm.eval()(convolution(x)))
-
-
-def test_taps_shrink_to_a_32nd() -> None:
-    taps = Lite0().eval().features(torch.zeros(1, 3, 128, 64))
-    assert [tuple(taps[index].shape[1:]) for index in (0, 2, 4, 10, 15)] == [
-        (16, 64, 32),
-        (24, 32, 16),
-        (40, 16, 8),
-        (112, 8, 4),
-        (320, 4, 2),
-    ]
-
-
-def test_the_weights_are_trained_and_frozen() -> None:
-    network = pretrained()
-    assert not network.training and not any(p.requires_grad for p in network.parameters())
-    assert float(network.stem[1].bias.abs().max()) > 0.1
 
 
 def test_a_file_that_is_not_the_known_one_is_not_read(tmp_path, monkeypatch) -> None:

@@ -7,9 +7,8 @@ import pytest
 import torch
 from torch import nn
 
-from gan.networks.closed_form.color_map import rows_and_columns, squared_radius, unpremultiply
+from gan.networks.closed_form.color_map import unpremultiply
 from gan.networks.lut import Generator
-from gan.networks.tile_position import TilePosition
 
 
 def interpolated(table: np.ndarray, color: np.ndarray) -> np.ndarray:
@@ -45,16 +44,6 @@ def test_a_color_is_interpolated_in_the_mixed_table() -> None:
         assert y[n, :, row, column].detach().numpy() == pytest.approx(expected, abs=1e-5)
 
 
-@pytest.mark.parametrize("channels", [1, 3, 4])
-def test_initially_it_is_the_identity(channels: int) -> None:
-    x = torch.rand(2, channels, 8, 12) * 2 - 1
-    if channels == 4:
-        x[:, 3:] = torch.randint(0, 256, x[:, 3:].shape) / 127.5 - 1
-        x[:, :3] = (x[:, :3] + 1) * (x[:, 3:] + 1) / 2 - 1  # premultiplied
-    y = Generator(channels, vignette=True)(x)
-    assert torch.allclose(x, y, atol=1e-5)
-
-
 def test_color_changes_under_alpha_and_alpha_stays() -> None:
     generator = Generator(4, lut_size=3)
     with torch.no_grad():
@@ -64,18 +53,3 @@ def test_color_changes_under_alpha_and_alpha_stays() -> None:
     assert torch.allclose(unpremultiply(x)[0], color * 2 - 1, atol=1e-5)
     expected = torch.cat([(1 - color) * alpha, alpha], 1) * 2 - 1
     assert torch.allclose(generator(x), expected, atol=1e-5)
-
-
-def test_tiles_agree_with_the_whole_image() -> None:
-    generator = Generator(lut_size=3, vignette=True)
-    random_tables(generator)
-    nn.init.normal_(generator.falloff, 0, 0.3)  # type: ignore[arg-type]
-    x = torch.rand(1, 3, 20, 30) * 2 - 1
-    part = generator.forward_tile(x[:, :, 5:, 10:], TilePosition(5, 10, 20, 30), generator.global_context(x))
-    assert torch.allclose(part, generator(x)[:, :, 5:, 10:], atol=1e-5)
-
-
-def test_the_radius_is_0_in_the_center_and_1_in_the_corners() -> None:
-    r2 = squared_radius(*rows_and_columns(TilePosition(0, 0, 101, 201), torch.zeros(1, 3, 101, 201)))
-    assert r2[50, 100] == pytest.approx(0, abs=1e-6) and r2[0, 0] == pytest.approx(1, abs=0.02)
-    assert torch.allclose(r2, r2.flip(0, 1), atol=1e-5)

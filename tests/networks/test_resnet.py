@@ -11,13 +11,6 @@ from gan.networks.resnet import Discriminator, Down, Generator, Up
 from gan.utils.errors import UserError
 
 
-def test_channels_are_the_papers_at_64_px() -> None:
-    generator, discriminator = Generator((64, 64)), Discriminator((64, 64))
-    assert [block.second.out_channels for block in generator.blocks] == [512, 256, 128, 64]
-    assert generator.stem.out_features == 1024 * 4 * 4
-    assert [block.second.out_channels for block in discriminator.blocks] == [64, 128, 256, 512, 1024]
-
-
 def test_up_equals_a_shortcut_after_upsampling() -> None:
     block, x = Up(6, 4), torch.randn(3, 6, 4, 4)
     doubled = x.repeat_interleave(2, 2).repeat_interleave(2, 3)

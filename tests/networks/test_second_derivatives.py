@@ -54,23 +54,6 @@ def test_derivatives_equal_those_of_pytorch(
         torch.testing.assert_close(one, other, rtol=1e-10, atol=1e-10)
 
 
-@pytest.mark.parametrize(("transposed", "channels", "shape", "options"), CASES)
-def test_derivatives_equal_finite_differences(
-    transposed: bool, channels: int, shape: tuple[int, ...], options: dict[str, Any]
-) -> None:
-    generator = torch.Generator().manual_seed(0)
-    x = torch.randn(1, channels, 5, 6, generator=generator, dtype=torch.float64, requires_grad=True)
-    weight = torch.randn(shape, generator=generator, dtype=torch.float64, requires_grad=True)
-    convolve = F.conv_transpose2d if transposed else F.conv2d
-
-    def convolved(x: Tensor, weight: Tensor) -> Tensor:
-        with SecondDerivatives():
-            return convolve(x, weight, **options)
-
-    assert torch.autograd.gradcheck(convolved, (x, weight), fast_mode=True)
-    assert torch.autograd.gradgradcheck(convolved, (x, weight), fast_mode=True)
-
-
 @pytest.mark.parametrize("shape", [(2, 3, 6, 6), (3, 6, 6)])
 @pytest.mark.parametrize("padding", ["same", "valid", 1])
 def test_other_paddings_and_single_images(shape: tuple[int, ...], padding: str | int) -> None:

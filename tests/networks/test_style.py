@@ -5,7 +5,7 @@ import torch
 from torch import Tensor, nn
 
 from gan.networks.closed_form.inks import SETTINGS
-from gan.networks.style import STAGES, Discriminator, Generator, leaky_clamp
+from gan.networks.style import STAGES, Discriminator, Generator
 from gan.networks.tile_position import TilePosition, noise_planes
 from gan.translation.tiling import translate
 
@@ -135,10 +135,6 @@ def test_the_network_adds_to_grain_if_grain_is_nearer_to_the_targets(better: str
     network.fit(inputs, targets, lambda made: float(torch.equal(made, inputs) == (better == "noise")))
     assert network.adds_to_grain == (better == "noise")
     assert network.stage == "network" and network.training
-
-
-def test_the_clamp_has_a_small_slope_outside() -> None:
-    assert leaky_clamp(torch.tensor([-3.0, -1.0, 0.5, 2.0])).tolist() == pytest.approx([-1.2, -1, 0.5, 1.1])
 
 
 def test_the_discriminator_sees_detail_only() -> None:

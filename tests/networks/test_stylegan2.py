@@ -10,7 +10,6 @@ from torch.nn import functional as F
 from gan.networks.resampling import smooth
 from gan.networks.stylegan2 import (
     Discriminator,
-    EqualizedLinear,
     Generator,
     ModulatedConv2d,
     activate,
@@ -40,36 +39,6 @@ def test_modulation_equals_modulated_weights_per_image(upsample: bool) -> None:
         else:
             expected.append(F.conv2d(one[None], own, padding=1))
     torch.testing.assert_close(layer(x, w), torch.cat(expected), rtol=1e-5, atol=1e-6)
-
-
-def test_upsampling_equals_zero_insertion_convolution_and_filter() -> None:
-    layer = ModulatedConv2d(2, 3, 3, latent_dim=4, demodulate=False, upsample=True)
-    x, w = torch.randn(1, 2, 8, 8), torch.randn(1, 4)
-    spread = torch.zeros(1, 2, 16, 16)
-    spread[:, :, ::2, ::2] = x * layer.style(w)[:, :, None, None]
-    row = torch.tensor([1.0, 3.0, 3.0, 1.0])
-    kernel = (row[:, None] * row / 16).expand(2, 1, 4, 4)
-    smooth = F.conv2d(F.pad(spread, (2, 1, 2, 1)), kernel, groups=2)
-    flipped = layer.convolution.scaled()[0].flip(2, 3)  # a transposed convolution turns its kernel round
-    expected = F.conv2d(smooth, flipped, padding=1)
-    torch.testing.assert_close(layer(x, w)[:, :, 3:-3, 3:-3], expected[:, :, 3:-3, 3:-3], rtol=1e-4, atol=1e-5)
-
-
-def test_demodulation_gives_unit_variance_for_any_style() -> None:
-    torch.manual_seed(0)
-    layer, x = ModulatedConv2d(64, 64, 3, latent_dim=8), torch.randn(16, 64, 16, 16)
-    for size in (0.1, 1.0, 30.0):
-        y = layer(x, size * torch.randn(16, 8))[:, :, 1:-1, 1:-1]
-        assert y.var().item() == pytest.approx(1, rel=0.05)
-
-
-def test_equalized_layers_keep_variance_and_scale_the_learning_rate() -> None:
-    torch.manual_seed(0)
-    x = torch.randn(512, 256)
-    for pace in (1.0, 0.01):
-        layer = EqualizedLinear(128, 256, lr_multiplier=pace)
-        assert layer(x).var().item() == pytest.approx(1, rel=0.05)
-        assert layer.weight.std().item() == pytest.approx(1 / pace, rel=0.02)
 
 
 def test_styles_are_mixed_from_a_layer_on() -> None:

@@ -34,12 +34,9 @@ def test_the_term_is_the_cross_entropy_of_four_rotations() -> None:
     assert penalty(step(images, discriminator)).item() == pytest.approx(0.5 * np.mean(terms))
 
 
-def test_images_that_are_not_square_are_refused() -> None:
+def test_what_cannot_be_rotated_or_learned_is_refused() -> None:
     with pytest.raises(UserError, match="needs square images, but these are 16x24"):
         Rotation((16, 24))
-
-
-def test_frozen_features_are_refused() -> None:
     frozen = dcgan.Discriminator((16, 16), width=4, norm="none").requires_grad_(False)
     with pytest.raises(UserError, match="features of this discriminator are frozen"):
         Rotation(16, embedding_dim=16)(step(torch.randn(4, 3, 16, 16), frozen))

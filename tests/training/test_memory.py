@@ -8,12 +8,10 @@ from typing import Any
 
 import pytest
 import torch
-from hydra.errors import InstantiationException
 from torch import Tensor, nn
 
 from gan.losses.nonsaturating import Nonsaturating
 from gan.networks import dcgan, r3gan, stylegan2
-from gan.networks.checkpointing import Checkpointed
 from gan.training import memory
 from gan.training.memory import Division, divisions, example, first_that_fits, images_together
 from gan.utils.errors import UserError
@@ -51,18 +49,9 @@ def test_micro_batches_are_multiples_of_images_together() -> None:
 def test_the_fastest_division_comes_first_and_options_are_kept() -> None:
     whole, eight, four = (Division(size) for size in (None, 8, 4))
     module, _ = build("stylegan2")
-    assert divisions(module, 16) == [
-        whole,
-        eight,
-        four,
-        *(each._replace(checkpoint_blocks=True) for each in (whole, eight, four)),
-    ]
-    assert divisions(build("fastgan")[0], 16) == [whole, Division(None, True)]  # BatchNorm
-    assert divisions(build("stylegan2", "model.micro_batch=3")[0], 16) == [Division(3), Division(3, True)]
-    assert divisions(build("fastgan", "model.checkpoint_blocks=false")[0], 16) == [whole]
-    assert divisions(build("fastgan", "model.compile=eager")[0], 16) == [whole]
-    with pytest.raises(InstantiationException, match="exclude each other"):
-        build("fastgan", "model.compile=eager", "model.checkpoint_blocks=true")
+    assert divisions(module, 16) == [whole, eight, four]
+    assert divisions(build("fastgan")[0], 16) == [whole]  # BatchNorm
+    assert divisions(build("stylegan2", "model.micro_batch=3")[0], 16) == [Division(3)]
 
 
 @pytest.mark.parametrize(("most", "expected"), [(8, Division()), (2, Division(2)), (0, None)])
@@ -77,7 +66,7 @@ def test_the_first_division_that_fits_is_found_and_the_model_does_not_change(
     index = first_that_fits(module, options, batch, CPU, None)
     assert (options[index] if index < len(options) else None) == expected
     assert all(torch.equal(value, before[name]) for name, value in module.state_dict().items())
-    assert module.micro_batch is None and not any(isinstance(part, Checkpointed) for part in module.modules())
+    assert module.micro_batch is None
 
 
 def test_all_ranks_take_the_division_of_the_one_with_the_least_memory(
@@ -91,7 +80,6 @@ def test_all_ranks_take_the_division_of_the_one_with_the_least_memory(
     of_others = [1, 99]
     model = SimpleNamespace(
         batch_size=8, data=None, generator=nn.Identity(), discriminator=nn.Identity(), micro_batch=None,
-        checkpoint_blocks=None, compile_with=None,
         all_gather=lambda x: torch.stack([x, torch.full((), of_others.pop(0))]),
     )  # fmt: skip
     trainer: Any = SimpleNamespace(
@@ -107,13 +95,12 @@ def test_all_ranks_take_the_division_of_the_one_with_the_least_memory(
 @pytest.mark.slow
 def test_the_division_is_kept_at_resume(tmp_path: Path) -> None:
     built = build("r3gan")
-    built[0].division = Division(2, True)
+    built[0].division = Division(2)
     fit(built, 2, save=tmp_path / "some.ckpt")
     resumed = fit(build("r3gan"), 3, resume=tmp_path / "some.ckpt")
-    assert resumed.division == Division(2, True) and resumed.micro_batch == 2
-    assert any(isinstance(part, Checkpointed) for part in resumed.modules())
+    assert resumed.division == Division(2) and resumed.micro_batch == 2
     given = fit(build("r3gan", "model.micro_batch=1"), 3, resume=tmp_path / "some.ckpt")
-    assert given.division == Division(1, True)
+    assert given.division == Division(1)
 
 
 def test_on_a_cpu_the_step_is_not_divided() -> None:
@@ -126,7 +113,7 @@ def test_a_run_out_of_memory_ends_with_one_line(train: Train) -> None:
     result = train("loss._target_=tests.training.test_memory.OutOfMemory", "images=16", check=2)
     (line,) = result.stderr.splitlines()
     assert "out of memory" in line
-    for option in ("model.micro_batch=2", "model.checkpoint_blocks=true", "data.batch_size", "data.size", "width"):
+    for option in ("model.micro_batch=2", "data.batch_size", "data.size", "width"):
         assert option in line
 
 

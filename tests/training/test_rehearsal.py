@@ -52,7 +52,7 @@ def test_a_rehearsal_does_not_change_the_model() -> None:
     state = torch.get_rng_state()
     batch = example(module, data, BATCH)
     assert batch["label"].shape == (BATCH,)
-    peaks = [rehearse(module, batch, CPU, None, Division(size, True)).peak for size in (2, None)]
+    peaks = [rehearse(module, batch, CPU, None, Division(size)).peak for size in (2, None)]
     assert 0 < peaks[0] < peaks[1]
     assert torch.equal(torch.get_rng_state(), state)
     assert all(torch.equal(value, before[name]) for name, value in module.state_dict().items())

@@ -107,7 +107,7 @@ def test_a_translation_does_not_depend_on_the_batch() -> None:
         ),
         (
             ["model=pix2pix_unet", "data=retro_filter", "data.root=PHOTOS", "data.pairing=paired", "data.size=33"],
-            "model.generator.depth=0: must be at least 2; sides of images are multiples of 2^depth",
+            "model.generator.depth=0: must be an integer of at least 2",
         ),
         (["model=pix2pix", "data=paired", "data.a=nowhere", "data.b=b"], "nowhere"),
     ],
@@ -199,9 +199,7 @@ def test_both_directions_start_from_fitted_color_maps(capsys: pytest.CaptureFixt
         assert (levels[1] - levels[2]).norm() < 0.5 * (levels[0] - levels[2]).norm()
 
 
-@pytest.mark.parametrize(
-    ("position", "said"), [("frame", ", and a frame along the edges (model."), ("none", "color map fitted: ")]
-)
+@pytest.mark.parametrize(("position", "said"), [("radial", ", and a vignette that "), ("none", "color map fitted: ")])
 def test_the_position_of_the_color_map_can_be_given(
     position: str, said: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -209,7 +207,7 @@ def test_the_position_of_the_color_map_can_be_given(
     module.initialize_from(data)
     found = capsys.readouterr().out
     assert said in found and ("color_position=none" in found) == (position != "none")
-    with pytest.raises(InstantiationException, match=r"model\.color_position=middle: unknown; use radial, frame, none"):
+    with pytest.raises(InstantiationException, match=r"model\.color_position=middle: unknown; use radial, none"):
         build("cut", "model.color_position=middle")
 
 

@@ -31,7 +31,7 @@ NETWORKS = {
     "resnet, instance": lambda: resnet_translator.Generator(3, 4, 2),
     "resnet, instance, antialiased": lambda: resnet_translator.Generator(3, 4, 1, antialias=True),
     "resnet, batch": lambda: resnet_translator.Generator(3, 4, 2, norm="batch"),
-    "lut": lambda: lut.Generator(lut_size=5, vignette=True),
+    "lut": lambda: lut.Generator(lut_size=5),
     "unet": lambda: unet.Generator(3, 4, depth=4, norm="none", residual=True),
 }
 

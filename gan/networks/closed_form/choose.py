@@ -36,7 +36,7 @@ LEVELS = np.linspace(0.005, 0.995, 200)
 FOLDS = 4
 UNCHANGED = "unchanged"  # name of the identity among the maps
 HELD_OUT_SAMPLES = 20_000  # pixels of each side for a fit of a fold, and for its distance
-POSITIONS = ("radial", "frame")
+POSITIONS = ("radial", "none")
 DEFAULT = "transport"  # of KINDS
 MARGIN = 0.08  # by which the distance of another kind must be smaller, relative to that of the default
 MIN_IMAGES = 2 * FOLDS  # of each side
@@ -56,7 +56,7 @@ class Choice(NamedTuple):
     """
 
     kind: str  # its map of colors, of KINDS, or UNCHANGED
-    position: str | None  # "radial", "frame" or None
+    position: str | None  # "radial" or None
     color_map: ColorMap
     distances: Mapping[str, float] = MappingProxyType({})  # empty if there are too few images
     left_out: tuple[int, int] = (0, 0)  # number of inputs and of targets whose colors are unlike the others
@@ -71,7 +71,9 @@ class Choice(NamedTuple):
         if self.kind == UNCHANGED:
             text = "none, because the colors of the two sides do not differ by more than chance"
         if self.position:
-            text += f", and {self.painted()} ({no_position} leaves it out)"
+            change = self.light_of_corners() - 1
+            vignette = f"a vignette that {'darkens' if change < 0 else 'brightens'} the corners"
+            text += f", and {vignette} by {100 * abs(change):.0f} % ({no_position} leaves it out)"
         if not self.distances:
             return f"{text} (fewer than {MIN_IMAGES} training images on a side are too few to compare color maps)"
         for number, side in zip(self.left_out, ("input", "target"), strict=True):
@@ -83,13 +85,10 @@ class Choice(NamedTuple):
         return f"{text}\n  distance of colors to held-out target images: {before:.4f} before, {after:.4f} after"
 
     @torch.inference_mode()
-    def painted(self) -> str:
-        """Return what the position adds, in words."""
-        if self.position == "frame":
-            return "a frame along the edges"
-        light = luminance(self.color_map(torch.zeros(1, 3, 65, 65)) + 1)[0, 0]  # of an image of one gray
-        change = float(light[0, 0] / light[32, 32].clamp(min=0.01)) - 1
-        return f"a vignette that {'darkens' if change < 0 else 'brightens'} the corners by {100 * abs(change):.0f} %"
+    def light_of_corners(self) -> float:
+        """Return the luminance in the corners of an image of one gray after the map, relative to that in the center."""
+        light = luminance(self.color_map(torch.zeros(1, 3, 65, 65)) + 1)[0, 0]
+        return float(light[0, 0] / light[32, 32].clamp(min=0.01))
 
 
 def choose(
@@ -102,7 +101,7 @@ def choose(
 
     Args:
         kind: one of KINDS to use; None chooses, also UNCHANGED.
-        position: "radial", "frame", "none" for a map of colors alone; None chooses between "radial" and "none".
+        position: "radial", or "none" for a map of colors alone; None chooses.
         samples: pixels of each side for the fit.
     """
     if min(len(a), len(b)) < MIN_IMAGES:

@@ -1,4 +1,4 @@
-"""A map of colors: a 3D lookup table, and a correction of each channel that varies with the position in the image."""
+"""A map of colors: a 3D lookup table, and a correction of each channel by the distance from the center."""
 
 from __future__ import annotations
 
@@ -15,12 +15,7 @@ from gan.networks.tile_position import TilePosition
 
 MIN_ALPHA = 0.5 / 255  # alpha below which a pixel has no color
 LUMINANCE = (0.299, 0.587, 0.114)  # ITU-R BT.601
-# Distances from the nearest edge at which the functions of a frame peak, as fractions of the side. The last distance is
-# where they have ended.
-FRAME_KNOTS = (0.0, 0.015, 0.03, 0.045, 0.06, 0.08, 0.105, 0.135, 0.17)
-RADIAL = 3  # 1, r^2, r^4, ...: the powers of the squared radius
-BASES = {"radial": slice(0, RADIAL), "frame": slice(RADIAL, RADIAL + len(FRAME_KNOTS) - 1)}
-NUM_BASES = RADIAL + len(FRAME_KNOTS) - 1
+NUM_BASES = 3  # 1, r^2, r^4: powers of the squared radius in the correction
 TABLE_SIZE = 33  # entries per axis, as most programs use for .cube files
 POWERS = 3  # 1, x, x^2: the powers of a level in the correction
 
@@ -101,27 +96,15 @@ def squared_radius(rows: Tensor, columns: Tensor) -> Tensor:
     return 2 * ((rows - 0.5).square() + (columns - 0.5).square())
 
 
-def edge_distance(rows: Tensor, columns: Tensor) -> Tensor:
-    """Return the distance from the nearest edge as a fraction of the side: 0 to 0.5."""
-    return torch.minimum(torch.minimum(rows, 1 - rows), torch.minimum(columns, 1 - columns))
-
-
-def bases(rows: Tensor, columns: Tensor) -> Tensor:
-    """Return all functions of the position, (NUM_BASES, ...), for rows and columns that are fractions of the sides."""
-    r2 = squared_radius(rows, columns)
-    distance = edge_distance(rows, columns)
-    hats = []
-    for knot, following, before in zip(FRAME_KNOTS, FRAME_KNOTS[1:], (-1.0, *FRAME_KNOTS), strict=False):
-        rising = (distance - before) / (knot - before)
-        falling = (following - distance) / (following - knot)
-        hats.append(torch.minimum(rising, falling).clamp(0, 1))
-    return torch.stack([r2**power for power in range(RADIAL)] + hats)
+def bases(r2: Tensor) -> Tensor:
+    """Return the powers (NUM_BASES, ...) of squared radii."""
+    return torch.stack([r2**power for power in range(NUM_BASES)])
 
 
 def mean_bases(side: int = 64) -> Tensor:
-    """Return the means of all functions over an image, (NUM_BASES,): for patches whose position is unknown."""
+    """Return the means of the powers over an image, (NUM_BASES,): for patches whose position is unknown."""
     centers = (torch.arange(side) + 0.5) / side
-    return bases(centers[:, None], centers[None]).flatten(1).mean(1)
+    return bases(squared_radius(centers[:, None], centers[None])).flatten(1).mean(1)
 
 
 class ReadsBuffers(nn.Module):
@@ -140,16 +123,15 @@ class ColorMap(ReadsBuffers):
     """Colors (N, 3, h, w) in [-1, 1] -> colors of the same shape, which depend on nothing but color and position.
 
     Initially the identity; `gan.networks.closed_form.fit` makes others. The correction after the table is, with level y
-    of a channel c in [0, 1] and functions f_j of the position (`gan.networks.closed_form.color_map`),
-    y + sum over i, j of position[c, i, j] y^i f_j.
+    of a channel c in [0, 1] and radius r, which is 1 in the corners: y + sum over i, j of position[c, i, j] y^i r^2j.
 
     Attributes:
         table: (3, P, P, P), colors in [-1, 1]. The last three axes are blue, green and red.
         position: (3, POWERS, NUM_BASES).
-        varies: the kinds of position on which the map depends, of BASES.
+        varies: whether the map depends on the position.
         is_identity: whether the map is the identity.
-        shows_patches: whether images are patches of files, at unknown positions. The functions of the position then
-            have their means.
+        shows_patches: whether images are patches of files, at unknown positions. The powers of the radius then have
+            their means.
     """
 
     table: Tensor
@@ -163,13 +145,12 @@ class ColorMap(ReadsBuffers):
             self.register_buffer("table", identity_table(TABLE_SIZE) if table is None else table)
             self.register_buffer("means", mean_bases()[:, None, None], persistent=False)  # (NUM_BASES, 1, 1)
         self.register_buffer("position", torch.zeros(3, POWERS, NUM_BASES) if position is None else position)
-        self.varies: list[str] = []
-        self.is_identity = True
+        self.varies, self.is_identity = False, True
         if table is not None or position is not None:
             self.read_buffers()
 
     def read_buffers(self) -> None:
-        self.varies = [name for name, own in BASES.items() if bool(self.position[..., own].any())]
+        self.varies = bool(self.position.any())
         self.is_identity = not self.varies and torch.equal(self.table, identity_table(TABLE_SIZE).to(self.table))
 
     def forward_tile(self, x: Tensor, position: TilePosition) -> Tensor:
@@ -181,8 +162,8 @@ class ColorMap(ReadsBuffers):
             else:
                 y = sampled(table.expand(len(x), -1, -1, -1, -1), x.float())
             if self.varies:
-                functions = self.means if self.shows_patches else bases(*rows_and_columns(position, y))
-                y = 2 * corrected((y + 1) / 2, self.position, functions) - 1
+                powers = self.means if self.shows_patches else bases(squared_radius(*rows_and_columns(position, y)))
+                y = 2 * corrected((y + 1) / 2, self.position, powers) - 1
             return y.clamp(-1, 1)
 
     def of_images(self, x: Tensor, position: TilePosition) -> Tensor:
@@ -199,9 +180,9 @@ class ColorMap(ReadsBuffers):
         return self.forward_tile(x, TilePosition.whole(x))
 
 
-def corrected(levels: Tensor, position: Tensor, functions: Tensor) -> Tensor:
-    """Return levels (N, 3, h, w) in [0, 1] after the correction by functions (NUM_BASES, h, w) of the position."""
-    factors = torch.einsum("cij,jhw->ichw", position, functions)  # (POWERS, 3, h, w)
+def corrected(levels: Tensor, position: Tensor, radii: Tensor) -> Tensor:
+    """Return levels (N, 3, h, w) in [0, 1] after the correction by powers (NUM_BASES, h, w) of the squared radius."""
+    factors = torch.einsum("cij,jhw->ichw", position, radii)  # (POWERS, 3, h, w)
     levels = levels.clamp(0, 1)
     total = levels
     for power, factor in enumerate(factors):

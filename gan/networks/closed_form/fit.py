@@ -14,13 +14,11 @@ import torch
 from torch import Tensor
 
 from gan.networks.closed_form.color_map import (
-    BASES,
     NUM_BASES,
     POWERS,
     TABLE_SIZE,
     ColorMap,
     bases,
-    edge_distance,
     identity_table,
     sampled,
     squared_radius,
@@ -39,26 +37,15 @@ SMOOTHNESS = {"transport": 50.0, "flexible_transport": 2.0}  # weights of the ne
 KINDS = ("linear", "histogram", *SMOOTHNESS)
 SMOOTHING_STEPS = 150
 BINS = 12  # of the radius, for the correction
-FRAME_BINS = np.arange(12) / 64  # of the distance from the edge: a pixel each, if images have a side of 64
 RIDGE = 1e-5  # penalty of the coefficients of a correction, relative to the number of quantiles
 MAX_SLOPE = 4.0  # of a map along each axis, in levels per level: a steeper one shows the noise of JPEG
 
 
 class Pixels(NamedTuple):
-    """Pixels of a set of images: levels (n, 3), and rows and columns (n,) as fractions of the sides."""
+    """Pixels of a set of images: levels (n, 3), and squared radii (n,) as in `squared_radius`."""
 
     levels: Levels
-    rows: np.ndarray
-    columns: np.ndarray
-
-    def bases(self) -> np.ndarray:
-        """Return the functions of the position (NUM_BASES, n)."""
-        return bases(torch.from_numpy(self.rows), torch.from_numpy(self.columns)).numpy()
-
-    def place(self, kind: str) -> np.ndarray:
-        """Return the number (n,) on which a kind of position depends."""
-        number = squared_radius if kind == "radial" else edge_distance
-        return number(torch.from_numpy(self.rows), torch.from_numpy(self.columns)).numpy()
+    r2: np.ndarray
 
 
 def draw_pixels(images: Tensor, seed: int = 0, count: int = SAMPLES) -> Pixels:
@@ -75,9 +62,8 @@ def draw_pixels(images: Tensor, seed: int = 0, count: int = SAMPLES) -> Pixels:
         visible = found[:, 3] >= VISIBLE
         found = found[:, :3] * 255 / found[:, 3:].clamp(min=1)
     levels = found.expand(-1, 3).numpy() + rng.uniform(-0.5, 0.5, (count, 3))
-    place = [(each.double().numpy() + 0.5) / side for each, side in ((row, height), (column, width))]
-    keep = visible.numpy()
-    return Pixels(levels[keep], *(each[keep] for each in place))
+    r2 = squared_radius((row.double() + 0.5) / height, (column.double() + 0.5) / width)
+    return Pixels(levels[visible.numpy()], r2[visible].numpy())
 
 
 def quantiles(x: np.ndarray, fractions: np.ndarray) -> np.ndarray:
@@ -212,37 +198,35 @@ def corners(x: Levels) -> Iterator[tuple[np.ndarray, np.ndarray]]:
         yield np.ravel_multi_index((lower + upper).T, (GRID, GRID, GRID)), share
 
 
-def correction(a: Pixels, b: Pixels, kind: str) -> Tensor:
-    """Return the coefficients (3, POWERS, NUM_BASES) of the correction that a kind of position needs.
+def correction(a: Pixels, b: Pixels) -> Tensor:
+    """Return the coefficients (3, POWERS, NUM_BASES) of the correction by the radius.
 
-    Where the quantiles of a channel differ between `a` and `b` in bins of the position, a least-squares fit of all
-    bins together gives a smooth correction.
+    Where the quantiles of a channel differ between `a` and `b` in bins of the radius, a least-squares fit of all bins
+    together gives a smooth correction.
 
     Args:
         a: pixels after the color map.
     """
-    used = BASES[kind]
-    place_a, place_b = a.place(kind), b.place(kind)
-    functions_a = a.bases()[used]
-    edges = quantiles(place_a, np.linspace(0, 1, BINS + 1)) if kind == "radial" else FRAME_BINS
+    powers_a = bases(torch.from_numpy(a.r2)).numpy()
+    edges = quantiles(a.r2, np.linspace(0, 1, BINS + 1))
     levels = np.linspace(0.02, 0.98, 33)
-    found = torch.zeros(3, POWERS, NUM_BASES)
+    coefficients = torch.zeros(3, POWERS, NUM_BASES)
     for c in range(3):
         rows, values = [], []
         for low, high in pairwise(edges):
-            own_a, own_b = (place_a >= low) & (place_a <= high), (place_b >= low) & (place_b <= high)
+            own_a, own_b = (a.r2 >= low) & (a.r2 <= high), (b.r2 >= low) & (b.r2 <= high)
             if not own_a.any() or not own_b.any():
                 continue
             x, y = (quantiles(p.levels[own, c], levels) / 255 for p, own in ((a, own_a), (b, own_b)))
-            middle = functions_a[:, own_a].mean(1)
+            middle = powers_a[:, own_a].mean(1)
             powers = np.stack([x**power for power in range(POWERS)], 1)  # (quantiles, POWERS)
             rows.append((powers[:, :, None] * middle).reshape(len(x), -1))
             values.append(y - x)
         matrix, target = np.concatenate(rows), np.concatenate(values)
         ridge = RIDGE * len(matrix) * np.eye(matrix.shape[1])
         solved = np.linalg.solve(matrix.T @ matrix + ridge, matrix.T @ target)
-        found[c, :, used] = torch.from_numpy(solved.reshape(POWERS, -1)).float()
-    return found
+        coefficients[c] = torch.from_numpy(solved.reshape(POWERS, -1)).float()
+    return coefficients
 
 
 def table_of(change: Change) -> Tensor:
@@ -257,17 +241,17 @@ def fit(a: Pixels, b: Pixels, kind: str, position: str | None = None) -> ColorMa
 
     Args:
         kind: one of KINDS.
-        position: "radial", "frame", or None for a map of colors alone.
+        position: "radial", or None for a map of colors alone.
     """
     return with_position(fit_kinds(a.levels, b.levels, [kind])[kind], a, b, position)
 
 
 def with_position(change: Change, a: Pixels, b: Pixels, position: str | None) -> ColorMap:
-    """Return a closed form of a map of colors from `a` to `b`, corrected for a kind of position or None."""
+    """Return a closed form of a map of colors from `a` to `b`; if `position` is "radial", with a correction."""
     if position is None:
         return ColorMap(table_of(change))
     mapped = a._replace(levels=change(a.levels).clip(0, 255))
-    return ColorMap(table_of(change), correction(mapped, b, position))
+    return ColorMap(table_of(change), correction(mapped, b))
 
 
 def power(symmetric: np.ndarray, exponent: float, most: float = np.inf) -> np.ndarray:

@@ -74,11 +74,9 @@ def test_a_transport_finds_a_curve_that_is_not_linear() -> None:
     assert left["histogram"] < 0.5 * left["linear"]
 
 
-@pytest.mark.parametrize(("look", "position"), [(vignette, "radial"), (frame, "frame")])
-def test_a_correction_finds_a_look_that_varies_with_the_position(look: object, position: str) -> None:
-    a, b = draw_pixels(A, 0, FEW), draw_pixels(look(B), 1, FEW)  # type: ignore[operator]
-    truth = look(HELD_OUT)  # type: ignore[operator]
-    plain, corrected = (error(fit.fit(a, b, "linear", kind), HELD_OUT, truth) for kind in (None, position))
+def test_a_correction_finds_a_vignette() -> None:
+    a, b, truth = draw_pixels(A, 0, FEW), draw_pixels(vignette(B), 1, FEW), vignette(HELD_OUT)
+    plain, corrected = (error(fit.fit(a, b, "linear", position), HELD_OUT, truth) for position in (None, "radial"))
     assert corrected < 0.5 * plain
 
 
@@ -95,17 +93,8 @@ def status_bar(images: Tensor) -> Tensor:
     return barred
 
 
-def on_white(images: Tensor) -> Tensor:
-    y, x = np.mgrid[-1:1:64j, -1:1:64j]
-    return torch.where(torch.from_numpy(x * x + y * y < 0.5), images, torch.full_like(images, 255))
-
-
-def framed_vignette(images: Tensor) -> Tensor:
-    return frame(vignette(images))
-
-
 LOOKS = [(linear_look, None), (vignette, "radial")]
-CONTENT = [(frame, None), (status_bar, None), (on_white, None), (framed_vignette, None)]
+CONTENT = [(frame, None), (status_bar, None)]
 
 
 @pytest.mark.parametrize(("look", "position"), [*LOOKS, *CONTENT])
@@ -114,7 +103,7 @@ def test_the_position_is_only_a_vignette_of_most_targets(
 ) -> None:
     found = chosen(A, look(B), monkeypatch)  # type: ignore[operator]
     assert (found.kind, found.position) == ("transport", position)
-    assert found.color_map.varies == ([] if position is None else [position])
+    assert found.color_map.varies == (position is not None)
     few = torch.cat([look(B[:15]), linear_look(B[15:])])  # type: ignore[operator]
     assert chosen(A, few, monkeypatch).position is None
 
@@ -154,17 +143,10 @@ def test_the_slope_of_a_map_is_bounded(kind: str) -> None:
     assert max(slopes) < fit.MAX_SLOPE + 1e-3
 
 
-@pytest.mark.slow
-def test_a_map_comes_nearer_to_held_out_targets() -> None:
-    found = choose.choose(A, linear_look(B), samples=FEW)
-    assert found.kind in ("transport", "flexible_transport")
-    assert found.distances["transport"] < 0.7 * found.distances["unchanged"]
-
-
 def test_a_kind_and_a_position_can_be_given() -> None:
-    found = choose.choose(A[:16], B[:16], kind="linear", position="frame", samples=2000)
-    assert (found.kind, found.position, found.color_map.varies) == ("linear", "frame", ["frame"])
-    assert choose.choose(A[:16], vignette(B[:16]), position="none", samples=2000).color_map.varies == []
+    found = choose.choose(A[:16], B[:16], kind="linear", position="radial", samples=2000)
+    assert (found.kind, found.position, found.color_map.varies) == ("linear", "radial", True)
+    assert not choose.choose(A[:16], vignette(B[:16]), position="none", samples=2000).color_map.varies
 
 
 def test_another_kind_wins_only_by_a_margin() -> None:
@@ -181,14 +163,6 @@ def test_hotelling_is_students_t_in_one_dimension() -> None:
     assert choose.hotelling(x, y) == pytest.approx(scipy.stats.ttest_ind(x[:, 0], y[:, 0]).pvalue, rel=1e-3)
 
 
-def test_the_light_of_corners_does_not_see_edges() -> None:
-    y, x = np.mgrid[-63:64:2, -63:64:2] / 64  # pixel centers; 1 is the edge
-    flat = 100 - 40 * torch.from_numpy((x * x + y * y) / 2).expand(2, 3, -1, -1)
-    assert choose.corner_light(flat) == pytest.approx(-40)
-    flat[..., :4, :] = flat[..., 20:40, 20:40] = 250
-    assert choose.corner_light(flat) == pytest.approx(-40, abs=3)
-
-
 def test_fits_are_deterministic() -> None:
     first, second = (choose.choose(A[:20], vignette(B[:20]), samples=2000) for _ in range(2))
     assert torch.equal(first.color_map.table, second.color_map.table)
@@ -203,21 +177,14 @@ def test_transparent_pixels_do_not_count() -> None:
     premultiplied = torch.cat([(A.float() * alpha / 255).round().to(torch.uint8), alpha], 1)
     found = draw_pixels(premultiplied, 0)
     opaque = draw_pixels(A[..., 32:], 0)
-    assert found.columns.min() > 0.5
     visible, expected = (np.quantile(each.levels, [0.1, 0.5, 0.9]) for each in (found, opaque))
     np.testing.assert_allclose(visible, expected, atol=4)
-
-
-def test_gray_images_have_equal_channels() -> None:
-    found = draw_pixels(A[:, :1], 0, 100)
-    assert found.levels.shape == (100, 3)
-    assert np.abs(found.levels - found.levels[:, :1]).max() <= 1  # the noise
 
 
 def test_images_of_one_color_stay_finite() -> None:
     flat = torch.full((8, 3, 16, 16), 77, dtype=torch.uint8)
     for kind in KINDS:
-        for position in (None, *choose.POSITIONS):
+        for position in (None, "radial"):
             change = fit.fit(draw_pixels(flat, 0, 500), draw_pixels(flat + 50, 1, 500), kind, position)
             assert torch.isfinite(change.table).all()
             assert torch.isfinite(change.position).all()

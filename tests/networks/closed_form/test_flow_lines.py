@@ -71,27 +71,9 @@ def test_directions_get_the_mean_and_the_spread_of_the_targets(spread: float) ->
     assert length == pytest.approx(float((2 * (angle - 0.7)).cos().mean()), abs=0.2)
 
 
-def test_without_lines_there_are_no_waves() -> None:
-    made = FlowLines((0.0, 60.0))
-    x = torch.rand(2, 1, 20, 30)
-    assert made.receptive_radius == 0
-    assert torch.equal(made(x, x, TilePosition.whole(x)), torch.zeros(2, 2, 20, 30))
-
-
 @pytest.mark.slow
 def test_peaks_of_nearly_parallel_lines_do_not_hide_them() -> None:
     n, random = 100, torch.Generator().manual_seed(0)
     targets = scenes(n, 2) + 0.3 * lines(0.3 * torch.randn(n, generator=random), 4.0)
     peaks = torch.tensor([[0.0, 0.25], [0.06, 0.243], [-0.06, 0.243]])
     assert find_line_frequency(scenes(n, 1), targets, peaks) == pytest.approx(0.25, rel=0.03)
-
-
-def test_lines_in_a_preferred_direction_are_parallel() -> None:
-    made = FlowLines((0.0,))
-    made.set_frequency(0.25)
-    made.preferred.copy_(torch.tensor([1.0, 0.0]))
-    made.read_buffers()
-    flat = torch.zeros(1, 1, 40, 40)
-    noise = torch.randn(1, 1, 40, 40, generator=torch.Generator().manual_seed(0))
-    wave = made(flat, noise, TilePosition.whole(flat))[0, 0, 10:30, 10:30]
-    assert (wave - wave.mean(0)).std() < 0.3 * wave.std()

@@ -56,22 +56,6 @@ def test_blurred_lines_have_the_tones(contrast: float) -> None:
     assert made.tones(x, CYCLES)[0].mean() == pytest.approx(max(-0.5 * contrast, -1), abs=0.01)
 
 
-def test_light_tones_stay_blank() -> None:
-    x = flat(0.7, 0.3, -0.5)  # darkness 0.15, 0.35, 0.75
-    without, with_blank = (
-        made.mixed(made.logits(x, parallel(3), torch.zeros(3, 1, 32, 32), CYCLES), None)
-        for made in (inks(BLACK_AND_WHITE), inks(BLACK_AND_WHITE, blank=0.3))
-    )
-    assert without[0].amin() < 0.5
-    assert with_blank[0].amin() > 0.9
-    assert torch.equal(with_blank[1:], without[1:])
-
-
-def test_tones_of_areas_are_the_drawing() -> None:
-    made, x = inks([*BLACK_AND_WHITE, [0.9, 0.2, -0.4]], outline=1.4), flat(-0.7, 0.1, 0.9)
-    assert torch.equal(made.tones(x, 0.0), made.mixed(made.logits(x, x[:, :2], x[:, :1], 0.0), None))
-
-
 def test_areas_get_the_nearest_ink_and_smooth_outlines() -> None:
     colors = [[-1.0, -1.0, -1.0], [0.9, 0.2, -0.4], [1.0, 1.0, 0.9]]
     x = flat(0.9).clone()

@@ -1,13 +1,24 @@
-"""Shaped noise has the spectrum and the strength of the grain that it was fitted to."""
+"""Shaped noise and uneven inks have the spectrum and the strength of the images that they were fitted to."""
 
 import pytest
 import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from gan.networks.closed_form.shaped_noise import KERNEL, ShapedNoise, interpolated, windowed
+from gan.networks.closed_form.shaped_noise import (
+    FEWEST_OF_INK,
+    KERNEL,
+    REACH,
+    STEPS,
+    ShapedNoise,
+    UnevenInks,
+    windowed,
+)
+from gan.networks.resampling import blur
 
 N, SIDE = 60, 64
+PALETTE = torch.tensor([[-0.8, -0.7, -0.6], [0.9, 0.9, 0.8]])
+TOWARDS_PAPER = torch.tensor([0.6, 0.64, 0.48])
 
 
 def scenes(seed: int) -> Tensor:
@@ -74,6 +85,59 @@ def test_the_kernel_of_a_flat_spectrum_is_an_impulse_at_any_size() -> None:
         assert float(kernel.sum()) == pytest.approx(1, abs=1e-5)
 
 
-def test_levels_are_interpolated_between_the_middles_of_bins() -> None:
-    found = interpolated(torch.tensor([1.0, 3.0]), torch.tensor([-1.0, -0.5, 0.0, 0.5, 1.0]))
-    assert found.tolist() == [1, 1, 2, 3, 3]
+def unit_field(n: int, sigma: float) -> Tensor:
+    """Return blurred white noise (n, 1, 64, 64) with a variance of 1."""
+    field = blur(torch.randn(n, 1, 64, 64, generator=torch.Generator().manual_seed(0)), sigma)
+    return (field - field.mean()) / field.std()
+
+
+def specks(field: Tensor) -> Tensor:
+    """Return what the field changes: nothing up to 0, then more and more."""
+    return 0.1 * field.clamp(min=0)
+
+
+def print_of(n: int, sigma: float) -> Tensor:
+    """Return windows (n, 3, 64, 64) of uneven ink, with even paper on the right and outlines between them."""
+    ink = PALETTE[0][:, None, None] + specks(unit_field(n, sigma)) * TOWARDS_PAPER[:, None, None]
+    windows = ink.clone()
+    windows[..., 40:] = PALETTE[1][:, None, None]
+    windows[..., 39] = (windows[..., 38] + windows[..., 40]) / 2
+    return windows
+
+
+@pytest.mark.parametrize("sigma", [1.0, 2.0])
+def test_the_fit_finds_the_spectrum_the_color_and_the_curve(sigma: float) -> None:
+    uneven = UnevenInks(8)
+    uneven.fit(print_of(40, sigma), PALETTE)
+    assert torch.allclose(uneven.direction[0], TOWARDS_PAPER, atol=0.02)
+    values = torch.linspace(-REACH, REACH, STEPS)
+    assert torch.allclose(uneven.curve[0][2:-2], specks(values)[2:-2], atol=0.03)
+    assert uneven.curve[1:].abs().max() == 0  # even paper, and no other ink
+    made = uneven.field(torch.randn(40, 1, 96, 96, generator=torch.Generator().manual_seed(1)))
+    assert float(made.std()) == pytest.approx(1, abs=0.1)
+    for distance in (1, 2, 3):
+        wanted = torch.tensor(-(distance**2) / (4 * sigma**2)).exp()  # autocorrelation of noise after a Gaussian blur
+        found = (made[..., distance:] * made[..., :-distance]).mean() / made.square().mean()
+        assert float(found) == pytest.approx(float(wanted), abs=0.15)
+
+
+def test_inks_vary_by_their_fractions() -> None:
+    uneven = UnevenInks(3)
+    uneven.direction[0, 0] = uneven.direction[1, 2] = 1
+    uneven.curve[:2] = torch.linspace(-REACH, REACH, STEPS)
+    fractions = torch.tensor([0.5, 0.25, 0.25])[None, :, None, None].expand(2, 3, 1, 2)
+    field = torch.tensor([[0.1, -1.3], [2.0, 7.0]])[:, None, None]  # (2, 1, 1, 2)
+    added = uneven(fractions, field)
+    expected = field[:, 0, 0].clamp(-REACH, REACH)
+    assert torch.allclose(added[:, 0, 0], 0.5 * expected)
+    assert torch.allclose(added[:, 2, 0], 0.25 * expected)
+    assert added[:, 1].abs().max() == 0
+
+
+def test_small_areas_and_other_inks_do_not_count() -> None:
+    uneven = UnevenInks(2)
+    uneven.fit(print_of(1, 1.0)[..., : FEWEST_OF_INK // 40, :], PALETTE)
+    assert uneven.curve.abs().max() == 0
+    other = PALETTE[0] + 0.25  # nearer to the first ink than to the second, but another one
+    uneven.fit(other[:, None, None].expand(20, 3, 64, 64), PALETTE)
+    assert uneven.curve.abs().max() == 0
