@@ -219,7 +219,7 @@ class Base(LightningModule):
 
     @property
     def data(self) -> Any:
-        return self.trainer.datamodule
+        return self.trainer.datamodule  # type: ignore[attr-defined]
 
     def averaged_generator(self) -> nn.Module:
         """Return the EMA generator in eval mode, with BatchNorm statistics of its weights."""

@@ -107,7 +107,7 @@ def test_a_translation_does_not_depend_on_the_batch() -> None:
         ),
         (
             ["model=pix2pix_unet", "data=retro_filter", "data.root=PHOTOS", "data.pairing=paired", "data.size=33"],
-            "model.generator.depth=0: must be at least 2; sides of images are multiples of 2^depth",
+            "model.generator.depth=0: must be an integer of at least 2",
         ),
         (["model=pix2pix", "data=paired", "data.a=nowhere", "data.b=b"], "nowhere"),
     ],
