@@ -259,7 +259,7 @@ def test_two_ranks_agree_on_a_checkpoint_that_a_score_asks_for(train: Train, tmp
 
 @pytest.mark.slow
 def test_a_diverging_job_does_not_end_a_sweep_on_two_ranks(train: Train, tmp_path: Path) -> None:
-    train("-m", "model.generator_optimizer.lr=1e18,1e-4", "images=16", "trainer.devices=2", "hydra.sweep.dir=two")
+    train("-m", "model.discriminator_optimizer.lr=1e18,1e-4", "images=16", "trainer.devices=2", "hydra.sweep.dir=two")
     assert not checkpoints.checkpoint_path(tmp_path / "two" / "0", 16).exists()
     assert checkpoints.checkpoint_path(tmp_path / "two" / "1", 16).exists()
 

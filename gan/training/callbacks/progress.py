@@ -12,6 +12,7 @@ from rich.console import Console, Group
 from rich.live import Live
 from rich.progress import BarColumn, Progress, TextColumn
 from rich.table import Column
+from rich.text import Text
 
 from gan.training.callbacks.evaluate import Evaluate
 from gan.training.callbacks.loop import clock_of
@@ -88,7 +89,7 @@ class ProgressLine(Callback):
             print_progress(" | ".join(filter(None, (clock, numbers, grid))))
             return
         self.bar.update(self.bar.tasks[0].id, completed=fraction, description=clock)
-        self.live.update(Group(self.bar, *filter(None, (numbers, grid))), refresh=True)
+        self.live.update(Group(self.bar, *map(Text, filter(None, (numbers, grid)))), refresh=True)
 
 
 def remaining(trainer: Trainer, seen: int, batch_size: int, rate: float) -> tuple[str, float]:
