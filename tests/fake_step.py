@@ -24,8 +24,7 @@ from torch.optim import Optimizer
 
 from gan.augment import warp
 from gan.config.compose import compose
-from gan.training.memory import USABLE, Division, apply, divisions
-from gan.training.rehearsal import copy_of, step_of
+from gan.training.memory import USABLE, Division, apply, copy_of, divisions, step_of
 from tests.live_bytes import LiveBytes
 from tests.recipes import RECIPES, TRANSLATORS
 

@@ -39,8 +39,8 @@ def test_help_lists_train_first(capsys: pytest.CaptureFixture[str]) -> None:
         ),
         (["generate", ".", "more"], "gan generate more: no such argument; see gan generate --help"),
         (
-            ["generate", ".", "--best", "x"],
-            "gan generate: --best: give a whole number, not 'x'; gan generate --help shows",
+            ["evaluate", ".", "--images", "x"],
+            "gan evaluate: --images: give a whole number, not 'x'; gan evaluate --help shows",
         ),
         (["interpolate", ".", "--fps"], "gan interpolate: --fps: expected one argument; gan interpolate --help shows"),
         (["data", "."], "gan data: .: no such command; choose from check, unscale, pack, cache; gan data --help"),

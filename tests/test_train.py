@@ -18,7 +18,7 @@ from tensorboard.backend.event_processing.event_accumulator import EventAccumula
 from gan.cli import main
 from gan.runs import checkpoints
 from gan.runs.checkpoint_file import load
-from gan.runs.metrics import logged_objective, read_metrics
+from gan.runs.metrics import read_metrics
 from gan.utils.files import write_json
 from tests.conftest import ROOT, TINY, Train, run_python
 from tests.patience import PATIENCE, wait_for
@@ -136,22 +136,6 @@ def test_resume_refuses_another_configuration_and_shows_it(train: Train, tmp_pat
 
 
 @pytest.mark.slow
-def test_init_from_takes_weights_alone(train: Train, tmp_path: Path) -> None:
-    train("images=16", "hydra.run.dir=a")
-    train(
-        "images=4",
-        "hydra.run.dir=b",
-        "init_from=a",
-        "model.generator_optimizer.lr=0",
-        "model.discriminator_optimizer.lr=0",
-    )
-    name = "discriminator.to_logit.weight"
-    assert torch.equal(weights(tmp_path / "a", 16)[name], weights(tmp_path / "b", 4)[name])
-    said = train("images=4", "init_from=a", "model.generator.width=2").stdout
-    assert "; cut or extended: stem" in said
-
-
-@pytest.mark.slow
 def test_a_shared_model_of_another_kind_starts_a_run_that_resumes_to_the_same_bits(
     train: Train, tmp_path: Path
 ) -> None:
@@ -227,45 +211,11 @@ def test_a_job_of_slurm_is_requeued_before_its_time_limit(
 
 
 @pytest.mark.slow
-def test_minutes_are_a_length_too(train: Train, tmp_path: Path) -> None:
-    train("images=null", "minutes=0.03", "hydra.run.dir=a")
-    last = checkpoints.find_checkpoint(tmp_path / "a", "last")
-    assert last is not None
-    assert json.loads(checkpoints.sidecar(last).read_text())["seconds"] >= 1.8
-
-
-@pytest.mark.slow
 def test_a_diverging_run_says_so_and_saves_nothing_bad(train: Train, tmp_path: Path) -> None:
-    error = train("images=64", "hydra.run.dir=a", "model.generator_optimizer.lr=1e30", check=2).stderr
+    error = train("images=64", "hydra.run.dir=a", "model.generator_optimizer.lr=1e18", check=2).stderr
     assert "training diverged" in error and error.count("\n") == 1
     for path in checkpoints.list_checkpoints(tmp_path / "a"):
         assert all(bool(torch.isfinite(value).all()) for value in load(path)["state_dict"].values())
-
-
-@pytest.mark.slow
-def test_typed_values_override_schedules_and_rules_are_printed(train: Train, tmp_path: Path) -> None:
-    """R3GAN's learning rates and weights follow their schedules, unless the command line sets them."""
-    small = ["model=r3gan", "model.generator.width=16", "model.discriminator.width=16", "callback=[checkpoint]"]
-    small += [
-        "data.size=16",
-        "data.num_images=16",
-        "data.split=null",
-        "data.batch_size=8",
-        "images=8",
-        "hydra.run.dir=a",
-    ]
-    typed = ["model.generator_optimizer.lr=1e-6", "augment=diffaugment", "penalty.r1.weight=3"]
-    said = train(*small, *typed, tiny=False).stdout
-    assert (
-        "model.generator_optimizer.lr is set, so the recipe's schedule of model.generator_optimizer.lr is not used"
-        in said
-    )
-    assert "augment is set, so the recipe's schedule of augment.probability is not used" in said
-    assert "(side / 64)^3 x the value published for 64 pixels" in said
-    (path,) = checkpoints.list_checkpoints(tmp_path / "a")
-    state = load(path)
-    assert state["optimizer_states"][0]["param_groups"][0]["lr"] == 1e-6
-    assert state["optimizer_states"][1]["param_groups"][0]["lr"] != 1e-6
 
 
 @pytest.mark.slow
@@ -280,16 +230,6 @@ def test_a_sweep_writes_a_folder_a_job_and_goes_on(train: Train, tmp_path: Path)
     train(*sweep)
     assert list((tmp_path / "runs").iterdir()) == [folder]
     assert {job: (folder / job / "metrics.jsonl").read_text() for job in "01"} == before
-
-
-@pytest.mark.slow
-def test_optuna_minimizes_the_objective(train: Train, tmp_path: Path) -> None:
-    pytest.importorskip("hydra_plugins.hydra_optuna_sweeper")
-    train("-m", "search=optuna", "hydra.sweeper.n_trials=2", "images=16")
-    (folder,) = (tmp_path / "runs").iterdir()
-    result = yaml.safe_load((folder / "optimization_results.yaml").read_text())
-    scores = [logged_objective(folder / str(job), "eval/kid_x1000_random_conv", "best") for job in range(2)]
-    assert result["best_value"] == pytest.approx(min(scores))
 
 
 @pytest.mark.slow
@@ -319,7 +259,7 @@ def test_two_ranks_agree_on_a_checkpoint_that_a_score_asks_for(train: Train, tmp
 
 @pytest.mark.slow
 def test_a_diverging_job_does_not_end_a_sweep_on_two_ranks(train: Train, tmp_path: Path) -> None:
-    train("-m", "model.generator_optimizer.lr=1e30,1e-4", "images=16", "trainer.devices=2", "hydra.sweep.dir=two")
+    train("-m", "model.discriminator_optimizer.lr=1e18,1e-4", "images=16", "trainer.devices=2", "hydra.sweep.dir=two")
     assert not checkpoints.checkpoint_path(tmp_path / "two" / "0", 16).exists()
     assert checkpoints.checkpoint_path(tmp_path / "two" / "1", 16).exists()
 
@@ -334,37 +274,22 @@ def test_a_run_without_a_whole_checkpoint_is_not_begun_anew_over_it(train: Train
     assert snapshot(tmp_path / "a") == before
 
 
-@pytest.mark.slow
-def test_a_command_that_failed_may_be_corrected(train: Train, tmp_path: Path) -> None:
-    train("images=8", "hydra.run.dir=a", "data.size=65", check=2)
-    train("images=8", "hydra.run.dir=a")
-    assert checkpoints.checkpoint_path(tmp_path / "a", 8).exists()
-
-
 BAD_INPUT = [
     (["data=folder", "data.root=empty"], "empty"),
     (["data.size=65"], "64x64"),
     (["-m", "seed=0,1", "hydra/launcher=ray"], "retro-gan[ray]"),
-    (["-m", "seed=0,1", "hydra/launcher=submitit_slurm"], "retro-gan[slurm]"),
-    (["-m", "seed=0,1", "hydra/launcher=dask"], "install the plugin of Hydra"),
     (["model=dcgn"], "did you mean dcgan"),
     (["trainer.accelerator=gpu"], "trainer.accelerator=gpu"),
-    (["trainer.accelerator=tpuu"], "trainer.accelerator=tpuu"),
     (["images=null"], "minutes"),
-    (["callback.evaluate.interval=often"], "interval=often: must be an integer"),
     (["stop=flat", "stop.patience=1"], "stop.patience=1"),
     (["trainer.precision=foo"], "foo"),
     (["model.generator_optimizer.lr=abc"], "optimizer"),
-    (["data.num_workers=-1"], "data.num_workers=-1"),
     (["hydra.run.dir=file.txt/x"], "file.txt"),
     (["model.discriminator.norm=batch"], "norm=spectral"),
-    (["resume=empty"], "not a run folder"),
     (["hydra.run.dir=full"], "exists and is not empty"),
-    (["--config-dir=conf"], "--config-dir conf: no such folder"),
     (["data.batch_size=3", "trainer.devices=2"], "is not divisible by 2 devices"),
     (["+model.generator.depth=3"], "depth"),
     (["freeze=[]"], "freeze"),
-    (["augment=pixel_art", "augment.cell=8"], "augment.cell=8: larger than the largest translation"),
     (["loss=wasserstein", "augment=ada"], "augment=ada adapts to the sign"),
 ]
 

@@ -25,8 +25,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--reference", metavar="FOLDER", help="real images: a folder, or those of any "
                         "run: RUN:train or RUN:val (default: the held-out images of the run, or its training images if "
                         "there are none)")  # fmt: skip
-    parser.add_argument("--extractor", default="lite0", help="features: lite0, random_conv, inception, dinov2 or your "
-                        "own module.Class; separate several by commas (default: %(default)s)")  # fmt: skip
+    parser.add_argument("--extractor", default="lite0", help="features: lite0, random_conv, inception or your own "
+                        "module.Class; separate several by commas (default: %(default)s)")  # fmt: skip
     parser.add_argument("--images", type=int, default=5000, metavar="N", help="maximum number of generated "
                         "images, and of real images (default: %(default)s)")  # fmt: skip
     parser.add_argument("--memorization", type=int, default=10_000, metavar="N", help="maximum number of training "
@@ -34,8 +34,6 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_size(parser, "size to which the images of two folders are resized", "size of the first image")
     parser.add_argument("--pairs", type=Path, metavar="PNG", help="file for the generated images nearest to training "
                         "images, each beside its training image (default for a run: in its samples/)")  # fmt: skip
-    parser.add_argument("--baselines", metavar="RUN,RUN", help="for a translator: runs of other translators to "
-                        "evaluate on the same images")  # fmt: skip
     parser.add_argument("--json", action="store_true", help="print a JSON object per number instead of the table")
     parser.add_argument("--weights", metavar="PATH", help="file or folder of an extractor's weights")
     parser.add_argument("--download", action="store_true", help="download missing weights")
@@ -67,7 +65,6 @@ def run(arguments: argparse.Namespace) -> None:
         ema=arguments.ema,
         checkpoint=arguments.checkpoint,
         size=arguments.size,
-        baselines=[each for each in (arguments.baselines or "").split(",") if each],
         device=options.prepare_device(arguments),
     )
     weights = arguments.weights, arguments.download

@@ -8,18 +8,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from gan.commands import options
-from gan.models.address import checkpoint_of
 from gan.settings import TRUNCATION
-from gan.utils.errors import UserError, at_least, writing
-from gan.utils.output import counting, first_few
+from gan.utils.errors import writing
+from gan.utils.output import counting
 
 if TYPE_CHECKING:
     from torch import Tensor
 
-    from gan.model import Model
-
 BATCH = 256  # images in memory at a time
-MAX_LISTED = 100  # seeds in the printed line
 OUT = "generated"  # in the run folder
 
 
@@ -30,19 +26,10 @@ class Request(options.Weights):
     seeds: list[int]
     out: Path | None
     grid: bool
-    best: int | None
-    by: str | None
     truncation: float
     label: str | None
     no_metadata: bool
     force: bool
-
-    def __post_init__(self) -> None:
-        if self.best is None and self.by is not None:
-            raise UserError(f"--by {self.by}: needs --best K, the number of images to keep")
-        if self.best is not None and at_least("--best", self.best, 1) > len(self.seeds):
-            raise UserError(f"--best {self.best}: --seeds gives only {len(self.seeds)} images; give more, such as "
-                            f"--seeds 0-{10 * self.best - 1}")  # fmt: skip
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -50,10 +37,6 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     options.add_seeds(parser, "0-15")
     options.add_out(parser, "folder for the files SEED.png; created if missing", default=OUT)
     options.add_grid(parser)
-    parser.add_argument("--best", type=int, metavar="K", help="write only the best K images of --seeds")
-    parser.add_argument("--by", choices=("likeness", "discriminator"), help="what --best keeps: the images nearest to "
-                        "training images, or those with the highest logits of the discriminator "
-                        "(default: likeness)")  # fmt: skip
     TRUNCATION.add_to(parser)
     options.add_class(parser)
     options.add_metadata(parser)
@@ -66,8 +49,6 @@ def run(request: Request) -> None:
     files = [out / f"{seed}.png" for seed in seeds] + [out / "grid.png"] * request.grid
     options.refuse_existing(files, request.force)
     model = options.load_model(request)
-    if request.best is not None:
-        seeds = best_seeds(model, request, request.best)
 
     import torch
 
@@ -90,21 +71,3 @@ def run(request: Request) -> None:
             sheet = grid(torch.stack(images))
             whole = provenance.Described(origin, (), request.label, seeds) if origin else None
             save_png(sheet, out / "grid.png", whole.grid(sheet) if whole else NO_TEXT)
-
-
-def best_seeds(model: Model, request: Request, best: int) -> list[int]:
-    """Return the seeds of the best images, the best first, and print them."""
-    from gan.evaluation import selection
-
-    def generate(part: list[int]) -> tuple[Tensor, Tensor | None]:
-        images = model.generate(part, request.truncation, request.label).pixels
-        return images, model.labels_of(part, request.label)
-
-    by = request.by or "likeness"
-    prepare = selection.by_discriminator if by == "discriminator" else selection.by_likeness
-    score = prepare(model, checkpoint_of(request.run, request.checkpoint), request.device)
-    with counting(f"selecting by {by}", len(request.seeds)) as advance:
-        kept = selection.select(request.seeds, best, generate, score, BATCH, advance)
-    listed = first_few(list(map(str, kept)), MAX_LISTED, ",")
-    print(f"the best {len(kept):,} of {len(request.seeds):,} images by {by}, the best first: seeds {listed}")
-    return kept

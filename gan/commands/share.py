@@ -26,8 +26,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
                         "model: an identifier of the Hugging Face Hub, such as cc-by-4.0 or mit, or other")  # fmt: skip
     parser.add_argument("--trained-on", type=one_line, metavar="NAME", help="name of the training images for the "
                         "model card, as in 'Posters of the 1920s' or USER/NAME of a dataset on the Hub")  # fmt: skip
-    parser.add_argument("--discriminator", action="store_true", help="also share the discriminator, for gan recognize "
-                        "and gan generate --by discriminator")  # fmt: skip
+    parser.add_argument("--discriminator", action="store_true", help="also share the discriminator, for gan recognize")
     parser.add_argument("--fp16", action="store_true", help="store weights in fp16, which halves the size of the "
                         "file; pixels may differ by 1 level (of 255) from those of the run")  # fmt: skip
     parser.add_argument("--notes", type=read_notes, default="", metavar="FILE", help="Markdown text to add to the "

@@ -6,7 +6,6 @@ import hashlib
 import os
 import stat
 import sys
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -20,15 +19,13 @@ from gan.utils.errors import reason
 from gan.utils.files import write_atomically
 
 
-def cached_features(extractor: Any, images: Tensor, advance: Callable[[int], None] = lambda done: None) -> Tensor:
-    """Return `features(extractor, images, advance)`, from the cache if possible."""
+def cached_features(extractor: Any, images: Tensor) -> Tensor:
+    """Return `features(extractor, images)`, from the cache if possible."""
     path = cache_path(extractor, images)
     found = read(path)
     if found is None or len(found) != len(images):
-        found = features(extractor, images, advance)
+        found = features(extractor, images)
         write(path, found)
-    else:
-        advance(len(images))
     return found
 
 

@@ -88,13 +88,8 @@ def _created(name: str, config: Mapping[str, Any]) -> Any:
         raise UserError(f"metric={name}: {config['_target_']} cannot be created ({error})") from error
 
 
-def takes(metric: Any, option: str) -> bool:
-    """Return whether a metric's `compute` has an argument."""
-    return option in inspect.signature(metric.compute).parameters
-
-
-def compute(metric: Any, real: Any, fake: Any, **options: Any) -> dict[str, float]:
-    """Return the values of a metric by name. It gets those of the options `rows` and `files` that it takes."""
-    taken = {name: value for name, value in options.items() if takes(metric, name)}
-    values: dict[str, float] = metric.compute(real, fake, **taken)
+def compute(metric: Any, real: Any, fake: Any, files: Any = (None, None)) -> dict[str, float]:
+    """Return the values of a metric by name. `files` are passed if its `compute` has such an argument."""
+    options = {"files": files} if "files" in inspect.signature(metric.compute).parameters else {}
+    values: dict[str, float] = metric.compute(real, fake, **options)
     return values

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import time
-from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -20,7 +19,7 @@ from gan.evaluation.translations import Translations, translate_all
 from gan.metrics.copies import MIN_HELD_OUT
 from gan.model import Model, from_checkpoint
 from gan.models import loading
-from gan.models.address import checkpoint_of, folder_of, is_model, locate, path_in
+from gan.models.address import checkpoint_of, folder_of, is_model, path_in
 from gan.models.sampling import FAKES_SEED
 from gan.models.shared_model import GENERATOR, NO_IMAGES, TRANSLATOR
 from gan.runs import checkpoints, run_folder
@@ -30,7 +29,6 @@ from gan.utils.errors import UserError
 from gan.utils.output import counting
 
 BATCH = 256  # images generated at a time
-HELD_OUT_BY = ("root", "a", "b", "split", "validation", "split_seed")  # data options that determine the held-out images
 
 
 @dataclass(frozen=True)
@@ -44,7 +42,6 @@ class Request:
     ema: float | None = None
     checkpoint: str = "best"
     size: tuple[int, int] | None = None  # height and width; None: of the first image
-    baselines: Sequence[str] = ()
     device: str = "cpu"
 
 
@@ -97,8 +94,6 @@ def collect(request: Request) -> Subject:
     if is_model(source):
         checkpoint = checkpoint_of(source, request.checkpoint)
         network, state = loading.load_generator(checkpoint, request.ema)
-    if request.baselines and (network is None or hasattr(network, "latent_dim")):
-        raise UserError(f"--baselines: {source} is not a translator; leave --baselines out")
     if network is None:
         sets, protocol = from_folder(request)
     elif hasattr(network, "latent_dim"):
@@ -169,7 +164,7 @@ def from_translator(
     request: Request, checkpoint: Path, network: Any, state: dict[str, Any]
 ) -> tuple[Sets, dict[str, Any], Translations]:
     """Translate images and load real ones of the target."""
-    source, config, baselines = request.source, state["config"], {}
+    source, config = request.source, state["config"]
     if not loading.has_data(config):
         raise UserError(f"{source}: {NO_IMAGES[TRANSLATOR]}")
     if request.reference not in (None, f"{source}:val"):
@@ -177,18 +172,6 @@ def from_translator(
             f"--reference {request.reference}: cannot be used with a translator, which is evaluated on the held-out "
             "images of its run; omit --reference"
         )
-    for name in request.baselines:
-        path = checkpoint_of(locate(name))
-        both_ways, its_state = loading.load_generator(path, None)
-        other, its_config = loading.select_direction(path, both_ways), its_state["config"]
-        if its_config["data"]["channels"] != config["data"]["channels"]:
-            raise UserError(f"--baselines {name}: translates images of {its_config['data']['channels']} channels")
-        if differing := [key for key in HELD_OUT_BY if its_config["data"].get(key) != config["data"].get(key)]:
-            print(
-                f"note: {name} has a different data.{', data.'.join(differing)}, so it may have been trained on these "
-                "images"
-            )
-        baselines[name] = other.to(request.device)
     data = loading.load_data(config, checkpoint)
     unseen = use_report_half(data)
     held_out = has_held_out(data)
@@ -196,7 +179,7 @@ def from_translator(
         if request.reference:
             raise UserError(f"{source}: has no held-out images; train with data.split=file")
         print("note: no images were held out, so training images are translated; train with data.split=file")
-    translations = translate_all(network.to(request.device), data, request.images, baselines)
+    translations = translate_all(network.to(request.device), data, request.images)
     part = default_part(data)
     sets = real_sets(data, part, request)._replace(generated=translations.outputs)
     protocol = {

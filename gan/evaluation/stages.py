@@ -72,16 +72,9 @@ def best_stage(kids: Mapping[str, Kids], look: int = 1) -> str:
     return min(good, key=lambda stage: kids[stage][first], default=start)
 
 
-def describe(kids: Mapping[str, Kids], stage: str, look: int = 1, held_out: bool = True) -> str:
-    """Return the chosen stage, the KIDs of all (of held-out or training images), and why the lowest is not chosen."""
-    (start, reference), *_ = kids.items()
-    first, *others = reference
+def describe(kids: Mapping[str, Kids], stage: str, held_out: bool = True) -> str:
+    """Return the chosen stage and the KIDs of all, of held-out or training images."""
+    first = next(iter(kids[stage]))
     listed = ", ".join(f"{name} {own[first]:.1f}" for name, own in kids.items())
-    lowest = min(kids, key=lambda name: kids[name][first])
-    why = ""
-    if lowest != stage:
-        chance = not is_clearly_lower(kids[lowest][first], reference[first], look)
-        reason = f"is lower than {start} by no more than chance" if chance else f"is worse in {' and '.join(others)}"
-        why = f"; {lowest} {reason}"
     images = "held-out" if held_out else "training"
-    return f"{stage} ({images} KID x 1000 in {first}, lower is better: {listed}{why})"
+    return f"{stage} ({images} KID x 1000 in {first}, lower is better: {listed})"

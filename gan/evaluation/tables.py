@@ -20,12 +20,11 @@ from gan.evaluation.registry import Row
 from gan.evaluation.sets import Sets
 from gan.images.convert import grid, save_png
 from gan.metrics import pretrained
-from gan.metrics.copies import MIN_SIMILARITY, CopySearch, Memorization, describe
+from gan.metrics.copies import MIN_SIMILARITY, CopySearch, Memorization
 from gan.metrics.distances import on_device
 from gan.metrics.extractors import extractor, features
 from gan.metrics.prdc import NEIGHBORS
 from gan.utils.errors import writing
-from gan.utils.output import counting
 
 REPEATED = (20, 100)  # numbers of repeated real images, for rows that look like mode collapse
 BLUR = 4  # side of the squares that are averaged, in pixels
@@ -60,14 +59,14 @@ def evaluate(
     network = extractor(name, **options)
     if isinstance(network, torch.nn.Module):
         network.to(device)
-    with counting(f"features in {network.name}", num_images(sets)) as advance:
-        rows = compare(
-            sets,
-            lambda images: on_device(features(network, images, advance), device),
-            lambda images: on_device(cached_features(network, images, advance), device),
-            registry.create(registry.registered()),
-            copies,
-        )
+    print(f"computing features in {network.name} ...")
+    rows = compare(
+        sets,
+        lambda images: on_device(features(network, images), device),
+        lambda images: on_device(cached_features(network, images), device),
+        registry.create(registry.registered()),
+        copies,
+    )
     return Table(network, rows)
 
 
@@ -92,13 +91,6 @@ def compare(
         if min(len(control), len(real)) > 1:
             rows.append(Row(name, len(control), len(real), measure(metrics, real, control)))
     return rows
-
-
-def num_images(sets: Sets) -> int:
-    """Return the number of images whose features `compare` needs."""
-    real = len(sets.reference)
-    others = 2 * min(len(sets.train), real) if sets.held_out else -(-real // 2)  # blurred, or blurred and originals
-    return len(sets.generated) + real + others
 
 
 def controls(images: Tensor, others: Tensor, features: Features) -> Iterator[tuple[str, Tensor]]:
@@ -130,10 +122,8 @@ def measure(metrics: Sequence[Any], real: Tensor, generated: Tensor) -> dict[str
 
 def search_copies(sets: Sets, pairs: Path | None) -> float | None:
     """Return the rate of copies, and save the generated images nearest to training images as a PNG."""
-    with counting(f"searching {len(sets.train):,} training images for copies", len(sets.generated)) as advance:
-        search = CopySearch(sets.train, sets.reference if sets.held_out else None, sets.flips)
-        memorization = search.search(describe(sets.generated))
-        advance(len(sets.generated))
+    print(f"searching {len(sets.train):,} training images for copies ...")
+    memorization = CopySearch(sets.train, sets.reference if sets.held_out else None, sets.flips).search(sets.generated)
     if pairs:
         with writing(pairs):
             save_png(grid(nearest_pairs(sets, memorization, PAIRS), columns=8), pairs)

@@ -6,7 +6,7 @@ keeps the content. No single number measures this. Compare each number with the 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from typing import Any, NamedTuple
 
 import torch
@@ -18,7 +18,6 @@ from gan.images.convert import to_float, to_uint8
 from gan.metrics.kid import KID_SCALE, squared_mmd
 from gan.metrics.pairs import content_preservation, ground_truth_scores
 from gan.metrics.perceptual import PerceptualDistance
-from gan.metrics.pretrained import MissingWeights
 from gan.networks.closed_form.choose import choose
 from gan.networks.closed_form.color_map import ColorMap
 from gan.networks.closed_form.fit import draw_pixels, fit_kinds, visible, with_position
@@ -39,7 +38,7 @@ class Translations(NamedTuple):
         reference: images for comparing fine detail: the ground truth with grain, or `target` if there is none.
         sources: training images of the input domain, for fitting color maps.
         targets: training images of the target domain, for fitting color maps.
-        baselines: translations of the inputs by other networks, by name.
+        stages: translations of the inputs by each stage of the network, by name; empty if it has none.
         patches: whether `inputs` are patches of files, at unknown positions.
     """
 
@@ -50,18 +49,18 @@ class Translations(NamedTuple):
     reference: Tensor
     sources: Tensor
     targets: Tensor
-    baselines: dict[str, Tensor]
+    stages: dict[str, Tensor]
     patches: bool = False
 
 
 def evaluate(images: Translations, features: Callable[[Tensor], Tensor]) -> list[Row]:
-    """Return all rows of the table. The first are those of the translator and of other translators.
+    """Return all rows of the table. The first are those of the translator and of its stages.
 
     Args:
         features: function that maps uint8 (N, C, H, W) to (N, D), for the KID to the target and to the inputs.
     """
     target, inputs = features(images.target), features(images.inputs)
-    perceptual = perceptual_distance() if images.truths is not None else None
+    perceptual = PerceptualDistance()
     rows = []
     for name, outputs in candidates(images):
         unchanged = outputs is images.inputs
@@ -72,25 +71,15 @@ def evaluate(images: Translations, features: Callable[[Tensor], Tensor]) -> list
         values |= content_preservation(images.inputs, outputs)
         if images.truths is not None:
             values |= ground_truth_scores(images.inputs, outputs, images.truths)
-            if perceptual:
-                values["perceptual"] = float(perceptual(outputs, images.truths).mean())
+            values["perceptual"] = float(perceptual(outputs, images.truths).mean())
         rows.append(Row(name, len(outputs), len(target), values))
     return rows
-
-
-def perceptual_distance() -> PerceptualDistance | None:
-    """Return the perceptual distance; print a note and return None if its weights are missing."""
-    try:
-        return PerceptualDistance()
-    except MissingWeights as error:
-        print(f"no perceptual distance: {error}")
-        return None
 
 
 def candidates(images: Translations) -> Iterator[tuple[str, Tensor]]:
     """Yield the name and outputs of each row."""
     yield "translated", images.outputs
-    yield from images.baselines.items()
+    yield from images.stages.items()
     yield "input unchanged", images.inputs
     for name, change in color_maps(images):
         yield name, recolored(change, images.inputs, images.patches)
@@ -120,10 +109,10 @@ def recolored(change: ColorMap, images: Tensor, patches: bool) -> Tensor:
     return torch.cat([to_uint8(change.of_images(to_float(part), place)) for part in images.split(CHUNK)])
 
 
-def translate_all(network: Any, data: Any, n: int, baselines: Mapping[str, Any]) -> Translations:
-    """Translate n held-out images of a DataModule with all networks; training images if there are none."""
+def translate_all(network: Any, data: Any, n: int) -> Translations:
+    """Translate n held-out images of a DataModule; training images if there are none."""
     held_out = has_held_out(data)
-    set_shows_patches((network, *baselines.values()), data)
+    set_shows_patches((network,), data)
     inputs, truths = data.inputs(n, held_out), data.ground_truth(n, held_out)
     target = data.reals(n, True)
     target = target if len(target) > 1 else data.reals(n)
@@ -135,7 +124,7 @@ def translate_all(network: Any, data: Any, n: int, baselines: Mapping[str, Any])
         target,
         target if truths is None else truths,
         *images_for_color_maps(data),
-        {name: translate_each(other, inputs) for name, other in baselines.items()} | by_stage(network, inputs, outputs),
+        by_stage(network, inputs, outputs),
         getattr(data, "shows_patches", False),
     )
 

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 from torch.nn.functional import interpolate, normalize
 
-from gan.metrics.distances import ALL, distances, nearest, radii
+from gan.metrics.distances import blocks, distances, nearest, radii
 from gan.metrics.extractors import RandomConv, features
 from gan.metrics.pixels import rgb
 from gan.metrics.prdc import NEIGHBORS
@@ -38,26 +38,9 @@ class Memorization(NamedTuple):
     distance: Tensor
 
 
-class Described(NamedTuple):
-    """What a search for copies needs of N images.
-
-    Attributes:
-        thumbnails: (N, D).
-        textures: (N, F), features that distinguish noise from images at any contrast. Lite0's confuse it with grainy
-            tiles.
-    """
-
-    thumbnails: Tensor
-    textures: Tensor
-
-
-def describe(images: Tensor) -> Described:
-    """Return what a search for copies needs of images uint8 (N, C, H, W)."""
-    return Described(thumbnails(images), textures_of(images))
-
-
 def textures_of(images: Tensor) -> Tensor:
-    return normalize(features(RandomConv(), images))
+    """Return features (N, F) that distinguish noise from images. Lite0's confuse it with grainy tiles."""
+    return normalize(features(RandomConv(), images)).double()
 
 
 class CopySearch:
@@ -81,12 +64,12 @@ class CopySearch:
         else:
             others = nearest(thumbnails(held_out).double(), self.thumbnails)[0]
         self.limit = torch.quantile(others, QUANTILE)
-        self.textures = textures_of(train[:TEXTURE_IMAGES]).double()
+        self.textures = textures_of(train[:TEXTURE_IMAGES])
 
-    def search(self, generated: Described) -> Memorization:
-        """Return the nearest training images of generated images, and the rate of copies."""
-        distance, row = nearest(generated.thumbnails.double(), self.thumbnails)
-        rate = float((distance < self.limit).double().mean()) if self.is_similar(generated.textures) else None
+    def search(self, generated: Tensor) -> Memorization:
+        """Return the nearest training images of generated images uint8 (N, C, H, W), and the rate of copies."""
+        distance, row = nearest(thumbnails(generated).double(), self.thumbnails)
+        rate = float((distance < self.limit).double().mean()) if self.is_similar(textures_of(generated)) else None
         return Memorization(rate, row % self.count, row >= self.count, distance)
 
     def is_similar(self, textures: Tensor) -> bool:
@@ -97,7 +80,7 @@ class CopySearch:
         """
         if min(len(textures), len(self.textures)) <= NEIGHBORS:
             return False
-        inside = nearest(textures.double(), self.textures)[0] <= radii(self.textures, NEIGHBORS).median()
+        inside = nearest(textures, self.textures)[0] <= radii(self.textures, NEIGHBORS).median()
         return float(inside.double().mean()) >= MIN_SIMILARITY
 
 
@@ -105,7 +88,7 @@ def to_others(train: Tensor, views: int = 1) -> Tensor:
     """Return the distance (N,) of each image to the nearest view of another image. Rows i, i + N, ... show image i."""
     n = len(train) // views
     nearest_others = []
-    for part, index in ALL.blocks(train[:n], torch.arange(n)):
+    for part, index in blocks(train[:n], torch.arange(n)):
         between = distances(part, train).reshape(len(part), views, n)
         between[torch.arange(len(part)), :, index] = torch.inf
         nearest_others.append(between.flatten(1).min(1).values)

@@ -1,12 +1,10 @@
-"""Sets of features: their validation, blocks of rows that processes share, and distances to nearest neighbors."""
+"""Sets of features: their validation, blocks of rows, and distances to nearest neighbors."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
-from itertools import islice
 
 import torch
-import torch.distributed as dist
 from torch import Tensor
 
 from gan.utils.errors import UserError
@@ -42,39 +40,9 @@ def on_device(features: Tensor, device: torch.device | str) -> Tensor:
     return features.to("cpu" if torch.device(device).type == "mps" else device)
 
 
-class Rows:
-    """All rows, computed by this process alone.
-
-    A subclass for several processes sets `rank` and `ranks`, and adds up tensors in `sum`.
-    """
-
-    rank = 0
-    ranks = 1
-
-    def blocks(self, *sets: Tensor) -> Iterator[tuple[Tensor, ...]]:
-        """Yield this process's blocks of rows of sets (N, ...): views of the same rows of each set."""
-        parts = zip(*(features.split(ROWS) for features in sets), strict=True)
-        return islice(parts, self.rank, None, self.ranks)
-
-    def sum(self, values: Tensor) -> Tensor:
-        """Return the sum of a tensor over all processes, the same on each. It may replace the values in place."""
-        return values
-
-
-class RankRows(Rows):
-    """The rows that this rank of torch.distributed computes; all rows if there are no ranks."""
-
-    def __init__(self) -> None:
-        if dist.is_available() and dist.is_initialized():
-            self.rank, self.ranks = dist.get_rank(), dist.get_world_size()
-
-    def sum(self, values: Tensor) -> Tensor:
-        if self.ranks > 1:
-            dist.all_reduce(values)
-        return values
-
-
-ALL = Rows()
+def blocks(*sets: Tensor) -> Iterator[tuple[Tensor, ...]]:
+    """Yield blocks of rows of sets (N, ...): views of the same rows of each set."""
+    return zip(*(features.split(ROWS) for features in sets), strict=True)
 
 
 def distances(x: Tensor, y: Tensor) -> Tensor:
@@ -86,13 +54,13 @@ def distances(x: Tensor, y: Tensor) -> Tensor:
 
 def nearest(x: Tensor, y: Tensor) -> tuple[Tensor, Tensor]:
     """Return the distance (N,) of each row of x to the nearest row of y, and the index (N,) of that row."""
-    found = [distances(part, y).min(1) for (part,) in ALL.blocks(x)]
+    found = [distances(part, y).min(1) for (part,) in blocks(x)]
     return torch.cat([part.values for part in found]), torch.cat([part.indices for part in found])
 
 
-def radii(x: Tensor, k: int, rows: Rows = ALL) -> Tensor:
+def radii(x: Tensor, k: int) -> Tensor:
     """Return the distance (N,) of each row to the k-th nearest other row."""
     found = x.new_zeros(len(x))
-    for part, radius in rows.blocks(x, found):
+    for part, radius in blocks(x, found):
         radius[:] = distances(part, x).topk(k + 1, largest=False).values[:, -1]  # the nearest row is the row itself
-    return rows.sum(found)
+    return found

@@ -18,9 +18,10 @@ import inspect
 import os
 import re
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import partial
+from io import BytesIO
 from pathlib import Path
 from typing import Any
 
@@ -28,9 +29,10 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import adaptive_avg_pool2d, relu_
 
-from gan.metrics.pixels import resized, takes_arrays
+from gan.metrics import pretrained
+from gan.metrics.pixels import resized, rgb, takes_arrays
 from gan.networks import lite0
-from gan.utils.errors import UserError, reason
+from gan.utils.errors import UserError, install, reason
 from gan.utils.torch_runtime import tuned
 
 OWN = re.compile(r"[^\W\d]\w*(\.[^\W\d]\w*)+")  # module.Class
@@ -38,63 +40,46 @@ CHUNK = 16  # images per pass, because kernels round differently with other batc
 KNOWN = {
     "lite0": "gan.metrics.extractors.Lite0Features",
     "random_conv": "gan.metrics.extractors.RandomConv",
-    "inception": "gan.metrics.published.Inception",
-    "dinov2": "gan.metrics.published.DINOv2",
+    "inception": "gan.metrics.extractors.Inception",
 }
 
 
-def extractor(name: str, known_only: bool = False, **options: Any) -> Any:
+def extractor(name: str, **options: Any) -> Any:
     """Return a built-in extractor, or a custom one given as module.Class, which may be in the current folder.
-
-    Args:
-        known_only: refuse custom classes. Use it for names from a file, which must not import other modules.
 
     Raises:
         UserError: the name is unknown, or the class does not fit the contract.
         MissingWeights: the weights are missing.
     """
-    kind = extractor_class(name, known_only)
+    kind = extractor_class(name)
     try:
         made = kind(**options)
     except UserError:
         raise
-    except Exception as error:  # raised by a custom class
+    except (Exception, SystemExit) as error:  # raised by a custom class
         raise UserError(f"extractor {name}: cannot be created ({reason(error)})") from error
-    return checked(made, name)
+    if not callable(made) or not isinstance(getattr(made, "name", None), str):
+        raise UserError(f"extractor {name}: must be callable and have a `name`")
+    return made
 
 
-def extractor_class(name: str, known_only: bool = False) -> Any:
+def extractor_class(name: str) -> Any:
     """Return the class of an extractor; arguments and errors as for `extractor`."""
-    if not (name in KNOWN or (OWN.fullmatch(name) and not known_only)):
-        own = "" if known_only else ", or a custom one as module.Class"
-        raise UserError(f"extractor {name}: not known; use {', '.join(KNOWN)}{own}")
+    if name not in KNOWN and not OWN.fullmatch(name):
+        raise UserError(f"extractor {name}: not known; use {', '.join(KNOWN)}, or a custom one as module.Class")
     module, _, attribute = KNOWN.get(name, name).rpartition(".")
     if name not in KNOWN and os.getcwd() not in sys.path:
         sys.path.append(os.getcwd())
     try:
-        found = getattr(importlib.import_module(module), attribute)
+        return getattr(importlib.import_module(module), attribute)
     except (Exception, SystemExit) as error:  # a custom module can raise any error, or exit
         raise UserError(f"extractor {name}: cannot be loaded ({reason(error)})") from error
-    if not isinstance(found, type):
-        raise UserError(f"extractor {name}: is not a class; give a callable class as module.Class")
-    return found
-
-
-def checked(extractor: Any, name: str) -> Any:
-    """Return the extractor; raise UserError if it does not fit the contract."""
-    if not callable(extractor) or not isinstance(getattr(extractor, "name", None), str):
-        raise UserError(f"extractor {name}: must be callable and have a `name`")
-    return extractor
 
 
 @takes_arrays
 @torch.no_grad()
-def features(extractor: Any, images: Tensor, advance: Callable[[int], None] = lambda done: None) -> Tensor:
-    """Return features, float32 (N, D) on the CPU, of images uint8 (N, C, H, W). Each row is independent of the others.
-
-    Args:
-        advance: called after each pass with its number of images.
-    """
+def features(extractor: Any, images: Tensor) -> Tensor:
+    """Return features, float32 (N, D) on the CPU, of images uint8 (N, C, H, W). Each row depends on its image alone."""
     device = next((p.device for p in parameters(extractor)), torch.device("cpu"))
     rows = []
     with exact_fp32(device):
@@ -102,7 +87,6 @@ def features(extractor: Any, images: Tensor, advance: Callable[[int], None] = la
             padded = torch.cat([part, part[-1:].expand(CHUNK - len(part), -1, -1, -1)])
             output = tuned(partial(output_of, extractor, padded.to(device)))
             rows.append(output[: len(part)].float().cpu())
-            advance(len(part))
     return torch.cat(rows) if rows else torch.empty(0, getattr(extractor, "dimension", 0))
 
 
@@ -199,3 +183,32 @@ class RandomConv(nn.Module):
             x = relu_(nn.functional.conv2d(x, weight, stride=2, padding=weight.shape[-1] // 2))  # (N, C, h/2, w/2)
             pooled.append(adaptive_avg_pool2d(x, 2).flatten(1))
         return torch.cat(pooled, 1)
+
+
+class Inception(nn.Module):
+    """uint8 (N, C, H, W) -> float32 (N, 2048): the pooled layer (Heusel et al., 2017), after TensorFlow 1's resize.
+
+    The network is that of torch-fidelity, which is converted from the one of FID.
+
+    Arguments and errors as for `pretrained.find`; UserError also if torch-fidelity is not installed.
+    """
+
+    name = "inception"
+    dimension = 2048
+    resize = "TensorFlow 1 bilinear, not antialiased, 299x299"
+    weights = pretrained.KNOWN["inception"].sha256
+
+    def __init__(self, weights: str | os.PathLike[str] | None = None, download: bool = False) -> None:
+        super().__init__()
+        path = pretrained.find("inception", weights, download)
+        try:
+            from torch_fidelity.feature_extractor_inceptionv3 import FeatureExtractorInceptionV3
+        except ImportError as error:
+            raise UserError(f"inception needs torch-fidelity: {install('fid')}") from error
+        plain = BytesIO()  # torch-fidelity unpickles the file, which could run code
+        torch.save(torch.load(path, map_location="cpu", weights_only=True), plain)
+        plain.seek(0)
+        self.network = FeatureExtractorInceptionV3("inception", ["2048"], feature_extractor_weights_path=plain)
+
+    def forward(self, images: Tensor) -> Tensor:
+        return self.network(rgb(images).round().to(torch.uint8))[0]

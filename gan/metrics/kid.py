@@ -10,7 +10,7 @@ import torch
 from scipy.special import stdtr
 from torch import Tensor
 
-from gan.metrics.distances import ALL, Rows, checked
+from gan.metrics.distances import blocks, checked
 
 Files = Sequence[Tensor | None]  # numbers of the files of two sets of images; None: each image is its own file
 KID_SCALE = 1000  # scores contain KID x 1000, as published tables do, and say so in their names
@@ -18,7 +18,7 @@ LEVEL = 0.05  # probability that one or more comparisons of a run call a differe
 LOOKS = 5  # comparisons that share half of this probability
 
 
-def squared_mmd(x: Tensor, y: Tensor, matched: bool = False, rows: Rows = ALL) -> float:
+def squared_mmd(x: Tensor, y: Tensor, matched: bool = False) -> float:
     """Return the squared maximum mean discrepancy with the kernel (x.y / D + 1)^3.
 
     Binkowski et al., "Demystifying MMD GANs", 2018, arXiv:1801.01401, equation 4, in float64 over all pairs. Equal
@@ -28,14 +28,13 @@ def squared_mmd(x: Tensor, y: Tensor, matched: bool = False, rows: Rows = ALL) -
         x, y: features (N, D) and (M, D).
         matched: whether row n of y was made from row n of x, so that M = N. These pairs are omitted, because they are
             not independent and would make the distance far too small.
-        rows: rows of x and of y that this process computes. All processes have the same x and y.
 
     Raises:
         UserError: fewer than two rows or features that are not finite.
     """
     x, y = checked("kernel distance", x, y)
-    within = _sums_within(x, rows).sum(), _sums_within(y, rows).sum()
-    between = _sums_between(x, y, rows)[0].sum()
+    within = _sums_within(x).sum(), _sums_within(y).sum()
+    between = _sums_between(x, y)[0].sum()
     if matched:
         n = len(x)
         return float(_estimate(*within, (between - _self_kernel(x, y).sum()) * n / (n - 1), n, n))
@@ -74,10 +73,10 @@ class KIDEstimate(float):
         return float(stdtr(min(map(len, self.without)) - 1, -self / error)) if error > 0 else 1.0
 
 
-def estimate_kid(x: Tensor, y: Tensor, files: Files = (None, None), rows: Rows = ALL) -> KIDEstimate:
+def estimate_kid(x: Tensor, y: Tensor, files: Files = (None, None)) -> KIDEstimate:
     """Return the KID times 1,000 with its error. Except for the files (N,) and (M,), as for `squared_mmd`."""
     x, y = checked("kernel distance", x, y)
-    within_x, within_y, (of_x, of_y) = _sums_within(x, rows), _sums_within(y, rows), _sums_between(x, y, rows)
+    within_x, within_y, (of_x, of_y) = _sums_within(x), _sums_within(y), _sums_between(x, y)
     without_x = _without_each_file(x, files[0], within_x, of_x)
     without_y = _without_each_file(y, files[1], within_y, of_y)
     value = _estimate(within_x.sum(), within_y.sum(), of_x.sum(), len(x), len(y))
@@ -104,24 +103,24 @@ def _estimate(within_x: Tensor, within_y: Tensor, between: Tensor, n: Any, m: An
     return within_x / (n * (n - 1)) + within_y / (m * (m - 1)) - 2 * between / (n * m)
 
 
-def _sums_between(x: Tensor, y: Tensor, rows: Rows) -> tuple[Tensor, Tensor]:
+def _sums_between(x: Tensor, y: Tensor) -> tuple[Tensor, Tensor]:
     """Return the sums of the kernel of each row of x with all of y, (N,), and of each row of y with all of x, (M,)."""
     of_x, of_y = x.new_zeros(len(x)), y.new_zeros(len(y))
-    for part, place in rows.blocks(x, torch.arange(len(x))):
+    for part, place in blocks(x, torch.arange(len(x))):
         kernel = _kernel(part, y)
         of_x[place[0] : place[-1] + 1] = kernel.sum(1)
         of_y += kernel.sum(0)
-    return rows.sum(of_x), rows.sum(of_y)
+    return of_x, of_y
 
 
-def _sums_within(x: Tensor, rows: Rows) -> Tensor:
+def _sums_within(x: Tensor) -> Tensor:
     """Return the sum of the kernel of each row with the others, (N,). As it is symmetric, blocks are paired once."""
     sums = x.new_zeros(len(x))
-    for part, place in rows.blocks(x, torch.arange(len(x))):
+    for part, place in blocks(x, torch.arange(len(x))):
         kernel, end = _kernel(part, x[place[0] :]), place[-1] + 1
         sums[place[0] : end] += kernel.sum(1)
         sums[end:] += kernel[:, len(part) :].sum(0)
-    return rows.sum(sums) - _self_kernel(x)
+    return sums - _self_kernel(x)
 
 
 def _without_each_file(x: Tensor, files: Tensor | None, within: Tensor, between: Tensor) -> tuple[Tensor, ...]:
@@ -129,7 +128,7 @@ def _without_each_file(x: Tensor, files: Tensor | None, within: Tensor, between:
     numbers = (torch.arange(len(x)) if files is None else files).to(x.device)
     _, file, counts = numbers.unique(return_inverse=True, return_counts=True)
     parts = x[file.argsort()].split(counts.tolist())
-    own = within.new_tensor([float(_sums_within(part, ALL).sum()) if len(part) > 1 else 0.0 for part in parts])
+    own = within.new_tensor([float(_sums_within(part).sum()) if len(part) > 1 else 0.0 for part in parts])
     of_file, cross = (sums.new_zeros(len(counts)).index_add(0, file, sums) for sums in (within, between))
     return within.sum() - 2 * of_file + own, between.sum() - cross, len(x) - counts
 
@@ -142,5 +141,5 @@ def _self_kernel(x: Tensor, y: Tensor | None = None) -> Tensor:
 class KID:
     """The metric `kid_x1000` for the Evaluate callback, over all pairs: deterministic, with the lowest variance."""
 
-    def compute(self, real: Tensor, fake: Tensor, rows: Rows = ALL, files: Files = (None, None)) -> dict[str, float]:
-        return {"kid_x1000": estimate_kid(real, fake, files, rows)}
+    def compute(self, real: Tensor, fake: Tensor, files: Files = (None, None)) -> dict[str, float]:
+        return {"kid_x1000": estimate_kid(real, fake, files)}

@@ -5,13 +5,13 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from gan.metrics.distances import ALL, Rows, checked, distances, radii
+from gan.metrics.distances import blocks, checked, distances, radii
 from gan.utils.errors import at_least
 
 NEIGHBORS = 5  # as in Naeem et al., 2020
 
 
-def prdc(x: Tensor, y: Tensor, k: int = NEIGHBORS, strict: bool = True, rows: Rows = ALL) -> dict[str, float]:
+def prdc(x: Tensor, y: Tensor, k: int = NEIGHBORS, strict: bool = True) -> dict[str, float]:
     """Return precision, recall, density and coverage of a generated set y and a real set x.
 
     The ball of an image reaches to its k-th nearest neighbor in the same set.
@@ -24,19 +24,17 @@ def prdc(x: Tensor, y: Tensor, k: int = NEIGHBORS, strict: bool = True, rows: Ro
     Args:
         x, y: real features (N, D) and generated ones (M, D).
         strict: an image on the rim of a ball is outside (Naeem et al.); False: it is inside (Kynkäänniemi et al.).
-        rows: rows of x and of y that this process computes. All processes have the same x and y.
     """
     x, y = checked("precision and recall", x, y, least=at_least("k", k, 1) + 1)
-    of_x, of_y = radii(x, k, rows), radii(y, k, rows)
+    of_x, of_y = radii(x, k), radii(y, k)
     within = torch.lt if strict else torch.le
     balls = torch.zeros(len(y), dtype=torch.int64, device=x.device)  # number of balls of x that contain each image of y
     recalled, covered = torch.zeros(2, dtype=torch.int64, device=x.device)
-    for part, radius in rows.blocks(x, of_x):
+    for part, radius in blocks(x, of_x):
         between = distances(part, y)  # (rows, M)
         balls += within(between, radius[:, None]).sum(0)
         recalled += within(between, of_y).any(1).sum()
         covered += within(between.min(1).values, radius).sum()
-    balls, recalled, covered = rows.sum(balls), rows.sum(recalled), rows.sum(covered)
     return {
         "precision": float((balls > 0).double().mean()),
         "recall": float(recalled) / len(x),
@@ -56,5 +54,5 @@ class PrecisionRecall:
         self.k = at_least("metric.precision_recall.k", k, 1)
         self.min_images = self.k + 1
 
-    def compute(self, real_features: Tensor, fake_features: Tensor, rows: Rows = ALL) -> dict[str, float]:
-        return prdc(real_features, fake_features, self.k, rows=rows)
+    def compute(self, real_features: Tensor, fake_features: Tensor) -> dict[str, float]:
+        return prdc(real_features, fake_features, self.k)

@@ -8,20 +8,21 @@ from typing import Any
 
 import torch
 from lightning import LightningModule
-from torch import nn
+from torch import Tensor, nn
 from torch.optim import Optimizer
 
 from gan.contracts import Augment, Discriminator, Loss, Penalty, check
+from gan.models.sampling import FAKES_SEED, classes_of, generate, latents, reestimate_batch_norm
 from gan.runs.checkpoint_file import FORMAT
 from gan.training import memory
 from gan.training.ema import EMA, PowerEMA
 from gan.training.loss_log import LossLog
-from gan.training.previews import Previews
 from gan.training.schedules import flattened
 from gan.utils.errors import UserError, at_least, fraction
 from gan.utils.torch_runtime import compile_in_place
 
 NETWORKS = ("generator", "discriminator")  # in the order of their optimizers
+PREVIEW_SEED = 0  # grids show the images of `gan generate --seeds 0-63`
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -44,7 +45,7 @@ class Settings:
     micro_batch: int | None = None
     compile: str | None = None
     # A start from another model
-    freeze: Mapping[str, int | Sequence[str]] = field(default_factory=dict)
+    freeze: Mapping[str, int] = field(default_factory=dict)
     kept_lr_factor: float = 1.0
 
     def __post_init__(self) -> None:
@@ -55,7 +56,7 @@ class Settings:
             at_least("model.micro_batch", self.micro_batch, 1)
 
 
-class Base(Previews, LightningModule):
+class Base(LightningModule):
     """A generator, a discriminator, and the parts that train them.
 
     Args:
@@ -69,8 +70,10 @@ class Base(Previews, LightningModule):
     loss: Any
     penalties: Any
     augment: Any
+    class_counts: Tensor
     needs_pairs = False  # whether each image of the data must have its ground truth
     judges_alone = True  # whether the discriminator sees an image without the input of the translation
+    estimated_at = -1  # images seen when BatchNorm's statistics of the EMA generator were last estimated
 
     def __init__(
         self,
@@ -207,6 +210,62 @@ class Base(Previews, LightningModule):
         for logger in self.trainer.loggers:
             logger.log_metrics(dict(scalars), step=self.images_seen)
 
+    # ---- Images of the EMA generator, which callbacks show and measure: uint8 (N, C, H, W) on the CPU
+
+    @property
+    def data(self) -> Any:
+        return self.trainer.datamodule  # type: ignore[attr-defined]
+
+    def averaged_generator(self) -> nn.Module:
+        """Return the EMA generator in eval mode, with BatchNorm statistics of its weights."""
+        if self.estimated_at != self.images_seen:
+            reestimate_batch_norm(self.ema.module, self.generator.latent_dim, self.class_counts)
+            self.estimated_at = self.images_seen
+        return self.ema.module
+
+    def preview(self, n: int) -> Tensor:
+        """Return at most n images of fixed latents. With classes, each class in turn has the same latents."""
+        classes = len(self.class_counts)
+        if not classes:
+            return self.synthesize(range(PREVIEW_SEED, PREVIEW_SEED + n))
+        each = max(1, n // classes)
+        label = torch.arange(min(n, classes)).repeat_interleave(each)
+        z = latents(range(PREVIEW_SEED, PREVIEW_SEED + each), self.generator.latent_dim).repeat(min(n, classes), 1)
+        return generate(self.averaged_generator(), z, label)
+
+    def columns(self, n: int) -> int | None:
+        """Return the number of images per row in a grid of `preview`: one class per row; None for a square grid."""
+        classes = len(self.class_counts)
+        return n // classes if classes else None
+
+    def fakes(self, n: int, rank: int = 0, ranks: int = 1) -> Tensor:
+        """Return images `rank`, `rank + ranks`, ... of n images of the EMA generator, to measure."""
+        return self.synthesize(range(FAKES_SEED + rank, FAKES_SEED + n, ranks))
+
+    def fake_labels(self, n: int) -> Tensor | None:
+        """Return the classes (n,) of n `fakes`; None without classes."""
+        return classes_of(range(FAKES_SEED, FAKES_SEED + n), self.class_counts)
+
+    def before_scores(self, look: int) -> None:
+        """Prepare the EMA generator for an evaluation; `look` is its number, from 1."""
+
+    def num_eval_images(self, n: int) -> int:
+        """Return the number of images to measure if n are requested."""
+        return n
+
+    def fake_files(self, n: int) -> Tensor:
+        """Return the number of the file from which each of n `fakes` is made (n,); generated images have no file."""
+        return torch.arange(n)
+
+    def scores(self, fakes: Tensor) -> dict[str, float]:
+        """Return additional scores of all `fakes`, by name."""
+        return {}
+
+    def synthesize(self, seeds: range) -> Tensor:
+        """Return the images of the EMA generator for seeds."""
+        z = latents(seeds, self.generator.latent_dim)
+        return generate(self.averaged_generator(), z, classes_of(seeds, self.class_counts))
+
     # ---- Checkpoints
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
@@ -264,27 +323,19 @@ def layers(network: nn.Module) -> list[str]:
     return names
 
 
-def freeze(network: nn.Module, role: str, given: int | Sequence[str]) -> list[str]:
-    """Freeze layers of a network, so that a start from another model forgets less, and return their names.
+def freeze(network: nn.Module, role: str, number: int) -> list[str]:
+    """Freeze the first layers of a network, so that a start from another model forgets less, and return their names.
 
     Mo, Cho, Shin, "Freeze the Discriminator: a Simple Baseline for Fine-Tuning GANs", 2020, arXiv:2002.10964.
 
     Args:
         role: "generator" or "discriminator", for messages.
-        given: number of layers, in the order of `layers`, or one or more names of `layers`; "blocks" means all blocks.
+        number: number of layers, in the order of `layers`.
     """
     known = layers(network)
-    if isinstance(given, int) and not isinstance(given, bool):
-        names, missing = known[:given], not 0 <= given < len(known)
-    else:
-        wanted = [given] if isinstance(given, str) else given if isinstance(given, Sequence) else [str(given)]
-        names = [layer for layer in known if any(is_in(layer, name) for name in wanted)]
-        missing = not all(any(is_in(layer, name) for layer in known) for name in wanted)
-    if missing or len(names) == len(known) > 0:
-        raise UserError(
-            f"freeze.{role}={given}: must be a number from 0 to {len(known) - 1}, or names of some of these layers: "
-            f"{', '.join(known)}"
-        )
+    if at_least(f"freeze.{role}", number, 0) >= len(known):
+        raise UserError(f"freeze.{role}={number}: must be less than {len(known)}; the layers are {', '.join(known)}")
+    names = known[:number]
     for name, parameter in network.named_parameters():
         if any(is_in(name, layer) for layer in names):
             parameter.requires_grad_(False)

@@ -79,7 +79,7 @@ def fit(
     trainer = build_trainer(cfg, data, run, make_trainer, storage, interrupt)
     prepare(cfg, model, data, trainer, run, notes)
     if upload:
-        upload.start()
+        upload.thread.start()
 
     # Fit
     try:
@@ -153,7 +153,7 @@ def build_trainer(
     try:
         return make(
             max_steps=-1 if cfg.images is None else -(-cfg.images // data.batch_size),
-            callbacks=[interrupt, Agreement(run, HydraConfig.get().overrides.task), clock, *parts],
+            callbacks=[interrupt, Agreement(run), clock, *parts],
             logger=[*adapters, JSONLines(str(run), lambda: clock.seconds, images_at(cfg.resume))],
             plugins=[storage],
             default_root_dir=str(run),
@@ -226,11 +226,6 @@ def explained(error: BaseException, model: GAN, trainer: Trainer, resume: str | 
         return None
     if resume and is_restoring(error):
         return UserError(f"{resume}: training cannot be resumed: a state in it is damaged ({to_line(error)})")
-    if memory.is_ram_exhausted(error):
-        return UserError(
-            f"data.batch_size={model.batch_size}: not enough memory; start a new run with a smaller data.batch_size, "
-            "data.size or width of the networks"
-        )
     if isinstance(error, torch.OutOfMemoryError):
         return memory.out_of_memory(model.batch_size // trainer.world_size, model.division or memory.Division())
     return None
@@ -273,14 +268,11 @@ def objective(run: Path, cfg: DictConfig) -> float:
     """
     value = logged_objective(run, cfg.objective, cfg.objective_mode, first_scored(cfg.model._target_))
     if value == math.inf:
-        lines = read_metrics(run / run_folder.METRICS)
-        names = sorted({name for line in lines for name in line} - {"images", "time", "seconds"})
-        if cfg.objective in names:
-            return value
-        if any(name.startswith(SCORE) for name in names):
-            print_line(f"objective={cfg.objective}: not logged; choose from {', '.join(names)}")
-        elif HydraConfig.get().mode is RunMode.MULTIRUN:
-            print_line(f"objective={cfg.objective}: no scores are logged; add evaluate to callback=")
+        logged = {name for line in read_metrics(run / run_folder.METRICS) for name in line}
+        scores = sorted(name for name in logged if name.startswith(SCORE))
+        if cfg.objective not in logged and (scores or HydraConfig.get().mode is RunMode.MULTIRUN):
+            others = f"choose from {', '.join(scores)}" if scores else "add evaluate to callback="
+            print_line(f"objective={cfg.objective}: not logged; {others}")
     return value
 
 

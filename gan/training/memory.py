@@ -1,23 +1,34 @@
-"""Divide a training step so that it fits into the memory of a GPU: what fits is tried before the first step."""
+"""Divide a training step so that it fits into the memory of a GPU: what fits is tried before the first step.
+
+A trial is a step of a copy of the model without a Trainer. Its time also chooses the number of threads on a CPU.
+"""
 
 from __future__ import annotations
 
+import copy
 import gc
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from contextlib import nullcontext
+from types import SimpleNamespace
 from typing import Any, NamedTuple
 
 import torch
 from lightning import Trainer
+from lightning.pytorch.core.optimizer import LightningOptimizer
 from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
+from torch.optim import Optimizer
 
-from gan.training.rehearsal import copy_of, step_of
-from gan.utils.errors import UserError, at_least
+from gan.training.loss_log import LossLog
+from gan.utils.errors import UserError
 from gan.utils.output import print_line
 
 USABLE = 0.9  # fraction of a GPU's memory that a trial may take; DDP's buckets and fragmentation need the rest
 PRECISIONS = {"bf16-mixed": torch.bfloat16, "16-mixed": torch.float16}
+# Index of a batch in which all terms are due: it is a multiple of the intervals 1, 4 and 16, and the generator is
+# updated after it if n_critic is 1 or 5.
+BATCH = 64
 
 
 class Division(NamedTuple):
@@ -28,8 +39,7 @@ class Division(NamedTuple):
     @classmethod
     def load(cls, state: Mapping[str, Any], micro_batch: int | None) -> Division:
         """Return the division stored in a checkpoint, replaced by the option if it is not None."""
-        size = state["micro_batch"] if micro_batch is None else micro_batch
-        return cls(None if size is None else at_least("the checkpoint's micro_batch", size, 1))
+        return cls(state["micro_batch"] if micro_batch is None else micro_batch)
 
 
 def choose(model: Any, trainer: Trainer) -> Division:
@@ -118,14 +128,6 @@ def example(model: Any, data: Any, n: int) -> dict[str, Tensor]:
     return {"image": images, **label}
 
 
-def is_ram_exhausted(error: BaseException) -> bool:
-    """Return whether numpy or torch could not allocate memory of the CPU. Only torch's message identifies its error."""
-    if isinstance(error, MemoryError):
-        return True
-    texts = ("can't allocate memory", "ArrayMemoryError", "Unable to allocate")  # of torch, and of a worker process
-    return isinstance(error, RuntimeError) and any(text in str(error) for text in texts)
-
-
 def out_of_memory(batch: int, division: Division) -> UserError:
     """Return the error for a step that did not fit into the memory of a GPU.
 
@@ -139,3 +141,80 @@ def out_of_memory(batch: int, division: Division) -> UserError:
         f"the GPU is out of memory; {smaller}start a new run with a smaller data.batch_size, data.size or width of the "
         "networks"
     )
+
+
+# ---- A step of a copy
+
+
+def copied_step(
+    model: Any, batch: Mapping[str, Tensor], device: torch.device, precision: torch.dtype | None
+) -> Callable[[], None]:
+    """Return a function that runs a training step of a copy of the model, with every lazy penalty.
+
+    It changes neither the model nor torch's global random numbers.
+
+    Args:
+        batch: a batch of one device.
+        device: that of the model.
+        precision: dtype of autocast; None: no autocast.
+    """
+    step, _ = step_of(copy_of(model), batch, device, precision)
+
+    def isolated() -> None:
+        with torch.random.fork_rng(devices=[]):
+            step()
+
+    return isolated
+
+
+def copy_of(model: Any, memo: dict[int, Any] | None = None) -> Any:
+    """Return a copy of a GAN without its Trainer that never logs.
+
+    Args:
+        memo: copies of parts, by the id of the part, as `copy.deepcopy` takes them.
+    """
+    shell = copy.copy(model)
+    shell.__dict__ |= {"_trainer": None, "loss_log": LossLog(), "log_interval": 2**62}
+    return copy.deepcopy(shell, memo)
+
+
+def step_of(
+    copied: Any, batch: Mapping[str, Tensor], device: torch.device, precision: torch.dtype | None
+) -> tuple[Callable[[], None], list[Optimizer]]:
+    """Return a function that runs a training step of a copied model without a Trainer, and the copy's optimizers."""
+    copied.batch_size = len(next(iter(batch.values())))
+    optimizers = copied.configure_optimizers()
+    copied._trainer = OneDevice(optimizers)
+
+    def step() -> None:
+        with nullcontext() if precision is None else torch.autocast(device.type, precision):
+            copied.training_step(batch, BATCH)
+
+    return step, optimizers
+
+
+class OneDevice(SimpleNamespace):
+    """The members of Lightning's Trainer and of its strategy that a training step uses, on one device."""
+
+    def __init__(self, optimizers: list[Optimizer]) -> None:
+        make: Any = LightningOptimizer._to_lightning_optimizer
+        super().__init__(
+            optimizers=optimizers,
+            strategy=self,
+            global_step=BATCH,
+            world_size=1,
+            global_rank=0,
+            loggers=[],
+            precision_plugin=None,
+        )
+        self._lightning_optimizers = [make(optimizer, self) for optimizer in optimizers]
+
+    def backward(self, loss: Tensor, *_: Any) -> None:
+        loss.backward()
+
+    def optimizer_step(self, optimizer: Optimizer, closure: Any, **_: Any) -> None:
+        closure()
+        optimizer.step()
+
+    def all_gather(self, tensor: Tensor, **_: Any) -> Tensor:
+        return tensor

@@ -112,7 +112,7 @@ def check_copied(model: Base, role: str, copied: Copied, shown: str) -> None:
         raise UserError(f"{shown}: belongs to another model; {role}.{name} does not fit")
     for layer in model.frozen.get(role, ()):
         if any(is_in(name, layer) for name in copied.new):
-            raise UserError(f"freeze.{role}: {layer} is new and must be trained; give the names of other layers")
+            raise UserError(f"freeze.{role}: {layer} is new and must be trained; give a smaller number")
 
 
 def describe(network: nn.Module, copied: Copied) -> str:

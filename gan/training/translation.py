@@ -8,7 +8,6 @@ the translation keeps: `reconstruction` with known ground truth (pix2pix), `patc
 from __future__ import annotations
 
 from collections.abc import Callable
-from contextlib import suppress
 from functools import cache, cached_property, partial
 from typing import Any
 
@@ -23,10 +22,8 @@ from gan.metrics.extractors import extractor, features
 from gan.metrics.kid import KID_SCALE, squared_mmd
 from gan.metrics.pairs import content_preservation, ground_truth_scores
 from gan.metrics.prdc import NEIGHBORS
-from gan.metrics.pretrained import MissingWeights
 from gan.networks.closed_form.choose import POSITIONS, choose
 from gan.networks.closed_form.fit import visible
-from gan.training.ema import EMA
 from gan.training.module import GAN, Terms, rows
 from gan.translation.tiling import set_shows_patches, translate_each, translators
 from gan.utils.digest import seed_of
@@ -36,100 +33,15 @@ from gan.utils.output import print_line
 STAGE_IMAGES = 500  # images of each domain for choosing a stage
 
 
-class TranslationPreviews:
-    """The part of `Translator` that translates images for callbacks; uint8 (N, C, H, W) on the CPU."""
-
-    ema: EMA
-    data: Any
-    num_translations = 1  # number of images that `translations` returns per image
-
-    def averaged_generator(self, average: EMA | None = None) -> nn.Module:
-        """Return the EMA generator, or another average, in eval mode. Translators have no statistics to estimate."""
-        return (average or self.ema).module
-
-    def translate(self, network: nn.Module, images: Tensor) -> Tensor:
-        return translate_each(network, images)
-
-    def chosen(self, images: Callable[[int, bool], Tensor], n: int) -> Tensor:
-        """Return exactly n images: held-out images if there are any, repeated if there are too few.
-
-        Args:
-            images: a method of the data, such as `inputs`.
-        """
-        found = images(n, True)
-        found = found if len(found) else images(n, False)
-        return found[torch.arange(n) % len(found)]
-
-    def translations(self, images: Tensor) -> list[Tensor]:
-        """Return the translations of images that a grid shows beside the images."""
-        return [self.translate(self.averaged_generator(), images)]
-
-    def beside(self, n: int) -> list[Tensor]:
-        """Return the columns of a grid: n images and their translations, and the ground truth.
-
-        If the ground truth is unknown, the last columns are images of the target domain and their translations, which
-        should be equal.
-        """
-        images = self.chosen(self.data.inputs, n)
-        columns = [images, *self.translations(images)]
-        if self.has_ground_truth:
-            return [*columns, self.chosen(self.data.ground_truth, n)]
-        target = self.chosen(self.data.reals, n)
-        return [*columns, target, self.translate(self.averaged_generator(), target)]
-
-    @property
-    def has_ground_truth(self) -> bool:
-        return self.data.ground_truth(1) is not None
-
-    @property
-    def num_beside(self) -> int:
-        """Return the number of columns of `beside`."""
-        return 1 + self.num_translations + (1 if self.has_ground_truth else 2)
-
-    def preview(self, n: int) -> Tensor:
-        """Return at most n images, row by row of `beside`."""
-        return torch.stack(self.beside(max(1, n // self.num_beside)), 1).flatten(0, 1)[:n]
-
-    def columns(self, n: int) -> int | None:
-        """Return the number of images per row in a grid of `preview`."""
-        return self.num_beside * max(1, round(n**0.5 / self.num_beside))
-
-    has_scores = True
-
-    def scores(self, fakes: Tensor) -> dict[str, float]:
-        """Return the preservation of content, and the distance to the ground truth if it is known."""
-        images = self.chosen(self.data.inputs, len(fakes))
-        found = content_preservation(images, fakes)
-        if self.has_ground_truth:
-            found |= ground_truth_scores(images, fakes, self.chosen(self.data.predictable_ground_truth, len(fakes)))
-        return found
-
-    def num_eval_images(self, n: int) -> int:
-        """Return the number of images to translate: all, or more by repetition if they are too few for a score."""
-        available = len(self.data.inputs(n, True)) or len(self.data.inputs(n, False))
-        return max(available, NEIGHBORS + 1)
-
-    def fake_files(self, n: int) -> Tensor:
-        """Return the number of the file from which each of n `fakes` is made, (n,)."""
-        return self.chosen(partial(self.data.files, side="a"), n)
-
-    def fakes(self, n: int, rank: int = 0, ranks: int = 1, average: EMA | None = None) -> Tensor:
-        """Return translations `rank`, `rank + ranks`, ... of n translations, to measure."""
-        return self.translate(self.averaged_generator(average), self.chosen(self.data.inputs, n)[rank::ranks])
-
-
-class Translator(TranslationPreviews, GAN):
+class Translator(GAN):
     """Trains a generator that maps images a to images like b.
 
-    Args:
-        fit_color_map: start a new generator from the color map that `gan.networks.closed_form.choose` fits to the data.
-            False: start from the identity. Without effect on generators that have no color map `start`.
-        color_position: what this color map depends on besides the color: "radial" (a vignette) or "none".
-            None: "radial" if most target images have a vignette, else "none".
+    `fit_color_map` has no effect on generators that have no color map `start`; conf/model describes the options.
     """
 
     step_type: type[TranslationStep] = TranslationStep
     saves_start = True  # the color map can be the best translation
+    num_translations = 1  # number of images that `translations` returns per image
 
     def __init__(
         self, *args: Any, fit_color_map: bool = True, color_position: str | None = None, **options: Any
@@ -210,6 +122,79 @@ class Translator(TranslationPreviews, GAN):
                 module.read_buffers()  # type: ignore[operator]  # other ranks have received them from the one that fitted them
         set_shows_patches((self.generator, *self.averages()), self.data)
 
+    # ---- Translations, which callbacks show and measure: uint8 (N, C, H, W) on the CPU
+
+    def averaged_generator(self) -> nn.Module:
+        """Return the EMA generator in eval mode. Translators have no statistics to estimate."""
+        return self.ema.module
+
+    def chosen(self, images: Callable[[int, bool], Tensor], n: int) -> Tensor:
+        """Return exactly n images: held-out images if there are any, repeated if there are too few.
+
+        Args:
+            images: a method of the data, such as `inputs`.
+        """
+        found = images(n, True)
+        found = found if len(found) else images(n, False)
+        return found[torch.arange(n) % len(found)]
+
+    def translations(self, images: Tensor) -> list[Tensor]:
+        """Return the translations of images that a grid shows beside the images."""
+        return [translate_each(self.averaged_generator(), images)]
+
+    def beside(self, n: int) -> list[Tensor]:
+        """Return the columns of a grid: n images and their translations, and the ground truth.
+
+        If the ground truth is unknown, the last columns are images of the target domain and their translations, which
+        should be equal.
+        """
+        images = self.chosen(self.data.inputs, n)
+        columns = [images, *self.translations(images)]
+        if self.has_ground_truth:
+            return [*columns, self.chosen(self.data.ground_truth, n)]
+        target = self.chosen(self.data.reals, n)
+        return [*columns, target, translate_each(self.averaged_generator(), target)]
+
+    @property
+    def has_ground_truth(self) -> bool:
+        return self.data.ground_truth(1) is not None
+
+    @property
+    def num_beside(self) -> int:
+        """Return the number of columns of `beside`."""
+        return 1 + self.num_translations + (1 if self.has_ground_truth else 2)
+
+    def preview(self, n: int) -> Tensor:
+        """Return at most n images, row by row of `beside`."""
+        return torch.stack(self.beside(max(1, n // self.num_beside)), 1).flatten(0, 1)[:n]
+
+    def columns(self, n: int) -> int | None:
+        """Return the number of images per row in a grid of `preview`."""
+        return self.num_beside * max(1, round(n**0.5 / self.num_beside))
+
+    def scores(self, fakes: Tensor) -> dict[str, float]:
+        """Return the preservation of content, and the distance to the ground truth if it is known."""
+        images = self.chosen(self.data.inputs, len(fakes))
+        found = content_preservation(images, fakes)
+        if self.has_ground_truth:
+            found |= ground_truth_scores(images, fakes, self.chosen(self.data.predictable_ground_truth, len(fakes)))
+        return found
+
+    def num_eval_images(self, n: int) -> int:
+        """Return the number of images to translate: all, or more by repetition if they are too few for a score."""
+        available = len(self.data.inputs(n, True)) or len(self.data.inputs(n, False))
+        return max(available, NEIGHBORS + 1)
+
+    def fake_files(self, n: int) -> Tensor:
+        """Return the number of the file from which each of n `fakes` is made, (n,)."""
+        return self.chosen(partial(self.data.files, side="a"), n)
+
+    def fakes(self, n: int, rank: int = 0, ranks: int = 1) -> Tensor:
+        """Return translations `rank`, `rank + ranks`, ... of n translations, to measure."""
+        return translate_each(self.averaged_generator(), self.chosen(self.data.inputs, n)[rank::ranks])
+
+    # ---- Stages
+
     def before_scores(self, look: int) -> None:
         """Choose the stage of a generator with stages on rank 0, and set it on all ranks, see `evaluation.stages`."""
         network: Any = self.ema.module
@@ -232,7 +217,7 @@ class Translator(TranslationPreviews, GAN):
         network.set_stage(stage)
         first = self.stage_extractors[0].name
         self.log_scalars({f"stage/kid_x1000_{first}_{name}": float(own[first]) for name, own in kids.items()})
-        print_line(f"stage: {stages.describe(kids, stage, look, self.stage_held_out)}")
+        print_line(f"stage: {stages.describe(kids, stage, self.stage_held_out)}")
 
     @cached_property
     def stage_held_out(self) -> bool:
@@ -247,10 +232,8 @@ class Translator(TranslationPreviews, GAN):
 
     @cached_property
     def stage_extractors(self) -> list[Any]:
-        """Return the extractors that choose the stage: Lite0, whose weights may be missing, and random convolutions."""
-        with suppress(MissingWeights):
-            return [extractor("lite0"), extractor("random_conv")]
-        return [extractor("random_conv")]
+        """Return the extractors that choose the stage: Lite0 and random convolutions."""
+        return [extractor("lite0"), extractor("random_conv")]
 
 
 class Pix2Pix(Translator):
@@ -265,9 +248,6 @@ class CycleGAN(Translator):
     """Two translators, a to b and b to a, each the inverse of the other. Each update sums the terms of both directions.
 
     Zhu et al., 2017, arXiv:1703.10593. Both networks are `gan.networks.translator_layers.Bidirectional`.
-
-    Args:
-        pool_size: number of generated images per direction that are stored and shown to the discriminator again.
     """
 
     num_translations = 2  # the translation, and the translation back
@@ -307,15 +287,15 @@ class CycleGAN(Translator):
         assert isinstance(step, CycleStep)
         return summed(super().generator_loss(step.other), super().generator_loss(step))
 
-    def averaged_generator(self, average: EMA | None = None) -> nn.Module:
-        both: Any = super().averaged_generator(average)
+    def averaged_generator(self) -> nn.Module:
+        both: Any = self.ema.module
         a2b: nn.Module = both.a2b
         return a2b
 
     def translations(self, images: Tensor) -> list[Tensor]:
         (there,) = super().translations(images)
-        both: Any = super().averaged_generator()
-        return [there, self.translate(both.b2a, there)]
+        both: Any = self.ema.module
+        return [there, translate_each(both.b2a, there)]
 
 
 def summed(first: Terms, second: Terms) -> Terms:

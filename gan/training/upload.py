@@ -29,10 +29,6 @@ class Upload:
         self.failure = ""  # why the last upload failed
         self.thread = threading.Thread(target=self.work, name="upload", daemon=True)
 
-    def start(self) -> None:
-        """Start the thread."""
-        self.thread.start()
-
     def notify(self) -> None:
         """Request an upload, because a checkpoint was saved."""
         self.due.set()
@@ -65,17 +61,8 @@ class Upload:
             return
         self.ending.set()
         self.due.set()
-        try:
-            self.thread.join()
-            self.push()
-        except (KeyboardInterrupt, SystemExit):
-            self.failure = "interrupted"
-            self.report()
-            raise
-        self.report()
-
-    def report(self) -> None:
-        """Print a line about the last upload."""
+        self.thread.join()
+        self.push()
         address, run = self.remote.store.address, self.remote.run
         if not self.failure:
             print_line(f"uploaded to {address}")

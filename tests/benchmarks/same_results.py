@@ -24,7 +24,6 @@ COMMANDS = {
     **{f"generate {name}": f"generate zoo:{name} --seeds 0-7 --out out" for name in MODELS},
     "generate grid": "generate zoo:tiles32 --seeds 0-15 --grid --out out",
     "generate class": "generate zoo:prints64 --seeds 3-6 --class woodcut --out out",
-    "generate best": "generate zoo:tiles32 --seeds 0-31 --best 4 --by discriminator --out out",
     "interpolate": "interpolate zoo:tiles32 --seeds 0-2 --frames 4 --out out/video.gif",
     "edit": "edit zoo:tiles32 --seeds 0-3 --set brightness=1 warmth=-1 --out out",
     "edit mix": "edit zoo:prints64 --seeds 0-3 --mix 12:0.5 --out out",

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from pathlib import Path
 
 import numpy as np
@@ -21,8 +20,7 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Return a run with an alpha channel, classes and an additional EMA."""
     folder = tmp_path_factory.mktemp("trained")
     options = ["images=16", "data.channels=4", "data.labels=true", "model.power_ema=[0.1]", "hydra.run.dir=run"]
-    said = command([str(ROOT / "train.py"), *TINY, *options], folder).stdout
-    assert re.search(r"EMA: KID x 1000 \(random_conv\) default \d.*, 0.1 .*; generate with", said)
+    command([str(ROOT / "train.py"), *TINY, *options], folder)
     return folder / "run"
 
 

@@ -136,7 +136,7 @@ def test_the_command(run: Path, gan_command: Train, tmp_path: Path) -> None:
     assert (tmp_path / "out" / ".gitattributes").read_text() == "kept"
     assert (tmp_path / "out" / CONFIG).read_bytes() != before
     assert sorted(path.name for path in tmp_path.iterdir()) == ["out"]
-    said = gan_command("generate", "out", "--seeds", "0", "--best", "1", "--by", "discriminator").stdout
+    said = gan_command("generate", "out", "--seeds", "0").stdout
     assert "current folder" in said and (tmp_path / "generated" / "0.png").exists()
     gan_command("directions", "out", "--sefa", "1", "--pca", "1", "--seeds", "0")
     gan_command("edit", "out", "--seeds", "0", "--set", "pca0=1", "--out", "edited")

@@ -15,7 +15,6 @@ from gan.evaluation import registry
 from gan.evaluation.tables import measure
 from gan.metrics.frechet_distance import frechet_distance
 from gan.metrics.kid import squared_mmd
-from gan.metrics.pairs import ssim
 from gan.metrics.prdc import prdc
 from gan.utils.errors import UserError
 
@@ -42,7 +41,7 @@ FEATURES: dict[str, Tensor] = {
 DISTANCES: dict[str, Callable[[Tensor, Tensor], Any]] = {
     "fd": frechet_distance,
     "kid": squared_mmd,
-    "kid matched": lambda x, y: squared_mmd(x, x.flip(0), matched=True),
+    "kid matched": lambda x, y: squared_mmd(x[: len(y)], y[: len(x)], matched=True),
     "prdc": prdc,
     "all": lambda x, y: measure(registry.create(registry.registered()), x, y),
 }
@@ -65,30 +64,3 @@ def is_said(function: Callable[..., Any], *sets: Tensor) -> None:
 def test_features(distance: str) -> None:
     for x, y in itertools.product(FEATURES.values(), repeat=2):
         is_said(DISTANCES[distance], x, y)
-
-
-def images(n: int, *shape: int) -> Tensor:
-    return torch.randint(0, 256, (n, *shape), dtype=torch.uint8, generator=torch.Generator().manual_seed(0))
-
-
-IMAGES: dict[str, Tensor] = {
-    "normal": images(8, 3, 16, 16),
-    "none": images(0, 3, 16, 16),
-    "one": images(1, 3, 16, 16),
-    "constant": torch.full((8, 3, 16, 16), 7, dtype=torch.uint8),
-    "equal": images(1, 3, 16, 16).expand(8, -1, -1, -1),
-    "gray": images(8, 1, 16, 16),
-    "rgba": images(8, 4, 16, 16),
-    "clear": torch.zeros(8, 4, 16, 16, dtype=torch.uint8),
-    "a pixel": images(8, 3, 1, 1),
-    "four pixels": images(8, 3, 2, 2),
-    "nine pixels": images(8, 3, 3, 3),
-    "a row": images(8, 3, 1, 16),
-    "small": images(8, 3, 4, 4),
-}
-
-
-@pytest.mark.parametrize("distance", [ssim])
-def test_distances_of_images(distance: Callable[[Tensor, Tensor], Any]) -> None:
-    for x, y in itertools.product(IMAGES.values(), repeat=2):
-        is_said(distance, x, y)

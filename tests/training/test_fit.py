@@ -14,6 +14,6 @@ WITHOUT_SCORES = (*SMALL, "images=8", "callback=[progress,samples,checkpoint]", 
 def test_only_a_sweep_needs_scores(train: Train) -> None:
     assert "objective=" not in train(*WITHOUT_SCORES, tiny=False).stdout
     said = train("-m", *WITHOUT_SCORES, "seed=1", tiny=False).stdout
-    assert "objective=eval/kid_x1000_random_conv: no scores are logged; add evaluate to callback=" in said
+    assert "objective=eval/kid_x1000_random_conv: not logged; add evaluate to callback=" in said
     said = train("images=8", "objective=eval/kid_x1000_lite0", "hydra.run.dir=c").stdout
     assert "objective=eval/kid_x1000_lite0: not logged; choose from " in said

@@ -1,11 +1,9 @@
 """The pool of generated images follows its rule, and is restored from a checkpoint."""
 
-import pytest
 import torch
 from torch import Tensor
 
 from gan.training.translation import ImagePool
-from gan.utils.errors import UserError
 
 
 def pictures(values: range) -> Tensor:
@@ -63,9 +61,3 @@ def test_no_value_is_read_from_the_device() -> None:
     pool = ImagePool(2).to("meta")  # reading a value of a meta tensor is an error
     for start in (0, 3, 6):
         assert pool(pictures(range(3)).to("meta"), start).shape == (3, 3, 4, 4)
-
-
-def test_no_pool_and_a_wrong_size() -> None:
-    assert torch.equal(ImagePool(0)(pictures(range(3)), 0), pictures(range(3)))
-    with pytest.raises(UserError, match=r"model\.pool_size=-1"):
-        ImagePool(-1)

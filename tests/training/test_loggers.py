@@ -2,18 +2,12 @@
 
 from __future__ import annotations
 
-import contextlib
 import csv
-import http.server
 import io
 import json
 import socket
 import struct
-import subprocess
-import sys
 import threading
-import time
-import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -113,14 +107,6 @@ def test_a_logger_that_cannot_start_ends_in_one_line(tmp_path: Path) -> None:
         Adapter("mine", make, tmp_path).open()
 
 
-def test_what_is_not_a_logger_is_said(tmp_path: Path) -> None:
-    with pytest.raises(
-        UserError,
-        match=r"^logger=mine: dict has no finalize and no log_hyperparams and no log_metrics; see Logger in gan/",
-    ):
-        opened({}, tmp_path)
-
-
 def test_csv_grows_columns_and_goes_on_at_the_checkpoint(tmp_path: Path) -> None:
     logger = CSV(str(tmp_path))
     logger.log_metrics({"loss": 1.0}, 8)
@@ -140,9 +126,7 @@ def rows(run: Path) -> list[dict[str, str]]:
         return list(csv.DictReader(file))
 
 
-@pytest.mark.parametrize(
-    "stored", ["[1]", '{"wandb": 3}', '{"wandb": "../x"}', '{"wandb": "a b"}', "{", '{"wandb": ""}']
-)
+@pytest.mark.parametrize("stored", ["[1]", '{"wandb": "../x"}', "{"])
 def test_an_id_from_a_run_folder_is_checked(stored: str, tmp_path: Path) -> None:
     (tmp_path / run_folder.LOGGERS).write_text(stored)
     assert read_id(tmp_path, "wandb") is None
@@ -163,18 +147,6 @@ def free_port() -> int:
         return int(server.getsockname()[1])
 
 
-@contextlib.contextmanager
-def serving(handler: Any) -> Iterator[int]:
-    with http.server.HTTPServer(("127.0.0.1", 0), handler) as server:
-        thread = threading.Thread(target=server.serve_forever)
-        thread.start()
-        try:
-            yield server.server_port
-        finally:
-            server.shutdown()
-            thread.join()
-
-
 # ---- whole runs
 
 
@@ -183,7 +155,7 @@ def interrupted(train: Train, tmp_path: Path, *options: str) -> str:
     out = train("images=32", "hydra.run.dir=runs/a", *options).stdout
     for path in (tmp_path / "runs" / "a" / "checkpoints").glob("images-000000032*"):
         path.unlink()
-    return out + train("resume=runs/a", "images=48", *(word for word in options if "tracking_uri" in word)).stdout
+    return out + train("resume=runs/a", "images=48").stdout
 
 
 LOSSES = [8, 16, 24, 32, 40, 48]
@@ -217,47 +189,22 @@ def test_a_logger_of_the_user_by_target(train: Train, tmp_path: Path) -> None:
 
 @pytest.mark.filterwarnings("ignore")  # of the package
 @pytest.mark.slow
-@pytest.mark.parametrize("server", [False, True])
-def test_mlflow(server: bool, train: Train, tmp_path: Path) -> None:
+def test_mlflow(train: Train, tmp_path: Path) -> None:
     mlflow = pytest.importorskip("mlflow")
-    with mlflow_server(tmp_path) if server else contextlib.nullcontext() as address:
-        out = interrupted(
-            train, tmp_path, "logger=mlflow", *([f"logger.mlflow.tracking_uri={address}"] if server else [])
-        )
-        client = mlflow.MlflowClient(address or f"sqlite:///{tmp_path}/runs/mlflow.db")
-        (run,) = client.search_runs([client.get_experiment_by_name("retro-gan").experiment_id])
-        name = "loss/generator"
-        history = {value.step: value.value for value in client.get_metric_history(run.info.run_id, name)}
-        assert [value.step for value in client.get_metric_history(run.info.run_id, name)] == LOSSES
-        lines = read_metrics(tmp_path / "runs" / "a" / "metrics.jsonl")
-        assert history == {line["images"]: line[name] for line in lines if name in line}
-        assert (run.info.status, run.info.run_name) == ("FINISHED", "a")
-        assert run.data.params["data/size"] == "16" and run.data.params["overrides/data.size"] == "16"
-        grids = [artifact.path for artifact in client.list_artifacts(run.info.run_id, "images")]
-        assert sorted({int(path.split("+")[2]) for path in grids if "real" not in path}) == GRIDS
-        assert not {"mlflow.user", "mlflow.source.name", "mlflow.source.git.commit"} & set(run.data.tags)
+    out = interrupted(train, tmp_path, "logger=mlflow")
+    client = mlflow.MlflowClient(f"sqlite:///{tmp_path}/runs/mlflow.db")
+    (run,) = client.search_runs([client.get_experiment_by_name("retro-gan").experiment_id])
+    name = "loss/generator"
+    history = {value.step: value.value for value in client.get_metric_history(run.info.run_id, name)}
+    assert [value.step for value in client.get_metric_history(run.info.run_id, name)] == LOSSES
+    lines = read_metrics(tmp_path / "runs" / "a" / "metrics.jsonl")
+    assert history == {line["images"]: line[name] for line in lines if name in line}
+    assert (run.info.status, run.info.run_name) == ("FINISHED", "a")
+    assert run.data.params["data/size"] == "16" and run.data.params["overrides/data.size"] == "16"
+    grids = [artifact.path for artifact in client.list_artifacts(run.info.run_id, "images")]
+    assert sorted({int(path.split("+")[2]) for path in grids if "real" not in path}) == GRIDS
+    assert not {"mlflow.user", "mlflow.source.name", "mlflow.source.git.commit"} & set(run.data.tags)
     assert out.count(f"mlflow: run {run.info.run_id} in ") == 2
-
-
-@contextlib.contextmanager
-def mlflow_server(folder: Path) -> Iterator[str]:
-    """Run an MLflow server on the loopback with SQLite."""
-    port = free_port()
-    words = [sys.executable, "-m", "mlflow", "server", "--host", "127.0.0.1", "--port", str(port), "--workers", "1"]
-    words += ["--backend-store-uri", f"sqlite:///{folder}/server.db", "--artifacts-destination", f"{folder}/artifacts"]
-    with open(folder / "server.log", "w") as log:
-        server = subprocess.Popen(words, stdout=log, stderr=log, cwd=folder)
-    try:
-        for _ in range(600):
-            with contextlib.suppress(OSError):
-                urllib.request.urlopen(f"http://127.0.0.1:{port}/health").close()
-                break
-            assert server.poll() is None, (folder / "server.log").read_text()
-            time.sleep(0.2)
-        yield f"http://127.0.0.1:{port}"
-    finally:
-        server.terminate()
-        server.wait()
 
 
 @pytest.mark.filterwarnings("ignore")  # of the package
@@ -322,44 +269,6 @@ def test_what_cannot_log_is_said_before_training(
     result = train("images=8", *(option.format(port=port) for option in options), check=2)
     assert line in result.stderr.splitlines()[-1]
     assert "images/s" not in result.stdout
-
-
-@pytest.mark.slow
-def test_a_server_that_goes_away_does_not_stop_training(train: Train, tmp_path: Path) -> None:
-    pytest.importorskip("mlflow")
-
-    class Leaves(http.server.BaseHTTPRequestHandler):
-        def do_GET(self) -> None:
-            self.answer({"experiment": {"experiment_id": "1", "lifecycle_stage": "active"}, "run": RUN})
-
-        def do_POST(self) -> None:
-            body = self.rfile.read(int(self.headers["Content-Length"]))
-            if b"metrics" in body:
-                threading.Thread(target=self.server.shutdown).start()
-            self.answer({"run": RUN})
-
-        def answer(self, value: Any) -> None:
-            data = json.dumps(value).encode()
-            self.send_response(200)
-            self.send_header("Content-Length", str(len(data)))
-            self.end_headers()
-            self.wfile.write(data)
-
-        def log_message(self, *_: Any) -> None:
-            pass
-
-    RUN = {"info": {"run_id": "a" * 32, "experiment_id": "1", "status": "RUNNING"}, "data": {}}
-    with serving(Leaves) as port:
-        result = train(
-            "images=32", "hydra.run.dir=runs/a", "logger=mlflow", f"logger.mlflow.tracking_uri=http://127.0.0.1:{port}"
-        )
-    assert result.stdout.count("mlflow: not logged (") == 1
-    assert [line["images"] for line in read_metrics(tmp_path / "runs/a/metrics.jsonl") if "loss/generator" in line] == [
-        8,
-        16,
-        24,
-        32,
-    ]
 
 
 @pytest.mark.filterwarnings("ignore")  # of the package

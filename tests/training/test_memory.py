@@ -117,12 +117,6 @@ def test_a_run_out_of_memory_ends_with_one_line(train: Train) -> None:
         assert option in line
 
 
-def test_errors_of_numpy_and_torch_are_recognized() -> None:
-    assert memory.is_ram_exhausted(MemoryError("Unable to allocate 2 TiB for an array"))
-    assert memory.is_ram_exhausted(RuntimeError("DefaultCPUAllocator: can't allocate memory: you tried to allocate"))
-    assert not memory.is_ram_exhausted(RuntimeError("CUDA error: device-side assert triggered"))
-
-
 @pytest.mark.slow
 @pytest.mark.parametrize("part", range(PARTS))
 @pytest.mark.parametrize("size", [64, 256])

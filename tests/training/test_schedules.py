@@ -99,14 +99,6 @@ def test_values_are_set_before_each_batch() -> None:
         assert got == pytest.approx(wanted)
 
 
-@pytest.mark.parametrize(
-    "owner",
-    [{"penalties": {"r1": {"weight": Schedule(8.0, 0.0, 8)}}}, {"augment": {"probability": Schedule(0.0, 0.3, 8)}}],
-)
-def test_schedules_of_missing_parts_are_ignored(owner: dict[str, Any]) -> None:
-    fit(model(schedules=owner), 1)
-
-
 @pytest.mark.parametrize("path", ["generator_optimizer.rate", "generator_optimizer.betas", "ema.life", "x"])
 def test_missing_values_are_named(path: str) -> None:
     with pytest.raises(UserError, match=path):
@@ -168,3 +160,11 @@ def test_a_typed_rate_replaces_the_schedule_of_the_recipe_alone(choice: str, lef
     typed = ["model.generator_optimizer.lr=1e-4", "penalty.r1.weight=3"]
     lines = list(drop_overridden_schedules(schedules, typed, choice))
     assert list(schedules) == left and len(lines) == 2 - len(left)
+
+
+@pytest.mark.parametrize(
+    "owner",
+    [{"penalties": {"r1": {"weight": Schedule(8.0, 0.0, 8)}}}, {"augment": {"probability": Schedule(0.0, 0.3, 8)}}],
+)
+def test_schedules_of_missing_parts_are_ignored(owner: dict[str, Any]) -> None:
+    fit(model(schedules=owner), 1)

@@ -211,13 +211,6 @@ def test_the_position_of_the_color_map_can_be_given(
         build("cut", "model.color_position=middle")
 
 
-def test_without_fitting_a_translator_starts_from_the_identity() -> None:
-    module, data = build("cut", "model.fit_color_map=false", "data.style=fade")
-    module.initialize_from(data)
-    data.setup("fit")
-    assert torch.equal(translate_each(module.generator, data.inputs(2)), data.inputs(2))
-
-
 def test_parameters_of_a_penalty_are_trained_with_its_network() -> None:
     module, data = build("cut")
     before = [p.clone() for p in module.penalties.parameters()]
@@ -253,13 +246,8 @@ def test_cyclegan_in_micro_batches_and_its_pool_from_a_checkpoint(tmp_path: Path
     )
 
 
-@pytest.mark.slow
-def test_penalties_for_others_are_refused(train: Train) -> None:
-    photos = f"data.root={photographs()}"
-    lut = ["model=lut", "data=retro_filter", photos, "data.split=file", "penalty=[reconstruction]", "images=8"]
-    for words, said in (
-        (lut, "pix2pix and penalty=reconstruction need pairs"),
-        (["model=dcgan", "penalty=[identity]", "images=8", "data.num_images=24", "data.size=16"], "needs a translator"),
-    ):
-        error = train(*words, check=2, tiny=False).stderr
-        assert said in error and error.count("\n") == 1
+def test_without_fitting_a_translator_starts_from_the_identity() -> None:
+    module, data = build("cut", "model.fit_color_map=false", "data.style=fade")
+    module.initialize_from(data)
+    data.setup("fit")
+    assert torch.equal(translate_each(module.generator, data.inputs(2)), data.inputs(2))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import signal
 import threading
 from pathlib import Path
 from typing import Any
@@ -33,7 +32,7 @@ def uploading(monkeypatch: pytest.MonkeyPatch, *outcomes: Exception | None) -> t
     remote = Remote(list(outcomes))
     monkeypatch.setattr(module, "RemoteRun", lambda address, run: remote)
     started = Upload(remote.address, remote.run)
-    started.start()
+    started.thread.start()
     return started, remote
 
 
@@ -60,14 +59,6 @@ def test_a_store_that_fails_for_a_time(monkeypatch: pytest.MonkeyPatch, capsys: 
         "remote=s3://bucket/runs/a: uploaded again",
         "uploaded to s3://bucket/runs/a",
     ]
-
-
-def test_an_interrupted_last_upload(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
-    started, _ = uploading(monkeypatch, None)
-    monkeypatch.setattr(started.thread, "join", lambda: signal.raise_signal(signal.SIGINT))
-    with pytest.raises(KeyboardInterrupt):
-        started.finish()
-    assert "the last files were not uploaded (interrupted); runs/a contains them" in capsys.readouterr().out
 
 
 def test_a_store_that_fails_to_the_end(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:

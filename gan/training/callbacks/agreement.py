@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -11,10 +12,9 @@ import torch.distributed as dist
 from lightning import Callback, Trainer
 
 from gan.config.launch import PACKAGES, version_of
-from gan.config.overrides import is_under, key_of
+from gan.config.overrides import is_under
 from gan.runs import run_folder
 from gan.training.module import GAN
-from gan.utils.digest import of_file
 from gan.utils.errors import UserError
 from gan.utils.option_values import flatten
 
@@ -29,23 +29,17 @@ class Agreement(Callback):
 
     Without it, ranks with different options would wait for each other for half an hour, or train with other options
     than those in the run folder. `data=stream` has no list of images to compare.
-
-    Args:
-        run: the run folder.
-        typed: overrides of the command line.
     """
 
-    def __init__(self, run: Path, typed: Sequence[str]) -> None:
+    def __init__(self, run: Path) -> None:
         self.run = run
-        self.typed = typed
 
     def setup(self, trainer: Trainer, pl_module: GAN, stage: str) -> None:  # type: ignore[override]
         """Raise UserError on all ranks if they differ. The process group and the data exist at this point."""
         if trainer.world_size == 1:
             return
         fingerprint = getattr(trainer.datamodule, "fingerprint", "")  # type: ignore[attr-defined]
-        typed = {key_of(word): word.partition("=")[2] for word in self.typed}  # first: they cause other differences
-        options = typed | {"hydra.run.dir": str(self.run)} | flatten(pl_module.config)
+        options = {"hydra.run.dir": str(self.run)} | flatten(pl_module.config)
         start = {name: value for name, value in options.items() if not is_under(name, MAY_DIFFER)}
         start |= {f"version of {name}": version_of(name) for name in PACKAGES} | {"list of images": fingerprint[:8]}
         if names := differing(over_all_ranks(start)):
@@ -54,7 +48,7 @@ class Agreement(Callback):
             )
         record = self.run / run_folder.ENVIRONMENT  # rank 0 has added a line with the time of this start
         resume = pl_module.config.get("resume")
-        written, chosen = over_all_ranks((digest_of(record), resume))[0]
+        written, chosen = over_all_ranks((record.read_bytes() if trainer.is_global_zero else b"", resume))[0]
         if not all(over_all_ranks(wait_for(record, written) and resume == chosen)):
             raise UserError(f"{self.run}: not all ranks see what rank 0 writes there; use a folder that machines share")
 
@@ -65,20 +59,16 @@ def differing(starts: Sequence[dict[str, Any]]) -> list[str]:
     return [name for name in names if any(start.get(name) != starts[0].get(name) for start in starts)]
 
 
-def digest_of(path: Path) -> str:
-    """Return the digest of a file; "" if it cannot be read."""
-    try:
-        return of_file(path)
-    except OSError:
-        return ""
-
-
-def wait_for(path: Path, digest: str) -> bool:
-    """Wait until a file has a digest, and return whether it has."""
+def wait_for(path: Path, content: bytes) -> bool:
+    """Wait until a file has a content, and return whether it has."""
     end = time.monotonic() + VISIBLE
-    while not (same := digest_of(path) == digest) and time.monotonic() < end:
+    while True:
+        with suppress(OSError):
+            if path.read_bytes() == content:
+                return True
+        if time.monotonic() > end:
+            return False
         time.sleep(POLL)
-    return same
 
 
 def over_all_ranks(value: Any) -> list[Any]:

@@ -20,7 +20,7 @@ from gan.runs.checkpoint_io import AtomicCheckpointIO
 from gan.training.base import NETWORKS
 from gan.training.callbacks.evaluate import Evaluate
 from gan.training.callbacks.loop import Periodic, clock_of, due, last_evaluation, paused
-from gan.training.module import GAN, crosses
+from gan.training.module import GAN
 from gan.utils.errors import Diverged, UserError, at_least
 
 
@@ -37,18 +37,10 @@ class Checkpoint(Periodic, LightningCheckpoint):
     activity = "checkpoints"
     saves = True
 
-    def __init__(
-        self,
-        run: str,
-        interval: int,
-        keep: int = 2,
-        keep_interval: int | None = None,
-        monitor: str | None = None,
-    ) -> None:
+    def __init__(self, run: str, interval: int, keep: int = 2, monitor: str | None = None) -> None:
         self.run = Path(run)
         self.interval = at_least("callback.checkpoint.interval", interval, 1)
         self.keep = at_least("callback.checkpoint.keep", keep, 1)
-        self.keep_interval = keep_interval
         self.monitor = monitor
         self.best_score = math.inf
         self.best: str | None = None  # file name
@@ -92,10 +84,10 @@ class Checkpoint(Periodic, LightningCheckpoint):
             pl_module.log_scalars({best_of(str(self.monitor)): self.best_score})
         clock = clock_of(trainer)
         clock.saved = clock.seconds
-        then = functools.partial(self.written, storage, path, before, pl_module.batch_size)
+        then = functools.partial(self.written, storage, before)
         trainer.save_checkpoint(path, storage_options=then)
 
-    def written(self, storage: AtomicCheckpointIO, path: Path, before: tuple[Any, ...], batch_size: int) -> None:
+    def written(self, storage: AtomicCheckpointIO, before: tuple[Any, ...]) -> None:
         """Remove old checkpoints, or forget a best one that was not saved.
 
         Args:
@@ -104,15 +96,13 @@ class Checkpoint(Periodic, LightningCheckpoint):
         if storage.failure:  # the disk is full: keep the previous best checkpoint and remove nothing
             self.best_score, self.best, self.start = before
             return
-        self.prune(batch_size)
+        self.prune()
 
-    def prune(self, batch_size: int) -> None:
+    def prune(self) -> None:
         """Remove complete checkpoints that are no longer needed, oldest first."""
         complete = [path for path in checkpoints.list_checkpoints(self.run) if checkpoints.is_complete(path)]
         for path in complete[: -self.keep]:
-            images = int(path.stem.removeprefix("images-"))
-            kept = self.keep_interval and crosses(images - batch_size, images, self.keep_interval)
-            if path.name != self.best and not kept:
+            if path.name != self.best:
                 checkpoints.remove(path)
 
     def record(self) -> dict[str, Any] | None:

@@ -14,7 +14,6 @@ from gan.losses.heads import per_image
 from gan.metrics.copies import thumbnails
 from gan.runs.metrics import FINDINGS, SILENT, symptoms
 from gan.training.callbacks.loop import Periodic, clock_of
-from gan.training.loggers.adapter import adapters
 from gan.training.loss_log import SKIPPED
 from gan.training.module import GAN
 from gan.utils.errors import at_least
@@ -48,7 +47,6 @@ class Health(Periodic):
         self.num_images = at_least("callback.health.num_images", num_images, 2)
         self.silent = silent
         self.bad: dict[str, str] = {}  # present findings by name
-        self.said: list[str] = []  # all printed findings
 
     def act(self, trainer: Trainer, pl_module: GAN) -> None:
         fakes = pl_module.fakes(self.num_images)  # on all ranks: they estimate synchronized BatchNorm together
@@ -85,27 +83,22 @@ class Health(Periodic):
         """Print new findings. Findings that persist are printed again only at the end."""
         if clock_of(trainer).seconds < self.silent:
             return
-        seen = pl_module.images_seen
         before, self.bad = self.bad, {}
         for name in symptoms(values):
             finding, remedy = FINDINGS[name]
             self.bad[name] = finding = finding.format(**values)
             if name not in before:
-                self.said.append(f"{seen:,} images: {finding}. Try {remedy}")
-                print_line(f"health: at {self.said[-1]}")
-                for logger in adapters(trainer):
-                    logger.log_text("health", "\n\n".join(self.said), seen)
+                print_line(f"health: at {pl_module.images_seen:,} images: {finding}. Try {remedy}")
 
     def on_train_end(self, trainer: Trainer, pl_module: GAN) -> None:  # type: ignore[override]
         if self.bad:
             print_line(f"health: at the end, {'; '.join(self.bad.values())}")
 
     def state_dict(self) -> dict[str, Any]:
-        return {"bad": self.bad, "said": self.said}
+        return {"bad": self.bad}
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         self.bad = {str(name): str(finding) for name, finding in state_dict["bad"].items()}
-        self.said = [str(finding) for finding in state_dict["said"]]
 
 
 @torch.no_grad()

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import math
 import multiprocessing
-import os
 import signal
 import threading
 import time
@@ -17,20 +15,14 @@ from typing import Any
 import torch
 import torch.distributed as dist
 from lightning import Callback, LightningModule, Trainer
-from torch.utils.data import dataloader
 
-from gan import data
 from gan.runs import lock, ranks
 from gan.training.module import GAN, crosses
 from gan.utils import processes
 
 MEASURED = 10.0  # seconds of training after which the speed is known
-CHECK = 1.0  # seconds between two decisions of several ranks
 MAX_UNSAVED = 180.0  # seconds of training after which a checkpoint is saved
-ALARM: int | None = getattr(signal, "SIGALRM", None)  # not on Windows
-LOADING = (str(dataloader.__file__), *data.__path__)  # the files of the code that loads batches
-EXCHANGE = 0.5  # seconds between two exchanges of signals among ranks
-PATIENCE = 4.0  # seconds to wait for a batch after a signal; after twice this time the workers are killed
+EXCHANGE = 0.5  # seconds between two exchanges of ranks
 
 
 class Periodic(Callback):
@@ -95,28 +87,11 @@ def last_evaluation(trainer: Trainer) -> Any:
     return next((c for c in trainer.callbacks if getattr(c, "scored_at", None) == now), None)  # type: ignore[attr-defined]
 
 
-class Timed(Callback):
-    """Calls `act` after a batch if `period` seconds have passed since `acted`."""
-
-    period = math.inf
-    acted = 0.0  # seconds (monotonic)
-
-    def on_train_batch_end(self, trainer: Trainer, pl_module: GAN, *_: object) -> None:  # type: ignore[override]
-        if (now := time.monotonic()) - self.acted > self.period:
-            self.acted = now
-            self.act(trainer, pl_module)
-
-    def act(self, trainer: Trainer, pl_module: GAN) -> None:
-        """Do what is due."""
-        raise NotImplementedError
-
-
 class TrainingTime(Callback):
     """Counts the seconds of the training loop, without evaluations, grids, checks of health and checkpoints.
 
-    These run in `paused`, which stops the clock and adds up their seconds by name. Rank 0 decides when the run ends
-    and when it saves a checkpoint. With several ranks, it sends its decision together with the number of batches until
-    the next one, so that ranks wait for each other about once a second, and all stop or save after the same batch.
+    These run in `paused`, which stops the clock and adds up their seconds by name. `Interrupt` ends the run at the
+    limit of the clock.
 
     Args:
         minutes: length of the run in minutes of training; None: the clock does not end the run.
@@ -127,9 +102,7 @@ class TrainingTime(Callback):
         self.other: dict[str, float] = defaultdict(float)  # seconds outside of the training loop, by name
         self.counted = 0.0  # seconds until the clock was last started
         self.started: float | None = None  # when the clock was last started (seconds, monotonic); None: it is stopped
-        self.begun: tuple[int, float] | None = None  # batches and seconds at the first batch of this process
         self.warm: tuple[int, float] | None = None  # images and seconds after the first batch of this process
-        self.next_decision = 0  # number of batches
         self.saved = 0.0  # seconds of training at the last checkpoint
         self.must_save = False  # whether a checkpoint is due after this batch
 
@@ -158,29 +131,13 @@ class TrainingTime(Callback):
             trainer.should_stop = trainer.should_stop or trainer.strategy.broadcast(self.seconds >= self.limit)
 
     def on_train_batch_start(self, trainer: Trainer, *_: object) -> None:
-        if self.begun is None:
-            self.begun = trainer.global_step, self.counted
+        if self.started is None:
             self.start()
 
     def on_train_batch_end(self, trainer: Trainer, pl_module: GAN, *_: object) -> None:  # type: ignore[override]
         if self.warm is None:
             self.warm = pl_module.images_seen, self.seconds
             lock.trained()  # from now on an error keeps the run folder
-        self.must_save = False
-        if trainer.global_step >= self.next_decision:
-            own = (self.remaining == 0, self.seconds - self.saved >= MAX_UNSAVED, self.until_decision(trainer))
-            over, self.must_save, batches = trainer.strategy.broadcast(own)
-            self.next_decision = trainer.global_step + batches
-            trainer.should_stop = trainer.should_stop or over
-
-    def until_decision(self, trainer: Trainer) -> int:
-        """Return the number of batches until the next decision: those of CHECK seconds, or fewer near the limit."""
-        if trainer.world_size == 1:
-            return 1
-        batches, seconds = self.begun or (0, 0.0)
-        per_batch = (self.seconds - seconds) / (trainer.global_step - batches)
-        left = CHECK if self.remaining is None else min(CHECK, self.remaining)
-        return max(1, int(left / max(per_batch, 1e-9)))
 
     def on_train_end(self, trainer: Trainer, pl_module: GAN) -> None:  # type: ignore[override]
         self.stop()
@@ -228,21 +185,19 @@ def paused(trainer: Trainer, name: str) -> Iterator[None]:
 
 
 class Interrupt(Callback):
-    """Sets a flag at a signal and shares it among ranks, so that the checkpoint callback saves after the same batch.
+    """Ends the run at a signal or at the limit of the clock, and asks for a checkpoint after MAX_UNSAVED seconds.
 
-    Ranks share their flags about every EXCHANGE seconds, because each exchange waits for a message around all of them.
+    All ranks do so after the same batch. They exchange what each of them wants about every EXCHANGE seconds, because
+    each exchange waits for a message around all of them.
 
     During training it replaces Lightning's handlers, which stop within a batch (SIGINT) or start a collective inside
-    the handler (SIGTERM). A second Ctrl-C stops without waiting for the batch.
-
-    If no batch arrives because a worker of the data loader is stopped or waits for a disk, the worker is killed. Then
-    PyTorch raises an error, and training ends with the existing checkpoints.
+    the handler (SIGTERM). A second Ctrl-C stops without waiting for the batch, which may never arrive if a disk does
+    not answer.
     """
 
     def __init__(self) -> None:
         self.received = 0  # number of the signal that this process received; the handler alone writes it
         self.signal = 0  # number of the signal on which all ranks agree
-        self.alarms = 0  # number of times that no batch arrived within PATIENCE
         self.at_once = False  # training ended without waiting for the batch
         self.previous: dict[int, Any] = {}
         self.group: dist.ProcessGroup | None = None  # on the CPU, to avoid synchronizing the GPU
@@ -261,8 +216,6 @@ class Interrupt(Callback):
                 if number == signal.SIGINT or signal.getsignal(number) is not signal.SIG_IGN:  # nohup ignores SIGHUP
                     self.previous[number] = signal.signal(number, self.on_signal)
             ranks.release_slurm_signal()
-            if ALARM is not None:
-                self.previous[ALARM] = signal.signal(ALARM, self.on_alarm)
             if trainer.world_size > 1:
                 self.watchdog = ranks.SignalWatchdog(trainer)
 
@@ -275,36 +228,36 @@ class Interrupt(Callback):
             self.at_once = True
             raise KeyboardInterrupt
         self.received = number
-        if ALARM in self.previous:
-            signal.setitimer(signal.ITIMER_REAL, PATIENCE, PATIENCE)
-
-    def on_alarm(self, number: int, frame: FrameType | None) -> None:
-        """Handle SIGALRM: while the main thread waits for a batch, continue stopped workers, or kill them."""
-        if not awaits_batch(frame):
-            return
-        self.alarms += 1
-        self.at_once = self.alarms > 1
-        for worker in workers():
-            os.kill(worker, signal.SIGKILL if self.at_once else signal.SIGCONT)
-        if self.at_once and not workers():  # this process itself reads the data
-            raise KeyboardInterrupt
 
     def on_train_batch_end(self, trainer: Trainer, pl_module: GAN, *_: object) -> None:  # type: ignore[override]
-        if self.group is None:
-            self.signal = self.received
-        elif trainer.global_step >= self.next_exchange:
-            self.exchange(trainer.global_step)
+        clock = clock_of(trainer)
+        clock.must_save = False
+        if self.group is not None and trainer.global_step < self.next_exchange:
+            return
+        wanted = [self.received, int(clock.remaining == 0), int(clock.seconds - clock.saved >= MAX_UNSAVED)]
+        if self.group is not None:
+            wanted = self.exchange(wanted, trainer.global_step, clock.remaining)
+        self.signal = wanted[0]  # not `received`: a signal that has just arrived remains for the next exchange
+        clock.must_save = bool(wanted[2])
         if self.signal:
-            pl_module.interrupted = trainer.should_stop = True
+            pl_module.interrupted = True
+        if self.signal or wanted[1]:
+            trainer.should_stop = True
 
-    def exchange(self, batches: int) -> None:
-        """Share the flag with all ranks, and agree on the batch of the next exchange, the first that a rank wants."""
+    def exchange(self, wanted: list[int], batches: int, left: float | None) -> list[int]:
+        """Return the largest values of all ranks, and agree on the batch of the next exchange, the first one wanted.
+
+        Args:
+            left: seconds of training until the limit, or None.
+        """
         (before, then), now = self.exchanged, time.monotonic()
         per_second = (batches - before) / (now - then) if before else 0.0
-        values = torch.tensor([self.received, -max(1, int(EXCHANGE * per_second))])
+        ahead = EXCHANGE if left is None else min(EXCHANGE, left)
+        values = torch.tensor([*wanted, -max(1, int(ahead * per_second))])
         dist.all_reduce(values, dist.ReduceOp.MAX, self.group)
-        self.signal = int(values[0])  # not `received`: a signal that has just arrived remains for the next exchange
-        self.exchanged, self.next_exchange = (batches, now), batches - int(values[1])
+        *together, wait = values.tolist()
+        self.exchanged, self.next_exchange = (batches, now), batches - wait
+        return together
 
     def on_train_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         self.restore()
@@ -318,31 +271,13 @@ class Interrupt(Callback):
         if self.watchdog:
             self.watchdog.close()
             self.watchdog = None
-        if ALARM in self.previous:
-            signal.setitimer(signal.ITIMER_REAL, 0)
-            for worker in workers():  # a stopped worker cannot end by itself
-                os.kill(worker, signal.SIGCONT)
         for number, handler in self.previous.items():
             signal.signal(number, handler)
         self.previous.clear()
 
 
-def workers() -> list[int]:
-    """Return the process ids of the data loaders' workers, which are the only daemons of this process."""
-    return [child.pid for child in multiprocessing.active_children() if child.daemon and child.pid]
-
-
 def kill_workers() -> None:
     """Kill workers that still run after training. They hold no state, and Python would wait for them forever."""
     for child in multiprocessing.active_children():
-        if child.daemon:
+        if child.daemon:  # the workers of data loaders are the only daemons of this process
             child.kill()
-
-
-def awaits_batch(frame: FrameType | None) -> bool:
-    """Return whether the interrupted code loads a batch or waits for one."""
-    while frame is not None:
-        if frame.f_code.co_filename.startswith(LOADING):
-            return True
-        frame = frame.f_back
-    return False

@@ -2,25 +2,27 @@
 
 from __future__ import annotations
 
+import math
 import os
 import time
 from collections.abc import Mapping
 
-from lightning import LightningModule, Trainer
-from rich.console import Console
+from lightning import Callback, Trainer
+from rich.console import Console, Group
 from rich.live import Live
 from rich.progress import BarColumn, Progress, TextColumn
-from rich.table import Column, Table
+from rich.table import Column
+from rich.text import Text
 
 from gan.training.callbacks.evaluate import Evaluate
-from gan.training.callbacks.loop import Timed, clock_of
+from gan.training.callbacks.loop import clock_of
 from gan.training.callbacks.samples import Samples
 from gan.training.module import GAN
 from gan.utils.output import bar_width, duration, print_progress, replaces_progress, shows_bars
 
 
-class ProgressLine(Timed):
-    """Shows images, epoch, images/s, time left, losses, scores and the path of the last grid; progress of evaluations.
+class ProgressLine(Callback):
+    """Shows images, epoch, images/s, time left, losses, scores and the path of the last grid.
 
     Speed and time left are those of training alone, as for `minutes=`. The first line comes after the first batch.
     """
@@ -28,16 +30,13 @@ class ProgressLine(Timed):
     def __init__(self, refresh: float = 0.5, plain_interval: float = 10) -> None:
         self.refresh = refresh  # seconds between updates of the bar
         self.plain_interval = plain_interval
+        self.period = math.inf  # seconds between updates on this rank
+        self.acted = 0.0  # when it was updated (seconds, monotonic)
         self.live: Live | None = None
         self.bar: Progress | None = None
         self.started = 0.0  # seconds of training at the start of this process
         self.first = 0  # images seen at the start of this process
         self.scores = ""  # those that were last shown
-
-    def setup(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
-        for callback in trainer.callbacks:  # type: ignore[attr-defined]
-            if isinstance(callback, Evaluate) and trainer.is_global_zero:
-                callback.watch = self.show_evaluation
 
     def on_train_start(self, trainer: Trainer, pl_module: GAN) -> None:  # type: ignore[override]
         self.acted, self.started = time.monotonic(), clock_of(trainer).seconds
@@ -52,6 +51,11 @@ class ProgressLine(Timed):
         if trainer.is_global_zero:
             self.period = self.refresh if self.live or replaces_progress() else self.plain_interval
 
+    def on_train_batch_end(self, trainer: Trainer, pl_module: GAN, *_: object) -> None:  # type: ignore[override]
+        if (now := time.monotonic()) - self.acted > self.period:
+            self.acted = now
+            self.act(trainer, pl_module)
+
     def on_train_end(self, trainer: Trainer, pl_module: GAN) -> None:  # type: ignore[override]
         if trainer.is_global_zero:
             self.act(trainer, pl_module)
@@ -64,19 +68,6 @@ class ProgressLine(Timed):
         if self.live:
             self.live.stop()
             self.live = None
-
-    def show_evaluation(self, title: str, done: int, total: int) -> None:
-        """Show that an evaluation has measured `done` of `total` images: as a bar, or as lines if it takes long."""
-        now = time.monotonic()
-        if now - self.acted <= (self.refresh * (done > 0) if self.live else self.plain_interval):
-            return
-        self.acted = now
-        text = f"{title}: {done:,} of {total:,} images"
-        if self.live is None or self.bar is None:
-            print_progress(text)
-            return
-        self.bar.update(self.bar.tasks[0].id, completed=done / max(total, 1), description=text)
-        self.live.update(self.bar, refresh=True)
 
     def act(self, trainer: Trainer, pl_module: GAN) -> None:
         """Show the present state."""
@@ -98,13 +89,7 @@ class ProgressLine(Timed):
             print_progress(" | ".join(filter(None, (clock, numbers, grid))))
             return
         self.bar.update(self.bar.tasks[0].id, completed=fraction, description=clock)
-        table = Table.grid()
-        for row in filter(None, (numbers, grid)):
-            table.add_row(row)
-        lines = Table.grid()
-        lines.add_row(self.bar)
-        lines.add_row(table)
-        self.live.update(lines, refresh=True)
+        self.live.update(Group(self.bar, *map(Text, filter(None, (numbers, grid)))), refresh=True)
 
 
 def remaining(trainer: Trainer, seen: int, batch_size: int, rate: float) -> tuple[str, float]:

@@ -9,9 +9,8 @@ import torch
 from lightning import Callback, Trainer
 
 from gan.training.callbacks.loop import paused
-from gan.training.memory import PRECISIONS, example
+from gan.training.memory import PRECISIONS, copied_step, example
 from gan.training.module import GAN
-from gan.training.rehearsal import copied_step
 from gan.utils.errors import at_least
 from gan.utils.output import print_line
 from gan.utils.torch_runtime import ThreadTuner, is_fixed_by_user
@@ -30,10 +29,8 @@ class Threads(Callback):
     changes. The number is stored in checkpoints, so that a resumed run starts with it.
 
     It chooses only for a single process on a CPU. Several ranks on a CPU divide the cores, on a GPU the threads of the
-    CPU matter little, and kernels of torch.compile are made for one number of threads.
-
-    Args:
-        threads: number of threads. "auto" chooses it; if OMP_NUM_THREADS is set, torch uses that.
+    CPU matter little, and kernels of torch.compile are made for one number of threads. If OMP_NUM_THREADS is set, torch
+    uses that number.
     """
 
     def __init__(self, threads: int | str = "auto") -> None:

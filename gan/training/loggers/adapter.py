@@ -1,9 +1,8 @@
-"""Pass scalars, images and text to any logger of Lightning, without letting it stop training."""
+"""Pass scalars and images to any logger of Lightning, without letting it stop training."""
 
 from __future__ import annotations
 
 import contextlib
-import html
 import io
 import math
 import queue
@@ -35,7 +34,7 @@ class Adapter(Logger):
     """Calls a logger of Lightning in a thread, in order, so that a slow or broken one never stops training.
 
     The first exception of the logger is printed; later calls go on, because a server may come back. All loggers get
-    scalars and the configuration; TensorBoard, W&B and MLflow also get images and text.
+    scalars and the configuration; TensorBoard, W&B and MLflow also get images.
 
     Args:
         label: name of the logger in messages, as in conf/logger.
@@ -90,7 +89,8 @@ class Adapter(Logger):
             score: name of the scalar by which TensorBoard compares runs under HPARAMS.
         """
         if isinstance(self.logger, TensorBoardLogger):
-            self.log_text("config", f"```yaml\n{yaml.safe_dump(config, sort_keys=False)}\n```", 0)
+            text = f"```yaml\n{yaml.safe_dump(config, sort_keys=False)}\n```"
+            self.send(lambda: self.logger.experiment.add_text("config", text, 0))
             for summary in hparams(choices, {score: math.nan}):
                 self.send(lambda part=summary: self.logger.experiment.file_writer.add_summary(part))  # type: ignore[misc]
         else:
@@ -110,15 +110,6 @@ class Adapter(Logger):
             self.send(
                 lambda: self.logger.experiment.log_image(self.logger.run_id, image, key=name, step=images), images
             )
-
-    def log_text(self, name: str, text: str, images: int) -> None:
-        """Show markdown at a number of images seen."""
-        if isinstance(self.logger, TensorBoardLogger):
-            self.send(lambda: self.logger.experiment.add_text(name, text, images), images)
-        elif isinstance(self.logger, WandbLogger):
-            self.send(lambda: self.logger.log_metrics({name: as_html(text)}, images), images)
-        elif isinstance(self.logger, MLFlowLogger):
-            self.send(lambda: self.logger.experiment.log_text(self.logger.run_id, text, f"{name}.md"), images)
 
     def send(self, call: Callable[[], object], images: int | None = None) -> None:
         """Queue a call of the logger. It is dropped if the logger is too slow, or has the value already."""
@@ -151,9 +142,7 @@ class Adapter(Logger):
             self.send(lambda: self.logger.experiment.close())
         else:
             self.send(lambda: self.logger.finalize(status))
-        if isinstance(
-            self.logger, WandbLogger
-        ):  # Lightning's finalize leaves the run open, for the next job of a sweep
+        if isinstance(self.logger, WandbLogger):  # Lightning's finalize leaves the run open for the next job of a sweep
             self.send(lambda: self.logger.experiment.finish(exit_code=0 if status == "success" else 1))
         with contextlib.suppress(queue.Full):  # the thread is a daemon and ends with the process
             self.calls.put_nowait(None)
@@ -163,12 +152,6 @@ class Adapter(Logger):
         self.thread = None
 
 
-def as_html(text: str) -> Any:
-    import wandb
-
-    return wandb.Html(f"<pre>{html.escape(text)}</pre>")
-
-
 def adapters(trainer: Trainer) -> list[Adapter]:
-    """Return the loggers that may show more than scalars."""
+    """Return the loggers that may also show images."""
     return [logger for logger in trainer.loggers if isinstance(logger, Adapter)]

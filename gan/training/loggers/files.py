@@ -61,14 +61,10 @@ class JSONLines(File):
 
 
 class CSV(File):
-    """Writes a row per logged step to RUN/metrics.csv: the images seen, then a column per name.
+    """Writes a row per logged step to RUN/metrics.csv: the images seen, then a column per name in order of appearance.
 
-    A new name adds a column, for which the file is written again. A resumed run starts with the rows of metrics.jsonl,
-    so that no row is missing or doubled even if the run was started without this logger.
-
-    Args:
-        run: the run folder.
-        resumed_at: images seen at the checkpoint to resume from.
+    The whole file is written at each step, since a new name adds a column. A resumed run starts with the rows of
+    metrics.jsonl, so that no row is missing or doubled even if the run was started without this logger.
     """
 
     def __init__(self, run: str, resumed_at: int | None = None) -> None:
@@ -80,24 +76,11 @@ class CSV(File):
             for line in lines
             if line["images"] <= (resumed_at or 0)
         ]
-        self.columns = ["images"]
-        if self.rows:
-            self.rewrite()
 
     def log_metrics(self, metrics: Mapping[str, float], step: int | None = None) -> None:
-        row = {"images": step, **metrics}
-        self.rows.append(row)
-        if not set(row) <= set(self.columns) or not self.path.exists():
-            self.rewrite()
-            return
-        with open(self.path, "a", newline="") as file:
-            csv.DictWriter(file, self.columns).writerow(row)
-
-    def rewrite(self) -> None:
-        """Write all rows, with a column per name in the order of appearance."""
-        self.columns = list(dict.fromkeys(name for row in ({"images": 0}, *self.rows) for name in row))
+        self.rows.append({"images": step, **metrics})
         text = io.StringIO(newline="")
-        table = csv.DictWriter(text, self.columns)
+        table = csv.DictWriter(text, list(dict.fromkeys(name for row in self.rows for name in row)))
         table.writeheader()
         table.writerows(self.rows)
         write_atomically(self.path, lambda file: file.write(text.getvalue().encode()))

@@ -26,11 +26,7 @@ WAIT = 10  # seconds for a server to answer
 
 
 def tensorboard(run: str, resumed_at: int | None = None) -> TensorBoardLogger:
-    """Return the logger of TensorBoard's event files in the run folder.
-
-    Args:
-        resumed_at: images seen at the checkpoint to resume from; TensorBoard discards later events.
-    """
+    """Return the logger of TensorBoard's event files in the run folder. Events after `resumed_at` are discarded."""
     from lightning.pytorch.loggers import TensorBoardLogger
 
     purge: dict[str, Any] = {} if resumed_at is None else {"purge_step": resumed_at + 1}
@@ -40,12 +36,7 @@ def tensorboard(run: str, resumed_at: int | None = None) -> TensorBoardLogger:
 def wandb(
     run: str, project: str, entity: str | None = None, mode: str | None = None, tags: Sequence[str] = ()
 ) -> WandbLogger:
-    """Return the logger of Weights & Biases.
-
-    Args:
-        entity: the user or team; None uses WANDB_ENTITY or the default of the account.
-        mode: "online", or "offline", which writes into the run folder; None uses WANDB_MODE, or "online".
-    """
+    """Return the logger of Weights & Biases, which writes into the run folder if it is offline."""
     import wandb as package
     from lightning.pytorch.loggers import WandbLogger
 
@@ -71,12 +62,7 @@ def wandb(
 
 
 def mlflow(run: str, experiment: str, tracking_uri: str | None = None) -> MLFlowLogger:
-    """Return the logger of MLflow.
-
-    Args:
-        experiment: name of the experiment, which is created if it does not exist.
-        tracking_uri: address of the server or the database; None uses MLFLOW_TRACKING_URI, or mlflow.db beside `run`.
-    """
+    """Return the logger of MLflow."""
     os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "2")  # 7 retries with 120 s each by default
     os.environ.setdefault("MLFLOW_HTTP_REQUEST_TIMEOUT", str(WAIT))
     os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")

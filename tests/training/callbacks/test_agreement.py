@@ -60,9 +60,9 @@ NOT_MOUNTED = """
 import os
 from gan.runs import lock
 from gan.training.callbacks import agreement
-lock.UNSEEN = agreement.VISIBLE = 2.0
+lock.UNSEEN = 2.0
 if os.environ["RANK"] == "1":
-    agreement.digest_of = lambda path: ""
+    agreement.wait_for = lambda path, content: False
     lock.read_json = lambda path: {}
     lock.run_folder.LOCK = ".lock of another machine"
 """

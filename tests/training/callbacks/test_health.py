@@ -8,8 +8,6 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from gan.augment.ada import Adaptive
-from gan.augment.diffaugment import DiffAugment
 from gan.data.module import ImageDataModule
 from gan.runs.metrics import symptoms
 from gan.training.callbacks.health import Health, diversity, overfitting
@@ -112,15 +110,6 @@ def test_overfitting_needs_held_out_images() -> None:
             data=ImageDataModule(size=16, num_images=24, batch_size=4, **options),
         )
         assert ("health/overfitting" in logged) is expected and "health/diversity" in logged
-
-
-def test_an_augmentation_at_its_limit_is_reported(capsys: pytest.CaptureFixture[str]) -> None:
-    module = model(
-        augment=Adaptive(DiffAugment(), target=-1.0, adjustment_images=20, interval=1), log_interval=8
-    )  # rises at any logits
-    fit(module, 8, Health(interval=16, first=16, num_images=4, silent=0))
-    assert module.loss_log.means["health/augment"] == pytest.approx(0.8)
-    assert "augmentation is at its maximal probability 80%" in capsys.readouterr().out
 
 
 def test_the_first_minute_is_silent_and_a_finding_that_lasts_is_reported_after_it(

@@ -11,8 +11,7 @@ import torch
 
 from gan.training.callbacks import threads
 from gan.training.callbacks.threads import Threads
-from gan.training.memory import example
-from gan.training.rehearsal import copied_step
+from gan.training.memory import copied_step, example
 from gan.utils import torch_runtime
 from gan.utils.errors import UserError
 from tests.recipes import BATCH, RECIPES, build
@@ -117,9 +116,3 @@ def test_a_checkpoint_keeps_the_number(chosen: list[int], capsys: Any) -> None:
     assert torch.get_num_threads() == 1
     with pytest.raises(UserError, match="the checkpoint's threads=no"):
         resumed.load_state_dict({"threads": "no", "seconds": 1})
-
-
-@pytest.mark.parametrize("wrong", ["two", 0, 1.5, None, True])
-def test_wrong_numbers(wrong: Any) -> None:
-    with pytest.raises(UserError, match=f"trainer.threads={wrong}: must be an integer of at least 1"):
-        Threads(wrong)
