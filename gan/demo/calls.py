@@ -20,6 +20,7 @@ from gan import settings
 from gan.data.decoding.pool import IsolatedProcess
 from gan.data.decoding.reader import ImageError
 from gan.data.sources.files import SUFFIXES
+from gan.demo.server import make_room
 from gan.settings import Setting, parse_seeds
 from gan.utils import digest
 from gan.utils.errors import UserError, describe_os_error, to_line
@@ -67,6 +68,7 @@ class Context:
 
     def keep(self, data: bytes, name: str) -> str:
         """Write a file for the visitor, and return its path."""
+        make_room(self.folder, len(data))
         path = self.folder / digest.of_bytes(data) / name
         path.parent.mkdir(exist_ok=True)
         path.write_bytes(data)

@@ -7,6 +7,7 @@ import contextlib
 import io
 import itertools
 import json
+import os
 import shutil
 import sys
 import zipfile
@@ -310,6 +311,29 @@ def test_the_gate_forwards_calls_and_refuses_the_rest(tmp_path: Path) -> None:
     for site, status in (("same-origin", 200), ("none", 200), ("cross-site", 403), ("same-site", 403)):
         for path in (join, "/gradio_api/upload"):
             assert answered(gate, "POST", path, b"{}", **{"sec-fetch-site": site})[0] == status
+
+
+def test_what_visitors_store_is_bounded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    pytest.importorskip("gradio")
+    from gan.demo.calls import Context
+
+    monkeypatch.setattr(server, "MAX_STORED", 10_000)
+    monkeypatch.setattr(server, "MAX_UPLOAD", 2000)
+    context, gate = Context(tmp_path), Gate(echo(), tmp_path, any_host=True)
+    paths = [Path(context.keep(bytes([n]) * 1000, "0.png")) for n in range(25)]
+    for age, path in enumerate(reversed(paths[15:])):
+        os.utime(path, (1e9 - age, 1e9 - age))
+    assert [path.exists() for path in paths] == [False] * 15 + [True] * 10 and len(os.listdir(tmp_path)) == 10
+    assert answered(gate, "POST", "/gradio_api/upload", bytes(2000))[0] == 200
+    assert [path.exists() for path in paths] == [False] * 17 + [True] * 8  # the oldest are removed
+    assert answered(gate, "POST", "/gradio_api/upload", bytes(2001))[0] == 413
+    gate.uploads = server.MAX_UPLOADS
+    assert answered(gate, "POST", "/gradio_api/upload", b"x")[0] == 503
+    gate.uploads = 0
+    monkeypatch.setattr(server, "MAX_STORED_FILES", 5)
+    context.keep(b"x", "0.png")
+    assert len(os.listdir(tmp_path)) == 5
+    context.close()
 
 
 def test_the_port() -> None:
