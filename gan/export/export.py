@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -12,13 +12,10 @@ import torch
 
 from gan.export import formats
 from gan.export.formats import Function
-from gan.export.parts import BATCHES, Part, as_tuple, features_part, generator_parts, translator_part
+from gan.export.parts import BATCHES, Part, as_tuple, generator_parts, translator_part
 from gan.export.provenance import model_hash
 from gan.images.convert import to_uint8
 from gan.model import Model
-from gan.models.loading import load_discriminator
-from gan.recognition import classifier
-from gan.runs.run_folder import RECOGNITION
 from gan.translation.tiling import translators
 from gan.translation.translator import Translator
 from gan.utils.errors import UserError, writing
@@ -29,14 +26,13 @@ FORMAT_VERSION = 1
 METADATA = "retro_gan"  # the name of the metadata in a file
 MAX_DIFFERENCE = 1e-4  # of outputs; relative to the largest absolute value if that exceeds 1
 MAX_LEVELS = 1  # of 255, after the conversion to uint8
-HALF_DIFFERENCE, HALF_LEVELS = 0.05, 6  # with weights in fp16
 
 
 class Format(NamedTuple):
     """A file format: how the bytes of a part are made, and how the function of the bytes is called."""
 
     suffix: str
-    encode: Callable[[Part, bool, Mapping[str, str]], bytes]
+    encode: Callable[[Part, Mapping[str, str]], bytes]
     open: Callable[[bytes, Part], Function]
 
 
@@ -70,9 +66,6 @@ def export(
     model: Model | Translator,
     to: str,
     out: str | os.PathLike[str],
-    half: bool = False,
-    size: tuple[int, int] | None = None,
-    discriminator: Any = None,
     force: bool = False,
 ) -> list[Exported]:
     """Write the files of a model, and return them. Nothing is written if one of them differs from PyTorch.
@@ -80,66 +73,38 @@ def export(
     Args:
         model: what `gan.load` returns.
         to: one of FORMATS.
-        half: store weights in fp16.
-        size: height and width that a translator shall be restricted to; None leaves them free.
-        discriminator: network for the features, see `discriminator_of`; None exports no features.
         force: overwrite existing files.
     """
-    if to == "onnx":
-        formats.check_onnx_installed()
-    parts = [part for part in parts_of(model, size, discriminator) if to != "safetensors" or part.stores_weights]
+    parts = [part for part in parts_of(model) if to != "safetensors" or part.stores_weights]
     paths = [Path(out) / f"{part.name}{FORMATS[to].suffix}" for part in parts]
     if not force and (existing := [path for path in paths if path.exists()]):
         raise UserError(f"{existing[0]}: exists already; use --force to overwrite")
-    files = []
-    for part, path in zip(parts, paths, strict=True):
-        try:
-            files.append(make(part, to, half, path, metadata(part, model)))
-        except UserError as error:
-            instead = "; --no-features exports the other parts" if part.name == "features" else ""
-            raise UserError(f"{error}{instead}") from error
+    files = [make(part, to, path, metadata(part, model)) for part, path in zip(parts, paths, strict=True)]
     with writing(out):
         for file in files:
             write_atomically(file.path, lambda stream, file=file: stream.write(file.data))  # type: ignore[misc]
     return files
 
 
-def parts_of(model: Model | Translator, size: tuple[int, int] | None, discriminator: Any) -> Iterator[Part]:
-    """Yield the parts of a model. Arguments as in `export`."""
-    channels, trained = model.config["data"]["channels"], pair(model.config["data"]["size"])
-    if isinstance(model, Translator):
-        networks = list(translators(model.network))
-        for name, network in zip(("a2b", "b2a") if len(networks) > 1 else ("translator",), networks, strict=True):
-            multiple = network.multiple
-            if size and any(side < 16 or side % multiple for side in size):
-                raise UserError(f"--size {size[0]}x{size[1]}: give sides of at least 16 pixels that are multiples of "
-                                f"{multiple}")  # fmt: skip
-            yield translator_part(name, network, channels, size or trained, fixed=size is not None)
-        return
-    if size is not None and size != trained:
-        raise UserError(f"--size {size[0]}x{size[1]}: this generator generates {trained[0]}x{trained[1]} pixels; only "
-                        "translators have other sizes")  # fmt: skip
-    yield from generator_parts(model.generator, trained)
-    if discriminator is not None:
-        yield features_part(discriminator, channels, trained)
+def parts_of(model: Model | Translator) -> list[Part]:
+    """Return the parts of a model: the networks of a generator, or the directions of a translator."""
+    size = pair(model.config["data"]["size"])
+    if not isinstance(model, Translator):
+        return generator_parts(model.generator, size)
+    networks = list(translators(model.network))
+    names = ("a2b", "b2a") if len(networks) > 1 else ("translator",)
+    channels = model.config["data"]["channels"]
+    return [translator_part(name, network, channels, size) for name, network in zip(names, networks, strict=True)]
 
 
-def discriminator_of(run: str | os.PathLike[str], checkpoint: str) -> Any:
-    """Return the discriminator of a run, with the statistics of the run's classifier if `gan recognize` fitted one."""
-    if (Path(run) / RECOGNITION / classifier.ABOUT).is_file():
-        return classifier.load(run, checkpoint).layers.network
-    return load_discriminator(run, checkpoint)[0]
-
-
-def make(part: Part, to: str, half: bool, path: Path, about: Mapping[str, str]) -> Exported:
+def make(part: Part, to: str, path: Path, about: Mapping[str, str]) -> Exported:
     """Return the file of a part; raise UserError if its function differs too much from the trained network."""
-    data = FORMATS[to].encode(part, half, about)
+    data = FORMATS[to].encode(part, about)
     difference = compare(part, FORMATS[to].open(data, part))
-    floats, levels = (HALF_DIFFERENCE, HALF_LEVELS) if half else (MAX_DIFFERENCE, MAX_LEVELS)
-    if not (difference.floats <= floats and difference.levels <= levels):
+    if not (difference.floats <= MAX_DIFFERENCE and difference.levels <= MAX_LEVELS):
         raise UserError(
-            f"{path}: not written, because it differs from PyTorch by {difference}; at most {floats:g} and {levels} "
-            f"of 255 are allowed" + "; export without --fp16" * half
+            f"{path}: not written, because it differs from PyTorch by {difference}; at most {MAX_DIFFERENCE:g} and "
+            f"{MAX_LEVELS} of 255 are allowed"
         )
     return Exported(path, data, part, difference)
 
@@ -175,6 +140,6 @@ def metadata(part: Part, model: Model | Translator) -> dict[str, str]:
         about |= {"multiple": part.multiple, "direction": "b2a" if part.name == "b2a" else "a2b"}
     else:
         about |= {"latent_dim": model.generator.latent_dim, "classes": model.classes}
-    if part.gives_images or part.inputs == ("image",):
+    if part.gives_images:
         about |= {"range": [-1, 1], "alpha": "premultiplied"}
     return {METADATA: json.dumps(about | part.about)}

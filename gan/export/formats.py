@@ -4,8 +4,6 @@ onnx         ONNX, opset 18: for ONNX Runtime in Python, C++, C#, on phones and 
 pt2          torch.export: for PyTorch without this package. `torch.export.load` may run code that is in a file, so load
              only files that you made or trust.
 safetensors  weights alone, under the names of the network's layers. Loading runs no code.
-
-With `half`, matrices and kernels are stored in fp16 and used in fp32, which is exact in every runtime.
 """
 
 from __future__ import annotations
@@ -21,9 +19,8 @@ from typing import Any
 
 import torch
 from safetensors.torch import load, save
-from torch import Tensor, nn
+from torch import Tensor
 from torch.export import Dim, ExportedProgram
-from torch.func import functional_call
 
 from gan.export.parts import EXAMPLE_BATCH, MAX_BATCH, MAX_SIDE, MIN_SIDE, Call, Part, as_tuple
 from gan.utils.errors import UserError, install
@@ -31,8 +28,6 @@ from gan.utils.errors import UserError, install
 OPSET = 18
 PACKAGES = ("onnx", "onnxscript", "onnxruntime")
 KEPT = ("val", "tensor_meta")  # metadata of a node that a program needs
-EXACT = "frequencies"  # of carriers: their phase grows with the distance from the corner of the image, so not in fp16
-LARGEST = torch.finfo(torch.float16).max
 
 Function = Callable[..., tuple[Tensor, ...]]
 
@@ -46,9 +41,9 @@ def check_onnx_installed() -> None:
         raise UserError(f"--to onnx and --to web need {', '.join(missing)}: {install('export')}")
 
 
-def encode_onnx(part: Part, half: bool, about: Mapping[str, str]) -> bytes:
+def encode_onnx(part: Part, about: Mapping[str, str]) -> bytes:
     """Return the bytes of an ONNX file, with `about` as its metadata."""
-    program = trace(part, part.network)
+    program = trace(part)
     with quiet():
         try:
             exported = torch.onnx.export(
@@ -64,8 +59,6 @@ def encode_onnx(part: Part, half: bool, about: Mapping[str, str]) -> bytes:
     assert exported is not None
     model: Any = exported.model_proto
     strip_onnx(model, part)
-    if half:
-        store_in_half(model.graph)
     for key, value in about.items():
         entry = model.metadata_props.add()
         entry.key, entry.value = key, value
@@ -90,25 +83,6 @@ def strip_onnx(model: Any, part: Part) -> None:
                 dim.dim_param = ("batch", "", "height", "width")[axis] + margin
 
 
-def store_in_half(graph: Any) -> None:
-    """Store matrices and kernels in fp16, and convert each to fp32 before its use.
-
-    Torch's exporter folds constants: weights that are in fp16 before would be folded to fp32 again, in part.
-    """
-    from onnx import TensorProto, helper, numpy_helper
-
-    casts = []
-    for weight in graph.initializer:
-        if weight.data_type == TensorProto.FLOAT and len(weight.dims) >= 2:
-            name, values = weight.name, numpy_helper.to_array(weight)
-            check_range(name, float(abs(values).max(initial=0)))
-            weight.CopyFrom(numpy_helper.from_array(values.astype("float16"), f"{name}_fp16"))
-            casts.append(helper.make_node("Cast", [weight.name], [name], name=f"{name}_cast", to=TensorProto.FLOAT))
-    nodes = [*casts, *graph.node]
-    del graph.node[:]
-    graph.node.extend(nodes)
-
-
 def open_onnx(data: bytes, part: Part) -> Function:
     """Return the function that ONNX Runtime computes for a file, on the CPU."""
     import onnxruntime
@@ -129,12 +103,11 @@ def open_onnx(data: bytes, part: Part) -> Function:
 # ---- torch.export
 
 
-def encode_pt2(part: Part, half: bool, about: Mapping[str, str]) -> bytes:
+def encode_pt2(part: Part, about: Mapping[str, str]) -> bytes:
     """Return the bytes of a file of torch.export; the metadata are extra files in it."""
-    program = trace(part, HalfWeights(part.network) if half else part.network)
     file = io.BytesIO()
     with quiet():
-        torch.export.save(program, file, extra_files=dict(about))
+        torch.export.save(trace(part), file, extra_files=dict(about))
     return file.getvalue()
 
 
@@ -145,29 +118,13 @@ def open_pt2(data: bytes, part: Part) -> Function:
     return torch.no_grad()(lambda *inputs: as_tuple(module(*inputs)))
 
 
-class HalfWeights(nn.Module):
-    """Calls a copy of a network whose matrices and kernels are stored in fp16. Biases and statistics stay in fp32."""
-
-    def __init__(self, network: nn.Module) -> None:
-        super().__init__()
-        self.network = copy.deepcopy(network)
-        for name, value in [*self.network.named_parameters(), *self.network.named_buffers()]:
-            value.data = halved(name, value.data)
-
-    def forward(self, *inputs: Tensor) -> Any:
-        tensors = {**dict(self.network.named_parameters()), **dict(self.network.named_buffers())}
-        full = {name: value.float() for name, value in tensors.items() if value.dtype == torch.float16}
-        return functional_call(self.network, full, inputs)
-
-
 # ---- safetensors
 
 
-def encode_safetensors(part: Part, half: bool, about: Mapping[str, str]) -> bytes:
+def encode_safetensors(part: Part, about: Mapping[str, str]) -> bytes:
     """Return the bytes of a file of weights."""
     weights = part.original.state_dict().items()
-    return save({name: (halved(name, value) if half else value).contiguous().clone() for name, value in weights},
-                dict(about))  # fmt: skip
+    return save({name: value.contiguous().clone() for name, value in weights}, dict(about))
 
 
 def open_safetensors(data: bytes, part: Part) -> Function:
@@ -180,31 +137,15 @@ def open_safetensors(data: bytes, part: Part) -> Function:
 # ---- shared by the formats
 
 
-def halved(name: str, value: Tensor) -> Tensor:
-    """Return a weight in fp16 if it is a matrix or kernel in fp32; raise UserError if it is too large for fp16."""
-    if value.dtype != torch.float32 or value.ndim < 2 or name.rpartition(".")[2] == EXACT:
-        return value
-    check_range(name, float(value.abs().max()))
-    return value.half()
-
-
-def check_range(name: str, largest: float) -> None:
-    if largest > LARGEST:
-        raise UserError(f"--fp16: the weight {name} exceeds {LARGEST:g}, the largest number of fp16; export without it")
-
-
-def trace(part: Part, network: nn.Module) -> ExportedProgram:
+def trace(part: Part) -> ExportedProgram:
     """Return the graph of operators of a part, without traces of the machine on which it was made.
 
     The batch is free, and for translators height and width.
-
-    Args:
-        network: `part.network`, or the same function with other weights.
     """
     inputs = part.example(EXAMPLE_BATCH, part.example_size())
     shapes = tuple(dimensions(part, name, value.ndim) for name, value in zip(part.inputs, inputs, strict=True))
     # A signature of *inputs alone, because `dynamic_shapes` has the form of the signature.
-    positional = Call(network, lambda network, *inputs: network(*inputs))
+    positional = Call(part.network, lambda network, *inputs: network(*inputs))
     with quiet(), torch.no_grad():
         try:
             program = torch.export.export(positional, inputs, dynamic_shapes=(shapes,), strict=False)

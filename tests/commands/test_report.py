@@ -25,7 +25,7 @@ def test_out(tmp_path: Path, gan_command: Train) -> None:
     assert "own.html: exists already and is not a report; use --force" in message and own.read_text() == "<p>mine"
     gan_command("report", "runs/a", "--out", "own.html", "--force")
     assert "Training run" in Page(own.read_text()).text
-    assert "is a folder" in gan_command("report", "runs/a", "--out", "runs", check=2).stderr
+    assert "runs: exists already" in gan_command("report", "runs/a", "--out", "runs", check=2).stderr
     (run / "report.html").unlink()
     (run / "report.html").symlink_to(tmp_path / "elsewhere.html")
     assert "a link leads out of" in gan_command("report", "runs/a", check=2).stderr

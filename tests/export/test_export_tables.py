@@ -173,7 +173,6 @@ def test_export_and_translate(gan_command: Train, tmp_path: Path) -> None:
     [
         (["look:film", "--to", "onnx"], "look:film: is a look, which has no network; use --to cube or --to hald"),
         (["none.cube", "--to", "hald"], "none.cube: cannot be read as a color table (no such file)"),
-        (["look:film", "--to", "cube", "--fp16"], "--fp16: needs --to onnx or"),
         (["look:film", "--to", "cube", "--table-size", "5"], "--table-size"),
     ],
 )

@@ -48,12 +48,6 @@ export function start(model) {
   $("file").addEventListener("change", () => read($("file").files[0]));
   document.addEventListener("paste", (event) => read(event.clipboardData.files[0]));
   $("direction").addEventListener("change", draw);
-  for (const [kind, over] of [["dragover", true], ["dragleave", false], ["drop", false]])
-    document.addEventListener(kind, (event) => {
-      event.preventDefault();
-      $("drop").classList.toggle("over", over);
-      if (kind === "drop") read(event.dataTransfer.files[0]);
-    });
 
   $("split").addEventListener("input", () => $("comparison").style.setProperty("--split", `${$("split").value}%`));
   $("save").addEventListener("click", () => save($("after").firstChild, `${name}_translated`));
