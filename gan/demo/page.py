@@ -13,7 +13,7 @@ from gan.demo.generate import generate_tab, interpolate_tab
 from gan.demo.models import Content, PageModel
 from gan.demo.pixel_art import pixel_art_tab
 from gan.demo.training import training_tab
-from gan.demo.translate import color_map_tab, looks_tab, translate_tab
+from gan.demo.translate import looks_tab, translate_tab
 from gan.report import page as report
 
 STYLE = f"""
@@ -22,7 +22,7 @@ STYLE = f"""
 footer {{ display: none !important; }}
 {report.style()}
 """
-HEADING = "<h2 style='margin: 0'>retro-gan</h2><span>looks, color maps and pixel art, without training</span>"
+HEADING = "<h2 style='margin: 0'>retro-gan</h2><span>looks and pixel art, without training</span>"
 KEPT = 1800  # seconds that uploads and results are kept
 MAX_WAITING = 40  # calls in the queue
 FONTS = ["system-ui", "Segoe UI", "Roboto", "Helvetica Neue", "Arial", "sans-serif"]
@@ -44,7 +44,7 @@ def build(content: Content, context: Context) -> gr.Blocks:
             one_model(models[0], context, blocks)
         elif not models:
             gr.HTML(HEADING)
-            without_model(content, context)
+            without_model(context)
         else:
             with gr.Tabs():
                 for n, shown in enumerate(models):
@@ -53,7 +53,7 @@ def build(content: Content, context: Context) -> gr.Blocks:
                         one_model(shown, context, blocks, first=n == 0)
                 if content.without_model:
                     with gr.Tab("Without training"):
-                        without_model(content, context)
+                        without_model(context)
         blocks.unload(context.cancel)  # the visitor has closed the page
     for component in blocks.blocks.values():
         if isinstance(component, CHECKED):
@@ -71,14 +71,12 @@ def paths_of(payload: Any) -> Any:
     return [file.path for file in files] if isinstance(files, list) else files and files.path
 
 
-def without_model(content: Content, context: Context) -> None:
-    """Add the tabs that need no model. The color map is first if one was fitted."""
-    with gr.Tabs(selected="color_map" if content.fitted else "looks"):
-        with gr.Tab("Looks", id="looks"):
+def without_model(context: Context) -> None:
+    """Add the tabs that need no model."""
+    with gr.Tabs():
+        with gr.Tab("Looks"):
             looks_tab(context)
-        with gr.Tab("Color map", id="color_map"):
-            color_map_tab(context, content.fitted)
-        with gr.Tab("Pixel art", id="pixel_art"):
+        with gr.Tab("Pixel art"):
             pixel_art_tab(context)
 
 

@@ -36,7 +36,7 @@ from tests.served_demo import Demo, demo
 
 CLASSES = ("poster", "neon")
 ANY, FORWARD = "any class", "to the target style"
-PIXELS = {"cell": 1, "auto": False, "palette": "all colors", "colors": 4, "file": None, "dither": "none"}
+PIXELS = {"cell": 1, "auto": False, "palette": "all colors", "file": None, "dither": "none"}
 ATTRIBUTES = 5  # sliders
 DIRECTIONS = 2
 POSITIONS = 3
@@ -144,7 +144,7 @@ class TestCalls:
         )
 
     def translate(self, page: Demo, *files: Any, **changed: Any) -> Any:
-        given = {"direction": FORWARD, "strength": 1} | PIXELS | {"tile": None}
+        given = {"direction": FORWARD, "strength": 1} | PIXELS
         return page.call("translate_3", list(files), *(given | changed).values())
 
     def test_photographs_come_back_in_their_size_and_format(self, page: Demo) -> None:
@@ -352,7 +352,6 @@ def test_errors_of_the_command(gan_command: Train, tmp_path: Path, monkeypatch: 
     def error(*words: str) -> str:
         return gan_command("demo", *words, check=2).stderr
 
-    assert "--map: needs --fit PHOTOGRAPHS RETRO" in error("--map", "linear")
     assert "no such run folder or checkpoint" in error("missing")
     assert "look:film: is a look; give no RUN: the page then has a tab for looks" in error("look:film")
     made(tmp_path / "runs" / "cards")
