@@ -1,8 +1,8 @@
 """Show models on a page in the browser: generate, edit, interpolate, project, translate, and watch training.
 
 RUN is a run folder, a checkpoint file, a folder written by gan share, or hf://USER/NAME. Each of several models has its
-own tab. Without RUN, the page has looks and pixel art, which need no training, and the newest run in runs/ if there is
-one. The page is on this machine only, and Ctrl-C ends it.
+own tab. Without RUN, the page has looks, which need no training, and the newest run in runs/ if there is one. The page
+is on this machine only, and Ctrl-C ends it.
 """
 
 from __future__ import annotations
@@ -43,7 +43,7 @@ class Request(options.Device):
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("runs", nargs="*", metavar="RUN", type=existing_run,
-                        help=f"{options.MODEL} (default: looks and other tools without training, and the newest run in "
+                        help=f"{options.MODEL} (default: looks, which need no training, and the newest run in "
                         f"{RUNS}/)")  # fmt: skip
     parser.add_argument("--port", type=int, help="port of the page (default: 7860, or the next free one)")
     parser.add_argument("--host", default=HOST, help="address to listen on, such as 0.0.0.0 in a container; others "

@@ -87,10 +87,10 @@ def load(request: Request) -> Any:
 
 def write_networks(request: Request) -> None:
     """Write the networks of a model, each to a file."""
-    from gan.export import export, formats
+    from gan.export import export
 
     if request.to == "onnx":
-        formats.check_onnx_installed()
+        export.check_onnx_installed()
     print_files(export.export(load(request), request.to, request.out, request.force))
 
 
@@ -122,9 +122,9 @@ def write_web_page(request: Request) -> None:
     if not request.force and out.is_dir() and any(out.iterdir()):
         raise UserError(f"--out {out}: is not empty; use --force to write the page beside its files")
 
-    from gan.export import formats, web
+    from gan.export import export, web
 
-    formats.check_onnx_installed()
+    export.check_onnx_installed()
     package = web.find()
     page = web.write_page(load(request), out, package)
     print_files(page.models)

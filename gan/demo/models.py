@@ -84,7 +84,7 @@ class Content(NamedTuple):
 
     Attributes:
         models: each has tabs of its own.
-        without_model: whether there are tabs that need no model.
+        without_model: whether there are looks, which need no model.
     """
 
     models: Sequence[PageModel] = ()

@@ -154,8 +154,6 @@ def mean_function(network: lut.Generator, images: Tensor) -> tuple[Colors, list[
         )
     if network.falloff is not None:
         lost.append("only the mean of the vignette is kept")
-    if network.texture is not None:
-        lost.append("only the mean of the texture over flat areas is kept")
 
     def translate(x: Tensor, position: TilePosition) -> Tensor:
         y = network.forward_tile(with_channels(x, network.channels), position, mean.expand(len(x), -1, -1, -1, -1))

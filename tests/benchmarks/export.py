@@ -17,8 +17,7 @@ from pathlib import Path
 import torch
 
 from gan import api
-from gan.export.export import Exported, make, metadata, parts_of
-from gan.export.formats import open_onnx, open_pt2
+from gan.export.export import Exported, make, metadata, open_onnx, open_pt2, parts_of
 from gan.export.parts import Part
 from gan.utils.errors import UserError
 

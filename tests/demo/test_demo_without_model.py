@@ -1,4 +1,4 @@
-"""The tabs of gan demo that need no model: looks and pixel art, called without a server."""
+"""The tab of gan demo that needs no model, called without a server."""
 
 from __future__ import annotations
 
@@ -88,8 +88,6 @@ def test_pixel_art(call: Callable[..., Any], photo: str, tmp_path: Path) -> None
         given_image.save(jpeg)
     *_, said = call("look", [jpeg], *look(cell=5))
     assert said == "JPEG changes cells and colors; upload PNG images for exact ones."
-    given = PIXELS | {"palette": "gameboy", "dither": "bayer", "cell": 5}
-    *_, download, _ = call("pixel_art", [jpeg], *given.values())
+    *_, download, _ = call("look", [photo], *look(palette="gameboy", dither="bayer", cell=5))
     with Image.open(download.value["path"]) as found:
-        assert found.format == "PNG" and found.size == (60, 40) and len(found.convert("RGB").getcolors()) <= 4
-    assert "nothing to do: choose a Palette" in call("pixel_art", [photo], *PIXELS.values())
+        assert found.size == (60, 40) and len(found.convert("RGB").getcolors()) <= 4

@@ -17,7 +17,7 @@ import torch
 from safetensors import safe_open
 from torch import nn
 
-from gan.export import export, formats
+from gan.export import export
 from gan.export.parts import Part, example_images, generator_parts, plain, translator_part
 from gan.images.convert import to_uint8
 from gan.models.sampling import latents
@@ -310,7 +310,7 @@ def test_errors_of_the_command(tmp_path: Path, gan_command: Train, monkeypatch: 
     onnx = ("--to", "onnx", "--out")
     assert "cannot be written (Not a directory)" in error("made.ckpt", *onnx, "file/out")
     find_spec = importlib.util.find_spec
-    absent = formats.PACKAGES
+    absent = export.PACKAGES
     monkeypatch.setattr(importlib.util, "find_spec", lambda name: None if name in absent else find_spec(name))
     said = "error: --to onnx and --to web need onnx, onnxscript, onnxruntime: pip install 'retro-gan[export]'\n"
     assert error("made.ckpt", *onnx, "out") == said

@@ -104,18 +104,6 @@ def test_front_matter_of_any_name_is_valid_yaml() -> None:
 
 
 @pytest.mark.slow
-def test_scores_of_the_training_log_if_there_is_no_evaluation(run: Path, tmp_path: Path) -> None:
-    copy = tmp_path / "copy"
-    shutil.copytree(run, copy)
-    (copy / "evaluation.jsonl").unlink()
-    log = [{"images": 32, "eval/fd_lite0": 9.0}, {"images": 64, "eval/fd_lite0": 8.0}, {"images": 64, "loss/d": 1.0}]
-    (copy / "metrics.jsonl").write_text("".join(json.dumps(line) + "\n" for line in log))
-    found = front_matter(share.collect(copy, name="x", license="mit", samples=False)[CARD])
-    (result,) = found["model-index"][0]["results"]  # type: ignore[index]
-    assert [(each["type"], each["value"]) for each in result["metrics"]] == [("fd_lite0", 8.0)]
-
-
-@pytest.mark.slow
 def test_the_command(run: Path, gan_command: Train, tmp_path: Path) -> None:
     said = gan_command("share", str(run), "out", "--license", "CC-BY-4.0", "--trained-on", "cards").stdout
     assert "model.safetensors" in said and "gan generate out" in said
