@@ -36,13 +36,13 @@ class Base(NamedTuple):
     Attributes:
         latents: (1, ...).
         label: (1,), its class.
-        describe: returns the text chunk of its image uint8 (C, H, W) after a change of settings.
+        seed: of the latent, with the class that the visitor chose; None for the latent of an upload.
     """
 
     latents: Tensor
     label: Tensor | None
-    name: str
-    describe: Callable[[dict[str, float], Tensor], Any]
+    seed: int | None = None
+    class_name: str | None = None
 
 
 class Editor:
@@ -111,7 +111,12 @@ class Editor:
         model = self.shown.model
         moved = model.edit(base.latents, base.label, **settings)
         pixels = model.synthesize(moved, base.label).pixels[0]
-        return self.context.keep(to_png(pixels, base.describe(settings, pixels)), f"{base.name}.png")
+        origin = Origin(model.generator, model.images, **self.shown.changes(settings))
+        if base.seed is None:
+            name, described = "projected", from_latents(model, origin, base.latents, base.label)
+        else:
+            name, described = str(base.seed), from_seeds(model, origin, [base.seed], base.class_name)
+        return self.context.keep(to_png(pixels, described.image(pixels, 0)), f"{name}.png")
 
 
 def edit_tab(shown: PageModel, context: Context, opened: Any) -> None:
@@ -126,14 +131,7 @@ def edit_tab(shown: PageModel, context: Context, opened: Any) -> None:
                              elem_classes="pixels", buttons=["download", "fullscreen"])  # fmt: skip
 
         def base(given: SimpleNamespace) -> Base:
-            model = shown.model
-            latents, label = model.latents([given.seed], given.label)
-
-            def describe(settings: dict[str, float], pixels: Tensor) -> dict[str, str]:
-                origin = Origin(model.generator, model.images, **shown.changes(settings))
-                return from_seeds(model, origin, [given.seed], given.label).image(pixels, 0)
-
-            return Base(latents, label, str(given.seed), describe)
+            return Base(*shown.model.latents([given.seed], given.label), given.seed, given.label)
 
         editor = Editor(shown, context, controls, base, image, "edit")
     editor.show_after(opened, *(component.input for component in controls.inputs))
@@ -166,14 +164,7 @@ def project_tab(shown: PageModel, context: Context) -> None:
         def base(given: SimpleNamespace) -> Base:
             if given.projection is None:
                 raise UserError("there is no projected image yet: upload an image, then press Project")
-            latents, labels = given.projection
-
-            def describe(settings: dict[str, float], pixels: Tensor) -> dict[str, str]:
-                model = shown.model
-                origin = Origin(model.generator, model.images, **shown.changes(settings))
-                return from_latents(model, origin, latents, labels).image(pixels, 0)
-
-            return Base(latents, labels, "projected", describe)
+            return Base(*given.projection)
 
         editor = Editor(shown, context, sources, base, image, "edit_projected")
 

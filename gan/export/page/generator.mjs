@@ -1,7 +1,6 @@
 // The controls of a generator: seeds, class, truncation, directions and files.
 
-import { ask } from "./engine.mjs";
-import { $, drawn, guarded, save, say, seconds } from "./page.mjs";
+import { $, ask, drawn, guarded, save, say, seconds } from "./page.mjs";
 
 const MAX_IMAGES = 64;
 const MAX_SEED = 2n ** 63n - 1n;
@@ -67,11 +66,6 @@ export function start(model) {
     $("seed").value = String(last < MAX_SEED ? last + 1n : 0n);
     return draw();
   }));
-  $("reset").addEventListener("click", () => {
-    $("generator").querySelectorAll("input[type=range]").forEach((input) => { input.value = input.defaultValue; });
-    draw();
-  });
-  $("reset").hidden = $("vectors").hidden && $("truncation-label").hidden;
   $("generator").hidden = false;
   return draw();
 }

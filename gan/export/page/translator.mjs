@@ -1,7 +1,6 @@
 // The controls of a translator: photographs from files or the clipboard, and original and translation.
 
-import { ask } from "./engine.mjs";
-import { $, drawn, guarded, resized, save, say, seconds } from "./page.mjs";
+import { $, ask, drawn, guarded, resized, save, say, seconds } from "./page.mjs";
 
 const MAX_SIDE = 16384;  // pixels, the limit of a canvas
 const DIRECTIONS = { a2b: "to the target style", b2a: "back to photographs" };  // as in gan demo
