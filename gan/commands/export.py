@@ -126,9 +126,9 @@ def write_web_page(request: Request) -> None:
 
     export.check_onnx_installed()
     package = web.find()
-    page = web.write_page(load(request), out, package)
-    print_files(page.models)
-    print_line(f"{out}: the page is {page.size / 1e6:.1f} MB; run `python -m http.server -d {shlex.quote(str(out))}` "
+    print_files(web.write_page(load(request), out, package))
+    size = sum(path.stat().st_size for path in out.iterdir())
+    print_line(f"{out}: the page is {size / 1e6:.1f} MB; run `python -m http.server -d {shlex.quote(str(out))}` "
                "and open http://localhost:8000")  # fmt: skip
 
 

@@ -42,7 +42,6 @@ MAX_PIXELS = 24_000_000  # of an uploaded image, over all frames
 
 TRUNCATION = settings.TRUNCATION.within(-2, 2)
 CELL = settings.CELL.within(1, 256)
-SCALE = Setting("scale", default=1, low=1, high=16, whole=True)
 FRAMES = Setting("frames", default=20, low=1, high=360, whole=True)
 FPS = Setting("fps", default=20.0, low=0.1, high=60)
 CHANGE = Setting("change", default=0.0, low=-6, high=6)  # of an attribute or along a direction, standard deviations

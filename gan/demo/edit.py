@@ -26,7 +26,7 @@ from gan.settings import SEED, Setting
 from gan.utils.errors import UserError
 
 STEPS = Setting("steps", default=150, low=MIN_STEPS, high=1000, whole=True)
-STARTS = Setting("starts", default=4, low=1, high=32, whole=True)
+STARTS = 4  # latents from which the search starts
 SHARED: dict[str, Any] = {**FAST, "trigger_mode": "always_last", "show_progress": "hidden"}
 
 
@@ -139,7 +139,6 @@ def edit_tab(shown: PageModel, context: Context, opened: Any) -> None:
 
 def project_tab(shown: PageModel, context: Context) -> None:
     """Add the tab's content: search for the latent whose image is most similar to an upload, then sliders."""
-    spaces = ["w", "w+", "z"] if shown.space.name == "w" else ["z"]
     controls, sources = Controls(), Controls()
     projected = sources.add("projection", gr.State(None))
     with gr.Row():
@@ -147,11 +146,7 @@ def project_tab(shown: PageModel, context: Context) -> None:
             controls.add("path", gr.File(label="An image", height=140, file_types=sorted(SUFFIXES)))
             controls.number(STEPS, gr.Slider(MIN_STEPS, 1000, 150, step=10, label="Steps",
                                              info="more steps, more similar"))  # fmt: skip
-            with gr.Accordion("More", open=False):
-                controls.number(STARTS, gr.Slider(1, 32, 4, step=1, label="Initial latents", info="more take longer"))
-                controls.choice("space", gr.Radio(spaces, value=spaces[0], label="Latent space",
-                                                  visible=len(spaces) > 1))  # fmt: skip
-                class_choice(controls, shown, "any: the most similar")
+            class_choice(controls, shown, "any: the most similar")
             button = start_buttons("Project", context)
         with gr.Column(scale=2, min_width=300):
             with gr.Row():
@@ -173,9 +168,9 @@ def project_tab(shown: PageModel, context: Context) -> None:
         given, model = controls.read(values), shown.model
         decoded = decode_one(find_files(given.path and [given.path], context)[0], model.config["data"], context)
         pixels = torch.from_numpy(decoded.pixels)
-        passes = num_passes(1, given.starts, given.steps, given.space == "w+")
+        space, passes = shown.space.name, num_passes(1, STARTS, given.steps, False)
         with context.job(request, progress, passes, "projecting") as advance:
-            result = model.project(Images(pixels[None]), given.space, given.starts, given.steps, given.label, advance)
+            result = model.project(Images(pixels[None]), space, STARTS, given.steps, given.label, advance)
         after = model.synthesize(result.latents, result.labels).pixels
         scores = f"PSNR {float(psnr(pixels[None], after)):.1f} dB, SSIM {float(ssim(pixels[None], after)):.2f}"
         (width, height), (rows, columns) = decoded.size, pixels.shape[1:]

@@ -72,7 +72,6 @@ class Exported(NamedTuple):
 
     path: Path
     data: bytes
-    part: Part
     difference: Difference
 
 
@@ -120,7 +119,7 @@ def make(part: Part, to: str, path: Path, about: Mapping[str, str]) -> Exported:
             f"{path}: not written, because it differs from PyTorch by {difference}; at most {MAX_DIFFERENCE:g} and "
             f"{MAX_LEVELS} of 255 are allowed"
         )
-    return Exported(path, data, part, difference)
+    return Exported(path, data, difference)
 
 
 @torch.no_grad()

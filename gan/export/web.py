@@ -11,7 +11,7 @@ import urllib.request
 from dataclasses import replace
 from importlib.resources import files
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 import torch
@@ -41,15 +41,8 @@ SIZE = 33_106_585  # bytes
 MEMBERS = {"runtime.mjs": "ort.wasm.bundle.min.mjs", "runtime.wasm": "ort-wasm-simd-threaded.wasm"}
 
 
-class Page(NamedTuple):
-    """The files of models of a page, and the size of all its files in bytes."""
-
-    models: list[Exported]
-    size: int
-
-
-def write_page(model: Model | Translator, out: Path, package: bytes) -> Page:
-    """Write a page into a folder. Nothing is written if one of its networks differs from PyTorch.
+def write_page(model: Model | Translator, out: Path, package: bytes) -> list[Exported]:
+    """Write a page into a folder, and return the files of its networks. Nothing is written if one differs from PyTorch.
 
     Args:
         model: what `gan.load` returns.
@@ -67,7 +60,7 @@ def write_page(model: Model | Translator, out: Path, package: bytes) -> Page:
     with writing(out):
         for name, data in contents.items():
             write_atomically(out / name, lambda file, data=data: file.write(data))  # type: ignore[misc]
-    return Page(models, sum(map(len, contents.values())))
+    return models
 
 
 def describe(model: Model | Translator, parts: list[Part]) -> bytes:

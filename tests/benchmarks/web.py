@@ -57,7 +57,8 @@ def row(run: Path, chrome: Any, package: bytes) -> list[str]:
     rgba = torch.cat([image, torch.full_like(image[:1], 255)]).permute(1, 2, 0)
     pixels = rgba.flatten().tolist() if translates else []
     with tempfile.TemporaryDirectory() as name:
-        size = write_page(model, Path(name), package).size
+        write_page(model, Path(name), package)
+        size = sum(path.stat().st_size for path in Path(name).iterdir())
         with served(Path(name)) as address:
             page = chrome.new_page()
             page.goto(address)

@@ -128,13 +128,13 @@ class TestCalls:
         assert page.read(image) == command(*words, file="4.png")
 
     def test_animations_are_those_of_gan_interpolate(self, page: Demo, command: Any) -> None:
-        image = page.call("interpolate", "0-1", ANY, 3, 10, True, "z", 1, 2, "GIF")[0]
-        words = ("interpolate", "run", "--seeds", "0-1", "--frames", "3", "--fps", "10", "--loop", "--scale", "2")
+        image = page.call("interpolate", "0-1", ANY, 3, 10, True, 1)[0]
+        words = ("interpolate", "run", "--seeds", "0-1", "--frames", "3", "--fps", "10", "--loop", "--scale", "16")
         assert page.read(image) == command(*words, file="made.gif", out="made.gif")
 
     def test_an_image_is_projected_and_edited(self, page: Demo) -> None:
         file = page.upload("my photo.jpg", photo())
-        target, _, said = page.call("project", file, 10, 1, "z", ANY, session="projecting")
+        target, _, said = page.call("project", file, 10, ANY, session="projecting")
         assert Image.open(io.BytesIO(page.read(target))).size == (16, 16)
         assert said.startswith("Similarity to your image: PSNR ") and "48×31" in said
         image = page.call("edit_projected", *sliders(brightness=0.5), session="projecting")[0]
@@ -181,7 +181,7 @@ class TestCalls:
         assert "51 images are too many; upload at most 50 at a time" in self.translate(page, many)
         large = page.upload("large.zip", zipped(large_png=bytes((256 << 20) + 1)))
         assert "unpacked; the limit is" in self.translate(page, large)
-        assert "bomb.png" in page.call("project", page.upload("bomb.png", bomb), 10, 1, "z", ANY)
+        assert "bomb.png" in page.call("project", page.upload("bomb.png", bomb), 10, ANY)
         both = page.upload("good.png", png), page.upload("text.jpg", b"no image")
         _, gallery, _, _, said = self.translate(page, *both)
         assert len(gallery) == 1 and said.startswith("1 of 2 files could not be changed:\n- text.jpg: ")
@@ -195,9 +195,8 @@ class TestCalls:
             ("generate", ["0", ANY, float("nan"), False], "Truncation nan: give a number from -2 to 2"),
             ("edit", [0, ANY, *sliders(brightness=1e9)], "brightness 1000000000"),
             ("edit", [0, ANY, ["path"], *sliders()[1:]], "Keep constant path: did you mean"),
-            ("interpolate", ["0-1", ANY, 3, 10, True, "z", 1, 1, "../x"], "Format ../x: choose from GIF, WebP"),
-            ("interpolate", ["0-9", ANY, 100, 10, True, "z", 1, 16, "GIF"], "are more than 60 million pixels; give"),
-            ("project", [None, 10, 1, "z", ANY], "no file: drop images"),
+            ("interpolate", ["0-9", ANY, 100, 10, True, 1], "are more than 60 million pixels; give"),
+            ("project", [None, 10, ANY], "no file: drop images"),
         ],
     )
     def test_values_out_of_range_are_refused(self, name: str, data: list[Any], said: str, page: Demo) -> None:
@@ -236,7 +235,7 @@ class TestSecurity:
         names = ["/etc/hostname", str(folder / "run" / "config.yaml"), "http://127.0.0.1:1/x.png", "../x.png"]
         for name in names:
             file = {"path": name, "meta": {"_type": "gradio.FileData"}}
-            assert page.call("project", file, 10, 1, "z", ANY) == "this file is not served"
+            assert page.call("project", file, 10, ANY) == "this file is not served"
 
     def test_other_routes_of_gradio_are_closed(self, page: Demo) -> None:
         for path in ("/gradio_api/run/generate", "/gradio_api/api/generate", "/gradio_api/component_server",
