@@ -131,7 +131,8 @@ def edit_tab(shown: PageModel, context: Context, opened: Any) -> None:
                              elem_classes="pixels", buttons=["download", "fullscreen"])  # fmt: skip
 
         def base(given: SimpleNamespace) -> Base:
-            return Base(*shown.model.latents([given.seed], given.label), given.seed, given.label)
+            latents, label = shown.model.latents([given.seed], given.label)
+            return Base(latents, label, given.seed, given.label)
 
         editor = Editor(shown, context, controls, base, image, "edit")
     editor.show_after(opened, *(component.input for component in controls.inputs))

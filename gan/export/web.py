@@ -8,6 +8,7 @@ import io
 import json
 import tarfile
 import urllib.request
+from collections.abc import Callable
 from dataclasses import replace
 from importlib.resources import files
 from pathlib import Path
@@ -131,10 +132,11 @@ def for_page(usual: Part) -> Part:
     """
     translator: Any = usual.original
     start = getattr(translator, "start", None)
+    function: Callable[..., Tensor]
     if hasattr(translator, "thumbnail_context"):
-        function, added, fixed = with_thumbnail, "thumbnail", ("thumbnail",)
+        function, added = with_thumbnail, "thumbnail"
     elif start is not None and start.varies and translator.multiple > 1:
-        function, added, fixed = with_sides, "sides", ()
+        function, added = with_sides, "sides"
     else:
         return usual
 
@@ -149,7 +151,7 @@ def for_page(usual: Part) -> Part:
         return torch.cat([function(network, *(values[n, None] for values in inputs)) for n in range(len(inputs[0]))])
 
     return replace(usual, run=run, network=Call(plain(translator), function), inputs=(*usual.inputs, added),
-                   example=images_of, fixed_inputs=fixed)  # fmt: skip
+                   example=images_of, fixed_inputs=("thumbnail",))  # fmt: skip
 
 
 def with_sides(network: Any, image: Tensor, *others: Tensor) -> Tensor:

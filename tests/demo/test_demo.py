@@ -181,7 +181,6 @@ class TestCalls:
         assert "51 images are too many; upload at most 50 at a time" in self.translate(page, many)
         large = page.upload("large.zip", zipped(large_png=bytes((256 << 20) + 1)))
         assert "unpacked; the limit is" in self.translate(page, large)
-        assert "bomb.png" in page.call("project", page.upload("bomb.png", bomb), 10, ANY)
         both = page.upload("good.png", png), page.upload("text.jpg", b"no image")
         _, gallery, _, _, said = self.translate(page, *both)
         assert len(gallery) == 1 and said.startswith("1 of 2 files could not be changed:\n- text.jpg: ")
@@ -191,9 +190,7 @@ class TestCalls:
         [
             ("generate", ["0-99", ANY, 1, False], "Seeds 0-99: too many seeds; give at most 64"),
             ("generate", ["<img src=x>", ANY, 1, False], "&lt;img src=x&gt;"),
-            ("generate", ["0", "none", 1, False], "class none: there is no such class; did you mean neon?"),
             ("generate", ["0", ANY, float("nan"), False], "Truncation nan: give a number from -2 to 2"),
-            ("edit", [0, ANY, *sliders(brightness=1e9)], "brightness 1000000000"),
             ("edit", [0, ANY, ["path"], *sliders()[1:]], "Keep constant path: did you mean"),
             ("interpolate", ["0-9", ANY, 100, 10, True, 1], "are more than 60 million pixels; give"),
             ("project", [None, 10, ANY], "no file: drop images"),
@@ -237,7 +234,7 @@ class TestSecurity:
             file = {"path": name, "meta": {"_type": "gradio.FileData"}}
             assert page.call("project", file, 10, ANY) == "this file is not served"
 
-    def test_other_routes_of_gradio_are_closed(self, page: Demo) -> None:
+    def test_other_routes_of_gradio_are_closed(self, page: Demo, folder: Path) -> None:
         for path in ("/gradio_api/run/generate", "/gradio_api/api/generate", "/gradio_api/component_server",
                      "/gradio_api/vibe-edit", "/gradio_api/process_recording", "/gradio_api/run-history/connect",
                      "/gradio_api/stream/x", "/monitoring"):  # fmt: skip
@@ -247,8 +244,6 @@ class TestSecurity:
                      "/gradio_api/dev/reload", "/static/../../../etc/passwd", "/gradio_api/custom_component/a/b/c/d",
                      "/gradio_api/file/etc/passwd"):  # fmt: skip
             assert page.get(path).status in (403, 404), path
-
-    def test_the_configuration_names_no_paths(self, page: Demo, folder: Path) -> None:
         for path in ("/", "/config", "/gradio_api/info"):
             said = page.get(path)
             assert said.status == 200 and str(folder).encode() not in said.body
@@ -416,19 +411,8 @@ def test_every_tab_in_a_browser(page: Demo, command: Any, tmp_path: Path) -> Non
         shown = window.wait(lambda: window.sources(".pixels"))[0]
         assert window.read(shown) == zero
         knob = window.tab.get_by_label("range slider for brightness").locator("visible=true")
-        box = knob.bounding_box()
-        window.tab.mouse.move(box["x"] + box["width"] / 2, box["y"] + box["height"] / 2)
-        window.tab.mouse.down()
-        window.tab.mouse.move(box["x"] + box["width"] * 0.6, box["y"] + box["height"] / 2, steps=5)
-        window.tab.mouse.up()
+        knob.press("ArrowRight")
         window.wait(lambda: [each for each in window.sources(".pixels") if b"brightness" in window.read(each)])
-        window.press("Set all to zero")
-        window.wait(lambda: [each for each in window.sources(".pixels") if window.read(each) == zero])
-
-        window.open("Interpolate")
-        window.press("Interpolate")
-        moving = window.wait(lambda: [each for each in window.sources(".pixels") if each.endswith(".gif")])[0]
-        assert getattr(Image.open(io.BytesIO(window.read(moving))), "n_frames", 1) > 10
 
         window.open("Your image")
         window.drop(tmp_path / "photo.jpg")

@@ -125,29 +125,11 @@ def test_a_generator(package: bytes, chrome: Any, tmp_path: Path) -> None:
         page.fill("#seed", "-1")
         assert status(page, "Seed -1") == "Seed -1: give a whole number from 0 to 2^63-1."
         assert faults == []
-        refuses(chrome, address, folder)
-
-
-def refuses(chrome: Any, address: str, folder: Path) -> None:
-    """The page refuses damaged files."""
-    right = (folder / MODEL).read_text()
-    said: list[str] = []
-    for name, text in ((MODEL, right[:-20]), (MODEL, "{}"), ("mapping.onnx", "x")):
-        before = (folder / name).read_bytes()
-        (folder / name).write_text(text)
-        page = chrome.new_page()  # with an empty cache
-        page.goto(address)
-        said.append(status(page, "^The model cannot be used"))
-        assert page.locator("#generator").is_hidden()
-        (folder / name).write_bytes(before)
-    before = (folder / "synthesis.onnx").read_bytes()
-    (folder / "synthesis.onnx").unlink()
-    page = chrome.new_page()
-    page.goto(address)
-    said.append(status(page, "^The model cannot be used"))
-    (folder / "synthesis.onnx").write_bytes(before)
-    assert all("model.json is damaged" in line for line in said[:2])
-    assert "mapping.onnx cannot be used" in said[2] and "synthesis.onnx cannot be read (404)" in said[3]
+        for name, text, said in (("mapping.onnx", "x", "mapping.onnx cannot be used"), (MODEL, "{", "is damaged")):
+            (folder / name).write_text(text)
+            page = chrome.new_page()  # with an empty cache
+            page.goto(address)
+            assert said in status(page, "^The model cannot be used") and page.locator("#generator").is_hidden()
 
 
 def test_a_translator(package: bytes, chrome: Any, tmp_path: Path) -> None:

@@ -107,18 +107,11 @@ def test_damaged_pictures_and_links_become_notes(tmp_path: Path) -> None:
     assert "000000003" not in page.text
 
 
-@pytest.mark.parametrize("config", ["{", "!!python/object/apply:os.system [x]"])
-def test_a_configuration_that_cannot_be_read_is_one_line(tmp_path: Path, config: str) -> None:
+def test_a_configuration_that_cannot_be_read_is_one_line(tmp_path: Path) -> None:
     run = made(tmp_path / "a")
-    (run / run_folder.CONFIG).write_text(config)
+    (run / run_folder.CONFIG).write_text("!!python/object/apply:os.system [x]")
     with pytest.raises(UserError, match=r"config\.yaml"):
         build(run)
-
-
-def test_values_of_odd_types(tmp_path: Path) -> None:
-    run = made(tmp_path / "a", images=[1], minutes={"a": 1}, data=5, model=[], objective=[3], callback="x")
-    (run / "checkpoints" / "images-000006000.json").write_text('{"sha256": "x", "images": "<b>"}')
-    report(run)
 
 
 def test_numbers_of_odd_size(tmp_path: Path) -> None:
@@ -153,11 +146,10 @@ def test_the_best_line_is_that_of_the_objective() -> None:
 
 
 @pytest.mark.parametrize(("value", "shown"), [
-    ("/home/jane/My scans", "My scans"), ("~/scans", "scans"), ("~", "~"), ("/home/jane", "~"), ("/root/", "~"),
-    (r"C:\Users\jane\scans", "scans"), ("../../jane/scans", "scans"), ("runs/first", "runs/first"), ("0.5", "0.5"),
-    ("[/a/b c,/d/e]", "[b c,e]"), ("cannot read /home/jane/x.png: no", "cannot read x.png: no"),
-    ("https://host.example/a/b", "https://host.example/a/b"), ("file:///home/jane/x", "x"), ("1/2", "1/2"),
-    ("'/home/jane/x'", "x"), ("/home/jane/runs/a:val", "a:val"), ("~jane", "~"),
+    ("/home/jane/My scans", "My scans"), ("/home/jane", "~"), (r"C:\Users\jane\scans", "scans"), ("~jane", "~"),
+    ("../../jane/scans", "scans"), ("runs/first", "runs/first"), ("[/a/b c,/d/e]", "[b c,e]"), ("1/2", "1/2"),
+    ("cannot read /home/jane/x.png: no", "cannot read x.png: no"), ("file:///home/jane/x", "x"),
+    ("https://host.example/a/b", "https://host.example/a/b"), ("/home/jane/runs/a:val", "a:val"),
 ])  # fmt: skip
 def test_paths_are_shortened(value: str, shown: str) -> None:
     assert public(value) == shown
