@@ -191,8 +191,9 @@ def check_pixels(count: int, height: int, width: int) -> None:
                         "pixels; give fewer or smaller ones")  # fmt: skip
 
 
-def image_upload(label: str = "Images, or a zip archive of images", height: int = 180) -> gr.File:
-    return gr.File(label=label, file_count="multiple", file_types=[*sorted(SUFFIXES), ".zip"], height=height)
+def image_upload() -> gr.File:
+    return gr.File(label="Images, or a zip archive of images", file_count="multiple",
+                   file_types=[*sorted(SUFFIXES), ".zip"], height=180)  # fmt: skip
 
 
 def start_buttons(name: str, context: Context) -> Any:

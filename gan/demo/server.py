@@ -176,16 +176,16 @@ def make_room(folder: str | Path, size: int) -> None:
     for parent, _, names in os.walk(folder):
         for name in names:
             with suppress(OSError):  # removed meanwhile
-                path = os.path.join(parent, name)
-                status = os.lstat(path)
-                files.append((status.st_mtime_ns, status.st_size, path))
-    stored, count = size + sum(size for _, size, _ in files), 1 + len(files)
-    for _, length, path in sorted(files):
+                status = os.lstat(os.path.join(parent, name))
+                files.append((status.st_mtime_ns, status.st_size, parent, name))
+    stored, count = size + sum(length for _, length, _, _ in files), 1 + len(files)
+    for _, length, parent, name in sorted(files):
         if stored <= MAX_STORED and count <= MAX_STORED_FILES:
             break
         with suppress(OSError):
-            os.unlink(path)
-            os.rmdir(os.path.dirname(path))  # each upload and result has a folder of its own
+            os.unlink(os.path.join(parent, name))
+            if parent != str(folder):  # an upload or a result, which has a folder of its own
+                os.rmdir(parent)
         stored, count = stored - length, count - 1
 
 

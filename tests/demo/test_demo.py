@@ -11,7 +11,7 @@ import os
 import shutil
 import sys
 import zipfile
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from importlib.util import find_spec
 from pathlib import Path
@@ -248,20 +248,14 @@ class TestSecurity:
             said = page.get(path)
             assert said.status == 200 and str(folder).encode() not in said.body
 
-    def test_two_hundred_calls_at_once(self, page: Demo) -> None:
-        before = page.memory()
-        with ThreadPoolExecutor(200) as pool:
-            said = list(pool.map(lambda n: page.call("generate", str(n), ANY, 1, False), range(200)))
-        images = [each for each in said if isinstance(each, list)]
-        assert len(images) >= 40
+    def test_a_hundred_calls_at_once(self, page: Demo) -> None:
+        with ThreadPoolExecutor(100) as pool:
+            said = list(pool.map(lambda n: page.call("generate", str(n), ANY, 1, False), range(100)))
+        assert sum(isinstance(each, list) for each in said) >= 40
         assert all("full" in each for each in said if isinstance(each, str))
-        assert len(page.call("generate", "0", ANY, 1, False)[0]) == 1
-        assert page.memory() < before + 50
 
 
-def answered(
-    gate: Gate, method: str, path: str, body: bytes = b"", receive: Any = None, **headers: str
-) -> tuple[int, bytes]:
+def answered(gate: Gate, method: str, path: str, body: bytes = b"", **headers: str) -> tuple[int, bytes]:
     """Return status and body of a request that goes through a gate."""
     parts: list[Any] = []
     given = {"host": "localhost", "content-length": str(len(body)), **headers}
@@ -274,21 +268,19 @@ def answered(
     async def send(message: Any) -> None:
         parts.append(message)
 
-    asyncio.run(gate(scope, receive or receive_body, send))
+    asyncio.run(gate(scope, receive_body, send))
     return parts[0]["status"], b"".join(part.get("body", b"") for part in parts[1:])
 
 
-def echo(status: int = 200) -> Any:
-    async def app(scope: Any, receive: Any, send: Any) -> None:
-        body = (await receive())["body"]
-        await send({"type": "http.response.start", "status": status, "headers": []})
-        await send({"type": "http.response.body", "body": body})
-
-    return app
+async def echo(scope: Any, receive: Any, send: Any) -> None:
+    """An application that returns the body of a request."""
+    body = (await receive())["body"]
+    await send({"type": "http.response.start", "status": 200, "headers": []})
+    await send({"type": "http.response.body", "body": body})
 
 
 def test_the_gate_forwards_calls_and_refuses_the_rest(tmp_path: Path) -> None:
-    gate = Gate(echo(), tmp_path)
+    gate = Gate(echo, tmp_path)
     (tmp_path / "a.png").write_bytes(b"x")
     join = "/gradio_api/queue/join"
     assert answered(gate, "POST", join, b'{"data": []}') == (200, b'{"data": []}')
@@ -300,7 +292,7 @@ def test_the_gate_forwards_calls_and_refuses_the_rest(tmp_path: Path) -> None:
     assert answered(gate, "POST", join, b"no JSON")[0] == 400
     assert answered(gate, "PUT", join)[0] == 404 and answered(gate, "GET", "/gradio_api/proxy=x")[0] == 404
     assert answered(gate, "POST", join, b"{}", host="other.example")[0] == 403
-    assert answered(Gate(echo(), tmp_path, any_host=True), "POST", join, b"{}", host="other.example")[0] == 200
+    assert answered(Gate(echo, tmp_path, any_host=True), "POST", join, b"{}", host="other.example")[0] == 200
     assert answered(gate, "POST", join, b"{}", **{"content-length": "-1"})[0] == 413
     for site, status in (("same-origin", 200), ("none", 200), ("cross-site", 403), ("same-site", 403)):
         for path in (join, "/gradio_api/upload"):
@@ -313,7 +305,7 @@ def test_what_visitors_store_is_bounded(tmp_path: Path, monkeypatch: pytest.Monk
 
     monkeypatch.setattr(server, "MAX_STORED", 10_000)
     monkeypatch.setattr(server, "MAX_UPLOAD", 2000)
-    context, gate = Context(tmp_path), Gate(echo(), tmp_path, any_host=True)
+    context, gate = Context(tmp_path), Gate(echo, tmp_path, any_host=True)
     paths = [Path(context.keep(bytes([n]) * 1000, "0.png")) for n in range(25)]
     for age, path in enumerate(reversed(paths[15:])):
         os.utime(path, (1e9 - age, 1e9 - age))
@@ -336,8 +328,6 @@ def test_the_port() -> None:
         assert server.address(first) == f"http://127.0.0.1:{port}" and second.getsockname()[1] != port
         with pytest.raises(UserError, match=f"--port {port}: is taken; give another"):
             server.listen("127.0.0.1", port)
-    with pytest.raises(UserError, match=r"--host nowhere\.invalid: is not an address of this machine"):
-        server.listen("nowhere.invalid", None)
     with pytest.raises(UserError, match=r"--host 192\.0\.2\.1: is not an address of this machine; leave it out"):
         server.listen("192.0.2.1", None)  # an address for documentation
 
@@ -354,86 +344,51 @@ def test_errors_of_the_command(gan_command: Train, tmp_path: Path, monkeypatch: 
     assert error() == "error: gan demo needs Gradio: pip install 'retro-gan[demo]'\n"
 
 
-GALLERY = ".grid-container"
-
-
-class Window:
-    """The page in a browser."""
-
-    def __init__(self, tab: Any, demo: Demo) -> None:
-        self.tab, self.demo = tab, demo
-
-    def open(self, name: str) -> None:
-        self.tab.get_by_role("tab", name=name, exact=True).locator("visible=true").click()
-
-    def press(self, name: str) -> None:
-        self.tab.get_by_role("button", name=name, exact=True).locator("visible=true").click()
-
-    def drop(self, *paths: Path) -> None:
-        self.tab.locator(".block:visible input[type=file]").first.set_input_files([str(path) for path in paths])
-        self.tab.get_by_text(paths[-1].suffix).locator("visible=true").first.wait_for()
-
-    def sources(self, where: str) -> list[str]:
-        """Return the addresses of the visible images in an element."""
-        script = "where => [...document.querySelectorAll(where)].filter(e => e.offsetParent).map(e => e.src)"
-        return list(self.tab.evaluate(script, f"{where} img"))
-
-    def wait(self, what: Callable[[], Any]) -> Any:
-        """Return the first value that is not empty."""
-        for _ in range(200):
-            if found := what():
-                return found
-            self.tab.wait_for_timeout(100)
-        raise AssertionError("nothing came")
-
-    def read(self, address: str) -> bytes:
-        return self.demo.get("/" + address.split("/", 3)[3]).body
-
-
 @needs_gradio
 @pytest.mark.slow
-def test_every_tab_in_a_browser(page: Demo, command: Any, tmp_path: Path) -> None:
+def test_the_page_in_a_browser(page: Demo, command: Any, tmp_path: Path) -> None:
     (tmp_path / "photo.jpg").write_bytes(photo())
     with browser() as chromium:
-        window, faults = Window(chromium.new_page(viewport={"width": 1280, "height": 900}), page), Faults()
-        faults.watch(window.tab)
-        window.tab.goto(page.address)
+        tab, faults = chromium.new_page(viewport={"width": 1280, "height": 900}), Faults()
+        faults.watch(tab)
 
-        first = window.wait(lambda: len(found := window.sources(GALLERY)) == 16 and found)
-        window.tab.get_by_label("Seeds").first.fill("30-31")
-        window.press("Generate")
-        second = window.wait(lambda: len(found := window.sources(GALLERY)) == 2 and found)
-        assert window.read(second[0]) == command("generate", "run", "--seeds", "30", file="30.png")
-        assert len({window.read(address) for address in (*first[:2], *second)}) == 4
+        def open_tab(name: str) -> None:
+            tab.get_by_role("tab", name=name, exact=True).locator("visible=true").click()
 
-        window.open("Edit")
-        zero = command("generate", "run", "--seeds", "0", file="0.png")
-        shown = window.wait(lambda: window.sources(".pixels"))[0]
-        assert window.read(shown) == zero
-        knob = window.tab.get_by_label("range slider for brightness").locator("visible=true")
-        knob.press("ArrowRight")
-        window.wait(lambda: [each for each in window.sources(".pixels") if b"brightness" in window.read(each)])
+        def press(name: str) -> None:
+            tab.get_by_role("button", name=name, exact=True).locator("visible=true").click()
 
-        window.open("Your image")
-        window.drop(tmp_path / "photo.jpg")
-        steps = window.tab.get_by_label("number input for Steps").locator("visible=true")
+        def images(where: str, count: int) -> list[bytes]:
+            """Wait for a number of visible images, and return their files."""
+            script = "where => [...document.querySelectorAll(where)].filter(e => e.offsetParent).map(e => e.src)"
+            for _ in range(200):
+                if len(found := tab.evaluate(script, f"{where} img")) == count:
+                    return [page.get("/" + address.split("/", 3)[3]).body for address in found]
+                tab.wait_for_timeout(100)
+            raise AssertionError("nothing came")
+
+        tab.goto(page.address)
+        images(".grid-container", 16)
+        tab.get_by_label("Seeds").first.fill("30-31")
+        press("Generate")
+        assert images(".grid-container", 2)[0] == command("generate", "run", "--seeds", "30", file="30.png")
+
+        open_tab("Edit")
+        images(".pixels", 1)
+        tab.get_by_label("number input for brightness").locator("visible=true").fill("1")
+        press("Set all to zero")
+        assert images(".pixels", 1) == [command("generate", "run", "--seeds", "0", file="0.png")]
+
+        open_tab("Your image")
+        tab.locator(".block:visible input[type=file]").first.set_input_files(str(tmp_path / "photo.jpg"))
+        tab.get_by_text(".jpg").locator("visible=true").first.wait_for()
+        steps = tab.get_by_label("number input for Steps").locator("visible=true")
         steps.fill("1000")
-        window.press("Project")
-        window.tab.get_by_text("projecting").locator("visible=true").first.wait_for()
-        window.press("Cancel")
-        window.tab.get_by_text("Cancelled.").first.wait_for()
-        steps.fill("10")
-        window.press("Project")
-        window.tab.wait_for_selector("text=PSNR", timeout=120_000)
-        window.wait(lambda: len(window.sources(".pixels")) == 2)
+        press("Project")
+        tab.get_by_text("projecting").locator("visible=true").first.wait_for()
+        press("Cancel")
+        tab.get_by_text("Cancelled.").first.wait_for()
 
-        window.open("Training")
-        window.tab.wait_for_selector("img.chart")
-
-        window.open("lut.ckpt")
-        window.drop(tmp_path / "photo.jpg")
-        window.press("Translate")
-        translated = window.wait(lambda: window.sources(GALLERY))[0]
-        assert Image.open(io.BytesIO(window.read(translated))).size == (48, 31)
-
+        open_tab("Training")
+        tab.wait_for_selector("img.chart")
         assert not faults
