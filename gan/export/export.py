@@ -33,7 +33,6 @@ from gan.export.parts import (
     MIN_SIDE,
     Call,
     Part,
-    as_tuple,
     generator_parts,
     translator_part,
 )
@@ -54,11 +53,11 @@ OPSET = 18
 PACKAGES = ("onnx", "onnxscript", "onnxruntime")
 KEPT = ("val", "tensor_meta")  # metadata of a node that a program needs
 
-Function = Callable[..., tuple[Tensor, ...]]
+Function = Callable[..., Tensor]  # of the inputs of a part
 
 
 class Difference(NamedTuple):
-    """The largest differences over all outputs: as floats, and of images in levels of 255."""
+    """The largest differences of outputs: as floats, and of images in levels of 255."""
 
     floats: float = 0.0
     levels: int = 0
@@ -75,12 +74,7 @@ class Exported(NamedTuple):
     difference: Difference
 
 
-def export(
-    model: Model | Translator,
-    to: str,
-    out: str | os.PathLike[str],
-    force: bool = False,
-) -> list[Exported]:
+def export(model: Model | Translator, to: str, out: str | os.PathLike[str], force: bool = False) -> list[Exported]:
     """Write the files of a model, and return them. Nothing is written if one of them differs from PyTorch.
 
     Args:
@@ -89,7 +83,7 @@ def export(
         force: overwrite existing files.
     """
     parts = [part for part in parts_of(model) if to != "safetensors" or part.stores_weights]
-    paths = [Path(out) / f"{part.name}{FORMATS[to].suffix}" for part in parts]
+    paths = [Path(out) / f"{part.name}.{to}" for part in parts]
     if not force and (existing := [path for path in paths if path.exists()]):
         raise UserError(f"{existing[0]}: exists already; use --force to overwrite")
     files = [make(part, to, path, metadata(part, model)) for part, path in zip(parts, paths, strict=True)]
@@ -129,11 +123,11 @@ def compare(part: Part, function: Function) -> Difference:
     for size in part.checked_sizes():
         for n in BATCHES:
             inputs = part.example(n, size)
-            for output, expected in zip(function(*inputs), as_tuple(part.run(part.original, *inputs)), strict=True):
-                scale = expected.abs().max().clamp(min=1)
-                floats = torch.maximum(floats, (output - expected).abs().max() / scale)  # NaN stays NaN
-                if part.gives_images:
-                    levels = max(levels, int((to_uint8(output).int() - to_uint8(expected).int()).abs().max()))
+            output, expected = function(*inputs), part.run(part.original, *inputs)
+            scale = expected.abs().max().clamp(min=1)
+            floats = torch.maximum(floats, (output - expected).abs().max() / scale)  # NaN stays NaN
+            if part.gives_images:
+                levels = max(levels, int((to_uint8(output).int() - to_uint8(expected).int()).abs().max()))
     return Difference(float(floats), levels)
 
 
@@ -144,7 +138,7 @@ def metadata(part: Part, model: Model | Translator) -> dict[str, str]:
         "model": model_hash(model.network if isinstance(model, Translator) else model.generator),
         "kind": part.name if part.name not in ("a2b", "b2a") else "translator",
         "inputs": list(part.inputs),
-        "outputs": list(part.outputs),
+        "outputs": [part.output],
         "channels": model.config["data"]["channels"],
         "size": ["height", "width"] if part.free_size else list(part.size),
         "trained_size": list(pair(model.config["data"]["size"])),
@@ -174,7 +168,7 @@ def encode_onnx(part: Part, about: Mapping[str, str]) -> bytes:
         try:
             exported = torch.onnx.export(
                 program, dynamo=True, opset_version=OPSET, verbose=False, external_data=False,
-                input_names=list(part.inputs), output_names=list(part.outputs),
+                input_names=list(part.inputs), output_names=[part.output],
             )  # fmt: skip
         except Exception as error:
             cause: BaseException = error
@@ -219,9 +213,9 @@ def open_onnx(data: bytes, part: Part) -> Function:
     session = onnxruntime.InferenceSession(data, options, providers=["CPUExecutionProvider"])
     used = {each.name for each in session.get_inputs()}  # the runtime refuses others
 
-    def run(*inputs: Tensor) -> tuple[Tensor, ...]:
+    def run(*inputs: Tensor) -> Tensor:
         feed = {name: value.numpy() for name, value in zip(part.inputs, inputs, strict=True) if name in used}
-        return tuple(torch.from_numpy(output) for output in session.run(list(part.outputs), feed))
+        return torch.from_numpy(session.run([part.output], feed)[0])
 
     return run
 
@@ -241,7 +235,7 @@ def open_pt2(data: bytes, part: Part) -> Function:
     """Return the function of a file that `encode_pt2` made in this process."""
     with quiet():
         module = torch.export.load(io.BytesIO(data)).module()
-    return torch.no_grad()(lambda *inputs: as_tuple(module(*inputs)))
+    return torch.no_grad()(lambda *inputs: module(*inputs))
 
 
 # ---- safetensors
@@ -257,7 +251,7 @@ def open_safetensors(data: bytes, part: Part) -> Function:
     """Return the function of the network with the weights of a file."""
     network = copy.deepcopy(part.original)
     network.load_state_dict(load(data))
-    return torch.no_grad()(lambda *inputs: as_tuple(part.run(network, *inputs)))
+    return torch.no_grad()(lambda *inputs: part.run(network, *inputs))
 
 
 # ---- shared by the formats
@@ -326,13 +320,12 @@ def quiet() -> Iterator[None]:
 class Format(NamedTuple):
     """A file format: how the bytes of a part are made, and how the function of the bytes is called."""
 
-    suffix: str
     encode: Callable[[Part, Mapping[str, str]], bytes]
     open: Callable[[bytes, Part], Function]
 
 
 FORMATS = {
-    "onnx": Format(".onnx", encode_onnx, open_onnx),
-    "pt2": Format(".pt2", encode_pt2, open_pt2),
-    "safetensors": Format(".safetensors", encode_safetensors, open_safetensors),
+    "onnx": Format(encode_onnx, open_onnx),
+    "pt2": Format(encode_pt2, open_pt2),
+    "safetensors": Format(encode_safetensors, open_safetensors),
 }

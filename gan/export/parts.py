@@ -7,7 +7,7 @@ spectral normalization, and the statistics of a batch of one image.
 from __future__ import annotations
 
 import copy
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -35,10 +35,10 @@ class Part:
 
     name: str  # of the file without its suffix
     original: nn.Module  # the trained network
-    run: Callable[..., Any]  # maps a network such as `original`, and the inputs, to a tensor or a tuple of tensors
+    run: Callable[..., Tensor]  # maps a network such as `original`, and the inputs, to the output
     network: nn.Module  # the same function of the inputs, in the form that is exported
     inputs: tuple[str, ...]
-    outputs: tuple[str, ...]
+    output: str
     example: Callable[[int, tuple[int, int]], tuple[Tensor, ...]]  # inputs for n images, for translators of a size
     size: tuple[int, int]  # of the training images
     stores_weights: bool = True  # whether safetensors has a file for this part; False if another has its weights
@@ -82,11 +82,12 @@ def generator_parts(generator: Any, size: tuple[int, int]) -> list[Part]:
             return (generator.mapping(*latents_of(n, size)),)
 
     def part(method: str, inputs: tuple[str, ...], output: str, example: Any, **options: Any) -> Part:
-        def run(network: Any, *given: Tensor) -> Any:
-            return getattr(network, method)(*given)
+        def run(network: Any, *given: Tensor) -> Tensor:
+            y: Tensor = getattr(network, method)(*given)
+            return y
 
         name = "generator" if method == "forward" else method
-        return Part(name, generator, run, Call(plain(generator), run), inputs, (output,), example, size, **options)
+        return Part(name, generator, run, Call(plain(generator), run), inputs, output, example, size, **options)
 
     parts = [part("forward", given, "image", latents_of)]
     if hasattr(generator, "mapping"):
@@ -116,7 +117,7 @@ def translator_part(name: str, translator: Any, channels: int, size: tuple[int, 
         exported = Call(exported, lambda network, image, noise: network(image, noise=noise))
         inputs, about = ("image", "noise"), {"noise": NOISE, "noise_numbers": [*numbers], "noise_margin": margin}
     return Part(
-        name, translator, run, exported, inputs, ("translation",), images_of, size, free_size=True,
+        name, translator, run, exported, inputs, "translation", images_of, size, free_size=True,
         multiple=translator.multiple, noise_margin=margin, about=about,
     )  # fmt: skip
 
@@ -180,7 +181,3 @@ def remove_parametrizations(module: Any) -> None:
     del module.parametrizations
     for name, value in values.items():
         module.register_parameter(name, nn.Parameter(value))
-
-
-def as_tuple(output: Tensor | Sequence[Tensor]) -> tuple[Tensor, ...]:
-    return (output,) if isinstance(output, Tensor) else tuple(output)

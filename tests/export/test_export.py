@@ -160,7 +160,7 @@ def test_a_file_that_differs_is_refused_and_nothing_is_written(tmp_path: Path, m
     right = export.FORMATS["safetensors"]
 
     def wrong(data: bytes, part: Part) -> Any:
-        return lambda *inputs: tuple(output + 0.1 for output in right.open(data, part)(*inputs))
+        return lambda *inputs: right.open(data, part)(*inputs) + 0.1
 
     monkeypatch.setitem(export.FORMATS, "safetensors", right._replace(open=wrong))
     with pytest.raises(UserError, match=r"generator.safetensors: not written, because it differs .* by 1.0e-01"):
