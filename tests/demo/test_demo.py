@@ -118,11 +118,9 @@ class TestCalls:
         words = ("generate", "style", "--seeds", "3", "--truncation", "0.5")
         assert page.read(image["image"]) == command(*words, file="3.png")
 
-    def test_sliders_at_zero_give_the_bytes_of_gan_generate(self, page: Demo, command: Any) -> None:
+    def test_sliders_give_the_bytes_of_gan_edit(self, page: Demo, command: Any) -> None:
         image = page.call("edit", 4, ANY, *sliders())[0]
         assert page.read(image) == command("generate", "run", "--seeds", "4", file="4.png")
-
-    def test_sliders_give_the_bytes_of_gan_edit(self, page: Demo, command: Any) -> None:
         image = page.call("edit", 4, "poster", *sliders(brightness=0.5, sefa1=2))[0]
         words = ("edit", "run", "--seeds", "4", "--class", "poster", "--set", "brightness=0.5", "sefa1=2")
         assert page.read(image) == command(*words, file="4.png")
@@ -226,13 +224,9 @@ class TestSecurity:
             for written in (each, quote(each, safe=""), quote(quote(each, safe=""), safe="")):
                 answer = page.get("/gradio_api/file=" + written.replace(" ", "%20"))
                 assert answer.status in (403, 404), each
+            file = {"path": each, "meta": {"_type": "gradio.FileData"}}
+            assert page.call("project", file, 10, ANY) == "this file is not served"  # nor read
         assert page.get("/gradio_api/file=" + path).status == 200
-
-    def test_calls_cannot_name_other_files(self, page: Demo, folder: Path) -> None:
-        names = ["/etc/hostname", str(folder / "run" / "config.yaml"), "http://127.0.0.1:1/x.png", "../x.png"]
-        for name in names:
-            file = {"path": name, "meta": {"_type": "gradio.FileData"}}
-            assert page.call("project", file, 10, ANY) == "this file is not served"
 
     def test_other_routes_of_gradio_are_closed(self, page: Demo, folder: Path) -> None:
         for path in ("/gradio_api/run/generate", "/gradio_api/api/generate", "/gradio_api/component_server",
