@@ -118,10 +118,10 @@ FAULTS: dict[str, Callable[[Any], Any]] = {
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("variants", nargs="+", help="RECIPE, or 'RECIPE OPTION ...' as one argument")
+    parser = argparse.ArgumentParser()
+    parser.add_argument("variants", nargs="+")
     parser.add_argument("--size", type=int, default=64)
-    parser.add_argument("--faults", action="store_true", help="run each variant with each fault of FAULTS")
+    parser.add_argument("--faults", action="store_true")
     given = parser.parse_args()
     for variant in given.variants:
         recipe, *options = variant.split()

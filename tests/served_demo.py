@@ -71,11 +71,6 @@ class Demo:
         assert answer.status == 200
         return answer.body
 
-    def memory(self) -> float:
-        """Return the memory of the process in MB; 0 if it is unknown."""
-        status = Path(f"/proc/{self.process.pid}/status")
-        return int(re.findall(r"VmRSS:\s+(\d+)", status.read_text())[0]) / 1024 if status.exists() else 0.0
-
     def stop(self, number: int = signal.SIGINT) -> str:
         """End the demo, and return what it has printed since."""
         self.process.send_signal(number)

@@ -1,8 +1,8 @@
 """Show models on a page in the browser: generate, edit, interpolate, project, translate, and watch training.
 
 RUN is a run folder, a checkpoint file, a folder written by gan share, or hf://USER/NAME. Each of several models has its
-own tab. Without RUN, the page has looks, color maps, palettes and pixel art, which need no training, and the newest run
-in runs/ if there is one. The page is on this machine only, and Ctrl-C ends it.
+own tab. Without RUN, the page has looks, which need no training, and the newest run in runs/ if there is one. The page
+is on this machine only, and Ctrl-C ends it.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ HOST = "127.0.0.1"
 
 
 @dataclass(frozen=True, kw_only=True)
-class Request(options.Device, options.Fit):
+class Request(options.Device):
     """What the page shows, and where."""
 
     runs: list[str]
@@ -43,24 +43,18 @@ class Request(options.Device, options.Fit):
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("runs", nargs="*", metavar="RUN", type=existing_run,
-                        help=f"{options.MODEL} (default: looks and other tools without training, and the newest run in "
+                        help=f"{options.MODEL} (default: looks, which need no training, and the newest run in "
                         f"{RUNS}/)")  # fmt: skip
-    options.add_fit(parser, "RUN")
     parser.add_argument("--port", type=int, help="port of the page (default: 7860, or the next free one)")
     parser.add_argument("--host", default=HOST, help="address to listen on, such as 0.0.0.0 in a container; others "
                         "may then use the page, which has no password (default: %(default)s)")  # fmt: skip
     options.add_device(parser)
 
 
-def prepare(arguments: argparse.Namespace) -> None:
-    """Check the folders of --fit."""
-    options.check_fit(arguments)
-
-
 def run(request: Request) -> None:
     runs = [str(address.locate(run)) for run in request.runs]
     names = [one_line(run) for run in request.runs]
-    if not (runs or request.fit) and (newest := newest_run()):
+    if not runs and (newest := newest_run()):
         runs = names = [str(newest)]
         print_line(f"showing {newest}, the newest run in {RUNS}/")
     for folder in runs:
@@ -73,28 +67,17 @@ def run(request: Request) -> None:
         print_line("loading ...")
         options.prepare_device(request)
         loaded = [load(run, name, request.device) for run, name in zip(runs, names, strict=True)]
-        fitted = fit_color_map(request, request.fit) if request.fit else None
         if request.host not in server.LOOPBACK:
             print("warning: everyone who can reach this machine can use the page; it has no password",
                   file=sys.stderr)  # fmt: skip
-        content = models.Content(loaded, not request.runs or bool(request.fit), fitted)
+        content = models.Content(loaded, without_model=not request.runs)
         server.serve(content, request.host, lambda at: print_line(f"{at}  (Ctrl-C ends it)"), listener)
-
-
-def fit_color_map(request: Request, folders: tuple[str, str]) -> Any:
-    """Return the color map of --fit."""
-    from gan.demo.models import Fitted
-    from gan.translation.fitted_maps import choose_for_folders
-
-    photographs, retro = folders
-    choice = choose_for_folders(photographs, retro, request.map, request.position)
-    return Fitted(choice, f"{one_line(photographs)} and {one_line(retro)}")
 
 
 def existing_run(text: str) -> str:
     """Return a path; raise UserError if there is no run or checkpoint."""
     if names_look(text):
-        raise UserError(f"{text}: is a look; give no RUN: the page then has a tab for looks and color tables")
+        raise UserError(f"{text}: is a look; give no RUN: the page then has a tab for looks")
     return options.existing_run(text)
 
 

@@ -12,9 +12,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from gan.commands import options
-from gan.settings import add_size, names_look
+from gan.settings import names_look
 from gan.utils.errors import UserError
-from gan.utils.output import aligned, one_line, print_line
+from gan.utils.output import aligned, print_line
 
 if TYPE_CHECKING:
     from gan.export.export import Exported
@@ -23,9 +23,6 @@ FORMATS = ("onnx", "pt2", "safetensors")
 WEB = "web"
 TABLES = ("cube", "hald")
 TABLE_SIZES = (17, 33, 65)  # entries along each axis
-# Options that only some formats have, with the value that means "not given".
-ONLY = {"title": (WEB,), "directions": (WEB,), "runtime": (WEB,), "table_size": TABLES,
-        "fit": TABLES, "size": FORMATS, "fp16": (*FORMATS, WEB)}  # fmt: skip
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -35,20 +32,13 @@ class Request(options.Weights, options.Fit):
     run: str | None  # type: ignore[assignment]  # None with --fit
     to: str
     out: Path
-    fp16: bool
-    size: tuple[int, int] | None
-    features: bool
     table_size: int | None
-    title: str | None
-    directions: Path | None
-    runtime: Path | None
     force: bool
 
     def __post_init__(self) -> None:
-        for name, formats in ONLY.items():
-            if getattr(self, name) and self.to not in formats:
-                option = name.replace("_", "-")
-                raise UserError(f"--{option}: needs --to {' or '.join(formats)}; leave it out with --to {self.to}")
+        for option, value in (("--table-size", self.table_size), ("--fit", self.fit)):
+            if value and self.to not in TABLES:
+                raise UserError(f"{option}: needs --to {' or '.join(TABLES)}; leave it out with --to {self.to}")
         if bool(self.fit) == (self.run is not None):
             raise UserError("gan export: give either MODEL or --fit PHOTOGRAPHS RETRO")
         if self.to not in TABLES and names_look(self.run or ""):
@@ -63,22 +53,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
                         "runs the model in a browser, without a network; cube, hald: a color table for image and "
                         "video editors, as a .cube file or a HaldCLUT image")  # fmt: skip
     options.add_out(parser, "folder for the files; created if missing")
-    parser.add_argument("--fp16", action="store_true", help="store weights in fp16, which halves the files; the "
-                        "difference is printed, and may be at most 0.05, and 6 levels (of 255)")  # fmt: skip
-    add_size(parser, "of a translator: restrict images to this size, for runtimes without dynamic shapes",
-             "any height and width")  # fmt: skip
-    parser.add_argument("--no-features", dest="features", action="store_false", help="do not export the "
-                        "discriminator's features, which recognition needs")  # fmt: skip
     options.add_fit(parser, "MODEL, with --to cube or hald")
     parser.add_argument("--table-size", type=int, choices=TABLE_SIZES, help="with --to cube: entries along each axis "
                         "(default: 33); with --to hald they are 16, 36 and 64")  # fmt: skip
-    web = parser.add_argument_group("--to web")
-    web.add_argument("--title", type=one_line, metavar="TEXT", help="title of the page (default: Generated images, or "
-                     "Translated photographs)")  # fmt: skip
-    web.add_argument("--directions", type=options.existing_path, metavar="FILE", help="file of gan directions; the "
-                     "page has a slider for each direction (default: the first four of GANSpace)")  # fmt: skip
-    web.add_argument("--runtime", type=options.existing_path, metavar="FILE", help="package onnxruntime-web-1.30.0.tgz "
-                     "of the npm registry (default: downloaded once, 33 MB)")  # fmt: skip
     options.add_weights(parser)
     options.add_force(parser)
 
@@ -110,17 +87,11 @@ def load(request: Request) -> Any:
 
 def write_networks(request: Request) -> None:
     """Write the networks of a model, each to a file."""
-    from gan.export import export, formats
+    from gan.export import export
 
     if request.to == "onnx":
-        formats.check_onnx_installed()
-    model, discriminator = load(request), None
-    if request.features and hasattr(model, "generator"):
-        try:
-            discriminator = export.discriminator_of(str(request.run), request.checkpoint)
-        except UserError as error:
-            print(f"note: no features are exported: {error}")
-    print_files(export.export(model, request.to, request.out, request.fp16, request.size, discriminator, request.force))
+        export.check_onnx_installed()
+    print_files(export.export(load(request), request.to, request.out, request.force))
 
 
 def write_table(request: Request) -> None:
@@ -146,24 +117,18 @@ def write_table(request: Request) -> None:
 
 
 def write_web_page(request: Request) -> None:
-    """Write a page that runs the model in a browser. It has neither features nor a fixed size."""
+    """Write a page that runs the model in a browser."""
     out = request.out
     if not request.force and out.is_dir() and any(out.iterdir()):
         raise UserError(f"--out {out}: is not empty; use --force to write the page beside its files")
 
-    from gan.editing.vector_files import read_directions
-    from gan.export import formats, web
+    from gan.export import export, web
 
-    formats.check_onnx_installed()
-    package = web.find(request.runtime)
-    model, directions = load(request), None
-    if request.directions:
-        if not hasattr(model, "generator"):
-            raise UserError(f"--directions {request.directions}: {request.run} is a translator; leave it out")
-        directions = read_directions(request.directions, model.generator)
-    page = web.write_page(model, out, package, request.fp16, request.title, directions, request.force)
-    print_files(page.models)
-    print_line(f"{out}: the page is {page.size / 1e6:.1f} MB; run `python -m http.server -d {shlex.quote(str(out))}` "
+    export.check_onnx_installed()
+    package = web.find()
+    print_files(web.write_page(load(request), out, package))
+    size = sum(path.stat().st_size for path in out.iterdir())
+    print_line(f"{out}: the page is {size / 1e6:.1f} MB; run `python -m http.server -d {shlex.quote(str(out))}` "
                "and open http://localhost:8000")  # fmt: skip
 
 

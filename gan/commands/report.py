@@ -1,4 +1,4 @@
-"""Write a report of runs as one HTML file to send: images, curves, scores, data and options."""
+"""Write a report of a run as one HTML file to send: images, curves, scores, data and options."""
 
 from __future__ import annotations
 
@@ -18,21 +18,21 @@ BEGINNING = 4096  # bytes of a file that show whether it is a report
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("runs", nargs="+", metavar="RUN", type=options.existing_source,
-                        help="run folder, or folder of runs such as a sweep")  # fmt: skip
-    parser.add_argument("--out", type=Path, metavar="HTML", help="file for the report (default: RUN/report.html; for "
-                        "several runs, report.html in the current folder)")  # fmt: skip
+    parser.add_argument("run", metavar="RUN", type=options.existing_source, help="run folder")
+    parser.add_argument("--out", type=Path, metavar="HTML", help="file for the report (default: RUN/report.html)")
     options.add_force(parser, "overwrite an existing file that is not a report")
 
 
 def run(arguments: argparse.Namespace) -> None:
-    found = find_runs(arguments.runs)
-    out = arguments.out or (path_in(found[0], found[0] / NAME) if len(found) == 1 else Path(NAME))
+    folder, *others = find_runs([arguments.run])
+    if others:
+        raise UserError(f"{arguments.run}: has several runs; give one of them, or compare them with gan compare")
+    out = arguments.out or path_in(folder, folder / NAME)
     check_out(out, arguments.force)
 
-    from gan.report.several_runs import build
+    from gan.report.one_run import build
 
-    data = build([Path(name) for name in arguments.runs], found)
+    data = build(folder)
     with writing(f"--out {out}"):
         write_atomically(out, lambda file: file.write(data))
     print(f"report: {out} ({len(data) / 1e6:.1f} MB)")

@@ -20,6 +20,7 @@ from gan import settings
 from gan.data.decoding.pool import IsolatedProcess
 from gan.data.decoding.reader import ImageError
 from gan.data.sources.files import SUFFIXES
+from gan.demo.server import make_room
 from gan.settings import Setting, parse_seeds
 from gan.utils import digest
 from gan.utils.errors import UserError, describe_os_error, to_line
@@ -41,7 +42,6 @@ MAX_PIXELS = 24_000_000  # of an uploaded image, over all frames
 
 TRUNCATION = settings.TRUNCATION.within(-2, 2)
 CELL = settings.CELL.within(1, 256)
-SCALE = Setting("scale", default=1, low=1, high=16, whole=True)
 FRAMES = Setting("frames", default=20, low=1, high=360, whole=True)
 FPS = Setting("fps", default=20.0, low=0.1, high=60)
 CHANGE = Setting("change", default=0.0, low=-6, high=6)  # of an attribute or along a direction, standard deviations
@@ -67,6 +67,7 @@ class Context:
 
     def keep(self, data: bytes, name: str) -> str:
         """Write a file for the visitor, and return its path."""
+        make_room(self.folder, len(data))
         path = self.folder / digest.of_bytes(data) / name
         path.parent.mkdir(exist_ok=True)
         path.write_bytes(data)
@@ -190,8 +191,9 @@ def check_pixels(count: int, height: int, width: int) -> None:
                         "pixels; give fewer or smaller ones")  # fmt: skip
 
 
-def image_upload(label: str = "Images, or a zip archive of images", height: int = 180) -> gr.File:
-    return gr.File(label=label, file_count="multiple", file_types=[*sorted(SUFFIXES), ".zip"], height=height)
+def image_upload() -> gr.File:
+    return gr.File(label="Images, or a zip archive of images", file_count="multiple",
+                   file_types=[*sorted(SUFFIXES), ".zip"], height=180)  # fmt: skip
 
 
 def start_buttons(name: str, context: Context) -> Any:

@@ -26,7 +26,7 @@ from gan.settings import SEED, Setting
 from gan.utils.errors import UserError
 
 STEPS = Setting("steps", default=150, low=MIN_STEPS, high=1000, whole=True)
-STARTS = Setting("starts", default=4, low=1, high=32, whole=True)
+STARTS = 4  # latents from which the search starts
 SHARED: dict[str, Any] = {**FAST, "trigger_mode": "always_last", "show_progress": "hidden"}
 
 
@@ -36,13 +36,13 @@ class Base(NamedTuple):
     Attributes:
         latents: (1, ...).
         label: (1,), its class.
-        describe: returns the text chunk of its image uint8 (C, H, W) after a change of settings.
+        seed: of the latent, with the class that the visitor chose; None for the latent of an upload.
     """
 
     latents: Tensor
     label: Tensor | None
-    name: str
-    describe: Callable[[dict[str, float], Tensor], Any]
+    seed: int | None = None
+    class_name: str | None = None
 
 
 class Editor:
@@ -111,7 +111,12 @@ class Editor:
         model = self.shown.model
         moved = model.edit(base.latents, base.label, **settings)
         pixels = model.synthesize(moved, base.label).pixels[0]
-        return self.context.keep(to_png(pixels, base.describe(settings, pixels)), f"{base.name}.png")
+        origin = Origin(model.generator, model.images, **self.shown.changes(settings))
+        if base.seed is None:
+            name, described = "projected", from_latents(model, origin, base.latents, base.label)
+        else:
+            name, described = str(base.seed), from_seeds(model, origin, [base.seed], base.class_name)
+        return self.context.keep(to_png(pixels, described.image(pixels, 0)), f"{name}.png")
 
 
 def edit_tab(shown: PageModel, context: Context, opened: Any) -> None:
@@ -126,14 +131,8 @@ def edit_tab(shown: PageModel, context: Context, opened: Any) -> None:
                              elem_classes="pixels", buttons=["download", "fullscreen"])  # fmt: skip
 
         def base(given: SimpleNamespace) -> Base:
-            model = shown.model
-            latents, label = model.latents([given.seed], given.label)
-
-            def describe(settings: dict[str, float], pixels: Tensor) -> dict[str, str]:
-                origin = Origin(model.generator, model.images, **shown.changes(settings))
-                return from_seeds(model, origin, [given.seed], given.label).image(pixels, 0)
-
-            return Base(latents, label, str(given.seed), describe)
+            latents, label = shown.model.latents([given.seed], given.label)
+            return Base(latents, label, given.seed, given.label)
 
         editor = Editor(shown, context, controls, base, image, "edit")
     editor.show_after(opened, *(component.input for component in controls.inputs))
@@ -141,7 +140,6 @@ def edit_tab(shown: PageModel, context: Context, opened: Any) -> None:
 
 def project_tab(shown: PageModel, context: Context) -> None:
     """Add the tab's content: search for the latent whose image is most similar to an upload, then sliders."""
-    spaces = ["w", "w+", "z"] if shown.space.name == "w" else ["z"]
     controls, sources = Controls(), Controls()
     projected = sources.add("projection", gr.State(None))
     with gr.Row():
@@ -149,11 +147,7 @@ def project_tab(shown: PageModel, context: Context) -> None:
             controls.add("path", gr.File(label="An image", height=140, file_types=sorted(SUFFIXES)))
             controls.number(STEPS, gr.Slider(MIN_STEPS, 1000, 150, step=10, label="Steps",
                                              info="more steps, more similar"))  # fmt: skip
-            with gr.Accordion("More", open=False):
-                controls.number(STARTS, gr.Slider(1, 32, 4, step=1, label="Initial latents", info="more take longer"))
-                controls.choice("space", gr.Radio(spaces, value=spaces[0], label="Latent space",
-                                                  visible=len(spaces) > 1))  # fmt: skip
-                class_choice(controls, shown, "any: the most similar")
+            class_choice(controls, shown, "any: the most similar")
             button = start_buttons("Project", context)
         with gr.Column(scale=2, min_width=300):
             with gr.Row():
@@ -166,14 +160,7 @@ def project_tab(shown: PageModel, context: Context) -> None:
         def base(given: SimpleNamespace) -> Base:
             if given.projection is None:
                 raise UserError("there is no projected image yet: upload an image, then press Project")
-            latents, labels = given.projection
-
-            def describe(settings: dict[str, float], pixels: Tensor) -> dict[str, str]:
-                model = shown.model
-                origin = Origin(model.generator, model.images, **shown.changes(settings))
-                return from_latents(model, origin, latents, labels).image(pixels, 0)
-
-            return Base(latents, labels, "projected", describe)
+            return Base(*given.projection)
 
         editor = Editor(shown, context, sources, base, image, "edit_projected")
 
@@ -182,9 +169,9 @@ def project_tab(shown: PageModel, context: Context) -> None:
         given, model = controls.read(values), shown.model
         decoded = decode_one(find_files(given.path and [given.path], context)[0], model.config["data"], context)
         pixels = torch.from_numpy(decoded.pixels)
-        passes = num_passes(1, given.starts, given.steps, given.space == "w+")
+        space, passes = shown.space.name, num_passes(1, STARTS, given.steps, False)
         with context.job(request, progress, passes, "projecting") as advance:
-            result = model.project(Images(pixels[None]), given.space, given.starts, given.steps, given.label, advance)
+            result = model.project(Images(pixels[None]), space, STARTS, given.steps, given.label, advance)
         after = model.synthesize(result.latents, result.labels).pixels
         scores = f"PSNR {float(psnr(pixels[None], after)):.1f} dB, SSIM {float(ssim(pixels[None], after)):.2f}"
         (width, height), (rows, columns) = decoded.size, pixels.shape[1:]

@@ -17,8 +17,6 @@ from gan.export.record import compact
 from gan.images import video
 from gan.images.convert import grid, to_png
 
-FORMATS = ("GIF", "WebP")
-
 
 def class_choice(controls: Controls, shown: PageModel, info: str = "any: depends on the seed") -> Any:
     """Add the choice of a class; hidden for a generator without classes."""
@@ -80,8 +78,8 @@ def images_of(shown: PageModel, given: SimpleNamespace) -> dict[str, bytes]:
 
 
 def interpolate_tab(shown: PageModel, context: Context) -> None:
-    controls, spaces = Controls(), ["w", "z"] if shown.space.name == "w" else ["z"]
-    size = max(shown.model.shape[1:])
+    controls = Controls()
+    scale = min(16, max(1, 256 // max(shown.model.shape[1:])))  # to about 256 pixels
     with gr.Row():
         with gr.Column(scale=1, min_width=260):
             controls.seeds("0-3", "at least two, as in 0-3,7", calls.MAX_IMAGES, twice=True)
@@ -89,13 +87,7 @@ def interpolate_tab(shown: PageModel, context: Context) -> None:
             controls.number(calls.FRAMES, gr.Slider(2, 120, 20, step=1, label="Frames per pair of images"))
             controls.number(calls.FPS, gr.Slider(1, 50, 20, step=1, label="Frames per second"))
             controls.add("loop", gr.Checkbox(True, label="Return to the first image"))
-            with gr.Accordion("More", open=False):
-                controls.choice("space", gr.Radio(spaces, value=spaces[0], label="Latent space",
-                                                  visible=len(spaces) > 1))  # fmt: skip
-                truncation_slider(controls, len(spaces) > 1)
-                controls.number(calls.SCALE, gr.Slider(1, calls.SCALE.high, min(16, max(1, 256 // size)), step=1,
-                                                        label="Enlarge"))  # fmt: skip
-                controls.choice("format", gr.Radio(list(FORMATS), value=FORMATS[0], label="Format"))
+            truncation_slider(controls, shown.space.name == "w")
             button = start_buttons("Interpolate", context)
         with gr.Column(scale=2):
             image = gr.Image(label="Animation", type="filepath", height=460, interactive=False,
@@ -106,16 +98,15 @@ def interpolate_tab(shown: PageModel, context: Context) -> None:
         given, model = controls.read(values), shown.model
         loop = bool(given.loop)
         total = given.frames * (len(given.seeds) if loop else len(given.seeds) - 1) + (not loop)
-        calls.check_pixels(total, *(side * given.scale for side in model.shape[1:]))
-        space = "" if given.space == shown.space.name else given.space
-        fields = interpolation(shown.space.name, given.label, given.truncation, space, given.frames, loop, given.fps,
-                               given.scale)  # fmt: skip
+        calls.check_pixels(total, *(side * scale for side in model.shape[1:]))
+        space = shown.space.name
+        fields = interpolation(space, given.label, given.truncation, space, given.frames, loop, given.fps, scale)
         text = Origin(model.generator, model.images, **fields, seeds=compact(given.seeds)).text()
         with context.job(request, progress, total, "generating frames") as advance:
             frames = model.interpolate(given.seeds, given.frames, loop, space, given.truncation, given.label, advance)
         with tempfile.TemporaryDirectory(dir=context.folder) as folder:
-            path = Path(folder, f"interpolation.{given.format.lower()}")
-            video.save(frames.pixels, path, given.fps, given.scale, text)
+            path = Path(folder, "interpolation.gif")
+            video.save(frames.pixels, path, given.fps, scale, text)
             return context.keep(path.read_bytes(), path.name)
 
     button.click(interpolate, controls.inputs, image, api_name=f"interpolate{shown.calls}", **LONG)

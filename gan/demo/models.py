@@ -1,4 +1,4 @@
-"""What the page shows: models, and a color map. No Gradio, whose environment is set before its import."""
+"""What the page shows. No Gradio, whose environment is set before its import."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import Any, NamedTuple
 
 from gan.editing import vector_files
 from gan.editing.space import Space
@@ -14,9 +14,6 @@ from gan.export import provenance
 from gan.recognition import classifier
 from gan.runs.run_folder import DIRECTIONS, DIRECTIONS_FILE, RECOGNITION
 from gan.utils.errors import UserError
-
-if TYPE_CHECKING:
-    from gan.networks.closed_form.choose import Choice
 
 MAX_DIRECTIONS = 24
 ANY = "any class"  # the choice of no class
@@ -82,22 +79,13 @@ class PageModel:
         return provenance.changes(self.model, settings, classifier=weights)
 
 
-class Fitted(NamedTuple):
-    """A color map that `gan demo --fit` has fitted, and its two folders in one line."""
-
-    choice: Choice
-    name: str
-
-
 class Content(NamedTuple):
     """What the page shows.
 
     Attributes:
         models: each has tabs of its own.
-        without_model: whether there are tabs that need no model.
-        fitted: the color map with which the tab Color map starts; None for none.
+        without_model: whether there are looks, which need no model.
     """
 
     models: Sequence[PageModel] = ()
     without_model: bool = False
-    fitted: Fitted | None = None

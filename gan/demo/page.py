@@ -1,20 +1,24 @@
-"""The page: tabs for each model by its kind, and tabs that need no model."""
+"""The page: tabs for each model by its kind, and looks, which need no model."""
 
 from __future__ import annotations
 
 import html
+from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 import gradio as gr
 
-from gan.demo.calls import Context
+from gan.demo.calls import WATCH, Context, answer
 from gan.demo.edit import edit_tab, project_tab
 from gan.demo.generate import generate_tab, interpolate_tab
 from gan.demo.models import Content, PageModel
-from gan.demo.pixel_art import pixel_art_tab
-from gan.demo.training import training_tab
-from gan.demo.translate import color_map_tab, looks_tab, translate_tab
+from gan.demo.translate import looks_tab, translate_tab
 from gan.report import page as report
+from gan.report.facts import find_grids
+from gan.report.one_run import watch
+from gan.runs import checkpoints, run_folder
+from gan.utils.errors import UserError, to_line
 
 STYLE = f"""
 .pixels img {{ image-rendering: pixelated; object-fit: contain; width: 100%; height: 100%; }}
@@ -22,7 +26,8 @@ STYLE = f"""
 footer {{ display: none !important; }}
 {report.style()}
 """
-HEADING = "<h2 style='margin: 0'>retro-gan</h2><span>looks, color maps and pixel art, without training</span>"
+HEADING = "<h2 style='margin: 0'>retro-gan</h2><span>looks, without training</span>"
+INTERVAL = 15.0  # seconds; drawing the curves takes about one, beside a run that may train here
 KEPT = 1800  # seconds that uploads and results are kept
 MAX_WAITING = 40  # calls in the queue
 FONTS = ["system-ui", "Segoe UI", "Roboto", "Helvetica Neue", "Arial", "sans-serif"]
@@ -44,7 +49,7 @@ def build(content: Content, context: Context) -> gr.Blocks:
             one_model(models[0], context, blocks)
         elif not models:
             gr.HTML(HEADING)
-            without_model(content, context)
+            looks_tab(context)
         else:
             with gr.Tabs():
                 for n, shown in enumerate(models):
@@ -52,8 +57,8 @@ def build(content: Content, context: Context) -> gr.Blocks:
                     with gr.Tab(shown.name):
                         one_model(shown, context, blocks, first=n == 0)
                 if content.without_model:
-                    with gr.Tab("Without training"):
-                        without_model(content, context)
+                    with gr.Tab("Looks"):
+                        looks_tab(context)
         blocks.unload(context.cancel)  # the visitor has closed the page
     for component in blocks.blocks.values():
         if isinstance(component, CHECKED):
@@ -69,17 +74,6 @@ def paths_of(payload: Any) -> Any:
     """Return the paths of uploads, which Gradio and the gate have checked: one, a list, or None."""
     files = getattr(payload, "root", payload)
     return [file.path for file in files] if isinstance(files, list) else files and files.path
-
-
-def without_model(content: Content, context: Context) -> None:
-    """Add the tabs that need no model. The color map is first if one was fitted."""
-    with gr.Tabs(selected="color_map" if content.fitted else "looks"):
-        with gr.Tab("Looks", id="looks"):
-            looks_tab(context)
-        with gr.Tab("Color map", id="color_map"):
-            color_map_tab(context, content.fitted)
-        with gr.Tab("Pixel art", id="pixel_art"):
-            pixel_art_tab(context)
 
 
 def one_model(shown: PageModel, context: Context, blocks: gr.Blocks, first: bool = True) -> None:
@@ -116,3 +110,41 @@ def heading(shown: PageModel) -> str:
         about = "no checkpoint yet; when training has saved one, stop gan demo and start it again"
     notes = "".join(f"<br>{html.escape(each)}" for each in shown.notes)
     return f"<h2 style='margin: 0'>{html.escape(shown.name)}</h2><span>{about}{notes}</span>"
+
+
+# ---- training
+
+
+def message(text: str) -> str:
+    return f'<div class="report"><p class="note">{html.escape(text)}</p></div>'
+
+
+def training_tab(shown: PageModel, opened: Sequence[Any]) -> None:
+    """Add curves, the newest grid and the health of a run, which may still train. `opened` are events that show it."""
+    run = shown.run
+    assert run is not None
+    stamp = gr.State(None)
+    page = gr.HTML(message("loading ..."))
+    timer = gr.Timer(INTERVAL)
+
+    @answer
+    def refresh(before: Any) -> Any:
+        try:
+            now = stamp_of(run)
+            return (gr.skip(), gr.skip()) if now == before else (watch(run), now)
+        except (UserError, OSError) as error:
+            gone = not run.is_dir()
+            return message(f"{shown.name}: the run folder is no longer there" if gone else to_line(error)), None
+
+    shared: dict[str, Any] = {"show_progress": "hidden", **WATCH}
+    timer.tick(refresh, stamp, [page, stamp], api_visibility="private", **shared)
+    gr.on(opened, refresh, stamp, [page, stamp], api_name=f"training{shown.calls}", **shared)
+
+
+def stamp_of(run: Path) -> Any:
+    """Return what changes when the run has something new; cheap to compute."""
+    log = run / run_folder.METRICS
+    (run / run_folder.CONFIG).stat()  # raises OSError if the run was removed
+    newest = find_grids(run / run_folder.SAMPLES).grids[-1:]
+    saved = [path.name for path in checkpoints.list_checkpoints(run)[-1:]]
+    return str((log.is_file() and log.stat().st_mtime_ns, newest, saved, (run / run_folder.LOCK).exists()))

@@ -36,7 +36,10 @@ Message = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[Message]]
 Send = Callable[[Message], Awaitable[None]]
 
-MAX_UPLOAD = 64 << 20  # bytes of one file
+MAX_UPLOAD = 64 << 20  # bytes of one upload
+MAX_UPLOADS = 8  # at the same time
+MAX_STORED = 1 << 30  # bytes of the uploads and results of all visitors
+MAX_STORED_FILES = 5000
 MAX_CALL = 256 << 10  # bytes of a call without its uploads
 MAX_CONNECTIONS = 600
 MAX_SESSIONS = 32  # whose state is kept, about 1 MB each
@@ -75,6 +78,7 @@ class Gate:
 
     def __init__(self, app: Any, folder: Path, any_host: bool = False) -> None:
         self.app, self.folder, self.any_host = app, os.path.realpath(folder), any_host
+        self.uploads = 0
 
     async def __call__(self, scope: Any, receive: Receive, send: Send) -> None:
         if scope["type"] == "lifespan":
@@ -110,15 +114,26 @@ class Gate:
             raise Refused(404, "not served")
         if headers.get("sec-fetch-site", "none") not in ("same-origin", "none"):
             raise Refused(403, "requests of other pages are not answered")
-        if is_upload:  # Gradio limits the size
-            await self.app(scope, receive, send)
+        length, limit = headers.get("content-length", ""), MAX_UPLOAD if is_upload else MAX_CALL
+        if not length.isdecimal() or int(length[:20]) > limit:  # the server reads no more than this
+            raise Refused(413, f"too large: at most {limit >> 10:,} KiB; upload fewer or smaller files, or enter less")
+        if is_upload:
+            await self.upload(scope, receive, send)
             return
-        length = headers.get("content-length", "")
-        if not length.isdecimal() or int(length[:20]) > MAX_CALL:  # the server reads no more than this
-            raise Refused(413, f"too large: at most {MAX_CALL >> 10:,} KiB; enter less")
         body = await request.body()
         self.check_call(body)
         await self.app(scope, again(body, receive), send)
+
+    async def upload(self, scope: Any, receive: Receive, send: Send) -> None:
+        """Forward an upload after making room for it and for those that are running."""
+        if self.uploads >= MAX_UPLOADS:
+            raise Refused(503, "busy: others are uploading; try again in a minute")
+        self.uploads += 1
+        try:
+            make_room(self.folder, self.uploads * MAX_UPLOAD)
+            await self.app(scope, receive, send)
+        finally:
+            self.uploads -= 1
 
     def check_file(self, path: str) -> None:
         """Refuse all but regular files in the folder. Addresses are refused, too: nothing is downloaded."""
@@ -150,6 +165,28 @@ def again(body: bytes, receive: Receive) -> Receive:
         return messages.pop() if messages else await receive()
 
     return give
+
+
+def make_room(folder: str | Path, size: int) -> None:
+    """Remove the oldest uploads and results until `size` more bytes and one more file are within the limits.
+
+    Nobody can fill the disk, and nobody who stores much can keep others from using the page.
+    """
+    files = []
+    for parent, _, names in os.walk(folder):
+        for name in names:
+            with suppress(OSError):  # removed meanwhile
+                status = os.lstat(os.path.join(parent, name))
+                files.append((status.st_mtime_ns, status.st_size, parent, name))
+    stored, count = size + sum(length for _, length, _, _ in files), 1 + len(files)
+    for _, length, parent, name in sorted(files):
+        if stored <= MAX_STORED and count <= MAX_STORED_FILES:
+            break
+        with suppress(OSError):
+            os.unlink(os.path.join(parent, name))
+            if parent != str(folder):  # an upload or a result, which has a folder of its own
+                os.rmdir(parent)
+        stored, count = stored - length, count - 1
 
 
 def listen(host: str, port: int | None) -> socket.socket:

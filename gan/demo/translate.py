@@ -1,61 +1,94 @@
-"""The tabs Translate, Looks and Color map: images or a zip archive in, results of the same names and sizes out."""
+"""The tabs Translate and Looks: images or a zip archive in, results of the same names and sizes out."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from pathlib import Path
 from types import SimpleNamespace
-from typing import Any
+from typing import Any, NamedTuple
 
 import gradio as gr
 import numpy as np
-import torch
-from torch import Tensor
 
-from gan.data.looks import SUFFIXES
+from gan import settings
 from gan.data.looks.fields import Parameter, parameters_of
 from gan.data.looks.registry import FILTERS, STYLES
 from gan.demo import calls
-from gan.demo.calls import (
-    FAST,
-    LONG,
-    PRIVATE,
-    PROGRESS,
-    Context,
-    Controls,
-    answer,
-    image_upload,
-    start_buttons,
-)
-from gan.demo.models import Fitted, PageModel
-from gan.demo.pixel_art import add_pixel_art, read_pixel_art, strength_slider
-from gan.demo.uploads import Results, decode_one, find_files, small_image, translated
-from gan.export import tables
+from gan.demo.calls import FAST, LONG, PRIVATE, PROGRESS, Context, Controls, answer, image_upload, start_buttons
+from gan.demo.models import PageModel
+from gan.demo.uploads import Results, find_files, small_image, translated
 from gan.export.provenance import fields_of
 from gan.export.record import translations
 from gan.images.files import encode
-from gan.models.loading import has_data, select_direction
-from gan.networks.closed_form.choose import MIN_IMAGES, Choice, choose
-from gan.networks.closed_form.fit import visible
-from gan.settings import LOOK, SEED, TILE, Setting
-from gan.translation.fitted_maps import FIT_SIZE, ClosedFormFunction, target_palette
+from gan.models.loading import select_direction
+from gan.pixel_art import COLORS
+from gan.pixel_art.cells import PixelArt, converter, read_palette
+from gan.settings import DITHER, LOOK, SEED, Setting
 from gan.translation.image_translator import ImageFunction, ImageTranslator, parse_look
 from gan.translation.tiling import tile_for_memory
 from gan.translation.translator import NetworkFunction
 from gan.utils.errors import UserError
 
+NO_PALETTE, FROM_FILE = "all colors", "colors of a file"
 FORWARD, BACK = "to the target style", "back to photographs"
-FROM_TARGETS = "colors of target images"
-TABLE = "color table of a file"
 FIRST = "film"
 SAMPLE_SIDE = 320  # pixels of the images that show all looks
-NO_POSITION = "*Position*: none"  # where a visitor disables the position
-DECODING = {"size": FIT_SIZE, "channels": 4, "fit": "stretch"}
-TABLE_SIZE = 33  # entries along each axis of the .cube file
-NO_MAP = (
-    f"Upload photographs and images in a style, {MIN_IMAGES} to {calls.MAX_FILES} each, or a zip archive of each. "
-    "The images may show anything. Press *Fit the color map*, which takes seconds. Then translate other images."
-)
+
+
+# ---- options for pixel art
+
+
+class Chosen(NamedTuple):
+    """The options of a call: side of a cell in pixels or "auto"; palette uint8 (K, 3) or None; method of dithering."""
+
+    cell: int | str
+    palette: np.ndarray | None
+    dither: str
+
+    def converter(self) -> PixelArt | None:
+        return converter(*self)
+
+
+def add_pixel_art(controls: Controls) -> None:
+    """Add the options to a tab."""
+    words = [NO_PALETTE, *COLORS, FROM_FILE]
+    controls.number(calls.CELL, gr.Slider(1, 64, 1, step=1, label="Cell size (pixels)",
+                                           info="each cell has one color"))  # fmt: skip
+    controls.add("auto", gr.Checkbox(label="Cells of enlarged pixel art", info="finds them in each image"))
+    chosen = controls.choice("palette", gr.Dropdown(words, value=NO_PALETTE, label="Palette"))
+    file = controls.add("colors_file", gr.File(label="An image or a text file with the colors", height=110,
+                                               visible=False))  # fmt: skip
+    controls.choice("dither", gr.Dropdown(list(DITHER.words), value=DITHER.default, label="Dithering",
+                                                   info="mixes the colors of a palette"))  # fmt: skip
+    chosen.change(lambda name: gr.update(visible=name == FROM_FILE), chosen, file, **PRIVATE)
+
+
+def read_pixel_art(given: SimpleNamespace) -> Chosen:
+    """Return the options of a call; raise UserError if they contradict each other."""
+    palette = None
+    if given.palette == FROM_FILE:
+        if not given.colors_file:
+            raise UserError("Palette: upload an image or a text file with the colors")
+        path = str(given.colors_file)
+        try:
+            palette = read_palette(path)
+        except UserError as error:
+            raise UserError(str(error).replace(f"--palette {path}", Path(path).name)) from error
+    elif given.palette != NO_PALETTE:
+        palette = read_palette(given.palette)
+    if palette is None and given.dither != DITHER.default:
+        raise UserError(f"Dithering {given.dither}: needs a palette; choose a Palette, or no dithering")
+    if palette is not None and given.strength < 1:
+        raise UserError(f"a palette needs Strength 1; set Strength to 1, or Palette to {NO_PALETTE!r}")
+    return Chosen("auto" if given.auto is True else given.cell, palette, given.dither)
+
+
+def strength_slider(controls: Controls, full: str) -> None:
+    controls.number(
+        settings.STRENGTH, gr.Slider(0, 1, 1, step=0.05, label="Strength", info=f"0 is the input, 1 {full}")
+    )
+
+
+# ---- the tabs
 
 
 def apply(
@@ -66,15 +99,13 @@ def apply(
     function: ImageFunction,
     made_by: dict[str, Any],
     direction: str = "a2b",
-    compute: Callable[[int], np.ndarray] | None = None,
 ) -> Any:
     """Return the values of `results.outputs` for the uploads of a call, changed by a function of images.
 
     Args:
         made_by: fields that name the function in the records.
-        compute: returns a palette of a number of colors.
     """
-    art = read_pixel_art(given, compute)
+    art = read_pixel_art(given)
     seed = getattr(given, "seed", 0)
     translator = ImageTranslator(function, given.strength, art.converter(), art.palette is not None, seed)
     describe = translations(made_by, given.strength, art.cell, direction, art.palette, art.dither)
@@ -89,11 +120,8 @@ def translate_tab(shown: PageModel, context: Context) -> None:
             controls.choice("direction", gr.Radio([FORWARD, BACK], value=FORWARD, label="Direction",
                                                   visible=hasattr(shown.model.network, "b2a")))  # fmt: skip
             strength_slider(controls, "the translation")
-            with gr.Accordion("Pixel art", open=False):  # a shared model has no target images
-                add_pixel_art(controls, FROM_TARGETS if has_data(shown.model.config) else None)
-            with gr.Accordion("Memory", open=False):
-                controls.number(TILE, gr.Number(None, label="Tile size (pixels)", precision=0,
-                                                info="empty: as large as memory allows"))  # fmt: skip
+            with gr.Accordion("Pixel art", open=False):
+                add_pixel_art(controls)
             start = start_buttons("Translate", context)
         with gr.Column(scale=3):
             results = Results()
@@ -103,21 +131,18 @@ def translate_tab(shown: PageModel, context: Context) -> None:
         given, model = controls.read(values), shown.model
         way = "a2b" if given.direction == FORWARD else "b2a"
         network = select_direction(shown.name, model.network, way)
-        function = NetworkFunction(network, model.config["data"]["channels"], given.tile or tile_for_memory(network))
-
-        def compute(number: int) -> np.ndarray:
-            return target_palette(model.config, shown.path, way, number)
-
+        function = NetworkFunction(network, model.config["data"]["channels"], tile_for_memory(network))
         made_by = fields_of(network, model.images)
-        return apply(context, results, given, (request, progress), function, made_by, way, compute)
+        return apply(context, results, given, (request, progress), function, made_by, way)
 
     start.click(translate, controls.inputs, results.outputs, api_name=f"translate{shown.calls}", **LONG)
 
 
 def parameters(look: str) -> dict[str, Parameter]:
-    """Return the parameters of a look by name; none for a color table."""
-    filters = STYLES[look].filters if look in STYLES else ()
-    return {name: parameter for each in filters for name, parameter in parameters_of(FILTERS[each]).items()}
+    """Return the parameters of a look by name."""
+    return {
+        name: parameter for each in STYLES[look].filters for name, parameter in parameters_of(FILTERS[each]).items()
+    }
 
 
 MAX_PARAMETERS = max(len(parameters(look)) for look in STYLES)
@@ -140,10 +165,8 @@ def looks_tab(context: Context) -> None:
         with gr.Column(scale=1, min_width=260):
             upload = controls.add("paths", image_upload())
             every = gr.Button("Show all looks of the first image", size="sm")
-            look = controls.choice("look", gr.Dropdown([*STYLES, TABLE], value=FIRST, label="Look",
+            look = controls.choice("look", gr.Dropdown([*STYLES], value=FIRST, label="Look",
                                                        info=STYLES[FIRST].about))  # fmt: skip
-            table = controls.add("table", gr.File(label="A .cube file, or a HaldCLUT as .png", height=110,
-                                                  file_types=[*SUFFIXES], visible=False))  # fmt: skip
             sliders = [controls.add(f"parameter{n}", gr.Slider(**options))
                        for n, options in enumerate(slider_options(FIRST))]  # fmt: skip
             controls.number(SEED.within(high=(1 << 32) - 1), gr.Number(0, label="Seed", precision=0,
@@ -176,9 +199,7 @@ def looks_tab(context: Context) -> None:
         return gr.update(value=shown, visible=True)
 
     def configure(name: str) -> Any:
-        about = STYLES[name].about if name in STYLES else "from another program, or from gan export"
-        return [gr.update(info=about), gr.update(visible=name == TABLE),
-                *(gr.update(**options) for options in slider_options(name))]  # fmt: skip
+        return [gr.update(info=STYLES[name].about), *(gr.update(**options) for options in slider_options(name))]
 
     def choose_look(event: gr.SelectData) -> Any:
         return [*STYLES][event.index]
@@ -186,91 +207,14 @@ def looks_tab(context: Context) -> None:
     start.click(change, controls.inputs, results.outputs, api_name="look", **LONG)
     every.click(show_all, upload, samples, api_name="all_looks", **FAST)
     samples.select(answer(choose_look), None, look, **PRIVATE)
-    look.change(answer(configure), look, [look, table, *sliders], **PRIVATE)
+    look.change(answer(configure), look, [look, *sliders], **PRIVATE)
 
 
 def look_of(given: SimpleNamespace) -> Any:
-    """Return a look with the values of the sliders; or the color table of a file.
-
-    Raises:
-        UserError: a value is out of its range, or the file holds no color table.
-    """
-    if given.look != TABLE:
-        values = {}
-        for n, (name, about) in enumerate(parameters(given.look).items()):
-            value = getattr(given, f"parameter{n}")
-            setting = Setting(name, default=about.default, low=about.low, high=about.high)
-            values[name] = about.default if value is None else setting.check(value, f"{name} ")
-        return parse_look(LOOK + given.look, values)
-    path = Path(str(given.table))
-    if not given.table or path.suffix.lower() not in SUFFIXES:
-        raise UserError("Look: upload a .cube file, or a HaldCLUT as .png")
-    try:
-        return parse_look(str(path))
-    except UserError as error:
-        raise UserError(str(error).replace(str(path), path.name)) from error
-
-
-def color_map_tab(context: Context, fitted: Fitted | None) -> None:
-    fitting, controls = Controls(), Controls()
-    ready = fitted is not None
-    state = gr.State(None)  # the choice of the visitor; None is that of --fit
-    with gr.Row():
-        with gr.Column(scale=1, min_width=260):
-            fitting.add("photographs", image_upload("1. Photographs", 120))
-            fitting.add("retro", image_upload("2. Images in the style", 120))
-            fit_button = gr.Button("Fit the color map", variant="secondary" if ready else "primary")
-            table = gr.DownloadButton("Download the color map (.cube)", interactive=ready,
-                                      value=cube_of(context, fitted.choice) if fitted else None)  # fmt: skip
-            controls.add("paths", image_upload("3. Images to translate", 120))
-            controls.add("choice", state)
-            strength_slider(controls, "the full map")
-            with gr.Accordion("Pixel art", open=False):
-                add_pixel_art(controls)
-            start = start_buttons("Translate", context)
-        with gr.Column(scale=3):
-            about = gr.Markdown(f"{fitted.name}: {fitted.choice.describe(NO_POSITION)}" if fitted else NO_MAP)
-            results = Results()
-
-    @answer
-    def fit(request: gr.Request, progress: Any = PROGRESS, *values: Any) -> Any:
-        given = fitting.read(values)
-        photographs = images_of(context, given.photographs, "Photographs", (request, progress))
-        retro = images_of(context, given.retro, "Images in the style", (request, progress))
-        choice = choose(photographs, retro)
-        return choice, choice.describe(NO_POSITION), gr.DownloadButton(value=cube_of(context, choice), interactive=True)
-
-    @answer
-    def translate(request: gr.Request, progress: Any = PROGRESS, *values: Any) -> Any:
-        given = controls.read(values)
-        choice = given.choice or (fitted and fitted.choice)
-        if choice is None:
-            raise UserError("there is no color map yet: upload images in 1 and 2, then press Fit the color map")
-        function = ClosedFormFunction(choice.color_map)
-        return apply(context, results, given, (request, progress), function, {"closed_form": function.recorded})
-
-    fit_button.click(fit, fitting.inputs, [state, about, table], api_name="fit", **LONG)
-    start.click(translate, controls.inputs, results.outputs, api_name="map_colors", **LONG)
-
-
-def images_of(context: Context, paths: Any, what: str, job: tuple[gr.Request, Any]) -> Tensor:
-    """Return the images of uploads for a fit, uint8 (N, 4, FIT_SIZE, FIT_SIZE), premultiplied.
-
-    Raises:
-        UserError: an image cannot be read, or they are too few.
-    """
-    files, images = find_files(paths, context), []
-    with context.job(*job, len(files), "reading images") as advance:
-        for file in files:
-            images.append(torch.from_numpy(decode_one(file, DECODING, context).pixels))
-            advance(1)
-    seen = visible(torch.stack(images))
-    if len(seen) < MIN_IMAGES:
-        raise UserError(f"{what}: {len(seen)} images are too few; upload at least {MIN_IMAGES}")
-    return seen
-
-
-def cube_of(context: Context, choice: Choice) -> str:
-    """Return the path of a .cube file with a color map."""
-    table = tables.of_color_map(choice.color_map, TABLE_SIZE, "color_map")
-    return context.keep(tables.encode(table, "cube"), f"{table.name}.cube")
+    """Return a look with the values of the sliders; raise UserError if a value is out of its range."""
+    values = {}
+    for n, (name, about) in enumerate(parameters(given.look).items()):
+        value = getattr(given, f"parameter{n}")
+        setting = Setting(name, default=about.default, low=about.low, high=about.high)
+        values[name] = about.default if value is None else setting.check(value, f"{name} ")
+    return parse_look(LOOK + given.look, values)

@@ -82,20 +82,13 @@ def small_image(file: File | str, side: int, context: Context) -> Image.Image:
 
 
 class Results:
-    """Adds the components to the page, with a button to download all results.
+    """Adds the components to the page, with a button to download all results."""
 
-    Args:
-        name: what the results are called.
-        pixelated: whether results are enlarged without smoothing, to the size of the original.
-    """
-
-    def __init__(self, name: str = "Translations", pixelated: bool = False) -> None:
-        self.name, self.pixelated = name, pixelated
-        classes = "pixels" if pixelated else None
+    def __init__(self) -> None:
         slider = gr.ImageSlider(label="Before and after", type="filepath", height=460, interactive=False,
-                                buttons=["fullscreen"], elem_classes=classes)  # fmt: skip
-        gallery = gr.Gallery(label=name, columns=6, height=260, object_fit="contain", interactive=False,
-                             allow_preview=False, elem_classes=classes)  # fmt: skip
+                                buttons=["fullscreen"])  # fmt: skip
+        gallery = gr.Gallery(label="Translations", columns=6, height=260, object_fit="contain", interactive=False,
+                             allow_preview=False)  # fmt: skip
         note, pairs = gr.Markdown(), gr.State([])
         self.outputs = [slider, gallery, pairs, gr.DownloadButton("Download", interactive=False), note]
         gallery.select(select, pairs, slider, **PRIVATE)
@@ -116,7 +109,7 @@ class Results:
         shots = [self.shot(context, file, target, results[target.name]) for file, target in done]
         name, data = next(iter(results.items()))
         if len(results) > 1:
-            name, data = f"{self.name.lower()}.zip", zipped(results)
+            name, data = "translations.zip", zipped(results)
         ready = gr.DownloadButton(f"Download {name}", value=context.keep(data, name), interactive=True)
         lines = [f"{len(failed)} of {len(todo)} files could not be changed:"] if failed else []
         lines += [f"- {public(line)}" for line in failed[:20]]
@@ -127,10 +120,9 @@ class Results:
         """Return the paths of an image before and after the change."""
         before = small_image(file, MAX_PREVIEW, context)
         first = context.keep(encode(before, "PNG", {}), "before.png")
-        if not self.pixelated and format_of(target) in SHOWN:
+        if format_of(target) in SHOWN:
             return first, context.keep(data, target.name)
         after = small_image(str(target), MAX_PREVIEW, context)
-        after = after.resize(before.size, Image.Resampling.NEAREST) if self.pixelated else after
         return first, context.keep(encode(after, "PNG", {}), "after.png")
 
 
@@ -144,34 +136,31 @@ def translated(
     results: Results,
     paths: Any,
     translator: ImageTranslator,
-    describe: Describe | None,
+    describe: Describe,
     job: tuple[gr.Request, Any],
-    suffix: str | None = None,
 ) -> Any:
     """Return the values of `results.outputs` for the translations of uploads.
 
     Args:
         paths: of the uploads.
         job: the request and the progress for `Context.job`.
-        suffix: the extension of the results, which selects the format; None keeps those of the uploads.
     """
     exact = translator.to_pixel_art is not None  # cells and colors that JPEG would change
     limit = min(calls.MAX_PIXELS, max_pixels(available_memory(), exact, translator.function.bytes_per_pixel))
     files = find_files(paths, context)
     with tempfile.TemporaryDirectory(dir=context.folder) as folder:
         taken: set[str] = set()
-        todo = [(file, Path(folder, target_of(file, taken, suffix))) for file in files]
+        todo = [(file, Path(folder, target_of(file, taken))) for file in files]
         with context.job(*job, len(todo), "changing images") as advance, context.isolated() as process:
-            options = suffix is not None, None, limit, True
-            failed = translate_files(todo, translator, *options, advance, process, describe)[0]
+            failed = translate_files(todo, translator, False, None, limit, True, advance, process, describe)[0]
         lossy = exact and any(format_of(target) == "JPEG" for _, target in todo)
         return results.show(context, files, todo, failed, JPEG_NOTE if lossy else "")
 
 
-def target_of(file: File, taken: set[str], suffix: str | None = None) -> str:
+def target_of(file: File, taken: set[str]) -> str:
     """Return a safe and new name for the result of a file, and add it to the names taken."""
     stem, extension = os.path.splitext(os.path.basename(file.name))
-    stem, suffix = file_name(stem or "image"), suffix or extension.lower()
+    stem, suffix = file_name(stem or "image"), extension.lower()
     name, count = stem + suffix, 1
     while name.lower() in taken:
         count += 1

@@ -1,6 +1,6 @@
 """The model card of a shared model: README.md with the front matter of the Hugging Face Hub. No torch.
 
-Its scores, with their protocol, are those of `gan evaluate` or of the training log.
+Its scores, with their protocol, are those of `gan evaluate`.
 """
 
 from __future__ import annotations
@@ -15,8 +15,7 @@ import yaml
 
 from gan.models import shared_model
 from gan.runs import run_folder
-from gan.runs.metrics import is_number, json_lines, read_metrics
-from gan.utils.option_values import flatten
+from gan.runs.metrics import is_number, json_lines
 from gan.utils.output import one_line
 
 HUB_NAME = re.compile(r"[A-Za-z0-9][\w.-]*/[\w.-]+", re.ASCII)  # of a dataset on the Hub
@@ -207,14 +206,11 @@ def files(about: Mapping[str, Any]) -> str:
     )
 
 
-def read_scores(run: Path, checkpoint: str, images: int, config: Mapping[str, Any]) -> list[Score]:
-    """Return the scores of a checkpoint by its file name and number of images seen.
-
-    They are those of `gan evaluate`, or else those of the training log.
-    """
+def read_scores(run: Path, checkpoint: str, images: int) -> list[Score]:
+    """Return the scores that `gan evaluate` measured for a checkpoint, by its file name and number of images seen."""
     evaluations = evaluated(run / run_folder.EVALUATION, checkpoint, images)
     newest = {(score.metric, score.protocol.get("extractor"), score.reference): score for score in evaluations}
-    return list(newest.values() or logged(run, images, config))[:MAX_SCORES]
+    return list(newest.values())[:MAX_SCORES]
 
 
 def evaluated(path: Path, checkpoint: str, images: int) -> Iterator[Score]:
@@ -237,19 +233,3 @@ def plain(value: Any) -> Any:
     if is_number(value) or (isinstance(value, list) and all(map(is_number, value))):
         return value
     return one_line(str(value)[:200])
-
-
-def logged(run: Path, images: int, config: Mapping[str, Any]) -> Iterator[Score]:
-    """Yield the scores that training logged at a number of images."""
-    settings = flatten(config)
-    split = settings.get("data.split") is not None
-    reference = "held-out, if there were enough, or training" if split else "training"
-    number = settings.get("callback.evaluate.num_images")
-    protocol = (
-        {"generator": "EMA"} | ({"images": number} if is_number(number) else {}) | {"measured": "during training"}
-    )
-    lines = [line for line in read_metrics(run / run_folder.METRICS) if line["images"] == images]
-    scored = [line for line in lines if any(name.startswith("eval/") for name in line)]
-    for name, value in (scored[-1] if scored else {}).items():
-        if name.startswith("eval/") and math.isfinite(value):
-            yield Score(one_line(name.removeprefix("eval/")[:100]), float(value), reference, protocol)

@@ -1,27 +1,47 @@
-"""Export a model to files for other programs, after comparing each file with PyTorch."""
+"""Export a model to files for other programs, after comparing each file with PyTorch.
+
+onnx         ONNX, opset 18: for ONNX Runtime in Python, C++, C#, on phones and in browsers.
+pt2          torch.export: for PyTorch without this package. `torch.export.load` may run code that is in a file, so load
+             only files that you made or trust.
+safetensors  weights alone, under the names of the network's layers. Loading runs no code.
+"""
 
 from __future__ import annotations
 
+import copy
+import importlib.util
+import io
 import json
+import logging
 import os
+import warnings
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager, redirect_stderr, redirect_stdout
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import torch
+from safetensors.torch import load, save
+from torch import Tensor
+from torch.export import Dim, ExportedProgram
 
-from gan.export import formats
-from gan.export.formats import Function
-from gan.export.parts import BATCHES, Part, as_tuple, features_part, generator_parts, translator_part
+from gan.export.parts import (
+    BATCHES,
+    EXAMPLE_BATCH,
+    MAX_BATCH,
+    MAX_SIDE,
+    MIN_SIDE,
+    Call,
+    Part,
+    generator_parts,
+    translator_part,
+)
 from gan.export.provenance import model_hash
 from gan.images.convert import to_uint8
 from gan.model import Model
-from gan.models.loading import load_discriminator
-from gan.recognition import classifier
-from gan.runs.run_folder import RECOGNITION
 from gan.translation.tiling import translators
 from gan.translation.translator import Translator
-from gan.utils.errors import UserError, writing
+from gan.utils.errors import UserError, install, writing
 from gan.utils.files import write_atomically
 from gan.utils.option_values import pair
 
@@ -29,26 +49,15 @@ FORMAT_VERSION = 1
 METADATA = "retro_gan"  # the name of the metadata in a file
 MAX_DIFFERENCE = 1e-4  # of outputs; relative to the largest absolute value if that exceeds 1
 MAX_LEVELS = 1  # of 255, after the conversion to uint8
-HALF_DIFFERENCE, HALF_LEVELS = 0.05, 6  # with weights in fp16
+OPSET = 18
+PACKAGES = ("onnx", "onnxscript", "onnxruntime")
+KEPT = ("val", "tensor_meta")  # metadata of a node that a program needs
 
-
-class Format(NamedTuple):
-    """A file format: how the bytes of a part are made, and how the function of the bytes is called."""
-
-    suffix: str
-    encode: Callable[[Part, bool, Mapping[str, str]], bytes]
-    open: Callable[[bytes, Part], Function]
-
-
-FORMATS = {
-    "onnx": Format(".onnx", formats.encode_onnx, formats.open_onnx),
-    "pt2": Format(".pt2", formats.encode_pt2, formats.open_pt2),
-    "safetensors": Format(".safetensors", formats.encode_safetensors, formats.open_safetensors),
-}
+Function = Callable[..., Tensor]  # of the inputs of a part
 
 
 class Difference(NamedTuple):
-    """The largest differences over all outputs: as floats, and of images in levels of 255."""
+    """The largest differences of outputs: as floats, and of images in levels of 255."""
 
     floats: float = 0.0
     levels: int = 0
@@ -62,86 +71,49 @@ class Exported(NamedTuple):
 
     path: Path
     data: bytes
-    part: Part
     difference: Difference
 
 
-def export(
-    model: Model | Translator,
-    to: str,
-    out: str | os.PathLike[str],
-    half: bool = False,
-    size: tuple[int, int] | None = None,
-    discriminator: Any = None,
-    force: bool = False,
-) -> list[Exported]:
+def export(model: Model | Translator, to: str, out: str | os.PathLike[str], force: bool = False) -> list[Exported]:
     """Write the files of a model, and return them. Nothing is written if one of them differs from PyTorch.
 
     Args:
         model: what `gan.load` returns.
         to: one of FORMATS.
-        half: store weights in fp16.
-        size: height and width that a translator shall be restricted to; None leaves them free.
-        discriminator: network for the features, see `discriminator_of`; None exports no features.
         force: overwrite existing files.
     """
-    if to == "onnx":
-        formats.check_onnx_installed()
-    parts = [part for part in parts_of(model, size, discriminator) if to != "safetensors" or part.stores_weights]
-    paths = [Path(out) / f"{part.name}{FORMATS[to].suffix}" for part in parts]
+    parts = [part for part in parts_of(model) if to != "safetensors" or part.stores_weights]
+    paths = [Path(out) / f"{part.name}.{to}" for part in parts]
     if not force and (existing := [path for path in paths if path.exists()]):
         raise UserError(f"{existing[0]}: exists already; use --force to overwrite")
-    files = []
-    for part, path in zip(parts, paths, strict=True):
-        try:
-            files.append(make(part, to, half, path, metadata(part, model)))
-        except UserError as error:
-            instead = "; --no-features exports the other parts" if part.name == "features" else ""
-            raise UserError(f"{error}{instead}") from error
+    files = [make(part, to, path, metadata(part, model)) for part, path in zip(parts, paths, strict=True)]
     with writing(out):
         for file in files:
             write_atomically(file.path, lambda stream, file=file: stream.write(file.data))  # type: ignore[misc]
     return files
 
 
-def parts_of(model: Model | Translator, size: tuple[int, int] | None, discriminator: Any) -> Iterator[Part]:
-    """Yield the parts of a model. Arguments as in `export`."""
-    channels, trained = model.config["data"]["channels"], pair(model.config["data"]["size"])
-    if isinstance(model, Translator):
-        networks = list(translators(model.network))
-        for name, network in zip(("a2b", "b2a") if len(networks) > 1 else ("translator",), networks, strict=True):
-            multiple = network.multiple
-            if size and any(side < 16 or side % multiple for side in size):
-                raise UserError(f"--size {size[0]}x{size[1]}: give sides of at least 16 pixels that are multiples of "
-                                f"{multiple}")  # fmt: skip
-            yield translator_part(name, network, channels, size or trained, fixed=size is not None)
-        return
-    if size is not None and size != trained:
-        raise UserError(f"--size {size[0]}x{size[1]}: this generator generates {trained[0]}x{trained[1]} pixels; only "
-                        "translators have other sizes")  # fmt: skip
-    yield from generator_parts(model.generator, trained)
-    if discriminator is not None:
-        yield features_part(discriminator, channels, trained)
+def parts_of(model: Model | Translator) -> list[Part]:
+    """Return the parts of a model: the networks of a generator, or the directions of a translator."""
+    size = pair(model.config["data"]["size"])
+    if not isinstance(model, Translator):
+        return generator_parts(model.generator, size)
+    networks = list(translators(model.network))
+    names = ("a2b", "b2a") if len(networks) > 1 else ("translator",)
+    channels = model.config["data"]["channels"]
+    return [translator_part(name, network, channels, size) for name, network in zip(names, networks, strict=True)]
 
 
-def discriminator_of(run: str | os.PathLike[str], checkpoint: str) -> Any:
-    """Return the discriminator of a run, with the statistics of the run's classifier if `gan recognize` fitted one."""
-    if (Path(run) / RECOGNITION / classifier.ABOUT).is_file():
-        return classifier.load(run, checkpoint).layers.network
-    return load_discriminator(run, checkpoint)[0]
-
-
-def make(part: Part, to: str, half: bool, path: Path, about: Mapping[str, str]) -> Exported:
+def make(part: Part, to: str, path: Path, about: Mapping[str, str]) -> Exported:
     """Return the file of a part; raise UserError if its function differs too much from the trained network."""
-    data = FORMATS[to].encode(part, half, about)
+    data = FORMATS[to].encode(part, about)
     difference = compare(part, FORMATS[to].open(data, part))
-    floats, levels = (HALF_DIFFERENCE, HALF_LEVELS) if half else (MAX_DIFFERENCE, MAX_LEVELS)
-    if not (difference.floats <= floats and difference.levels <= levels):
+    if not (difference.floats <= MAX_DIFFERENCE and difference.levels <= MAX_LEVELS):
         raise UserError(
-            f"{path}: not written, because it differs from PyTorch by {difference}; at most {floats:g} and {levels} "
-            f"of 255 are allowed" + "; export without --fp16" * half
+            f"{path}: not written, because it differs from PyTorch by {difference}; at most {MAX_DIFFERENCE:g} and "
+            f"{MAX_LEVELS} of 255 are allowed"
         )
-    return Exported(path, data, part, difference)
+    return Exported(path, data, difference)
 
 
 @torch.no_grad()
@@ -151,11 +123,11 @@ def compare(part: Part, function: Function) -> Difference:
     for size in part.checked_sizes():
         for n in BATCHES:
             inputs = part.example(n, size)
-            for output, expected in zip(function(*inputs), as_tuple(part.run(part.original, *inputs)), strict=True):
-                scale = expected.abs().max().clamp(min=1)
-                floats = torch.maximum(floats, (output - expected).abs().max() / scale)  # NaN stays NaN
-                if part.gives_images:
-                    levels = max(levels, int((to_uint8(output).int() - to_uint8(expected).int()).abs().max()))
+            output, expected = function(*inputs), part.run(part.original, *inputs)
+            scale = expected.abs().max().clamp(min=1)
+            floats = torch.maximum(floats, (output - expected).abs().max() / scale)  # NaN stays NaN
+            if part.gives_images:
+                levels = max(levels, int((to_uint8(output).int() - to_uint8(expected).int()).abs().max()))
     return Difference(float(floats), levels)
 
 
@@ -166,7 +138,7 @@ def metadata(part: Part, model: Model | Translator) -> dict[str, str]:
         "model": model_hash(model.network if isinstance(model, Translator) else model.generator),
         "kind": part.name if part.name not in ("a2b", "b2a") else "translator",
         "inputs": list(part.inputs),
-        "outputs": list(part.outputs),
+        "outputs": [part.output],
         "channels": model.config["data"]["channels"],
         "size": ["height", "width"] if part.free_size else list(part.size),
         "trained_size": list(pair(model.config["data"]["size"])),
@@ -175,6 +147,185 @@ def metadata(part: Part, model: Model | Translator) -> dict[str, str]:
         about |= {"multiple": part.multiple, "direction": "b2a" if part.name == "b2a" else "a2b"}
     else:
         about |= {"latent_dim": model.generator.latent_dim, "classes": model.classes}
-    if part.gives_images or part.inputs == ("image",):
+    if part.gives_images:
         about |= {"range": [-1, 1], "alpha": "premultiplied"}
     return {METADATA: json.dumps(about | part.about)}
+
+
+# ---- ONNX
+
+
+def check_onnx_installed() -> None:
+    """Raise UserError if a package of the extra is missing."""
+    if missing := [name for name in PACKAGES if importlib.util.find_spec(name) is None]:
+        raise UserError(f"--to onnx and --to web need {', '.join(missing)}: {install('export')}")
+
+
+def encode_onnx(part: Part, about: Mapping[str, str]) -> bytes:
+    """Return the bytes of an ONNX file, with `about` as its metadata."""
+    program = trace(part)
+    with quiet():
+        try:
+            exported = torch.onnx.export(
+                program, dynamo=True, opset_version=OPSET, verbose=False, external_data=False,
+                input_names=list(part.inputs), output_names=[part.output],
+            )  # fmt: skip
+        except Exception as error:
+            cause: BaseException = error
+            while cause.__cause__ is not None:
+                cause = cause.__cause__
+            reason = f"{part.name}: ONNX does not support its network ({first_line(cause)})"
+            raise UserError(f"{reason}; use --to pt2 or safetensors") from error
+    assert exported is not None
+    model: Any = exported.model_proto
+    strip_onnx(model, part)
+    for key, value in about.items():
+        entry = model.metadata_props.add()
+        entry.key, entry.value = key, value
+    encoded: bytes = model.SerializeToString()
+    return encoded
+
+
+def strip_onnx(model: Any, part: Part) -> None:
+    """Remove what the results do not need: stack traces, names of classes, versions. Name the free dimensions."""
+    model.producer_name, model.producer_version, model.doc_string = "retro-gan", "", ""
+    graph = model.graph
+    graph.name, graph.doc_string = part.name, ""
+    for group in (graph.node, graph.initializer, graph.input, graph.output, [graph], [model]):
+        for each in group:
+            each.ClearField("doc_string")
+            each.ClearField("metadata_props")
+    del graph.value_info[:]
+    for value in (*graph.input, *graph.output):
+        for axis, dim in enumerate(value.type.tensor_type.shape.dim):
+            if dim.dim_param:  # a symbol of torch
+                margin = f" + {2 * part.noise_margin}" if value.name == "noise" and part.noise_margin and axis else ""
+                dim.dim_param = ("batch", "", "height", "width")[axis] + margin
+
+
+def open_onnx(data: bytes, part: Part) -> Function:
+    """Return the function that ONNX Runtime computes for a file, on the CPU."""
+    import onnxruntime
+
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = torch.get_num_threads()
+    options.log_severity_level = 3  # errors
+    session = onnxruntime.InferenceSession(data, options, providers=["CPUExecutionProvider"])
+    used = {each.name for each in session.get_inputs()}  # the runtime refuses others
+
+    def run(*inputs: Tensor) -> Tensor:
+        feed = {name: value.numpy() for name, value in zip(part.inputs, inputs, strict=True) if name in used}
+        return torch.from_numpy(session.run([part.output], feed)[0])
+
+    return run
+
+
+# ---- torch.export
+
+
+def encode_pt2(part: Part, about: Mapping[str, str]) -> bytes:
+    """Return the bytes of a file of torch.export; the metadata are extra files in it."""
+    file = io.BytesIO()
+    with quiet():
+        torch.export.save(trace(part), file, extra_files=dict(about))
+    return file.getvalue()
+
+
+def open_pt2(data: bytes, part: Part) -> Function:
+    """Return the function of a file that `encode_pt2` made in this process."""
+    with quiet():
+        module = torch.export.load(io.BytesIO(data)).module()
+    return torch.no_grad()(lambda *inputs: module(*inputs))
+
+
+# ---- safetensors
+
+
+def encode_safetensors(part: Part, about: Mapping[str, str]) -> bytes:
+    """Return the bytes of a file of weights."""
+    weights = part.original.state_dict().items()
+    return save({name: value.contiguous().clone() for name, value in weights}, dict(about))
+
+
+def open_safetensors(data: bytes, part: Part) -> Function:
+    """Return the function of the network with the weights of a file."""
+    network = copy.deepcopy(part.original)
+    network.load_state_dict(load(data))
+    return torch.no_grad()(lambda *inputs: part.run(network, *inputs))
+
+
+# ---- shared by the formats
+
+
+def trace(part: Part) -> ExportedProgram:
+    """Return the graph of operators of a part, without traces of the machine on which it was made.
+
+    The batch is free, and for translators height and width.
+    """
+    inputs = part.example(EXAMPLE_BATCH, part.example_size())
+    shapes = tuple(dimensions(part, name, value.ndim) for name, value in zip(part.inputs, inputs, strict=True))
+    # A signature of *inputs alone, because `dynamic_shapes` has the form of the signature.
+    positional = Call(part.network, lambda network, *inputs: network(*inputs))
+    with quiet(), torch.no_grad():
+        try:
+            program = torch.export.export(positional, inputs, dynamic_shapes=(shapes,), strict=False)
+        except Exception as error:  # torch's own errors and those of the network's code
+            branches = "data-dependent" in str(error)
+            reason = "it branches on the values of a tensor" if branches else first_line(error)
+            raise UserError(f"{part.name}: its network cannot be exported ({reason}); use --to safetensors") from error
+    for module in program.graph_module.modules():
+        for node in getattr(getattr(module, "graph", None), "nodes", ()):
+            for key in node.meta.keys() - set(KEPT):
+                del node.meta[key]
+    program.graph_module.meta.clear()
+    program._example_inputs = None
+    return program
+
+
+def dimensions(part: Part, name: str, axes: int) -> dict[int, Any]:
+    """Return the free dimensions of an input of a part, by their axis."""
+    dims: dict[int, Any] = {0: Dim("batch", min=1, max=MAX_BATCH)}
+    if part.free_size and axes == 4 and name not in part.fixed_inputs:
+        margin = part.noise_margin if name == "noise" else 0
+        for axis, title in ((2, "height"), (3, "width")):
+            multiple = part.multiple
+            dim: Any = Dim(title, min=max(1, -(-MIN_SIDE // multiple)), max=MAX_SIDE // multiple)
+            dim = multiple * dim if multiple > 1 else dim
+            dims[axis] = dim + 2 * margin if margin else dim
+    return dims
+
+
+def first_line(error: BaseException) -> str:
+    """Return the first line of an exception's text, or its type if there is none."""
+    return next((line.strip() for line in str(error).splitlines() if line.strip()), type(error).__name__)
+
+
+@contextmanager
+def quiet() -> Iterator[None]:
+    """A context without the output of torch's exporters, which report their own deprecations and print graphs."""
+    logger = logging.getLogger("torch")
+    level = logger.level
+    logger.setLevel(logging.CRITICAL)
+    try:
+        with warnings.catch_warnings(), redirect_stdout(io.StringIO()), redirect_stderr(io.StringIO()):
+            warnings.simplefilter("ignore")
+            yield
+    finally:
+        logger.setLevel(level)
+
+
+# ---- the registry
+
+
+class Format(NamedTuple):
+    """A file format: how the bytes of a part are made, and how the function of the bytes is called."""
+
+    encode: Callable[[Part, Mapping[str, str]], bytes]
+    open: Callable[[bytes, Part], Function]
+
+
+FORMATS = {
+    "onnx": Format(encode_onnx, open_onnx),
+    "pt2": Format(encode_pt2, open_pt2),
+    "safetensors": Format(encode_safetensors, open_safetensors),
+}

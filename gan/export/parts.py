@@ -7,7 +7,7 @@ spectral normalization, and the statistics of a batch of one image.
 from __future__ import annotations
 
 import copy
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -18,7 +18,6 @@ from torch.nn.utils import parametrize
 from gan.data.builtin.retro import draw
 from gan.models.sampling import latents
 from gan.networks.tile_position import TilePosition, noise_planes
-from gan.recognition.classifier import POOLED_SIDE
 from gan.translation.tiling import MIN_SIDE
 
 MAX_BATCH = 2**16
@@ -36,12 +35,12 @@ class Part:
 
     name: str  # of the file without its suffix
     original: nn.Module  # the trained network
-    run: Callable[..., Any]  # maps a network such as `original`, and the inputs, to a tensor or a tuple of tensors
+    run: Callable[..., Tensor]  # maps a network such as `original`, and the inputs, to the output
     network: nn.Module  # the same function of the inputs, in the form that is exported
     inputs: tuple[str, ...]
-    outputs: tuple[str, ...]
+    output: str
     example: Callable[[int, tuple[int, int]], tuple[Tensor, ...]]  # inputs for n images, for translators of a size
-    size: tuple[int, int]  # of all images, or of those of training if the size is free
+    size: tuple[int, int]  # of the training images
     stores_weights: bool = True  # whether safetensors has a file for this part; False if another has its weights
     free_size: bool = False  # whether height and width are free multiples of `multiple`
     multiple: int = 1
@@ -83,11 +82,12 @@ def generator_parts(generator: Any, size: tuple[int, int]) -> list[Part]:
             return (generator.mapping(*latents_of(n, size)),)
 
     def part(method: str, inputs: tuple[str, ...], output: str, example: Any, **options: Any) -> Part:
-        def run(network: Any, *given: Tensor) -> Any:
-            return getattr(network, method)(*given)
+        def run(network: Any, *given: Tensor) -> Tensor:
+            y: Tensor = getattr(network, method)(*given)
+            return y
 
         name = "generator" if method == "forward" else method
-        return Part(name, generator, run, Call(plain(generator), run), inputs, (output,), example, size, **options)
+        return Part(name, generator, run, Call(plain(generator), run), inputs, output, example, size, **options)
 
     parts = [part("forward", given, "image", latents_of)]
     if hasattr(generator, "mapping"):
@@ -96,12 +96,8 @@ def generator_parts(generator: Any, size: tuple[int, int]) -> list[Part]:
     return parts
 
 
-def translator_part(name: str, translator: Any, channels: int, size: tuple[int, int], fixed: bool) -> Part:
-    """Return the part of a translator for one direction.
-
-    Args:
-        size: height and width of the training images; of all images with `fixed`.
-    """
+def translator_part(name: str, translator: Any, channels: int, size: tuple[int, int]) -> Part:
+    """Return the part of a translator for one direction. `size` is that of the training images."""
     numbers, margin = noise_of(translator)
 
     def images_of(n: int, sides: tuple[int, int]) -> tuple[Tensor, ...]:
@@ -121,7 +117,7 @@ def translator_part(name: str, translator: Any, channels: int, size: tuple[int, 
         exported = Call(exported, lambda network, image, noise: network(image, noise=noise))
         inputs, about = ("image", "noise"), {"noise": NOISE, "noise_numbers": [*numbers], "noise_margin": margin}
     return Part(
-        name, translator, run, exported, inputs, ("translation",), images_of, size, free_size=not fixed,
+        name, translator, run, exported, inputs, "translation", images_of, size, free_size=True,
         multiple=translator.multiple, noise_margin=margin, about=about,
     )  # fmt: skip
 
@@ -129,30 +125,6 @@ def translator_part(name: str, translator: Any, channels: int, size: tuple[int, 
 def noise_of(translator: Any) -> tuple[range, int]:
     """Return the numbers of the planes of noise that images need, and the margin of the planes in pixels."""
     return getattr(translator, "noise_numbers", range(0)), getattr(translator, "noise_margin", 0)
-
-
-def features_part(discriminator: Any, channels: int, size: tuple[int, int]) -> Part:
-    """Return the part for recognition: the discriminator's layers, each max-pooled to a 4x4 grid."""
-
-    def run(network: Any, images: Tensor) -> tuple[Tensor, ...]:
-        return tuple(adaptive_max_pool(layer).float() for layer in network.features(images))
-
-    def images_of(n: int, sides: tuple[int, int]) -> tuple[Tensor, ...]:
-        return (example_images(n, channels, sides),)
-
-    with torch.no_grad():
-        outputs = tuple(f"layer{n}" for n, _ in enumerate(run(discriminator, *images_of(EXAMPLE_BATCH, size))))
-    exported = Call(plain(discriminator), run)
-    return Part("features", discriminator, run, exported, ("image",), outputs, images_of, size, gives_images=False)
-
-
-def adaptive_max_pool(x: Tensor) -> Tensor:
-    """Return `adaptive_max_pool2d(x, POOLED_SIDE)` with slices, because other runtimes have no adaptive pooling."""
-    for axis in (2, 3):
-        side = x.shape[axis]
-        cells = [(n * side // POOLED_SIDE, -(-(n + 1) * side // POOLED_SIDE)) for n in range(POOLED_SIDE)]
-        x = torch.cat([x.narrow(axis, first, end - first).amax(axis, keepdim=True) for first, end in cells], axis)
-    return x
 
 
 class Call(nn.Module):
@@ -209,7 +181,3 @@ def remove_parametrizations(module: Any) -> None:
     del module.parametrizations
     for name, value in values.items():
         module.register_parameter(name, nn.Parameter(value))
-
-
-def as_tuple(output: Tensor | Sequence[Tensor]) -> tuple[Tensor, ...]:
-    return (output,) if isinstance(output, Tensor) else tuple(output)

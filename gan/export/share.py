@@ -73,7 +73,7 @@ def collect(
             sample_grid(model.to(device)) if model else translated_grid(generator, config, path, device)
         )
     run_folder = folder_of(Path(run)) if ema is None else None
-    scores = card.read_scores(run_folder, path.name, images, config) if run_folder else []
+    scores = card.read_scores(run_folder, path.name, images) if run_folder else []
     if not scores:
         print_line("the model card has no scores of this checkpoint; run gan evaluate, then gan share again")
     about, data = json.loads(files[CONFIG]), trained_on or builtin(config)

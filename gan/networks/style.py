@@ -300,7 +300,7 @@ class TextureNetwork(ReadsBuffers):
             noise: white (N or 1, 1, h + 2 noise_margin, w + 2 noise_margin).
             learned: whether the network takes part; otherwise the result is the drawing.
         """
-        n, margin = len(x), self.n_layers
+        n, margin = x.shape[0], self.n_layers  # len(x) would fix the batch of an exported network
         outer = position._replace(top=position.top - margin, left=position.left - margin)
         noise = noise.to(x)
         white = without_margin(noise, self.noise_margin - margin)  # (N, 1, h + 2 n_layers, w + 2 n_layers)

@@ -16,7 +16,6 @@ from typing import Any, NamedTuple
 
 from gan.report.charts import Point
 from gan.runs import checkpoints, run_folder
-from gan.runs.comparison import Run
 from gan.runs.metrics import each_line, first_scored, json_lines, status, target
 from gan.utils.errors import UserError
 from gan.utils.option_values import flatten, map_strings
@@ -124,11 +123,6 @@ class Log:
         self.complete = False
         return False
 
-    def lines(self) -> list[dict[str, Any]]:
-        """Return few lines with the same best scores, images and seconds as the whole file, as `Run` needs them."""
-        clock = {} if math.isnan(self.seconds) else {"seconds": self.seconds}
-        return [*([self.best] if self.best else []), {"images": self.images, **clock}]
-
 
 class Grids(NamedTuple):
     """The files in samples/: images seen and path of each grid in order; the newest copies; the real images."""
@@ -209,28 +203,18 @@ class Facts:
     @property
     def data(self) -> list[str]:
         """The names of the folders of images; of the configuration if the images are not from folders."""
-        return [leaf(root) for root in self.roots] or [str(self.choices.get("data") or "built-in images")]
-
-    @property
-    def roots(self) -> list[str]:
-        """The folders of images as they are stored, such as ~/scans."""
         roots: list[str] = []
         for name in ("root", "a", "b"):
             value = self.config.get(f"data.{name}")
             roots += [root for root in (value if isinstance(value, list) else [value]) if isinstance(root, str)]
-        return roots
-
-    @property
-    def sides(self) -> tuple[int, int] | None:
-        """Height and width of the images in pixels; None if the configuration does not say."""
-        size = self.config.get("data.size")
-        height, width = size if isinstance(size, list) and len(size) == 2 else (size, size)
-        return (height, width) if isinstance(height, int) and isinstance(width, int) else None
+        return [leaf(root) for root in roots] or [str(self.choices.get("data") or "built-in images")]
 
     @property
     def size(self) -> str:
         """The size of the images as text, such as 64×64."""
-        return "unknown size" if self.sides is None else f"{self.sides[0]}×{self.sides[1]}"
+        size = self.config.get("data.size")
+        height, width = size if isinstance(size, list) and len(size) == 2 else (size, size)
+        return f"{height}×{width}"
 
     @property
     def objective(self) -> str:
@@ -240,17 +224,6 @@ class Facts:
     def score(self) -> float:
         """The best value of the objective; inf if there is none."""
         return self.log.best.get(self.objective, math.inf)
-
-    @property
-    def run(self) -> Run:
-        """The run for `gan.runs.comparison`, without most lines of its log."""
-        return Run(self.folder, self.config, self.choices, self.log.lines())
-
-    @property
-    def shown(self) -> Run:
-        """The same run for the eyes of others: without paths in its options."""
-        config, choices = public_tree(self.config), public_tree(self.choices)
-        return self.run._replace(folder=Path(self.name), config=config, choices=choices)
 
 
 def read_facts(folder: Path) -> Facts:

@@ -1,4 +1,4 @@
-"""Show a run in a notebook: its numbers, the newest grid beside real images, curves and health. No TensorBoard.
+"""Show a run in a notebook: its numbers, the newest grid beside real images, curves and health.
 
 The run folder is read each time that the view is shown, so that it also works while the run trains. It may come from a
 stranger: images are decoded here before a notebook gets them, and names are escaped.
@@ -15,7 +15,7 @@ from gan.utils.output import one_line
 
 
 class View:
-    """What `gan.show` returns: a notebook shows it as images, scores and curves, a terminal as one line.
+    """What `gan.show` returns: a notebook shows it as images and curves, a terminal as one line.
 
     Attributes:
         path: the run folder.
@@ -32,12 +32,7 @@ class View:
         from gan.report.facts import read_facts
 
         facts = read_facts(self.path)
-        scores = [(name, curve.points[-1].value) for name, curve in facts.log.curves.items()
-                  if name.startswith("eval/") and curve.points][:3]  # fmt: skip
-        shown = "".join(f", {name.removeprefix('eval/')} {value:.4g}" for name, value in scores)
-        grids = facts.grids.grids
-        grid = f", newest grid {grids[-1][1].name}" if grids else ", no grid yet"
-        return one_line(f"<run {self.path}: {facts.log.images:,} images seen{shown}{grid}>")
+        return one_line(f"<run {self.path}: {facts.log.images:,} images seen, {facts.status}>")
 
     def _repr_html_(self) -> str:
         from gan.report import one_run, page

@@ -39,8 +39,9 @@ MAX_ROWS = 40
 MAX_EXTRACTORS = 6
 
 
-def run_page(facts: Facts) -> bytes:
-    """Return the report of a run as HTML."""
+def build(folder: Path) -> bytes:
+    """Return the report of a run as HTML; raise UserError if its configuration cannot be read."""
+    facts = read_facts(folder)
     grids = evenly(facts.grids.grids, MAX_GRIDS)
     sections = [images(facts, grids), curves(facts), scored(facts), memorization(facts), health(facts),
                 configuration(facts)]  # fmt: skip
@@ -113,10 +114,10 @@ def curves(facts: Facts) -> Section:
                    "stay in balance.")  # fmt: skip
 
 
-def chart(panels: list[Panel], together: bool = False) -> list[Part]:
+def chart(panels: list[Panel]) -> list[Part]:
     """Return panels as one image; a note if there is nothing to draw."""
     panels = [panel for panel in panels if any(line.points for line in panel.lines)]
-    return [Part("chart", to_svg(draw(panels, together))) if panels else Part("note", "Nothing was logged yet.")]
+    return [Part("chart", to_svg(draw(panels))) if panels else Part("note", "Nothing was logged yet.")]
 
 
 def panels_of(facts: Facts) -> list[Panel]:
@@ -231,11 +232,10 @@ def commands(facts: Facts) -> list[str]:
 
 
 class Table(NamedTuple):
-    """A table of texts. The first `left` columns are texts, the others numbers."""
+    """A table of texts. The first column has names, the others have numbers."""
 
     headings: list[str]
     rows: list[list[str]]
-    left: int = 1
 
 
 def meaning(name: str) -> tuple[str, str]:

@@ -1,7 +1,7 @@
 """Parity, size and speed of exported networks: python tests/benchmarks/export.py RUN [RUN ...]
 
 For each part of each run it prints a row of a table in Markdown: the largest difference from PyTorch with ONNX
-Runtime, with torch.export, and with ONNX and weights in fp16; the sizes of these files; and the time for one image. The
+Runtime and with torch.export; the sizes of these files; and the time for one image. The
 times are medians of calls that take turns, so that other load on the machine affects all of them alike. Translators get
 an image of 256x256 pixels. For a part that cannot be exported it prints the message of the command.
 """
@@ -17,15 +17,13 @@ from pathlib import Path
 import torch
 
 from gan import api
-from gan.export.export import Exported, discriminator_of, make, metadata, parts_of
-from gan.export.formats import open_onnx, open_pt2
+from gan.export.export import Exported, make, metadata, open_onnx, open_pt2, parts_of
 from gan.export.parts import Part
-from gan.translation.translator import Translator
 from gan.utils.errors import UserError
 
 SIDE = 256  # pixels of the translated image
 ROUNDS = 15
-HEADINGS = "run", "part", "ONNX", "pt2", "ONNX, fp16", "MB", "MB, pt2", "MB, fp16", "PyTorch, ms", "ONNX, ms", "pt2, ms"
+HEADINGS = "run", "part", "ONNX", "pt2", "MB", "MB, pt2", "PyTorch, ms", "ONNX, ms", "pt2, ms"
 
 
 def medians(functions: list[Callable[[], object]]) -> list[float]:
@@ -52,13 +50,11 @@ def speeds(part: Part, onnx: Exported, pt2: Exported) -> list[float]:
 
 def row(run: Path, part: Part, about: dict[str, str]) -> list[str]:
     try:
-        onnx, pt2, half = (
-            make(part, to, half, run, about) for to, half in (("onnx", False), ("pt2", False), ("onnx", True))
-        )
+        onnx, pt2 = make(part, "onnx", run, about), make(part, "pt2", run, about)
     except UserError as error:
         return [run.name, part.name, f"not exported: {error}"]
-    differences = [f"{each.difference.floats:.0e}, {each.difference.levels}" for each in (onnx, pt2, half)]
-    sizes = [f"{len(each.data) / 1e6:.2f}" for each in (onnx, pt2, half)]
+    differences = [f"{each.difference.floats:.0e}, {each.difference.levels}" for each in (onnx, pt2)]
+    sizes = [f"{len(each.data) / 1e6:.2f}" for each in (onnx, pt2)]
     return [run.name, part.name, *differences, *sizes, *(f"{each:.1f}" for each in speeds(part, onnx, pt2))]
 
 
@@ -70,8 +66,7 @@ def main() -> None:
     print("|---" * len(HEADINGS) + "|")
     for run in parser.parse_args().runs:
         model = api.load(run)
-        discriminator = None if isinstance(model, Translator) else discriminator_of(run, "best")
-        for part in parts_of(model, None, discriminator):
+        for part in parts_of(model):
             print("|", " | ".join(row(run, part, metadata(part, model))), "|", flush=True)
 
 

@@ -30,16 +30,15 @@ ROUNDS = 9
 SEEDS = 16
 SIDE = 256  # pixels of the translated image
 OPEN = """async () => {
-  const { Engine } = await import("./engine.mjs");
-  window.engine = new Engine();
-  await engine.ask("load", { provider: "wasm" }, (item) => { window.model = item; });
+  window.ask = (await import("./page.mjs")).ask;
+  await ask("load", {}, (item) => { window.model = item; });
 }"""
 RUN = """async ([count, side, pixels]) => {
   const started = performance.now();
   if (model.kind === "generator")
-    await engine.ask("generate", { seeds: Array.from({ length: count }, (_, n) => BigInt(n)),
+    await ask("generate", { seeds: Array.from({ length: count }, (_, n) => BigInt(n)),
       settings: { label: null, truncation: 1, vectors: {} } }, () => {});
-  else await engine.ask("translate", { direction: model.parts[0],
+  else await ask("translate", { direction: model.parts[0],
     image: new ImageData(new Uint8ClampedArray(pixels), side, side) }, () => {});
   return performance.now() - started;
 }"""
@@ -58,7 +57,8 @@ def row(run: Path, chrome: Any, package: bytes) -> list[str]:
     rgba = torch.cat([image, torch.full_like(image[:1], 255)]).permute(1, 2, 0)
     pixels = rgba.flatten().tolist() if translates else []
     with tempfile.TemporaryDirectory() as name:
-        size = write_page(model, Path(name), package).size
+        write_page(model, Path(name), package)
+        size = sum(path.stat().st_size for path in Path(name).iterdir())
         with served(Path(name)) as address:
             page = chrome.new_page()
             page.goto(address)

@@ -7,10 +7,11 @@ import contextlib
 import io
 import itertools
 import json
+import os
 import shutil
 import sys
 import zipfile
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from importlib.util import find_spec
 from pathlib import Path
@@ -35,7 +36,7 @@ from tests.served_demo import Demo, demo
 
 CLASSES = ("poster", "neon")
 ANY, FORWARD = "any class", "to the target style"
-PIXELS = {"cell": 1, "auto": False, "palette": "all colors", "colors": 4, "file": None, "dither": "none"}
+PIXELS = {"cell": 1, "auto": False, "palette": "all colors", "file": None, "dither": "none"}
 ATTRIBUTES = 5  # sliders
 DIRECTIONS = 2
 POSITIONS = 3
@@ -117,23 +118,21 @@ class TestCalls:
         words = ("generate", "style", "--seeds", "3", "--truncation", "0.5")
         assert page.read(image["image"]) == command(*words, file="3.png")
 
-    def test_sliders_at_zero_give_the_bytes_of_gan_generate(self, page: Demo, command: Any) -> None:
+    def test_sliders_give_the_bytes_of_gan_edit(self, page: Demo, command: Any) -> None:
         image = page.call("edit", 4, ANY, *sliders())[0]
         assert page.read(image) == command("generate", "run", "--seeds", "4", file="4.png")
-
-    def test_sliders_give_the_bytes_of_gan_edit(self, page: Demo, command: Any) -> None:
         image = page.call("edit", 4, "poster", *sliders(brightness=0.5, sefa1=2))[0]
         words = ("edit", "run", "--seeds", "4", "--class", "poster", "--set", "brightness=0.5", "sefa1=2")
         assert page.read(image) == command(*words, file="4.png")
 
     def test_animations_are_those_of_gan_interpolate(self, page: Demo, command: Any) -> None:
-        image = page.call("interpolate", "0-1", ANY, 3, 10, True, "z", 1, 2, "GIF")[0]
-        words = ("interpolate", "run", "--seeds", "0-1", "--frames", "3", "--fps", "10", "--loop", "--scale", "2")
+        image = page.call("interpolate", "0-1", ANY, 3, 10, True, 1)[0]
+        words = ("interpolate", "run", "--seeds", "0-1", "--frames", "3", "--fps", "10", "--loop", "--scale", "16")
         assert page.read(image) == command(*words, file="made.gif", out="made.gif")
 
     def test_an_image_is_projected_and_edited(self, page: Demo) -> None:
         file = page.upload("my photo.jpg", photo())
-        target, _, said = page.call("project", file, 10, 1, "z", ANY, session="projecting")
+        target, _, said = page.call("project", file, 10, ANY, session="projecting")
         assert Image.open(io.BytesIO(page.read(target))).size == (16, 16)
         assert said.startswith("Similarity to your image: PSNR ") and "48×31" in said
         image = page.call("edit_projected", *sliders(brightness=0.5), session="projecting")[0]
@@ -143,7 +142,7 @@ class TestCalls:
         )
 
     def translate(self, page: Demo, *files: Any, **changed: Any) -> Any:
-        given = {"direction": FORWARD, "strength": 1} | PIXELS | {"tile": None}
+        given = {"direction": FORWARD, "strength": 1} | PIXELS
         return page.call("translate_3", list(files), *(given | changed).values())
 
     def test_photographs_come_back_in_their_size_and_format(self, page: Demo) -> None:
@@ -180,7 +179,6 @@ class TestCalls:
         assert "51 images are too many; upload at most 50 at a time" in self.translate(page, many)
         large = page.upload("large.zip", zipped(large_png=bytes((256 << 20) + 1)))
         assert "unpacked; the limit is" in self.translate(page, large)
-        assert "bomb.png" in page.call("project", page.upload("bomb.png", bomb), 10, 1, "z", ANY)
         both = page.upload("good.png", png), page.upload("text.jpg", b"no image")
         _, gallery, _, _, said = self.translate(page, *both)
         assert len(gallery) == 1 and said.startswith("1 of 2 files could not be changed:\n- text.jpg: ")
@@ -190,13 +188,10 @@ class TestCalls:
         [
             ("generate", ["0-99", ANY, 1, False], "Seeds 0-99: too many seeds; give at most 64"),
             ("generate", ["<img src=x>", ANY, 1, False], "&lt;img src=x&gt;"),
-            ("generate", ["0", "none", 1, False], "class none: there is no such class; did you mean neon?"),
             ("generate", ["0", ANY, float("nan"), False], "Truncation nan: give a number from -2 to 2"),
-            ("edit", [0, ANY, *sliders(brightness=1e9)], "brightness 1000000000"),
             ("edit", [0, ANY, ["path"], *sliders()[1:]], "Keep constant path: did you mean"),
-            ("interpolate", ["0-1", ANY, 3, 10, True, "z", 1, 1, "../x"], "Format ../x: choose from GIF, WebP"),
-            ("interpolate", ["0-9", ANY, 100, 10, True, "z", 1, 16, "GIF"], "are more than 60 million pixels; give"),
-            ("project", [None, 10, 1, "z", ANY], "no file: drop images"),
+            ("interpolate", ["0-9", ANY, 100, 10, True, 1], "are more than 60 million pixels; give"),
+            ("project", [None, 10, ANY], "no file: drop images"),
         ],
     )
     def test_values_out_of_range_are_refused(self, name: str, data: list[Any], said: str, page: Demo) -> None:
@@ -229,15 +224,11 @@ class TestSecurity:
             for written in (each, quote(each, safe=""), quote(quote(each, safe=""), safe="")):
                 answer = page.get("/gradio_api/file=" + written.replace(" ", "%20"))
                 assert answer.status in (403, 404), each
+            file = {"path": each, "meta": {"_type": "gradio.FileData"}}
+            assert page.call("project", file, 10, ANY) == "this file is not served"  # nor read
         assert page.get("/gradio_api/file=" + path).status == 200
 
-    def test_calls_cannot_name_other_files(self, page: Demo, folder: Path) -> None:
-        names = ["/etc/hostname", str(folder / "run" / "config.yaml"), "http://127.0.0.1:1/x.png", "../x.png"]
-        for name in names:
-            file = {"path": name, "meta": {"_type": "gradio.FileData"}}
-            assert page.call("project", file, 10, 1, "z", ANY) == "this file is not served"
-
-    def test_other_routes_of_gradio_are_closed(self, page: Demo) -> None:
+    def test_other_routes_of_gradio_are_closed(self, page: Demo, folder: Path) -> None:
         for path in ("/gradio_api/run/generate", "/gradio_api/api/generate", "/gradio_api/component_server",
                      "/gradio_api/vibe-edit", "/gradio_api/process_recording", "/gradio_api/run-history/connect",
                      "/gradio_api/stream/x", "/monitoring"):  # fmt: skip
@@ -247,26 +238,18 @@ class TestSecurity:
                      "/gradio_api/dev/reload", "/static/../../../etc/passwd", "/gradio_api/custom_component/a/b/c/d",
                      "/gradio_api/file/etc/passwd"):  # fmt: skip
             assert page.get(path).status in (403, 404), path
-
-    def test_the_configuration_names_no_paths(self, page: Demo, folder: Path) -> None:
         for path in ("/", "/config", "/gradio_api/info"):
             said = page.get(path)
             assert said.status == 200 and str(folder).encode() not in said.body
 
-    def test_two_hundred_calls_at_once(self, page: Demo) -> None:
-        before = page.memory()
-        with ThreadPoolExecutor(200) as pool:
-            said = list(pool.map(lambda n: page.call("generate", str(n), ANY, 1, False), range(200)))
-        images = [each for each in said if isinstance(each, list)]
-        assert len(images) >= 40
+    def test_a_hundred_calls_at_once(self, page: Demo) -> None:
+        with ThreadPoolExecutor(100) as pool:
+            said = list(pool.map(lambda n: page.call("generate", str(n), ANY, 1, False), range(100)))
+        assert sum(isinstance(each, list) for each in said) >= 40
         assert all("full" in each for each in said if isinstance(each, str))
-        assert len(page.call("generate", "0", ANY, 1, False)[0]) == 1
-        assert page.memory() < before + 50
 
 
-def answered(
-    gate: Gate, method: str, path: str, body: bytes = b"", receive: Any = None, **headers: str
-) -> tuple[int, bytes]:
+def answered(gate: Gate, method: str, path: str, body: bytes = b"", **headers: str) -> tuple[int, bytes]:
     """Return status and body of a request that goes through a gate."""
     parts: list[Any] = []
     given = {"host": "localhost", "content-length": str(len(body)), **headers}
@@ -279,21 +262,19 @@ def answered(
     async def send(message: Any) -> None:
         parts.append(message)
 
-    asyncio.run(gate(scope, receive or receive_body, send))
+    asyncio.run(gate(scope, receive_body, send))
     return parts[0]["status"], b"".join(part.get("body", b"") for part in parts[1:])
 
 
-def echo(status: int = 200) -> Any:
-    async def app(scope: Any, receive: Any, send: Any) -> None:
-        body = (await receive())["body"]
-        await send({"type": "http.response.start", "status": status, "headers": []})
-        await send({"type": "http.response.body", "body": body})
-
-    return app
+async def echo(scope: Any, receive: Any, send: Any) -> None:
+    """An application that returns the body of a request."""
+    body = (await receive())["body"]
+    await send({"type": "http.response.start", "status": 200, "headers": []})
+    await send({"type": "http.response.body", "body": body})
 
 
 def test_the_gate_forwards_calls_and_refuses_the_rest(tmp_path: Path) -> None:
-    gate = Gate(echo(), tmp_path)
+    gate = Gate(echo, tmp_path)
     (tmp_path / "a.png").write_bytes(b"x")
     join = "/gradio_api/queue/join"
     assert answered(gate, "POST", join, b'{"data": []}') == (200, b'{"data": []}')
@@ -305,11 +286,34 @@ def test_the_gate_forwards_calls_and_refuses_the_rest(tmp_path: Path) -> None:
     assert answered(gate, "POST", join, b"no JSON")[0] == 400
     assert answered(gate, "PUT", join)[0] == 404 and answered(gate, "GET", "/gradio_api/proxy=x")[0] == 404
     assert answered(gate, "POST", join, b"{}", host="other.example")[0] == 403
-    assert answered(Gate(echo(), tmp_path, any_host=True), "POST", join, b"{}", host="other.example")[0] == 200
+    assert answered(Gate(echo, tmp_path, any_host=True), "POST", join, b"{}", host="other.example")[0] == 200
     assert answered(gate, "POST", join, b"{}", **{"content-length": "-1"})[0] == 413
     for site, status in (("same-origin", 200), ("none", 200), ("cross-site", 403), ("same-site", 403)):
         for path in (join, "/gradio_api/upload"):
             assert answered(gate, "POST", path, b"{}", **{"sec-fetch-site": site})[0] == status
+
+
+def test_what_visitors_store_is_bounded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    pytest.importorskip("gradio")
+    from gan.demo.calls import Context
+
+    monkeypatch.setattr(server, "MAX_STORED", 10_000)
+    monkeypatch.setattr(server, "MAX_UPLOAD", 2000)
+    context, gate = Context(tmp_path), Gate(echo, tmp_path, any_host=True)
+    paths = [Path(context.keep(bytes([n]) * 1000, "0.png")) for n in range(25)]
+    for age, path in enumerate(reversed(paths[15:])):
+        os.utime(path, (1e9 - age, 1e9 - age))
+    assert [path.exists() for path in paths] == [False] * 15 + [True] * 10 and len(os.listdir(tmp_path)) == 10
+    assert answered(gate, "POST", "/gradio_api/upload", bytes(2000))[0] == 200
+    assert [path.exists() for path in paths] == [False] * 17 + [True] * 8  # the oldest are removed
+    assert answered(gate, "POST", "/gradio_api/upload", bytes(2001))[0] == 413
+    gate.uploads = server.MAX_UPLOADS
+    assert answered(gate, "POST", "/gradio_api/upload", b"x")[0] == 503
+    gate.uploads = 0
+    monkeypatch.setattr(server, "MAX_STORED_FILES", 5)
+    context.keep(b"x", "0.png")
+    assert len(os.listdir(tmp_path)) == 5
+    context.close()
 
 
 def test_the_port() -> None:
@@ -318,8 +322,6 @@ def test_the_port() -> None:
         assert server.address(first) == f"http://127.0.0.1:{port}" and second.getsockname()[1] != port
         with pytest.raises(UserError, match=f"--port {port}: is taken; give another"):
             server.listen("127.0.0.1", port)
-    with pytest.raises(UserError, match=r"--host nowhere\.invalid: is not an address of this machine"):
-        server.listen("nowhere.invalid", None)
     with pytest.raises(UserError, match=r"--host 192\.0\.2\.1: is not an address of this machine; leave it out"):
         server.listen("192.0.2.1", None)  # an address for documentation
 
@@ -328,7 +330,6 @@ def test_errors_of_the_command(gan_command: Train, tmp_path: Path, monkeypatch: 
     def error(*words: str) -> str:
         return gan_command("demo", *words, check=2).stderr
 
-    assert "--map: needs --fit PHOTOGRAPHS RETRO" in error("--map", "linear")
     assert "no such run folder or checkpoint" in error("missing")
     assert "look:film: is a look; give no RUN: the page then has a tab for looks" in error("look:film")
     made(tmp_path / "runs" / "cards")
@@ -337,97 +338,51 @@ def test_errors_of_the_command(gan_command: Train, tmp_path: Path, monkeypatch: 
     assert error() == "error: gan demo needs Gradio: pip install 'retro-gan[demo]'\n"
 
 
-GALLERY = ".grid-container"
-
-
-class Window:
-    """The page in a browser."""
-
-    def __init__(self, tab: Any, demo: Demo) -> None:
-        self.tab, self.demo = tab, demo
-
-    def open(self, name: str) -> None:
-        self.tab.get_by_role("tab", name=name, exact=True).locator("visible=true").click()
-
-    def press(self, name: str) -> None:
-        self.tab.get_by_role("button", name=name, exact=True).locator("visible=true").click()
-
-    def drop(self, *paths: Path) -> None:
-        self.tab.locator(".block:visible input[type=file]").first.set_input_files([str(path) for path in paths])
-        self.tab.get_by_text(paths[-1].suffix).locator("visible=true").first.wait_for()
-
-    def sources(self, where: str) -> list[str]:
-        """Return the addresses of the visible images in an element."""
-        script = "where => [...document.querySelectorAll(where)].filter(e => e.offsetParent).map(e => e.src)"
-        return list(self.tab.evaluate(script, f"{where} img"))
-
-    def wait(self, what: Callable[[], Any]) -> Any:
-        """Return the first value that is not empty."""
-        for _ in range(200):
-            if found := what():
-                return found
-            self.tab.wait_for_timeout(100)
-        raise AssertionError("nothing came")
-
-    def read(self, address: str) -> bytes:
-        return self.demo.get("/" + address.split("/", 3)[3]).body
-
-
 @needs_gradio
 @pytest.mark.slow
-def test_every_tab_in_a_browser(page: Demo, command: Any, tmp_path: Path) -> None:
+def test_the_page_in_a_browser(page: Demo, command: Any, tmp_path: Path) -> None:
     (tmp_path / "photo.jpg").write_bytes(photo())
     with browser() as chromium:
-        window, faults = Window(chromium.new_page(viewport={"width": 1280, "height": 900}), page), Faults()
-        faults.watch(window.tab)
-        window.tab.goto(page.address)
+        tab, faults = chromium.new_page(viewport={"width": 1280, "height": 900}), Faults()
+        faults.watch(tab)
 
-        first = window.wait(lambda: len(found := window.sources(GALLERY)) == 16 and found)
-        window.tab.get_by_label("Seeds").first.fill("30-31")
-        window.press("Generate")
-        second = window.wait(lambda: len(found := window.sources(GALLERY)) == 2 and found)
-        assert window.read(second[0]) == command("generate", "run", "--seeds", "30", file="30.png")
-        assert len({window.read(address) for address in (*first[:2], *second)}) == 4
+        def open_tab(name: str) -> None:
+            tab.get_by_role("tab", name=name, exact=True).locator("visible=true").click()
 
-        window.open("Edit")
-        zero = command("generate", "run", "--seeds", "0", file="0.png")
-        shown = window.wait(lambda: window.sources(".pixels"))[0]
-        assert window.read(shown) == zero
-        knob = window.tab.get_by_label("range slider for brightness").locator("visible=true")
-        box = knob.bounding_box()
-        window.tab.mouse.move(box["x"] + box["width"] / 2, box["y"] + box["height"] / 2)
-        window.tab.mouse.down()
-        window.tab.mouse.move(box["x"] + box["width"] * 0.6, box["y"] + box["height"] / 2, steps=5)
-        window.tab.mouse.up()
-        window.wait(lambda: [each for each in window.sources(".pixels") if b"brightness" in window.read(each)])
-        window.press("Set all to zero")
-        window.wait(lambda: [each for each in window.sources(".pixels") if window.read(each) == zero])
+        def press(name: str) -> None:
+            tab.get_by_role("button", name=name, exact=True).locator("visible=true").click()
 
-        window.open("Interpolate")
-        window.press("Interpolate")
-        moving = window.wait(lambda: [each for each in window.sources(".pixels") if each.endswith(".gif")])[0]
-        assert getattr(Image.open(io.BytesIO(window.read(moving))), "n_frames", 1) > 10
+        def images(where: str, count: int) -> list[bytes]:
+            """Wait for a number of visible images, and return their files."""
+            script = "where => [...document.querySelectorAll(where)].filter(e => e.offsetParent).map(e => e.src)"
+            for _ in range(200):
+                if len(found := tab.evaluate(script, f"{where} img")) == count:
+                    return [page.get("/" + address.split("/", 3)[3]).body for address in found]
+                tab.wait_for_timeout(100)
+            raise AssertionError("nothing came")
 
-        window.open("Your image")
-        window.drop(tmp_path / "photo.jpg")
-        steps = window.tab.get_by_label("number input for Steps").locator("visible=true")
+        tab.goto(page.address)
+        images(".grid-container", 16)
+        tab.get_by_label("Seeds").first.fill("30-31")
+        press("Generate")
+        assert images(".grid-container", 2)[0] == command("generate", "run", "--seeds", "30", file="30.png")
+
+        open_tab("Edit")
+        images(".pixels", 1)
+        tab.get_by_label("number input for brightness").locator("visible=true").fill("1")
+        press("Set all to zero")
+        assert images(".pixels", 1) == [command("generate", "run", "--seeds", "0", file="0.png")]
+
+        open_tab("Your image")
+        tab.locator(".block:visible input[type=file]").first.set_input_files(str(tmp_path / "photo.jpg"))
+        tab.get_by_text(".jpg").locator("visible=true").first.wait_for()
+        steps = tab.get_by_label("number input for Steps").locator("visible=true")
         steps.fill("1000")
-        window.press("Project")
-        window.tab.get_by_text("projecting").locator("visible=true").first.wait_for()
-        window.press("Cancel")
-        window.tab.get_by_text("Cancelled.").first.wait_for()
-        steps.fill("10")
-        window.press("Project")
-        window.tab.wait_for_selector("text=PSNR", timeout=120_000)
-        window.wait(lambda: len(window.sources(".pixels")) == 2)
+        press("Project")
+        tab.get_by_text("projecting").locator("visible=true").first.wait_for()
+        press("Cancel")
+        tab.get_by_text("Cancelled.").first.wait_for()
 
-        window.open("Training")
-        window.tab.wait_for_selector("img.chart")
-
-        window.open("lut.ckpt")
-        window.drop(tmp_path / "photo.jpg")
-        window.press("Translate")
-        translated = window.wait(lambda: window.sources(GALLERY))[0]
-        assert Image.open(io.BytesIO(window.read(translated))).size == (48, 31)
-
+        open_tab("Training")
+        tab.wait_for_selector("img.chart")
         assert not faults

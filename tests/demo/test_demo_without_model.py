@@ -1,4 +1,4 @@
-"""The tabs of gan demo that need no model: looks, color maps and pixel art, called without a server."""
+"""The tab of gan demo that needs no model, called without a server."""
 
 from __future__ import annotations
 
@@ -10,7 +10,6 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
-import torch
 from PIL import Image
 
 from gan.data.looks.registry import STYLES
@@ -18,15 +17,11 @@ from gan.demo.models import Content
 from gan.export.parts import example_images
 from gan.export.record import origin
 from gan.images.convert import to_pil_image, to_uint8
-from gan.networks.closed_form.choose import Choice
-from gan.networks.closed_form.color_map import ColorMap
-from gan.translation.fitted_maps import small_images
 from gan.translation.translator import translate_by_look
-from gan.utils import digest
 
 gradio = pytest.importorskip("gradio")
-PIXELS = {"cell": 1, "auto": False, "palette": "all colors", "colors": 4, "file": None, "dither": "none"}
-LOOK = {"look": "film", "table": None, **{f"slider{n}": None for n in range(7)}, "seed": 0, "strength": 1, **PIXELS}
+PIXELS = {"cell": 1, "auto": False, "palette": "all colors", "file": None, "dither": "none"}
+LOOK = {"look": "film", **{f"slider{n}": None for n in range(7)}, "seed": 0, "strength": 1, **PIXELS}
 VISITOR = SimpleNamespace(session_hash="visitor"), lambda *_, **__: None  # the request, and what shows the progress
 
 
@@ -79,56 +74,12 @@ def test_a_look_gives_the_image_of_gan_translate_with_its_record(
     assert [name for _, name in shown] == [*STYLES] and len({Path(path).read_bytes() for path, _ in shown}) == 15
 
 
-def test_a_color_table_and_what_is_refused(call: Callable[..., Any], photo: str, tmp_path: Path) -> None:
-    table = tmp_path / "my.cube"
-    table.write_text("LUT_3D_SIZE 2\n" + "1 0.2 0\n" * 8)
-    chosen = {"look": "color table of a file", "table": str(table)}
-    (_, after), *_ = call("look", [photo], *look(**chosen))
-    with Image.open(after) as found:
-        assert found.getcolors() == [(40 * 60, (255, 51, 0))]
-    table.write_text("LUT_3D_SIZE 2\n")
-    said = call("look", [photo], *look(**chosen))
-    assert said.startswith("my.cube: ") and "/" not in said
-    assert call("look", [photo], *look(look=chosen["look"])) == "Look: upload a .cube file, or a HaldCLUT as .png"
+def test_what_is_refused(call: Callable[..., Any], photo: str, tmp_path: Path) -> None:
     assert "vignette nan: give a number from 0 to" in call("look", [photo], *look(slider2=float("nan")))
     assert call("look", [photo], *look(look="no")).startswith("Look no: ")
     assert call("look", [], *look()) == "no file: drop images or a zip archive first"
     assert "bayer: needs a palette" in call("look", [photo], *look(dither="bayer"))
     assert "a palette needs Strength 1" in call("look", [photo], *look(palette="nes", strength=0.5))
-
-
-def test_a_color_map_is_fitted_to_uploads(
-    call: Callable[..., Any], photo: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    from gan.demo import translate
-
-    folder, fitted = tmp_path / "photographs", []
-    folder.mkdir()
-    for n, image in enumerate(to_uint8(example_images(8, 3, (40, 60)))):
-        to_pil_image(image).save(folder / f"{n}.png")
-    (tmp_path / "text.png").write_text("no image")
-
-    def choose(*images: torch.Tensor) -> Choice:  # a fit takes seconds
-        fitted.append(images)
-        return Choice("linear", None, ColorMap(-ColorMap().table))
-
-    monkeypatch.setattr(translate, "choose", choose)
-    assert "there is no color map yet: upload" in call("map_colors", [photo], None, 1, *PIXELS.values())
-    paths = [str(path) for path in sorted(folder.iterdir())]
-    said = call("fit", paths, paths[:7])
-    assert said == "Images in the style: 7 images are too few; upload at least 8"
-    assert "text.png: " in call("fit", [*paths, str(tmp_path / "text.png")], paths)
-    choice, said, table = call("fit", paths, paths)
-    photographs, retro = fitted[-1]
-    by_command = small_images(str(folder))  # in another order
-    assert sorted(map(digest.of_tensor, photographs)) == sorted(map(digest.of_tensor, by_command))
-    assert torch.equal(retro, photographs)
-    assert said.startswith("linear")
-    assert "LUT_3D_SIZE 33" in Path(table.value["path"]).read_text()
-    (_, after), *_ = call("map_colors", [photo], choice, 1, *PIXELS.values())
-    with Image.open(after) as found, Image.open(photo) as given:
-        assert found.tobytes() == given.point(lambda level: 255 - level).tobytes()
-    assert (origin(after) or {})["closed_form"]
 
 
 def test_pixel_art(call: Callable[..., Any], photo: str, tmp_path: Path) -> None:
@@ -137,9 +88,6 @@ def test_pixel_art(call: Callable[..., Any], photo: str, tmp_path: Path) -> None
         given_image.save(jpeg)
     *_, said = call("look", [jpeg], *look(cell=5))
     assert said == "JPEG changes cells and colors; upload PNG images for exact ones."
-    for palette in ("gameboy", "colors of the images"):
-        given = PIXELS | {"palette": palette, "dither": "bayer", "cell": 5}
-        *_, download, _ = call("pixel_art", [jpeg], *given.values())
-        with Image.open(download.value["path"]) as found:
-            assert found.format == "PNG" and found.size == (60, 40) and len(found.convert("RGB").getcolors()) <= 4
-    assert "nothing to do: choose a Palette" in call("pixel_art", [photo], *PIXELS.values())
+    *_, download, _ = call("look", [photo], *look(palette="gameboy", dither="bayer", cell=5))
+    with Image.open(download.value["path"]) as found:
+        assert found.size == (60, 40) and len(found.convert("RGB").getcolors()) <= 4

@@ -12,7 +12,7 @@ from PIL import Image
 
 from gan.models import address
 from gan.models.address import download
-from gan.models.shared_model import CARD, CONFIG, WEIGHTS
+from gan.models.shared_model import CONFIG, WEIGHTS
 from gan.utils.errors import UserError
 from tests.conftest import environment
 from tests.loopback_hub import COMMIT, Hub, serving
@@ -46,19 +46,12 @@ def downloaded(server: Hub | None, folder: Path, *addresses: str) -> list[str]:
 
 
 @pytest.mark.parametrize(
-    "address",
-    ["hf://", "hf://user", "hf://user/", "hf:///name", "hf://user/name/file", "hf://../x", "hf://user/..",
-     "hf://user/na me", "hf://user/name@", "hf://user/name@../../x", "hf://user/name@-x y", "hf://u@v/name",
-     "hf://user/name?x", "hf://" + "x" * 200 + "/y"],
-)  # fmt: skip
-def test_addresses_that_are_none(address: str) -> None:
+    "name", ["", "user", "user/name/file", "../x", "user/name@../../x", "user/na me", "user/name?x"]
+)
+def test_addresses_that_are_none(name: str) -> None:
     with pytest.raises(UserError, match="give hf://USER/NAME"):
-        download(address)
-
-
-def test_other_values_are_no_addresses() -> None:
+        download(f"hf://{name}")
     assert address.locate("runs/x") == "runs/x" and address.locate(Path("hf:/x")) == Path("hf:/x")
-    assert address.locate(3) == 3
 
 
 @pytest.mark.slow
@@ -97,7 +90,3 @@ def test_commands_and_python_take_an_address(files: dict[str, bytes], shared: Pa
         assert (tmp_path / "generated" / name).read_bytes() == expected
         with Image.open(tmp_path / "own" / name) as one, Image.open(tmp_path / "python" / name) as other:
             assert one.tobytes() == other.tobytes()  # Python writes no metadata
-
-
-def test_the_card_is_not_downloaded() -> None:
-    assert CARD not in address.LIMITS

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import base64
 import io
-import json
 import re
 from collections.abc import Iterator
 from pathlib import Path
@@ -36,9 +35,8 @@ def package() -> bytes:
     pytest.importorskip("playwright")
     pytest.importorskip("onnxscript")
     chromium()
-    stored = Path.home() / ".cache" / "retro-gan" / "web" / web.FILE
     try:
-        return web.find(stored if stored.is_file() else None)
+        return web.find()
     except UserError as error:
         pytest.skip(str(error))
 
@@ -90,14 +88,13 @@ def test_a_generator(package: bytes, chrome: Any, tmp_path: Path) -> None:
     """All of it in one test, because an export takes seconds."""
     model = loaded(tmp_path, [*STYLEGAN2, "data.size=8"], ("card", EVIL))
     folder = tmp_path / "page"
-    write_page(model, folder, package, title=EVIL)
+    write_page(model, folder, package)
     with served(folder) as address:
         page, faults = chrome.new_page(), Faults()
         faults.watch(page)
         page.goto(address)
         assert status(page, "^Seeds 0 to 15, in")
-        assert page.inner_text("h1") == page.title() == EVIL
-        page.select_option("#scale", "1")
+        assert page.inner_text("h1") == page.title() == "Generated images"
         found = images(page, "#images")
         assert len(found) == 16 and len({each.tobytes() for each in found}) == 16
         assert max(map(levels, found, model.generate(list(range(16))))) <= 1
@@ -118,57 +115,21 @@ def test_a_generator(package: bytes, chrome: Any, tmp_path: Path) -> None:
         edited = model.synthesize(model.edit(latents, labels, pca1=2.0), labels)
         assert max(map(levels, images(page, "#images"), edited)) <= 1
 
-        page.click("#reset")
+        page.locator("input[name=pca1]").fill("0")
         page.wait_for_timeout(300)
         expected = model.generate([2**40, 2**40 + 1, 2**40 + 2], label=EVIL)
         with page.expect_download() as saved:
             page.locator("#images canvas").nth(1).click()
         assert saved.value.suggested_filename == f"{2**40 + 1}.png"
         assert levels(pixels(saved.value.path()), expected[1]) <= 1
-        with page.expect_download() as saved:
-            page.click("#grid")
-        assert pixels(saved.value.path()).shape == (2 * 10 + 2, 2 * 10 + 2, 4)
         page.fill("#seed", "-1")
         assert status(page, "Seed -1") == "Seed -1: give a whole number from 0 to 2^63-1."
         assert faults == []
-        refuses(chrome, address, folder)
-
-
-def corrupt(folder: Path) -> str:
-    """Change a pixel of the images that are stored with a model, and return the new model.json."""
-    about = json.loads((folder / MODEL).read_text())
-    changed = bytearray(base64.b64decode(about["check"]["outputs"][1]))
-    changed[7] ^= 8
-    about["check"]["outputs"][1] = base64.b64encode(changed).decode()
-    (folder / MODEL).write_text(json.dumps(about))
-    return json.dumps(about)
-
-
-def refuses(chrome: Any, address: str, folder: Path) -> None:
-    """The page refuses a model whose images differ from those stored with it, and damaged files."""
-    right = (folder / MODEL).read_text()
-    unchecked = json.dumps(json.loads(right) | {"check": {"seeds": [], "outputs": []}})
-    said: list[str] = []
-    wrong = (corrupt(folder), right[:-20], "{}", unchecked)
-    for name, text in (*((MODEL, each) for each in wrong), ("mapping.onnx", "x")):
-        before = (folder / name).read_bytes()
-        (folder / name).write_text(text)
-        page = chrome.new_page()  # with an empty cache
-        page.goto(address)
-        said.append(status(page, "^The model cannot be used"))
-        assert page.locator("#generator").is_hidden()
-        (folder / name).write_bytes(before)
-    (folder / MODEL).write_text(right)
-    before = (folder / "synthesis.onnx").read_bytes()
-    (folder / "synthesis.onnx").unlink()
-    page = chrome.new_page()
-    page.goto(address)
-    said.append(status(page, "^The model cannot be used"))
-    (folder / "synthesis.onnx").write_bytes(before)
-    assert "its images differ by 8 of 255 levels from those stored with the model" in said[0]
-    assert all("model.json is damaged" in line for line in said[1:3])
-    assert "its images differ by NaN of 255 levels" in said[3]
-    assert "mapping.onnx cannot be used" in said[4] and "synthesis.onnx cannot be read (404)" in said[5]
+        for name, text, said in (("mapping.onnx", "x", "mapping.onnx cannot be used"), (MODEL, "{", "is damaged")):
+            (folder / name).write_text(text)
+            page = chrome.new_page()  # with an empty cache
+            page.goto(address)
+            assert said in status(page, "^The model cannot be used") and page.locator("#generator").is_hidden()
 
 
 def test_a_translator(package: bytes, chrome: Any, tmp_path: Path) -> None:

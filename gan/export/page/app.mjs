@@ -1,8 +1,7 @@
-// The page: start the engine, which loads and checks the model, then show the controls that the model needs.
+// The page: load the model, then show the controls that it needs.
 
-import { ask } from "./engine.mjs";
 import { start as startGenerator } from "./generator.mjs";
-import { $, guarded } from "./page.mjs";
+import { $, ask, guarded } from "./page.mjs";
 import { start as startTranslator } from "./translator.mjs";
 
 guarded(async () => {

@@ -1,12 +1,9 @@
-// The controls of a generator: seeds, class, truncation, directions, enlargement and files.
+// The controls of a generator: seeds, class, truncation, directions and files.
 
-import { ask } from "./engine.mjs";
-import { $, drawn, grid, guarded, save, say, seconds } from "./page.mjs";
+import { $, ask, drawn, guarded, save, say, seconds } from "./page.mjs";
 
 const MAX_IMAGES = 64;
 const MAX_SEED = 2n ** 63n - 1n;
-const SCALES = [1, 2, 4, 8];
-const CELL = 120;  // pixels on the screen of an image; small images are enlarged to about this side
 
 function slider(name) {
   const label = document.createElement("label"), input = document.createElement("input");
@@ -43,49 +40,32 @@ export function start(model) {
   $("truncation-label").hidden = !model.parts.includes("mapping");
   $("vectors").append(...Object.keys(model.vectors).map(slider));
   $("vectors").hidden = !Object.keys(model.vectors).length;
-  SCALES.forEach((scale) => $("scale").add(new Option(`${scale}×`, String(scale))));
-  let shown = [];  // { seed, image }
 
-  const show = (n) => {
-    const { seed, image } = shown[n], scale = Number($("scale").value), canvas = drawn(image, scale);
+  const show = ({ seed, image }, n) => {
+    const canvas = drawn(image);
     canvas.title = `Seed ${seed}. Click to save.`;
-    canvas.dataset.seed = seed;
     canvas.addEventListener("click", () => save(canvas, String(seed)));
     if ($("images").children[n]) $("images").children[n].replaceWith(canvas);
     else $("images").append(canvas);
   };
   const draw = guarded(async () => {
     showValues();
-    const seeds = seedsOf(), started = performance.now(), found = [];
+    const seeds = seedsOf(), started = performance.now();
+    let count = 0;
     say("Generating …");
-    await ask("generate", { seeds, settings: settingsOf() }, (item) => {
-      if (!shown.length)  // the first images
-        $("scale").value = String(SCALES.find((scale) => scale * item.image.width >= CELL) ?? SCALES.at(-1));
-      if (!found.length) shown = found;
-      found.push(item);
-      show(found.length - 1);
-    });
-    if (found.length < seeds.length) return;  // a newer task has begun
+    await ask("generate", { seeds, settings: settingsOf() }, (item) => show(item, count++));
+    if (count < seeds.length) return;  // a newer task has begun
     while ($("images").children.length > seeds.length) $("images").lastChild.remove();
     say(`${seeds.length > 1 ? `Seeds ${seeds[0]} to ${seeds.at(-1)}` : `Seed ${seeds[0]}`}, in ${seconds(started)}.`);
   });
 
-  $("generator").addEventListener("input", ({ target }) => {
-    if (target === $("scale")) shown.forEach((_, n) => show(n));
-    else draw();
-  });
+  $("generator").addEventListener("input", draw);
   $("generator").addEventListener("submit", (event) => event.preventDefault());
   $("next").addEventListener("click", guarded(() => {
     const last = seedsOf().at(-1);
     $("seed").value = String(last < MAX_SEED ? last + 1n : 0n);
     return draw();
   }));
-  $("reset").addEventListener("click", () => {
-    $("generator").querySelectorAll("input[type=range]").forEach((input) => { input.value = input.defaultValue; });
-    draw();
-  });
-  $("reset").hidden = $("vectors").hidden && $("truncation-label").hidden;
-  $("grid").addEventListener("click", () => shown.length && save(grid([...$("images").children]), "grid"));
   $("generator").hidden = false;
   return draw();
 }

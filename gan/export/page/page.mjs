@@ -1,6 +1,4 @@
-// Elements of the page, the line that says what happens, canvases and PNG files.
-
-const GAP = 2;  // pixels between the images of a grid, as in gan generate --grid
+// Elements of the page, the line that says what happens, canvases, PNG files, and tasks for the worker.
 
 export const $ = (id) => document.getElementById(id);
 
@@ -28,15 +26,11 @@ export function canvasOf(width, height) {
   return Object.assign(document.createElement("canvas"), { width, height });
 }
 
-// Return ImageData as a canvas, enlarged by a whole number.
-export function drawn(image, scale = 1) {
+// Return ImageData as a canvas.
+export function drawn(image) {
   const canvas = canvasOf(image.width, image.height);
   canvas.getContext("2d").putImageData(image, 0, 0);
-  if (scale === 1) return canvas;
-  const large = canvasOf(scale * image.width, scale * image.height), context = large.getContext("2d");
-  context.imageSmoothingEnabled = false;
-  context.drawImage(canvas, 0, 0, large.width, large.height);
-  return large;
+  return canvas;
 }
 
 // Return a source, such as a bitmap or a canvas, as ImageData of another size.
@@ -47,21 +41,43 @@ export function resized(source, width, height) {
   return context.getImageData(0, 0, width, height);
 }
 
-// Return canvases of one size as a grid, which is nearly square.
-export function grid(canvases) {
-  const columns = Math.min(Math.round(Math.sqrt(canvases.length)) || 1, canvases.length);
-  const [{ width, height }] = canvases, rows = Math.ceil(canvases.length / columns);
-  const sheet = canvasOf(columns * (width + GAP) + GAP, rows * (height + GAP) + GAP), context = sheet.getContext("2d");
-  canvases.forEach((canvas, n) =>
-    context.drawImage(canvas, GAP + (n % columns) * (width + GAP), GAP + Math.floor(n / columns) * (height + GAP)));
-  return sheet;
-}
-
 // Save a canvas as a PNG file.
 export function save(canvas, name) {
   canvas.toBlob((blob) => {
     const link = Object.assign(document.createElement("a"), { href: URL.createObjectURL(blob), download: `${name}.png` });
     link.click();
     setTimeout(() => URL.revokeObjectURL(link.href), 1000);
+  });
+}
+
+// ---- worker.mjs, which runs the networks
+
+// A worker that starts from a blob obeys the Content-Security-Policy of the page, so it cannot reach the network
+// either. One that starts from a file would not.
+const file = new URL("worker.mjs", import.meta.url).href;
+const source = new Blob([`import ${JSON.stringify(file)};`], { type: "text/javascript" });
+const worker = new Worker(URL.createObjectURL(source), { type: "module" });
+const waiting = new Map();
+let count = 0;
+
+const ready = new Promise((resolve, reject) => {
+  worker.addEventListener("error", () => reject(new Error(
+    "a file of this page is missing or damaged; export the page again and copy all its files")));
+  worker.addEventListener("message", ({ data: { ready, id, item, error } }) => {
+    if (ready) return resolve();
+    const task = waiting.get(id);
+    if (item) return task.take(item);
+    waiting.delete(id);
+    return error ? task.reject(new Error(error)) : task.resolve();
+  });
+});
+
+// Perform a task, and call `take` with each of its results.
+export async function ask(task, given, take) {
+  await ready;
+  const id = ++count;
+  return new Promise((resolve, reject) => {
+    waiting.set(id, { take, resolve, reject });
+    worker.postMessage({ id, task, ...given });
   });
 }

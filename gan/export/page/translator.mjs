@@ -1,7 +1,6 @@
 // The controls of a translator: photographs from files or the clipboard, and original and translation.
 
-import { ask } from "./engine.mjs";
-import { $, drawn, guarded, resized, save, say, seconds } from "./page.mjs";
+import { $, ask, drawn, guarded, resized, save, say, seconds } from "./page.mjs";
 
 const MAX_SIDE = 16384;  // pixels, the limit of a canvas
 const DIRECTIONS = { a2b: "to the target style", b2a: "back to photographs" };  // as in gan demo
@@ -48,12 +47,6 @@ export function start(model) {
   $("file").addEventListener("change", () => read($("file").files[0]));
   document.addEventListener("paste", (event) => read(event.clipboardData.files[0]));
   $("direction").addEventListener("change", draw);
-  for (const [kind, over] of [["dragover", true], ["dragleave", false], ["drop", false]])
-    document.addEventListener(kind, (event) => {
-      event.preventDefault();
-      $("drop").classList.toggle("over", over);
-      if (kind === "drop") read(event.dataTransfer.files[0]);
-    });
 
   $("split").addEventListener("input", () => $("comparison").style.setProperty("--split", `${$("split").value}%`));
   $("save").addEventListener("click", () => save($("after").firstChild, `${name}_translated`));

@@ -5,7 +5,6 @@ import { generate } from "./generate.mjs";
 import { toImageData, toPlanes } from "./pixels.mjs";
 import { translated } from "./translate.mjs";
 
-const TOLERANCE = 1;  // levels of 255 between this browser and the program that exported the model
 const AGAIN = "export the page again and copy all its files";
 
 const bytes = (text) => Uint8Array.from(atob(text), (letter) => letter.charCodeAt(0));
@@ -18,14 +17,14 @@ async function read(file) {
   return answer.arrayBuffer();
 }
 
-// Return [ort, sessions, model] after comparing outputs with those stored in the model.
+// Return [ort, sessions, model].
 async function load() {
   let model;
   try {
     model = JSON.parse(new TextDecoder().decode(await read("model.json")));
     model.means = model.means?.map(floats);
     for (const name of Object.keys(model.vectors ?? {})) model.vectors[name] = floats(model.vectors[name]);
-    for (const name of ["files", "title", "channels", "check"]) if (!model[name]) throw new Error(name);
+    for (const name of ["files", "title", "channels"]) if (!model[name]) throw new Error(name);
   } catch {
     throw new Error(`The model cannot be used: model.json is damaged; ${AGAIN}`);
   }
@@ -36,37 +35,13 @@ async function load() {
   for (const [name, file] of Object.entries(model.files))
     sessions[name] = await ort.InferenceSession.create(new Uint8Array(await read(file)), { logSeverityLevel: 3 })
       .catch((error) => { throw new Error(`The model cannot be used: ${file} cannot be used: ${error.message}`); });
-  await check(ort, sessions, model);
   return [ort, sessions, model];
-}
-
-// Throw an error if the images of this browser differ from those that are stored in the model.
-async function check(ort, sessions, model) {
-  const { seeds, image, outputs } = model.check, differences = [];
-  const compare = ({ planes }, expected) => {
-    const stored = bytes(expected);
-    planes.forEach((value, n) => differences.push(Math.abs(value - stored[n])));
-  };
-  if (model.kind === "generator") {
-    const settings = { label: null, truncation: 1, vectors: {} };
-    let place = 0;
-    for await (const [output, n] of generate(ort, sessions, model, seeds.map(BigInt), settings))
-      compare(toPlanes(output, n), outputs[place++]);
-  } else {
-    const given = new ImageData(new Uint8ClampedArray(bytes(image.pixels)), image.width, image.height);
-    for (const [name, session] of Object.entries(sessions))
-      compare(await translated(ort, session, model, given), outputs[name]);
-  }
-  const largest = differences.reduce((most, value) => Math.max(most, value), differences.length ? 0 : NaN);
-  if (!(largest <= TOLERANCE))
-    throw new Error("The model cannot be used: its images differ by "
-      + `${largest} of 255 levels from those stored with the model; try another browser`);
 }
 
 const tasks = {
   async *load() {
     loaded = await load();
-    const [, sessions, { check: _, means: __, ...model }] = loaded;
+    const [, sessions, { means: _, ...model }] = loaded;
     yield { ...model, parts: Object.keys(sessions) };
   },
   async *generate({ seeds, settings }) {
