@@ -284,7 +284,7 @@ class Base(LightningModule):
         self.loss_log.load_state_dict(checkpoint["pending"])
         # Before the optimizers are made, whose groups depend on these names.
         self.kept = {str(role): [str(name) for name in names] for role, names in checkpoint.get("kept", {}).items()}
-        # Path length counts micro-batches, so that another division would give other results.
+        # Path length and LeCam count micro-batches, so that another division would give other results.
         self.division = memory.Division.load(checkpoint["division"], self.micro_batch)
 
 
