@@ -30,6 +30,7 @@ MAX_SHARD_BYTES = 1 << 30  # of large images
 MIN_SHARDS = 64  # minimum number of shards of a small set, because a batch is taken from up to 32 shards
 MAX_INDEX_BYTES = 64 << 20  # maximum size of an index; enough for millions of shards
 MAX_HEADER = 4096  # bytes before the rows of a shard
+MAX_IMAGES = 1 << 20  # maximum number of images in a shard
 NAME = re.compile(r"shard-\d+\.npy", re.ASCII)
 
 
@@ -115,9 +116,13 @@ def read_shard(path: Path, images: int, shape: tuple[int, ...], classes: int) ->
     """
     row = row_type(shape)
     head = os.stat(path).st_size - images * row.itemsize  # before opening: opening a pipe would block
-    rows = np.load(path, allow_pickle=False) if 0 < head <= MAX_HEADER else np.empty(0, row)
+    incomplete = f"it does not contain {images} images of {shape}; its copy may be incomplete"
+    if not 0 < head <= MAX_HEADER:
+        raise InvalidShards(incomplete)
+    with open(path, "rb") as file:
+        rows: np.ndarray = np.lib.format.read_array(file, allow_pickle=False)
     if rows.dtype != row or len(rows) != images:
-        raise InvalidShards(f"it does not contain {images} images of {shape}; its copy may be incomplete")
+        raise InvalidShards(incomplete)
     labels = rows["label"].astype(np.int64)
     if (labels < 0).any() or (classes and (labels >= classes).any()):
         raise InvalidShards("it contains labels out of range")
@@ -140,7 +145,7 @@ def read_index(path: Path) -> ShardIndex:
         valid = all(map(NAME.fullmatch, shards)) and all(type(number) is int and number >= 0 for number in numbers)
     except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise InvalidShards(f"{path.name} is not an index of shards: {error}") from error
-    if not valid or not shards or min(sizes) == 0 or len(shape) != 3:
+    if not valid or not shards or not 0 < min(sizes) <= max(sizes) <= MAX_IMAGES or len(shape) != 3:
         raise InvalidShards(f"{path.name} lists a shard with an invalid name, shape or number of images")
     if classes and sum(classes.values()) != sum(sizes):
         raise InvalidShards(f"{path.name} lists classes with other numbers of images than its shards")

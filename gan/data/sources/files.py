@@ -27,6 +27,7 @@ SUFFIXES = frozenset((".png", ".jpg", ".jpeg", ".jfif", ".webp", ".gif", ".bmp",
 CLUTTER: frozenset[str] = frozenset(("__macosx", "thumbs.db", "desktop.ini", "@eadir"))  # created by operating systems
 MAX_BYTES = 1 << 29  # maximum size of a file, which is read into memory before its header is checked
 MAX_TABLE = 128 << 20  # maximum size of a table of labels in bytes; enough for some millions of files
+PIECE = 1 << 20  # bytes of an archive's member to read at a time
 COMPRESSIONS = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)  # other methods can expand a few bytes to gigabytes
 
 
@@ -96,11 +97,13 @@ def _member(file: File) -> bytes:
         raise ImageError(
             f"compression method {member.compress_type} is not supported; create the archive again with deflate"
         )
+    data = bytearray()
     with archive.open(member) as opened:
-        data = opened.read(MAX_BYTES + 1)
-    if len(data) > MAX_BYTES:
-        raise ImageError(f"more bytes than the limit of {MAX_BYTES:,}")
-    return data
+        while piece := opened.read(PIECE):
+            data += piece
+            if len(data) > MAX_BYTES:
+                raise ImageError(f"more bytes than the limit of {MAX_BYTES:,}")
+    return bytes(data)
 
 
 @functools.lru_cache(maxsize=4)
