@@ -6,7 +6,7 @@ from torch import Tensor, nn
 
 from gan.data.translation import StyledDataModule, UnpairedDataModule
 from gan.evaluation.translations import Translations, color_maps, evaluate, recolored, translate_all
-from gan.networks.closed_form.color_map import ColorMap
+from gan.networks.closed_form.color_map import NUM_BASES, POWERS, ColorMap
 from tests.recipes import photographs
 
 
@@ -98,7 +98,7 @@ def test_closed_forms_keep_alpha_and_use_visible_colors() -> None:
 
 
 def test_color_maps_of_a_position_have_their_mean_in_patches() -> None:
-    position = torch.zeros(3, 3, 11)
+    position = torch.zeros(3, POWERS, NUM_BASES)
     position[:, 0, 1] = 0.2  # brighter with the squared radius
     gray = torch.full((1, 3, 16, 16), 100, dtype=torch.uint8)
     whole, patch = (recolored(ColorMap(position=position), gray, patches) for patches in (False, True))
