@@ -80,13 +80,14 @@ class Evaluate(Periodic):
                 self.score(trainer, pl_module)
 
     def prepare(self, trainer: Trainer, pl_module: GAN) -> None:
-        """Load the extractors and the features of real images on rank 0."""
+        """Load what rank 0 compares generated images with, and tell all ranks whether there is anything."""
         self.num_images = pl_module.num_eval_images(self.num_images)
         if trainer.is_global_zero:
             self.load(pl_module)
         self.ready = trainer.strategy.broadcast(bool(self.loaded))
 
     def load(self, pl_module: GAN) -> None:
+        """Load the extractors, the features of real images, and the training images in which to search for copies."""
         data = pl_module.data
         train, held_out = data.reals(self.max_real_images), data.reals(self.max_real_images, held_out=True)
         if len(train) <= NEIGHBORS:
