@@ -100,10 +100,9 @@ def train(
         UserError: an option is wrong, the images cannot be read, or training diverged.
         KeyboardInterrupt: training was interrupted. `resume=RUN` continues it.
     """
-    path_text = training_process.path_text
-    folders = [] if code is None else list(code) if isinstance(code, list | tuple) else [code]
-    flags = [f"--code={path_text('code', each)}" for each in folders]
-    flags += [] if config_dir is None else [f"--config-dir={path_text('config_dir', config_dir)}"]
+    folders: list[Any] = [] if code is None else list(code) if isinstance(code, list | tuple) else [code]
+    flags = [f"--code={os.fspath(each)}" for each in folders]
+    flags += [] if config_dir is None else [f"--config-dir={os.fspath(config_dir)}"]
     folder = training_process.train(run, settings | dict(options or {}), flags, quiet)
     return Run(folder)
 

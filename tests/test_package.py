@@ -138,7 +138,7 @@ def test_an_editable_install_uses_the_checkout(tmp_path: Path) -> None:
     pip("--target", str(site), str(wheel))
     (site / "dependencies.pth").write_text("\n".join(path for path in sys.path if path.endswith("-packages")))
     (python,) = [path for path in (tmp_path / "venv").glob("*/python*") if path.stem == "python"]
-    code = "from gan.config import paths; from gan.config.paths import help_page; print(paths.CONF); help_page()"
+    code = "from gan.config import paths; from gan.config.help import help_page; print(paths.CONF); help_page()"
     variables = {name: value for name, value in environment().items() if name != "PYTHONPATH"}
     run = subprocess.run([python, "-c", code], cwd=tmp_path, env=variables, capture_output=True, text=True)
     assert run.stdout.strip() == str(source / "conf"), run.stderr

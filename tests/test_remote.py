@@ -57,7 +57,8 @@ def test_a_run_in_a_bucket_is_resumed_evaluated_and_generated_from_there(
     assert len(list((tmp_path / "generated").glob("*.png"))) == 4
     out = gan_command("evaluate", address, "--images", "8", "--extractor", "random_conv").stdout
     assert out.startswith("s3://bucket/runs/a: 8 images against")
-    lines = (Store(address).read("evaluation.jsonl") or b"").decode().splitlines()
+    Store(address).download("evaluation.jsonl", tmp_path / "uploaded")
+    lines = (tmp_path / "uploaded").read_text().splitlines()
     assert any(json.loads(line)["metric"] == "kid_x1000" for line in lines)
     assert "s3://bucket/runs/a" in gan_command("compare", address).stdout
     logged = EventAccumulator(address)

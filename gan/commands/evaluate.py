@@ -12,7 +12,8 @@ from typing import Any
 from gan.commands import options
 from gan.evaluation.registry import Row, meaning
 from gan.metrics import pretrained
-from gan.models.address import path_in, with_addresses
+from gan.models.address import with_addresses
+from gan.models.shared_model import path_in
 from gan.runs import run_folder
 from gan.settings import add_size
 from gan.utils.errors import at_least, writing

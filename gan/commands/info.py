@@ -20,7 +20,7 @@ from gan.config.paths import CONF
 from gan.data.decoding import cache
 from gan.data.decoding.pool import cores
 from gan.export.record import command_of, origin, to_text
-from gan.utils.code import git_revision
+from gan.runs.run_folder import git_revision
 from gan.utils.errors import UserError
 from gan.utils.output import one_line
 from gan.utils.processes import available_memory

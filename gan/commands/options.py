@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from gan.models import address, shared_model
-from gan.models.address import path_in
+from gan.models.shared_model import path_in
 from gan.runs import checkpoints, remote, run_folder
 from gan.settings import LOOK, names_look, parse_seeds
 from gan.utils.errors import UserError, path_hint
@@ -126,7 +126,7 @@ def add_device(parser: argparse.ArgumentParser) -> None:
     """Add the options that choose the device, and the user's own code."""
     parser.add_argument("--device", default="cpu", help="cpu, cuda or mps (default: %(default)s)")
     parser.add_argument("--threads", default="auto", metavar="N", help="number of torch threads on the CPU (default: "
-                        "the fastest, measured meanwhile; OMP_NUM_THREADS if it is set)")  # fmt: skip
+                        "torch's choice, or OMP_NUM_THREADS)")  # fmt: skip
     parser.add_argument("--code", action="append", default=[], metavar="DIR", help="folder with the code of the run's "
                         "network, if it is your own and not part of gan")  # fmt: skip
 
@@ -243,9 +243,10 @@ def prepare_device(request: Device | argparse.Namespace) -> str:
     """Return the name of --device, and set --threads; raise UserError if torch cannot use one of them."""
     import torch
 
-    from gan.utils.torch_runtime import set_threads
-
-    set_threads(request.threads, on_cpu=request.device == "cpu")
+    if request.threads != "auto":
+        if not (request.threads.isdecimal() and int(request.threads) > 0):
+            raise UserError(f"--threads {request.threads}: must be an integer of at least 1, or auto")
+        torch.set_num_threads(int(request.threads))
     try:
         torch.empty(1, device=request.device)
     except (RuntimeError, AssertionError) as error:

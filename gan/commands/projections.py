@@ -27,7 +27,7 @@ from gan.model import Model
 from gan.runs.run_folder import LATENTS_FILE
 from gan.utils import digest
 from gan.utils.errors import UserError
-from gan.utils.files import file_name, write_atomically
+from gan.utils.files import file_name, without_formula, write_atomically
 
 SCORES = "scores.csv"
 FPS = 15
@@ -101,12 +101,13 @@ class OutputFolder:
         pair = torch.stack(list(images.values())), self.synthesize(list(images))
         scores = {"psnr": psnr(*pair), "ssim": ssim(*pair), "perceptual": PerceptualDistance()(*pair)}
         rows = self.read_scores()
-        rows |= {name: [f"{float(value):.4f}" for value in values]
+        rows |= {without_formula(name): [f"{float(value):.4f}" for value in values]
                  for name, *values in zip(images, *scores.values(), strict=True)}  # fmt: skip
         text = StringIO()
         table = csv.writer(text)
         table.writerow(["file", *scores])
-        table.writerows([name, *values] for name, values in rows.items() if name in self.latents)
+        known = set(map(without_formula, self.latents))
+        table.writerows([name, *values] for name, values in rows.items() if name in known)
         write_atomically(self.out / SCORES, lambda file: file.write(text.getvalue().encode()))
         medians = ", ".join(f"{name} {float(values.median()):.3f}" for name, values in scores.items())
         print(f"{len(images)} images, medians: {medians}")

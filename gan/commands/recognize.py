@@ -20,7 +20,7 @@ from gan.commands.options import SOME_UNREADABLE, add_command
 from gan.runs.run_folder import RECOGNITION
 from gan.utils import digest
 from gan.utils.errors import UserError, at_least, install, writing
-from gan.utils.files import write_atomically
+from gan.utils.files import without_formula, write_atomically
 from gan.utils.output import counting, print_aligned
 from gan.utils.untrusted import read_json
 
@@ -211,7 +211,8 @@ def predict(arguments: argparse.Namespace) -> int:
     table.writerow(["file", "class", "probability" if found.kind == "logistic" else "score"])
     if images:
         for name, row in zip(images, found(torch.stack(list(images.values()))), strict=True):
-            table.writerow([name, printable(found.classes[int(row.argmax())]), f"{float(row.max()):.4f}"])
+            label = without_formula(printable(found.classes[int(row.argmax())]))
+            table.writerow([without_formula(name), label, f"{float(row.max()):.4f}"])
     print(text.getvalue(), end="")
     for line in broken:
         print(line, file=sys.stderr)

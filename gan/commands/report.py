@@ -7,7 +7,7 @@ import os
 from pathlib import Path
 
 from gan.commands import options
-from gan.models.address import path_in
+from gan.models.shared_model import path_in
 from gan.report.page import is_report
 from gan.runs.comparison import find_runs
 from gan.utils.errors import UserError, writing

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from gan.runs import checkpoints, run_folder
-from gan.runs.metrics import best_score, goal, status, target
+from gan.runs.comparison import best_score, goal, status, target
 from gan.runs.run_folder import find_runs
 from gan.utils.errors import UserError
 from gan.utils.output import counted, one_line, print_aligned

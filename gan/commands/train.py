@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, NoReturn
 
 from gan.config import paths
 from gan.runs import ranks
-from gan.utils import code, errors, processes
+from gan.utils import errors, processes
 from gan.utils.errors import UserError
 from gan.utils.output import escape_unprintable, print_line, shows_bars
 from gan.utils.processes import safe_path, skip_during_imports
@@ -75,8 +75,11 @@ def take_flags(words: Sequence[str], command: str) -> list[str]:
     parser = Parser(add_help=False, allow_abbrev=False)
     add_own(parser)
     flags, rest = parser.parse_known_args(words)
-    for folder in flags.code:
-        code.add(folder)
+    if flags.code:
+        from gan.utils import code  # other runs do not need it
+
+        for folder in flags.code:
+            code.add(folder)
     if len(flags.config_dir) > 1:
         raise UserError(f"--config-dir {flags.config_dir[-1]}: give --config-dir once")
     paths.use(*map(Path, flags.config_dir))
@@ -113,10 +116,9 @@ def train(cfg: DictConfig) -> float:
             import torch  # imported late, so that errors in options are printed quickly
             from hydra.utils import instantiate
 
-            from gan.config.compose import describe_rules
             from gan.training.fit import fit
             from gan.utils.digest import seed_of
 
-        run, notes = start_run(cfg), describe_rules(cfg)  # before instantiate resolves the rules
+        run = start_run(cfg)
         torch.manual_seed(seed_of(cfg.seed, "weights"))
-        return fit(cfg, instantiate(cfg.model), instantiate(cfg.data), instantiate(cfg.trainer), run, notes)
+        return fit(cfg, instantiate(cfg.model), instantiate(cfg.data), instantiate(cfg.trainer), run)

@@ -13,7 +13,6 @@ from __future__ import annotations
 import functools
 import importlib.util
 import math
-import re
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
@@ -29,18 +28,13 @@ from gan.config.paths import CONF, group_names, own, quote
 from gan.runs import checkpoints
 from gan.utils.errors import UserError, at_least, choice, did_you_mean, install
 from gan.utils.option_values import flatten, pair, without_home
-from gan.utils.processes import DDP, started_externally
+from gan.utils.processes import DDP, num_external_ranks
 
 ONE = ("model", "data", "trainer", "loss", "augment", "schedule", "stop")  # groups with one part, not a list of them
 
 
 _composing = ContextVar("_composing", default=False)
 DERIVED: dict[str, Callable[..., Any]] = {}  # functions of the configuration, by the NAME in ${derived:NAME}
-RULES = {  # of DERIVED; printed when a run uses them
-    "gamma": "0.0002 x height x width / batch size, the rule of StyleGAN2-ADA",
-    "r3gan_gamma": "(side / 64)^3 x the value published for 64 pixels, a heuristic; try values from 1/4 to 4 times as "
-    "large",
-}
 
 
 @contextmanager
@@ -112,6 +106,8 @@ def check_options(cfg: DictConfig) -> None:
     at_least("seed", cfg.seed, 0)
     check_packages(cfg.logger)
     choice("objective_mode", cfg.objective_mode, ("best", "last"))
+    if cfg.trainer.max_epochs != -1:  # Lightning's own length, which would have an effect beside ours
+        raise UserError("trainer.max_epochs: set the length with images=N or minutes=N")
 
 
 def check_packages(loggers: DictConfig) -> None:
@@ -175,11 +171,13 @@ def length(cpu: int, gpu: int, *, _root_: DictConfig) -> int | None:
 def several_devices(cfg: DictConfig) -> bool:
     """Return whether a run has several devices: of this process, or of processes that torchrun or SLURM started."""
     devices = cfg.trainer.devices
+    if num_external_ranks() > 1:
+        return True
     if devices in ("auto", "-1", -1):
         import torch
 
-        return torch.cuda.device_count() > 1 or started_externally()
-    return (len(devices) > 1 if OmegaConf.is_list(devices) else str(devices) != "1") or started_externally()
+        return torch.cuda.device_count() > 1
+    return len(devices) > 1 if OmegaConf.is_list(devices) else str(devices) != "1"
 
 
 # ---- numbers
@@ -321,16 +319,6 @@ def resumed_at(cfg: DictConfig) -> int | None:
 def images_at(checkpoint: str | None) -> int | None:
     """Return the number of images seen at a checkpoint; None without a checkpoint."""
     return checkpoints.images_of(Path(checkpoint)) if checkpoint else None
-
-
-def describe_rules(cfg: DictConfig) -> list[str]:
-    """Return a line for each value of an unresolved configuration that is computed by one of RULES."""
-    lines: dict[str, str] = {}
-    for path, value in flatten(OmegaConf.to_container(cfg, resolve=False)).items():
-        rule = re.match(r"\$\{derived:(\w+)", value) if isinstance(value, str) else None
-        if rule and rule[1] in RULES:
-            lines.setdefault(value, f"{path}={OmegaConf.select(cfg, path):.4g}: {RULES[rule[1]]}")
-    return list(lines.values())
 
 
 for _resolver in (by_device, width, length, at_most, sides, derived):

@@ -1,106 +1,64 @@
-"""Choose the folder of a run and the checkpoint to resume from, before Hydra starts. No torch."""
+"""Resume a run, or start one with a copy in object storage: its folder, configuration and checkpoint. No torch.
+
+The overrides of a run folder are not trusted: they may come from someone else. A run that neither resumes nor has a
+copy does not import this module.
+"""
 
 from __future__ import annotations
 
-from importlib.metadata import version
+import json
+import os
+import re
+import time
+from collections.abc import Callable, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-import yaml
-from hydra.core.hydra_config import HydraConfig
-from omegaconf import DictConfig, OmegaConf, open_dict
+from hydra.core.override_parser.types import OverrideType
+from hydra.errors import HydraException
+from omegaconf import DictConfig, open_dict
 
-from gan.config import early_checks
+from gan.config import new_run, overrides
 from gan.config.compose import check_options, compose, literals, options, to_plain
-from gan.config.early_checks import with_data, with_networks
-from gan.config.overrides import (
-    as_typed,
-    first_alternative,
-    is_under,
-    key_of,
-    read_overrides,
-    stored,
-    typed_value,
-    value_of,
-    with_new_length,
-    without,
-)
-from gan.config.paths import groups, quote
-from gan.config.secrets import conceal
-from gan.runs import checkpoints, lock, run_folder
-from gan.utils.errors import UserError, path_hint, reason
-from gan.utils.files import write_atomically
-from gan.utils.object_store import check_address, is_remote
-from gan.utils.option_values import flatten, without_home
+from gan.config.new_run import create_folder, is_named, with_folder
+from gan.config.overrides import READ_PATHS, STYLE, is_group, is_under, key_of, typed_value, value_of, without
+from gan.config.paths import folders, quote
+from gan.data.looks import is_table
+from gan.models.address import is_address
+from gan.runs import checkpoints, lock, remote, run_folder
+from gan.utils.errors import UserError, path_hint
+from gan.utils.files import write_json
+from gan.utils.object_store import check_address
+from gan.utils.option_values import flatten, is_remote, without_home
 from gan.utils.output import print_line
-from gan.utils.processes import global_rank, num_external_ranks
-from gan.utils.untrusted import read_yaml
+from gan.utils.processes import global_rank, is_child, num_external_ranks
+from gan.utils.untrusted import is_plain, read_json
 
-INFORMATION = {"--cfg", "-c", "--info", "-i", "--hydra-help", "--version", "--shell-completion", "-sc"}
-LOCKS = {run_folder.LOCK, run_folder.DECISION, run_folder.REMOTE}  # files of a run that starts
 RUNS = Path("runs")  # folder of a run with a copy in object storage, if none was typed
 # Options that may change on resume, and options that are computed from such options.
 FREE = ("images", "minutes", "logger", "callback", "stop", "remote", "data.num_workers", "trainer.devices",
         "trainer.threads")  # fmt: skip
 DERIVED = ("trainer.strategy", "trainer.sync_batchnorm", "resume", "resume_force")
+DECISION = 300.0  # seconds that other ranks wait for the decision of rank 0
+UNSEEN = 60.0  # seconds after which a run folder without a lock is taken for one that rank 0 does not share
 
 
-def prepare(argv: list[str]) -> list[str]:
-    """Return the arguments for Hydra, including the locked run folder and the checkpoint to resume from.
-
-    Raises:
-        UserError: the folder is in use, or the run to resume is missing, damaged or has another configuration.
-    """
-    argv = [conceal(word) for word in argv]
-    early_checks.check_words(argv, lambda: [*groups(), *options([])])
-    flags = [word for word in argv if word.startswith("-")]
-    overrides = [word for word in argv if not word.startswith("-")]
-    sweep = bool({"-m", "--multirun"} & set(flags))
-    if INFORMATION & {flag.split("=")[0] for flag in flags}:
-        return with_data(as_typed(argv, sweep), quiet=True)
-    overrides = as_typed(overrides, sweep)
-    return [*flags, *(prepare_sweep(with_data(overrides)) if sweep else prepare_run(overrides))]
-
-
-def prepare_run(typed: list[str]) -> list[str]:
-    """Return the overrides of one run, new or resumed."""
+def prepare(typed: list[str]) -> list[str]:
+    """Return the overrides of a run with resume= or remote=, with its locked folder and its checkpoint."""
     resumes_copy, typed = is_remote(typed_value(typed, "resume")), with_remote(typed)
-    resume, remote = typed_value(typed, "resume"), typed_value(typed, "remote")
-    named = value_of(typed, "hydra.run.dir") is not None
+    resume, address = typed_value(typed, "resume"), typed_value(typed, "remote")
     if resume not in (None, "auto"):
-        if remote:
-            fetch_record(remote, run_folder.folder_of(Path(str(resume))), resumes=True, required=resumes_copy)
+        remote.fetch_record(address, run_folder.folder_of(Path(str(resume))), resumes=True, required=resumes_copy)
         return prepare_resume(typed, Path(str(resume)))  # do not compose here: the stored model may have other options
-    typed = with_data(typed)
-    cfg = checked(typed)
-    added = with_networks(typed, cfg)
-    if added != typed:
-        typed, cfg = added, checked(added)
-    if not named and num_external_ranks() > 1:
-        raise UserError("under torchrun or SLURM all ranks need one folder: add hydra.run.dir=runs/NAME resume=auto")
-    folder = folder_of(cfg, "run")
-    if remote:
-        fetch_record(remote, folder, resumes=resume is not None)
+    typed, cfg = new_run.complete(typed)
+    folder = new_run.folder_of(cfg, "run")
+    remote.fetch_record(address, folder, resumes=resume is not None)
     if resume == "auto":
-        return prepare_auto(typed, cfg, folder, named)
-    folder = create_folder(folder, named)
-    fetch_run(remote, folder)
+        return prepare_auto(typed, cfg, folder)
+    folder = create_folder(folder, is_named(typed))
+    remote.fetch_run(address, folder)
     return with_folder(typed, folder, None)
-
-
-def fetch_record(address: str, folder: Path, resumes: bool, required: bool = False) -> None:
-    """Download the configuration of the run at an address."""
-    from gan.runs import remote  # only runs with a copy need the libraries of object storage
-
-    remote.fetch_record(address, folder, resumes, required)
-
-
-def fetch_run(address: str | None, folder: Path) -> None:
-    """Download what has changed in the copy of a run, if it has one."""
-    if address:
-        from gan.runs import remote
-
-        remote.fetch_run(address, folder)
 
 
 def with_remote(typed: list[str]) -> list[str]:
@@ -125,21 +83,16 @@ def with_remote(typed: list[str]) -> list[str]:
     return [*without(typed, "hydra.run.dir", "remote"), *words]
 
 
-def checked(overrides: list[str]) -> DictConfig:
-    """Return the configuration of a new run, which was checked."""
-    cfg = compose(overrides)
-    check_options(cfg)
-    early_checks.check(literals(cfg))
-    return cfg
+# ---- resume=auto
 
 
-def prepare_auto(typed: list[str], cfg: DictConfig, folder: Path, named: bool) -> list[str]:
+def prepare_auto(typed: list[str], cfg: DictConfig, folder: Path) -> list[str]:
     """Return the overrides for resume=auto.
 
     The run is the named one, the newest unfinished run with this configuration, or a new one.
     """
-    if named:
-        return with_folder(typed, folder, lock.decide_on_rank_0(folder, lambda: resume_or_create(folder, cfg)))
+    if is_named(typed):
+        return with_folder(typed, folder, decide_on_rank_0(folder, lambda: resume_or_create(folder, cfg)))
     configs = folder.parent.glob(f"*/{run_folder.CONFIG}")
     for config in sorted(configs, key=lambda path: path.stat().st_mtime, reverse=True):
         run = config.parent
@@ -149,179 +102,7 @@ def prepare_auto(typed: list[str], cfg: DictConfig, folder: Path, named: bool) -
             if checkpoint is not None and is_unfinished(checkpoint, cfg):
                 print_line(f"resuming {run} at {checkpoints.images_of(checkpoint):,} images")
                 return with_folder(typed, run, checkpoint)
-    return with_folder(typed, create_folder(folder, named), None)
-
-
-def prepare_resume(typed: list[str], path: Path) -> list[str]:
-    """Return the overrides for resume=PATH: those of the run, replaced by typed ones with the same key."""
-    if not path.exists():
-        from gan.models.address import is_address
-
-        if is_address(given := typed_value(typed, "resume")):  # a path has one / of hf://
-            raise UserError(f"resume={given}: is a shared model, which cannot be resumed; use init_from={given}")
-        raise UserError(f"resume={path}: no such run folder or checkpoint{path_hint(path)}")
-    run = run_folder.folder_of(path)
-    if not (run / run_folder.OVERRIDES).exists():
-        hint = run_folder.hint_inside(run) or "init_from= loads weights only"
-        raise UserError(f"resume={path}: {run} is not a run folder: it has no {run_folder.OVERRIDES}; {hint}")
-    typed = with_new_length(without(typed, "hydra.run.dir"))
-    kept = without(read_overrides(run / run_folder.OVERRIDES, typed), *map(key_of, typed))
-    merged = [*kept, *typed]
-    cfg = compose(merged)
-    check_options(cfg)
-    early_checks.check(literals(cfg), resumed=True)
-    check_same(run, cfg)
-    return with_folder(merged, run, lock.decide_on_rank_0(run, lambda: choose_checkpoint(run, path, cfg)))
-
-
-def choose_checkpoint(run: Path, path: Path, cfg: DictConfig) -> Path:
-    """Return the checkpoint for resume=PATH.
-
-    Lock and repair the folder. If PATH is a checkpoint, move later checkpoints aside.
-    """
-    lock.acquire(run)
-    fetch_run(cfg.remote, run)
-    if path.is_file():
-        if damage := checkpoints.find_damage(path):
-            raise UserError(f"resume={path}: damaged, {damage}; resume={run} uses the newest undamaged checkpoint")
-        checkpoints.repair(run)
-        checkpoints.set_aside_later(run, checkpoints.images_of(path))
-        return path
-    checkpoint = checkpoints.repair(run)
-    if checkpoint is None:
-        raise UserError(
-            f"resume={run}: no undamaged checkpoint in {run / run_folder.CHECKPOINTS}; train again in another folder"
-        )
-    if not is_unfinished(checkpoint, cfg):
-        seen = checkpoints.images_of(checkpoint)
-        print_line(f"{run} has already reached its length ({seen:,} images); set images= or minutes= to continue")
-    return checkpoint
-
-
-def prepare_sweep(typed: list[str]) -> list[str]:
-    """Return the overrides of a sweep.
-
-    Its folder is new, or with resume=auto the newest folder of a sweep with the same overrides.
-    """
-    resume, remote = value_of(typed, "resume"), value_of(typed, "remote")
-    if resume not in (None, "null", "auto"):
-        raise UserError(f"resume={resume}: to resume a sweep, use resume=auto")
-    if remote not in (None, "null"):
-        raise UserError(f"remote={remote}: a sweep has one folder for each job, but this is one URL; leave it out")
-    named = value_of(typed, "hydra.sweep.dir") is not None
-    first = checked([first_alternative(word) for word in typed])
-    if all(first_alternative(word) == word for word in typed if key_of(word) == "init_from"):
-        typed = with_networks(typed, first)
-    if OmegaConf.select(first, "hydra.sweeper.storage") and not version("sqlalchemy").startswith("1."):
-        raise UserError("hydra.sweeper.storage: Optuna 2 needs SQLAlchemy 1.4 for it: pip install 'sqlalchemy<2'")
-    folder = folder_of(compose([word for word in typed if key_of(word) in ("hydra.sweep.dir", "debug")]), "sweep")
-    overrides = sorted(map(stored, without(typed, "hydra.sweep.dir", "resume")))
-    if resume == "auto":
-        records = [folder / lock.SWEEP] if named else folder.parent.glob(f"*/{lock.SWEEP}")
-        for record in sorted(records, key=lambda path: path.stat().st_mtime if path.exists() else 0, reverse=True):
-            if is_sweep_of(record, overrides):
-                print_line(f"resuming {record.parent}")
-                return [*without(typed, "hydra.sweep.dir"), f"hydra.sweep.dir={quote(record.parent)}"]
-    folder = create_folder(folder, named)
-    write_yaml(folder / lock.SWEEP, overrides)
-    return [*without(typed, "hydra.sweep.dir"), f"hydra.sweep.dir={quote(folder)}"]
-
-
-def is_sweep_of(record: Path, overrides: list[str]) -> bool:
-    """Return whether a sweep was recorded with these overrides; False if the record is missing or cannot be read."""
-    try:
-        return read_yaml(record) == overrides
-    except (FileNotFoundError, UserError):
-        return False
-
-
-def with_folder(overrides: list[str], run: Path, checkpoint: Path | None) -> list[str]:
-    """Return the overrides with the run folder and the checkpoint added."""
-    kept = without(overrides, "hydra.run.dir", "resume")
-    return [*kept, f"hydra.run.dir={quote(run)}", f"resume={quote(checkpoint) if checkpoint else 'null'}"]
-
-
-# ---- the configuration of a run
-
-
-def check_same(run: Path, cfg: DictConfig) -> None:
-    """Raise UserError, which lists the differences, if a run has another configuration and resume_force is not set."""
-    if not cfg.resume_force and (found := differences(run, cfg)):
-        raise UserError(
-            f"{run} has another configuration: {'; '.join(found)}; only {', '.join(FREE)} may change on resume; "
-            "set resume_force=true to resume anyway"
-        )
-
-
-def is_same(run: Path, cfg: DictConfig) -> bool:
-    """Return whether a run can be resumed with a configuration; False if its own configuration cannot be read."""
-    try:
-        return not differences(run, cfg)
-    except UserError:
-        return False
-
-
-def differences(run: Path, cfg: DictConfig) -> list[str]:
-    """Return a line `key: stored -> now` for each difference in an option that may not change on resume."""
-    before, now = without_home(run_folder.read_config(run)), cfg.copy()
-    with open_dict(now):
-        for key in ("hydra", "logger", "callback"):
-            now.pop(key, None)
-        now.images = before.get("images")  # `images` may change, and with it the lengths of schedules
-    old, new = flatten(before), flatten(to_plain(now))
-    keys = [key for key in sorted({*old, *new}) if not is_under(key, (*FREE, *DERIVED))]
-    return [f"{key}: {old.get(key)} -> {new.get(key)}" for key in keys if old.get(key) != new.get(key)]
-
-
-# ---- the folder
-
-
-def folder_of(cfg: DictConfig, mode: str) -> Path:
-    """Return the folder in a composed configuration; mode is "run" or "sweep". With debug=NAME it ends in _debug-NAME.
-
-    A folder that was typed stays as it is.
-    """
-    HydraConfig.instance().set_config(cfg)  # for ${hydra:...} in the folder's name
-    name, debug = str(cfg.hydra[mode].dir), cfg.hydra.runtime.choices.debug
-    typed = any(key_of(word) == f"hydra.{mode}.dir" for word in cfg.hydra.overrides.hydra)
-    return Path(name if typed or debug in (None, "null") else f"{name}_debug-{debug}")
-
-
-def create_folder(folder: Path, named: bool) -> Path:
-    """Create and lock a run folder, and return its path.
-
-    A folder that the user has named must be empty. Otherwise a suffix makes the name unique.
-    """
-    if global_rank() != 0:
-        return folder
-    if named:
-        if folder.exists() and not (folder.is_dir() and holds_nothing(folder)):
-            raise UserError(f"{folder}: exists and is not empty; use another folder, or resume={folder}")
-        lock.make(folder)
-        lock.acquire(folder)
-        return folder
-    free, attempt = folder, 1
-    while True:
-        try:
-            lock.make(free, exist_ok=False)
-            lock.acquire(free)
-            return free
-        except FileExistsError:
-            attempt += 1
-            free = folder.with_name(f"{folder.name}-{attempt}")
-        except OSError as error:
-            raise UserError(
-                f"{free}: cannot be created ({reason(error)}); name another folder with hydra.run.dir=FOLDER"
-            ) from error
-
-
-def holds_nothing(folder: Path) -> bool:
-    """Return whether a folder is empty, except for locks and the record of a run, complete or not.
-
-    One file of the record may be the user's own. They are written in this order, and the first is only appended to.
-    """
-    names = {path.name for path in folder.iterdir()} - LOCKS
-    return any(names == set(run_folder.RECORD[:count]) for count in range(len(run_folder.RECORD) + 1))
+    return with_folder(typed, create_folder(folder, named=False), None)
 
 
 def resume_or_create(folder: Path, cfg: DictConfig) -> Path | None:
@@ -330,10 +111,10 @@ def resume_or_create(folder: Path, cfg: DictConfig) -> Path | None:
         if cfg.remote:
             lock.acquire(folder)
             check_same(folder, cfg)
-            fetch_run(cfg.remote, folder)
+            remote.fetch_run(cfg.remote, folder)
         return checkpoint_to_resume(folder, cfg)
     create_folder(folder, named=True)
-    fetch_run(cfg.remote, folder)
+    remote.fetch_run(cfg.remote, folder)
     return None
 
 
@@ -360,6 +141,183 @@ def list_logs(run: Path) -> list[Path]:
     return [path for path in (*(run / name for name in names), *run.glob("events.out.tfevents.*")) if path.exists()]
 
 
+# ---- resume=PATH
+
+
+def prepare_resume(typed: list[str], path: Path) -> list[str]:
+    """Return the overrides for resume=PATH: those of the run, replaced by typed ones with the same key."""
+    if not path.exists():
+        if is_address(name := typed_value(typed, "resume")):  # a path has one / of hf://
+            raise UserError(f"resume={name}: is a shared model, which cannot be resumed; use init_from={name}")
+        raise UserError(f"resume={path}: no such run folder or checkpoint{path_hint(path)}")
+    run = run_folder.folder_of(path)
+    if not (run / run_folder.OVERRIDES).exists():
+        hint = run_folder.hint_inside(run) or "init_from= loads weights only"
+        raise UserError(f"resume={path}: {run} is not a run folder: it has no {run_folder.OVERRIDES}; {hint}")
+    typed = with_new_length(without(typed, "hydra.run.dir"))
+    kept = without(read_overrides(run / run_folder.OVERRIDES, typed), *map(key_of, typed))
+    merged = [*kept, *typed]
+    cfg = compose(merged)
+    check_options(cfg)
+    new_run.check(literals(cfg), resumed=True)
+    check_same(run, cfg)
+    return with_folder(merged, run, decide_on_rank_0(run, lambda: choose_checkpoint(run, path, cfg)))
+
+
+def with_new_length(typed: list[str]) -> list[str]:
+    """Return the overrides; if they set only one of images and minutes, also set the other to null."""
+    for name, other in (("images", "minutes"), ("minutes", "images")):
+        if value_of(typed, name) not in (None, "null") and value_of(typed, other) is None:
+            return [*typed, f"{other}=null"]
+    return typed
+
+
+def choose_checkpoint(run: Path, path: Path, cfg: DictConfig) -> Path:
+    """Return the checkpoint for resume=PATH.
+
+    Lock and repair the folder. If PATH is a checkpoint, move later checkpoints aside.
+    """
+    lock.acquire(run)
+    remote.fetch_run(cfg.remote, run)
+    if path.is_file():
+        if damage := checkpoints.find_damage(path):
+            raise UserError(f"resume={path}: damaged, {damage}; resume={run} uses the newest undamaged checkpoint")
+        checkpoints.repair(run)
+        checkpoints.set_aside_later(run, checkpoints.images_of(path))
+        return path
+    checkpoint = checkpoints.repair(run)
+    if checkpoint is None:
+        raise UserError(
+            f"resume={run}: no undamaged checkpoint in {run / run_folder.CHECKPOINTS}; train again in another folder"
+        )
+    if not is_unfinished(checkpoint, cfg):
+        seen = checkpoints.images_of(checkpoint)
+        print_line(f"{run} has already reached its length ({seen:,} images); set images= or minutes= to continue")
+    return checkpoint
+
+
+# ---- the overrides of an untrusted run folder
+
+REPEAT = "if you trust it, repeat it on the command line"
+OWN_FILE = "if it is your own, add --config-dir DIR, as when the run was started"
+# Options that decide where files are written and values are sent, and options of Hydra.
+FORBIDDEN = re.compile(
+    r"hydra\b.*|(callback|logger)\.\w+\.(run|resumed_at)|logger\.\w+\.(entity|tracking_uri|space_id|server_url)"
+    r"|resume|resume_force|remote"
+)
+EXTRACTORS = "callback.evaluate.extractors"
+NAME = r"[A-Za-z0-9_]+"
+
+
+def read_overrides(path: Path, typed: Sequence[str]) -> list[str]:
+    """Return the overrides of an untrusted run folder: existing options with plain values.
+
+    Print the paths that training will read because of them. Overrides in `typed` (the command line) are trusted and
+    replace stored ones with the same key.
+
+    Raises:
+        UserError: the file cannot be read, or an override could run code, reads the environment, or writes
+            outside of the run folder.
+    """
+    words = run_folder.read_overrides(path.parent)
+    replaced = {key_of(word) for word in typed}
+    untrusted = {word: plain_assignment(path, word) for word in words if key_of(word) not in replaced}
+    groups = [word for word, (key, value) in untrusted.items() if is_group(key) and group_files_exist(key, value)]
+    known = options([*groups, *(word for word in typed if is_group(key_of(word)))]) if untrusted else {}
+    for word, (key, value) in untrusted.items():
+        if word not in groups and (fault := reason_to_refuse(key, value, known)):
+            raise refusal(path, word, fault, OWN_FILE if is_group(key) else REPEAT)
+        is_read = key in READ_PATHS and key != "init_from" and value is not None  # the checkpoint has those weights
+        if is_read and (key != STYLE or any(map(is_table, map(str, as_list(value))))):
+            print_line(f"{path.parent}: reads {key}={value}")
+    return words
+
+
+def plain_assignment(path: Path, word: str) -> tuple[str, Any]:
+    """Return key and value of KEY=VALUE with a plain value, as Hydra parses it; raise UserError for anything else."""
+    brackets = word.count("[") + word.count("{")
+    if brackets > 1 or len(word) > 100_000:  # each bracket is a level of recursion in the parser
+        raise refusal(path, word, "its value is neither a scalar nor a list of scalars")
+    try:
+        override = overrides.parse(word)
+    except (HydraException, RecursionError) as error:
+        raise refusal(path, word, "it is not KEY=VALUE") from error
+    if override.type != OverrideType.CHANGE or override.package or override.is_sweep_override():
+        raise refusal(path, word, "it is not KEY=VALUE")
+    if not is_plain(value := override.value()):
+        raise refusal(path, word, "its value is neither a scalar nor a list of scalars")
+    return override.key_or_group, value
+
+
+def refusal(path: Path, word: str, fault: str, advice: str = REPEAT) -> UserError:
+    """Return the error for an override that is not accepted from a file."""
+    return UserError(f"{path}: {word[:200]!r} is refused: {fault}; {advice}")
+
+
+def reason_to_refuse(key: str, value: Any, known: dict[str, Any]) -> str | None:
+    """Return why an option is not accepted from a file; None if it is accepted.
+
+    Args:
+        known: the options of the configuration and their unresolved values.
+    """
+    if is_group(key):
+        return " or ".join(f"there is no such file in {folder.name}/{key}" for folder in folders())
+    if FORBIDDEN.fullmatch(key):
+        return "a run folder may not set where files are written or values are sent, or options of Hydra"
+    if any(part.startswith("_") for part in key.split(".")):
+        return "a run folder may not name classes"
+    if key not in known:
+        return "there is no such option"
+    if key == EXTRACTORS and not all(re.fullmatch(NAME, str(name)) for name in as_list(value)):
+        return "a run folder may not name classes"
+    return None
+
+
+def group_files_exist(group: str, value: Any) -> bool:
+    """Return whether conf/, or the folder that --config-dir names, has all files that a group is set to."""
+    names = [name if isinstance(name, str) else "" for name in as_list(value)]  # Hydra accepts strings only
+    return all(
+        re.fullmatch(NAME, name) and any((folder / group / f"{name}.yaml").is_file() for folder in folders())
+        for name in names
+    )
+
+
+def as_list(value: Any) -> list[Any]:
+    return value if isinstance(value, list) else [value]
+
+
+# ---- the configuration of a run
+
+
+def check_same(run: Path, cfg: DictConfig) -> None:
+    """Raise UserError, which lists the differences, if a run has another configuration and resume_force is not set."""
+    if not cfg.resume_force and (changes := differences(run, cfg)):
+        raise UserError(
+            f"{run} has another configuration: {'; '.join(changes)}; only {', '.join(FREE)} may change on resume; "
+            "set resume_force=true to resume anyway"
+        )
+
+
+def is_same(run: Path, cfg: DictConfig) -> bool:
+    """Return whether a run can be resumed with a configuration; False if its own configuration cannot be read."""
+    try:
+        return not differences(run, cfg)
+    except UserError:
+        return False
+
+
+def differences(run: Path, cfg: DictConfig) -> list[str]:
+    """Return a line `key: stored -> now` for each difference in an option that may not change on resume."""
+    before, now = without_home(run_folder.read_config(run)), cfg.copy()
+    with open_dict(now):
+        for key in ("hydra", "logger", "callback"):
+            now.pop(key, None)
+        now.images = before.get("images")  # `images` may change, and with it the lengths of schedules
+    old, new = flatten(before), flatten(to_plain(now))
+    keys = [key for key in sorted({*old, *new}) if not is_under(key, (*FREE, *DERIVED))]
+    return [f"{key}: {old.get(key)} -> {new.get(key)}" for key in keys if old.get(key) != new.get(key)]
+
+
 def is_unfinished(checkpoint: Path, cfg: DictConfig) -> bool:
     """Return whether a checkpoint is below both the images and the minutes of a configuration."""
     saved = checkpoints.read_sidecar(checkpoint)
@@ -368,7 +326,40 @@ def is_unfinished(checkpoint: Path, cfg: DictConfig) -> bool:
     return not (enough_images or enough_minutes)
 
 
-def write_yaml(path: Path, value: Any) -> None:
-    """Write a value as YAML, atomically."""
-    text = yaml.safe_dump(value, sort_keys=False, allow_unicode=True)
-    write_atomically(path, lambda file: file.write(text.encode()))
+# ---- several ranks
+
+
+def decide_on_rank_0(run: Path, decide: Callable[[], Path | None]) -> Path | None:
+    """Return, on all ranks started by torchrun or SLURM, the checkpoint from which rank 0 decides to resume.
+
+    If rank 0 does not lock the folder that this rank sees, return None: rank 0 has another folder, and waits for this
+    rank. `gan.training.callbacks.agreement` then ends both.
+    """
+    job, record = job_name(), run / run_folder.DECISION
+    if job is None or is_child():
+        return decide()
+    if global_rank() == 0:
+        chosen = decide()
+        write_json(record, {"job": job, "checkpoint": chosen and str(chosen)})
+        return chosen
+    start = time.monotonic()
+    while (waited := time.monotonic() - start) < DECISION + lock.LEASE or lock.is_held(run):  # it may download a copy
+        with suppress(OSError, ValueError, KeyError, TypeError):
+            decision = read_json(record)
+            if decision["job"] == job:
+                return Path(decision["checkpoint"]) if decision["checkpoint"] else None
+        if waited > UNSEEN and not (run / run_folder.LOCK).exists():
+            return None
+        time.sleep(lock.POLL)
+    raise UserError(
+        f"{run}: rank 0 did not choose a checkpoint in time; check that all machines can access this folder"
+    )
+
+
+def job_name() -> str | None:
+    """Return an identifier that all ranks of this start share; None for a single process."""
+    if num_external_ranks() == 1:
+        return None
+    names = ("MASTER_ADDR", "MASTER_PORT", "TORCHELASTIC_RUN_ID", "TORCHELASTIC_RESTART_COUNT",
+             "SLURM_JOB_ID", "SLURM_STEP_ID", "SLURM_RESTART_COUNT")  # fmt: skip
+    return json.dumps([os.environ.get(name) for name in names])

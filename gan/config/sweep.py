@@ -1,12 +1,11 @@
-"""Summarize a sweep: a header, a line per job, and a table sorted by the objective, also as results.csv. No torch.
+"""A sweep: its folder, a line per job, and a table sorted by the objective, also as results.csv. No torch.
 
-Hydra calls `Summary`, which conf/train.yaml names. Jobs may run in other processes and on other machines at the same
-time, so each job writes a file of its own in ROWS. results.csv is made from all of them, last at the end of the sweep.
+Hydra calls `Summary`. Jobs may run in other processes and on other machines at the same time, so each job writes a file
+of its own in ROWS. results.csv is made from all of them, last at the end of the sweep.
 """
 
 from __future__ import annotations
 
-import atexit
 import csv
 import io
 import math
@@ -15,6 +14,7 @@ import shlex
 import sys
 import time
 import traceback
+from collections.abc import Iterable
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -24,25 +24,67 @@ from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.core.utils import JobReturn, JobStatus
 from hydra.errors import HydraException
 from hydra.experimental.callback import Callback
-from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
-from gan.config.launch import message_of
-from gan.config.overrides import key_of
-from gan.runs.metrics import read_row, read_rows
+from gan.config.compose import compose
+from gan.config.init_from import with_networks
+from gan.config.mistakes import message_of
+from gan.config.new_run import checked, create_folder, folder_of, with_data, write_yaml
+from gan.config.overrides import first_alternative, key_of, stored, value_of, without
+from gan.config.paths import quote
+from gan.runs import lock
+from gan.runs.comparison import read_row, read_rows
 from gan.runs.run_folder import RESULTS, ROWS
-from gan.utils.errors import Diverged, to_line
-from gan.utils.files import write_atomically, write_json
+from gan.utils.errors import Diverged, UserError, to_line
+from gan.utils.files import without_formula, write_atomically, write_json
 from gan.utils.option_values import short_name
 from gan.utils.output import aligned, duration, first_few, one_line, print_line, truncated
 from gan.utils.processes import global_rank
+from gan.utils.untrusted import read_yaml
 
 FINISHED, DIVERGED, FAILED, UNFINISHED = "finished", "diverged", "failed", "not finished"
 MAX_CELL = 40  # characters of an option or an error in the printed table
 MAX_DIGITS = 8  # of an option in the printed table
 MAX_ROWS = 30  # of the printed table
 MAX_CHOICES = 6  # values of an option in the header
+
+
+def prepare(typed: list[str]) -> list[str]:
+    """Return the overrides of a sweep, with its folder and `Summary`.
+
+    The folder is new, or with resume=auto the newest folder of a sweep with the same overrides.
+    """
+    typed = with_data(typed)
+    resume, remote = value_of(typed, "resume"), value_of(typed, "remote")
+    if resume not in (None, "null", "auto"):
+        raise UserError(f"resume={resume}: to resume a sweep, use resume=auto")
+    if remote not in (None, "null"):
+        raise UserError(f"remote={remote}: a sweep has one folder for each job, but this is one URL; leave it out")
+    named = value_of(typed, "hydra.sweep.dir") is not None
+    first = checked([first_alternative(word) for word in typed])
+    if first.init_from and all(first_alternative(word) == word for word in typed if key_of(word) == "init_from"):
+        typed = with_networks(typed, first)
+    folder = folder_of(compose([word for word in typed if key_of(word) in ("hydra.sweep.dir", "debug")]), "sweep")
+    overrides = sorted(map(stored, without(typed, "hydra.sweep.dir", "resume")))
+    before = earlier_folder([folder / lock.SWEEP] if named else folder.parent.glob(f"*/{lock.SWEEP}"), overrides)
+    if resume == "auto" and before is not None:
+        print_line(f"resuming {before}")
+        folder = before
+    else:
+        folder = create_folder(folder, named)
+        write_yaml(folder / lock.SWEEP, overrides)
+    summary = f"+hydra.callbacks.sweep._target_={Summary.__module__}.{Summary.__name__}"
+    return [*without(typed, "hydra.sweep.dir"), f"hydra.sweep.dir={quote(folder)}", summary]
+
+
+def earlier_folder(records: Iterable[Path], overrides: list[str]) -> Path | None:
+    """Return the newest folder of a sweep that was recorded with these overrides; None if there is none."""
+    for record in sorted(filter(Path.exists, records), key=lambda path: path.stat().st_mtime, reverse=True):
+        with suppress(UserError):  # the record cannot be read
+            if read_yaml(record) == overrides:
+                return record.parent
+    return None
 
 
 class Summary(Callback):
@@ -64,19 +106,16 @@ class Summary(Callback):
         jobs = "jobs" if self.total is None else "1 job" if self.total == 1 else f"{self.total:,} jobs"
         options = "; ".join(f"{name}: {first_few(values, MAX_CHOICES)}" for name, values in choices.items())
         print_line(one_line(f"sweep of {jobs} in {config.hydra.sweep.dir}; {options or 'no options differ'}"))
-        atexit.register(self.on_interruption, config.hydra.sweep.dir)
         with suppress(OmegaConfBaseException):  # an option that only the jobs set
             print_line(one_line(f"objective to minimize: {config.objective} ({config.objective_mode})"))
 
     def on_job_start(self, config: DictConfig, **_: Any) -> None:
-        if config.hydra.mode is RunMode.MULTIRUN and global_rank() == 0:
+        if global_rank() == 0:
             self.started = time.monotonic()
             print_line(self.title(config))
             self.write(config, status=UNFINISHED)
 
     def on_job_end(self, config: DictConfig, job_return: JobReturn, **_: Any) -> None:
-        if config.hydra.mode is not RunMode.MULTIRUN:
-            return
         status, value, error = FINISHED, job_return._return_value, ""
         if job_return.status is JobStatus.FAILED:
             status, value, error = FAILED, math.inf, describe(job_return._return_value)
@@ -90,14 +129,7 @@ class Summary(Callback):
             said = error if error else f"{objective_name(config)} {number(row['objective'])}"
             print_line(f"{self.title(config)}: {said} ({duration(row['seconds'])})")
 
-    def on_interruption(self, folder: str) -> None:
-        if (Path(folder) / RESULTS).exists():
-            print_line(f"the sweep is not finished; results so far: {Path(folder) / RESULTS}")
-            word = shlex.quote(f"hydra.sweep.dir={folder}")
-            print_line(f"to continue, type the same command with resume=auto {word}")
-
     def on_multirun_end(self, config: DictConfig, **_: Any) -> None:
-        atexit.unregister(self.on_interruption)
         folder = Path(config.hydra.sweep.dir)
         rows = write_results(folder)
         if not rows:
@@ -119,15 +151,10 @@ class Summary(Callback):
         words = {key_of(word): word.partition("=")[2] for word in config.hydra.overrides.task}
         return {name: words[name] for name in self.swept if name in words}
 
-    def row_before(self, config: DictConfig) -> dict[str, Any] | None:
-        """Return the row of an earlier start of the same job; None if there is none."""
-        row = read_row(row_path(config))
-        return row if row and row["options"] == self.options(config) else None
-
     def write(self, config: DictConfig, **values: Any) -> dict[str, Any]:
         """Write the row of a job and results.csv, and return the row. Seconds include those of earlier starts."""
-        folder, before = Path(config.hydra.sweep.dir), self.row_before(config)
-        spent = before["seconds"] if before else 0.0
+        folder, before = Path(config.hydra.sweep.dir), read_row(row_path(config))
+        spent = before["seconds"] if before and before["options"] == self.options(config) else 0.0
         if values["status"] != UNFINISHED:
             spent += time.monotonic() - self.started
         row = {
@@ -206,7 +233,7 @@ def row_path(config: DictConfig) -> Path:
 def write_results(sweep: Path) -> list[dict[str, Any]]:
     """Write results.csv from the rows of all jobs, and return the rows."""
     rows, text = read_rows(sweep), io.StringIO()
-    csv.writer(text).writerows(cells(rows))
+    csv.writer(text).writerows(map(without_formula, line) for line in cells(rows))
     write_atomically(sweep / RESULTS, lambda file: file.write(text.getvalue().encode()))
     return rows
 

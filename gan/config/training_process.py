@@ -22,7 +22,7 @@ from gan.config.paths import CONF, quote
 from gan.runs import run_folder
 from gan.utils.errors import UserError
 from gan.utils.option_values import flatten
-from gan.utils.output import IN_PLACE, Lines, one_line
+from gan.utils.output import one_line
 
 PACKAGE = Path(__file__).resolve().parents[2]
 ERROR = "error: "
@@ -60,14 +60,6 @@ def train(
     return folder
 
 
-def path_text(name: str, value: Any) -> str:
-    """Return a path as text; raise UserError if it is none, or contains ${, which begins an interpolation."""
-    text = os.fspath(value) if isinstance(value, str | os.PathLike) else None
-    if not isinstance(text, str) or not text or "${" in text:
-        raise UserError(f"{name}={one_line(repr(value))}: is not a path; give a text or a pathlib.Path, without ${{")
-    return text
-
-
 def option_name(name: str) -> str:
     """Return the name on the command line of a keyword: options of data need no "data.", such as root."""
     if not isinstance(name, str) or not re.fullmatch(NAME, name):
@@ -86,13 +78,13 @@ def folder_of(run: str | os.PathLike[str] | None, settings: Mapping[str, Any]) -
     """Return the folder of the run: the one to resume, the given one, or a new one in runs/."""
     resume = settings.get("resume")
     if resume not in (None, "auto"):
-        path = Path(path_text("resume", resume)).expanduser()
+        path = Path(resume).expanduser()
         folder = run_folder.folder_of(path)
-        if run is not None and Path(path_text("run", run)).expanduser().resolve() != folder.resolve():
+        if run is not None and Path(run).expanduser().resolve() != folder.resolve():
             raise UserError(f"run={os.fspath(run)}, resume={path}: a resumed run stays in its folder; leave out one")
         return folder
     if run is not None:
-        return Path(path_text("run", run)).expanduser()
+        return Path(run).expanduser()
     if resume == "auto":
         raise UserError("resume='auto' needs the folder of the run, as in gan.train('runs/first', resume='auto')")
     parts = [str(settings[name]) for name in ("experiment", "model", "data") if name in settings] or ["run"]
@@ -106,7 +98,7 @@ def in_grammar(value: Any) -> str:
     if value is None or isinstance(value, bool):
         return {None: "null", True: "true", False: "false"}[value]
     if isinstance(value, os.PathLike):
-        value = path_text("path", value)
+        value = os.fspath(value)
     if isinstance(value, str):
         return value if re.fullmatch(WORD, value) else quote(value)
     if isinstance(value, list | tuple):
@@ -124,32 +116,28 @@ def program() -> list[str]:
 
 
 def run_process(command: list[str], quiet: bool) -> tuple[int, list[str]]:
-    """Run a command, show its lines, and return its exit code and its lines without those of progress."""
+    """Run a command, print its lines unless `quiet`, and return its exit code and its lines."""
     places = [str(PACKAGE), os.environ.get("PYTHONPATH", "")]
     kept = {name: value for name, value in os.environ.items() if name not in COLORS}
     paths = os.pathsep.join(filter(None, places))
-    environment = {**kept, "PYTHONPATH": paths, "PYTHONIOENCODING": "utf-8", IN_PLACE: "1"}
+    environment = {**kept, "PYTHONPATH": paths, "PYTHONIOENCODING": "utf-8"}
     alone = os.name == "posix"  # an interrupt reaches only this process, which forwards it once
     output: list[str] = []
     process = subprocess.Popen(command, env=environment, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
                                stderr=subprocess.STDOUT, start_new_session=alone)  # fmt: skip
-    lines = Lines(quiet)
     assert process.stdout
     try:
         while True:
             try:
                 for raw in process.stdout:
-                    text = raw.decode("utf-8", "replace").rstrip("\r\n")
-                    if not text.startswith("\r"):
-                        output.append(text)
-                    if not text.startswith(ERROR):
-                        lines.show(text)
+                    output.append(raw.decode("utf-8", "replace").rstrip("\r\n"))
+                    if not quiet and not output[-1].startswith(ERROR):
+                        print(output[-1], flush=True)
                 return process.wait(), output
             except KeyboardInterrupt:
                 if alone:
                     process.send_signal(signal.SIGINT)
     finally:
-        lines.close()
         if process.poll() is None:
             process.kill()
             process.wait()

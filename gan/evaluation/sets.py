@@ -19,12 +19,12 @@ from gan.evaluation.translations import Translations, translate_all
 from gan.metrics.copies import MIN_HELD_OUT
 from gan.model import Model, from_checkpoint
 from gan.models import loading
-from gan.models.address import checkpoint_of, folder_of, is_model, path_in
+from gan.models.address import checkpoint_of, folder_of, is_model
 from gan.models.sampling import FAKES_SEED
-from gan.models.shared_model import GENERATOR, NO_IMAGES, TRANSLATOR
+from gan.models.shared_model import GENERATOR, NO_IMAGES, TRANSLATOR, path_in
 from gan.runs import checkpoints, run_folder
+from gan.runs.run_folder import git_revision
 from gan.utils import digest
-from gan.utils.code import git_revision
 from gan.utils.errors import UserError
 from gan.utils.output import counting
 

@@ -20,7 +20,6 @@ import re
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
-from functools import partial
 from io import BytesIO
 from pathlib import Path
 from typing import Any
@@ -33,7 +32,6 @@ from gan.metrics import pretrained
 from gan.metrics.pixels import resized, rgb, takes_arrays
 from gan.networks import lite0
 from gan.utils.errors import UserError, install, reason
-from gan.utils.torch_runtime import tuned
 
 OWN = re.compile(r"[^\W\d]\w*(\.[^\W\d]\w*)+")  # module.Class
 CHUNK = 16  # images per pass, because kernels round differently with other batch sizes
@@ -85,8 +83,7 @@ def features(extractor: Any, images: Tensor) -> Tensor:
     with exact_fp32(device):
         for part in images.split(CHUNK) if len(images) else ():
             padded = torch.cat([part, part[-1:].expand(CHUNK - len(part), -1, -1, -1)])
-            output = tuned(partial(output_of, extractor, padded.to(device)))
-            rows.append(output[: len(part)].float().cpu())
+            rows.append(output_of(extractor, padded.to(device))[: len(part)].float().cpu())
     return torch.cat(rows) if rows else torch.empty(0, getattr(extractor, "dimension", 0))
 
 

@@ -9,10 +9,10 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from gan.models.shared_model import CONFIG, WEIGHTS, is_shared, refuse_outside, weights_of
+from gan.models.shared_model import CONFIG, WEIGHTS, is_shared, weights_of
 from gan.runs import checkpoints, remote, run_folder
 from gan.utils.errors import UserError, install, to_line
-from gan.utils.object_store import is_remote
+from gan.utils.option_values import is_remote
 from gan.utils.untrusted import MAX_JSON
 
 ZOO, HUB = "zoo:", "hf://"
@@ -67,12 +67,6 @@ def checkpoint_of(model: str | os.PathLike[str], checkpoint: str = "best") -> Pa
     return checkpoints.find_checkpoint(model, checkpoint)
 
 
-def path_in(folder: Path, path: Path) -> Path:
-    """Return a path in a folder that may be untrusted; raise UserError if a link in it leads out of the folder."""
-    refuse_outside(folder, path)
-    return path
-
-
 # ---- the zoo
 
 
@@ -110,7 +104,8 @@ def download(address: str) -> Path:
         raise UserError(f"{address}: needs the huggingface_hub library: {install('hub')}") from error
     repository, revision = parts[1], parts[2]
     try:
-        sizes = measure(hub, repository, revision)
+        urls = {name: hub.hf_hub_url(repository, name, revision=revision) for name in LIMITS}
+        sizes: dict[str, Any] = {name: hub.get_hf_file_metadata(url).size for name, url in urls.items()}
     except errors.HfHubHTTPError as error:
         raise UserError(f"{address}: {explain(error, revision)}") from error
     except Exception:  # networks and proxies raise many kinds of error
@@ -143,12 +138,6 @@ def explain(error: Exception, revision: str | None) -> str:
         if kind.__name__ in reasons:
             return reasons[kind.__name__]
     return f"cannot be downloaded ({to_line(error) or type(error).__name__}); try again, or give a local folder"
-
-
-def measure(hub: Any, repository: str, revision: str | None) -> dict[str, Any]:
-    """Return the size of each file of a model on the Hub, in bytes; None if it is unknown."""
-    urls = {name: hub.hf_hub_url(repository, name, revision=revision) for name in LIMITS}
-    return {name: hub.get_hf_file_metadata(url).size for name, url in urls.items()}
 
 
 def say(text: str) -> None:

@@ -35,7 +35,6 @@ from gan.utils.untrusted import MAX_OPTION, read_tensors
 EMA = "ema.module."  # prefix of the generator in checkpoints
 COUNTS = "class_counts"
 FOLDERS = ("root", "a", "b", "name", "labels", "style")  # data options that may name files and folders to read
-DECODING = tuple(shared_model.DATA)  # data options that determine the decoded pixels
 
 
 def select_direction(path: Path | str, network: Any, direction: str = "a2b") -> Any:
@@ -205,12 +204,12 @@ def load_folder(path: str, options: Mapping[str, Any], **more: Any) -> Any:
     """Set up the DataModule of a folder of images, and return it.
 
     Args:
-        options: data options of a run; only those in DECODING are used.
+        options: data options of a run; only those that decode images are used.
         more: other data options. All of them are used.
     """
     from gan.data.module import ImageDataModule
 
-    data = ImageDataModule(path, **{name: options[name] for name in DECODING if name in options}, **more)
+    data = ImageDataModule(path, **{name: options[name] for name in shared_model.DATA if name in options}, **more)
     data.setup("fit")
     return data
 

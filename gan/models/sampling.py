@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from functools import partial
 
 import numpy as np
 import torch
@@ -12,7 +11,6 @@ from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
 from gan.images.convert import to_uint8
-from gan.utils.torch_runtime import tuned
 
 CHUNK = 16  # images in every forward pass, because kernels for other batch sizes round differently
 FAKES_SEED = 2**32  # seed of the first image in an evaluation, so that previews show other images
@@ -76,8 +74,7 @@ def in_chunks(
     for first in range(0, len(x), CHUNK):
         labels = None if label is None else padded(label, first, device)
         further = [padded(each, first, device) for each in more]
-        chunk = padded(x, first, device)
-        result = tuned(partial(function, chunk, labels, *further))
+        result = function(padded(x, first, device), labels, *further)
         parts.append(result[: len(x) - first].cpu())
         advance(len(parts[-1]))
     return torch.cat(parts)

@@ -38,16 +38,8 @@ KEYS: Mapping[str, type] = {
     "model": dict,  # _target_ of the training module, and class and options of each network
     "sha256": str,  # of model.safetensors
 }
-DATA: Mapping[str, tuple[type, ...]] = {
-    "size": (int, list),  # side, or [height, width]
-    "channels": (int,),
-    "fit": (str,),
-    "patches_per_image": (int,),
-    "resample": (str,),
-    "background": (str,),
-}
+DATA = ("size", "channels", "fit", "patches_per_image", "resample", "background")  # options that decode images
 MAX_PATCHES = 10**4  # per image
-NEEDED = ("size", "channels")  # keys of DATA without a default
 NETWORKS = ("generator", "discriminator")
 NO_IMAGES = {  # why a shared model cannot be evaluated by itself
     GENERATOR: "a shared model has no images; give real ones with --reference FOLDER or RUN:val",
@@ -66,14 +58,13 @@ def weights_of(path: Path) -> Path:
     """Return the model.safetensors of a shared model."""
     folder = path.parent if path.name == WEIGHTS else path
     for name in (WEIGHTS, CONFIG):
-        refuse_outside(folder, folder / name)
-        if not (folder / name).is_file():
+        if not path_in(folder, folder / name).is_file():
             raise UserError(f"{folder}: has no file {name}; a shared model has {WEIGHTS} and {CONFIG}")
     return folder / WEIGHTS
 
 
-def refuse_outside(folder: Path, file: Path) -> None:
-    """Raise UserError if a file is a link that leads out of its folder.
+def path_in(folder: Path, file: Path) -> Path:
+    """Return a path in a folder that may be untrusted; raise UserError if a link in it leads out of the folder.
 
     In the cache of huggingface_hub, REPOSITORY/snapshots/REVISION has links to REPOSITORY/blobs.
     """
@@ -81,6 +72,7 @@ def refuse_outside(folder: Path, file: Path) -> None:
     allowed = [home, home.parent.parent / "blobs"] if home.parent.name == "snapshots" else [home]
     if not any(Path(os.path.realpath(file)).is_relative_to(each) for each in allowed):
         raise UserError(f"{file}: a link leads out of {folder}; copy the file into the folder")
+    return file
 
 
 def read_about(folder: Path) -> dict[str, Any]:
@@ -101,17 +93,17 @@ def read_about(folder: Path) -> dict[str, Any]:
 
 
 def wrong_keys(about: dict[str, Any]) -> str | None:
-    """Return which key is missing or has a value of another type; None if all are as gan share writes them."""
+    """Return which key is missing or has a value of another type; None if all are as gan share writes them.
+
+    The parts check the values of their options.
+    """
     for name, kind in KEYS.items():
         if type(about.get(name)) is not kind:
             return f"has no {name} of type {kind.__name__}"
-    if unknown := about["data"].keys() - DATA.keys():  # such as a folder to read
+    if unknown := about["data"].keys() - set(DATA):  # such as a folder to read
         return f"has an unknown key data.{one_line(min(unknown)[:80])}"
-    for name, kinds in DATA.items():
-        value = about["data"].get(name)
-        if (name in NEEDED or value is not None) and type(value) not in kinds:
-            return f"has no data.{name} of a valid type"
-    if not 0 < about["data"].get("patches_per_image", 1) <= MAX_PATCHES:
+    patches = about["data"].get("patches_per_image", 1)
+    if type(patches) is not int or not 0 < patches <= MAX_PATCHES:
         return "has no valid data.patches_per_image"
     if "generator" not in about["model"]:
         return "has no model.generator"

@@ -16,7 +16,8 @@ from typing import Any, NamedTuple
 
 from gan.report.charts import Point
 from gan.runs import checkpoints, run_folder
-from gan.runs.metrics import each_line, first_scored, json_lines, status, target
+from gan.runs.comparison import status, target
+from gan.runs.metrics import each_line, first_scored, json_lines
 from gan.utils.errors import UserError
 from gan.utils.option_values import flatten, map_strings
 

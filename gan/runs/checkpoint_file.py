@@ -109,20 +109,18 @@ def check_content(checkpoint: Any, path: Path) -> None:
             "install the version that wrote it, or train again"
         )
     state, config, images, classes = (*(checkpoint[key] for key in KEYS), checkpoint.get("classes", []))
-    faults = {
-        "state_dict": not isinstance(state, dict) or not all(isinstance(name, str) for name in state),
-        "number of images": type(images) is not int or not 0 <= images < 2**63,
-        "configuration": not isinstance(config, dict) or find_fault(config),
-        "classes": not isinstance(classes, list) or not are_classes(classes),
+    valid = {
+        "state_dict": isinstance(state, dict) and all(isinstance(name, str) for name in state),
+        "number of images": type(images) is int and 0 <= images < 2**63,
+        "configuration": isinstance(config, dict) and find_fault(config) is None,
+        "classes": isinstance(classes, list) and are_classes(classes),
     }
-    for name, fault in faults.items():
-        if fault:
-            wrong = fault if isinstance(fault, str) else "is not valid"
-            raise UserError(f"{path}: not a checkpoint of this program: its {name} {wrong}")
+    if wrong := [name for name in valid if not valid[name]]:
+        raise UserError(f"{path}: not a checkpoint of this program: its {wrong[0]} is not valid")
 
 
 def are_classes(names: list[Any]) -> bool:
     """Return whether all elements of a list can be class names: strings such as names of folders."""
-    if len(names) > MAX_CLASSES:
-        return False
-    return all(isinstance(name, str) and len(name) <= MAX_CLASS_NAME and is_text(name) for name in names)
+    return len(names) <= MAX_CLASSES and all(
+        isinstance(name, str) and len(name) <= MAX_CLASS_NAME and is_text(name) for name in names
+    )

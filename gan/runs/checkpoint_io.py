@@ -40,17 +40,30 @@ class AtomicCheckpointIO(CheckpointIO):
 
     Lightning writes its temporary file to another file system, and the final move can leave an incomplete file. If the
     disk is full, this class prints a line and keeps the existing checkpoints.
+
+    Args:
+        background: write in a thread. Training waits only while a checkpoint is copied to memory, and until the
+            previous one is written.
+        after: called after each checkpoint, in the thread if there is one.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, background: bool = False, after: Callable[[], None] = nothing) -> None:
         self.failure: str | None = None  # why the last save failed
+        self.after = after
+        self.thread = ThreadPoolExecutor(1, "checkpoints") if background else None
+        self.writing: Future[None] | None = None
 
     def save_checkpoint(self, checkpoint: dict[str, Any], path: Any, storage_options: Any | None = None) -> None:
         """Save a checkpoint, then call `storage_options` if it is a function, also if the disk was full."""
-        self.write(Path(path), *serialize(checkpoint), storage_options or nothing)
+        arguments = Path(path), *serialize(checkpoint), storage_options or nothing
+        self.wait()
+        if self.thread is None:
+            self.write(*arguments)
+        else:
+            self.writing = self.thread.submit(self.write, *arguments)
 
     def write(self, target: Path, data: memoryview, record: dict[str, Any], then: Callable[[], None]) -> None:
-        """Write a checkpoint and its sidecar, or set `failure`; then call `then`."""
+        """Write a checkpoint and its sidecar, or set `failure`; then call `then` and `after`."""
         record = {"sha256": hashlib.sha256(data).hexdigest(), "bytes": len(data), **record}
         sidecar = checkpoints.sidecar(target)
         before = sidecar.read_bytes() if sidecar.exists() else None
@@ -66,43 +79,10 @@ class AtomicCheckpointIO(CheckpointIO):
             self.failure = f"{target}: not saved ({reason(error)}); earlier checkpoints are unchanged"
             print_line(self.failure)
         then()
-
-    def wait(self) -> None:
-        """Return when the last checkpoint is written."""
-
-    def load_checkpoint(self, path: Any, map_location: Any = None, weights_only: bool | None = None) -> dict[str, Any]:
-        return check_resumable(load(Path(path), map_location or "cpu"), Path(path))
-
-    def remove_checkpoint(self, path: Any) -> None:
-        checkpoints.remove(Path(path))
-
-
-class BackgroundCheckpointIO(AtomicCheckpointIO):
-    """Writes checkpoints in a thread of its own.
-
-    Training waits only while a checkpoint is copied to memory, and until the previous one is written.
-
-    Args:
-        after: called in the thread after each checkpoint.
-    """
-
-    def __init__(self, after: Callable[[], None] = nothing) -> None:
-        super().__init__()
-        self.after = after
-        self.thread = ThreadPoolExecutor(1, "checkpoints")
-        self.writing: Future[None] | None = None
-
-    def save_checkpoint(self, checkpoint: dict[str, Any], path: Any, storage_options: Any | None = None) -> None:
-        found = serialize(checkpoint)
-        self.wait()
-        self.writing = self.thread.submit(self.write, Path(path), *found, storage_options or nothing)
-
-    def write(self, target: Path, data: memoryview, record: dict[str, Any], then: Callable[[], None]) -> None:
-        super().write(target, data, record, then)
         self.after()
 
     def wait(self) -> None:
-        """Wait for the last checkpoint; raise what its thread has raised."""
+        """Wait until the last checkpoint is written; raise what its thread has raised."""
         writing, self.writing = self.writing, None
         if writing is not None:
             writing.result()
@@ -112,7 +92,14 @@ class BackgroundCheckpointIO(AtomicCheckpointIO):
         try:
             self.wait()
         finally:
-            self.thread.shutdown()
+            if self.thread is not None:
+                self.thread.shutdown()
+
+    def load_checkpoint(self, path: Any, map_location: Any = None, weights_only: bool | None = None) -> dict[str, Any]:
+        return check_resumable(load(Path(path), map_location or "cpu"), Path(path))
+
+    def remove_checkpoint(self, path: Any) -> None:
+        checkpoints.remove(Path(path))
 
 
 def serialize(checkpoint: dict[str, Any]) -> tuple[memoryview, dict[str, Any]]:

@@ -29,14 +29,6 @@ def checkpoint_path(run: Path, images: int) -> Path:
     return run / CHECKPOINTS / f"images-{images:09d}.ckpt"
 
 
-def checkpoint_named(run: Path, name: object) -> Path:
-    """Return the path of the checkpoint with this file name.
-
-    If it is not the name of a checkpoint, return a path that does not exist.
-    """
-    return run / CHECKPOINTS / (name if isinstance(name, str) and CHECKPOINT.fullmatch(name) else "images-none.ckpt")
-
-
 def sidecar(checkpoint: Path) -> Path:
     """Return the path of the sidecar of a checkpoint, which has its SHA-256, bytes and images."""
     return checkpoint.with_suffix(".json")

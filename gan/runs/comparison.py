@@ -1,4 +1,4 @@
-"""Compare runs: the options in which they differ, their best scores, and short names. No torch."""
+"""What runs are: status, best scores, the options in which they differ, and the rows of a sweep. No torch."""
 
 from __future__ import annotations
 
@@ -8,18 +8,28 @@ from collections.abc import Collection
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from gan.runs import remote, run_folder
+from gan.runs import checkpoints, lock, remote, run_folder
 from gan.runs.metrics import first_scored, read_metrics
 from gan.runs.remote import with_addresses
 from gan.utils.errors import UserError
-from gan.utils.object_store import is_remote
-from gan.utils.option_values import flatten, short_name
+from gan.utils.option_values import flatten, is_remote, short_name
 from gan.utils.output import duration, one_line, shortened, truncated
+from gan.utils.untrusted import read_json
 
 # Options that do not change the result of a run.
 IGNORED = ("logger", "callback", "metric", "data.num_workers", "objective", "resume")
 MAX_CELL = 28  # characters
 MAX_LABEL = 80  # characters in the legend
+ROW = {  # types of the values of a row, which `gan.config.sweep` writes
+    "job": int,
+    "options": dict,
+    "name": str,
+    "objective": int | float | None,
+    "seconds": int | float,
+    "status": str,
+    "error": str,
+    "run": str,
+}
 
 
 class Run(NamedTuple):
@@ -61,9 +71,8 @@ def find_runs(given: list[str]) -> list[Path]:
     runs: list[Path] = []
     for name in given:
         path = Path(remote.download(name) if is_remote(name) else name)
-        inside = sorted((config.parent for config in path.glob(f"*/{run_folder.CONFIG}")), key=natural)
-        if (path / run_folder.CONFIG).is_file():
-            inside = [path]
+        configs = [path / run_folder.CONFIG] if (path / run_folder.CONFIG).is_file() else path.glob("*/config.yaml")
+        inside = sorted((config.parent for config in configs), key=natural)
         if not inside:
             raise UserError(f"{name}: neither a run folder nor a folder of runs")
         runs += inside
@@ -151,3 +160,65 @@ def cell(name: str, value: Any) -> str:
         value = str(value).rpartition(".")[2]
     text = f"{value:,}" if name == "images seen" else str(value)
     return text if name == "run" else shortened(text, MAX_CELL)
+
+
+# ---- how far a run is
+
+
+def target(config: dict[str, Any], *names: str) -> str:
+    """Return the name of the module that a section of a configuration builds, such as dcgan."""
+    node: Any = config
+    for name in names:
+        node = node.get(name) if isinstance(node, dict) else None
+    words = str(node.get("_target_") if isinstance(node, dict) else "").split(".")
+    return words[-2] if len(words) > 1 else "?"
+
+
+def goal(config: dict[str, Any]) -> str:
+    """Return the length of a run as text."""
+    lengths = [f"{config['images']:,}"] if isinstance(config.get("images"), int) else []
+    lengths += [f"{config['minutes']:g} min"] if isinstance(config.get("minutes"), int | float) else []
+    return f" of {' or '.join(lengths)}" if lengths else ""
+
+
+def status(folder: Path, config: dict[str, Any], saved: bool, seen: int, seconds: float) -> str:
+    """Return whether a run is running, finished, stopped before its end, or has no checkpoint."""
+    if lock.is_held(folder):
+        return "running"
+    if not saved:
+        return "no checkpoint"
+    images, minutes = config.get("images"), config.get("minutes")
+    enough = isinstance(images, int) and seen >= images
+    long_enough = isinstance(minutes, int | float) and seconds >= 60 * minutes
+    return "finished" if enough or long_enough else "stopped"
+
+
+def best_score(folder: Path) -> str:
+    """Return the best score of a run with its name, or "-"."""
+    try:
+        record = checkpoints.best_record(folder) or {}
+    except UserError:
+        return "?"
+    score = record.get("score")
+    if not isinstance(score, int | float) or not math.isfinite(score):
+        return "-"
+    return f"{str(record.get('monitor')).removeprefix('eval/')} {score:.4g}"
+
+
+# ---- the rows of a sweep
+
+
+def read_row(path: Path) -> dict[str, Any] | None:
+    """Return the row of a job of a sweep; None if there is none, or if it was not written by this program."""
+    try:
+        row = read_json(path)
+    except (OSError, ValueError):
+        return None
+    is_row = isinstance(row, dict) and all(isinstance(row.get(name), kind) for name, kind in ROW.items())
+    return row if is_row else None
+
+
+def read_rows(sweep: Path) -> list[dict[str, Any]]:
+    """Return the rows of all jobs of a sweep: the lowest objective first, jobs without one last."""
+    rows = [row for path in (sweep / run_folder.ROWS).glob("*.json") if (row := read_row(path))]
+    return sorted(rows, key=lambda row: (row["objective"] is None, row["objective"] or 0.0, row["job"]))

@@ -7,13 +7,12 @@ this machine, the lock is taken over at once; if it is on another machine, after
 from __future__ import annotations
 
 import atexit
-import json
 import os
 import shutil
 import signal
 import tempfile
 import time
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
@@ -23,16 +22,13 @@ from filelock import SoftFileLease, Timeout
 from gan.runs import checkpoints, run_folder
 from gan.utils import processes
 from gan.utils.errors import UserError
-from gan.utils.files import is_alive, write_json
+from gan.utils.files import is_alive
 from gan.utils.output import print_line
-from gan.utils.processes import global_rank, is_child, num_external_ranks
-from gan.utils.untrusted import read_json
+from gan.utils.processes import global_rank, is_child
 
 LEASE = 120.0  # seconds without a heartbeat after which the lock of another machine expires
 HEARTBEAT = 15.0  # seconds between two heartbeats
 POLL = 0.2  # seconds
-DECISION = 300.0  # seconds that other ranks wait for the decision of rank 0
-UNSEEN = 60.0  # seconds after which a run folder without a lock is taken for one that rank 0 does not share
 FIRST_TRY = 1.0  # seconds to wait for the lock at first; enough to find out that its process is dead
 LOST = "this folder was removed or moved, or another process has taken it over; writing to it has stopped"
 SCHEDULED = ("SLURM_JOB_ID", "TORCHELASTIC_RUN_ID", "LSB_JOBID", "PBS_JOBID")  # set by schedulers that restart jobs
@@ -128,48 +124,11 @@ def _stop(_: object) -> None:
 atexit.register(release)
 
 
-def decide_on_rank_0(run: Path, decide: Callable[[], Path | None]) -> Path | None:
-    """Return, on all ranks started by torchrun or SLURM, the checkpoint from which rank 0 decides to resume.
-
-    If rank 0 does not lock the folder that this rank sees, return None: rank 0 has another folder, and waits for this
-    rank. `gan.training.callbacks.agreement` then ends both.
-    """
-    job, record = job_name(), run / run_folder.DECISION
-    if job is None or is_child():
-        return decide()
-    if global_rank() == 0:
-        chosen = decide()
-        write_json(record, {"job": job, "checkpoint": chosen and str(chosen)})
-        return chosen
-    start = time.monotonic()
-    while (waited := time.monotonic() - start) < DECISION + LEASE or is_held(run):  # rank 0 may download a copy
-        with suppress(OSError, ValueError, KeyError, TypeError):
-            found = read_json(record)
-            if found["job"] == job:
-                return Path(found["checkpoint"]) if found["checkpoint"] else None
-        if waited > UNSEEN and not (run / run_folder.LOCK).exists():
-            return None
-        time.sleep(POLL)
-    raise UserError(
-        f"{run}: rank 0 did not choose a checkpoint in time; check that all machines can access this folder"
-    )
-
-
-def job_name() -> str | None:
-    """Return an identifier that all ranks of this start share; None for a single process."""
-    if num_external_ranks() == 1:
-        return None
-    names = ("MASTER_ADDR", "MASTER_PORT", "TORCHELASTIC_RUN_ID", "TORCHELASTIC_RESTART_COUNT",
-             "SLURM_JOB_ID", "SLURM_STEP_ID", "SLURM_RESTART_COUNT")  # fmt: skip
-    return json.dumps([os.environ.get(name) for name in names])
-
-
 # ---- removal of the folder of a command that fails before its first training step; what it held is kept
 
 SWEEP = "sweep.yaml"  # the record of a sweep, in the folder that contains the folders of its jobs
-HYDRAS_RECORD = "multirun.yaml"  # written beside it by Hydra
-# All that a run may contain before its first checkpoint, as patterns; also what an interrupted write leaves.
-# images-000000000.ckpt is that of a translator before training.
+# All that a run may contain before its first checkpoint, and a sweep before its first job, as patterns; also what an
+# interrupted write leaves. images-000000000.ckpt is that of a translator before training.
 WRITTEN = f"""
     {run_folder.CONFIG} {run_folder.OVERRIDES} {run_folder.ENVIRONMENT} {run_folder.METRICS} {run_folder.METRICS_CSV}
     {run_folder.EVALUATION} {run_folder.LOGGERS} {run_folder.DECISION} {run_folder.REMOTE} hparams.yaml
@@ -177,11 +136,11 @@ WRITTEN = f"""
     checkpoints/images-000000000.ckpt checkpoints/images-*.json
     .*.tmp samples/.*.tmp checkpoints/.*.tmp
     wandb/run-* wandb/offline-run-* wandb/latest-run wandb/debug*.log wandb/settings
+    {SWEEP} multirun.yaml {run_folder.RESULTS} {run_folder.ROWS}/*.json
 """.split()
-WRITTEN_FOLDERS = (run_folder.SAMPLES, run_folder.CHECKPOINTS, "wandb")
-_new: list[Path] = []  # folders that this process has created or found empty, and has not trained into
+WRITTEN_FOLDERS = (run_folder.SAMPLES, run_folder.CHECKPOINTS, run_folder.ROWS, "wandb")
+_new: list[Path] = []  # folders that this process has created, and has not trained into
 _jobs: list[Path] = []  # folders of jobs of a sweep, like _new
-_found: set[Path] = set()  # those that it has found; they become empty again
 
 
 def make(folder: Path, exist_ok: bool = True) -> None:
@@ -190,9 +149,6 @@ def make(folder: Path, exist_ok: bool = True) -> None:
     missing = [path for path in (folder, *folder.parents) if not path.exists()]
     folder.mkdir(parents=True, exist_ok=exist_ok)
     _new.extend(reversed(missing))
-    if not missing and not any(folder.iterdir()):
-        _new.append(folder)
-        _found.add(folder)
 
 
 def start_job(folder: Path) -> None:
@@ -224,18 +180,18 @@ def removed_unless_trained() -> Iterator[None]:
     finally:
         clear(_jobs)  # Hydra may go on after a job has failed
         trained()
-        _found.clear()
 
 
 def remove() -> None:
     """Release the lock, and remove the folders in which no training step has been completed."""
-    taken_over = [folder for folder in (*_new, *_jobs) if is_lost(folder)]
+    for folders in (_jobs, _new):
+        folders[:] = [folder for folder in folders if not is_lost(folder)]  # not those that another process uses
     release()
-    clear(_jobs, taken_over)
-    clear(_new, taken_over)
+    clear(_jobs)
+    clear(_new)
 
 
-def clear(folders: list[Path], taken_over: Collection[Path] = ()) -> None:
+def clear(folders: list[Path]) -> None:
     """Remove folders, from the last to the first, unless one has a checkpoint or another process trains into it.
 
     The checkpoint of a translator before training does not count.
@@ -243,18 +199,12 @@ def clear(folders: list[Path], taken_over: Collection[Path] = ()) -> None:
     while folders:
         folder = folders.pop()
         saved = {*checkpoints.list_checkpoints(folder)} - {checkpoints.checkpoint_path(folder, 0)}
-        in_use = folder in taken_over or (folder / run_folder.LOCK).exists() or saved
+        if saved or (folder / run_folder.LOCK).exists():
+            continue
         with suppress(OSError):
-            if any((folder / name).exists() for name in run_folder.RECORD) and not in_use:
+            if any((folder / name).exists() for name in (*run_folder.RECORD, SWEEP, run_folder.REMOTE)):
                 empty(folder)
-            for name in (SWEEP, HYDRAS_RECORD, run_folder.RESULTS, *(() if in_use else (run_folder.REMOTE,))):
-                (folder / name).unlink(missing_ok=True)
-            if (folder / run_folder.ROWS).is_dir():
-                for row in (folder / run_folder.ROWS).glob("*.json"):
-                    row.unlink()
-                (folder / run_folder.ROWS).rmdir()
-            if folder not in _found:
-                folder.rmdir()  # fails if another command has written to it
+            folder.rmdir()  # fails if another command has written to it
 
 
 def empty(run: Path) -> None:

@@ -1,4 +1,4 @@
-"""The log of a run, metrics.jsonl, and what it says: status, best score, health; and the rows of a sweep. No torch."""
+"""The log of a run, metrics.jsonl, and what it says about the health of the run. No torch."""
 
 from __future__ import annotations
 
@@ -8,23 +8,11 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from gan.runs import checkpoints, lock
-from gan.runs.run_folder import METRICS, ROWS
-from gan.utils.errors import UserError
+from gan.runs.run_folder import METRICS
 from gan.utils.files import write_atomically
-from gan.utils.untrusted import parse_json, read_json
+from gan.utils.untrusted import parse_json
 
 MAX_LINE = 1 << 20  # bytes
-ROW = {  # types of the values of a row, which `gan.config.sweep` writes
-    "job": int,
-    "options": dict,
-    "name": str,
-    "objective": int | float | None,
-    "seconds": int | float,
-    "status": str,
-    "error": str,
-    "run": str,
-}
 
 
 def read_metrics(path: Path) -> list[dict[str, Any]]:
@@ -96,23 +84,7 @@ def logged_objective(run: Path, name: str, mode: str, since: int = 1) -> float:
     return min(finite) if mode == "best" else finite[-1]
 
 
-def read_row(path: Path) -> dict[str, Any] | None:
-    """Return the row of a job of a sweep; None if there is none, or if it was not written by this program."""
-    try:
-        row = read_json(path)
-    except (OSError, ValueError):
-        return None
-    is_row = isinstance(row, dict) and all(isinstance(row.get(name), kind) for name, kind in ROW.items())
-    return row if is_row else None
-
-
-def read_rows(sweep: Path) -> list[dict[str, Any]]:
-    """Return the rows of all jobs of a sweep: the lowest objective first, jobs without one last."""
-    rows = [row for path in (sweep / ROWS).glob("*.json") if (row := read_row(path))]
-    return sorted(rows, key=lambda row: (row["objective"] is None, row["objective"] or 0.0, row["job"]))
-
-
-# ---- what a run is and how far it is
+# ---- health
 
 # Limits of the health values of a run.
 SILENT = 60.0  # seconds of training before the first finding, because every network is unbalanced then
@@ -150,46 +122,6 @@ FINDINGS = {  # message, and what to try
         "init_from=RUN (loads its best checkpoint), lower learning rates, augment=ada, or another seed",
     ),
 }
-
-
-def target(config: dict[str, Any], *names: str) -> str:
-    """Return the name of the module that a section of a configuration builds, such as dcgan."""
-    node: Any = config
-    for name in names:
-        node = node.get(name) if isinstance(node, dict) else None
-    words = str(node.get("_target_") if isinstance(node, dict) else "").split(".")
-    return words[-2] if len(words) > 1 else "?"
-
-
-def goal(config: dict[str, Any]) -> str:
-    """Return the length of a run as text."""
-    lengths = [f"{config['images']:,}"] if isinstance(config.get("images"), int) else []
-    lengths += [f"{config['minutes']:g} min"] if isinstance(config.get("minutes"), int | float) else []
-    return f" of {' or '.join(lengths)}" if lengths else ""
-
-
-def status(folder: Path, config: dict[str, Any], saved: bool, seen: int, seconds: float) -> str:
-    """Return whether a run is running, finished, stopped before its end, or has no checkpoint."""
-    if lock.is_held(folder):
-        return "running"
-    if not saved:
-        return "no checkpoint"
-    images, minutes = config.get("images"), config.get("minutes")
-    enough = isinstance(images, int) and seen >= images
-    long_enough = isinstance(minutes, int | float) and seconds >= 60 * minutes
-    return "finished" if enough or long_enough else "stopped"
-
-
-def best_score(folder: Path) -> str:
-    """Return the best score of a run with its name, or "-"."""
-    try:
-        record = checkpoints.best_record(folder) or {}
-    except UserError:
-        return "?"
-    score = record.get("score")
-    if not isinstance(score, int | float) or not math.isfinite(score):
-        return "-"
-    return f"{str(record.get('monitor')).removeprefix('eval/')} {score:.4g}"
 
 
 def symptoms(values: Mapping[str, float]) -> Iterator[str]:

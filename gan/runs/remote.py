@@ -24,7 +24,6 @@ from gan.utils.untrusted import read_json
 
 PART = r"[\w@=+-][\w.@=+-]*"
 NAME = re.compile(rf"(?:{PART}/){{0,3}}{PART}", re.ASCII)  # no part begins with a dot, as names of partial files do
-ATTEMPTS = 5  # to download a copy from which training removes checkpoints meanwhile
 LOGS = re.compile(r"events\.out\.tfevents\..*|wandb/.*|mlruns/.*")  # not needed by commands that read a run
 
 
@@ -66,34 +65,24 @@ class RemoteRun:
             logs: also download logs for TensorBoard and others.
 
         Raises:
-            StoreError: the store cannot be read.
+            StoreError: the store cannot be read, or training into the copy has just removed an old checkpoint.
             OSError: the folder cannot be written.
         """
-        for attempt in range(ATTEMPTS):
-            if not (listed := self.store.list()):
-                self.known.clear()  # the copy was removed
-                return False
-            there = complete(listed)
-            new = [name for name in there if name.endswith(".ckpt") and name not in self.known]
-            continued = not all((self.run / name).exists() for name in new)  # elsewhere
-            try:
-                self.download(there, logs)
-                break
-            except Missing:  # training into the copy goes on, and has removed an old checkpoint
-                if attempt == ATTEMPTS - 1:
-                    raise
-        if continued:
-            self.drop(there)
-        return True
-
-    def download(self, there: dict[str, str], logs: bool) -> None:
-        """Download the objects that have changed; see `pull`."""
+        if not (listed := self.store.list()):
+            self.known.clear()  # the copy was removed
+            return False
+        there = complete(listed)
+        new = [name for name in there if name.endswith(".ckpt") and name not in self.known]
+        continued = not all((self.run / name).exists() for name in new)  # elsewhere
         for name in in_order(there):
             path, known = self.run / name, self.known.get(name)
             changed = known is None or known.tag != there[name]
             if (changed or stamp(path) is None) and (logs or not LOGS.fullmatch(name)):
                 self.store.download(name, path)
                 self.remember(name, there[name])
+        if continued:
+            self.drop(there)
+        return True
 
     def drop(self, there: Collection[str]) -> None:
         """Remove checkpoints that were removed from the copy; move aside those that were never in it."""

@@ -20,6 +20,7 @@ lead out of the folder.
 from __future__ import annotations
 
 import os
+import subprocess
 from pathlib import Path
 from typing import Any
 
@@ -139,3 +140,18 @@ def plain_value(text: str) -> Any:
         return parse_yaml(text)
     except (ValueError, OverflowError, RecursionError, yaml.YAMLError):
         return text.strip("'").replace("\\'", "'")
+
+
+def git_revision() -> str | None:
+    """Return the git revision of this checkout, with "-dirty" if it was changed; None for an installed package.
+
+    An installed package may be in an environment inside of the user's own repository.
+    """
+    checkout = Path(__file__).resolve().parents[2]
+    if not (checkout / "train.py").is_file():
+        return None
+    command = ["git", "-C", str(checkout), "describe", "--always", "--dirty", "--abbrev=40"]
+    try:
+        return subprocess.run(command, capture_output=True, text=True, timeout=10, check=True).stdout.strip()
+    except (OSError, subprocess.SubprocessError):
+        return None

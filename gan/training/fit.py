@@ -8,7 +8,7 @@ import math
 import sys
 import traceback
 import warnings
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -24,7 +24,7 @@ from gan.config.compose import images_at, to_plain
 from gan.data.module import ImageDataModule
 from gan.data.order import per_rank_batch_size
 from gan.runs import checkpoints, ranks, run_folder
-from gan.runs.checkpoint_io import AtomicCheckpointIO, BackgroundCheckpointIO, nothing
+from gan.runs.checkpoint_io import AtomicCheckpointIO, nothing
 from gan.runs.metrics import first_scored, logged_objective, read_metrics
 from gan.training import EXPECTED_WARNINGS, memory
 from gan.training.callbacks.agreement import Agreement
@@ -50,12 +50,8 @@ def fit(
     data: ImageDataModule,
     make_trainer: Callable[..., Trainer],
     run: Path,
-    notes: Sequence[str] = (),
 ) -> float:
     """Train to `images` or `minutes`, and return the objective; exit with 128 + its number after a signal, such as 130.
-
-    Args:
-        notes: lines about the configuration, which are printed.
 
     Returns:
         The objective; inf if there was no evaluation.
@@ -73,11 +69,11 @@ def fit(
         from gan.training.upload import Upload  # only runs with a copy need the libraries of object storage
 
         upload = Upload(cfg.remote, from_here(run))
-    storage, interrupt = BackgroundCheckpointIO(upload.notify if upload else nothing), Interrupt()
+    storage, interrupt = AtomicCheckpointIO(background=True, after=upload.notify if upload else nothing), Interrupt()
 
     # Trainer
     trainer = build_trainer(cfg, data, run, make_trainer, storage, interrupt)
-    prepare(cfg, model, data, trainer, run, notes)
+    prepare(cfg, model, data, trainer, run)
     if upload:
         upload.thread.start()
 
@@ -163,9 +159,7 @@ def build_trainer(
         raise UserError(f"trainer: {error}") from error
 
 
-def prepare(
-    cfg: DictConfig, model: GAN, data: ImageDataModule, trainer: Trainer, run: Path, notes: Sequence[str]
-) -> None:
+def prepare(cfg: DictConfig, model: GAN, data: ImageDataModule, trainer: Trainer, run: Path) -> None:
     """Give a new model its first weights, fill the cache of the data, and print what the run is."""
     device = trainer.strategy.root_device.type
     if device == "cpu":
@@ -183,7 +177,7 @@ def prepare(
     if cfg.debug:
         print_line(f"debug={HydraConfig.get().runtime.choices['debug']}: {cfg.debug}")
     typed, schedule = HydraConfig.get().overrides.task, HydraConfig.get().runtime.choices["schedule"]
-    for line in (*notes, *drop_overridden_schedules(model.schedules, typed, schedule)):
+    for line in drop_overridden_schedules(model.schedules, typed, schedule):
         print_line(line)
     per_rank_batch_size(data.batch_size, trainer.world_size)
     if not trainer.is_global_zero:

@@ -9,7 +9,6 @@ from __future__ import annotations
 import zlib
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import ExitStack, contextmanager, suppress
-from functools import partial
 from itertools import islice
 from typing import Any, NamedTuple
 
@@ -21,7 +20,6 @@ from gan.images.convert import to_float, to_uint8
 from gan.networks.tile_position import TilePosition
 from gan.utils.errors import UserError
 from gan.utils.processes import available_memory
-from gan.utils.torch_runtime import tuned
 from gan.utils.video_state import from_first_frame, in_video, mean_over_frames
 
 MIN_SIDE = 16  # side in pixels that every translator accepts
@@ -85,8 +83,7 @@ def translate(network: Any, image: Tensor, tile: int | None = None) -> Tensor:
             average_statistics(network, hooks)
         run = tile_function(network, image, device)
         for one in tiles:
-            translated = tuned(partial(run, input_of(one), one))
-            out[:, one.rows, one.columns] = to_uint8(one.core(translated))[0].cpu()
+            out[:, one.rows, one.columns] = to_uint8(one.core(run(input_of(one), one)))[0].cpu()
     return out[:, :height, :width]
 
 

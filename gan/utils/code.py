@@ -1,4 +1,4 @@
-"""The user's own code: folders given with --code on this command line, which are therefore trusted; and our revision.
+"""The user's own code: folders given with --code on this command line, which are therefore trusted.
 
 Configurations and checkpoints may name classes of modules in these folders. Other modules stay refused: a file that
 may come from an untrusted source must not select what is imported.
@@ -9,7 +9,6 @@ from __future__ import annotations
 import importlib
 import importlib.util
 import os
-import subprocess
 import sys
 import sysconfig
 from importlib.machinery import ModuleSpec, PathFinder
@@ -111,18 +110,3 @@ def advice(target: str) -> str:
 def described() -> str:
     """Return the options --code of this command line, for messages."""
     return " ".join(f"--code {folder}" for folder in _folders)
-
-
-def git_revision() -> str | None:
-    """Return the git revision of this checkout, with "-dirty" if it was changed; None for an installed package.
-
-    An installed package may be in an environment inside of the user's own repository.
-    """
-    checkout = Path(__file__).resolve().parents[2]
-    if not (checkout / "train.py").is_file():
-        return None
-    command = ["git", "-C", str(checkout), "describe", "--always", "--dirty", "--abbrev=40"]
-    try:
-        return subprocess.run(command, capture_output=True, text=True, timeout=10, check=True).stdout.strip()
-    except (OSError, subprocess.SubprocessError):
-        return None

@@ -73,6 +73,17 @@ def write_json(path: Path, value: Any) -> None:
     write_atomically(path, lambda file: file.write(json.dumps(value, indent=1).encode() + b"\n"))
 
 
+def without_formula(cell: Any) -> Any:
+    """Return a cell of a CSV file that a spreadsheet does not read as a formula: such text gets a '. Numbers stay."""
+    if not isinstance(cell, str) or not cell.lstrip().startswith(("=", "+", "-", "@")):
+        return cell
+    try:
+        float(cell)
+    except ValueError:
+        return f"'{cell}"
+    return cell
+
+
 def is_alive(process: int) -> bool:
     """Return whether a process with this number exists on this machine."""
     if WINDOWS:  # os.kill ends the process with any signal

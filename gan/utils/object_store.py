@@ -27,19 +27,15 @@ EXAMPLE = "s3://BUCKET/runs/NAME"
 SECRET = re.compile(r"KEY|SECRET|TOKEN|PASSWORD|CREDENTIAL", re.IGNORECASE)  # in names of environment variables
 USER_INFO = re.compile(r"(://)\S*@|[^\s/@'\"]+:(?!//)[^\s@'\"]*@")  # user:password@ in an address
 PARAMETERS = re.compile(r"\?\S*=\S*")  # such as a signature
-# Pattern of the code or class of an error -> message
+# Pattern of the code or class of an error -> message; other errors have the message of the service
 REASONS = {
     r".*(Credential|Expired|SSOToken).*|TokenRefreshRequired|RefreshError|AuthFailure|401"
     r"|Invalid(AccessKeyId|Token|ClientTokenId)|SignatureDoesNotMatch": "the credentials are missing, expired or not "
     "valid; for S3, set AWS_PROFILE, or AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY",
-    r"AccessDenied|AllAccessDisabled|AccountProblem|Forbidden|Permission|403": "access is denied; check the "
-    "permissions of the credentials",
+    r"AccessDenied|Forbidden|Permission|403": "access is denied; check the permissions of the credentials",
     r"NoSuchBucket": "there is no such bucket",
-    r"NoSuchKey|FileNotFound|404": "an object is missing",
-    r".*StorageFull|InsufficientStorage|.*QuotaExceeded|EntityTooLarge|507": "the bucket is full",
-    r".*(Connect|Connection|Read)(Timeout|Closed|Refused|Reset)?|ClientConnector.*|HTTPClient|ServerDisconnected"
-    r"|gaierror|Timeout": "it cannot be reached",
-    r"SlowDown|ServiceUnavailable|InternalError|503|500": "the service fails; try again later",
+    r".*(Connect|Connection|Read)(Timeout|Closed|Refused|Reset)?|ClientConnector.*|gaierror|Timeout": "it cannot be "
+    "reached",
 }
 
 
@@ -49,11 +45,6 @@ class StoreError(Exception):
 
 class Missing(StoreError):
     """There is no such object."""
-
-
-def is_remote(text: object) -> bool:
-    """Return whether a text is an address in object storage."""
-    return isinstance(text, str) and text.partition("://")[0] in SCHEMES and "://" in text
 
 
 def check_address(option: str, text: str) -> str:
@@ -180,7 +171,7 @@ def without_keys(text: str) -> str:
 
 
 def names_of(error: BaseException | None) -> list[str]:
-    """Return the error codes of services and the class names in the chain of an error."""
+    """Return the error codes of S3 and Google Cloud Storage and the class names in the chain of an error."""
     names: list[str] = []
     while error is not None and len(names) < 100:  # a chain may be a circle
         response = getattr(error, "response", None)

@@ -9,6 +9,7 @@ from typing import Any
 
 from gan.utils.errors import UserError, at_least
 
+REMOTE = ("s3://", "gs://")  # beginnings of addresses in object storage; see `gan.utils.object_store`
 PER_CORE = 4  # processes; more of them only take memory, and a run folder from someone else may ask for thousands
 FEW = 64  # processes that load data, which any machine may start
 
@@ -40,6 +41,11 @@ def pair(size: Any) -> tuple[int, int]:
     if wrong or not all(isinstance(side, int) and side > 0 for side in sides):
         raise UserError(f"data.size={size}: give one side or [height,width] in pixels, such as data.size=[96,64]")
     return sides[0], sides[1]
+
+
+def is_remote(text: object) -> bool:
+    """Return whether a text is an address in object storage."""
+    return isinstance(text, str) and text.startswith(REMOTE)
 
 
 def check_workers(value: object) -> int:

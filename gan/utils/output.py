@@ -12,11 +12,9 @@ from contextlib import contextmanager, suppress
 
 from gan.utils.processes import global_rank
 
-IN_PLACE = "RETRO_GAN_IN_PLACE"  # environment variable: a line that begins with \r replaces the one before
 INVISIBLE = ("Cc", "Cs", "Zl", "Zp")  # control characters, surrogates, line and paragraph separators
 BIDIRECTIONAL = frozenset("\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")  # control the direction of text
 MAX_LINE = 2000  # characters
-INTERVAL = 10.0  # seconds between lines of progress if they cannot replace each other
 
 
 def one_line(text: object, limit: int = MAX_LINE) -> str:
@@ -56,16 +54,6 @@ def print_page(text: str) -> None:
         print(text, flush=True)
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # Python flushes stdout again at its end
-
-
-def replaces_progress() -> bool:
-    """Return whether the program that started this one replaces each line of progress by the next."""
-    return IN_PLACE in os.environ
-
-
-def print_progress(text: str) -> None:
-    """Print a line of progress to stdout at once, on rank 0 only."""
-    print_line(f"\r{text}" if replaces_progress() else text)
 
 
 def print_error(text: str) -> None:
@@ -170,36 +158,3 @@ def duration(seconds: float) -> str:
     minutes, rest = divmod(round(seconds), 60)
     hours, minutes = divmod(minutes, 60)
     return f"{hours}:{minutes:02}:{rest:02}" if hours else f"{minutes}:{rest:02}"
-
-
-class Lines:
-    """Shows the output of another process. Its lines of progress, which begin with \\r, replace each other.
-
-    They do so on a terminal and in a notebook; files get few of them. A process prints such lines if the environment
-    variable IN_PLACE is set.
-    """
-
-    def __init__(self, quiet: bool = False) -> None:
-        self.quiet = quiet
-        self.width = 0  # of the line of progress
-        self.shown = -INTERVAL  # when a line of progress was printed to a file (seconds, monotonic)
-
-    def show(self, text: str) -> None:
-        if self.quiet:
-            return
-        progress = text.removeprefix("\r")
-        if progress == text:
-            self.close()
-            print(text, flush=True)
-        elif sys.stdout.isatty() or "ipykernel" in sys.modules:
-            print(f"\r{progress:<{self.width}}", end="", flush=True)
-            self.width = len(progress)
-        elif time.monotonic() - self.shown >= INTERVAL:
-            self.shown = time.monotonic()
-            print(progress, flush=True)
-
-    def close(self) -> None:
-        """End the line of progress."""
-        if self.width:
-            print(flush=True)
-            self.width = 0

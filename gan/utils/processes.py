@@ -41,11 +41,6 @@ def global_rank() -> int:
     return int(next((rank for rank in ranks if rank), 0))
 
 
-def started_externally() -> bool:
-    """Return whether torchrun or SLURM has started several processes, possibly with one device each."""
-    return int(os.environ.get("WORLD_SIZE") or 1) > 1 or int(os.environ.get("SLURM_NTASKS") or 1) > 1
-
-
 def num_external_ranks() -> int:
     """Return the number of processes that torchrun or SLURM has started for this run."""
     return int(os.environ.get("WORLD_SIZE") or os.environ.get("SLURM_NTASKS") or 1)

@@ -12,7 +12,7 @@ import math
 import os
 import time
 from collections.abc import Callable
-from typing import Any, TypeVar
+from typing import Any
 
 import torch
 import torch.distributed as dist
@@ -20,7 +20,6 @@ from torch import Tensor, nn
 
 from gan.utils.errors import UserError
 
-Result = TypeVar("Result")
 SECONDS = 0.3  # minimum time of a measurement
 LONG = 1.0  # seconds; a call that takes longer needs no call before it that warms up, and is measured once
 HOPELESS = 3.0  # a number of threads that takes this many times the shortest time is measured only once
@@ -156,35 +155,3 @@ class ThreadTuner:
         seconds = choose(work, self.limit)
         self.cost, self.passed = time.perf_counter() - started, 0.0
         return seconds
-
-
-tuner = ThreadTuner(wait=1.0)  # of this process, for work without lasting effect; `gan` commands set its limit
-
-
-def tuned(function: Callable[[], Result]) -> Result:
-    """Return function(). From time to time, first call it with several numbers of threads and choose one.
-
-    Results do not depend on the number, because the forward passes of convolutions divide the images and channels among
-    threads, not the sums. It is never chosen after the last call, when that would be of no use.
-    """
-    if tuner.due:
-        tuner.choose(function)
-    started = time.perf_counter()
-    result = function()
-    tuner.worked(time.perf_counter() - started)
-    return result
-
-
-def set_threads(threads: str, on_cpu: bool) -> None:
-    """Set the number of threads of a command.
-
-    Args:
-        threads: a number, or "auto", which lets `tuned` choose it if the model runs on the CPU and the user has not set
-            OMP_NUM_THREADS.
-    """
-    if threads != "auto":
-        if not (threads.isdecimal() and int(threads) > 0):
-            raise UserError(f"--threads {threads}: must be an integer of at least 1, or auto")
-        torch.set_num_threads(int(threads))
-    elif on_cpu and not is_fixed_by_user():
-        tuner.limit = torch.get_num_threads()

@@ -13,7 +13,7 @@ import pytest
 
 from gan.commands import train as command
 from gan.config import paths
-from gan.config.resume import prepare
+from gan.config.launch import prepare
 from gan.runs import checkpoints
 from gan.utils import code, errors
 from gan.utils.errors import UserError

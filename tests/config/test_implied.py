@@ -10,7 +10,7 @@ import yaml
 from omegaconf import OmegaConf
 
 from gan.config.compose import compose
-from gan.config.early_checks import with_networks
+from gan.config.init_from import with_networks
 
 CPU = "trainer.accelerator=cpu"
 
@@ -65,7 +65,6 @@ def test_widths_at_the_full_size_are_not_those_of_another_size(tmp_path: Path) -
     assert "model.generator.max_channels" in taken("model=stylegan2", start, "data.size=64")
 
 
-def test_nothing_is_taken_without_a_start_or_from_another_class(tmp_path: Path) -> None:
-    assert taken() == {}
+def test_nothing_is_taken_from_another_class(tmp_path: Path) -> None:
     start = f"init_from={run_of(tmp_path / 'a', 'model=sngan', 'data.size=32', 'model.discriminator.width=8')}"
     assert not any(name.startswith("model.") for name in taken(start))

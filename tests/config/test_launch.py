@@ -8,7 +8,7 @@ from omegaconf import OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 from gan.config.compose import compose
-from gan.config.launch import message_of
+from gan.config.mistakes import message_of
 from gan.utils.errors import UserError, did_you_mean
 
 

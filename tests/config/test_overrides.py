@@ -8,7 +8,7 @@ import pytest
 import yaml
 
 from gan.config.compose import compose
-from gan.config.overrides import read_overrides, with_new_length, without
+from gan.config.resume import read_overrides, with_new_length
 from gan.utils.errors import UserError
 
 
@@ -19,10 +19,6 @@ def test_images_and_minutes_replace_each_other() -> None:
         assert with_new_length(as_typed) == as_typed
     cfg = compose(["experiment=quick", "data.root=PATH", *with_new_length(["images=16"])])
     assert cfg.images == 16 and cfg.minutes is None
-
-
-def test_several_keys_are_removed_at_once() -> None:
-    assert without(["a=1", "+b=2", "c=3"], "a", "b") == ["c=3"]
 
 
 def write(folder: Path, *words: str) -> Path:

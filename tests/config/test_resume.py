@@ -7,10 +7,12 @@ from pathlib import Path
 import pytest
 import yaml
 
+from gan.config import resume
 from gan.config.compose import compose, to_plain
-from gan.config.paths import quote
-from gan.config.resume import create_folder, differences, prepare
-from gan.runs import checkpoints, run_folder
+from gan.config.launch import prepare
+from gan.config.new_run import create_folder
+from gan.config.resume import differences
+from gan.runs import checkpoints, lock, run_folder
 from gan.utils.errors import UserError
 from tests.runs.test_run_folder import save
 
@@ -43,12 +45,6 @@ def test_a_folder_of_runs_lists_them(tmp_path: Path) -> None:
         prepare(["resume=runs"])
 
 
-def test_a_folder_that_cannot_be_created_is_named(tmp_path: Path) -> None:
-    (tmp_path / "runs").touch()
-    with pytest.raises(UserError, match=r"runs/a: cannot be created \(.*\); name another folder with hydra.run.dir="):
-        create_folder(tmp_path / "runs" / "a", named=False)
-
-
 USERS = ("config.yaml", "metrics.jsonl", "events.out.tfevents.1", "notes.txt")
 
 
@@ -71,14 +67,6 @@ def test_a_run_that_ended_while_it_was_recorded_starts_again(count: int) -> None
     for name in run_folder.RECORD[:count]:
         Path("run", name).touch()
     assert prepare(["images=8", "hydra.run.dir=run", "resume=auto"])[-1] == "resume=null"
-
-
-@pytest.mark.slow
-@pytest.mark.parametrize("name", ["it's", "a=b,c", "[x] y", "back\\slash", "end\\", "both\\'", "ü(p)"])
-def test_any_folder_name_survives_hydras_grammar(name: str) -> None:
-    arguments = prepare(["images=8", f"hydra.run.dir={quote(Path(name))}"])
-    assert Path(name).is_dir()
-    assert compose(arguments).hydra.run.dir == name
 
 
 def stored(run: Path, *overrides: str) -> None:
@@ -164,11 +152,31 @@ def test_a_run_that_lost_its_checkpoints_keeps_its_logs(tmp_path: Path, capsys: 
     assert prepare(again)[-1] == "resume=null" and len(list((run / "checkpoints").iterdir())) == 1
 
 
-def test_flags_may_stand_anywhere(tmp_path: Path) -> None:
-    assert prepare(["seed=0,1", "-m", "images=8"])[0] == "-m"
-
-
 def test_external_ranks_need_one_folder(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("WORLD_SIZE", "2")
     with pytest.raises(UserError, match=r"hydra\.run\.dir"):
         prepare(["images=8"])
+
+
+def test_ranks_resume_from_the_checkpoint_of_rank_0(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name, value in {"WORLD_SIZE": "2", "MASTER_ADDR": "a", "MASTER_PORT": "1", "RANK": "0"}.items():
+        monkeypatch.setenv(name, value)
+    assert resume.decide_on_rank_0(tmp_path, lambda: tmp_path / "x.ckpt") == tmp_path / "x.ckpt"
+    monkeypatch.setenv("RANK", "1")
+    assert resume.decide_on_rank_0(tmp_path, lambda: pytest.fail("rank 0 decides")) == tmp_path / "x.ckpt"  # type: ignore[arg-type]
+    monkeypatch.setenv("MASTER_PORT", "2")  # of another start
+    monkeypatch.setattr(resume, "DECISION", -lock.LEASE)
+    held = iter([True, True, False])  # rank 0 downloads a copy, and then dies
+    monkeypatch.setattr(lock, "is_held", lambda run: next(held))
+    with pytest.raises(UserError, match="rank 0 did not choose a checkpoint"):
+        resume.decide_on_rank_0(tmp_path, lambda: None)
+    assert next(held, None) is None
+
+
+def test_a_rank_with_another_folder_does_not_wait_for_a_decision(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name, value in {"WORLD_SIZE": "2", "MASTER_ADDR": "a", "MASTER_PORT": "1", "RANK": "1"}.items():
+        monkeypatch.setenv(name, value)
+    monkeypatch.setattr(resume, "UNSEEN", 0.0)
+    assert resume.decide_on_rank_0(tmp_path, lambda: pytest.fail("rank 0 decides")) is None  # type: ignore[arg-type]

@@ -11,7 +11,7 @@ import yaml
 
 from gan.config.compose import compose, to_plain
 from gan.config.compose import options as options_of
-from gan.config.overrides import read_overrides
+from gan.config.resume import read_overrides
 from gan.config.secrets import MISSING, NAME, conceal, hide, hide_in_override
 from gan.runs import run_folder
 from gan.utils.errors import UserError
@@ -38,11 +38,6 @@ def test_other_variables_and_paths_stay(monkeypatch: pytest.MonkeyPatch, tmp_pat
 def test_options_that_are_secret_by_name_must_be_typed_again(name: str) -> None:
     assert hide_in_override(f"+{name}=abc") == f"+{name}={MISSING}"
     assert hide({name: "abc"}) == {name: MISSING}
-
-
-@pytest.mark.parametrize("word", ["-m", "model.keys=3", "data.token=null"])
-def test_usual_words_stay(word: str) -> None:
-    assert hide_in_override(word) == (word if word != "data.token=null" else f"data.token={MISSING}")
 
 
 def test_a_secret_leaves_the_command_line(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -125,12 +120,6 @@ def test_the_environment_stays_unresolved_in_the_stored_configuration(
     assert plain["model"]["generator"]["size"] == [32, 32]
 
 
-def test_a_short_secret_that_was_read_is_not_stored(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("MY_TOKEN", "abc1")
-    cfg = compose(["logger=[]", "callback=[]", "objective='${oc.env:MY_TOKEN}'"])
-    assert cfg.objective == "abc1" and to_plain(cfg)["objective"] == "${oc.env:MY_TOKEN}"
-
-
 def test_a_resumed_run_asks_for_the_secret(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("HF_TOKEN", SECRET)
     path = tmp_path / run_folder.OVERRIDES
@@ -171,12 +160,3 @@ def test_no_file_of_a_run_has_a_secret(train: Train, tmp_path: Path, monkeypatch
 
 def installed(name: str) -> bool:
     return importlib.util.find_spec(name) is not None
-
-
-@pytest.mark.slow
-def test_no_file_of_a_sweep_has_a_secret(train: Train, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("MY_TOKEN", SECRET)
-    words = ["-m", "images=8", "seed=0,1", f"+debug.notes={SECRET}", "hydra.sweep.dir=runs/s", "resume=auto"]
-    train(*words)
-    assert found_in(tmp_path, SECRET) == []
-    assert "resuming" in train(*words).stdout

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import csv
 import json
-import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -14,11 +12,11 @@ from hydra.core.utils import JobReturn, JobStatus
 from hydra.types import RunMode
 from omegaconf import OmegaConf
 
-from gan.config import resume, sweep
+from gan.config import sweep
 from gan.config.sweep import Summary
 from gan.runs.run_folder import RESULTS, ROWS
 from gan.utils.errors import Diverged, UserError
-from tests.conftest import ROOT, Train
+from tests.conftest import Train
 
 
 def config(folder: Path, num: int = 0, words: Any = (), **sweeper: Any) -> Any:
@@ -51,11 +49,6 @@ def results(folder: Path) -> list[dict[str, str]]:
         return list(csv.DictReader(file))
 
 
-@pytest.fixture(autouse=True)
-def prepared(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(sweep, "atexit", type("None", (), {"register": lambda *_: None, "unregister": lambda _: None}))
-
-
 def test_a_sweep_of_all_combinations(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     summary = Summary()
     summary.on_multirun_start(config(tmp_path, words=["loss=hinge,minimax", "seed=range(0,2)", "images=16"]))
@@ -86,7 +79,7 @@ def test_a_sweep_of_all_combinations(tmp_path: Path, capsys: pytest.CaptureFixtu
     ]  # fmt: skip
 
 
-def test_an_interrupted_sweep_keeps_its_rows_and_goes_on(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_an_interrupted_sweep_keeps_its_rows_and_goes_on(tmp_path: Path) -> None:
     start = config(tmp_path, words=["seed=0,1"])
     summary = Summary()
     summary.on_multirun_start(start)
@@ -96,12 +89,6 @@ def test_an_interrupted_sweep_keeps_its_rows_and_goes_on(tmp_path: Path, capsys:
     path = tmp_path / ROWS / "0.json"
     path.write_text(json.dumps(json.loads(path.read_text()) | {"seconds": 100.0}))
     (tmp_path / ROWS / "9.json").write_text("[")  # cut off, or of another program
-    capsys.readouterr()
-    summary.on_interruption(str(tmp_path))  # at exit
-    assert capsys.readouterr().out.splitlines() == [
-        f"the sweep is not finished; results so far: {tmp_path / RESULTS}",
-        f"to continue, type the same command with resume=auto hydra.sweep.dir={tmp_path}",
-    ]
     resumed = Summary()
     resumed.on_multirun_start(start)
     end(resumed, config(tmp_path, 0, ["seed=0"]), 0.5)
@@ -111,19 +98,17 @@ def test_an_interrupted_sweep_keeps_its_rows_and_goes_on(tmp_path: Path, capsys:
     assert float(results(tmp_path)[1]["seconds"]) >= 100  # of both starts
 
 
-@pytest.mark.parametrize(
-    "wrong",
-    [{"seconds": None}, {"objective": "low"}, {"job": "0"}],
-)
-def test_rows_that_the_summary_did_not_write_are_ignored(wrong: dict[str, Any], tmp_path: Path) -> None:
-    summary = Summary()
-    summary.on_multirun_start(config(tmp_path, words=["seed=0,1"]))
-    end(summary, config(tmp_path, 0, ["seed=0"]), 0.5)
-    path = tmp_path / ROWS / "0.json"
-    row = json.loads(path.read_text())
-    assert sweep.read_row(path) == row
-    path.write_text(json.dumps(row | wrong))
-    assert sweep.read_row(path) is None
+def test_names_in_rows_reach_neither_the_terminal_nor_a_formula(tmp_path: Path) -> None:
+    row = {"job": 0, "options": {"x\n\x1b[31m": "=1+1", "b": "-3", "c": "@x", "+d": "a-b"}, "name": "\x1b[0m", "error":
+           "-cmd", "status": "finished", "seconds": 1.0, "objective": -0.5, "run": "0"}  # fmt: skip
+    (tmp_path / ROWS).mkdir()
+    (tmp_path / ROWS / "0.json").write_text(json.dumps(row))
+    lines = sweep.table(sweep.write_results(tmp_path))
+    assert len(lines) == 2 and "\x1b" not in "".join(lines) and "x\\n\\x1b[31m" in lines[0]
+    with open(tmp_path / RESULTS, newline="") as file:
+        headings, values = csv.reader(file)
+    assert headings[3:5] == ["c", "'+d"]
+    assert values == ["0", "'=1+1", "-3", "'@x", "a-b", "-0.5", "1.0", "finished", "'-cmd"]
 
 
 def test_the_header_of_optuna_and_of_other_sweepers(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -140,18 +125,6 @@ def test_the_header_of_optuna_and_of_other_sweepers(tmp_path: Path, capsys: pyte
     assert summary.total is None and "sweep of jobs in" in capsys.readouterr().out
 
 
-def test_a_run_is_not_a_sweep(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    job = config(tmp_path)
-    job.hydra.mode = RunMode.RUN
-    assert end(Summary(), job, UserError("x")).status is JobStatus.FAILED
-    assert capsys.readouterr().out == "" and not list(tmp_path.iterdir())
-
-
-def test_the_summary_imports_no_torch() -> None:
-    code = "import sys, gan.config.sweep; sys.exit('torch' in sys.modules or 'lightning' in sys.modules)"
-    subprocess.run([sys.executable, "-c", code], cwd=ROOT, check=True)
-
-
 @pytest.mark.slow
 def test_a_real_sweep_goes_on_after_jobs_that_fail(train: Train, tmp_path: Path) -> None:
     """ADA cannot be combined with the Wasserstein loss, which the first job finds out when it starts."""
@@ -166,15 +139,6 @@ def test_a_real_sweep_goes_on_after_jobs_that_fail(train: Train, tmp_path: Path)
     ]  # fmt: skip
     assert "augment=ada adapts" in results(tmp_path / "sweep")[1]["error"] and "Traceback" not in result.stderr
     assert said[-1].startswith("results: sweep/results.csv; compare with: gan compare sweep")
-
-
-def test_a_stored_search_with_sqlalchemy_2_is_one_line(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    pytest.importorskip("hydra_plugins.hydra_optuna_sweeper")
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(resume, "version", lambda package: "2.0")
-    with pytest.raises(UserError, match="pip install 'sqlalchemy<2'"):
-        resume.prepare(["-m", "search=optuna", "hydra.sweeper.storage=sqlite:///search.db"])
-    assert not list(tmp_path.iterdir())
 
 
 @pytest.mark.slow

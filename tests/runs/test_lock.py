@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import signal
 import subprocess
 import sys
@@ -130,42 +129,3 @@ def test_further_ranks_share_the_lock(tmp_path: Path, monkeypatch: pytest.Monkey
     lock.acquire(tmp_path)
     monkeypatch.setenv("RANK", "1")
     lock.acquire(tmp_path)
-
-
-def test_ranks_resume_from_the_checkpoint_of_rank_0(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    for name, value in {"WORLD_SIZE": "2", "MASTER_ADDR": "a", "MASTER_PORT": "1", "RANK": "0"}.items():
-        monkeypatch.setenv(name, value)
-    assert lock.decide_on_rank_0(tmp_path, lambda: tmp_path / "x.ckpt") == tmp_path / "x.ckpt"
-    monkeypatch.setenv("RANK", "1")
-    assert lock.decide_on_rank_0(tmp_path, lambda: pytest.fail("rank 0 decides")) == tmp_path / "x.ckpt"  # type: ignore[arg-type]
-    monkeypatch.setenv("MASTER_PORT", "2")  # of another start
-    monkeypatch.setattr(lock, "DECISION", -lock.LEASE)
-    held = iter([True, True, False])  # rank 0 downloads a copy, and then dies
-    monkeypatch.setattr(lock, "is_held", lambda run: next(held))
-    with pytest.raises(UserError, match="rank 0 did not choose a checkpoint"):
-        lock.decide_on_rank_0(tmp_path, lambda: None)
-    assert next(held, None) is None
-
-
-def test_a_rank_with_another_folder_does_not_wait_for_a_decision(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    for name, value in {"WORLD_SIZE": "2", "MASTER_ADDR": "a", "MASTER_PORT": "1", "RANK": "1"}.items():
-        monkeypatch.setenv(name, value)
-    monkeypatch.setattr(lock, "UNSEEN", 0.0)
-    assert lock.decide_on_rank_0(tmp_path, lambda: pytest.fail("rank 0 decides")) is None  # type: ignore[arg-type]
-
-
-def test_a_process_has_one_lock(tmp_path: Path) -> None:
-    (tmp_path / "a").mkdir()
-    (tmp_path / "b").mkdir()
-    lock.acquire(tmp_path / "a")
-    lock.acquire(tmp_path / "b")
-    lock.acquire(tmp_path / "b")
-    assert os.listdir(tmp_path / "a") == [] and os.listdir(tmp_path / "b") == [run_folder.LOCK]
-
-
-def test_a_folder_that_cannot_be_written_is_named(tmp_path: Path) -> None:
-    (tmp_path / "file").touch()
-    with pytest.raises(UserError, match="file/run: cannot be written"):
-        lock.acquire(tmp_path / "file" / "run")

@@ -21,7 +21,7 @@ from gan.utils.files import write_json
 from gan.utils.object_store import StoreError
 from tests.patience import PATIENCE
 from tests.programs import ROOT, environment
-from tests.store import s3, unreachable
+from tests.store import s3
 
 pytestmark = pytest.mark.slow
 
@@ -194,25 +194,6 @@ def test_an_interrupted_download_goes_on(bucket: str, tmp_path: Path, monkeypatc
     assert checkpoints.find_checkpoint(third.run, "last") == checkpoints.checkpoint_path(third.run, 128)
 
 
-def test_a_checkpoint_that_training_removes_during_the_download(bucket: str, tmp_path: Path) -> None:
-    first = started(f"{bucket}/a", tmp_path / "a")
-    old = save(first.run, 64)
-    first.push()
-    second = RemoteRun(f"{bucket}/a", tmp_path / "b")
-    download = second.store.download
-
-    def late(name: str, path: Path) -> None:
-        if old.exists():
-            save(first.run, 128)
-            checkpoints.remove(old)
-            first.push()
-        download(name, path)
-
-    second.store.download = late  # type: ignore[method-assign]
-    second.pull()
-    assert checkpoints.list_checkpoints(second.run) == [checkpoints.checkpoint_path(second.run, 128)]
-
-
 @pytest.mark.parametrize("name", ["../outside.txt", "checkpoints/../../outside.txt", ".lock", "a b", "a/b/c/d/e"])
 def test_other_names_are_not_downloaded(name: str, bucket: str, tmp_path: Path) -> None:
     import boto3
@@ -222,12 +203,6 @@ def test_other_names_are_not_downloaded(name: str, bucket: str, tmp_path: Path) 
     (tmp_path / "in").mkdir()
     RemoteRun(f"{bucket}/a", tmp_path / "in" / "a").pull()
     assert names(tmp_path) == ["in/a/.remote.json", "in/a/config.yaml"]
-
-
-@pytest.mark.parametrize("content", ["", "[]", "{}", '{"address": "s3://bucket/a", "files": {"a": 1}}'])
-def test_a_damaged_record_is_ignored(content: str, bucket: str, tmp_path: Path) -> None:
-    (tmp_path / ".remote.json").write_text(content)
-    assert RemoteRun(f"{bucket}/a", tmp_path).known == {}
 
 
 UPLOADS = """
@@ -280,9 +255,3 @@ def test_kills_during_uploads_lose_nothing(bucket: str, tmp_path: Path) -> None:
         for folder in (run, lost):
             shutil.rmtree(folder)
     assert interrupted > KILLS / 4, "most kills came between two uploads"
-
-
-def test_an_unreachable_store(bucket: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    unreachable(monkeypatch)
-    with pytest.raises(StoreError, match="it cannot be reached"):
-        RemoteRun(f"{bucket}/a", tmp_path).pull()

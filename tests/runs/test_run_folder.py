@@ -6,6 +6,7 @@ import json
 import math
 import os
 import resource
+import subprocess
 from pathlib import Path
 from typing import Any
 
@@ -77,12 +78,6 @@ def test_only_damaged_checkpoints_are_one_line(tmp_path: Path, capsys: pytest.Ca
     with pytest.raises(UserError, match=r"images-000000200.ckpt is damaged \("):
         checkpoints.find_checkpoint(tmp_path, "last")
     assert capsys.readouterr().out == ""
-
-
-@pytest.mark.parametrize(("run", "checkpoint"), [("nowhere", "best"), (".", "last"), (".", "other.ckpt")])
-def test_missing_files_are_reported(run: str, checkpoint: str, tmp_path: Path) -> None:
-    with pytest.raises(UserError):
-        checkpoints.find_checkpoint(tmp_path / run, checkpoint)
 
 
 def test_metrics_are_cut_and_a_torn_last_line_is_dropped(tmp_path: Path) -> None:
@@ -205,3 +200,11 @@ def test_choices_are_read_from_any_path(tmp_path: Path) -> None:
         yaml.safe_dump(["seed=1", r"data.root='~/it\'s (1), [x]'", "loss=hinge"])
     )
     assert run_folder.read_choices(tmp_path) == {"seed": 1, "data.root": "~/it's (1), [x]", "loss": "hinge"}
+
+
+def test_the_revision_of_another_repository_is_not_ours(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """An environment is often inside of the user's own repository."""
+    assert run_folder.git_revision() is None or len(str(run_folder.git_revision())) >= 40
+    monkeypatch.setattr(run_folder, "__file__", str(tmp_path / "site-packages" / "gan" / "runs" / "run_folder.py"))
+    subprocess.run(["git", "init", "-q", str(tmp_path)], check=False)
+    assert run_folder.git_revision() is None

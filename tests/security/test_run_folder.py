@@ -17,8 +17,8 @@ import pytest
 import yaml
 
 from gan.config.compose import compose, to_plain
-from gan.config.overrides import read_overrides
-from gan.config.resume import prepare
+from gan.config.launch import prepare
+from gan.config.resume import read_overrides
 from gan.runs import checkpoints, run_folder
 from gan.utils.errors import UserError
 from gan.utils.files import write_json

@@ -282,7 +282,7 @@ def test_only_rank_0_logs(train: Train, tmp_path: Path) -> None:
 
 
 def test_a_run_folder_may_not_say_where_values_are_sent(tmp_path: Path) -> None:
-    from gan.config.overrides import read_overrides
+    from gan.config.resume import read_overrides
 
     for word in (
         "logger.mlflow.tracking_uri=http://elsewhere",

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -107,11 +106,3 @@ def test_the_advice_names_the_module_and_the_option(folder: Path) -> None:
     assert code.advice("nets.Net") == "if nets is your own code, add --code DIR, the folder that contains it"
     code.add(folder)
     assert code.advice("nets.Net").startswith(f"--code {folder} has no module nets")
-
-
-def test_the_revision_of_another_repository_is_not_ours(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """An environment is often inside of the user's own repository."""
-    assert code.git_revision() is None or len(str(code.git_revision())) >= 40
-    monkeypatch.setattr(code, "__file__", str(tmp_path / "site-packages" / "gan" / "utils" / "code.py"))
-    subprocess.run(["git", "init", "-q", str(tmp_path)], check=False)
-    assert code.git_revision() is None

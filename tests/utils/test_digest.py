@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from pathlib import Path
 
 import torch
@@ -23,3 +25,10 @@ def test_names_and_order_of_tensors_count() -> None:
     a, b = torch.ones(2), torch.zeros(2)
     found = {digest.of_tensors(each) for each in ([("a", a), ("b", b)], [("b", b), ("a", a)], [("x", a), ("b", b)])}
     assert len(found) == 3
+
+
+def test_seeds_are_functions_of_the_key_in_every_process() -> None:
+    assert digest.seed_of(0, "a", 1) != digest.seed_of(0, "a", 2) != digest.seed_of(1, "a", 2)
+    code = "from gan.utils.digest import seed_of; print(seed_of(3, 'latents', 17))"
+    printed = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
+    assert 0 <= int(printed) == digest.seed_of(3, "latents", 17) < 2**63

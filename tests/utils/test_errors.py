@@ -10,7 +10,6 @@ from pathlib import Path
 import pytest
 
 from gan.cli import main
-from gan.config.launch import errors_in_one_line
 from gan.utils import errors
 from gan.utils.errors import (
     MAX_LENGTH,
@@ -20,7 +19,6 @@ from gan.utils.errors import (
     fraction,
     path_hint,
     reason,
-    switch,
     to_line,
     writing,
 )
@@ -46,15 +44,6 @@ def test_a_long_message_keeps_both_ends() -> None:
     assert to_line("a  b\n c") == "a b c"
 
 
-def test_train_cuts_a_long_message(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("GAN_FULL_ERROR", "0")
-    monkeypatch.setenv("HYDRA_FULL_ERROR", "0")
-    with pytest.raises(SystemExit) as caught, errors_in_one_line():
-        raise UserError("x" * 4000)
-    assert caught.value.code == 2
-    assert len(capsys.readouterr().err) < MAX_LENGTH + 20
-
-
 def test_an_error_of_the_system_in_a_command_is_one_line(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -73,13 +62,6 @@ def test_fraction(value: object) -> None:
         fraction("a.b", value)
     with pytest.raises(UserError, match="less than 1"):
         fraction("a.b", 1, below_one=True)
-
-
-@pytest.mark.parametrize("value", ["yes", "false", None, 1])
-def test_switch(value: object) -> None:
-    assert switch("a", True) is True and switch("a", False) is False
-    with pytest.raises(UserError, match=f"a.b={value}: must be true or false"):
-        switch("a.b", value)
 
 
 @pytest.fixture

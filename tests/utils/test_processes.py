@@ -97,13 +97,6 @@ begun.set()
     assert (found.returncode, found.stdout) == (0, "done\nraised\n"), found.stderr
 
 
-def test_handlers_are_restored() -> None:
-    before = signal.getsignal(signal.SIGINT)
-    with processes.as_keyboard_interrupt():
-        assert signal.getsignal(signal.SIGINT) == processes.raise_unless_importing
-    assert signal.getsignal(signal.SIGINT) == before
-
-
 CYCLE = """
 import atexit
 from gan.utils import processes
@@ -130,11 +123,3 @@ def test_collections_start_after_the_imports_of_a_program(monkeypatch: pytest.Mo
         assert not gc.isenabled()
         raise ImportError
     assert gc.isenabled() and gc.get_freeze_count() > frozen
-
-
-def test_a_later_job_of_a_sweep_keeps_them(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(sys.modules, "torch", gc)
-    frozen = gc.get_freeze_count()
-    with processes.skip_during_imports():
-        assert gc.isenabled()
-    assert gc.get_freeze_count() == frozen

@@ -8,8 +8,7 @@ import pytest
 import torch
 
 from gan.utils import torch_runtime
-from gan.utils.errors import UserError
-from gan.utils.torch_runtime import ThreadTuner, choose, set_threads, tuned, tuner
+from gan.utils.torch_runtime import ThreadTuner, choose
 
 
 @pytest.fixture(autouse=True)
@@ -17,7 +16,6 @@ def restored() -> Iterator[None]:
     before = torch.get_num_threads()
     yield
     torch.set_num_threads(before)
-    tuner.__init__(1.0)  # type: ignore[misc]
 
 
 class Machine:
@@ -62,10 +60,6 @@ def test_cores_of_other_programs_are_avoided(
     assert len(slow) <= 3 * (limit.bit_length() - 1)  # no long measurement of a number that is much slower
 
 
-def test_the_fewest_of_equally_fast_numbers(monkeypatch: pytest.MonkeyPatch) -> None:
-    assert next(iter(choose(Machine(lambda count: 0.1 if count > 1 else 0.2, monkeypatch).work, 8))) == 2
-
-
 def test_the_cost_is_limited(monkeypatch: pytest.MonkeyPatch) -> None:
     tuner, machine = ThreadTuner(10), Machine(lambda count: 2.0, monkeypatch)
     assert not tuner.worked(10)  # one thread is no choice
@@ -74,34 +68,3 @@ def test_the_cost_is_limited(monkeypatch: pytest.MonkeyPatch) -> None:
     tuner.choose(machine.work)
     assert tuner.cost == 4  # seconds
     assert not tuner.worked(19, slow=True) and tuner.worked(1, slow=True) and not tuner.worked(59) and tuner.worked(1)
-
-
-def test_work_of_a_command_is_measured_after_a_second(monkeypatch: pytest.MonkeyPatch) -> None:
-    machine = Machine(busy(1), monkeypatch)
-    torch.set_num_threads(2)
-    assert tuned(machine.work) == tuned(machine.work) == "result" and machine.calls == [2, 2]  # not started
-    tuner.limit, tuner.passed = 2, 0.0
-    assert tuned(machine.work) == "result" and machine.calls == [2, 2, 2]  # it could have been the last work
-    assert tuned(machine.work) == "result" and torch.get_num_threads() == 1
-    machine.calls.clear()
-    for _ in range(100):
-        tuned(machine.work)
-    assert machine.calls.count(2) <= 1
-
-
-def test_the_option_and_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.delenv("OMP_NUM_THREADS", raising=False)
-    monkeypatch.delenv("MKL_NUM_THREADS", raising=False)
-    torch.set_num_threads(2)
-    set_threads("auto", on_cpu=False)
-    assert tuner.limit == 1
-    set_threads("auto", on_cpu=True)
-    assert tuner.limit == 2
-    tuner.limit = 1
-    monkeypatch.setenv("OMP_NUM_THREADS", "2")
-    set_threads("auto", on_cpu=True)
-    assert tuner.limit == 1
-    set_threads("3", on_cpu=True)
-    assert torch.get_num_threads() == 3
-    with pytest.raises(UserError, match=r"--threads 1.5: must be an integer of at least 1, or auto"):
-        set_threads("1.5", on_cpu=True)

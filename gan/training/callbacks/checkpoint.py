@@ -120,7 +120,8 @@ class Checkpoint(Periodic, LightningCheckpoint):
         best, record = state_dict["best"], state_dict.get(checkpoints.BEST_STATE)
         # If the best checkpoint is missing, or is the best by another score, the next score becomes the best.
         same = isinstance(record, dict) and record.get("monitor") == self.monitor
-        if same and best is not None and checkpoints.is_complete(checkpoints.checkpoint_named(self.run, best)):
+        complete = [path.name for path in checkpoints.list_checkpoints(self.run) if checkpoints.is_complete(path)]
+        if same and best in complete:
             self.best_score, self.best = float(state_dict["best_score"]), best
             start = state_dict["start"]
             self.start = None if start is None else KIDEstimate(self.best_score, start)

@@ -18,7 +18,7 @@ from gan.training.callbacks.evaluate import Evaluate
 from gan.training.callbacks.loop import clock_of
 from gan.training.callbacks.samples import Samples
 from gan.training.module import GAN
-from gan.utils.output import bar_width, duration, print_progress, replaces_progress, shows_bars
+from gan.utils.output import bar_width, duration, print_line, shows_bars
 
 
 class ProgressLine(Callback):
@@ -49,7 +49,7 @@ class ProgressLine(Callback):
             self.live = Live(console=console, auto_refresh=False, transient=False)
             self.live.start()
         if trainer.is_global_zero:
-            self.period = self.refresh if self.live or replaces_progress() else self.plain_interval
+            self.period = self.refresh if self.live else self.plain_interval
 
     def on_train_batch_end(self, trainer: Trainer, pl_module: GAN, *_: object) -> None:  # type: ignore[override]
         if (now := time.monotonic()) - self.acted > self.period:
@@ -79,14 +79,13 @@ class ProgressLine(Callback):
         means = pl_module.loss_log.means or pl_module.loss_log.pending_means()  # before the first line of the log
         losses = {name: value for name, value in means.items() if not name.startswith("health/")}
         latest = scores(trainer)
-        repeated = latest == self.scores and not (self.live or replaces_progress())
-        new = "" if repeated else latest  # not again in each line of a log
+        new = "" if latest == self.scores and not self.live else latest  # not again in each line of a log
         self.scores = latest
         numbers = " · ".join(filter(None, (listed(losses), new)))
         last = next((c.last for c in trainer.callbacks if isinstance(c, Samples)), None)  # type: ignore[attr-defined]
         grid = os.path.relpath(last) if last else ""
         if self.live is None or self.bar is None:
-            print_progress(" | ".join(filter(None, (clock, numbers, grid))))
+            print_line(" | ".join(filter(None, (clock, numbers, grid))))
             return
         self.bar.update(self.bar.tasks[0].id, completed=fraction, description=clock)
         self.live.update(Group(self.bar, *map(Text, filter(None, (numbers, grid)))), refresh=True)

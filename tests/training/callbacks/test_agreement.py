@@ -58,13 +58,13 @@ def test_other_options(tmp_path: Path, resume: list[str]) -> None:
 # A second machine where the run folder is not mounted.
 NOT_MOUNTED = """
 import os
-from gan.runs import lock
+from gan.config import resume
 from gan.training.callbacks import agreement
-lock.UNSEEN = 2.0
+resume.UNSEEN = 2.0
 if os.environ["RANK"] == "1":
     agreement.wait_for = lambda path, content: False
-    lock.read_json = lambda path: {}
-    lock.run_folder.LOCK = ".lock of another machine"
+    resume.read_json = lambda path: {}
+    resume.run_folder.LOCK = ".lock of another machine"
 """
 
 

@@ -14,10 +14,10 @@ from hydra.errors import HydraException
 from PIL import Image
 
 from gan.config.compose import compose, literals, to_plain
-from gan.config.early_checks import check
-from gan.config.launch import message_of
+from gan.config.launch import prepare
+from gan.config.mistakes import message_of
+from gan.config.new_run import check
 from gan.config.overrides import stored
-from gan.config.resume import prepare
 from gan.runs.run_folder import RECORD
 from gan.utils.errors import UserError
 from tests.conftest import ROOT
@@ -27,22 +27,16 @@ MISTAKES = [
     (["data=folder"], "data.root is missing; add data.root=FOLDER"),
     (["data.root=pisc"], "data.root=pisc: there is no such folder or zip archive; did you mean pics?"),
     (["data.root=pics,other"], "no such path; for several folders write data.root=[pics,other]"),
-    (["data=retro_filter", "data.root=pics", "data.style=film,grain"], "write data.style=[film,grain]"),
     (["data.a=pics"], "data.a is for translators, but model=dcgan generates images; add model=cyclegan"),
     (["model=cyclegan", "data=unpaired"], "data.a and data.b are missing"),
-    (["--data", "./pics"], "write data.root=./pics"),
     (["data.root=runs/whole"], "runs/whole: is the folder of a run; give a folder of images"),
     (["seed=99999999999999999999"], "seed=99999999999999999999: is out of range: the largest number is"),
-    (["images=null"], "images and minutes are both null"),
-    (["minutes=0"], "minutes=0"),
     (["model=stylegan2", "data.size=48", "data.sise=3"], "did you mean data.size"),
     (["resume=runs/frist"], "did you mean runs/first?"),
     (["init_from=prints46"], "no such run folder, checkpoint or shared model; did you mean zoo:prints64?"),
-    (["init_from=zoo:presss"], "zoo:presss: no such model; choose from engraving, film, press, prints64,"),
     (["freeze.generator=2"], "freeze.generator=2: has an effect only with init_from=RUN"),
     (["init_from=runs"], "runs: is not a run folder; give one of the runs in it: "),
     (["-m", "data.root=nowhere,pics"], "nowhere: there is no such folder"),
-    (["data.root=pics", "data.labels=no.csv"], "data.labels=no.csv: there is no such table of labels"),
     (["model=lut", "data=retro_filter", "data.root=pics", "data.style=no.cube"], "there is no such color table"),
     (["init_from="], "init_from: give one path, or zoo:NAME"),
 ]
@@ -86,7 +80,7 @@ def test_a_mistake_is_found_before_a_folder_is_made(
 def test_mistakes_do_not_import_torch(tmp_path: Path) -> None:
     make_folders(tmp_path)
     code = (
-        "import json, sys\nfrom tests.config.test_early_checks import said\n"
+        "import json, sys\nfrom tests.config.test_new_run import said\n"
         "for typed, line in json.loads(sys.argv.pop()):\n    sys.argv[1:] = typed\n    found = said(typed)\n"
         "    assert 'torch' not in sys.modules and line in found, (typed, found)"
     )
@@ -99,7 +93,7 @@ def test_mistakes_do_not_import_torch(tmp_path: Path) -> None:
 def test_a_library_that_is_not_installed(monkeypatch: pytest.MonkeyPatch) -> None:
     typed = ["data=huggingface", "data.name=USER/SET"]
     check(literals(compose(typed)))
-    monkeypatch.setattr("gan.config.early_checks.find_spec", lambda name: None)
+    monkeypatch.setattr("gan.config.new_run.find_spec", lambda name: None)
     with pytest.raises(UserError, match=r"data=huggingface needs the datasets library: pip install 'retro-gan\[hub\]'"):
         check(literals(compose(typed)))
 

@@ -1,0 +1,100 @@
+"""Options that a new run takes from the model of init_from: those that shape its networks. No torch.
+
+A run without init_from does not import this module.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from omegaconf import DictConfig
+
+from gan.config.compose import options, unresolved
+from gan.config.overrides import key_of
+from gan.models import address, shared_model
+from gan.runs import remote, run_folder
+from gan.utils.errors import UserError, path_hint
+from gan.utils.option_values import flatten, is_remote, pair, with_home
+from gan.utils.output import print_line
+
+NAME = re.compile(r"[A-Za-z_]\w*")  # values that need no quotes
+LEFT = ("._target_", ".norm")  # the norm of a discriminator belongs to the penalty of this run
+DEVICE_RULES, SIZE_RULE = ("${by_device", "${width"), "${derived:stylegan2_width"  # in the values of conf/
+
+
+def with_networks(typed: list[str], cfg: DictConfig) -> list[str]:
+    """Return the overrides with the options of the networks of `init_from` that differ and have their default here.
+
+    Print a line that names them. Of the values that follow from the data, only its size and channels are taken.
+
+    Args:
+        cfg: the configuration that Hydra composes from the overrides.
+    """
+    ours, choices = unresolved(cfg), cfg.hydra.runtime.choices
+    defaults = options([f"model={choices.model}", f"data={choices.data}"])
+    chosen = {key_of(word) for word in typed} | {name for name in ours if ours[name] != defaults.get(name)}
+    words = [f"{name}={value}" for name, value in differing(options_of(str(cfg.init_from)), ours, chosen)]
+    if words:
+        print_line(f"init_from={cfg.init_from}: networks as in that model: {' '.join(words)}")
+    return [*words, *typed]
+
+
+def options_of(text: str) -> dict[str, Any]:
+    """Return the options of the model of init_from; empty for a checkpoint outside of a run, and for the Hub.
+
+    A model on the Hub is downloaded later.
+    """
+    if text.startswith(address.HUB):
+        return {}
+    if is_remote(text):
+        source = remote.download(text)
+    else:
+        source = address.zoo_folder(text) if text.startswith(address.ZOO) else Path(with_home(text))
+    if not source.exists():
+        hint = address.zoo_hint(text) or path_hint(source)
+        raise UserError(f"init_from={text}: no such run folder, checkpoint or shared model{hint}")
+    if shared_model.is_shared(source):
+        return flatten({"model": shared_model.read_about(shared_model.weights_of(source).parent)["model"]})
+    run = run_folder.folder_of(source)
+    if hint := run_folder.hint_inside(run):
+        raise UserError(f"init_from={text}: is not a run folder; {hint}")
+    return flatten(run_folder.read_config(run)) if (run / run_folder.CONFIG).is_file() else {}
+
+
+def differing(theirs: dict[str, Any], ours: dict[str, Any], chosen: set[str]) -> Iterator[tuple[str, Any]]:
+    """Yield names and values of the options to take: size, channels, and whole numbers and names that shape a network.
+
+    Args:
+        theirs, ours: options of the other model and of this one; those of this one may be interpolations.
+        chosen: names of options that are not taken.
+    """
+    before, now = sides(theirs.get("model.generator.size")), sides(ours.get("data.size"))
+    if before and before != now and "data.size" not in chosen:
+        now = before
+        yield "data.size", before[0] if before[0] == before[1] else f"[{before[0]},{before[1]}]"
+    channels = theirs.get("model.generator.channels")
+    if type(channels) is int and channels != ours.get("data.channels", channels) and "data.channels" not in chosen:
+        yield "data.channels", channels
+    for role in ("generator", "discriminator"):
+        if theirs.get(f"model.{role}._target_") != ours.get(f"model.{role}._target_"):
+            continue
+        for name, value in ours.items():
+            follows_data = str(value).startswith("${") and not str(value).startswith(DEVICE_RULES)
+            follows_size = SIZE_RULE in str(value) and before != now
+            if not name.startswith(f"model.{role}.") or name in chosen or follows_data or follows_size:
+                continue
+            other = theirs.get(name)
+            shapes_weights = type(other) is int or (isinstance(other, str) and NAME.fullmatch(other))
+            if shapes_weights and other != value and not name.endswith(LEFT):
+                yield name, other
+
+
+def sides(size: Any) -> tuple[int, int] | None:
+    """Return (height, width); None if it is not given, or depends on the device."""
+    try:
+        return pair(size)
+    except UserError:
+        return None

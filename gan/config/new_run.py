@@ -1,0 +1,234 @@
+"""A new run: its checked configuration, the options that follow from others, and its folder. No torch.
+
+Values are checked by the constructors of the parts that use them. Here only what costs nothing is checked, before torch
+is imported: missing paths and libraries, and options without effect.
+"""
+
+from __future__ import annotations
+
+import math
+import os
+from collections.abc import Iterator, Mapping
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+
+import yaml
+from hydra.core.hydra_config import HydraConfig
+from omegaconf import DictConfig
+
+from gan.config.compose import check_options, compose, literals
+from gan.config.overrides import first_alternative, is_group, key_of, value_of, without
+from gan.config.paths import quote
+from gan.data.looks import is_table
+from gan.runs import lock, run_folder
+from gan.utils.errors import UserError, install, path_hint, reason
+from gan.utils.files import write_atomically
+from gan.utils.option_values import is_remote, with_home
+from gan.utils.output import print_line
+from gan.utils.processes import global_rank, num_external_ranks
+from gan.utils.untrusted import MAX_OPTION
+
+GAN = "gan.training.module.GAN"
+PIX2PIX = "gan.training.translation.Pix2Pix"
+PATHS = ("data.root", "data.a", "data.b")
+NETWORKS = ("model.generator.", "model.discriminator.")  # prefixes of the options of networks
+HUGGING_FACE = "gan.data.sources.huggingface.data_module"
+DEFAULT = "retro"  # the data of conf/train.yaml, which needs no path
+# Options that need init_from -> the values that mean "not set".
+STARTS: dict[str, tuple[Any, ...]] = {
+    "freeze.generator": (0, []),
+    "freeze.discriminator": (0, []),
+    "model.kept_lr_factor": (1,),
+}
+LOCKS = {run_folder.LOCK, run_folder.DECISION, run_folder.REMOTE}  # files of a run that starts
+
+
+def prepare(typed: list[str]) -> list[str]:
+    """Return the overrides of a new run, with its locked folder."""
+    typed, cfg = complete(typed)
+    return with_folder(typed, create_folder(folder_of(cfg, "run"), is_named(typed)), None)
+
+
+def complete(typed: list[str]) -> tuple[list[str], DictConfig]:
+    """Return the overrides with the options that follow from them, and the checked configuration of a new run."""
+    typed = with_data(typed)
+    cfg = checked(typed)
+    if cfg.init_from:
+        from gan.config.init_from import with_networks
+
+        typed = with_networks(typed, cfg)
+        cfg = checked(typed)
+    if not is_named(typed) and num_external_ranks() > 1:
+        raise UserError("under torchrun or SLURM all ranks need one folder: add hydra.run.dir=runs/NAME resume=auto")
+    return typed, cfg
+
+
+def checked(overrides: list[str]) -> DictConfig:
+    """Return the configuration of a new run, which was checked."""
+    cfg = compose(overrides)
+    check_options(cfg)
+    check(literals(cfg))
+    return cfg
+
+
+# ---- checks
+
+
+def check(values: Mapping[str, Any], resumed: bool = False) -> None:
+    """Raise UserError if a path or a library is missing, or an option would have no effect.
+
+    Args:
+        values: `gan.config.compose.literals` of the configuration.
+        resumed: whether the run is resumed; its folders may have been moved.
+    """
+    if missing := [name for name, value in values.items() if value == "???" and name.startswith("data.")]:
+        words = " ".join(f"{name}={'FOLDER' if name in PATHS else 'VALUE'}" for name in missing)
+        raise UserError(f"{' and '.join(missing)} {'is' if len(missing) == 1 else 'are'} missing; add {words}")
+    if values.get("data._target_") == HUGGING_FACE and find_spec("datasets") is None:
+        raise UserError(f"data=huggingface needs the datasets library: {install('hub')}")
+    moved = " (if you have moved it, add its new path and resume_force=true)" if resumed else ""
+    for name, path, what in paths(values):
+        if not os.path.exists(path):
+            raise UserError(f"{name}={path}: there is no such {what}{path_hint(path)}{moved}")
+    for name, value in values.items():  # with larger ones it would train, but the run could not be read again
+        limit = MAX_OPTION if name.startswith(NETWORKS) else (1 << 63) - 1
+        if isinstance(value, int | float) and limit < abs(value) < math.inf:
+            raise UserError(f"{name}={value}: is out of range: the largest number is {limit:,}")
+    if values.get("init_from") == "":
+        raise UserError("init_from: give one path, or zoo:NAME")
+    used = [name for name, unset in STARTS.items() if values.get(name, unset[0]) not in unset]
+    if used and not resumed and not values.get("init_from"):
+        raise UserError(f"{used[0]}={values[used[0]]}: has an effect only with init_from=RUN")
+
+
+def paths(values: Mapping[str, Any]) -> Iterator[tuple[str, str, str]]:
+    """Yield option, path and kind of each path that the data reads; raise UserError if it is the folder of a run."""
+    if not str(values.get("data._target_")).startswith("gan.data.") or values.get("data._target_") == HUGGING_FACE:
+        return
+    for name in PATHS:
+        for root in listed(values.get(name)):
+            if is_remote(root):
+                from gan.utils import object_store
+
+                object_store.check_library(object_store.check_address(f"{name}={root}", root))
+            elif run_folder.is_run(Path(with_home(root))):
+                raise UserError(f"{name}={root}: is the folder of a run; give a folder of images")
+            else:
+                yield name, with_home(root), "folder or zip archive"
+    for word in filter(is_table, listed(values.get("data.style"))):
+        yield "data.style", with_home(word), "color table"
+    if isinstance(labels := values.get("data.labels"), str):
+        yield "data.labels", with_home(labels), "table of labels"
+
+
+def listed(value: Any) -> list[str]:
+    """Return the texts of an option that is a list, one value, or not set."""
+    return list(map(str, value if isinstance(value, list) else [] if value is None else [value]))
+
+
+# ---- the data group, which follows from the paths
+
+
+def with_data(typed: list[str], quiet: bool = False) -> list[str]:
+    """Return the overrides with `data=` added, if they give paths of data and neither they nor an experiment set it.
+
+    Print a line that names the choice, unless `quiet`.
+    """
+    paths = [path for path in PATHS if value_of(typed, path) not in (None, "", "null")]
+    if not paths or any(key_of(word) == "data" for word in typed):
+        return typed
+    cfg = compose([first_alternative(word) for word in typed if is_group(key_of(word))])
+    if cfg.hydra.runtime.choices.data != DEFAULT:
+        return typed
+    name = data_for(paths, cfg.model.get("_target_"), cfg.hydra.runtime.choices.model)
+    if not quiet:
+        print_line(f"using data={name}, because {paths[0]} is set")
+    return [f"data={name}", *typed]
+
+
+def data_for(paths: list[str], target: str | None, model: str) -> str:
+    """Return the data group for the typed options with paths, and a class of models."""
+    if target == PIX2PIX:
+        return "paired"
+    if target == GAN:
+        if paths == ["data.root"]:
+            return "folder"
+        raise UserError(
+            f"{paths[-1]} is for translators, but model={model} generates images; add model=cyclegan, "
+            "or write data.root=PATH, for several folders data.root=[PATH,PATH]"
+        )
+    if "data.root" in paths:
+        raise UserError(
+            f"model={model} needs two folders: write data.a=PATH data.b=PATH instead of data.root, "
+            "or add data=retro_filter to learn a built-in style"
+        )
+    return "unpaired"
+
+
+# ---- the folder
+
+
+def is_named(typed: list[str]) -> bool:
+    """Return whether the user has named the folder of the run."""
+    return value_of(typed, "hydra.run.dir") is not None
+
+
+def folder_of(cfg: DictConfig, mode: str) -> Path:
+    """Return the folder in a composed configuration; mode is "run" or "sweep". With debug=NAME it ends in _debug-NAME.
+
+    A folder that was typed stays as it is.
+    """
+    HydraConfig.instance().set_config(cfg)  # for ${hydra:...} in the folder's name
+    name, debug = str(cfg.hydra[mode].dir), cfg.hydra.runtime.choices.debug
+    typed = any(key_of(word) == f"hydra.{mode}.dir" for word in cfg.hydra.overrides.hydra)
+    return Path(name if typed or debug in (None, "null") else f"{name}_debug-{debug}")
+
+
+def create_folder(folder: Path, named: bool) -> Path:
+    """Create and lock a run folder, and return its path.
+
+    A folder that the user has named must be empty. Otherwise a suffix makes the name unique.
+    """
+    if global_rank() != 0:
+        return folder
+    if named:
+        if folder.exists() and not (folder.is_dir() and holds_nothing(folder)):
+            raise UserError(f"{folder}: exists and is not empty; use another folder, or resume={folder}")
+        lock.make(folder)
+        lock.acquire(folder)
+        return folder
+    free, attempt = folder, 1
+    while True:
+        try:
+            lock.make(free, exist_ok=False)
+            lock.acquire(free)
+            return free
+        except FileExistsError:
+            attempt += 1
+            free = folder.with_name(f"{folder.name}-{attempt}")
+        except OSError as error:
+            raise UserError(
+                f"{free}: cannot be created ({reason(error)}); name another folder with hydra.run.dir=FOLDER"
+            ) from error
+
+
+def holds_nothing(folder: Path) -> bool:
+    """Return whether a folder is empty, except for locks and the record of a run, complete or not.
+
+    One file of the record may be the user's own. They are written in this order, and the first is only appended to.
+    """
+    names = {path.name for path in folder.iterdir()} - LOCKS
+    return any(names == set(run_folder.RECORD[:count]) for count in range(len(run_folder.RECORD) + 1))
+
+
+def with_folder(overrides: list[str], run: Path, checkpoint: Path | None) -> list[str]:
+    """Return the overrides with the run folder and the checkpoint added."""
+    kept = without(overrides, "hydra.run.dir", "resume")
+    return [*kept, f"hydra.run.dir={quote(run)}", f"resume={quote(checkpoint) if checkpoint else 'null'}"]
+
+
+def write_yaml(path: Path, value: Any) -> None:
+    """Write a value as YAML, atomically."""
+    text = yaml.safe_dump(value, sort_keys=False, allow_unicode=True)
+    write_atomically(path, lambda file: file.write(text.encode()))
