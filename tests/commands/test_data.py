@@ -355,7 +355,6 @@ def test_wrong_options_of_unscale(words: list[str], said: str, tmp_path: Path, g
     assert not (tmp_path / "out").exists()
 
 
-@pytest.mark.slow
 def test_the_cache_is_listed_and_cleared(messy: Path, gan_command: Train, train: Train, cache: Path) -> None:
     train("data=folder", f'data.root="{messy}"', "images=4")
     listed = gan_command("data", "cache", "--list").stdout

@@ -17,7 +17,7 @@ def test_out(tmp_path: Path, gan_command: Train) -> None:
     run = made(tmp_path / "runs" / "a", lines=[])  # without curves, which take a second
     assert gan_command("report", "runs/a").stdout.startswith("report: runs/a/report.html (0.")
     gan_command("report", "runs/a")  # replaces the earlier report
-    made(tmp_path / "runs" / "b", lines=[], seed=1)
+    made(tmp_path / "runs" / "b", seed=1)
     assert "report: report.html" in gan_command("report", "runs").stdout
     assert "report: report.html" in gan_command("report", "runs/a", "runs/b").stdout
     own = tmp_path / "own.html"

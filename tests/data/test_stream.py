@@ -201,7 +201,6 @@ def test_held_out_images_are_flipped_as_those_of_training(small: Path) -> None:
     assert same.all()
 
 
-@pytest.mark.slow
 def test_a_run_scores_with_held_out_shards(tmp_path: Path, train: Train, gan_command: Train) -> None:
     """A run with classes from shards, interrupted and resumed; and `gan evaluate` of it."""
     write_shards(tmp_path / "noise", parts(40, side=16), {"cat": 80, "a dog": 80})

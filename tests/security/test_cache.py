@@ -19,10 +19,8 @@ from PIL import Image
 from gan.data.decoding import cache
 from gan.data.decoding.decode import Decoder
 from gan.data.sources.files import ImageFiles
-from gan.data.sources.torchvision import TorchvisionDataset
 from gan.evaluation import feature_cache
 from gan.metrics.extractors import extractor
-from gan.utils.errors import UserError
 
 from .checkpoints import Bomb
 from .conftest import peak
@@ -69,7 +67,6 @@ def saved(array: Any, path: Path) -> None:
 FEATURES: dict[str, Callable[[Path, Path], object]] = {
     "a pickle": lambda path, canary: path.write_bytes(pickle.dumps(Bomb(canary))),
     "pickled objects": lambda path, canary: saved(np.array([Bomb(canary)], object), path),
-    "an archive": lambda path, canary: archive(path),
     "a huge shape": lambda path, canary: path.write_bytes(header("(3, 1000000000000)")),
     "a negative shape": lambda path, canary: path.write_bytes(header("(-3, 2)") + bytes(24)),
     "a deep header": lambda path, canary: path.write_bytes(header("(" * 9000)),
@@ -91,27 +88,3 @@ def test_planted_features(case: str, folder: Path, tmp_path: Path) -> None:
     assert len(found) == 3 and found.shape[1] > 5 and torch.isfinite(found).all()
     assert torch.equal(feature_cache.cached_features(conv, images), found)
     assert peak() - before < MEMORY and not (tmp_path / "canary").exists()
-
-
-def archive(path: Path, **arrays: Any) -> None:
-    good = {"images": np.zeros((2, 4, 4), np.uint8), "labels": np.arange(2), "classes": np.array(["a", "b"])}
-    with open(path, "wb") as file:
-        np.savez(file, allow_pickle=True, **{**good, **arrays})
-
-
-DOWNLOADS: dict[str, Callable[[Path, Path], object]] = {
-    "a pickle": lambda path, canary: path.write_bytes(pickle.dumps(Bomb(canary))),
-    "pickled classes": lambda path, canary: archive(path, classes=np.array([Bomb(canary)] * 2, object)),
-    "pickled images": lambda path, canary: archive(path, images=np.array([Bomb(canary)] * 2, object)),
-    "no archive": lambda path, canary: path.write_text("text"),
-}
-
-
-@pytest.mark.parametrize("case", DOWNLOADS)
-def test_planted_downloads(case: str, folder: Path, tmp_path: Path) -> None:
-    (folder / "downloads").mkdir()
-    path = folder / "downloads" / "fashion_mnist_train.npz"
-    DOWNLOADS[case](path, tmp_path / "canary")
-    with pytest.raises((UserError, ValueError), match=r"damaged|allow_pickle"):
-        TorchvisionDataset("fashion_mnist").content(0)
-    assert not (tmp_path / "canary").exists()

@@ -16,7 +16,7 @@ import pytest
 import torch
 from PIL import Image
 
-from .checkpoints import DCGAN, LUT, STYLEGAN2, Bomb, checkpoint
+from .checkpoints import DCGAN, STYLEGAN2, Bomb, checkpoint
 from .conftest import SECRET, Cage
 
 pytestmark = pytest.mark.slow
@@ -283,14 +283,6 @@ def test_what_is_no_file(what: str, cage: Cage) -> None:
     path = cage.folder / "x.ckpt"
     path.mkdir() if what == "a folder" else os.mkfifo(path)
     assert "x.ckpt" in cage.run("generate", "x.ckpt", "--out", "out")
-
-
-def test_what_a_translator_cannot_be(cage: Cage) -> None:
-    Image.new("RGB", (16, 16)).save(cage.folder / "image.png")
-    made = checkpoint(LUT)
-    torch.save(made, cage.folder / "lut.ckpt")
-    cage.run("translate", "lut.ckpt", "image.png", "out/done.png", check=0)
-    assert "use gan translate" in cage.run("generate", "lut.ckpt", "--out", "out")
 
 
 def test_the_folder_that_is_read_is_printed(cage: Cage) -> None:

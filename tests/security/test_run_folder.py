@@ -201,18 +201,11 @@ def test_named_pipes_are_refused(name: str, run: Path) -> None:
         signal.alarm(0)
 
 
-def test_more_scores_than_can_be_plotted(run: Path, cage: Cage) -> None:
-    line = {"images": 8} | {f"eval/{n}": 1.0 for n in range(10_000)}
-    (run / run_folder.METRICS).write_text(json.dumps(line) + "\n")
-    assert "too many to plot" in cage.run("compare", "run", "--out", "out/curves.png")
-
-
 OPTIONS: list[dict[str, Any]] = [
     {"fit": ["crop"]}, {"resample": 3}, {"background": "\x1b[2J"}, {"patches_per_image": "x"}, {"batch_size": "x"},
     {"num_images": 10**12}, {"num_images": -1}, {"seed": "x"}, {"num_workers": 10**6}, {"max_pixels": "x"},
     {"labels": "../../outside/precious"}, {"root": "/dev/zero"}, {"root": "../../outside"}, {"source": "os.system"},
     {"source": {"_target_": "os.system"}}, {"source": {"_target_": "gan.data.sources.huggingface.Hub"}},
-    {"source": {"_target_": "gan.data.sources.torchvision.TorchvisionDataset", "name": "../x"}},
     {"_target_": "gan.data.stream.StreamingDataModule", "root": "../../outside"},
 ]  # fmt: skip
 

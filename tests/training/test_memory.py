@@ -122,7 +122,6 @@ def test_on_a_cpu_the_step_is_not_divided() -> None:
     assert module.division == Division() and module.micro_batch is None
 
 
-@pytest.mark.slow
 def test_a_run_out_of_memory_ends_with_one_line(train: Train) -> None:
     result = train("loss._target_=tests.training.test_memory.OutOfMemory", "images=16", check=2)
     (line,) = result.stderr.splitlines()

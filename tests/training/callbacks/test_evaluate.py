@@ -78,7 +78,6 @@ def test_missing_weights_are_reported_once_and_training_continues(
     assert "not known" in train("images=4", "callback.evaluate.extractors=[lite1]", check=2).stderr
 
 
-@pytest.mark.slow
 def test_too_few_images_are_reported_and_training_continues(train: Train, tmp_path: Path) -> None:
     out = train("images=8", "hydra.run.dir=a", "data.num_images=4").stdout
     assert "too few images to compare with (" in out and scores(tmp_path / "a") == []
