@@ -19,7 +19,7 @@ from .conftest import Cage
 
 pytestmark = pytest.mark.slow
 
-EVIL = "x\x1b[2J\x1b]0;owned\x07\nerror: all is lost"
+EVIL = "x\x1b[2J\x1b]0;owned\x07\nforged line"
 OUT = ("--out", "out", "--seeds", "0")
 
 
@@ -75,4 +75,4 @@ def archive(cage: Cage) -> str:
 def test_text_of_files_is_printed_in_one_line(surface: Callable[[Cage], str], cage: Cage) -> None:
     said = surface(cage)
     assert "\x1b" not in said and "\x07" not in said
-    assert not any(line.startswith("error: all") for line in said.splitlines())
+    assert not any(line.startswith("forged") for line in said.splitlines())
