@@ -73,7 +73,9 @@ def network(name: str, **options: Any) -> Change:
 
 
 def nan(state: dict[str, Any]) -> None:
-    state["state_dict"][STEM][0, 0, 0, 0] = torch.nan
+    for value in state["state_dict"].values():
+        if value.is_floating_point():
+            value.fill_(torch.nan)
 
 
 FORGED: dict[str, tuple[Change, str]] = {
@@ -88,7 +90,6 @@ FORGED: dict[str, tuple[Change, str]] = {
     "config laughs": (put("config", "model", "more", value=laughs), "too large"),
     "config huge text": (put("config", "more", value="x" * 10_000_000), "too long"),
     "config with a tensor": (put("config", "more", value=torch.zeros(3)), "Tensor"),
-    "config data size a text": (put("config", "data", "size", value="big"), "data.size"),
     "images a text": (put("images", value="64"), "number of images is not valid"),
     "classes of others": (put("classes", value=["a", "b", "c"]), "classes"),
     "width a billion": (generator(width=10**9), "out of range"),
@@ -103,7 +104,6 @@ FORGED: dict[str, tuple[Change, str]] = {
     "network beside": (generator(_target_="gan.networks.dcgan.torch.load"), "names gan.networks.dcgan.torch.load"),
     "network a discriminator": (generator(_target_="gan.networks.dcgan.Discriminator"), "only classes of gan itself"),
     "network with code in it": (generator(width={"_target_": "os.system", "command": "touch ../canary"}), "os.system"),
-    "network that is partial": (generator(_partial_=True), ""),
     "an older format": (put("format", value=1), "checkpoint format 1, but this version reads format 4"),
 }
 
