@@ -69,7 +69,11 @@ LONG = (
 gc.disable()  # until all tests are collected, which makes objects that stay
 
 
+@pytest.hookimpl(tryfirst=True)  # before tests are left out by their marks
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    for item in items:
+        if "train" in getattr(item, "fixturenames", ()):  # a training in a process of its own takes seconds
+            item.add_marker(pytest.mark.slow)
     items.sort(key=lambda item: next((n for n, name in enumerate(LONG) if item.nodeid.startswith(name)), len(LONG)))
 
 

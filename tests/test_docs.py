@@ -117,7 +117,6 @@ def trained(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Path]:
     return run
 
 
-@pytest.mark.slow
 @with_pages
 def test_commands(page: Path, trained: Callable[[str], Path], train: Train, gan_command: Train, tmp_path: Path) -> None:
     for name in ("collection", "photographs", "retro"):
@@ -198,7 +197,6 @@ def gan_as_shown(words: list[str], gan_command: Train, folder: Path) -> None:
         assert len(list((folder / words[3]).rglob("*.png"))) == 12
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("page", [page for page in PAGES if files(page)], ids=lambda page: page.stem)
 def test_added_parts_work_with_the_files_shown(page: Path, tmp_path: Path) -> None:
     for name in ("gan", "conf"):
@@ -227,7 +225,6 @@ def test_added_parts_work_with_the_files_shown(page: Path, tmp_path: Path) -> No
         command(["-c", code], tmp_path)
 
 
-@pytest.mark.slow
 def test_patches_of_looks_and_options_work(tmp_path: Path) -> None:
     page = ROOT / "docs" / "extending.md"
     for name in ("gan", "conf"):
@@ -243,7 +240,6 @@ def test_patches_of_looks_and_options_work(tmp_path: Path) -> None:
     assert len(list((tmp_path / "film").rglob("*.png"))) == 2
 
 
-@pytest.mark.slow
 def test_the_added_parts_work_in_folders_of_the_user(tmp_path: Path) -> None:
     """The folders and commands of "Your own folders" in docs/extending.md, with the parts that the page shows."""
     page = ROOT / "docs" / "extending.md"
@@ -289,15 +285,35 @@ def test_options_and_flags_exist(page: Path) -> None:
 
 @with_pages
 def test_links_and_extras_exist(page: Path) -> None:
-    missing = [link for link in links(page) if link and not linked(page, link).exists()]
+    missing = [link for link in links(page) if link and not (page.parent / link).exists()]
     assert not missing
     extras = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["optional-dependencies"]
     assert set(re.findall(r"(?:\.|retro-gan)\[(\w+)\]'", page.read_text())) <= set(extras)
+    if page.stem == "index":
+        table = page.read_text().partition("| extra |")[2].partition("\n\n")[0]
+        rows = re.findall(r"^\| (`.*?) \|", table, re.M)
+        assert {name for row in rows for name in re.findall(r"`(\w+)`", row)} == set(extras)
 
 
-def linked(page: Path, link: str) -> Path:
-    """Return the file of a link."""
-    return page.parent / link
+def test_every_recipe_is_listed() -> None:
+    text = PAGES[0].read_text()
+    table = text[text.index("\n## Recipes") : text.index("\n## Resume")]
+    rows = {name for row in re.findall(r"^\| (`.*?) \|", table, re.M) for name in re.findall(r"`(\w+)`", row)}
+    assert rows == {path.stem for path in (ROOT / "conf" / "model").glob("*.yaml")}
+
+
+@pytest.mark.skipif(shutil.which("bash") is None, reason="needs bash")
+def test_sbatch_passes_its_options_on(tmp_path: Path) -> None:
+    srun = tmp_path / "srun"
+    srun.write_text("#!/bin/sh\nfor word; do echo $word; done\n")
+    srun.chmod(0o755)
+    variables = {"SLURM_NNODES": "2", "SLURM_NTASKS_PER_NODE": "4", "PATH": f"{tmp_path}:{os.environ['PATH']}"}
+    words = ["bash", ROOT / "docs" / "cluster" / "slurm.sbatch", "data.root=a b"]
+    run = subprocess.run(words, env=variables, capture_output=True, text=True, check=True)
+    assert run.stdout.splitlines() == [
+        "python", "train.py", "trainer.num_nodes=2", "trainer.devices=4", "hydra.run.dir=runs/big", "resume=auto",
+        "data.root=a b",
+    ]  # fmt: skip
 
 
 @pytest.mark.parametrize("program", [[str(ROOT / "train.py")], ["-m", "gan", "train"]], ids=["train.py", "gan"])
@@ -314,7 +330,6 @@ def test_tensorboard_starts() -> None:
     assert subprocess.run(words, capture_output=True, timeout=PATIENCE).returncode == 0
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize(("name", "image"), [("first_hour", "saved/1"), ("latent_space", "faded")])
 def test_notebooks_run(name: str, image: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     prefix = name.partition("_")[0].upper()
@@ -338,7 +353,6 @@ def test_notebooks_run(name: str, image: str, tmp_path: Path, monkeypatch: pytes
         assert sum(str(output.get("text", "")).count("\n") for output in cell.get("outputs", [])) < MAX_LINES
 
 
-@pytest.mark.slow
 def test_site_builds_without_a_warning(tmp_path: Path) -> None:
     pytest.importorskip("furo")
     pytest.importorskip("myst_nb")

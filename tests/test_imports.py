@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import functools
 import subprocess
 import sys
 from graphlib import TopologicalSorter
@@ -18,12 +19,17 @@ MAY_IMPORT_HYDRA = {"compose.py", "init_from.py", "launch.py", "mistakes.py", "n
 MAY_IMPORT_HYDRA |= {"secrets.py", "sweep.py", "fit.py", "train.py"}
 
 
+@functools.cache
+def import_nodes(file: Path) -> list[ast.Import | ast.ImportFrom]:
+    return [node for node in ast.walk(ast.parse(file.read_text())) if isinstance(node, ast.Import | ast.ImportFrom)]
+
+
 def imported(file: Path) -> set[str]:
     names: set[str] = set()
-    for node in ast.walk(ast.parse(file.read_text())):
+    for node in import_nodes(file):
         if isinstance(node, ast.Import):
             names |= {alias.name for alias in node.names}
-        elif isinstance(node, ast.ImportFrom) and node.module:
+        elif node.module:
             names.add(node.module)
     return names
 
@@ -61,8 +67,7 @@ def test_no_package_needs_another_that_needs_it() -> None:
 
 def wanted(file: Path) -> set[str]:
     """Return the modules that a file imports: for `from gan.runs import run_folder`, gan.runs.run_folder."""
-    tree = ast.parse(file.read_text())
-    parts = (node for node in ast.walk(tree) if isinstance(node, ast.ImportFrom) and node.module)
+    parts = (node for node in import_nodes(file) if isinstance(node, ast.ImportFrom) and node.module)
     return imported(file) | {f"{node.module}.{alias.name}" for node in parts for alias in node.names}
 
 

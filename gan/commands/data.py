@@ -29,7 +29,7 @@ from gan.pixel_art.cells import Unscaled, Unscaler, check_colors, fit_colors, re
 from gan.runs.run_folder import is_run
 from gan.settings import add_palette, add_size, check_pixel_art
 from gan.utils.errors import UserError, at_least, writing
-from gan.utils.output import counted, counting
+from gan.utils.output import counted, counting, one_line
 from gan.utils.processes import available_memory
 
 MAX_FACTORS = 20  # maximum number of enlargements to list
@@ -201,7 +201,7 @@ def counts(table: dict[str, int]) -> str:
     """Return a table as text, such as "PNG 12, JPEG 3". A long table ends with the number of omitted entries."""
     shown = list(table.items())[:MAX_LINES]
     rest = [f"{len(table) - MAX_LINES:,} more"] if len(table) > MAX_LINES else []
-    return ", ".join([*(f"{name} {count:,}" for name, count in shown), *rest])
+    return ", ".join([*(f"{one_line(name)} {count:,}" for name, count in shown), *rest])  # names are those of files
 
 
 def pack(arguments: argparse.Namespace) -> None:

@@ -18,6 +18,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from color import SIDE, stacked
 from PIL import Image
 from torch import Tensor
 
@@ -34,7 +35,6 @@ from gan.networks.closed_form.choose import choose
 from gan.translation.tiling import translate_each
 
 ROOT = Path(__file__).resolve().parents[2]
-SIDE = 64
 
 
 def main() -> None:
@@ -75,28 +75,16 @@ def prepare(paths: list[Path], look: str, folder: Path) -> tuple[Tensor, Tensor,
 
     Write the first two to the folders a and b.
     """
-    order = np.random.default_rng(0).permutation(len(paths))
+    order = torch.from_numpy(np.random.default_rng(0).permutation(len(paths)))
     part = 2 * len(order) // 5
-    style = registry.make_style(look)
-    photographs = {number: np.asarray(Image.open(paths[number]).convert("RGB")) for number in order}
-    styled = {number: style(photographs[number], int(number)) for number in order[part:]}
-    sides = {"a": [photographs[n] for n in order[:part]], "b": [styled[n] for n in order[part : 2 * part]]}
-    found = {name: [small(image) for image in images] for name, images in sides.items()}
-    for name, images in found.items():
+    files, style = [np.asarray(Image.open(path).convert("RGB")) for path in paths], registry.make_style(look)
+    photographs, styled = stacked(files), stacked([style(file, number) for number, file in enumerate(files)])
+    a, b, held_out = photographs[order[:part]], styled[order[part : 2 * part]], order[2 * part :]
+    for name, images in {"a": a, "b": b}.items():
         (folder / name).mkdir(parents=True, exist_ok=True)
         for number, image in enumerate(images):
-            Image.fromarray(image).save(folder / name / f"{number:04}.png")
-    held_out = order[2 * part :]
-    found["photographs"] = [small(photographs[n]) for n in held_out]
-    found["truths"] = [small(styled[n]) for n in held_out]
-    a, b, inputs, truths = (
-        torch.from_numpy(np.stack(each)).permute(0, 3, 1, 2).contiguous() for each in found.values()
-    )
-    return a, b, inputs, truths
-
-
-def small(image: np.ndarray) -> np.ndarray:
-    return np.asarray(Image.fromarray(image).resize((SIDE, SIDE), Image.Resampling.LANCZOS))
+            Image.fromarray(image.permute(1, 2, 0).numpy()).save(folder / name / f"{number:04}.png")
+    return a, b, photographs[held_out], styled[held_out]
 
 
 def train(model: str, folder: Path, run: Path, options: list[str]) -> None:

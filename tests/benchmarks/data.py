@@ -1,13 +1,12 @@
 """The data engine against what people use now, side by side in one run.
 
-    python tests/benchmarks/data.py [--photos FOLDER] [--tiles FOLDER] [--blocks 5] [--seconds 4] [--files 200000]
+    python tests/benchmarks/data.py [--photos FOLDER] [--tiles FOLDER] [--blocks 5] [--seconds 4]
 
 1. images/s of batches after the cache, against torchvision's ImageFolder and a DataLoader of 2 workers that decodes,
    resizes and crops to the same size; photographs and tiles, 64 and 256 pixels.
 2. Making the cache, which is kept on disk, against Pillow's bare decode and resize in a pool on all cores, which keeps
-   its pixels in memory, or throws them away. They are ours but for JPEGs that we decode at a part of their size.
+   its pixels in memory.
 3. The share of a DCGAN's training step at 32 pixels that is spent in waiting for data.
-4. A folder of very many small files: scan with a cold and a warm file system, setup with a warm cache, memory.
 
 Without folders of one's own, photographs are drawn scenes of 256 pixels as JPEG, and tiles drawn sprites of 32 pixels
 as PNG with alpha. Prints medians, spreads and the ratios.
@@ -55,11 +54,6 @@ def write_copies(folder: Path, pictures: list[Image.Image], count: int, form: st
 
 def draw_photographs(folder: Path, count: int) -> Path:
     scenes = [Image.fromarray(retro.draw(1, 4 * index + 2, 256, 256)) for index in range(200)]
-    return write_copies(folder, scenes, count, "JPEG", quality=90)
-
-
-def draw_large_photographs(folder: Path, count: int) -> Path:
-    scenes = [Image.fromarray(retro.draw(1, 4 * index + 2, 256, 256)).resize((1024, 1024)) for index in range(50)]
     return write_copies(folder, scenes, count, "JPEG", quality=90)
 
 
@@ -134,43 +128,35 @@ def bare(task):
         left, top = (image.width - side) / 2, (image.height - side) / 2
         box = (left, top, left + side, top + side)
         pixels = np.asarray(image.resize((size, size), Image.Resampling.LANCZOS, box))
-    if kept is None:
-        return int(pixels[0, 0, 0])
     kept[row] = pixels
-def timed():
-    started = time.perf_counter()
-    with multiprocessing.get_context("fork").Pool(cores()) as pool:
-        list(pool.imap(bare, enumerate(paths), chunksize=64))
-    return time.perf_counter() - started
 source = ImageFiles([folder])
 paths = [file.path for file in source.files]
 for path in paths:
     open(path, "rb").read()
-kept = None
-thrown = timed()
 kept = np.frombuffer(mmap.mmap(-1, len(paths) * size * size * 3), np.uint8).reshape(-1, size, size, 3)
-stored = timed()
-kept = None
+started = time.perf_counter()
+with multiprocessing.get_context("fork").Pool(cores()) as pool:
+    list(pool.imap(bare, enumerate(paths), chunksize=64))
+theirs = time.perf_counter() - started
 with tempfile.TemporaryDirectory() as temporary:
     os.environ["RETRO_GAN_CACHE"] = temporary
     started = time.perf_counter()
     cache.load_images(source, Decoder((size, size), resample="lanczos"))
     ours = time.perf_counter() - started
-print(ours, thrown, stored, len(paths))
+print(ours, theirs, len(paths))
 """
 
 
 def compare_building(folder: Path, size: int, blocks: int) -> None:
-    ours, thrown, kept, count = [], [], [], "0"
+    ours, theirs, count = [], [], "0"
     for _ in range(blocks):
         words = [sys.executable, "-W", "ignore", "-c", BUILD, str(folder), str(size)]
         lines = subprocess.run(words, capture_output=True, text=True, check=True).stdout.splitlines()
-        *times, count = lines[-1].split()
-        for seconds, among in zip(map(float, times), (ours, thrown, kept), strict=True):
-            among.append(seconds)
-    for theirs, what in ((thrown, "thrown away"), (kept, "kept in shared memory")):
-        times = f"{statistics.median(ours):.1f} s against {statistics.median(theirs):.1f} s with pixels {what}"
-        print(f"  {count} files to {size} px: {times}, of its speed {quotient(theirs, ours)}", flush=True)
+        seconds, of_pillow, count = lines[-1].split()
+        ours.append(float(seconds))
+        theirs.append(float(of_pillow))
+    times = f"{statistics.median(ours):.1f} s against {statistics.median(theirs):.1f} s"
+    print(f"  {count} files to {size} px: {times}, of its speed {quotient(theirs, ours)}", flush=True)
 
 
 WAIT = """
@@ -209,50 +195,12 @@ def measure_waiting(folder: Path) -> None:
     print(f"  {result.stdout.strip().splitlines()[-1]} of the step", flush=True)
 
 
-MANY = """
-import sys, time
-from gan.data.module import ImageDataModule
-def memory():  # the most so far, MB
-    return next(int(line.split()[1]) for line in open("/proc/self/status") if line.startswith("VmHWM")) / 1024
-before, started = memory(), time.perf_counter()
-if sys.argv[2] == "scan":
-    from gan.data.sources.files import find
-    count = len(find([sys.argv[1]]))
-else:
-    data = ImageDataModule(sys.argv[1], size=16)
-    data.setup("fit")
-    count = len(data)
-print(f"  {sys.argv[2]}: {count:,} files in {time.perf_counter() - started:.1f} s, "
-      f"{memory() - before:.0f} MB more memory")
-"""
-
-
-def measure_many(folder: Path, count: int) -> None:
-    encoded = io.BytesIO()
-    Image.new("RGB", (16, 16)).save(encoded, "PNG")
-    for index in range(count):
-        if index % 1000 == 0:
-            (folder / str(index // 1000)).mkdir()
-        picture = encoded.getvalue() + index.to_bytes(4, "big")  # all different, and read as if they were not
-        (folder / str(index // 1000) / f"{index}.png").write_bytes(picture)
-    os.sync()
-    try:
-        Path("/proc/sys/vm/drop_caches").write_text("3")
-    except OSError:
-        print("  (the file system's own cache can't be dropped here: the first scan is as warm as the second)")
-    for what in ("scan", "scan", "setup", "setup"):
-        words = [sys.executable, "-W", "ignore", "-c", MANY, str(folder), what]
-        lines = subprocess.run(words, capture_output=True, text=True, check=True).stdout.splitlines()
-        print(lines[-1], flush=True)
-
-
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--photos", type=Path)
     parser.add_argument("--tiles", type=Path)
     parser.add_argument("--blocks", type=int, default=5)
     parser.add_argument("--seconds", type=float, default=4.0)
-    parser.add_argument("--files", type=int, default=200_000)
     arguments = parser.parse_args()
     torch.set_num_threads(cores())
     with tempfile.TemporaryDirectory() as temporary:
@@ -268,12 +216,6 @@ def main() -> None:
         for (name, folder), size in itertools.product(sets.items(), (64, 256)):
             print(f"making the cache, {name}")
             compare_building(folder, size, arguments.blocks)
-        print("making the cache, photographs of 1024 pixels")
-        compare_building(draw_large_photographs(Path(temporary, "large"), 2000), 256, arguments.blocks)
-        os.environ["RETRO_GAN_CACHE"] = f"{temporary}/cache"
-        print(f"{arguments.files:,} files")
-        Path(temporary, "many").mkdir()
-        measure_many(Path(temporary, "many"), arguments.files)
 
 
 if __name__ == "__main__":

@@ -4,8 +4,7 @@
 
 Scenes are cut from one photograph. "pan": the camera moves by `--step` pixels per frame over the still photograph.
 "still": the camera stands still, and a part of the photograph moves through the image, which changes what depends on
-the whole image. Numbers are levels of 0..255, see `flicker`; ratios are to the first translator, the look
-that the others learned.
+the whole image. Numbers are levels of 0..255, see `flicker`.
 """
 
 from __future__ import annotations
@@ -105,16 +104,7 @@ def main() -> None:
     with Image.open(given.photograph) as image:
         photograph = image.convert("RGB").resize((round(image.width * given.height / image.height), given.height))
     scenes = [scene(photograph, given.frames, given.height, given.step) for scene in (pan, still)]
-    rows: list[list[str]] = []
-    first: list[float] = []
-    for name in given.translators:
-        values = list(scores(name, scenes))
-        first = first or values
-        cells = [
-            f"{value:.2f}" + (f" ({value / own:.2f} x)" if own else "")
-            for value, own in zip(values, first, strict=True)
-        ]
-        rows.append([name, *cells])
+    rows = [[name, *(f"{value:.2f}" for value in scores(name, scenes))] for name in given.translators]
     heads = [f"{scene}{steady}" for scene in ("pan", "still") for steady in ("", ", --steady")]
     print("\n".join(aligned(["translator", *heads], rows, right=heads)))
 

@@ -9,8 +9,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from gan.metrics.pixels import luminance, takes_arrays
-from gan.utils.errors import UserError
+from gan.metrics.pixels import luminance
 
 ROUNDING = 1 / 12  # variance of rounding to whole levels
 
@@ -20,13 +19,8 @@ def power_spectrum(images: Tensor) -> Tensor:
 
     White noise with standard deviation s has s^2 everywhere. A Hann window avoids the discontinuity between opposite
     borders.
-
-    Raises:
-        UserError: there are no images, or a side is below 4 pixels.
     """
     height, width = images.shape[2:]
-    if not len(images) or min(height, width) < 4:
-        raise UserError(f"spectrum of {len(images)} images of {width}x{height} pixels: give at least one image of 4x4")
     window = torch.outer(*(torch.hann_window(side, periodic=False, dtype=torch.float64) for side in (height, width)))
     power = torch.zeros(height, width, dtype=torch.float64)
     for image in images.split(1):
@@ -35,15 +29,11 @@ def power_spectrum(images: Tensor) -> Tensor:
     return power / (len(images) * window.square().sum())
 
 
-@takes_arrays
 def radial_spectrum(images: Tensor) -> Tensor:
     """Return the radial power spectrum of the luminance of images uint8 (N, C, H, W), in decibels (K,), float64.
 
     K is half of the shorter side. Entry k - 1 is the mean over images and directions of the power at k / 2K cycles per
     pixel. White noise with standard deviation s has 20 log10 s in all entries.
-
-    Raises:
-        UserError: there are no images, or a side is below 4 pixels.
     """
     power = power_spectrum(images)
     height, width = power.shape
@@ -55,13 +45,6 @@ def radial_spectrum(images: Tensor) -> Tensor:
     return 10 * torch.log10(mean + ROUNDING)
 
 
-@takes_arrays
 def spectral_distance(real: Tensor, fake: Tensor) -> float:
-    """Return the root mean squared difference of two radial spectra, in decibels.
-
-    Raises:
-        UserError: as for `radial_spectrum`, or sizes differ.
-    """
-    if real.shape[2:] != fake.shape[2:]:
-        raise UserError(f"spectra of {tuple(real.shape[2:])} and {tuple(fake.shape[2:])} pixels cannot be compared")
+    """Return the root mean squared difference of two radial spectra, in decibels."""
     return float((radial_spectrum(real) - radial_spectrum(fake)).square().mean().sqrt())

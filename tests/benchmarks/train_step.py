@@ -156,7 +156,7 @@ def compare(size: int, width: int, precision: str, blocks: int, seconds: float) 
         return rates(ours.done[WARM_UP:], blocks), rates(theirs[WARM_UP:], blocks)
 
 
-def parallel_map(values: list[float]) -> str:
+def summary(values: list[float]) -> str:
     return f"median {statistics.median(values):.3g} (from {min(values):.3g} to {max(values):.3g})"
 
 
@@ -172,8 +172,8 @@ def main() -> None:
             ours, theirs = compare(size, width, precision, arguments.blocks, arguments.seconds)
             ratios = [a / b for a, b in zip(ours, theirs, strict=True)]
             plain[precision] = statistics.median(theirs)
-            print(f"{name}, {precision}: fit / plain loop {parallel_map(ratios)}; at least {least} is wanted")
-            print(f"    fit {parallel_map(ours)} images/s, plain loop {parallel_map(theirs)} images/s", flush=True)
+            print(f"{name}, {precision}: fit / plain loop {summary(ratios)}; at least {least} is wanted")
+            print(f"    fit {summary(ours)} images/s, plain loop {summary(theirs)} images/s", flush=True)
         print(f"{name}: bf16 is {plain['bf16-mixed'] / plain['32-true']:.2f} x the speed of fp32 in the plain loop")
 
 

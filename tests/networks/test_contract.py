@@ -35,7 +35,8 @@ VARIANTS = {
     "stylegan2-mbstd": ("stylegan2", "model.discriminator.mbstd_group_size=1"),
 }
 NOISE = [name for name in [*RECIPES, *VARIANTS] if name not in TRANSLATORS]
-SIZES = [(16, 16), (24, 24), (32, 32), (48, 48), (64, 64), (96, 96), (128, 128), (64, 96), (80, 112), (24, 64)]
+SIZES = [(16, 16), (24, 24), (48, 48), (24, 64), (80, 112)]
+SIZES += [pytest.param(size, marks=pytest.mark.slow) for size in ((32, 32), (64, 64), (96, 96), (128, 128), (64, 96))]
 
 
 def partial(options: dict[str, Any]) -> Callable[..., nn.Module]:

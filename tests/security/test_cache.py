@@ -1,12 +1,13 @@
-"""A hostile cache: no code in it runs, no file outside is changed, and the cache is rebuilt."""
+"""A hostile cache: no code in it runs, no file outside is changed, and the cache is rebuilt.
+
+tests/security/test_reader.py has an index that is no JSON of this program.
+"""
 
 from __future__ import annotations
 
 import json
-import os
 import pickle
-import resource
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -15,107 +16,46 @@ import pytest
 import torch
 from PIL import Image
 
-from gan.cli import main
 from gan.data.decoding import cache
 from gan.data.decoding.decode import Decoder
 from gan.data.sources.files import ImageFiles
 from gan.evaluation import feature_cache
 from gan.metrics.extractors import extractor
 
+from .checkpoints import Bomb
+from .conftest import peak
+
 pytestmark = pytest.mark.slow
 
-DECODER = Decoder((4, 4), channels=1)
-MEMORY = 256 << 20  # bytes
-
-
-class Bomb:
-    def __init__(self, canary: Path) -> None:
-        self.canary = canary
-
-    def __reduce__(self) -> tuple[Any, ...]:
-        return os.system, (f"touch {self.canary}",)
+MEMORY = 256 << 20  # bytes that reading hostile files may take
 
 
 @pytest.fixture(autouse=True)
-def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
-    """Provide a cache, and check that files beside it stay unchanged, no code ran, and memory was limited."""
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.setenv("RETRO_GAN_CACHE", str(tmp_path / "cache"))
     (tmp_path / "cache").mkdir()
+    return tmp_path / "cache"
+
+
+@pytest.mark.parametrize("change", [{"file": "../../../outside"}, {"rows": 10**12}, {"rows": "3"}, {"items": [1, 2]}])
+def test_a_planted_index(change: dict[str, Any], folder: Path, tmp_path: Path) -> None:
     (tmp_path / "images").mkdir()
-    for value in range(3):
-        Image.new("L", (4, 4), value).save(tmp_path / "images" / f"{value}.png")
-    outside = tmp_path / "outside"
-    outside.mkdir()
-    for name in ("pixels-1", "index-1.json", "precious"):
-        (outside / name).write_bytes(b"old" * 100)
-    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    yield tmp_path / "cache"
-    assert (resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) * 1024 < MEMORY
-    assert sorted(path.name for path in tmp_path.iterdir()) == ["cache", "images", "outside"]
-    assert {path.name: path.read_bytes() for path in outside.iterdir()} == dict.fromkeys(
-        ("pixels-1", "index-1.json", "precious"), b"old" * 100
-    )
+    Image.new("L", (4, 4), 7).save(tmp_path / "images" / "0.png")
+    (tmp_path / "outside").write_bytes(b"old" * 100)
 
+    def pixel() -> int:
+        found = cache.load_images(ImageFiles([str(tmp_path / "images")]), Decoder((4, 4), channels=1))
+        return int(found.pixels[found.rows()][0, 0, 0, 0])
 
-def values(tmp_path: Path) -> list[int]:
-    found = cache.load_images(ImageFiles([str(tmp_path / "images")]), DECODER)
-    return found.pixels[found.rows()][:, 0, 0, 0].tolist()
-
-
-def set_file(index: dict[str, Any]) -> None:
-    index["file"] = "../../../outside/precious"
-
-
-INDICES: dict[str, Callable[[dict[str, Any]], object]] = {
-    "file leads out": set_file,
-    "rows beyond the file": lambda index: index.update(rows=10**12),
-    "rows of a wrong type": lambda index: index.update(rows="3"),
-    "items of a wrong type": lambda index: index.update(items=[1, 2]),
-}
-
-
-@pytest.mark.parametrize("case", INDICES)
-def test_a_planted_index(case: str, folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    assert values(tmp_path) == [0, 1, 2]
+    assert pixel() == 7
     (path,) = folder.glob("images/*/index.json")
-    index = json.loads(path.read_text())
-    INDICES[case](index)
-    path.write_text(json.dumps(index))
-    assert main(["data", "cache"]) == 0
-    assert values(tmp_path) == [0, 1, 2]
-    assert json.loads(path.read_text())["rows"] == 3
+    path.write_text(json.dumps(json.loads(path.read_text()) | change))
+    assert pixel() == 7 and json.loads(path.read_text())["rows"] == 1
+    assert (tmp_path / "outside").read_bytes() == b"old" * 100
 
 
-def linked(path: Path, target: str) -> None:
-    path.unlink()
-    path.symlink_to(target)
-
-
-def piped(path: Path) -> None:
-    path.unlink()
-    os.mkfifo(path)
-
-
-FILES: dict[str, Callable[[Path, Path], object]] = {
-    "deep": lambda path, out: path.write_text('{"items": ' + "[" * 200_000),
-    "binary": lambda path, out: path.write_bytes(bytes(range(256))),
-    "a pickle": lambda path, out: path.write_bytes(pickle.dumps(Bomb(out.parent / "canary"))),
-    "a pipe": lambda path, out: piped(path),
-    "a device": lambda path, out: linked(path, "/dev/zero"),
-}
-
-
-@pytest.mark.parametrize("case", FILES)
-def test_a_planted_file_for_an_index(case: str, folder: Path, tmp_path: Path) -> None:
-    values(tmp_path)
-    (path,) = folder.glob("images/*/index.json")
-    FILES[case](path, tmp_path / "outside")
-    assert values(tmp_path) == [0, 1, 2]
-    assert main(["data", "cache"]) == 0
-
-
-def header(shape: str, descr: str = "'<f4'") -> bytes:
-    text = f"{{'descr': {descr}, 'fortran_order': False, 'shape': {shape}, }}\n".encode()
+def header(shape: str) -> bytes:
+    text = f"{{'descr': '<f4', 'fortran_order': False, 'shape': {shape}, }}\n".encode()
     return b"\x93NUMPY\x01\x00" + len(text).to_bytes(2, "little") + text
 
 
@@ -130,13 +70,9 @@ FEATURES: dict[str, Callable[[Path, Path], object]] = {
     "a huge shape": lambda path, canary: path.write_bytes(header("(3, 1000000000000)")),
     "a negative shape": lambda path, canary: path.write_bytes(header("(-3, 2)") + bytes(24)),
     "a deep header": lambda path, canary: path.write_bytes(header("(" * 9000)),
-    "an open header": lambda path, canary: path.write_bytes(header("(3, 2")),
     "other images": lambda path, canary: saved(np.zeros((2, 5), np.float32), path),
-    "whole numbers": lambda path, canary: saved(np.zeros((3, 5), np.int64), path),
     "one axis": lambda path, canary: saved(np.zeros(3, np.float32), path),
-    "nothing": lambda path, canary: path.write_bytes(b""),
     "cut": lambda path, canary: path.write_bytes(header("(3, 5)") + bytes(20)),
-    "a pipe": lambda path, canary: os.mkfifo(path),
     "a device": lambda path, canary: path.symlink_to("/dev/zero"),
 }
 
@@ -147,6 +83,8 @@ def test_planted_features(case: str, folder: Path, tmp_path: Path) -> None:
     path = feature_cache.cache_path(conv, images)
     path.parent.mkdir()
     FEATURES[case](path, tmp_path / "canary")
+    before = peak()
     found = feature_cache.cached_features(conv, images)
     assert len(found) == 3 and found.shape[1] > 5 and torch.isfinite(found).all()
     assert torch.equal(feature_cache.cached_features(conv, images), found)
+    assert peak() - before < MEMORY and not (tmp_path / "canary").exists()

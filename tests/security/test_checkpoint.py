@@ -14,8 +14,9 @@ from typing import Any
 
 import pytest
 import torch
+from PIL import Image
 
-from .checkpoints import DCGAN, LUT, STYLEGAN2, Bomb, checkpoint
+from .checkpoints import DCGAN, STYLEGAN2, Bomb, checkpoint
 from .conftest import SECRET, Cage
 
 pytestmark = pytest.mark.slow
@@ -25,13 +26,10 @@ STEM = "ema.module.stem.0.weight"
 
 
 def generator(**options: Any) -> Change:
-    """Replace options of the generator in a checkpoint's configuration; None removes an option."""
+    """Replace options of the generator in a checkpoint's configuration."""
 
     def change(state: dict[str, Any]) -> None:
-        node = state["config"]["model"]["generator"]
-        node |= options
-        for name in [name for name, value in options.items() if value is None]:
-            del node[name]
+        state["config"]["model"]["generator"] |= options
 
     return change
 
@@ -54,10 +52,10 @@ def without(*path: str) -> Change:
     return change
 
 
-def nested(depth: int, kind: type = dict) -> Any:
+def nested(depth: int) -> Any:
     made: Any = 1
     for _ in range(depth):
-        made = {"a": made} if kind is dict else [made]
+        made = {"a": made}
     return made
 
 
@@ -75,7 +73,9 @@ def network(name: str, **options: Any) -> Change:
 
 
 def nan(state: dict[str, Any]) -> None:
-    state["state_dict"][STEM][0, 0, 0, 0] = torch.nan
+    for value in state["state_dict"].values():
+        if value.is_floating_point():
+            value.fill_(torch.nan)
 
 
 FORGED: dict[str, tuple[Change, str]] = {
@@ -83,32 +83,19 @@ FORGED: dict[str, tuple[Change, str]] = {
     "weights extra": (put("state_dict", "ema.module.more", value=torch.zeros(1)), "do not fit its configuration"),
     "weights missing": (without("state_dict", STEM), "do not fit its configuration"),
     "weights of another shape": (put("state_dict", STEM, value=torch.zeros(3, 3)), "do not fit its configuration"),
-    "weights a text": (put("state_dict", STEM, value="weights"), "do not fit its configuration"),
     "weights sparse": (put("state_dict", STEM, value=lambda: torch.zeros(8, 32).to_sparse()), "not a dense CPU tensor"),
     "weights meta": (put("state_dict", STEM, value=lambda: torch.zeros(8, device="meta")), "not a dense CPU tensor"),
-    "weights none of all": (put("state_dict", value={}), "do not fit its configuration"),
-    "weights a list of all": (put("state_dict", value=[1]), "state_dict"),
     "config none": (put("config", value=None), "configuration"),
     "config deep": (put("config", "model", "generator", "width", value=lambda: nested(200)), "too deep"),
     "config laughs": (put("config", "model", "more", value=laughs), "too large"),
     "config huge text": (put("config", "more", value="x" * 10_000_000), "too long"),
     "config with a tensor": (put("config", "more", value=torch.zeros(3)), "Tensor"),
-    "config without model": (without("config", "model"), "no configuration of"),
-    "config model a text": (put("config", "model", value="dcgan"), "no configuration of"),
-    "config without data": (without("config", "data"), "no configuration of data"),
-    "config data size a text": (put("config", "data", "size", value="big"), "data.size"),
-    "config data channels": (put("config", "data", "channels", value=2), "channels"),
     "images a text": (put("images", value="64"), "number of images is not valid"),
-    "classes numbers": (put("classes", value=[1, 2]), "classes"),
     "classes of others": (put("classes", value=["a", "b", "c"]), "classes"),
-    "class counts of others": (put("state_dict", "class_counts", value=torch.ones(3)), "classes"),
-    "class counts nan": (put("state_dict", "class_counts", value=torch.tensor([torch.nan, 1])), "classes"),
     "width a billion": (generator(width=10**9), "out of range"),
     "width large": (generator(width=3000), "describes a larger network"),
     "width negative": (generator(width=-4), "cannot be built"),
-    "width infinite": (generator(width=float("inf")), "out of range"),
     "size from the environment": (generator(size="${oc.env:SECRET_TOKEN}"), "cannot be built"),
-    "option unknown": (generator(whatever=1), "cannot be built"),
     "unet deep": (network("unet", depth=60_000), "describes a larger network"),
     "resnet long": (network("resnet_translator", n_blocks=60_000), "describes a larger network"),
     "table large": (network("lut", lut_size=60_000), ""),
@@ -116,16 +103,8 @@ FORGED: dict[str, tuple[Change, str]] = {
     "network of os": (generator(_target_="os.system"), "names os.system"),
     "network beside": (generator(_target_="gan.networks.dcgan.torch.load"), "names gan.networks.dcgan.torch.load"),
     "network a discriminator": (generator(_target_="gan.networks.dcgan.Discriminator"), "only classes of gan itself"),
-    "network of nowhere": (generator(_target_="gan.networks.nowhere.Generator"), "only classes of gan itself"),
-    "network with lines": (generator(_target_="a\nb\x1b[2J"), "a\\nb\\x1b[2J"),
-    "network none": (generator(_target_=None), "only classes of gan itself"),
-    "network a data set": (generator(_target_="gan.data.module.ImageDataModule"), "only classes of gan itself"),
     "network with code in it": (generator(width={"_target_": "os.system", "command": "touch ../canary"}), "os.system"),
-    "network that is partial": (generator(_partial_=True, size=None), "cannot be built"),
     "an older format": (put("format", value=1), "checkpoint format 1, but this version reads format 4"),
-    "format a text": (put("format", value="2"), "checkpoint format unknown"),
-    "another version": (without("images"), "it has no images"),
-    "a list": (lambda state: [1, 2, 3], "not a checkpoint"),
 }
 
 
@@ -166,7 +145,6 @@ def test_an_unmodified_checkpoint_generates_images(cage: Cage) -> None:
 
 
 COMMANDS: dict[str, list[str]] = {
-    "generate": ["generate", "forged.ckpt", "--out", "out"],
     "edit": ["edit", "forged.ckpt", "--out", "out"],
     "directions": ["directions", "forged.ckpt", "--out", "out"],
     "interpolate": ["interpolate", "forged.ckpt", "--out", "out/way.gif"],
@@ -177,32 +155,23 @@ COMMANDS: dict[str, list[str]] = {
     "evaluate": ["evaluate", "forged.ckpt", "--images", "8"],
     "generate --checkpoint": ["generate", "run", "--checkpoint", "forged.ckpt", "--out", "out"],
 }
-EVERYWHERE: dict[str, Change] = {
-    "nan": lambda state: (
-        [value.fill_(torch.nan) for value in state["state_dict"].values() if value.is_floating_point()] and None
-    ),
-    "a list": lambda state: [1],
-    "no state": put("state_dict", value=None),
-    "no weights": put("state_dict", value={}),
-    "no config": put("config", value={}),
-    "no networks": put("config", "model", value={}),
-    "no data": without("config", "data"),
-    "no images": put("images", value="all"),
-    "another version": without("config"),
+EVERYWHERE: dict[str, Callable[[Cage], Change]] = {
+    "nan": lambda cage: nan,
+    "a list": lambda cage: lambda state: [1],
+    "no weights": lambda cage: put("state_dict", value={}),
+    "no networks": lambda cage: put("config", "model", value={}),
+    "code": lambda cage: put("more", value=Bomb(cage.canary)),
 }
 
 
-@pytest.mark.parametrize("what", [*EVERYWHERE, "a bomb"])
+@pytest.mark.parametrize("what", EVERYWHERE)
 @pytest.mark.parametrize("command", COMMANDS)
 def test_every_command_refuses_in_one_line(command: str, what: str, cage: Cage) -> None:
-    from PIL import Image
-
     for path in ("image.png", "images/a/0.png", "images/b/1.png"):
         (cage.folder / path).parent.mkdir(parents=True, exist_ok=True)
         Image.new("RGB", (16, 16)).save(cage.folder / path)
     (cage.folder / "run").mkdir()
-    change = EVERYWHERE.get(what, lambda state: {**state, "more": Bomb(cage.canary)})
-    forge(change, cage.folder / "forged.ckpt")
+    forge(EVERYWHERE[what](cage), cage.folder / "forged.ckpt")
     assert "forged.ckpt" in cage.run(*COMMANDS[command])
 
 
@@ -237,7 +206,6 @@ ARCHIVES: dict[str, Callable[[zipfile.ZipFile, zipfile.ZipFile], None]] = {
     "zeros, packed": bomb,
     "all packed": lambda source, target: copied(source, target, compress_type=zipfile.ZIP_DEFLATED),
     "members that lead out": lambda source, target: target.writestr("../../escaped", b"x"),
-    "empty": lambda source, target: None,
     "lists in lists": deep,
 }
 
@@ -248,7 +216,7 @@ def test_archives(name: str, cage: Cage) -> None:
     assert "forged.ckpt" in cage.run("generate", "forged.ckpt", "--out", "out")
 
 
-@pytest.mark.parametrize("share", [0, 0.001, 0.1, 0.5, 0.9, 0.99, 0.9999])
+@pytest.mark.parametrize("share", [0.001, 0.5, 0.9999])
 def test_torn(share: float, cage: Cage) -> None:
     whole = io.BytesIO()
     torch.save(checkpoint(), whole)
@@ -265,7 +233,7 @@ def test_weights_that_share_their_numbers_do_not_fill_the_memory(cage: Cage) -> 
     assert "more memory than the file" in cage.run("generate", "forged.ckpt", "--out", "out")
 
 
-@pytest.mark.parametrize("protocol", range(6))
+@pytest.mark.parametrize("protocol", [0, 2, 5])
 @pytest.mark.parametrize("form", ["zip", "zip, in state_dict", "legacy", "pickle", "tar"])
 def test_code_does_not_run(form: str, protocol: int, cage: Cage) -> None:
     path, made, code = cage.folder / "bomb.ckpt", checkpoint(), Bomb(cage.canary)
@@ -297,9 +265,7 @@ class Call:
 
 CALLS: dict[str, Any] = {
     "eval": (eval, "__import__('os').system('touch ../canary')"),
-    "getattr": (getattr, "", "join"),
     "torch.load": (torch.load, "other.ckpt"),
-    "torch.hub": (torch.hub.load, "someone/something", "model"),
     "bytes": (bytearray, 1 << 40),
     "import": (__import__, "antigravity"),
     "environment": (os.getenv, "SECRET_TOKEN"),
@@ -312,28 +278,11 @@ def test_nothing_is_called(name: str, cage: Cage) -> None:
     assert SECRET not in cage.run("generate", "forged.ckpt", "--out", "out")
 
 
-@pytest.mark.parametrize("what", ["a folder", "a pipe", "nothing", "a text", "an image"])
-def test_what_is_no_checkpoint(what: str, cage: Cage) -> None:
+@pytest.mark.parametrize("what", ["a folder", "a pipe"])
+def test_what_is_no_file(what: str, cage: Cage) -> None:
     path = cage.folder / "x.ckpt"
-    if what == "a folder":
-        path.mkdir()
-    elif what == "a pipe":
-        os.mkfifo(path)
-    elif what == "a text":
-        path.write_text("hello\n" * 100)
-    elif what == "an image":
-        path.write_bytes(b"\x89PNG\r\n\x1a\n" + bytes(1000))
+    path.mkdir() if what == "a folder" else os.mkfifo(path)
     assert "x.ckpt" in cage.run("generate", "x.ckpt", "--out", "out")
-
-
-def test_what_a_translator_cannot_be(cage: Cage) -> None:
-    from PIL import Image
-
-    Image.new("RGB", (16, 16)).save(cage.folder / "image.png")
-    made = checkpoint(LUT)
-    torch.save(made, cage.folder / "lut.ckpt")
-    cage.run("translate", "lut.ckpt", "image.png", "out/done.png", check=0)
-    assert "use gan translate" in cage.run("generate", "lut.ckpt", "--out", "out")
 
 
 def test_the_folder_that_is_read_is_printed(cage: Cage) -> None:
@@ -349,9 +298,7 @@ def test_the_folder_that_is_read_is_printed(cage: Cage) -> None:
     [
         "os.system",
         "gan.data.decoding.cache.clear",
-        "gan.data.module.Path",
         "gan.training.module.GAN",
-        "gan.networks.dcgan.Generator",
     ],
 )
 def test_data_of_a_checkpoint_is_one_of_ours(target: str, cage: Cage) -> None:

@@ -78,26 +78,17 @@ def test_without_the_option_nothing_is_imported(target: str, cage: Cage) -> None
         "evil_installed.Net",
         "evil_sub.Net",
         "own_mine.torch.load",
-        "own_mine.torch.nn.Linear",
-        "own_mine.Linear",
         "own_mine.Generator",
         "own_mine.NoNetwork",
-        "own_mine.function",
         "os.system",
-        "torch.nn.Linear",
         "gan.networks.dcgan.torch.load",
-        "../mine/own_mine.Net",
         "mine.own_mine.Net",
     ],
 )
 def test_with_the_option_only_networks_of_the_folder_are_built(target: str, cage: Cage) -> None:
     names(target, cage)
     said = cage.run(*GENERATE, "--code", "mine")
-    assert (
-        f"named.ckpt: names {target} as its generator; " in said
-        or "own_mine.torch cannot be imported" in said
-        or "own_mine.torch.nn cannot be imported" in said
-    )
+    assert f"named.ckpt: names {target} as its generator; " in said or "own_mine.torch cannot be imported" in said
 
 
 @pytest.mark.parametrize("package", [False, True])

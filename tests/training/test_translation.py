@@ -187,6 +187,7 @@ def test_a_new_translator_starts_from_the_fitted_color_map(ranks: int, train: Tr
         assert first_gain(tmp_path / "next") != first_gain(tmp_path / "run")
 
 
+@pytest.mark.slow
 def test_both_directions_start_from_fitted_color_maps(capsys: pytest.CaptureFixture[str]) -> None:
     module, data = build("cyclegan", "data.style=film")
     module.initialize_from(data)

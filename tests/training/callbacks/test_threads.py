@@ -77,7 +77,7 @@ def test_slow_steps_are_measured_again(chosen: list[int], capsys: Any, monkeypat
     clock = itertools.count(0, 1)  # a step takes a second in place of the measured 10 ms
     monkeypatch.setattr(threads.time, "perf_counter", lambda: float(next(clock)))
     chosen[:] = [2, 1]
-    fit(model(), 20, Threads())
+    fit(model(), 8, Threads())
     lines = [line for line in capsys.readouterr().out.splitlines() if line.startswith("threads")]
     assert [line.split(";")[0] for line in lines] == ["threads: 2", "threads: 1"]
 
@@ -87,11 +87,11 @@ def test_more_threads_are_tried_from_time_to_time(
 ) -> None:
     callback = Threads()
     chosen[:] = [1, 2]
-    now = itertools.count(0, 0.005)
+    now = itertools.count(0, 0.02)
     monkeypatch.setattr(threads.time, "perf_counter", lambda: next(now))
     monkeypatch.setattr(threads, "WINDOW", 0.02)
     callback.tuner.wait = 0.1
-    fit(model(), 60, callback)
+    fit(model(), 16, callback)
     assert "threads: 2" in capsys.readouterr().out
 
 
