@@ -11,7 +11,7 @@ import os
 import shutil
 import sys
 import zipfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from importlib.util import find_spec
 from pathlib import Path
@@ -353,26 +353,30 @@ def test_the_page_in_a_browser(page: Demo, command: Any, tmp_path: Path) -> None
         def press(name: str) -> None:
             tab.get_by_role("button", name=name, exact=True).locator("visible=true").click()
 
-        def images(where: str, count: int) -> list[bytes]:
-            """Wait for a number of visible images, and return their files."""
+        def wait(where: str, expected: Callable[[list[bytes]], bool]) -> None:
+            """Wait until the files of the visible images in an element are as expected."""
             script = "where => [...document.querySelectorAll(where)].filter(e => e.offsetParent).map(e => e.src)"
             for _ in range(200):
-                if len(found := tab.evaluate(script, f"{where} img")) == count:
-                    return [page.get("/" + address.split("/", 3)[3]).body for address in found]
+                shown = tab.evaluate(script, f"{where} img")
+                if expected([page.get("/" + address.split("/", 3)[3]).body for address in shown]):
+                    return
                 tab.wait_for_timeout(100)
             raise AssertionError("nothing came")
 
         tab.goto(page.address)
-        images(".grid-container", 16)
+        wait(".grid-container", lambda files: len(files) == 16)
         tab.get_by_label("Seeds").first.fill("30-31")
         press("Generate")
-        assert images(".grid-container", 2)[0] == command("generate", "run", "--seeds", "30", file="30.png")
+        seeds = [command("generate", "run", "--seeds", seed, file=f"{seed}.png") for seed in ("30", "31", "0")]
+        wait(".grid-container", lambda files: files == seeds[:2])
 
         open_tab("Edit")
-        images(".pixels", 1)
-        tab.get_by_label("number input for brightness").locator("visible=true").fill("1")
+        brightness = tab.get_by_label("number input for brightness").locator("visible=true")
+        brightness.fill("1")
+        brightness.blur()
+        wait(".pixels", lambda files: any(b"brightness" in data for data in files))
         press("Set all to zero")
-        assert images(".pixels", 1) == [command("generate", "run", "--seeds", "0", file="0.png")]
+        wait(".pixels", lambda files: files == seeds[2:])
 
         open_tab("Your image")
         tab.locator(".block:visible input[type=file]").first.set_input_files(str(tmp_path / "photo.jpg"))
