@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import functools
 import html
+import os
 import sys
 import threading
 import zipfile
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from io import BytesIO
 from pathlib import Path
 from types import SimpleNamespace
@@ -20,7 +21,6 @@ from gan import settings
 from gan.data.decoding.pool import IsolatedProcess
 from gan.data.decoding.reader import ImageError
 from gan.data.sources.files import SUFFIXES
-from gan.demo.server import make_room
 from gan.settings import Setting, parse_seeds
 from gan.utils import digest
 from gan.utils.errors import UserError, describe_os_error, to_line
@@ -39,6 +39,8 @@ MAX_GENERATED = 60_000_000  # pixels of all images of a call, and of all frames 
 MAX_UNPACKED = 256 << 20  # bytes of the uploaded images in one call, unpacked
 MAX_FILES = 50  # uploaded images in one call
 MAX_PIXELS = 24_000_000  # of an uploaded image, over all frames
+MAX_STORED = 1 << 30  # bytes of the uploads and results of all visitors
+MAX_STORED_FILES = 5000
 
 TRUNCATION = settings.TRUNCATION.within(-2, 2)
 CELL = settings.CELL.within(1, 256)
@@ -67,11 +69,32 @@ class Context:
 
     def keep(self, data: bytes, name: str) -> str:
         """Write a file for the visitor, and return its path."""
-        make_room(self.folder, len(data))
+        self.make_room(len(data))
         path = self.folder / digest.of_bytes(data) / name
         path.parent.mkdir(exist_ok=True)
         path.write_bytes(data)
         return str(path)
+
+    def make_room(self, size: int) -> None:
+        """Remove the oldest uploads and results until `size` more bytes and one more file are within the limits.
+
+        Nobody can fill the disk, and nobody who stores much can keep others from using the page.
+        """
+        files = []
+        for parent, _, names in os.walk(self.folder):
+            for name in names:
+                with suppress(OSError):  # removed meanwhile
+                    status = os.lstat(os.path.join(parent, name))
+                    files.append((status.st_mtime_ns, status.st_size, parent, name))
+        stored, count = size + sum(length for _, length, _, _ in files), 1 + len(files)
+        for _, length, parent, name in sorted(files):
+            if stored <= MAX_STORED and count <= MAX_STORED_FILES:
+                break
+            with suppress(OSError):
+                os.unlink(os.path.join(parent, name))
+                if parent != str(self.folder):  # an upload or a result, which has a folder of its own
+                    os.rmdir(parent)
+            stored, count = stored - length, count - 1
 
     @contextmanager
     def isolated(self) -> Iterator[IsolatedProcess]:

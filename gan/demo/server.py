@@ -38,8 +38,6 @@ Send = Callable[[Message], Awaitable[None]]
 
 MAX_UPLOAD = 64 << 20  # bytes of one upload
 MAX_UPLOADS = 8  # at the same time
-MAX_STORED = 1 << 30  # bytes of the uploads and results of all visitors
-MAX_STORED_FILES = 5000
 MAX_CALL = 256 << 10  # bytes of a call without its uploads
 MAX_CONNECTIONS = 600
 MAX_SESSIONS = 32  # whose state is kept, about 1 MB each
@@ -72,13 +70,14 @@ class Gate:
 
     Args:
         folder: the only folder whose files are served, and in which uploads are.
+        make_room: called before an upload with the number of bytes that may come.
         any_host: whether requests may name any host, for a server that others can reach. Otherwise only the names of
             this machine are answered, so that no page on the internet can reach the server through a name of its own.
     """
 
-    def __init__(self, app: Any, folder: Path, any_host: bool = False) -> None:
+    def __init__(self, app: Any, folder: Path, make_room: Callable[[int], None], any_host: bool = False) -> None:
         self.app, self.folder, self.any_host = app, os.path.realpath(folder), any_host
-        self.uploads = 0
+        self.make_room, self.uploads = make_room, 0
 
     async def __call__(self, scope: Any, receive: Receive, send: Send) -> None:
         if scope["type"] == "lifespan":
@@ -130,7 +129,7 @@ class Gate:
             raise Refused(503, "busy: others are uploading; try again in a minute")
         self.uploads += 1
         try:
-            make_room(self.folder, self.uploads * MAX_UPLOAD)
+            self.make_room(self.uploads * MAX_UPLOAD)
             await self.app(scope, receive, send)
         finally:
             self.uploads -= 1
@@ -165,28 +164,6 @@ def again(body: bytes, receive: Receive) -> Receive:
         return messages.pop() if messages else await receive()
 
     return give
-
-
-def make_room(folder: str | Path, size: int) -> None:
-    """Remove the oldest uploads and results until `size` more bytes and one more file are within the limits.
-
-    Nobody can fill the disk, and nobody who stores much can keep others from using the page.
-    """
-    files = []
-    for parent, _, names in os.walk(folder):
-        for name in names:
-            with suppress(OSError):  # removed meanwhile
-                status = os.lstat(os.path.join(parent, name))
-                files.append((status.st_mtime_ns, status.st_size, parent, name))
-    stored, count = size + sum(length for _, length, _, _ in files), 1 + len(files)
-    for _, length, parent, name in sorted(files):
-        if stored <= MAX_STORED and count <= MAX_STORED_FILES:
-            break
-        with suppress(OSError):
-            os.unlink(os.path.join(parent, name))
-            if parent != str(folder):  # an upload or a result, which has a folder of its own
-                os.rmdir(parent)
-        stored, count = stored - length, count - 1
 
 
 def listen(host: str, port: int | None) -> socket.socket:
@@ -232,7 +209,7 @@ def prepared(content: Any, any_host: bool = False) -> Iterator[Any]:
         )  # fmt: skip
         blocks.has_launched = True  # Gradio checks the paths of uploads only then
         try:
-            yield Gate(app, folder, any_host)
+            yield Gate(app, folder, context.make_room, any_host)
         finally:
             context.close()
 

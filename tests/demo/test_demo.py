@@ -11,7 +11,7 @@ import os
 import shutil
 import sys
 import zipfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from importlib.util import find_spec
 from pathlib import Path
@@ -274,7 +274,7 @@ async def echo(scope: Any, receive: Any, send: Any) -> None:
 
 
 def test_the_gate_forwards_calls_and_refuses_the_rest(tmp_path: Path) -> None:
-    gate = Gate(echo, tmp_path)
+    gate = Gate(echo, tmp_path, print)
     (tmp_path / "a.png").write_bytes(b"x")
     join = "/gradio_api/queue/join"
     assert answered(gate, "POST", join, b'{"data": []}') == (200, b'{"data": []}')
@@ -286,7 +286,7 @@ def test_the_gate_forwards_calls_and_refuses_the_rest(tmp_path: Path) -> None:
     assert answered(gate, "POST", join, b"no JSON")[0] == 400
     assert answered(gate, "PUT", join)[0] == 404 and answered(gate, "GET", "/gradio_api/proxy=x")[0] == 404
     assert answered(gate, "POST", join, b"{}", host="other.example")[0] == 403
-    assert answered(Gate(echo, tmp_path, any_host=True), "POST", join, b"{}", host="other.example")[0] == 200
+    assert answered(Gate(echo, tmp_path, print, any_host=True), "POST", join, b"{}", host="other.example")[0] == 200
     assert answered(gate, "POST", join, b"{}", **{"content-length": "-1"})[0] == 413
     for site, status in (("same-origin", 200), ("none", 200), ("cross-site", 403), ("same-site", 403)):
         for path in (join, "/gradio_api/upload"):
@@ -295,11 +295,12 @@ def test_the_gate_forwards_calls_and_refuses_the_rest(tmp_path: Path) -> None:
 
 def test_what_visitors_store_is_bounded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     pytest.importorskip("gradio")
-    from gan.demo.calls import Context
+    from gan.demo import calls
 
-    monkeypatch.setattr(server, "MAX_STORED", 10_000)
+    monkeypatch.setattr(calls, "MAX_STORED", 10_000)
     monkeypatch.setattr(server, "MAX_UPLOAD", 2000)
-    context, gate = Context(tmp_path), Gate(echo, tmp_path, any_host=True)
+    context = calls.Context(tmp_path)
+    gate = Gate(echo, tmp_path, context.make_room, any_host=True)
     paths = [Path(context.keep(bytes([n]) * 1000, "0.png")) for n in range(25)]
     for age, path in enumerate(reversed(paths[15:])):
         os.utime(path, (1e9 - age, 1e9 - age))
@@ -310,7 +311,7 @@ def test_what_visitors_store_is_bounded(tmp_path: Path, monkeypatch: pytest.Monk
     gate.uploads = server.MAX_UPLOADS
     assert answered(gate, "POST", "/gradio_api/upload", b"x")[0] == 503
     gate.uploads = 0
-    monkeypatch.setattr(server, "MAX_STORED_FILES", 5)
+    monkeypatch.setattr(calls, "MAX_STORED_FILES", 5)
     context.keep(b"x", "0.png")
     assert len(os.listdir(tmp_path)) == 5
     context.close()
@@ -352,26 +353,30 @@ def test_the_page_in_a_browser(page: Demo, command: Any, tmp_path: Path) -> None
         def press(name: str) -> None:
             tab.get_by_role("button", name=name, exact=True).locator("visible=true").click()
 
-        def images(where: str, count: int) -> list[bytes]:
-            """Wait for a number of visible images, and return their files."""
+        def wait(where: str, expected: Callable[[list[bytes]], bool]) -> None:
+            """Wait until the files of the visible images in an element are as expected."""
             script = "where => [...document.querySelectorAll(where)].filter(e => e.offsetParent).map(e => e.src)"
             for _ in range(200):
-                if len(found := tab.evaluate(script, f"{where} img")) == count:
-                    return [page.get("/" + address.split("/", 3)[3]).body for address in found]
+                shown = tab.evaluate(script, f"{where} img")
+                if expected([page.get("/" + address.split("/", 3)[3]).body for address in shown]):
+                    return
                 tab.wait_for_timeout(100)
             raise AssertionError("nothing came")
 
         tab.goto(page.address)
-        images(".grid-container", 16)
+        wait(".grid-container", lambda files: len(files) == 16)
         tab.get_by_label("Seeds").first.fill("30-31")
         press("Generate")
-        assert images(".grid-container", 2)[0] == command("generate", "run", "--seeds", "30", file="30.png")
+        seeds = [command("generate", "run", "--seeds", seed, file=f"{seed}.png") for seed in ("30", "31", "0")]
+        wait(".grid-container", lambda files: files == seeds[:2])
 
         open_tab("Edit")
-        images(".pixels", 1)
-        tab.get_by_label("number input for brightness").locator("visible=true").fill("1")
+        brightness = tab.get_by_label("number input for brightness").locator("visible=true")
+        brightness.fill("1")
+        brightness.blur()
+        wait(".pixels", lambda files: any(b"brightness" in data for data in files))
         press("Set all to zero")
-        assert images(".pixels", 1) == [command("generate", "run", "--seeds", "0", file="0.png")]
+        wait(".pixels", lambda files: files == seeds[2:])
 
         open_tab("Your image")
         tab.locator(".block:visible input[type=file]").first.set_input_files(str(tmp_path / "photo.jpg"))
