@@ -18,7 +18,6 @@ from gan.commands import options
 from gan.models import address, shared_model
 from gan.models.address import folder_of
 from gan.runs import checkpoints, run_folder
-from gan.settings import names_look
 from gan.utils.errors import UserError, install
 from gan.utils.output import one_line, print_line
 
@@ -42,7 +41,7 @@ class Request(options.Device, options.Fit):
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("runs", nargs="*", metavar="RUN", type=existing_run,
+    parser.add_argument("runs", nargs="*", metavar="RUN", type=options.existing_run,
                         help=f"{options.MODEL} (default: looks and other tools without training, and the newest run in "
                         f"{RUNS}/)")  # fmt: skip
     options.add_fit(parser, "RUN")
@@ -89,13 +88,6 @@ def fit_color_map(request: Request, folders: tuple[str, str]) -> Any:
     photographs, retro = folders
     choice = choose_for_folders(photographs, retro, request.map, request.position)
     return Fitted(choice, f"{one_line(photographs)} and {one_line(retro)}")
-
-
-def existing_run(text: str) -> str:
-    """Return a path; raise UserError if there is no run or checkpoint."""
-    if names_look(text):
-        raise UserError(f"{text}: is a look; give no RUN: the page then has a tab for looks and color tables")
-    return options.existing_run(text)
 
 
 def newest_run() -> Path | None:

@@ -15,7 +15,6 @@ import yaml
 from PIL import Image
 
 import gan
-from gan.commands.share import read_notes
 from gan.export import card, share
 from gan.models.loading import load_discriminator
 from gan.models.shared_model import CARD, CONFIG, SAMPLES, WEIGHTS
@@ -187,12 +186,9 @@ def test_a_translator(tmp_path: Path, gan_command: Train, monkeypatch: pytest.Mo
 
 
 @pytest.mark.slow
-def test_half_weights_and_notes(run: Path, shared: Path, gan_command: Train, tmp_path: Path) -> None:
-    (tmp_path / "notes.md").write_text("## Data\n\nPosters of 1925.\n\n")
-    words = ("share", str(run), "half", "--license", "mit", "--fp16", "--notes", "notes.md", "--no-samples")
-    gan_command(*words)
+def test_half_weights(run: Path, shared: Path, gan_command: Train, tmp_path: Path) -> None:
+    gan_command("share", str(run), "half", "--license", "mit", "--fp16", "--no-samples")
     half = tmp_path / "half"
-    assert "\n\n## Data\n\nPosters of 1925.\n\n## Files" in (half / CARD).read_text()
     whole = share.collect(run, name="whole", license="mit", samples=False)[WEIGHTS]
     assert (half / WEIGHTS).stat().st_size < 0.6 * len(whole)
     made, expected = gan.load(half).sample(4).tensor, gan.load(run).sample(4).tensor
@@ -204,9 +200,3 @@ def test_weights_that_float16_has_not_stay() -> None:
     large, small, vector = torch.tensor([[1e5, 1.0]]), torch.tensor([[1.0, 0.1]]), torch.tensor([1.0, 0.1])
     assert share.halved(large).dtype == share.halved(vector).dtype == torch.float32
     assert share.halved(small).dtype == torch.float16
-
-
-def test_notes_that_cannot_be_read(tmp_path: Path) -> None:
-    (tmp_path / "notes.md").write_bytes(b"\xff")
-    with pytest.raises(UserError, match="give a text file in UTF-8"):
-        read_notes(tmp_path / "notes.md")

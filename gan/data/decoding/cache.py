@@ -30,7 +30,6 @@ import functools
 import hashlib
 import json
 import os
-import shutil
 import time
 from collections.abc import Sequence
 from contextlib import suppress
@@ -274,46 +273,7 @@ def source_hash(*modules: ModuleType) -> str:
     return hashlib.sha256(b"".join(Path(str(module.__file__)).read_bytes() for module in modules)).hexdigest()
 
 
-# ---- for `gan data cache`
-
-
-class Entry(NamedTuple):
-    """An entry of the cache."""
-
-    path: Path
-    about: dict[str, Any]
-    items: int
-    size: int  # bytes on disk
-    used: float  # seconds since the epoch
-
-
-def listing() -> list[Entry]:
-    """Return the entries of the cache, the most recently used first."""
-    entries = []
-    for path in (folder() / IMAGES).glob("*"):
-        index = read_index(path)
-        used = (path / "index.json" if index else path).stat().st_mtime
-        about, items = (index.about, len(index.items)) if index else ({}, 0)
-        entries.append(Entry(path, about, items, _size(path), used))
-    return sorted(entries, key=lambda entry: -entry.used)
-
-
-def part_size(part: str) -> int:
-    """Return the size of one of PARTS in bytes on disk."""
-    return _size(folder() / part)
-
-
 def total_size() -> int:
     """Return the size of the cache in bytes on disk."""
-    return sum(map(part_size, PARTS))
-
-
-def _size(path: Path) -> int:
-    statuses = [file.stat() for file in path.rglob("*") if file.is_file()]
+    statuses = [file.stat() for part in PARTS for file in (folder() / part).rglob("*") if file.is_file()]
     return sum(512 * getattr(status, "st_blocks", -(-status.st_size // 512)) for status in statuses)
-
-
-def clear() -> None:
-    """Remove the cache. Running programs keep the files that they have mapped."""
-    for part in PARTS:
-        shutil.rmtree(folder() / part, ignore_errors=True)

@@ -230,13 +230,3 @@ def test_a_cache_that_may_only_be_read(own_cache: Path, monkeypatch: pytest.Monk
         os.seteuid(user)
         own_cache.chmod(0o755)
     assert isinstance(found.pixels, np.ndarray)
-
-
-def test_listing_and_clearing(own_cache: Path) -> None:
-    values(Squares(numbers(5)))
-    values(Squares(numbers(5)), Decoder((4, 4), 1))
-    entries = cache.listing()
-    assert [(entry.about["options"]["size"], entry.items) for entry in entries] == [([4, 4], 5), ([2, 3], 5)]
-    assert all(entry.size > 0 for entry in entries)
-    cache.clear()
-    assert cache.listing() == [] and own_cache.exists()
