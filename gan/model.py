@@ -183,8 +183,9 @@ class Model:
                 moved = moved + value * self.vectors[name]
         moved = attributes.move(space, moved, {name: settings.get(name, 0.0) for name in POSITIONS}, label)
         named = {name: value for name, value in settings.items() if name not in (*POSITIONS, *self.vectors)}
-        for name in named:
-            attributes.check(name, self.attributes)
+        for name in named.keys() - self.attributes.keys():
+            why = "gray images have no color; " if self.shape[0] == 1 else ""
+            raise UserError(f"attribute {name}: {why}choose from {', '.join(self.attributes)}")
         by = {name: value * self.units[name] for name, value in named.items()}
         return attributes.edit(space, moved, self.attributes, by, label, relative_to=latents)
 

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import json
 import re
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -27,31 +29,47 @@ def test_help_lists_train_first(capsys: pytest.CaptureFixture[str]) -> None:
     assert [name for name in re.findall(r"^    (\w+)", said, re.M) if name in COMMANDS] == list(COMMANDS)
 
 
-@pytest.mark.parametrize(
-    ("words", "said"),
-    [
-        (["generate"], "gan generate: give RUN; gan generate --help shows the arguments"),
-        (
-            ["generate", ".", "--trunkation", "1"],
-            "gan generate --trunkation: no such option; did you mean --truncation?",
-        ),
-        (["generate", ".", "more"], "gan generate more: no such argument; see gan generate --help"),
-        (
-            ["generate", ".", "--best", "x"],
-            "gan generate: --best: give a whole number, not 'x'; gan generate --help shows",
-        ),
-        (["interpolate", ".", "--fps"], "gan interpolate: --fps: expected one argument; gan interpolate --help shows"),
-        (["data", "."], "gan data: .: no such command; choose from check, unscale, pack; gan data --help"),
-        (["generate", ".", "seeds=0-3"], "gan generate seeds=0-3: no such argument; write --seeds 0-3"),
-        (["--versoin"], "gan --versoin: no such option; did you mean --version"),
-    ],
-)
-def test_a_wrong_command_line_is_one_line(words: list[str], said: str, capsys: pytest.CaptureFixture[str]) -> None:
-    assert main(words) == 2
-    error = capsys.readouterr().err
-    assert error.startswith(f"error: {said}") and error.count("\n") == 1
-
-
 def test_without_arguments_the_help_is_shown(capsys: pytest.CaptureFixture[str]) -> None:
     assert main([]) == 2
     assert "gan train data.root=FOLDER minutes=10" in capsys.readouterr().err
+
+
+MISTAKES = [
+    (["generate", "runs/frist", "--out", "x"], "no such run folder or checkpoint; did you mean runs/first?"),
+    (["generate", "runs/empty", "--out", "x"], "no checkpoint in runs/empty/checkpoints"),
+    (["generate", "runs/first", "--out", "x", "--checkpoint", "best.ckpt"], "--checkpoint best.ckpt: no such file"),
+    (["project", "runs/first", "pixs"], "there is no folder 'pixs'; did you mean pics?"),
+    (["evaluate", "runs/frist"], "did you mean runs/first?"),
+    (["generat", "runs/first"], "gan generat: no such command; did you mean generate"),
+    (["generate"], "gan generate: give RUN; gan generate --help shows the arguments"),
+    (["generate", ".", "--trunkation", "1"], "gan generate --trunkation: no such option; did you mean --truncation?"),
+    (["generate", ".", "--best", "x"], "gan generate: --best: give a whole number, not 'x'; gan generate --help"),
+    (["generate", ".", "seeds=0-3"], "gan generate seeds=0-3: no such argument; write --seeds 0-3"),
+    (["--versoin"], "gan --versoin: no such option; did you mean --version"),
+    (["translate", "look:film", "a.png", ""], "gan translate: an argument is empty"),
+]
+
+
+@pytest.fixture
+def inside(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.chdir(tmp_path)
+    for name in ("runs/first/checkpoints", "runs/empty", "pics"):
+        (tmp_path / name).mkdir(parents=True)
+    (tmp_path / "runs/first/checkpoints/images-000000100.ckpt").touch()
+    return tmp_path
+
+
+@pytest.mark.parametrize(("typed", "said"), MISTAKES, ids=[" ".join(typed) for typed, _ in MISTAKES])
+def test_a_mistake_is_one_line(typed: list[str], said: str, inside: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(typed) == 2
+    error = capsys.readouterr().err
+    assert error.count("\n") == 1 and error.startswith("error: ") and said in error
+
+
+@pytest.mark.slow
+def test_mistakes_do_not_import_torch(inside: Path) -> None:
+    code = (
+        "import json, sys\nfrom gan.cli import main\nfor typed in json.loads(sys.argv[1]):\n"
+        "    assert main(typed) == 2 and 'torch' not in sys.modules, typed"
+    )
+    subprocess.run([sys.executable, "-c", code, json.dumps([typed for typed, _ in MISTAKES])], check=True, cwd=inside)

@@ -23,7 +23,6 @@ from gan.data.decoding.pool import CRASHED, cores, parallel_map
 from gan.data.shards import pack as pack_shards
 from gan.data.sources.files import Decoded, File, decode, find
 from gan.pixel_art.cells import Unscaled, Unscaler
-from gan.runs.run_folder import is_run
 from gan.settings import add_size
 from gan.translation import translate_files
 from gan.utils.errors import UserError, writing
@@ -70,23 +69,16 @@ def run(arguments: argparse.Namespace) -> int | None:
 
 
 def check(arguments: argparse.Namespace) -> int | None:
-    size = arguments.size
-    if size:
-        from gan.networks.grid import base_grid
-
-        base_grid(size)  # which the networks accept
-    for root in arguments.roots:
-        if is_run(Path(root)):
-            raise UserError(f"{root}: is the folder of a run; give a folder of images")
-        if arguments.sheet:
+    if arguments.sheet:
+        for root in arguments.roots:
             translate_files.refuse_inside(arguments.sheet, Path(root), "--sheet ")
-    options.refuse_existing([arguments.sheet] if arguments.sheet else [], arguments.force, "--sheet ")
+        options.refuse_existing([arguments.sheet], arguments.force, "--sheet ")
     with redirect_stdout(sys.stderr):  # keep standard output for the report
         files = find(arguments.roots)
         with counting("decoding " + ", ".join(arguments.roots), len(files)) as advance:
             facts = checks.inspect_files(files, advance)
         report = {"folder": arguments.roots, "others": checks.others(arguments.roots)} | checks.summarize(
-            files, facts, size
+            files, facts, arguments.size
         )
         if "suggestion" in report:
             report["suggestion"]["command"] = checks.command(arguments.roots, report["suggestion"])

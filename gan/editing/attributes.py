@@ -10,7 +10,7 @@ itself. Pixels that enter the image at an edge are ignored.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 
 import torch
 from torch import Tensor
@@ -20,7 +20,6 @@ from gan.editing.projection import Descent
 from gan.editing.space import Space
 from gan.metrics.attributes import ATTRIBUTES, COLOR_ATTRIBUTES
 from gan.models.sampling import in_chunks
-from gan.utils.errors import UserError
 
 STEPS = 12
 DAMPING = 0.5  # fraction of the Gauss-Newton step that is taken
@@ -50,13 +49,6 @@ def std(space: Space, attributes: Mapping[str, Attribute], label: Tensor | None 
     """
     images = space.render(space.fixed_sample(NUM_IMAGES, label), label)
     return dict(zip(attributes, measure(images, attributes.values()).std(0).tolist(), strict=True))
-
-
-def check(name: str, known: Collection[str]) -> None:
-    """Raise UserError if `known` lacks the attribute `name`."""
-    if name not in known:
-        why = "gray images have no color" if name in COLOR_ATTRIBUTES else f"choose from {', '.join(known)}"
-        raise UserError(f"attribute {name}: {why}")
 
 
 def measure(images: Tensor, attributes: Iterable[Attribute]) -> Tensor:

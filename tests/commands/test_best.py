@@ -46,13 +46,8 @@ def test_likeness_needs_the_training_images(runs: Path, monkeypatch: pytest.Monk
 
 
 def test_options_of_the_best_images(runs: Path, gan_command: Train) -> None:
-    for words, said in (
-        (["--best", "0"], "--best=0: must be"),
-        (["--best", "17"], "--best 17: --seeds gives only 16 images; give more, such as --seeds 0-169"),
-        (["--by", "likeness"], "--by likeness: needs --best K"),
-    ):
-        error = gan_command("generate", str(runs / "dcgan"), "--out", "none", *words, check=2).stderr
-        assert said in error and error.count("\n") == 1
+    error = gan_command("generate", str(runs / "dcgan"), "--out", "none", "--best", "17", check=2).stderr
+    assert "--best 17: --seeds gives only 16 images; give more, such as --seeds 0-169" in error
 
 
 @pytest.mark.parametrize("name", ["dcgan", "stylegan2"])  # stylegan2 compares the images of a batch

@@ -14,7 +14,6 @@ from gan.commands.compare import plot
 from gan.runs import run_folder
 from gan.runs.comparison import MAX_LABEL, differing_options, find_runs, labels, load
 from gan.utils.errors import UserError
-from gan.utils.option_values import short_name
 
 LINES = [
     {"images": 0, "seconds": 0, "eval/kid_x1000_lite0": 0.9, "eval/recall_lite0": 0.0},
@@ -43,11 +42,6 @@ def test_options_that_differ_together_are_shown_once(tmp_path: Path) -> None:
     second = {"seed": 1, "data": {"seed": 1, "size": 64}, "model": {"lr": 2e-4}, "logger": {"a": 2}}
     found = [load(make(tmp_path / name, config)) for name, config in (("a", first), ("b", second))]
     assert differing_options(found) == ["model.lr", "seed"]
-
-
-def test_headings_are_the_shortest_unique_names() -> None:
-    names = ["model.generator.lr", "model.discriminator.lr", "seed", "loss._target_"]
-    assert [short_name(name, names) for name in names] == ["generator.lr", "discriminator.lr", "seed", "loss"]
 
 
 def test_the_command(tmp_path: Path, gan_command: Any) -> None:

@@ -75,19 +75,6 @@ def suggested(folder: Path) -> dict[str, Any]:
     return report_of(folder)["suggestion"]
 
 
-def test_many_images_are_split(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("gan.data.checks.MIN_SPLIT", 4)
-    (tmp_path / "images").mkdir()
-    for count, split in ((3, None), (4, "file"), (5, "content")):
-        noise(16, 16, min(count, 4)).save(tmp_path / "images" / f"{count}.png")
-        for index in range(count - 1 if count == 3 else 0):
-            noise(16, 16, index).save(tmp_path / "images" / f"{index}.png")
-        suggestion = suggested(tmp_path / "images")
-        assert suggestion["split"] == split
-        assert (f"data.split={split}" in command(["images"], suggestion)) is (split is not None)
-    assert "a tenth of 5 is enough for validation; images with equal pixels" in suggestion["reasons"]["split"]
-
-
 @pytest.mark.slow
 def test_the_report_and_its_suggestion(messy: Path, gan_command: Train, train: Train, tmp_path: Path) -> None:
     before = snapshot(messy)
@@ -259,13 +246,6 @@ def test_the_suggested_command_names_the_folder_to_the_letter(tmp_path: Path, mo
         found = OmegaConf.create({"roots": value if isinstance(value, list) else [str(value)]}).roots
         assert list(found) == [str(tmp_path / root) for root in roots]
     assert not Path("canary").exists()
-
-
-def test_pixel_art_gets_its_experiment(tmp_path: Path) -> None:
-    for index in range(10):
-        noise(24, 24, index).quantize(8).save(tmp_path / f"{index}.png")
-    said = command([str(tmp_path)], suggested(tmp_path))
-    assert said == f"gan train experiment=pixel_art data.root={tmp_path} data.size=16 data.channels=3"
 
 
 def test_a_start_is_suggested_before_the_command(tmp_path: Path) -> None:

@@ -4,12 +4,11 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from gan.editing.attributes import NUM_IMAGES, check, edit, for_channels, measure, move, std, warp
+from gan.editing.attributes import NUM_IMAGES, edit, for_channels, measure, move, std, warp
 from gan.editing.space import Space
 from gan.metrics.attributes import ATTRIBUTES
 from gan.models.sampling import latents
 from gan.networks import dcgan, stylegan2
-from gan.utils.errors import UserError
 
 
 class Painter(nn.Module):
@@ -70,13 +69,8 @@ def test_the_unit_is_the_standard_deviation_over_images() -> None:
     assert list(std(space, some).values()) == pytest.approx(values.tolist())
 
 
-def test_unknown_attributes() -> None:
-    with pytest.raises(UserError, match="choose from brightness, contrast"):
-        check("zoom", for_channels(3))
-    gray = for_channels(1)
-    assert list(gray) == ["brightness", "contrast", "sharpness"]
-    with pytest.raises(UserError, match="gray images have no color"):
-        check("warmth", gray)
+def test_gray_images_have_no_attributes_of_color() -> None:
+    assert list(for_channels(1)) == ["brightness", "contrast", "sharpness"]
 
 
 def test_images_are_warped_by_the_setting() -> None:

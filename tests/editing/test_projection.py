@@ -206,8 +206,3 @@ def test_a_generators_own_images_are_found(generator: nn.Module) -> None:
         alone = refine(space, starts[1:], targets[1:], None if label is None else label[1:])
     assert after < 0.01 * before
     assert torch.equal(alone[0], found[1])
-
-
-def test_large_images_are_downsampled() -> None:
-    assert pixels(torch.ones(1, 3, 256, 128)).shape == (3 * 64 * 32,)
-    assert pixels(torch.ones(1, 1, 48, 96)).shape == (48 * 96,)
