@@ -67,27 +67,21 @@ def run(request: Request) -> None:
             options.require_checkpoint(folder)
 
     from gan.demo import models, server
+    from gan.translation.fitted_maps import choose_for_folders
 
     with server.listen(request.host, request.port) as listener:
         print_line("loading ...")
         options.prepare_device(request)
         loaded = [load(run, name, request.device) for run, name in zip(runs, names, strict=True)]
-        fitted = fit_color_map(request, request.fit) if request.fit else None
+        fitted = None
+        if request.fit:
+            choice = choose_for_folders(*request.fit, request.map, request.position)
+            fitted = models.Fitted(choice, " and ".join(map(one_line, request.fit)))
         if request.host not in server.LOOPBACK:
             print("warning: everyone who can reach this machine can use the page; it has no password",
                   file=sys.stderr)  # fmt: skip
         content = models.Content(loaded, not request.runs or bool(request.fit), fitted)
         server.serve(content, request.host, lambda at: print_line(f"{at}  (Ctrl-C ends it)"), listener)
-
-
-def fit_color_map(request: Request, folders: tuple[str, str]) -> Any:
-    """Return the color map of --fit."""
-    from gan.demo.models import Fitted
-    from gan.translation.fitted_maps import choose_for_folders
-
-    photographs, retro = folders
-    choice = choose_for_folders(photographs, retro, request.map, request.position)
-    return Fitted(choice, f"{one_line(photographs)} and {one_line(retro)}")
 
 
 def newest_run() -> Path | None:

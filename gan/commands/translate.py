@@ -200,12 +200,11 @@ def fit_color_map(request: Request, folders: tuple[str, str]) -> Chosen:
     """Return the color map of --fit, and print how near it comes to the target images."""
     from gan.translation import fitted_maps
 
-    photographs, retro = folders
-    choice = fitted_maps.choose_for_folders(photographs, retro, request.map, request.position)
+    choice = fitted_maps.choose_for_folders(*folders, request.map, request.position)
     print(f"color map fitted: {choice.describe()}")
     function = fitted_maps.ClosedFormFunction(choice.color_map)
     made_by = {"closed_form": function.recorded}
-    return Chosen(function, made_by, None, lambda colors: fitted_maps.palette_of_folder(retro, colors))
+    return Chosen(function, made_by, None, lambda colors: fitted_maps.palette_of_folder(folders[1], colors))
 
 
 def choose_network(request: Request) -> Chosen:
