@@ -40,7 +40,7 @@ MISTAKES = [
     (["generate", "runs/first", "--out", "x", "--checkpoint", "best.ckpt"], "--checkpoint best.ckpt: no such file"),
     (["project", "runs/first", "pixs"], "there is no folder 'pixs'; did you mean pics?"),
     (["evaluate", "runs/frist"], "did you mean runs/first?"),
-    (["generat", "runs/first"], "gan generat: no such command; did you mean generate"),
+    (["generat", "runs/first"], "gan: generat: no such command; did you mean generate"),
     (["generate"], "gan generate: give RUN; gan generate --help shows the arguments"),
     (["generate", ".", "--trunkation", "1"], "gan generate --trunkation: no such option; did you mean --truncation?"),
     (["generate", ".", "--best", "x"], "gan generate: --best: give a whole number, not 'x'; gan generate --help"),
