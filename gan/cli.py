@@ -14,7 +14,7 @@ import argparse
 import importlib
 import os
 import re
-from collections.abc import Collection, Sequence
+from collections.abc import Sequence
 from dataclasses import fields
 from typing import Any, NoReturn
 
@@ -44,13 +44,12 @@ COMMANDS = {
     "share": "write a folder with a trained model to share, for a friend or the Hugging Face Hub",
     "zoo": "list the trained models that come with the package; use one as zoo:NAME",
     "info": "print versions, devices and the cache, for bug reports, or what made an image",
-    "data": "check a folder of images before training, restore enlarged pixel art, pack shards, manage the cache",
+    "data": "check a folder of images before training, restore enlarged pixel art, pack shards",
 }
 EXAMPLES = """examples:
   gan train data.root=FOLDER minutes=10     train on a folder of images
   gan generate runs/NAME --grid             generate images with that run
   gan COMMAND --help                        show the arguments of a command"""
-SHELLS = ("bash", "zsh", "tcsh")
 
 
 class Parser(argparse.ArgumentParser):
@@ -76,10 +75,8 @@ class Parser(argparse.ArgumentParser):
             known = re.findall(r"--[a-z][a-z0-9-]*", self.format_help())
             name, _, value = word.partition("=")
             hint = did_you_mean(name, known) if word.startswith("-") else f"see {self.prog} --help"
-            if f"--{name}" in known and value:
-                hint = f"write --{name} {value}"
-            elif "--set" in known and value:
-                hint = f"write --set {word}"
+            if value and not word.startswith("-"):  # as gan train has options
+                hint = f"write --{name} {value}" if f"--{name}" in known else hint
             raise UserError(f"{self.prog} {word}: no such {'option' if word.startswith('-') else 'argument'}; {hint}")
 
 
@@ -93,16 +90,6 @@ class Version(argparse.Action):
             print(f"retro-gan {version('retro-gan')}")
         except PackageNotFoundError:
             print("retro-gan, not installed")
-        parser.exit()
-
-
-class Completion(argparse.Action):
-    """Prints a script for a shell, which completes the command. Only this needs the options of all sub-commands."""
-
-    def __call__(self, parser: argparse.ArgumentParser, _: object, shell: object, *__: object) -> NoReturn:
-        import shtab
-
-        print(shtab.complete(build_parser(COMMANDS), str(shell)))
         parser.exit()
 
 
@@ -121,7 +108,7 @@ def execute(words: Sequence[str]) -> int:
         if words[:1] == ["train"]:  # Hydra reads the options
             importlib.import_module("gan.commands.train").main(words[1:])
             return 0
-        parser = build_parser([word for word in words if not word.startswith("-")][:1])
+        parser = build_parser(next((word for word in words if not word.startswith("-")), None))
         if not words:
             parser.print_help(sys.stderr)
             return 2
@@ -165,17 +152,15 @@ def run(parser: Parser, words: Sequence[str]) -> int | None:
     return code
 
 
-def build_parser(chosen: Collection[str]) -> Parser:
-    """Return the parser. Only the chosen sub-commands are imported and get their options."""
+def build_parser(chosen: str | None) -> Parser:
+    """Return the parser. Only the chosen sub-command is imported and gets its options."""
     parser = Parser(prog="gan", description="Train GANs on folders of retro images, and work with them.",
                     epilog=EXAMPLES, formatter_class=argparse.RawDescriptionHelpFormatter)  # fmt: skip
     parser.add_argument("--version", action=Version, nargs=0, help="print the version")
-    parser.add_argument("--print-completion", action=Completion, choices=SHELLS, metavar="SHELL",
-                        help=f"print a script that completes commands in a shell: {', '.join(SHELLS)}")  # fmt: skip
     subparsers = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
     for name, meaning in COMMANDS.items():
         subparser = subparsers.add_parser(name, help=meaning)
-        if name in chosen:
+        if name == chosen:
             command = importlib.import_module(f"gan.commands.{name}")
             subparser.description = command.__doc__
             command.add_arguments(subparser)

@@ -7,17 +7,16 @@ import os
 from collections.abc import Callable, Sequence
 from functools import cached_property
 from pathlib import Path
-from typing import Any, NamedTuple, overload
+from typing import Any, overload
 
 import torch
 from torch import Tensor
 
 from gan import settings as limits
-from gan.editing import attributes, directions, mixing, position, projection
-from gan.editing.attributes import NUM_IMAGES, Attribute, Effect
-from gan.editing.position import POSITIONS
-from gan.editing.projection import Projection
-from gan.editing.space import Space, resized
+from gan.editing import attributes, directions, projection
+from gan.editing import space as spaces
+from gan.editing.attributes import NUM_IMAGES, POSITIONS, Attribute
+from gan.editing.space import Latents, Space, resized
 from gan.images.collection import MODES, Given, Images, decoder_of, to_pil_images
 from gan.models import loading, sampling
 from gan.models.address import checkpoint_of
@@ -25,18 +24,6 @@ from gan.models.sampling import NO_CLASSES, classes_of, reestimate_batch_norm
 from gan.utils.errors import UserError, at_least, did_you_mean
 
 SHOWN = 8  # names of classes in the `repr`
-
-
-class Latents(NamedTuple):
-    """Latents of images and their classes: what `Model.latents` and `Model.edit` return.
-
-    Attributes:
-        latents: (N, latent_dim), or (N, layers, latent_dim) in w+.
-        labels: (N,), the class of each latent; None for an unconditional generator.
-    """
-
-    latents: Tensor
-    labels: Tensor | None = None
 
 
 class Model:
@@ -142,7 +129,7 @@ class Model:
         return interpolate(place, latents, labels, frames, loop, advance)
 
     def interpolate_latents(
-        self, latents: Tensor | Latents | Projection, label: Tensor | None = None, frames: int = 30, loop: bool = False
+        self, latents: Tensor | Latents, label: Tensor | None = None, frames: int = 30, loop: bool = False
     ) -> Images:
         """Return images that interpolate between latents, such as those of `project` and `edit`.
 
@@ -171,10 +158,8 @@ class Model:
     @overload
     def edit(self, latents: Tensor, label: Tensor | None = None, /, **settings: float) -> Tensor: ...
     @overload
-    def edit(self, latents: Latents | Projection, /, **settings: float) -> Latents: ...
-    def edit(
-        self, latents: Tensor | Latents | Projection, label: Tensor | None = None, /, **settings: float
-    ) -> Tensor | Latents:
+    def edit(self, latents: Latents, /, **settings: float) -> Latents: ...
+    def edit(self, latents: Tensor | Latents, label: Tensor | None = None, /, **settings: float) -> Tensor | Latents:
         """Return latents whose images have changed attributes.
 
         For example: `model.synthesize(model.edit(model.latents([0, 1]), brightness=0.5, contrast=0))`.
@@ -184,7 +169,7 @@ class Model:
                 latent_dim).
             label: (N,), the class of each latent, for conditional generators if `latents` is a tensor.
             settings: changes by name. Names in `attributes` are changed by standard deviations over images; 0 keeps an
-                attribute constant while others change. Names in `gan.editing.position.POSITIONS` have the units given
+                attribute constant while others change. Names in `gan.editing.attributes.POSITIONS` have the units given
                 there. Names in `vectors` add multiples of the vector.
         """
         if not isinstance(latents, Tensor):
@@ -196,10 +181,11 @@ class Model:
                 raise UserError(f"{name}={value}: give a finite number")
             if value and name in self.vectors:
                 moved = moved + value * self.vectors[name]
-        moved = position.edit(space, moved, {name: settings.get(name, 0.0) for name in POSITIONS}, label)
+        moved = attributes.move(space, moved, {name: settings.get(name, 0.0) for name in POSITIONS}, label)
         named = {name: value for name, value in settings.items() if name not in (*POSITIONS, *self.vectors)}
-        for name in named:
-            attributes.check(name, self.attributes)
+        for name in named.keys() - self.attributes.keys():
+            why = "gray images have no color; " if self.shape[0] == 1 else ""
+            raise UserError(f"attribute {name}: {why}choose from {', '.join(self.attributes)}")
         by = {name: value * self.units[name] for name, value in named.items()}
         return attributes.edit(space, moved, self.attributes, by, label, relative_to=latents)
 
@@ -222,25 +208,8 @@ class Model:
                 self._stds |= attributes.std(Space(self.generator), new, labels)
         return self._stds
 
-    def attribute_effects(self, samples: int = 256) -> Callable[[str], Effect]:
-        """Return a function that measures the effect of setting an attribute on the images of seeds 0 to samples - 1.
-
-        For example: `model.attribute_effects()("brightness").slope`.
-        """
-        space = Space(self.generator)
-        latents, labels = self.latents(list(range(samples)))
-        images = space.render(latents, labels)
-
-        def edited(name: str, value: float) -> Tensor:
-            return space.render(self.edit(latents, labels, **{name: value}), labels)
-
-        return lambda name: attributes.effect(name, images, edited, self.attributes, self.units)
-
     def synthesize(
-        self,
-        latents: Tensor | Latents | Projection,
-        label: Tensor | None = None,
-        size: tuple[int, int] | None = None,
+        self, latents: Tensor | Latents, label: Tensor | None = None, size: tuple[int, int] | None = None
     ) -> Images:
         """Return the images of latents, such as those of `latents`, `project` and `edit`.
 
@@ -259,26 +228,27 @@ class Model:
         steps: int = 300,
         label: str | None = None,
         advance: Callable[[int], None] = lambda done: None,
-    ) -> Projection:
-        """Return the projection of images: the latents whose images are most similar to them.
+    ) -> Latents:
+        """Return the latents whose images are most similar to the given images.
 
         For example: `model.synthesize(model.project("photo.jpg"))`.
 
         Args:
             images: an image, a list of images, or a folder. Images of another size are fitted as in training.
-            space: space to search: "z", "w", or "w+", which has a separate w for each layer. The default is w if the
-                generator has a mapping network, else z. With a mapping network, latents found in z are returned in w,
-                for `edit` and `synthesize`.
+            space: "w+" searches a separate w for each layer. The default is w if the generator has a mapping network,
+                else z.
             starts: number of initial latents per image. The best one is optimized further.
             steps: number of steps of Adam.
             label: name of the class of all images; the default is the class of the best initial latent.
             advance: called with the number of passes since the last call, which add up to
                 `gan.editing.projection.num_passes`.
         """
-        place, targets = Space(self.generator, "w" if space == "w+" else space), self.decode(images).pixels
+        place, targets = Space(self.generator), self.decode(images).pixels
+        if space not in ("", place.name, "w+"):
+            raise UserError(f"latent space {space}: choose {place.name}, or w+ if the generator has a mapping network")
         labels = None if label is None else torch.full((len(targets),), self.label_of(label))
         options = (starts, steps, space == "w+", labels, self.class_counts, advance)
-        return projection.project(place, targets, *options).convert(place, Space(self.generator))
+        return projection.project(place, targets, *options)
 
     def decode(self, images: Given) -> Images:
         """Return images with the size and channels of the generator, fitted as in training."""
@@ -321,13 +291,13 @@ class Model:
         return self.classes.index(name)
 
 
-def unpack(latents: Tensor | Latents | Projection, label: Tensor | None = None) -> tuple[Tensor, Tensor | None]:
+def unpack(latents: Tensor | Latents, label: Tensor | None = None) -> Latents:
     """Return a tensor of latents and the class of each."""
-    if not isinstance(latents, Tensor | Latents | Projection):
-        raise UserError(
-            f"latents of type {type(latents).__name__}: give a tensor, or the result of latents, edit or project"
-        )
-    return (latents, label) if isinstance(latents, Tensor) else (latents[0], latents[1])
+    if isinstance(latents, Tensor):
+        return Latents(latents, label)
+    if not isinstance(latents, Latents):
+        raise UserError(f"latents of type {type(latents).__name__}: give a tensor, or what `Model.latents` returns")
+    return latents
 
 
 def interpolate(
@@ -341,7 +311,7 @@ def interpolate(
     """Return the images of interpolated latents."""
     if len(latents) < 2:
         raise UserError("interpolation needs at least two images")
-    path = mixing.interpolate(latents, frames, loop, spherical=space.name == "z")
+    path = spaces.interpolate(latents, frames, loop, spherical=space.name == "z")
     label = None if labels is None or space.name == "w" else labels[:1].expand(len(path))
     return Images(space.render_uint8(path, label, advance))
 

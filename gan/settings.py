@@ -19,7 +19,7 @@ from numbers import Integral, Real
 from typing import Any
 
 from gan.data.looks import is_table
-from gan.pixel_art import COLORS, DITHERS
+from gan.pixel_art import DITHERS
 from gan.utils.errors import UserError, did_you_mean, shown
 
 LOOK = "look:"  # precedes the name of a look
@@ -135,25 +135,10 @@ DITHER = Setting("dither", "dithering with the colors of --palette (default: %(d
 SIDE = Setting("size", "side of an image", None, 1, MAX_SIDE, whole=True, unit=" pixels")
 
 
-def add_palette(parser: Any, images: str) -> None:
-    """Add --palette and --dither. `images` are those from which a palette is computed."""
-    parser.add_argument("--palette", metavar="COLORS", help=f"pixel art: {', '.join(COLORS)}; or a number of colors to "
-                        f"compute from {images}; or an image or text file with the colors")  # fmt: skip
-    DITHER.add_to(parser)
-
-
 def add_size(parser: Any, help: str, meaning: str = "%(default)s", default: str | None = None) -> None:
     """Add --size, which is (height, width); `meaning` describes the default in the help."""
     help = f"{help}, as in 64 or 96x64 (height x width; default: {meaning})"
     parser.add_argument("--size", metavar="SIZE", type=parse_size, default=default, help=help)
-
-
-def check_pixel_art(palette: object, dither: str, strength: float = 1.0) -> None:
-    """Raise UserError if the options for pixel art contradict each other."""
-    if palette and strength < 1:
-        raise UserError("--palette and --strength: blending changes the colors; give one of them")
-    if dither != DITHER.default and not palette:
-        raise UserError(f"--dither {dither}: needs a palette; add --palette, as in --palette gameboy")
 
 
 def parse_size(text: str) -> tuple[int, int]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import inspect
 from pathlib import Path
 
 import numpy as np
@@ -11,7 +10,6 @@ from PIL import Image
 
 import gan
 from gan.cli import main
-from gan.model import Model
 from gan.settings import CELL, DIRECTION, SEED, STRENGTH, TILE, TRUNCATION, Setting, parse_size
 from gan.utils.errors import UserError
 
@@ -59,24 +57,6 @@ def test_an_image_never_gets_a_record_that_is_refused(
     assert main(["translate", "look:grain", "a.png", "b.png", "--seed", str(2**63 - 1), "--cell", "auto"]) == 0
     record = gan.origin("b.png")
     assert record and record["seed"] == 2**63 - 1 and record["cell"] == "auto"
-
-
-def test_python_refuses_what_commands_refuse() -> None:
-    image = Image.new("RGB", (8, 8))
-    for options in ({"strength": True}, {"strength": "a"}, {"seed": 1.5}):
-        with pytest.raises(UserError, match=f"^{next(iter(options))}="):
-            gan.translate("look:grain", image, **options)
-    translator = gan.load("zoo:press")
-    for options in ({"tile": 3}, {"tile": -5}, {"tile": 1.5}, {"strength": "a"}, {"direction": "c"}):
-        with pytest.raises(UserError, match=f"^{next(iter(options))}="):
-            gan.translate(translator, image, **options)
-
-
-def test_signatures_have_the_same_defaults() -> None:
-    for function in (gan.Translator.translate, Model.generate, Model.interpolate):
-        parameters = inspect.signature(function).parameters
-        for setting in (STRENGTH, TILE, DIRECTION, TRUNCATION):
-            assert setting.name not in parameters or parameters[setting.name].default == setting.default
 
 
 def test_sizes_are_read_as_written() -> None:

@@ -28,9 +28,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(arguments: argparse.Namespace) -> None:
-    if not arguments.force:
-        options.refuse_existing_file(arguments.out, "--out ")
-    found = trained(readable(find_runs(arguments.runs)))
+    options.refuse_existing([arguments.out] if arguments.out else [], arguments.force, "--out ")
+    found = trained(find_runs(arguments.runs))
     names = differing_options(found)
     table = [summary(one, names) for one in found]
     if arguments.out:
@@ -43,41 +42,24 @@ def run(arguments: argparse.Namespace) -> None:
             print(f"curves: {arguments.out}")
 
 
-def readable(folders: list[Path]) -> list[Run]:
-    """Return the runs in folders, and print a line about each that cannot be read.
-
-    Raises:
-        UserError: none can be read.
-    """
-    found, errors = [], []
+def trained(folders: list[Path]) -> list[Run]:
+    """Return the runs that have trained, and print a line about the others; raise UserError if there is none."""
+    runs, others = [], []
     for folder in folders:
         try:
-            found.append(load(folder))
+            run = load(folder)
         except UserError as error:
-            errors.append(error)
-    if not found:
-        raise errors[0]
-    for each in errors:
-        print(f"note: left out: {one_line(str(each))}", file=sys.stderr)
-    return found
-
-
-def trained(found: list[Run]) -> list[Run]:
-    """Return the runs that have trained, and print a line about the others.
-
-    Raises:
-        UserError: none has trained.
-    """
-    kept = [one for one in found if one.images > 0]
-    if not kept:
-        raise UserError(
-            f"{found[0].folder}{' and the other runs' * (len(found) > 1)}: never trained; nothing to compare"
-        )
-    if len(kept) < len(found):
-        left = [str(one.folder) for one in found if one.images == 0]
-        text = f"note: runs that never trained are left out: {first_few(left, MAX_LISTED)}"
-        print(one_line(text), file=sys.stderr)
-    return kept
+            others.append(str(error))
+            continue
+        if run.images:
+            runs.append(run)
+        else:
+            others.append(f"{folder}: never trained")
+    if not runs:
+        raise UserError(f"{others[0]}; no other run can be compared")
+    if others:
+        print(one_line(f"note: left out: {first_few(others, MAX_LISTED)}"), file=sys.stderr)
+    return runs
 
 
 def print_table(table: list[dict[str, Any]]) -> None:

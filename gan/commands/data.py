@@ -1,10 +1,9 @@
-"""Check a folder of images before training, restore enlarged pixel art, pack images as shards, and manage the cache."""
+"""Check a folder of images before training, restore enlarged pixel art, and pack images as shards."""
 
 from __future__ import annotations
 
 import argparse
 import json
-import os
 import shlex
 import sys
 from collections import Counter
@@ -19,25 +18,20 @@ import numpy as np
 from gan.commands import options
 from gan.commands.options import add_command
 from gan.data import checks
-from gan.data.decoding import cache as pixels
 from gan.data.decoding.decode import Decoder
 from gan.data.decoding.pool import CRASHED, cores, parallel_map
 from gan.data.shards import pack as pack_shards
 from gan.data.sources.files import Decoded, File, decode, find
-from gan.images.files import software_of
-from gan.pixel_art.cells import Unscaled, Unscaler, check_colors, fit_colors, read_palette
-from gan.runs.run_folder import is_run
-from gan.settings import add_palette, add_size, check_pixel_art
-from gan.utils.errors import UserError, at_least, writing
+from gan.pixel_art.cells import Unscaled, Unscaler
+from gan.settings import add_size
+from gan.translation import translate_files
+from gan.utils.errors import UserError, writing
 from gan.utils.output import counted, counting, one_line
 from gan.utils.processes import available_memory
 
-MAX_FACTORS = 20  # maximum number of enlargements to list
-PALETTE_IMAGES = 200  # images for computing a palette
 MAX_UNSCALED = 1024  # pixels of a cell
 MAX_LINES = 10  # of each list in the printed report; --json has all
 SHEET_IMAGES = 64
-SHEET = "gan data check"  # in the sheet's metadata, so that a later check may replace it
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -45,9 +39,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     check = add_command(parts, "check", "report on a folder of images and suggest options; changes no files")
     check.add_argument("roots", nargs="+", metavar="FOLDER", help="folder or zip archive of images")
     add_size(check, "training size", "suggested from the images")
-    check.add_argument("--sheet", type=Path, metavar="PNG", help="file for a contact sheet of the training images; "
-                       "the sheet of an earlier check is replaced")  # fmt: skip
+    check.add_argument("--sheet", type=Path, metavar="PNG", help="file for a contact sheet of the training images")
     check.add_argument("--json", action="store_true", help="print the whole report as JSON")
+    options.add_force(check, "overwrite an existing sheet")
     unscale = add_command(parts, "unscale", "write enlarged pixel art at its own size, also if it was blurred or saved "
                           "as JPEG")  # fmt: skip
     unscale.add_argument("input", type=options.existing_path, metavar="INPUT", help="image, or folder of images")
@@ -55,8 +49,6 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
                         "missing; or, for a single image, a PNG file")  # fmt: skip
     unscale.add_argument("--cell", type=float, metavar="PIXELS", help="side of the enlarged pixels, as in 4 or 3.5 "
                         "(default: found in each image)")  # fmt: skip
-    add_palette(unscale, "the images")
-    options.add_max_pixels(unscale)
     options.add_force(unscale)
     pack = add_command(parts, "pack", "write images as shards for data=stream")
     pack.add_argument("roots", nargs="+", metavar="FOLDER", help="folder or zip archive of images")
@@ -68,33 +60,25 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     pack.add_argument("--frames", default="first", help="first or all frames of an animation (default: %(default)s)")
     pack.add_argument("--labels", default=False, nargs="?", const=True, metavar="TABLE",
                       help="use sub-folders as classes, or a CSV or JSON file of files and labels")  # fmt: skip
-    cache = add_command(parts, "cache", "print the size of the cache of decoded images, or clear it")
-    cache.add_argument("--clear", action="store_true", help="remove it; images are decoded again when needed")
 
 
 def run(arguments: argparse.Namespace) -> int | None:
     parts: dict[str, Callable[[argparse.Namespace], int | None]]
-    parts = {"check": check, "unscale": unscale, "pack": pack, "cache": cache}
+    parts = {"check": check, "unscale": unscale, "pack": pack}
     return parts[arguments.part](arguments)
 
 
 def check(arguments: argparse.Namespace) -> int | None:
-    size = arguments.size
-    if size:
-        from gan.networks.grid import base_grid
-
-        base_grid(size)  # which the networks accept
-    for root in arguments.roots:
-        if is_run(Path(root)):
-            raise UserError(f"{root}: is the folder of a run; give a folder of images")
     if arguments.sheet:
-        check_sheet(arguments.sheet, arguments.roots)
+        for root in arguments.roots:
+            translate_files.refuse_inside(arguments.sheet, Path(root), "--sheet ")
+        options.refuse_existing([arguments.sheet], arguments.force, "--sheet ")
     with redirect_stdout(sys.stderr):  # keep standard output for the report
         files = find(arguments.roots)
         with counting("decoding " + ", ".join(arguments.roots), len(files)) as advance:
             facts = checks.inspect_files(files, advance)
         report = {"folder": arguments.roots, "others": checks.others(arguments.roots)} | checks.summarize(
-            files, facts, size
+            files, facts, arguments.size
         )
         if "suggestion" in report:
             report["suggestion"]["command"] = checks.command(arguments.roots, report["suggestion"])
@@ -102,15 +86,6 @@ def check(arguments: argparse.Namespace) -> int | None:
                 draw_sheet(files, facts, report["suggestion"], arguments.sheet)
     print(json.dumps(report, indent=2) if arguments.json else as_text(report))
     return None if report["readable"] else options.SOME_UNREADABLE
-
-
-def check_sheet(path: Path, roots: Sequence[str]) -> None:
-    """Raise UserError if a contact sheet would replace another file, or would be an image of the checked folders."""
-    if path.exists() and software_of(path) != SHEET:
-        raise UserError(f"--sheet {path}: exists already and is not a contact sheet of this command; give another name")
-    for root in roots:
-        if Path(root).is_dir() and Path(os.path.realpath(path)).is_relative_to(os.path.realpath(root)):
-            raise UserError(f"--sheet {path}: is in {root} and would be read as an image; give a path outside of it")
 
 
 def draw_sheet(files: Sequence[Any], facts: Sequence[Any], suggestion: dict[str, Any], path: Path) -> None:
@@ -130,7 +105,7 @@ def draw_sheet(files: Sequence[Any], facts: Sequence[Any], suggestion: dict[str,
         board = np.where((rows // 4 + columns // 4) % 2, 170, 220)
         images = (images[:, :3] + board * (255 - images[:, 3:].astype(np.int64)) // 255).astype(np.uint8)
     with writing(f"--sheet {path}"):
-        save_png(grid(torch.from_numpy(images)), path, {"Software": SHEET})
+        save_png(grid(torch.from_numpy(images)), path)
     print(f"contact sheet: {path}")
 
 
@@ -151,7 +126,11 @@ def as_text(report: dict[str, Any]) -> str:
         f"with transparent pixels: {report['transparent']:,}; gray: {report['gray']:,}; "
         f"pixel art: {report['sprites']:,}",
     ]
-    lines += enlarged(report)
+    if (found := report["enlarged"])["images"]:
+        among = f" of {found['searched']:,} searched images" if found["searched"] < report["readable"] else ""
+        folders = report["folder"] if len(report["folder"]) == 1 else ["FOLDER"]
+        title = f"enlarged pixel art: {found['images']:,}{among} ({counts(found['sizes'])})"
+        lines += [f"{title}; restore it with {shlex.join(['gan', 'data', 'unscale', *folders, 'OUTPUT'])}"]
     if report["animations"]:
         lines += [f"animations: {len(report['animations']):,}; data.frames=all gives {report['images']:,} images"]
     if report["classes"]:
@@ -174,19 +153,6 @@ def as_text(report: dict[str, Any]) -> str:
     if start := suggestion["start"]:
         lines += [f"on a CPU, if your images are similar to those of `gan zoo {start}`, add init_from=zoo:{start}"]
     return "\n".join([*lines, "", suggestion["command"]])
-
-
-def enlarged(report: dict[str, Any]) -> list[str]:
-    """Return the lines about enlarged pixel art."""
-    found = report["enlarged"]
-    if not found["images"]:
-        return []
-    among = f" of {found['searched']:,} searched images" if found["searched"] < report["readable"] else ""
-    folders = report["folder"] if len(report["folder"]) == 1 else ["FOLDER"]
-    return [
-        f"enlarged pixel art: {found['images']:,}{among} ({counts(found['sizes'])}); restore it with "
-        + shlex.join(["gan", "data", "unscale", *folders, "OUTPUT"])
-    ]
 
 
 def listed(title: str, lines: Sequence[str], count: int | None = None) -> list[str]:
@@ -214,37 +180,17 @@ def pack(arguments: argparse.Namespace) -> None:
     print(f"{written:,} images in {arguments.out}; to train on them:\n\n" + checks.train_command(words))
 
 
-def cache(arguments: argparse.Namespace) -> None:
-    total = f"{pixels.total_size() / 1e6:,.1f} MB"
-    if arguments.clear:
-        pixels.clear()
-        print(f"{pixels.folder()}: {total} removed")
-        return
-    print(f"{pixels.folder()}: {total}")
-    for part, what in pixels.PARTS.items():
-        print(f"  {pixels.part_size(part) / 1e6:10,.1f} MB  {what}")
-
-
 def unscale(arguments: argparse.Namespace) -> int:
-    check_pixel_art(arguments.palette, arguments.dither)
     if arguments.cell is not None and not 2 <= arguments.cell <= MAX_UNSCALED:
         raise UserError(f"--cell {arguments.cell:g}: give 2 to {MAX_UNSCALED} pixels")
-    if arguments.max_pixels is not None:
-        at_least("--max-pixels", arguments.max_pixels, 1)
-
-    from gan.translation import translate_files
-
     found = plan(arguments.input, arguments.output)
     todo = [each for each in found if arguments.force or not each[1].exists()]
     if len(todo) < len(found):
         print(f"{len(found) - len(todo)} existing files are skipped; use --force to overwrite")
     if not todo:
         return 0
-    limit = arguments.max_pixels or translate_files.max_pixels(available_memory() // cores(), True)
-    unscaler = Unscaler(arguments.cell, max_pixels=limit)
-    if arguments.palette:
-        palette = load_palette(arguments.palette, unscaler, [file for file, _ in found])
-        unscaler = Unscaler(arguments.cell, palette, arguments.dither, limit)
+    limit = translate_files.max_pixels(available_memory() // cores(), True)
+    unscaler = Unscaler(arguments.cell, limit)
     results: list[Unscaled] = []
     crashed = Unscaled("the process crashed, took too long or ran out of memory on it")
     with (
@@ -260,47 +206,21 @@ def unscale(arguments: argparse.Namespace) -> int:
 
 
 def plan(source: Path, output: str) -> list[tuple[File, Path]]:
-    """Return the image files of a path and the PNG file to write for each; raise UserError as for translations.
-
-    If two names differ in the extension only, ".png" is appended to the one that is not a PNG.
-    """
-    from gan.translation import translate_files
-
-    found = [pair for pair in translate_files.plan(source, output) if not translate_files.is_video(pair[1].name)]
-    if not found:
+    """Return the image files of a path and the PNG file to write for each; raise UserError as for translations."""
+    planned = translate_files.plan(source, output, suffix=".png")
+    images = [pair for pair in planned if not translate_files.is_video(pair[1].name)]
+    if not images:
         raise UserError(f"{source}: contains no images; videos are not supported")
-    if source.is_file() and found[0][1].suffix.lower() != ".png" and found[0][1].name != source.name:
-        raise UserError(f"{found[0][1]}: results are PNG files; use the extension .png")
-    taken = Counter(path.with_suffix(".png") for _, path in found)
-    planned = []
-    for file, path in found:
-        png = path.with_suffix(".png")
-        planned.append((file, png if taken[png] == 1 or path == png else path.with_name(f"{path.name}.png")))
-    translate_files.refuse_overwriting(planned)
-    return planned
-
-
-def load_palette(given: str, unscaler: Unscaler, files: Sequence[File]) -> np.ndarray:
-    """Return the palette of --palette: by its name, read from a file, or computed from the images at their own size."""
-    if not given.isdecimal():
-        return read_palette(given)
-    check_colors(int(given))
-    chosen = [files[int(place)] for place in np.linspace(0, len(files) - 1, min(PALETTE_IMAGES, len(files)))]
-    parts = parallel_map(unscaler.colors, chosen, lambda file: np.empty((0, 3), np.uint8))
-    pixels = np.concatenate([each for part in parts for each in part])
-    if not len(pixels):
-        raise UserError(f"--palette {given}: no image has opaque pixels")
-    return fit_colors(pixels, int(given))
+    return images
 
 
 def summary(results: Sequence[Unscaled]) -> str:
-    """Return a line such as "200 images restored (4x: 180, 3x: 20); 5 images without a grid are written unscaled"."""
+    """Return a line such as "200 images restored (4x 180, 3x 20); 5 images without a grid written at the same size"."""
     factors = Counter(one.factor for one in results if one.factor)
     rest = sum(not one.error and not one.factor for one in results)
     lines = []
     if factors:
-        listed = ", ".join(f"{name}: {count:,}" for name, count in factors.most_common(MAX_FACTORS))
-        lines.append(f"{counted(factors.total(), 'image')} restored ({listed})")
+        lines.append(f"{counted(factors.total(), 'image')} restored ({counts(dict(factors.most_common()))})")
     if rest:
         lines.append(f"{counted(rest, 'image')} without a grid written at the same size")
     return "; ".join(lines) or "no image restored"

@@ -18,7 +18,6 @@ from gan.commands import options
 from gan.models import address, shared_model
 from gan.models.address import folder_of
 from gan.runs import checkpoints, run_folder
-from gan.settings import names_look
 from gan.utils.errors import UserError, install
 from gan.utils.output import one_line, print_line
 
@@ -42,7 +41,7 @@ class Request(options.Device):
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("runs", nargs="*", metavar="RUN", type=existing_run,
+    parser.add_argument("runs", nargs="*", metavar="RUN", type=options.existing_run,
                         help=f"{options.MODEL} (default: looks, which need no training, and the newest run in "
                         f"{RUNS}/)")  # fmt: skip
     parser.add_argument("--port", type=int, help="port of the page (default: 7860, or the next free one)")
@@ -72,13 +71,6 @@ def run(request: Request) -> None:
                   file=sys.stderr)  # fmt: skip
         content = models.Content(loaded, without_model=not request.runs)
         server.serve(content, request.host, lambda at: print_line(f"{at}  (Ctrl-C ends it)"), listener)
-
-
-def existing_run(text: str) -> str:
-    """Return a path; raise UserError if there is no run or checkpoint."""
-    if names_look(text):
-        raise UserError(f"{text}: is a look; give no RUN: the page then has a tab for looks")
-    return options.existing_run(text)
 
 
 def newest_run() -> Path | None:

@@ -30,8 +30,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> None:
     out = options.out_in_run(arguments.run, arguments.out, DIRECTIONS)
-    if not arguments.force:
-        options.refuse_existing_file(out / DIRECTIONS_FILE)
+    options.refuse_existing([out / DIRECTIONS_FILE], arguments.force)
     if min(arguments.sefa, arguments.pca) < 0 or not arguments.sefa + arguments.pca:
         raise UserError("--sefa and --pca: give at least one direction")
 

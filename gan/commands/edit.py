@@ -81,8 +81,8 @@ def run(request: Request) -> None:
 
     import torch
 
-    from gan.editing import mixing, vector_files
-    from gan.editing.space import Space
+    from gan.editing import vector_files
+    from gan.editing.space import Space, mix
     from gan.export import provenance
     from gan.images.convert import NO_TEXT, grid, save_png
     from gan.recognition.classifier import WEIGHTS
@@ -105,7 +105,7 @@ def run(request: Request) -> None:
         origin = (provenance.from_latents(model, shared, latents, labels) if request.latents
                   else provenance.from_seeds(model, shared, request.seeds, request.label))  # fmt: skip
     for seed, mixed in request.mix:
-        latents = mixing.mix(Space(model.generator), latents, model.latents([seed], request.label)[0][0], mixed)
+        latents = mix(Space(model.generator), latents, model.latents([seed], request.label)[0][0], mixed)
     images: list[Tensor] = []
     try:
         with (
@@ -136,10 +136,11 @@ def add_vectors_and_classes(model: Model, names: set[str], request: Request) -> 
     Raises:
         UserError: there is no such attribute, direction or class.
     """
-    from gan.editing import position, vector_files
+    from gan.editing import vector_files
+    from gan.editing.attributes import POSITIONS
     from gan.recognition import classifier
 
-    built_in = {*model.attributes, *position.POSITIONS}
+    built_in = {*model.attributes, *POSITIONS}
     directions = {name for name in names - built_in if re.fullmatch(DIRECTION, name)}
     file = request.directions or options.results_of(request.run) / DIRECTIONS / DIRECTIONS_FILE
     folder = options.recognition_folder(request.run, request.recognition)
@@ -149,7 +150,7 @@ def add_vectors_and_classes(model: Model, names: set[str], request: Request) -> 
         model.attributes = classes | model.attributes
     if (directions or request.directions) and file.is_file():
         model.vectors |= vector_files.read_directions(file, model.generator)
-    known = [*model.attributes, *position.POSITIONS, *model.vectors]
+    known = [*model.attributes, *POSITIONS, *model.vectors]
     if unknown := sorted(names - set(known)):
         others = f", and the directions that gan directions {with_addresses(request.run)} finds"
         raise UserError(f"--set {unknown[0]}: {did_you_mean(unknown[0], known)}{'' if model.vectors else others}")

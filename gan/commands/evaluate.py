@@ -16,7 +16,7 @@ from gan.models.address import with_addresses
 from gan.models.shared_model import path_in
 from gan.runs import run_folder
 from gan.settings import add_size
-from gan.utils.errors import at_least, writing
+from gan.utils.errors import UserError, at_least, writing
 from gan.utils.output import print_aligned
 
 
@@ -48,7 +48,8 @@ def run(arguments: argparse.Namespace) -> None:
     for name in names:  # fail before the slow part
         if name in pretrained.KNOWN:
             pretrained.find(name, arguments.weights, arguments.download)
-    options.refuse_existing_file(arguments.pairs, "--pairs ", "give another name")
+    if arguments.pairs and arguments.pairs.exists():
+        raise UserError(f"--pairs {arguments.pairs}: exists already; give another name")
     if arguments.reference and run_folder.run_of(arguments.reference)[0] is None:
         options.existing_path(arguments.reference)
 

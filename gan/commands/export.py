@@ -101,10 +101,9 @@ def write_table(request: Request) -> None:
 
     size, run = tables.size_for(request.to, request.table_size or TABLE_SIZES[1]), request.run or ""
     if request.fit:
-        photographs, retro = request.fit
-        choice = fitted_maps.choose_for_folders(photographs, retro, request.map, request.position)
+        choice = fitted_maps.choose_for_folders(*request.fit, request.map, request.position)
         print_line(f"color map fitted: {choice.describe()}")
-        table = tables.of_color_map(choice.color_map, size, retro)
+        table = tables.of_color_map(choice.color_map, size, request.fit[1])
     elif names_look(run):
         table = tables.of_look(image_translator.parse_look(run), size)
     else:

@@ -37,8 +37,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(arguments: argparse.Namespace) -> None:
     seeds = arguments.seeds
     arguments.out = options.out_in_run(arguments.run, arguments.out, OUT)
-    if not arguments.force:
-        options.refuse_existing_file(arguments.out)
+    options.refuse_existing([arguments.out], arguments.force)
     for name in ("frames", "scale"):
         at_least(f"--{name}", getattr(arguments, name), 1)
     if not MIN_FPS <= arguments.fps <= MAX_FPS:

@@ -21,7 +21,6 @@ if TYPE_CHECKING:
     from gan.model import Model
 
 SOME_UNREADABLE = 3  # exit code
-NO_CHECKPOINTS = (".yaml", ".json", ".jsonl", ".png", ".jpg", ".jpeg", ".csv", ".txt")  # suffixes of other files
 MAX_LINES = 20  # maximum number of failed files to list
 RERUN = "; files already written are complete, rerun the command to continue"
 MODEL = "run folder, checkpoint file, folder written by gan share, zoo:NAME, hf://USER/NAME, or s3://BUCKET/PATH"
@@ -162,28 +161,19 @@ def existing_run(text: str) -> str:
     if not address.is_address(text) and not path.exists():
         inside = Path("runs") / text
         hint = f"; did you mean {inside}?" if run_folder.is_run(inside) else address.zoo_hint(text) or path_hint(path)
-        raise UserError(f"{text}: no such run folder or checkpoint{hint or '; gan runs lists the runs'}")
-    if path.is_file() and path.suffix in NO_CHECKPOINTS:
-        raise UserError(f"{text}: is not a checkpoint; give the run folder, such as {path.parent}")
+        hint = hint or f"; gan runs lists the runs, and a look is written {LOOK}NAME"
+        raise UserError(f"{text}: no such run folder or checkpoint{hint}")
     return text
 
 
 def existing_run_or_look(text: str) -> None:
     """Raise UserError if there is no such run, checkpoint or look."""
-    from gan.translation import image_translator
+    from gan.translation.image_translator import parse_look
 
     if names_look(text):
-        image_translator.parse_look(text)
-        return
-    try:
+        parse_look(text)
+    else:
         existing_run(text)
-    except UserError as error:
-        from gan.data.looks import registry
-
-        if text not in registry.STYLES:
-            raise
-        hint = f"for the look, write {LOOK}{text}"
-        raise UserError(f"{text}: no such run folder or checkpoint; {hint}") from error
 
 
 def existing_path(text: str) -> Path:
@@ -289,18 +279,11 @@ def recognition_folder(run: str, recognition: Path | None) -> Path:
     return recognition or results_of(run) / run_folder.RECOGNITION
 
 
-def refuse_existing(files: list[Path], force: bool) -> None:
+def refuse_existing(files: Sequence[Path], force: bool = False, option: str = "") -> None:
     """Raise UserError if one of `files` exists and `force` is not set."""
     if not force and (existing := [path for path in files if path.exists()]):
-        raise UserError(
-            f"{existing[0]}: exists already ({len(existing)} of {len(files)} files exist); use --force to overwrite"
-        )
-
-
-def refuse_existing_file(file: Path | None, option: str = "", instead: str = "use --force to overwrite") -> None:
-    """Raise UserError if a file exists."""
-    if file and file.exists():
-        raise UserError(f"{option}{file}: exists already; {instead}")
+        count = f" ({len(existing)} of {len(files)} files exist)" if len(files) > 1 else ""
+        raise UserError(f"{option}{existing[0]}: exists already{count}; use --force to overwrite, or another name")
 
 
 def report_failed(lines: Sequence[str], total: int, what: str) -> int:

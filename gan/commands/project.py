@@ -17,7 +17,7 @@ from gan.commands.options import SOME_UNREADABLE
 from gan.models.address import with_addresses
 from gan.runs.run_folder import LATENTS_FILE, PROJECTED
 from gan.utils import digest
-from gan.utils.errors import at_least, writing
+from gan.utils.errors import writing
 from gan.utils.output import counted, counting
 
 GROUP = 16  # images that are projected and saved together
@@ -32,14 +32,8 @@ class Request(options.Weights):
     space: str
     starts: int
     steps: int
-    gif: bool
     label: str | None
-    no_metadata: bool
     force: bool
-
-    def __post_init__(self) -> None:
-        at_least("--starts", self.starts, 1)
-        at_least("--steps", self.steps, 10)
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -48,13 +42,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "images", type=options.existing_path, metavar="IMAGES", help="image, or folder or zip archive of images"
     )
     options.add_out(parser, "output folder; created if missing", default=PROJECTED)
-    parser.add_argument("--space", default="", metavar="z|w|w+", help="latent space to search; w+ has a separate w for "
+    parser.add_argument("--space", default="", metavar="w+", help="latent space to search; w+ has a separate w for "
                         "each layer (default: w if the model has a mapping network, else z)")  # fmt: skip
     parser.add_argument("--starts", type=int, default=8, help="initial latents per image (default: %(default)s)")
     parser.add_argument("--steps", type=int, default=300, help="steps of Adam, at least 10 (default: %(default)s)")
-    parser.add_argument("--gif", action="store_true", help="also save the optimization of each image as a GIF")
     options.add_class(parser, "the class with the most similar projection")
-    options.add_metadata(parser)
     options.add_weights(parser)
     options.add_force(parser, "project again and overwrite existing latents in DIR")
 
@@ -73,8 +65,7 @@ def run(request: Request) -> int:
     images, broken = decode_images(files, folder.model.config["data"])
     todo = [name for name in images if folder.digests.get(name) != digest.of_tensor(images[name])]
     if len(todo) < len(images):
-        gifs = ", even if they have no GIF" if request.gif else ""
-        print(f"{len(images) - len(todo)} images are already projected and are skipped{gifs}; use --force to repeat")
+        print(f"{len(images) - len(todo)} images are already projected and are skipped; use --force to repeat")
     if changed := [name for name in todo if name in folder.latents]:
         print(f"{len(changed)} images have changed since they were projected, and are projected again")
     with writing(out, "; files already written are complete"):

@@ -7,7 +7,6 @@ import os
 import time
 from contextlib import suppress
 from pathlib import Path
-from typing import NamedTuple
 
 from gan.runs import checkpoints, run_folder
 from gan.runs.comparison import best_score, goal, status, target
@@ -20,26 +19,6 @@ NUMBERS = ("images", "best score", "MB", "date")
 DEFAULT = Path("runs")
 
 
-class Listed(NamedTuple):
-    """A run folder as the table shows it."""
-
-    folder: Path
-    model: str
-    data: str
-    images: str
-    score: str
-    bytes: int
-    time: float  # of the last change, seconds since the epoch
-    status: str
-
-    @property
-    def cells(self) -> list[str]:
-        """The cells of the row in the order of COLUMNS."""
-        day = time.strftime("%Y-%m-%d %H:%M", time.localtime(self.time))
-        texts = (str(self.folder), self.model, self.data, self.images, self.score, f"{self.bytes / 1e6:,.0f}", day)
-        return [one_line(text) for text in (*texts, self.status)]
-
-
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("folder", nargs="?", type=Path, default=DEFAULT, metavar="FOLDER", help="folder with run "
                         "folders; those of sweeps are found, too (default: %(default)s)")  # fmt: skip
@@ -48,41 +27,47 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(arguments: argparse.Namespace) -> None:
     if not arguments.folder.is_dir() and arguments.folder != DEFAULT:
         raise UserError(f"{arguments.folder}: no such folder; give the folder that contains run folders")
-    runs = find_runs(arguments.folder) if arguments.folder.is_dir() else []
-    listed = sorted(map(describe, runs), key=lambda row: row.time)
-    if not listed:
+    folders = find_runs(arguments.folder) if arguments.folder.is_dir() else []
+    if not folders:
         print(f"{arguments.folder}: no runs yet; train one with gan train data.root=FOLDER")
         return
-    print_aligned(COLUMNS, [row.cells for row in listed], NUMBERS)
-    print(f"{counted(len(listed), 'run')}, {sum(row.bytes for row in listed) / 1e6:,.0f} MB")
+    rows, total = [], 0
+    for folder in sorted(folders, key=changed):
+        size, day = size_of(folder), time.strftime("%Y-%m-%d %H:%M", time.localtime(changed(folder)))
+        *texts, state = describe(folder)
+        rows.append([one_line(text) for text in (str(folder), *texts, f"{size / 1e6:,.0f}", day, state)])
+        total += size
+    print_aligned(COLUMNS, rows, NUMBERS)
+    print(f"{counted(len(rows), 'run')}, {total / 1e6:,.0f} MB")
 
 
-def describe(folder: Path) -> Listed:
-    """Return the row of a run folder. One whose files cannot be read, or have impossible values, is "damaged"."""
+def describe(folder: Path) -> tuple[str, str, str, str, str]:
+    """Return the model, data, images, best score and status of a run folder.
+
+    A folder whose files cannot be read, or have impossible values, is "damaged".
+    """
     try:
         return read(folder)
     except (UserError, AttributeError, LookupError, TypeError, ArithmeticError, ValueError, OSError, RecursionError):
-        return Listed(folder, "?", "?", "?", "?", size_of(folder), changed(folder), "damaged")
+        return "?", "?", "?", "?", "damaged"
 
 
-def read(folder: Path) -> Listed:
-    """Return the row of an undamaged run folder."""
+def read(folder: Path) -> tuple[str, str, str, str, str]:
+    """Return what `describe` returns for an undamaged folder."""
     config = run_folder.read_config(folder)
     choices = run_folder.read_choices(folder)
     model = str(choices.get("model") or target(config, "model", "generator"))
     data = config.get("data")
     root = str(data.get("root") or "") if isinstance(data, dict) else ""
     name = Path(root).name or str(choices.get("data") or "retro")
-    newest = next(iter(reversed(checkpoints.list_checkpoints(folder))), None)
+    saved = checkpoints.list_checkpoints(folder)
     seen, seconds = 0, 0.0
-    if newest is not None:
-        seen = checkpoints.images_of(newest)
+    if saved:
+        seen = checkpoints.images_of(saved[-1])
         with suppress(OSError, ValueError):
-            seconds = checkpoints.read_sidecar(newest).get("seconds") or 0.0
-    return Listed(
-        folder, model, name, f"{seen:,}{goal(config)}", best_score(folder), size_of(folder), changed(folder),
-        status(folder, config, newest is not None, seen, seconds),
-    )  # fmt: skip
+            seconds = checkpoints.read_sidecar(saved[-1]).get("seconds") or 0.0
+    state = status(folder, config, bool(saved), seen, seconds)
+    return model, name, f"{seen:,}{goal(config)}", best_score(folder), state
 
 
 def size_of(folder: Path) -> int:

@@ -12,11 +12,8 @@ from gan.commands import options
 from gan.export import card
 from gan.models.shared_model import CARD, CONFIG, SAMPLES, is_shared
 from gan.runs import run_folder
-from gan.utils.errors import UserError, reason
+from gan.utils.errors import UserError
 from gan.utils.output import one_line, print_line
-from gan.utils.untrusted import read_bytes
-
-MAX_NOTES = 100_000  # bytes
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -29,23 +26,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--discriminator", action="store_true", help="also share the discriminator, for gan recognize")
     parser.add_argument("--fp16", action="store_true", help="store weights in fp16, which halves the size of the "
                         "file; pixels may differ by 1 level (of 255) from those of the run")  # fmt: skip
-    parser.add_argument("--notes", type=read_notes, default="", metavar="FILE", help="Markdown text to add to the "
-                        "model card, such as where the training images are from")  # fmt: skip
     parser.add_argument("--no-samples", action="store_true", help="write no samples.png; that of a translator shows "
                         "some of your photographs")  # fmt: skip
     options.add_weights(parser)
     options.add_force(parser, "overwrite the model in a folder that is not empty, and keep its other files")
-
-
-def read_notes(path: str) -> str:
-    """Return the text of a file, without white space at its ends; raise UserError if it is no text in UTF-8."""
-    if not path:
-        return ""
-    try:
-        return read_bytes(options.existing_path(path), MAX_NOTES).decode("utf-8").strip()
-    except (OSError, ValueError) as error:
-        remedy = f"give a text file in UTF-8; the limit is {MAX_NOTES:,} bytes"
-        raise UserError(f"--notes {path}: cannot be read ({reason(error)}); {remedy}") from error
 
 
 def refuse_existing(folder: Path, force: bool) -> None:
@@ -74,7 +58,6 @@ def run(arguments: argparse.Namespace) -> None:
         ema=arguments.ema,
         discriminator=arguments.discriminator,
         half=arguments.fp16,
-        notes=arguments.notes,
         samples=not arguments.no_samples,
         prepare=lambda: options.prepare_device(arguments),
     )

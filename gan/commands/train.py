@@ -3,10 +3,7 @@
 from __future__ import annotations
 
 import argparse
-import importlib.util
-import sys
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager, nullcontext
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn
 
@@ -20,8 +17,6 @@ from gan.utils.processes import safe_path, skip_during_imports
 if TYPE_CHECKING:
     from omegaconf import DictConfig
 
-CHILD = "gan.__main__"  # the module that Lightning runs for each further device of `gan train`
-
 
 class Parser(argparse.ArgumentParser):
     """A parser of a part of the command line. Its errors are one line."""
@@ -31,14 +26,6 @@ class Parser(argparse.ArgumentParser):
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Add all options, for the completion in a shell: `main` parses only ours."""
-    files = [f"{group}={file.stem}" for group in paths.groups() for file in paths.group_files(group)]
-    parser.add_argument("overrides", nargs="*", metavar="NAME=VALUE", choices=files, help="options of the training")
-    parser.add_argument("-m", "--multirun", action="store_true", help="train one run for each combination of values")
-    add_own(parser)
-
-
-def add_own(parser: argparse.ArgumentParser) -> None:
     """Add the options that are ours. Hydra reads the others."""
     parser.add_argument("--code", action="append", default=[], metavar="DIR", help="folder with your own networks, "
                         "losses and other parts, which a configuration may name")  # fmt: skip
@@ -50,7 +37,7 @@ def main(words: Sequence[str], command: str = errors.COMMAND) -> None:
     """Train as a command line says, and exit with code 2 after an error that users can fix, 130 or 143 after a signal.
 
     Args:
-        words: overrides, and flags of Hydra and of `add_own`.
+        words: overrides, and flags of Hydra and of `add_arguments`.
         command: the command that the user typed before them.
     """
     from gan.config.launch import errors_in_one_line, launch
@@ -62,8 +49,7 @@ def main(words: Sequence[str], command: str = errors.COMMAND) -> None:
 
         rest = take_flags(words, command)
         decorated = hydra.main(version_base="1.3", config_path=str(paths.CONF), config_name="train")(train)
-        with started_with(CHILD) if command == errors.COMMAND else nullcontext():
-            launch(decorated, rest)
+        launch(decorated, rest)
 
 
 def take_flags(words: Sequence[str], command: str) -> list[str]:
@@ -73,7 +59,7 @@ def take_flags(words: Sequence[str], command: str) -> list[str]:
         UserError: a folder does not exist or may not be used.
     """
     parser = Parser(add_help=False, allow_abbrev=False)
-    add_own(parser)
+    add_arguments(parser)
     flags, rest = parser.parse_known_args(words)
     if flags.code:
         from gan.utils import code  # other runs do not need it
@@ -86,23 +72,6 @@ def take_flags(words: Sequence[str], command: str) -> list[str]:
     typed = [*(f"--code={folder}" for folder in flags.code), *(f"--config-dir={each}" for each in flags.config_dir)]
     errors.started_as(command, *typed)
     return rest
-
-
-@contextmanager
-def started_with(module: str) -> Iterator[None]:
-    """Let Lightning start further processes with `python -m MODULE`.
-
-    By itself, Lightning runs the first word of the command line as a Python file. On Windows, `gan` is not one.
-    """
-    main_module = sys.modules["__main__"]
-    if main_module.__spec__ is not None:  # `python -m gan`
-        yield
-        return
-    main_module.__spec__ = importlib.util.find_spec(module)
-    try:
-        yield
-    finally:
-        main_module.__spec__ = None
 
 
 def train(cfg: DictConfig) -> float:

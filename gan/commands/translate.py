@@ -17,7 +17,8 @@ from typing import TYPE_CHECKING, Any, NamedTuple, NoReturn
 from gan.commands import options
 from gan.export import record
 from gan.models.address import checkpoint_of
-from gan.settings import CELL, DIRECTION, SEED, STRENGTH, TILE, add_palette, check_pixel_art, names_look
+from gan.pixel_art import COLORS
+from gan.settings import CELL, DIRECTION, DITHER, SEED, STRENGTH, TILE, names_look
 from gan.translation.image_translator import ImageFunction, ImageTranslator, parse_look
 from gan.utils.errors import UserError, at_least, writing
 from gan.utils.option_values import pair, parse_assignments
@@ -49,14 +50,16 @@ class Request(options.Weights, options.Fit):
     palette: str | None
     dither: str
     format: str | None
-    compare: Path | None
     tile: int | None = TILE.default
     max_pixels: int | None
     no_metadata: bool
     force: bool
 
     def __post_init__(self) -> None:
-        check_pixel_art(self.palette, self.dither, self.strength)
+        if self.palette and self.strength < 1:
+            raise UserError("--palette and --strength: blending changes the colors; give one of them")
+        if self.dither != DITHER.default and not self.palette:
+            raise UserError(f"--dither {self.dither}: needs a palette; add --palette, as in --palette gameboy")
         if self.max_pixels is not None:
             at_least("--max-pixels", self.max_pixels, 1)
         if self.fit or self.is_look:
@@ -92,10 +95,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     DIRECTION.add_to(parser)
     STRENGTH.add_to(parser)
     CELL.add_to(parser)
-    add_palette(parser, "target images")
+    parser.add_argument("--palette", metavar="COLORS", help=f"pixel art: {', '.join(COLORS)}; or a number of colors to "
+                        "compute from target images; or an image or text file with the colors")  # fmt: skip
+    DITHER.add_to(parser)
     parser.add_argument("--format", choices=FORMATS, help="format of translated images (default: that of the input, or "
                         "of the extension of OUTPUT)")  # fmt: skip
-    parser.add_argument("--compare", type=Path, metavar="DIR", help="also save input and output side by side")
     TILE.add_to(parser)
     options.add_max_pixels(parser)
     options.add_metadata(parser)
@@ -152,7 +156,7 @@ def run(request: Request) -> int:
         raise UserError(f"{request.run}: give OUTPUT, a folder or a file, because there is no run folder to write into")
     output = request.output or str(options.out_in_run(request.run, None, OUT))
     suffix = f".{request.format}" if request.format else None
-    planned = files.plan(request.input, output, request.run, request.compare, suffix)
+    planned = files.plan(request.input, output, request.run, suffix)
     todo = [each for each in planned if request.force or not each[1].exists()]
     if len(todo) < len(planned):
         print(f"{len(planned) - len(todo)} existing files are skipped; use --force to overwrite")
@@ -171,7 +175,7 @@ def run(request: Request) -> int:
     if pixel_art and any(files.format_of(target) == "JPEG" for _, target in todo):
         print("note: JPEG changes cells and colors; add --format png")
     limit = files.max_pixels(available_memory(), pixel_art is not None, chosen.function.bytes_per_pixel)
-    given = request.input.is_file(), request.compare, request.max_pixels or limit, request.force
+    limit = request.max_pixels or limit
     changes = request.strength, request.cell, request.direction, palette, request.dither, request.steady
     describe = None if request.no_metadata else record.translations(chosen.made_by, *changes)
     with (
@@ -179,7 +183,7 @@ def run(request: Request) -> int:
         counting(f"translating into {output}", len(todo)) as advance,
         files.IsolatedProcess() as apart,
     ):
-        failed, side = files.translate_files(todo, translator, *given, advance, apart, describe)
+        failed, side = files.translate_files(todo, translator, request.input.is_file(), limit, advance, apart, describe)
     if chosen.trained is not None and side > MAX_SCALE * chosen.trained:
         print(f"note: an image has a side of {side} pixels, but training images were downsampled to {chosen.trained}, "
               "so grain, dots and strokes will have the wrong size; train with data.fit=patches")  # fmt: skip
@@ -196,12 +200,11 @@ def fit_color_map(request: Request, folders: tuple[str, str]) -> Chosen:
     """Return the color map of --fit, and print how near it comes to the target images."""
     from gan.translation import fitted_maps
 
-    photographs, retro = folders
-    choice = fitted_maps.choose_for_folders(photographs, retro, request.map, request.position)
+    choice = fitted_maps.choose_for_folders(*folders, request.map, request.position)
     print(f"color map fitted: {choice.describe()}")
     function = fitted_maps.ClosedFormFunction(choice.color_map)
     made_by = {"closed_form": function.recorded}
-    return Chosen(function, made_by, None, lambda colors: fitted_maps.palette_of_folder(retro, colors))
+    return Chosen(function, made_by, None, lambda colors: fitted_maps.palette_of_folder(folders[1], colors))
 
 
 def choose_network(request: Request) -> Chosen:

@@ -15,8 +15,7 @@ from gan.demo.calls import CHANGE, FAST, LONG, PRIVATE, PROGRESS, Context, Contr
 from gan.demo.generate import class_choice
 from gan.demo.models import PageModel
 from gan.demo.uploads import decode_one, find_files
-from gan.editing import position
-from gan.editing.position import POSITIONS
+from gan.editing.attributes import POSITIONS, SHIFT, ZOOM
 from gan.editing.projection import MIN_STEPS, num_passes
 from gan.export.provenance import Origin, from_latents, from_seeds
 from gan.images.collection import Images
@@ -83,8 +82,8 @@ class Editor:
         zero.then(answer(self.edit), self.inputs, image, api_name=api_name + shown.calls, **SHARED)
 
     def add_sliders(self, names: Sequence[str], most: float) -> None:
-        part = f"by 1/{1 / position.SHIFT:g} of the"
-        info = {"zoom": f"1 magnifies by {position.ZOOM:g}", "shift_x": f"1 shifts right {part} width",
+        part = f"by 1/{1 / SHIFT:g} of the"
+        info = {"zoom": f"1 magnifies by {ZOOM:g}", "shift_x": f"1 shifts right {part} width",
                 "shift_y": f"1 shifts down {part} height"}  # fmt: skip
         for name in names:
             slider = gr.Slider(-most, most, 0, step=0.05, label=name.replace("_", " "), info=info.get(name))

@@ -152,7 +152,7 @@ def translated(
         taken: set[str] = set()
         todo = [(file, Path(folder, target_of(file, taken))) for file in files]
         with context.job(*job, len(todo), "changing images") as advance, context.isolated() as process:
-            failed = translate_files(todo, translator, False, None, limit, True, advance, process, describe)[0]
+            failed = translate_files(todo, translator, False, limit, advance, process, describe)[0]
         lossy = exact and any(format_of(target) == "JPEG" for _, target in todo)
         return results.show(context, files, todo, failed, JPEG_NOTE if lossy else "")
 

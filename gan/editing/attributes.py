@@ -1,23 +1,25 @@
-"""Edit latents until their images have more or less of an attribute, such as brightness or color.
+"""Edit latents until their images have more or less of an attribute, such as brightness, or are zoomed and shifted.
 
 Generators are nonlinear: the same direction changes some images strongly and others hardly. Therefore each latent
 follows the gradients of its own image: damped Gauss-Newton steps to the nearest latent with the requested attributes.
-`effect` measures what `edit` achieves.
+
+Jahanian, Chai, Isola, "On the 'steerability' of generative adversarial networks", 2020, arXiv:1907.07171, minimize the
+distance to zoomed and shifted images (equation 2) over one direction for all latents. Here each latent is optimized by
+itself. Pixels that enter the image at an edge are ignored.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable, Mapping
-from typing import NamedTuple
+from collections.abc import Callable, Iterable, Mapping
 
 import torch
 from torch import Tensor
+from torch.nn.functional import affine_grid, grid_sample
 
-from gan.editing.position import POSITIONS, measure_shift
+from gan.editing.projection import Descent
 from gan.editing.space import Space
 from gan.metrics.attributes import ATTRIBUTES, COLOR_ATTRIBUTES
 from gan.models.sampling import in_chunks
-from gan.utils.errors import UserError
 
 STEPS = 12
 DAMPING = 0.5  # fraction of the Gauss-Newton step that is taken
@@ -25,7 +27,11 @@ MAX_STEP = 0.15  # maximum length of a step, as a fraction of the standard devia
 EPSILON = 1e-6
 NUM_IMAGES = 512  # images for the standard deviation of an attribute
 BATCH = 64  # images measured at a time
-VALUES = (-1.0, -0.5, 0.5, 1.0)  # values to which `effect` sets an attribute
+
+POSITIONS = ("zoom", "shift_x", "shift_y")
+ZOOM = 1.25  # magnification by zoom=1
+SHIFT = 0.125  # shift_x=1 shifts right, and shift_y=1 down, by this fraction of the side
+POSITION_STEPS = 60
 
 Attribute = Callable[[Tensor], Tensor]  # images (N, C, H, W) in [-1, 1] -> (N,), differentiable
 
@@ -43,13 +49,6 @@ def std(space: Space, attributes: Mapping[str, Attribute], label: Tensor | None 
     """
     images = space.render(space.fixed_sample(NUM_IMAGES, label), label)
     return dict(zip(attributes, measure(images, attributes.values()).std(0).tolist(), strict=True))
-
-
-def check(name: str, known: Collection[str]) -> None:
-    """Raise UserError if `known` lacks the attribute `name`."""
-    if name not in known:
-        why = "gray images have no color" if name in COLOR_ATTRIBUTES else f"choose from {', '.join(known)}"
-        raise UserError(f"attribute {name}: {why}")
 
 
 def measure(images: Tensor, attributes: Iterable[Attribute]) -> Tensor:
@@ -124,53 +123,26 @@ def gradients(
     return values.detach(), torch.stack(rows, 1)
 
 
-class Effect(NamedTuple):
-    """The effect of setting one attribute."""
-
-    slope: float  # measured change per requested change, by least squares over all images and VALUES; 1 is ideal
-    r2: float  # coefficient of determination of this line
-    leakage: dict[str, float]  # root mean square change of each other attribute when this one is set to 1 or -1
+# ---- position
 
 
-def effect(
-    name: str,
-    images: Tensor,
-    edited: Callable[[str, float], Tensor],
-    attributes: Mapping[str, Attribute],
-    units: Mapping[str, float],
-) -> Effect:
-    """Return the effect of setting the attribute `name`.
+def warp(images: Tensor, zoom: float = 0.0, shift_x: float = 0.0, shift_y: float = 0.0) -> Tensor:
+    """Return images (N, C, H, W) zoomed and shifted, in units of ZOOM and SHIFT. Unknown pixels are NaN."""
+    scale = ZOOM**-zoom
+    theta = torch.tensor([[scale, 0, -2 * SHIFT * shift_x * scale], [0, scale, -2 * SHIFT * shift_y * scale]])
+    grid = affine_grid(theta.expand(len(images), 2, 3), list(images.shape), align_corners=False).to(images)
+    warped = grid_sample(images, grid, mode="bilinear", padding_mode="border", align_corners=False)
+    return warped.where((grid.abs() <= 1).all(-1)[:, None], torch.nan)
+
+
+def move(space: Space, latents: Tensor, by: Mapping[str, float], label: Tensor | None = None) -> Tensor:
+    """Return latents (N, latent_dim) or (N, layers, latent_dim) near the given ones, with images zoomed and shifted.
 
     Args:
-        images: (N, C, H, W) in [-1, 1], before the edit.
-        edited: returns the same images with an attribute set to a value.
-        attributes: attributes to measure, by name.
-        units: the unit of each attribute: its standard deviation.
+        by: settings of POSITIONS, in units of ZOOM and SHIFT.
+        label: (N,), the class of each latent, for conditional generators.
     """
-    names = list(attributes)
-    unit = torch.tensor([units[other] for other in names])
-
-    @torch.no_grad()  # the weights of a classifier among the attributes have gradients
-    def in_units(images: Tensor) -> Tensor:
-        return measure(images, attributes.values()) / unit
-
-    before = in_units(images)
-    values, changes, leaks = [], [], []
-    for value in VALUES:
-        after = edited(name, value)
-        change = in_units(after) - before  # (N, A)
-        changes.append(measure_shift(images, after, name) if name in POSITIONS else change[:, names.index(name)])
-        values.append(torch.full_like(changes[-1], value))
-        if abs(value) == 1:
-            leaks.append(change)
-    slope, r2 = linear_fit(torch.cat(values), torch.cat(changes))
-    leakage = torch.cat(leaks).square().mean(0).sqrt().tolist()
-    return Effect(slope, r2, {other: size for other, size in zip(names, leakage, strict=True) if other != name})
-
-
-def linear_fit(x: Tensor, y: Tensor) -> tuple[float, float]:
-    """Return the slope of the least-squares line of y over x, and its coefficient of determination (R2)."""
-    x, y = x.double() - x.double().mean(), y.double() - y.double().mean()
-    slope = (x @ y) / (x @ x)
-    total = float(y.square().sum())
-    return float(slope), 1 - float((y - slope * x).square().sum()) / total if total else 0.0
+    if not any(by.values()):
+        return latents
+    targets = warp(space.render(latents, label), **by)
+    return Descent(space, 0, POSITION_STEPS, POSITION_STEPS, noise=0.0)(latents, targets, label)[0]

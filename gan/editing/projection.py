@@ -14,13 +14,13 @@ from __future__ import annotations
 import math
 import warnings
 from collections.abc import Callable
-from typing import Any, NamedTuple
+from typing import Any
 
 import torch
 from torch import Tensor
 from torch.nn.functional import avg_pool2d, interpolate
 
-from gan.editing.space import Space
+from gan.editing.space import Latents, Space
 from gan.images.convert import to_float
 from gan.metrics.perceptual import PerceptualDistance
 from gan.metrics.pixels import rgb
@@ -37,7 +37,6 @@ SCALES = (1, 2, 4)  # factors by which images are downsampled
 SSIM, PERCEPTUAL = 0.2, 0.2  # weights of the distances; the mean absolute difference has weight 1
 WINDOW = 8  # pixels; windows overlap by half
 MIN_SIDE = 64  # pixels; images with a smaller side are enlarged for the perceptual network
-FRAMES = 50  # approximate number of latents in the trajectory
 MIN_STEPS = 10
 
 # Levenberg-Marquardt
@@ -51,27 +50,6 @@ PASSES = 30  # refining one latent takes about as long as this many forward and 
 TANGENTS = 16  # elements of a latent per pass of forward-mode differentiation
 
 
-class Projection(NamedTuple):
-    """The result of a projection.
-
-    Attributes:
-        latents: (N, latent_dim), or (N, layers, latent_dim) in w+.
-        labels: (N,), the class of each latent; None for an unconditional generator.
-        trajectory: (T, N, ...), the latents during the optimization, ending with `latents`.
-    """
-
-    latents: Tensor
-    labels: Tensor | None
-    trajectory: Tensor
-
-    def convert(self, source: Space, target: Space) -> Projection:
-        """Return the projection in another space."""
-        if target.name == source.name:
-            return self
-        trajectory = torch.stack([target.from_z(latents, self.labels) for latents in self.trajectory])
-        return Projection(target.from_z(self.latents, self.labels), self.labels, trajectory)
-
-
 def project(
     space: Space,
     targets: Tensor,
@@ -81,7 +59,7 @@ def project(
     label: Tensor | None = None,
     counts: Tensor = NO_CLASSES,
     advance: Callable[[int], None] = lambda done: None,
-) -> Projection:
+) -> Latents:
     """Return the latents of images uint8 (N, C, H, W). Each result is independent of the other images.
 
     Args:
@@ -103,13 +81,8 @@ def project(
         labels_of_rows = None if label is None else label[rows]
         options = starts, steps, per_layer, labels_of_rows, counts, advance
         parts.append(_project(space, to_float(targets[rows]), *options))
-    latents, labels, trajectory = zip(*parts, strict=True)
-    return Projection(torch.cat(latents), None if labels[0] is None else torch.cat(labels), torch.cat(trajectory, 1))
-
-
-def describe_options(space: str, starts: int, steps: int, label: str | None) -> str:
-    """Return the options of a projection as text. Files of latents store it, and only equal options continue them."""
-    return f"space={space or 'any'} starts={starts} steps={steps} label={label or 'any'}"
+    latents, labels = zip(*parts, strict=True)
+    return Latents(torch.cat(latents), None if labels[0] is None else torch.cat(labels))
 
 
 def num_passes(n: int, starts: int, steps: int, per_layer: bool = False) -> int:
@@ -129,26 +102,25 @@ def _project(
     label: Tensor | None,
     counts: Tensor,
     advance: Callable[[int], None],
-) -> Projection:
+) -> Latents:
     """Project up to CHUNK images (N, C, H, W) in [-1, 1]."""
     first_phase, rows = round(FIRST_PHASE * steps), torch.arange(len(targets))
     latents, labels = initial_latents(space, targets, starts, label, counts)  # (N, starts, latent_dim), (N, starts)
     all_labels = None if labels is None else labels.flatten()
     first = Descent(space, 0, first_phase, steps)
-    latents, loss, trajectory = first(latents.flatten(0, 1), targets.repeat_interleave(starts, 0), all_labels, advance)
+    latents, loss = first(latents.flatten(0, 1), targets.repeat_interleave(starts, 0), all_labels, advance)
     best = loss.view(-1, starts).argmin(1)  # (N,)
     latents = latents.view(-1, starts, space.size)[rows, best]
-    trajectory = trajectory.view(len(trajectory), -1, starts, space.size)[:, rows, best]
     labels = None if labels is None else labels[rows, best]
     if per_layer:
-        latents, trajectory = (x[..., None, :].expand(*x.shape[:-1], space.layers, -1) for x in (latents, trajectory))
+        latents = latents[:, None].expand(-1, space.layers, -1)
     last = Descent(space, first_phase, steps, steps, PerceptualDistance())
-    latents, loss, rest = last(latents, targets, labels, advance)
+    latents, loss = last(latents, targets, labels, advance)
     if not per_layer:
         refined = refine(space, latents, targets, labels, advance)
         better = last.distances(refined, targets, labels) < loss
         latents = torch.where(better[:, None], refined, latents)
-    return Projection(latents, labels, torch.cat([trajectory, rest, latents[None]]))
+    return Latents(latents, labels)
 
 
 def initial_latents(
@@ -216,15 +188,14 @@ class Descent:
         targets: Tensor,
         labels: Tensor | None,
         advance: Callable[[int], None] = lambda done: None,
-    ) -> tuple[Tensor, Tensor, Tensor]:
-        """Return latents (R, ...), their distances (R,) and trajectory (T, R, ...) for targets (R, C, H, W)."""
-        parts = []
-        for first in range(0, len(latents), CHUNK):
-            rows = len(latents) - first
-            end, trajectory = self.optimize(*self.chunks(first, latents, targets, labels), advance)
-            parts.append((end[:rows].cpu(), trajectory[:, :rows].cpu()))
-        ends = torch.cat([end for end, _ in parts])
-        return ends, self.distances(ends, targets, labels), torch.cat([trajectory for _, trajectory in parts], 1)
+    ) -> tuple[Tensor, Tensor]:
+        """Return latents (R, ...) and their distances (R,) for targets (R, C, H, W)."""
+        parts = [
+            self.optimize(*self.chunks(first, latents, targets, labels), advance).cpu()
+            for first in range(0, len(latents), CHUNK)
+        ]
+        ends = torch.cat(parts)[: len(latents)]
+        return ends, self.distances(ends, targets, labels)
 
     def chunks(self, first: int, latents: Tensor, targets: Tensor, labels: Tensor | None) -> tuple[Any, Any, Any]:
         """Return CHUNK rows of each tensor from row `first` on, on the device."""
@@ -234,21 +205,18 @@ class Descent:
 
     def optimize(
         self, latents: Tensor, targets: Tensor, labels: Tensor | None, advance: Callable[[int], None]
-    ) -> tuple[Tensor, Tensor]:
-        """Return CHUNK latents after the last step, and their trajectory."""
+    ) -> Tensor:
+        """Return CHUNK latents after the last step."""
         latents = latents.clone().requires_grad_()
         optimizer = torch.optim.Adam([latents], betas=(0.9, 0.999))
         features = self.features(targets)
-        trajectory = []
         for step in range(self.first, self.last):
             optimizer.param_groups[0]["lr"] = LEARNING_RATE * self.unit * lr_schedule(step / self.steps)
             images = self.space.synthesize(latents + self.noise(step), labels)
             (latents.grad,) = torch.autograd.grad(self.distance(images, targets, features).sum(), latents)
             optimizer.step()
-            if (step + 1) % max(1, self.steps // FRAMES) == 0:
-                trajectory.append(latents.detach().clone())
             advance(1)
-        return latents.detach(), torch.stack(trajectory)
+        return latents.detach()
 
     def distance(self, images: Tensor, targets: Tensor, features: list[Tensor]) -> Tensor:
         """Return the distance (N,) of images (N, C, H, W) to targets, whose perceptual features are `features`."""

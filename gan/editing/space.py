@@ -1,8 +1,11 @@
 """Latent spaces of a generator: z, its input, and w, the output of its mapping network if it has one.
 
 A latent has latent_dim elements. In w+ each layer has its own w: Abdal, Qin, Wonka, "Image2StyleGAN: How to Embed
-Images Into the StyleGAN Latent Space?", 2019, arXiv:1904.03189. `resized` gives images of another size for the same
-latents.
+Images Into the StyleGAN Latent Space?", 2019, arXiv:1904.03189.
+
+Latents are combined by interpolation, or by style mixing. Interpolation is linear in w. In z it is spherical, because
+latents have nearly the same length there, so that they lie near a sphere. `resized` gives images of another size for
+the same latents.
 """
 
 from __future__ import annotations
@@ -10,11 +13,11 @@ from __future__ import annotations
 import copy
 from collections.abc import Callable
 from functools import cached_property
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor, nn
-from torch.nn.functional import interpolate
+from torch.nn import functional
 
 from gan.images.convert import to_uint8
 from gan.models.sampling import fixed_latents, in_chunks
@@ -22,6 +25,21 @@ from gan.utils.errors import UserError
 
 STATISTICS_LATENTS = 4096  # samples for the mean and standard deviation of w
 MAX_SIDE = 4096  # pixels of a generated image
+PARALLEL = 1e-4  # sine of the angle below which vectors are interpolated linearly
+
+Part = tuple[int, int] | float  # what is mixed: the first and last layer, or a fraction
+
+
+class Latents(NamedTuple):
+    """Latents of images and their classes: what `Model.latents`, `Model.edit` and `Model.project` return.
+
+    Attributes:
+        latents: (N, latent_dim), or (N, layers, latent_dim) in w+.
+        labels: (N,), the class of each latent; None for an unconditional generator.
+    """
+
+    latents: Tensor
+    labels: Tensor | None = None
 
 
 class Space:
@@ -113,6 +131,69 @@ class Space:
         return mean + psi * (latents - mean)
 
 
+# ---- combine latents
+
+
+def lerp(a: Tensor, b: Tensor, t: Tensor) -> Tensor:
+    """Return (1 - t) a + t b. t=0 and t=1 return exactly a and b. Shapes broadcast."""
+    return (1 - t) * a + t * b
+
+
+def slerp(a: Tensor, b: Tensor, t: Tensor) -> Tensor:
+    """Interpolate between vectors a and b (last dimension) on a great circle. t=0 and t=1 return exactly a and b.
+
+    Shoemake, "Animating Rotation with Quaternion Curves", 1985; White, "Sampling Generative Networks", 2016,
+    arXiv:1609.04468, section 2.1. Parallel and opposite vectors are interpolated linearly.
+    """
+    cosine = torch.cosine_similarity(a.double(), b.double(), dim=-1)[..., None].clamp(-1, 1)
+    angle = cosine.acos()
+    arc = ((1 - t) * angle).sin() / angle.sin() * a + (t * angle).sin() / angle.sin() * b
+    return torch.where(angle.sin() < PARALLEL, lerp(a, b, t), arc.to(a.dtype))
+
+
+def interpolate(latents: Tensor, frames: int, loop: bool = False, spherical: bool = False) -> Tensor:
+    """Return latents (F, ...) that interpolate between consecutive latents (N, ...).
+
+    Each latent is followed by `frames` - 1 latents between it and the next.
+
+    Args:
+        loop: also interpolate from the last latent to the first, without repeating the first at the end.
+        spherical: use `slerp`; the default is `lerp`.
+    """
+    following = latents.roll(-1, 0)
+    if not loop:
+        latents, last, following = latents[:-1], latents[-1:], following[:-1]
+    t = (torch.arange(frames, dtype=latents.dtype) / frames).view(-1, *[1] * (latents.ndim - 1))  # (frames, 1, ...)
+    result = (slerp if spherical else lerp)(latents[:, None], following[:, None], t).flatten(0, 1)
+    return result if loop else torch.cat([result, last])
+
+
+def mix(space: Space, latents: Tensor, other: Tensor, part: Part) -> Tensor:
+    """Return latents (N, ...) mixed with `other` (latent_dim,): interpolated by a fraction, else `mix_styles`."""
+    if not isinstance(part, float):
+        return mix_styles(space, latents, other, *part)
+    return (slerp if space.name == "z" else lerp)(latents, other, latents.new_tensor(part))
+
+
+def mix_styles(space: Space, latents: Tensor, other: Tensor, first: int, last: int) -> Tensor:
+    """Return latents (N, layers, latent_dim) whose layers `first` to `last` are those of `other` (latent_dim,).
+
+    The given latents are (N, latent_dim) or (N, layers, latent_dim). Layers count from 0; `last` is included. Karras,
+    Laine, Aila, "A Style-Based Generator Architecture for Generative Adversarial Networks", 2019, arXiv:1812.04948,
+    section 3.1: coarse layers control pose and shape; fine layers control color and fine texture.
+    """
+    if space.name == "z":
+        raise UserError("style mixing needs a mapping network; blend by a fraction instead, as in 12:0.5")
+    if not 0 <= first <= last < space.layers:
+        raise UserError(f"layers {first}-{last}: this generator has layers 0-{space.layers - 1}, from coarse to fine")
+    mixed = (latents if latents.ndim == 3 else latents[:, None].expand(-1, space.layers, -1)).clone()
+    mixed[:, first : last + 1] = other
+    return mixed
+
+
+# ---- parts of the network
+
+
 def network_name(network: Any) -> str:
     return f"{type(network).__module__}.{type(network).__name__}"
 
@@ -140,13 +221,13 @@ def resized(generator: Any, size: tuple[int, int]) -> Any:
     other = copy.deepcopy(generator)
     new = (size[0] // cell, size[1] // cell)
     first_layer(other).register_forward_pre_hook(
-        lambda module, given: (interpolate(given[0], new, mode="bilinear", align_corners=False), *given[1:])
+        lambda module, given: (functional.interpolate(given[0], new, mode="bilinear", align_corners=False), *given[1:])
     )
     for module in other.modules():
         noise = getattr(module, "noise", None)
         if isinstance(noise, Tensor):
             scaled = (noise.shape[2] * new[0] // grid[0], noise.shape[3] * new[1] // grid[1])
-            module.noise = interpolate(noise, scaled, mode="nearest")
+            module.noise = functional.interpolate(noise, scaled, mode="nearest")
     return other
 
 

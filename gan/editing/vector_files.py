@@ -19,10 +19,10 @@ from gan.utils.untrusted import parse_json, read_tensors
 
 
 class Stored(NamedTuple):
-    """Vectors by name, their latent space, and the metadata of the file."""
+    """Latents of images by name, their labels if the generator is conditional, and the metadata of the file."""
 
     vectors: dict[str, Tensor]
-    space: Space
+    labels: dict[str, int]
     about: dict[str, Any]
 
 
@@ -36,26 +36,26 @@ def write(path: Path, vectors: dict[str, Tensor], space: Space, **about: str) ->
 
 def read_directions(path: Path, generator: nn.Module) -> dict[str, Tensor]:
     """Return directions (latent_dim,) by name, in the default space of the generator."""
-    return _read(path, generator, latents=False).vectors
+    return _read(path, generator, latents=False)[0]
 
 
-def read_latents(path: Path, generator: nn.Module) -> tuple[Stored, dict[str, int]]:
-    """Return latents of images in the default space of the generator, and their labels if it is conditional."""
-    stored = _read(path, generator, latents=True)
-    labels, classes = by_name(stored.about, "labels", path), stored.space.classes
-    if classes and not all(labels.get(name) in range(classes) for name in stored.vectors):
+def read_latents(path: Path, generator: nn.Module) -> Stored:
+    """Return latents of images in the default space of the generator."""
+    vectors, about = _read(path, generator, latents=True)
+    labels, classes = by_name(about, "labels", path), Space(generator).classes
+    if classes and not all(labels.get(name) in range(classes) for name in vectors):
         raise UserError(f"{path}: an image has no label from 0 to {classes - 1}")
-    return stored, labels if classes else {}
+    return Stored(vectors, labels if classes else {}, about)
 
 
 def stack_latents(path: Path, generator: nn.Module) -> tuple[list[str], Tensor, Tensor | None]:
     """Return the names, latents (N, ...) and labels (N,) of images; labels are None without classes."""
-    (vectors, _, _), labels = read_latents(path, generator)
+    vectors, labels, _ = read_latents(path, generator)
     label = torch.tensor([labels[name] for name in vectors]) if labels else None
     return list(vectors), torch.stack(list(vectors.values())), label
 
 
-def _read(path: Path, generator: nn.Module, latents: bool) -> Stored:
+def _read(path: Path, generator: nn.Module, latents: bool) -> tuple[dict[str, Tensor], dict[str, Any]]:
     """Read a file written by `write`; raise UserError if it has something else than what the caller needs."""
     vectors, metadata = read_tensors(path)
     about, space = by_name(metadata, "about", path), Space(generator)
@@ -69,7 +69,7 @@ def _read(path: Path, generator: nn.Module, latents: bool) -> Stored:
     if len(kinds) != 1 or not kinds <= {(shape, torch.float32) for shape in shapes}:
         expected = " or ".join(map(str, shapes))
         raise UserError(f"{path}: its vectors must be float32 and have one shape, {expected}")
-    return Stored(vectors, space, about)
+    return vectors, about
 
 
 def by_name(about: Mapping[str, Any], what: str, path: Path) -> dict[str, Any]:

@@ -48,20 +48,18 @@ def compose(
     trained_on: str | None,
     scores: Sequence[Score],
     samples: str,
-    notes: str = "",
 ) -> str:
     """Return the text of README.md for the content of config.json.
 
     Args:
         trained_on: name of the training images, as the user gives it.
         samples: what samples.png shows; an empty string if there is no such file.
-        notes: Markdown text of the author.
     """
     front = yaml.safe_dump(front_matter(about, name, license, trained_on, scores), sort_keys=False, allow_unicode=True)
     parts = [f"---\n{front}---", f"# {markdown(name)}", describe(about, trained_on)]
     if samples:
         parts.append(f"![{samples}]({shared_model.SAMPLES})\n\n{samples}.")
-    parts += [usage(about), *([table(scores)] if scores else []), *([notes] if notes else []), files(about)]
+    parts += [usage(about), *([table(scores)] if scores else []), files(about)]
     return "\n\n".join(parts) + "\n"
 
 

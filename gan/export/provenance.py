@@ -10,7 +10,7 @@ from PIL import Image
 from torch import Tensor, nn
 
 from gan.editing.attributes import for_channels
-from gan.editing.mixing import Part
+from gan.editing.space import Part
 from gan.editing.vector_files import fingerprint
 from gan.export import record
 from gan.export.record import Records, compact

@@ -4,8 +4,7 @@ It names the model by a digest of its weights, and the options that change pixel
 no names of users. Fields that say nothing are left out, so that the same image always has the same record. No torch,
 because a look needs none.
 
-format, software, kind         version; name and version of this program; image, grid, interpolation, translation,
-                               comparison (a translation beside its input), projection or optimization (an animation)
+format, software, kind         version; name and version of this program; image, grid, interpolation or translation
 model, images, device          digest of the weights, images seen in training, cuda or mps; or
 look, closed_form              the filters of a look, or the digest of a color map fitted to two folders
 pixels                         digest of the image as written, in a lossless format
@@ -15,9 +14,8 @@ class, truncation, size        class by name, height and width
 settings, mix                  of `gan edit`: [name, value] in their order; {seed, class, layers or fraction}
 directions, recognition        digests of the directions and of the classifier that the settings use
 frames, fps, loop, scale, space                         of interpolations
-original, tile, saved_as                                digest of the original file; format of the compared translation
+original, tile                                          digest of the original file; side of the tiles
 direction, strength, cell, palette, dither, steady      of translations; palette as hexadecimal digits
-target, starts, steps                                   digest of the projected pixels; options of `gan project`
 """
 
 from __future__ import annotations
@@ -45,12 +43,10 @@ if TYPE_CHECKING:
 FORMAT = 1  # version of the record; increased whenever older programs would make another image from it
 NEEDED: dict[str, type] = {"format": int, "software": str, "kind": str}
 NEEDED_OF_MODEL: dict[str, type] = {"model": str, "images": int}
-COMMANDS = {"interpolation": "interpolate", "projection": "project", "optimization": "project"}
-COMMANDS |= {"translation": "translate", "comparison": "translate"}
-INPUTS = {"translate": ["INPUT", "OUTPUT"], "project": ["INPUT"]}  # a record has only digests of files
+COMMANDS = {"interpolation": "interpolate", "translation": "translate"}
 # Options that have the name and the value of their field.
 COPIED = ("truncation", "class", "frames", "fps", "scale", "space", "direction", "strength", "cell", "dither", "tile",
-          "starts", "steps", "device")  # fmt: skip
+          "device")  # fmt: skip
 SWITCHES = ("loop", "steady")
 
 Record = dict[str, Any]
@@ -108,11 +104,10 @@ class Records:
 
 
 class Translations(Records):
-    """Writes the records of translations and their sheets, as `gan.translation.translate_files` calls it."""
+    """Writes the records of translations, as `gan.translation.translate_files` calls it."""
 
-    def __call__(self, original: str, tile: int | None, image: Image.Image | None, saved_as: str = "") -> str:
-        kind = "comparison" if saved_as else "translation"
-        return self.text(image, kind=kind, original=original, tile=tile, saved_as=saved_as)
+    def __call__(self, original: str, tile: int | None, image: Image.Image | None) -> str:
+        return self.text(image, kind="translation", original=original, tile=tile)
 
 
 def translations(
@@ -200,12 +195,12 @@ def words_of(record: Record) -> list[str]:
     run = ["--fit", "PHOTOGRAPHS", "RETRO"] if "closed_form" in record else ["RUN"]
     if "look" in record:
         run = [typed("look:" + ",".join(record["look"]))]
-    words = ["gan", command, *run, *INPUTS.get(command, [])]
+    words = ["gan", command, *run, *(["INPUT", "OUTPUT"] if command == "translate" else [])]
     if "look" in record:
         words += option("seed", record.get("seed"))
     elif "seed" in record or "seeds" in record:
         words += ["--seeds", typed(",".join(map(range_of, record.get("seeds", [record.get("seed")]))))]
-    elif command != "project" and of_latents:
+    elif of_latents:
         words += ["--latents", "LATENTS.safetensors"]
     mixes = record.get("mix", [])
     words += option("set", *(f"{name}={value}" for name, value in record.get("settings", [])))

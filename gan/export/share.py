@@ -45,14 +45,13 @@ def collect(
     ema: float | None = None,
     discriminator: bool = False,
     half: bool = False,
-    notes: str = "",
     samples: bool = True,
     prepare: Callable[[], str] = lambda: "cpu",
 ) -> dict[str, bytes]:
     """Return the files of a shared model by name.
 
     Args:
-        name, license, trained_on, notes: for the model card, see `gan.export.card.compose`.
+        name, license, trained_on: for the model card, see `gan.export.card.compose`.
         checkpoint, ema: as in `gan.load`.
         discriminator: also share the discriminator.
         half: store weights in fp16.
@@ -77,7 +76,7 @@ def collect(
     if not scores:
         print_line("the model card has no scores of this checkpoint; run gan evaluate, then gan share again")
     about, data = json.loads(files[CONFIG]), trained_on or builtin(config)
-    text = card.compose(about, name, license, data, scores, caption, notes)
+    text = card.compose(about, name, license, data, scores, caption)
     files[shared_model.CARD] = text.encode("utf-8", "backslashreplace")
     return files | ({} if grid_image is None else {SAMPLES: to_png(grid_image)})
 

@@ -111,8 +111,8 @@ def write(
     format: str | None = None,
     describe: Callable[[Image.Image | None], str] | None = None,
     **options: Any,
-) -> np.ndarray:
-    """Change the frames that `read` returned and write them. Return the first frame before the change.
+) -> None:
+    """Change the frames that `read` returned and write them.
 
     Args:
         path: file to write, atomically.
@@ -138,7 +138,6 @@ def write(
         text = save_options(format, describe(after[0] if lossless else None), contents.metadata.get("exif"))
     encoded = encode(after[0], format, OPTIONS.get(format, {}) | options | more | contents.metadata | text)
     write_atomically(path, lambda file: file.write(encoded))
-    return contents.images[0]
 
 
 def encode(image: Image.Image, format: str, options: dict[str, Any]) -> bytes:
@@ -185,13 +184,6 @@ def frame_timing(image: Any, frames: int) -> dict[str, Any]:
     options = {name: image.info[name] for name in ("loop", "default_image") if name in image.info}
     options |= {"disposal": 2} if image.format == "GIF" else {}
     return options | ({"duration": durations} if any(durations) else {})
-
-
-def software_of(path: Path) -> str:
-    """Return the program that wrote a PNG, from its metadata; an empty string if it is unknown or not a PNG."""
-    with suppress(Exception), Image.open(path, formats=("PNG",)) as image:  # damaged files raise nearly anything
-        return str(image.info.get("Software", ""))
-    return ""
 
 
 KEY = "retro-gan"  # the PNG keyword, and the first word of a GIF's comment

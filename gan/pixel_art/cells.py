@@ -177,14 +177,10 @@ class Unscaler:
 
     Args:
         side: side of the cells in pixels; None finds the grid of each file, in its first frame.
-        palette: uint8 (K, 3); None keeps the colors.
-        dither: one of `gan.pixel_art.DITHERS`.
         max_pixels: limit of width * height, summed over the frames of an animation.
     """
 
     side: float | None = None
-    palette: np.ndarray | None = None
-    dither: str = "none"
     max_pixels: int = MAX_PIXELS
 
     def __call__(self, task: tuple[File, Path]) -> Unscaled:
@@ -195,7 +191,7 @@ class Unscaler:
             grid = self.grid(contents.images[0])
             files.write(contents, target, lambda image: Image.fromarray(self.change(np.asarray(image), grid)), FORMAT)
         except TooLarge as error:
-            return Unscaled(f"{error}; set another limit with --max-pixels")
+            return Unscaled(str(error))
         except ImageError as error:
             return Unscaled(str(error))
         except MemoryError:
@@ -216,12 +212,7 @@ class Unscaler:
 
     def change(self, pixels: np.ndarray, grid: Grid | None) -> np.ndarray:
         """Return the pixel art, uint8 (h, w, 3 or 4), of an image uint8 (H, W, 3 or 4)."""
-        small = pixels if grid is None else restore(pixels, grid)
-        if self.palette is None:
-            return small
-        alpha = small[..., 3] if small.shape[2] == 4 else None
-        colors = to_pixel_art(small[..., :3], 1, self.palette, alpha, self.dither)
-        return np.concatenate([colors, small[..., 3:]], -1)
+        return pixels if grid is None else restore(pixels, grid)
 
 
 # ---- dithering: each pixel gets a color of a palette

@@ -35,7 +35,6 @@ POOLED_SIDE = 4  # rows and columns of the grid to which each layer is pooled
 BATCH = 64  # images per pass when BatchNorm's statistics are estimated
 CS = (1e-5, 1e-4, 3e-4, 1e-3, 1e-2, 1e-1, 1.0)  # inverse regularization strengths, as C of scikit-learn
 COMPONENTS = 256  # default number of principal components
-CLASSIFIERS = ("logistic", "svm")
 EPSILON = 1e-6
 
 
@@ -68,13 +67,6 @@ class LayerFeatures:
     def pooled(self, x: Tensor) -> Tensor:
         layers = self.network.features(x)
         return torch.cat([adaptive_max_pool2d(each, POOLED_SIDE).flatten(1) for each in layers], 1).float()
-
-
-def learns_features(discriminator: Any, images: Tensor) -> bool:
-    """Return whether the `LayerFeatures` of a discriminator depend on trainable weights."""
-    with torch.enable_grad():
-        layers = discriminator.eval().features(to_float(images.to(next(discriminator.parameters()).device)))
-    return any(layer.requires_grad for layer in layers)
 
 
 @torch.no_grad()
@@ -135,16 +127,16 @@ def compose(reduction: Reduction, probe: Probe) -> Probe:
     return Probe(weight, probe.bias - reduction.mean @ weight, probe.C)
 
 
-def fit(features: Tensor, labels: Tensor, classes: int, C: float, kind: str = "logistic") -> Probe:
-    """Return a probe fitted to reduced features (N, K) and labels (N,). It never predicts a class that has no images.
+def fit(features: Tensor, labels: Tensor, classes: int, C: float) -> Probe:
+    """Return a logistic regression fitted to reduced features (N, K) and labels (N,).
 
-    Args:
-        kind: one of CLASSIFIERS.
+    It never predicts a class that has no images.
     """
+    from sklearn.linear_model import LogisticRegression  # an optional extra, which predictions do not need
+
     x, y = features.numpy(), labels.numpy()
     present = np.unique(y)
-    model = estimator(kind, C)
-    model.fit(x, y)
+    model = LogisticRegression(C=C, max_iter=300, tol=1e-3).fit(x, y)
     rows, bias = torch.from_numpy(model.coef_).float(), torch.from_numpy(model.intercept_).float()
     if len(present) == 2:  # scikit-learn then returns one row: the second class against the first
         rows, bias = torch.cat([-rows, rows]) / 2, torch.cat([-bias, bias]) / 2
@@ -153,47 +145,22 @@ def fit(features: Tensor, labels: Tensor, classes: int, C: float, kind: str = "l
     return Probe(weight.T.contiguous(), shift, C)
 
 
-def estimator(kind: str, C: float) -> Any:
-    """Return an unfitted scikit-learn estimator; `kind` is one of CLASSIFIERS."""
-    from sklearn.linear_model import LogisticRegression
-    from sklearn.svm import LinearSVC
-
-    if kind == "logistic":
-        return LogisticRegression(C=C, max_iter=300, tol=1e-3)
-    return LinearSVC(C=C, random_state=0, max_iter=3000, tol=1e-3)
-
-
-def select_C(features: Tensor, labels: Tensor, train: Tensor, validation: Tensor, classes: int, kind: str) -> float:
+def select_C(features: Tensor, labels: Tensor, train: Tensor, validation: Tensor, classes: int) -> float:
     """Return the C with the best accuracy on rows `validation` after fitting to rows `train`; the smallest if tied."""
-    probes = [fit(features[train], labels[train], classes, C, kind) for C in CS]
+    probes = [fit(features[train], labels[train], classes, C) for C in CS]
     correct = [int((probe(features[validation]).argmax(1) == labels[validation]).sum()) for probe in probes]
     return CS[int(np.argmax(correct))]
-
-
-def confusion_matrix(predicted: Tensor, labels: Tensor, classes: int) -> Tensor:
-    """Return the numbers of images (classes, classes) by true class (rows) and predicted class (columns)."""
-    return torch.bincount(labels * classes + predicted, minlength=classes**2).view(classes, classes)
-
-
-def balanced_accuracy(confusion: Tensor) -> float:
-    """Return the mean recall over the classes that have images."""
-    present = confusion.sum(1) > 0
-    return float((confusion.diagonal()[present] / confusion.sum(1)[present]).mean())
 
 
 # ---- both, and their files
 
 
 class Classifier(NamedTuple):
-    """Maps images uint8 (N, C, H, W) to probabilities (N, classes).
-
-    For kind "svm" the rows also sum to 1, but are not calibrated probabilities.
-    """
+    """Maps images uint8 (N, C, H, W) to probabilities (N, classes)."""
 
     layers: LayerFeatures
     probe: Probe
     classes: list[str]
-    kind: str
 
     def __call__(self, images: Tensor) -> Tensor:
         return self.logits(self.layers(images)).softmax(1)
@@ -216,12 +183,20 @@ class Classifier(NamedTuple):
         return (logits[:, n] - others).to(images)
 
 
+def of_images(network: Any, images: Tensor, labels: Tensor, classes: list[str], C: float) -> Classifier:
+    """Return a classifier fitted to the features of images uint8 (N, C, H, W) with labels (N,)."""
+    layers = LayerFeatures(network, images)
+    features = layers(images)
+    reduction = fit_reduction(features)
+    return Classifier(layers, compose(reduction, fit(reduction(features), labels, len(classes), C)), classes)
+
+
 def write(folder: Path, classifier: Classifier, about: dict[str, Any]) -> None:
     """Write the files WEIGHTS and ABOUT. `about` has further information to write into ABOUT."""
     network = classifier.layers.network
     tensors = {f"statistics.{name}": value.contiguous() for name, value in network.named_buffers()}
     tensors |= {"weight": classifier.probe.weight.contiguous(), "bias": classifier.probe.bias}
-    known = {"classes": classifier.classes, "classifier": classifier.kind, "discriminator": fingerprint(network)}
+    known = {"classes": classifier.classes, "discriminator": fingerprint(network)}
     encoded = save(tensors)
     write_atomically(folder / WEIGHTS, lambda file: file.write(encoded))
     text = json.dumps(known | about, indent=1)
@@ -235,7 +210,7 @@ def read(folder: Path, discriminator: Any) -> Classifier:
     tensors, _ = read_tensors(folder / WEIGHTS)
     try:
         about = read_json(folder / ABOUT, MAX_ABOUT)
-        classes, kind, owner = about["classes"], about["classifier"], about["discriminator"]
+        classes, owner = about["classes"], about["discriminator"]
     except (OSError, ValueError, TypeError, KeyError) as error:
         raise UserError(f"{folder}: its classifier cannot be read ({ABOUT}: {error})") from error
     if owner != fingerprint(discriminator):
@@ -251,7 +226,7 @@ def read(folder: Path, discriminator: Any) -> Classifier:
     with torch.no_grad():
         for name, value in buffers.items():
             value.copy_(tensors[name])
-    return Classifier(LayerFeatures(discriminator), Probe(weight, bias, 0.0), classes, kind)
+    return Classifier(LayerFeatures(discriminator), Probe(weight, bias, 0.0), classes)
 
 
 def load(

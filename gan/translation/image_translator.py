@@ -10,15 +10,17 @@ import zlib
 from collections.abc import Callable, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass, replace
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
 from PIL import Image
 
-from gan.data.looks import color_table, is_table
-from gan.data.looks.fields import Settings
+from gan.data.looks import is_table
 from gan.settings import LOOK
 from gan.utils.video_state import Video, from_first_frame
+
+if TYPE_CHECKING:
+    from gan.data.looks.fields import Settings
 
 MAX_NUMBER = 1 << 32  # of an image
 TABLE_BYTES_PER_PIXEL = 60  # of color tables alone, measured
@@ -120,7 +122,7 @@ class Look(ImageFunction):
     bytes_per_pixel = 180  # of the Kuwahara filter and halftone, measured
 
     def __init__(self, style: str | Sequence[str], settings: Settings | None = None) -> None:
-        from gan.data.looks import registry  # imports scipy, which networks do not need
+        from gan.data.looks import color_table, registry  # import scipy, which networks do not need
 
         self.names = [style] if isinstance(style, str) else list(style)
         self.filters = registry.filter_names(style, settings, LOOK)

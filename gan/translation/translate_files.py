@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import errno
 import os
 from collections import Counter
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING
 
-import numpy as np
 from PIL import Image
 
 from gan.data.decoding.pool import IsolatedProcess
@@ -18,32 +16,18 @@ from gan.data.decoding.reader import FORMATS, MAX_PIXELS, ImageError, TooLarge
 from gan.data.sources.files import SUFFIXES, File, find, single
 from gan.images import files as image_files
 from gan.images import video
-from gan.images.files import save_options
 from gan.translation.image_translator import BYTES_PER_PIXEL
-from gan.utils.errors import UserError, reason
-from gan.utils.files import write_atomically
+from gan.utils.errors import UserError
 
 if TYPE_CHECKING:
     from gan.translation.image_translator import ImageTranslator
 
 
-class Describe(Protocol):
-    """Returns the texts to embed in translations and sheets, see `gan.images.files`."""
-
-    def __call__(self, original: str, tile: int | None, image: Image.Image | None, saved_as: str = "") -> str:
-        """Return the text.
-
-        Args:
-            original: digest of the bytes of the original file.
-            tile: side of the tiles if the image was split, else None.
-            image: the image as written, if the format is lossless.
-            saved_as: for a sheet, Pillow's format of the translation on it.
-        """
-        ...
-
+# Returns the text to embed in a translation, see `gan.images.files`. Its arguments are the digest of the original file,
+# the side of the tiles if the image was split, and the image as written if the format is lossless.
+Describe = Callable[[str, int | None, Image.Image | None], str]
 
 PIXEL_ART_BYTES_PER_PIXEL = 120  # upper limit of memory in both processes, measured
-SHEET_SIDE = 512  # maximum side of each image on a sheet, in pixels
 
 
 def max_pixels(memory: int, pixel_art: bool, bytes_per_pixel: int = BYTES_PER_PIXEL) -> int:
@@ -58,19 +42,16 @@ def max_pixels(memory: int, pixel_art: bool, bytes_per_pixel: int = BYTES_PER_PI
     return max(1, min(MAX_PIXELS, memory // 2 // each))
 
 
-def plan(
-    source: Path, output: str, translator: str = "", sheets: Path | None = None, suffix: str | None = None
-) -> list[tuple[File, Path]]:
+def plan(source: Path, output: str, translator: str = "", suffix: str | None = None) -> list[tuple[File, Path]]:
     """Return the input files and the output path of each.
 
     Args:
         translator: what translates, which may be a file.
-        sheets: folder for sheets of input and output.
         suffix: extension that the names of images get; None for that of the input.
 
     Raises:
-        UserError: there is no image, an output or sheet would overwrite what is read or another output, or would be
-            read as input.
+        UserError: there is no image, or an output would overwrite what is read or another output, or would be read as
+            input.
     """
     target = Path(output)
     if not source.is_file() and not source.is_dir():
@@ -81,7 +62,7 @@ def plan(
         if not folder and not format_of(target) and not is_video(source.name):
             raise UserError(f"{target}: images cannot be written with this extension; use another, such as .png")
         if suffix and not folder and target.suffix != suffix:
-            raise UserError(f"--format {suffix[1:]}: {target} has another extension; give one of them")
+            raise UserError(f"{target}: the extension of this format is {suffix}")
         files = [(single(source), target)]
     else:
         refuse_inside(target, source)
@@ -90,22 +71,14 @@ def plan(
         files = [(file, target / file.name) for file in find([str(source)], SUFFIXES | video.CONTAINERS.keys())]
     if suffix:
         files = [(file, path if is_video(file.name) else path.with_suffix(suffix)) for file, path in files]
-    refuse_overwriting(files, translator, sheets)
-    if sheets:
-        refuse_inside(sheets, source, "--compare ")
-    return files
-
-
-def refuse_overwriting(files: list[tuple[File, Path]], translator: str = "", sheets: Path | None = None) -> None:
-    """Raise UserError if an output or a sheet would overwrite what is read, or another output."""
     read = {os.path.realpath(path) for path in (translator, *(file.path for file, _ in files)) if path}
-    outputs = [path for _, path in files] + [sheet_path(file, sheets) for file, _ in files if sheets]
-    written = Counter(os.path.realpath(path) for path in outputs)
-    for path in outputs:
+    written = Counter(os.path.realpath(path) for _, path in files)
+    for _, path in files:
         if os.path.realpath(path) in read:
             raise UserError(f"{path}: is both input and output; give another output")
         if (count := written[os.path.realpath(path)]) > 1:
             raise UserError(f"{path}: would be written {count} times; rename an input, or give another output")
+    return files
 
 
 def refuse_inside(folder: Path, source: Path, option: str = "") -> None:
@@ -125,17 +98,11 @@ def is_video(name: str) -> bool:
     return os.path.splitext(name)[1].lower() in video.CONTAINERS
 
 
-def sheet_path(file: File, sheets: Path) -> Path:
-    return sheets / f"{file.name}.png"
-
-
 def translate_files(
     todo: list[tuple[File, Path]],
     translator: ImageTranslator,
     single_file: bool,
-    sheets: Path | None,
     limit: int,
-    force: bool,
     advance: Callable[[int], None],
     apart: IsolatedProcess,
     describe: Describe | None = None,
@@ -145,9 +112,7 @@ def translate_files(
     Args:
         single_file: whether the input is one file. Then the extension of the output selects the format, and errors of a
             video are raised.
-        sheets: folder for sheets of input and output; None writes no sheets.
         limit: maximum number of pixels of an image.
-        force: overwrite existing sheets.
         apart: process in which images are read.
         describe: returns the text to embed in an image; None embeds none.
     """
@@ -166,12 +131,8 @@ def translate_files(
                 tile = translator.function.tile_side(*largest)
                 about = partial(describe, contents.digest, tile) if describe else None
                 change = translator.for_frames() if len(contents.images) > 1 else translator
-                before = image_files.write(contents, target, change, kind, about, **exact)
-                side = max(side, *before.shape[:2])
-                if sheets and (force or not sheet_path(file, sheets).exists()):
-                    after = apart(image_files.read_first, target, limit)
-                    text = partial(about, saved_as=kind or contents.format) if about else None
-                    save_sheet(before, after, sheet_path(file, sheets), text)
+                image_files.write(contents, target, change, kind, about, **exact)
+                side = max(side, *largest)
         except TooLarge as error:
             failed.append(f"{file.shown}: {error}; set another limit with --max-pixels")
         except ImageError as error:
@@ -182,24 +143,5 @@ def translate_files(
             failed.append(str(error))
         except MemoryError:
             failed.append(f"{file.shown}: does not fit into memory; try a smaller --tile")
-        except OSError as error:
-            if error.errno != errno.ENAMETOOLONG:
-                raise
-            failed.append(f"{file.shown}: {reason(error)}")
         advance(1)
     return failed, side
-
-
-def save_sheet(
-    before: np.ndarray, after: np.ndarray, path: Path, describe: Callable[[Image.Image], str | None] | None = None
-) -> None:
-    """Save input and output, uint8 (H, W, 3 or 4), side by side as a PNG. `describe` returns the text to embed."""
-    both = [Image.fromarray(pixels).convert("RGBA") for pixels in (before, after)]
-    for image in both:
-        image.thumbnail((SHEET_SIDE, SHEET_SIDE))
-    sheet = Image.new("RGB", (2 * both[0].width + 4, both[0].height), "white")
-    for index, image in enumerate(both):
-        sheet.paste(image, (index * (both[0].width + 4), 0), image)
-    text = describe(sheet) if describe else None
-    options = {} if text is None else save_options("PNG", text)
-    write_atomically(path, lambda file: sheet.save(file, "PNG", **options))

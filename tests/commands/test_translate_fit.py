@@ -14,7 +14,6 @@ from gan.data.builtin.retro import draw
 from gan.data.looks.registry import make_style
 from gan.networks.closed_form.color_map import NUM_BASES, POWERS, ColorMap
 from gan.translation.fitted_maps import ClosedFormFunction
-from gan.utils.errors import UserError
 from tests.conftest import Train
 
 COUNT, SIDE = 24, 48
@@ -64,7 +63,6 @@ def test_a_map_of_two_folders(gan_command: Train, tmp_path: Path) -> None:
         (["--fit", "a", "a", "a", "b", "c"], "give INPUT and OUTPUT, and no TRANSLATOR"),
         (["--fit", "a", "missing", "a", "b"], "no folder 'missing'"),
         (["--fit", "a", "a", "a", "b"], "has 1 readable image with visible pixels; give at least 8"),
-        (["--fit", "a", "a", "a", "b", "--direction", "b2a"], "--direction: needs a trained translator"),
         (["--fit", "a", "a", "a", "b", "--set", "x=1"], "--set: needs a look"),
         (["look:film", "a", "b", "--map", "linear"], "--map: needs --fit"),
         (["a"], "give TRANSLATOR and INPUT"),
@@ -91,14 +89,3 @@ def test_bands_equal_the_whole_image(monkeypatch: pytest.MonkeyPatch) -> None:
     whole = ClosedFormFunction(change)(pixels, 0)
     monkeypatch.setattr("gan.translation.fitted_maps.BAND", 200)
     assert np.array_equal(ClosedFormFunction(change)(pixels, 0), whole)
-
-
-def test_folders_of_transparent_images_are_refused(tmp_path: Path) -> None:
-    from gan.translation.fitted_maps import choose_for_folders
-
-    for name in ("a", "b"):
-        (tmp_path / name).mkdir()
-        for index in range(9):
-            Image.new("RGBA", (60, 60), (index, 0, 0, 0)).save(tmp_path / name / f"{index}.png")
-    with pytest.raises(UserError, match="has 0 readable images"):
-        choose_for_folders(str(tmp_path / "a"), str(tmp_path / "b"))

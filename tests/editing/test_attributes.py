@@ -1,26 +1,14 @@
-"""Edited latents give images with the requested change of an attribute. Effects agree with NumPy."""
+"""Edited latents give images with the requested change of an attribute, or follow zoomed and shifted images."""
 
-import numpy as np
 import pytest
 import torch
 from torch import Tensor, nn
 
-from gan.editing.attributes import (
-    NUM_IMAGES,
-    VALUES,
-    check,
-    edit,
-    effect,
-    for_channels,
-    linear_fit,
-    measure,
-    std,
-)
+from gan.editing.attributes import NUM_IMAGES, edit, for_channels, measure, move, std, warp
 from gan.editing.space import Space
-from gan.metrics.attributes import ATTRIBUTES, brightness, warmth
+from gan.metrics.attributes import ATTRIBUTES
 from gan.models.sampling import latents
 from gan.networks import dcgan, stylegan2
-from gan.utils.errors import UserError
 
 
 class Painter(nn.Module):
@@ -81,65 +69,31 @@ def test_the_unit_is_the_standard_deviation_over_images() -> None:
     assert list(std(space, some).values()) == pytest.approx(values.tolist())
 
 
-def test_unknown_attributes() -> None:
-    with pytest.raises(UserError, match="choose from brightness, contrast"):
-        check("zoom", for_channels(3))
-    gray = for_channels(1)
-    assert list(gray) == ["brightness", "contrast", "sharpness"]
-    with pytest.raises(UserError, match="gray images have no color"):
-        check("warmth", gray)
+def test_gray_images_have_no_attributes_of_color() -> None:
+    assert list(for_channels(1)) == ["brightness", "contrast", "sharpness"]
 
 
-CHOSEN = {name: ATTRIBUTES[name] for name in ("brightness", "contrast")}
+def test_images_are_warped_by_the_setting() -> None:
+    x = torch.arange(16.0).repeat(1, 1, 16, 1)  # (1, 1, 16, 16), each column its number
+    right = warp(x, shift_x=1)[0, 0]  # an eighth of 16 is two
+    assert torch.allclose(right[:, 2:], x[0, 0, :, :-2], atol=1e-4) and right[:, :2].isnan().all()
+    down = warp(x.mT, shift_y=-2)[0, 0]
+    assert torch.allclose(down[:-4], x[0, 0].T[4:], atol=1e-4) and down[-4:].isnan().all()
+    near = warp(x, zoom=1)[0, 0]
+    assert torch.allclose(near[0, 4:12].diff(), torch.full((7,), 1 / 1.25), atol=1e-4) and near.isfinite().all()
+    far = warp(x, zoom=-1)[0, 0]
+    assert torch.allclose(far[8, 4:12].diff(), torch.full((7,), 1.25), atol=1e-4) and far[0].isnan().all()
+    assert torch.allclose(warp(x), x, atol=1e-4)
 
 
-@pytest.fixture(scope="module")
-def space() -> Space:
+def test_latents_follow_the_warped_image() -> None:
     torch.manual_seed(0)
-    generator = dcgan.Generator((16, 16), 3, 4, 8).eval()
-    with torch.no_grad():
-        for module in generator.modules():
-            if isinstance(module, (nn.Linear, nn.Conv2d, nn.ConvTranspose2d)):
-                module.weight.mul_(8)  # images of an untrained network hardly vary
-    return Space(generator)
-
-
-MEASURED = {"brightness": brightness, "warmth": warmth}
-UNITS = {"brightness": 0.1, "warmth": 0.2}
-
-
-def pictures() -> Tensor:
-    return (torch.rand(12, 3, 16, 16, generator=torch.Generator().manual_seed(0)) - 0.5) * 0.4
-
-
-def test_the_linear_fit_agrees_with_numpy() -> None:
-    rng = np.random.default_rng(0)
-    x = rng.standard_normal(50)
-    y = 0.7 * x + 3 + 0.4 * rng.standard_normal(50)
-    slope, r2 = linear_fit(torch.from_numpy(x), torch.from_numpy(y))
-    assert slope == pytest.approx(np.polyfit(x, y, 1)[0]) and r2 == pytest.approx(np.corrcoef(x, y)[0, 1] ** 2)
-
-
-def test_slope_and_leakage_of_a_known_change() -> None:
-    before = pictures()
-    gains = torch.linspace(0.4, 1, 12)[:, None, None, None]  # of what was set, some images bring less
-
-    def edited(name: str, value: float) -> Tensor:
-        assert name == "brightness"
-        return before + 2 * 0.1 * value * gains * torch.tensor([1.1, 1, 0.9])[:, None, None]  # light is half of [-1, 1]
-
-    slope, r2, leakage = effect("brightness", before, edited, MEASURED, UNITS)
-    changes = np.concatenate(
-        [((brightness(edited("brightness", v)) - brightness(before)) / 0.1).numpy() for v in VALUES]
-    )
-    asked = np.repeat(VALUES, 12)
-    assert slope == pytest.approx(np.polyfit(asked, changes, 1)[0], rel=1e-4)
-    assert r2 == pytest.approx(np.corrcoef(asked, changes)[0, 1] ** 2, rel=1e-4) and 0.8 < r2 < 0.99
-    ends = [(warmth(edited("brightness", v)) - warmth(before)) / 0.2 for v in (-1.0, 1.0)]
-    assert leakage == pytest.approx({"warmth": float(torch.cat(ends).square().mean().sqrt())}, rel=1e-4)
-
-
-def test_an_attribute_without_effect_has_slope_and_r2_of_0() -> None:
-    before = pictures()
-    found = effect("warmth", before, lambda name, value: before, MEASURED, UNITS)
-    assert found == (0, 0, {"brightness": 0.0})
+    space = Space(dcgan.Generator((16, 16), width=8, latent_dim=32).eval())
+    points = latents([1, 2, 3], 32)
+    target = warp(space.render(points), shift_x=1)
+    known = target.isfinite()
+    followed = move(space, points, {"shift_x": 1.0})
+    before, after = ((space.render(each) - target)[known].square().sum() for each in (points, followed))
+    assert after < 0.5 * before
+    assert move(space, points, {"shift_x": 0.0}) is points
+    assert torch.equal(move(space, points[1:2], {"shift_x": 1.0})[0], followed[1])

@@ -27,8 +27,8 @@ def test_vectors_belong_to_their_generator(tmp_path: Path) -> None:
     with pytest.raises(UserError, match="give a file of latents of images, written by gan project"):
         read_latents(path, networks[0])
     write(path, vectors, space, labels="{}", options="x")
-    stored, labels = read_latents(path, networks[0])
-    assert stored.about["options"] == "x" and not labels
+    stored = read_latents(path, networks[0])
+    assert stored.about["options"] == "x" and not stored.labels
     with pytest.raises(UserError, match="give a file of directions, written by gan directions"):
         read_directions(path, networks[0])
     write(path, vectors, Space(networks[0], "z"))

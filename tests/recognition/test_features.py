@@ -5,7 +5,7 @@ import torch
 
 from gan.images.convert import to_float
 from gan.networks import dcgan, r3gan, stylegan2
-from gan.recognition.classifier import LayerFeatures, learns_features
+from gan.recognition.classifier import LayerFeatures
 
 
 def images(n: int = 20, channels: int = 3, size: int = 16) -> torch.Tensor:
@@ -50,11 +50,3 @@ def test_batch_norm_statistics_are_estimated_from_the_images() -> None:
     assert torch.allclose(norm.running_mean, seen[0].mean((0, 2, 3)), atol=1e-5)
     assert torch.allclose(norm.running_var, seen[0].var((0, 2, 3)), rtol=1e-4)
     assert not layers.network.training and norm.momentum == 0.1
-
-
-def test_whether_features_are_learned() -> None:
-    some = images(1, size=32)
-    assert learns_features(dcgan.Discriminator((32, 32), width=4), some)
-    frozen = dcgan.Discriminator((32, 32), width=4).requires_grad_(False)
-    frozen.to_logit.requires_grad_(True)
-    assert not learns_features(frozen, some)

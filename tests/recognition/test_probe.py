@@ -3,19 +3,8 @@
 import numpy as np
 import pytest
 import torch
-from sklearn.metrics import balanced_accuracy_score
-from sklearn.metrics import confusion_matrix as sklearn_confusion
 
-from gan.recognition.classifier import (
-    CLASSIFIERS,
-    CS,
-    balanced_accuracy,
-    compose,
-    confusion_matrix,
-    fit,
-    fit_reduction,
-    select_C,
-)
+from gan.recognition.classifier import CS, compose, fit, fit_reduction, select_C
 
 
 def clouds(n: int, classes: int = 3, size: int = 12) -> tuple[torch.Tensor, torch.Tensor]:
@@ -42,14 +31,13 @@ def test_components_agree_with_numpy() -> None:
     assert np.abs(reduced) == pytest.approx(np.abs(expected), abs=1e-2)
 
 
-@pytest.mark.parametrize("kind", CLASSIFIERS)
 @pytest.mark.parametrize("classes", [2, 3])
-def test_classes_are_classified(kind: str, classes: int) -> None:
+def test_classes_are_classified(classes: int) -> None:
     features, labels = clouds(150, classes)
-    probe = fit(features[:100], labels[:100], classes, 0.1, kind)
+    probe = fit(features[:100], labels[:100], classes, 0.1)
     assert (probe(features[100:]).argmax(1) == labels[100:]).float().mean() > 0.9
     reduced = fit_reduction(features[:100], 8)
-    small = fit(reduced(features[:100]), labels[:100], classes, 0.1, kind)
+    small = fit(reduced(features[:100]), labels[:100], classes, 0.1)
     assert torch.allclose(compose(reduced, small)(features), small(reduced(features)), atol=1e-4)
 
 
@@ -67,18 +55,10 @@ def test_C_is_the_best_on_validation() -> None:
     features = torch.randn(240, 200, generator=generator)
     features[:, 0] += labels * 2.0
     train, validation = torch.arange(80), torch.arange(80, 240)
-    best = select_C(features, labels, train, validation, 2, "logistic")
+    best = select_C(features, labels, train, validation, 2)
     rights = {
         c: (fit(features[train], labels[train], 2, c)(features[validation]).argmax(1) == labels[validation]).sum()
         for c in CS
     }
     assert rights[best] == max(rights.values()) and best == min(c for c, r in rights.items() if r == rights[best])
     assert rights[best] > rights[max(CS)]
-
-
-def test_confusion_matrices_agree_with_scikit_learn() -> None:
-    rng = np.random.default_rng(0)
-    shown, taken = rng.integers(0, 4, 200), rng.integers(0, 4, 200)
-    table = confusion_matrix(torch.from_numpy(taken), torch.from_numpy(shown), 5)  # no image shows the fifth
-    assert np.array_equal(table[:4, :4].numpy(), sklearn_confusion(shown, taken))
-    assert balanced_accuracy(table) == pytest.approx(balanced_accuracy_score(shown, taken))

@@ -8,16 +8,7 @@ import torch
 
 from gan.recognition import protocol
 from gan.recognition.classifier import Reduction, fit_reduction
-from gan.recognition.protocol import (
-    Baseline,
-    large_classes,
-    majority,
-    mean_and_error,
-    measure,
-    smallest_test_class,
-    splits,
-    ungroupable,
-)
+from gan.recognition.protocol import Baseline, majority, mean_and_error, measure, refuse_small_classes, splits
 from gan.utils.errors import UserError
 
 
@@ -37,17 +28,6 @@ def test_groups_stay_together_and_each_is_tested_once() -> None:
     )
     alone = splits(labels, [str(n).encode() for n in range(120)])
     assert all(len(part.test) == 24 for part in alone)
-
-
-def test_only_classes_with_few_groups_are_split_by_file() -> None:
-    labels = torch.tensor([0] * 40 + [1] * 40)
-    groups = [bytes([n // 4 if n < 40 else 100 + n // 20]) for n in range(80)]
-    assert ungroupable(labels, groups) == [1] and ungroupable(labels, groups, 2) == []
-    for train, validation, test in splits(labels, groups):
-        sides = [{groups[row] for row in rows.tolist() if row < 40} for rows in (train, validation, test)]
-        assert not (sides[0] & sides[1] or sides[0] & sides[2] or sides[1] & sides[2])
-        assert labels[test].bincount().tolist() == [8, 8]
-    assert smallest_test_class(labels, splits(labels, groups)) == 8
 
 
 def test_informative_features_are_accurate_and_others_are_at_chance() -> None:
@@ -90,8 +70,8 @@ def test_nothing_is_fitted_to_test_images(monkeypatch: pytest.MonkeyPatch) -> No
     far[parts[0].test] = 255 * (torch.rand(12, 1, 4, 4, generator=generator) > 0.5).byte()
     made: list[Reduction] = []
 
-    def noted(*given: Any) -> Reduction:
-        made.append(fit_reduction(*given))
+    def noted(*given: Any, **options: Any) -> Reduction:
+        made.append(fit_reduction(*given, **options))
         return made[-1]
 
     monkeypatch.setattr(protocol, "fit_reduction", noted)
@@ -108,14 +88,11 @@ def test_means_have_standard_errors() -> None:
     parts = splits(torch.arange(100) % 2, [str(n).encode() for n in range(100)])
     ratio = len(parts[0].test) / len(parts[0].train)
     assert mean_and_error(values)[1] == pytest.approx(np.sqrt((1 / 5 + ratio) * np.var(values, ddof=1)))
-    assert mean_and_error([2.0]) == (2, 0)
 
 
-def test_classes_that_are_too_small_are_left_out() -> None:
-    labels = torch.tensor([3, 0, 1, 3, 0, 3, 1, 0])
-    rows, kept, classes, small = large_classes(labels, ["a", "b", "empty", "d"], 3)
-    assert rows.tolist() == [0, 1, 3, 4, 5, 7] and kept.tolist() == [1, 0, 1, 0, 1, 0]
-    assert classes == ["a", "d"] and small == {"b": 2, "empty": 0}
-    assert large_classes(labels, ["a", "b", "empty", "d"], 2)[2] == ["a", "b", "d"]
-    with pytest.raises(UserError, match=r"at least 4 images, one for each of --folds: a 3, b 2, empty 0, d 3; add"):
-        large_classes(labels, ["a", "b", "empty", "d"], 4)
+def test_classes_with_fewer_groups_than_folds_are_refused() -> None:
+    labels, names = torch.tensor([0] * 6 + [1] * 6), ["a", "b"]
+    groups = [bytes([n // 2]) for n in range(12)]
+    refuse_small_classes(labels, groups, names, 3)
+    with pytest.raises(UserError, match=r"than the 4 --folds: a 3, b 3; leave them out"):
+        refuse_small_classes(labels, groups, names, 4)

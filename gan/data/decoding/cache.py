@@ -30,7 +30,6 @@ import hashlib
 import json
 import math
 import os
-import shutil
 import time
 from collections.abc import Sequence
 from contextlib import suppress
@@ -54,12 +53,7 @@ from gan.utils.untrusted import read_json
 RUNS = "runs"  # folder with copies of runs in object storage, see gan/runs/remote.py
 SHARDS = "shards"  # folder with shards that were downloaded, see gan/data/stream.py
 IMAGES, FEATURES = "images", "features"  # folders with pixels, and with features of real images
-PARTS = {
-    IMAGES: "decoded images",
-    FEATURES: "features of real images",
-    SHARDS: "shards of data=stream",
-    RUNS: "runs in object storage",
-}
+PARTS = (IMAGES, FEATURES, RUNS, SHARDS)
 MAX_INDEX_BYTES = 1 << 30  # enough for some millions of files
 SAVE_SECONDS = 10.0  # seconds of decoding between two writes of the index; an interrupted process loses at most these
 
@@ -68,23 +62,6 @@ def folder() -> Path:
     """Return the folder of the cache, which may not exist yet."""
     base = os.environ.get("RETRO_GAN_CACHE")
     return Path(base) if base else Path(os.environ.get("XDG_CACHE_HOME", Path.home() / ".cache")) / "retro-gan"
-
-
-def part_size(part: str) -> int:
-    """Return the size of one of PARTS in bytes on disk."""
-    statuses = [file.stat() for file in (folder() / part).rglob("*") if file.is_file()]
-    return sum(512 * getattr(status, "st_blocks", -(-status.st_size // 512)) for status in statuses)
-
-
-def total_size() -> int:
-    """Return the size of the cache in bytes on disk."""
-    return sum(map(part_size, PARTS))
-
-
-def clear() -> None:
-    """Remove the cache. Running programs keep the files that they have mapped."""
-    for part in PARTS:
-        shutil.rmtree(folder() / part, ignore_errors=True)
 
 
 class Item(NamedTuple):
@@ -231,3 +208,9 @@ def _save(entry: Path, index: Index, pixels: BinaryIO) -> None:
 def source_hash(*modules: ModuleType) -> str:
     """Return a hash of the source code that computes pixels, so that pixels of other versions are not reused."""
     return hashlib.sha256(b"".join(Path(str(module.__file__)).read_bytes() for module in modules)).hexdigest()
+
+
+def total_size() -> int:
+    """Return the size of the cache in bytes on disk."""
+    statuses = [file.stat() for part in PARTS for file in (folder() / part).rglob("*") if file.is_file()]
+    return sum(512 * getattr(status, "st_blocks", -(-status.st_size // 512)) for status in statuses)

@@ -226,10 +226,3 @@ def test_a_cache_that_may_only_be_read(own_cache: Path, monkeypatch: pytest.Monk
         os.seteuid(user)
         own_cache.chmod(0o755)
     assert isinstance(found.pixels, np.ndarray)
-
-
-def test_sizes_and_clearing(own_cache: Path) -> None:
-    values(Squares(numbers(5)))
-    assert cache.part_size(cache.IMAGES) == cache.total_size() > 0
-    cache.clear()
-    assert cache.total_size() == 0 and own_cache.exists()
