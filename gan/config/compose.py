@@ -24,10 +24,10 @@ from hydra.core.global_hydra import GlobalHydra
 from omegaconf import DictConfig, OmegaConf, open_dict
 
 from gan.config import secrets
-from gan.config.paths import CONF, group_names, own, quote
+from gan.config.paths import CONF, group_names, own
 from gan.runs import checkpoints
 from gan.utils.errors import UserError, at_least, choice, did_you_mean, install
-from gan.utils.option_values import flatten, pair, without_home
+from gan.utils.option_values import flatten, pair, quote, without_home
 from gan.utils.processes import DDP, num_external_ranks
 
 ONE = ("model", "data", "trainer", "loss", "augment", "schedule", "stop")  # groups with one part, not a list of them

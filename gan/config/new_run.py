@@ -19,12 +19,11 @@ from omegaconf import DictConfig
 
 from gan.config.compose import check_options, compose, literals
 from gan.config.overrides import first_alternative, is_group, key_of, value_of, without
-from gan.config.paths import quote
 from gan.data.looks import is_table
 from gan.runs import lock, run_folder
 from gan.utils.errors import UserError, install, path_hint, reason
 from gan.utils.files import write_atomically
-from gan.utils.option_values import is_remote, with_home
+from gan.utils.option_values import is_remote, quote, with_home
 from gan.utils.output import print_line
 from gan.utils.processes import global_rank, num_external_ranks
 from gan.utils.untrusted import MAX_OPTION

@@ -13,11 +13,11 @@ from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.core.override_parser.types import Override
 from hydra.errors import HydraException
 
-from gan.config.paths import folders, quote
+from gan.config.paths import folders
 from gan.config.secrets import hide_in_override, parsed_value
 from gan.data.looks import is_table
 from gan.utils.errors import UserError
-from gan.utils.option_values import with_home, without_home
+from gan.utils.option_values import quote, with_home, without_home
 
 STYLE = "data.style"  # a path only if it is a file with a color table
 READ_PATHS = ("data.root", "data.a", "data.b", "data.labels", "data.name", STYLE, "init_from")  # training reads

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from pathlib import Path
 
 from gan.utils.errors import UserError
@@ -51,9 +50,3 @@ def group_files(group: str) -> list[Path]:
 def group_names(group: str) -> list[str]:
     """Return the names that a group can be set to, sorted."""
     return [path.stem for path in group_files(group)]
-
-
-def quote(path: Path | str) -> str:
-    """Return a path as a quoted value of Hydra's grammar, where a backslash is an escape only before a quote."""
-    text = re.sub(r"(\\*)'", r"\1\1\\'", str(path))
-    return "'" + re.sub(r"(\\+)$", r"\1\1", text) + "'"

@@ -23,14 +23,14 @@ from gan.config import new_run, overrides
 from gan.config.compose import check_options, compose, literals, options, to_plain
 from gan.config.new_run import create_folder, is_named, with_folder
 from gan.config.overrides import READ_PATHS, STYLE, is_group, is_under, key_of, typed_value, value_of, without
-from gan.config.paths import folders, quote
+from gan.config.paths import folders
 from gan.data.looks import is_table
 from gan.models.address import is_address
 from gan.runs import checkpoints, lock, remote, run_folder
 from gan.utils.errors import UserError, path_hint
 from gan.utils.files import write_json
 from gan.utils.object_store import check_address
-from gan.utils.option_values import flatten, is_remote, without_home
+from gan.utils.option_values import flatten, is_remote, quote, without_home
 from gan.utils.output import print_line
 from gan.utils.processes import global_rank, is_child, num_external_ranks
 from gan.utils.untrusted import is_plain, read_json

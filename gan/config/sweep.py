@@ -32,13 +32,12 @@ from gan.config.init_from import with_networks
 from gan.config.mistakes import message_of
 from gan.config.new_run import checked, create_folder, folder_of, with_data, write_yaml
 from gan.config.overrides import first_alternative, key_of, stored, value_of, without
-from gan.config.paths import quote
 from gan.runs import lock
 from gan.runs.comparison import read_row, read_rows
 from gan.runs.run_folder import RESULTS, ROWS
 from gan.utils.errors import Diverged, UserError, to_line
 from gan.utils.files import without_formula, write_atomically, write_json
-from gan.utils.option_values import short_name
+from gan.utils.option_values import quote, short_name
 from gan.utils.output import aligned, duration, first_few, one_line, print_line, truncated
 from gan.utils.processes import global_rank
 from gan.utils.untrusted import read_yaml

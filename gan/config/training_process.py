@@ -18,10 +18,10 @@ from typing import Any
 
 import yaml
 
-from gan.config.paths import CONF, quote
+from gan.config.paths import CONF
 from gan.runs import run_folder
 from gan.utils.errors import UserError
-from gan.utils.option_values import flatten
+from gan.utils.option_values import flatten, quote
 from gan.utils.output import one_line
 
 PACKAGE = Path(__file__).resolve().parents[2]

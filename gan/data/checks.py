@@ -23,6 +23,7 @@ from gan.data.pixel_grid import find_grid
 from gan.data.sources.files import CLUTTER, SUFFIXES, File, content
 from gan.data.split import group_keys
 from gan.utils import errors
+from gan.utils.option_values import quote
 
 SIDES = (16, 32, 64)  # sides to suggest in pixels; 64 trains in minutes
 SHAPES = ((1.0, 1.0), (1.5, 1.0), (1.0, 1.5), (1.0, 0.75), (0.75, 1.0), (2.0, 1.0), (1.0, 2.0))  # height, width
@@ -315,7 +316,7 @@ def suggest_size(heights: np.ndarray, widths: np.ndarray) -> tuple[int, int]:
 
 def command(roots: Sequence[str], suggestion: dict[str, Any]) -> str:
     """Return the command line for training with the suggested options. Options with default values are omitted."""
-    words = [f"data.root={roots[0] if len(roots) == 1 else '[' + ','.join(roots) + ']'}"]
+    words = [f"data.root={roots[0] if len(roots) == 1 else '[' + ','.join(map(quote, roots)) + ']'}"]
     for name in ("size", *DEFAULTS):
         value = suggestion[name]
         if suggestion["pixel_art"] and name == "resample":

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import math
 import os
+import re
 from collections.abc import Callable, Iterable, Sequence
+from pathlib import Path
 from typing import Any
 
 from gan.utils.errors import UserError, at_least
@@ -66,6 +68,12 @@ def at_most(name: str, count: int, limit: int) -> int:
     if count > limit:
         raise UserError(f"{name}={count}: is too large for the CPU of this machine; use at most {limit}")
     return count
+
+
+def quote(path: Path | str) -> str:
+    """Return a path as a quoted value of Hydra's grammar, where a backslash is an escape only before a quote."""
+    text = re.sub(r"(\\*)'", r"\1\1\\'", str(path))
+    return "'" + re.sub(r"(\\+)$", r"\1\1", text) + "'"
 
 
 # ---- nested containers

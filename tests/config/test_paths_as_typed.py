@@ -10,9 +10,8 @@ from hydra.core.override_parser.overrides_parser import OverridesParser
 
 from gan.config.compose import compose
 from gan.config.overrides import as_typed, stored
-from gan.config.paths import quote
 from gan.utils.errors import UserError
-from gan.utils.option_values import without_home
+from gan.utils.option_values import quote, without_home
 
 NAMES = [
     "plain", "with space", " leading and trailing ", "it's", "both'\"", "a=b", "a,b", "[x]", "[x],[y]", "(old)",

@@ -29,7 +29,9 @@ def saved(pictures: list[Image.Image], kind: str, **options: Any) -> bytes:
 
 
 def convert(data: bytes, path: Path, change: Any, format: str | None = None) -> Image.Image:
-    return Image.fromarray(write(read(data, format), path, change, format))
+    contents = read(data, format)
+    write(contents, path, change, format)
+    return Image.fromarray(contents.images[0])
 
 
 def same(picture: Image.Image) -> Image.Image:
