@@ -82,7 +82,7 @@ def test_the_wheel_has_every_configuration_and_nothing_beside_gan(wheel: Path) -
     names = set(zipfile.ZipFile(wheel).namelist())
     assert {f"gan/conf/{path.relative_to(CONF).as_posix()}" for path in CONF.rglob("*.yaml")} <= names
     assert {"gan/py.typed", "gan/__main__.py"} <= names
-    page = ROOT / "gan" / "export" / "web" / "page"
+    page = ROOT / "gan" / "export" / "page"
     assert {path.relative_to(ROOT).as_posix() for path in page.iterdir()} <= names
     assert {name.split("/")[0].partition("-")[0] for name in names} == {"gan", "retro_gan"}
     assert len([name for name in names if name.endswith(".py")]) == len(list((ROOT / "gan").rglob("*.py")))
