@@ -78,7 +78,7 @@ class Request(options.Weights, options.Fit):
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("run", nargs="?", metavar="TRANSLATOR", help="look:NAME for a look without a "
-                        "network (--list-looks shows all); FILE.cube, or a HaldCLUT FILE.png, for a color table; or a "
+                        "network (--list-looks shows all); FILE.cube for a color table; or a "
                         f"trained translator: {options.MODEL}; none with --fit")  # fmt: skip
     parser.add_argument("input", metavar="INPUT", help="image, video, or folder of images and videos")
     parser.add_argument("output", nargs="?", metavar="OUTPUT", help="folder for files with the same names, created if "

@@ -147,6 +147,4 @@ def read_index(path: Path) -> ShardIndex:
         raise InvalidShards(f"{path.name} is not an index of shards: {error}") from error
     if not valid or not shards or not 0 < min(sizes) <= max(sizes) <= MAX_IMAGES or len(shape) != 3:
         raise InvalidShards(f"{path.name} lists a shard with an invalid name, shape or number of images")
-    if classes and sum(classes.values()) != sum(sizes):
-        raise InvalidShards(f"{path.name} lists classes with other numbers of images than its shards")
     return ShardIndex(list(shards), sizes, classes, shape)

@@ -14,7 +14,7 @@ from scipy.spatial import cKDTree
 from skimage.color import lab2rgb, rgb2lab
 
 from gan.data.decoding.pool import IsolatedProcess
-from gan.data.decoding.reader import MAX_PIXELS, ImageError, TooLarge
+from gan.data.decoding.reader import MAX_PIXELS, ImageError
 from gan.data.pixel_grid import Grid, find_grid, grid_of_side, restore
 from gan.data.sources.files import File
 from gan.images import files
@@ -190,8 +190,6 @@ class Unscaler:
             contents = files.read_file(file, FORMAT, self.max_pixels)
             grid = self.grid(contents.images[0])
             files.write(contents, target, lambda image: Image.fromarray(self.change(np.asarray(image), grid)), FORMAT)
-        except TooLarge as error:
-            return Unscaled(str(error))
         except ImageError as error:
             return Unscaled(str(error))
         except MemoryError:

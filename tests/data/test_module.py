@@ -170,10 +170,7 @@ def test_all_images_of_animations_carry_the_label_of_their_file(folder: Path) ->
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"size": "big"}, "data.size=big"),
-        ({"batch_size": 0}, "data.batch_size=0"),
         ({"fit": "squeeze"}, "fit='squeeze' is not known"),
-        ({"storage": "tape"}, "data.storage=tape"),
         ({"storage": "device", "num_workers": 2}, "data.num_workers=2"),
     ],
 )

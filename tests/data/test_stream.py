@@ -15,7 +15,7 @@ from PIL import Image
 
 from gan.api import load
 from gan.data.shards import read_index, read_shard
-from gan.data.stream import ShardBatches, ShardGroup, StreamingDataModule, held_out_shards, shard_groups
+from gan.data.stream import ShardGroup, StreamingDataModule, held_out_shards, shard_groups
 from gan.utils import object_store
 from gan.utils.errors import UserError
 from tests.conftest import TINY, Train
@@ -87,20 +87,6 @@ def test_workers_do_not_change_the_order(shards: Path) -> None:
     assert all(torch.equal(one["image"], two["image"]) for one, two in zip(plain, other, strict=True))
 
 
-def test_a_rank_reads_only_its_shards(shards: Path) -> None:
-    everything = stream(shards).shards
-    assert everything
-    read: list[set[int]] = []
-    for rank in range(2):
-        batches = ShardBatches(everything, 8, 0, rank, 2)
-        own: set[int] = set()
-        original = batches.read
-        batches.read = lambda lane, shard, own=own, original=original: (own.add(shard), original(lane, shard))[1]  # type: ignore[method-assign]
-        list(islice(batches, 30))
-        read.append(own)
-    assert read[0] and read[1] and not read[0] & read[1]
-
-
 @pytest.mark.slow
 def test_two_ranks_and_a_resume_in_the_middle(shards: Path, train: Train, tmp_path: Path) -> None:
     settings = [option for option in TINY if not option.startswith(("data.", "callback.checkpoint"))]
@@ -130,17 +116,6 @@ def test_errors(small: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
     monkeypatch.setattr(object_store, "find_spec", lambda library: None)
     with pytest.raises(UserError, match=r"pip install 'retro-gan\[s3\]'"):
         StreamingDataModule("s3://bucket/shards").setup("fit")
-
-
-def test_a_shard_that_disappears_during_training(small: Path) -> None:
-    data = stream(small, size=4)
-    batches = iter(data.train_dataloader())
-    next(batches)
-    for path in small.glob("*.npy"):
-        path.unlink()
-    with pytest.raises(UserError, match=r"shard shard-.* cannot be read"):
-        for _ in range(20):
-            next(batches)
 
 
 def test_packed_shards(tmp_path: Path, gan_command: Train) -> None:

@@ -75,10 +75,7 @@ def test_what_is_no_image_is_refused_in_a_line(tmp_path: Path) -> None:
     for given, said in (
         (3, "type int"),
         (np.zeros((2, 3, 6, 9), np.uint8), r"uint8 \(2, 3, 6, 9\)"),
-        (torch.zeros(6, 9, 3, dtype=torch.uint8), "tensors"),
-        (np.zeros((6, 9, 3), int), "int64"),
         (np.full((6, 9, 3), 2.0), "floats outside"),
-        (torch.full((3, 6, 9), torch.nan), "floats outside"),
         (tmp_path / "none.png", "no file"),
         (tmp_path / "text.png", "not a PNG"),
     ):

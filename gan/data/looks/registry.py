@@ -108,8 +108,8 @@ def filter_names(style: str | Sequence[str], settings: Settings | None = None, w
     """Return the filters of a style in order, each with its own parameters, as in `halftone:cell=6`.
 
     Args:
-        style: one of STYLES or FILTERS, one of pilgram's filters, a file with a color table (`.cube`, or a HaldCLUT as
-            `.png`), or a list of these, applied in order. Filters may have parameters, as in "film:vignette=0.3".
+        style: one of STYLES or FILTERS, one of pilgram's filters, a file with a color table (`.cube`), or a list of
+            these, applied in order. Filters may have parameters, as in "film:vignette=0.3".
         settings: parameters of the filters by name.
     """
     # YAML reads 1977 as a number

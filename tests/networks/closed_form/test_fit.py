@@ -163,13 +163,6 @@ def test_hotelling_is_students_t_in_one_dimension() -> None:
     assert choose.hotelling(x, y) == pytest.approx(scipy.stats.ttest_ind(x[:, 0], y[:, 0]).pvalue, rel=1e-3)
 
 
-def test_fits_are_deterministic() -> None:
-    first, second = (choose.choose(A[:20], vignette(B[:20]), samples=2000) for _ in range(2))
-    assert torch.equal(first.color_map.table, second.color_map.table)
-    assert torch.equal(first.color_map.position, second.color_map.position)
-    assert first.distances == second.distances
-
-
 def test_transparent_pixels_do_not_count() -> None:
     """Premultiplied RGBA: half of each image is transparent, the rest half opaque."""
     alpha = torch.full((60, 1, 64, 64), 150, dtype=torch.uint8)
