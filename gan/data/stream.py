@@ -293,10 +293,6 @@ class StreamingDataModule(LightningDataModule):
     def train_dataloader(self) -> Iterable[dict[str, Tensor]]:
         return dataloader(self._batches(*position(self.trainer)), self.num_workers)
 
-    def preview(self, n: int) -> Tensor:
-        """Return the first n images of the stream, uint8 (n, C, H, W), or all images if there are fewer."""
-        return self.reals(n)
-
     def reals(self, n: int, held_out: bool = False) -> Tensor:
         """Return n training or held-out images for evaluation, uint8 (n, C, H, W), or all if there are fewer."""
         return self._first(n, held_out)[0]

@@ -70,7 +70,7 @@ def test_pixels_and_labels(shards: Path) -> None:
         assert (values % 2 == batch["label"]).all()
         seen.update(values.tolist())
     assert set(seen) == set(range(96)) and max(seen.values()) - min(seen.values()) <= 2
-    assert torch.equal(data.preview(20), torch.cat([b["image"] for b in islice(data.train_dataloader(), 3)])[:20])
+    assert torch.equal(data.reals(20), torch.cat([b["image"] for b in islice(data.train_dataloader(), 3)])[:20])
 
 
 @pytest.mark.parametrize(("ranks", "start", "flip"), [(2, 0, False), (4, 3, True), (8, 20, False)])
