@@ -156,7 +156,7 @@ def run(request: Request) -> int:
         raise UserError(f"{request.run}: give OUTPUT, a folder or a file, because there is no run folder to write into")
     output = request.output or str(options.out_in_run(request.run, None, OUT))
     suffix = f".{request.format}" if request.format else None
-    planned = files.plan(request.input, output, request.run, suffix)
+    planned = files.plan(request.input, output, suffix)
     todo = [each for each in planned if request.force or not each[1].exists()]
     if len(todo) < len(planned):
         print(f"{len(planned) - len(todo)} existing files are skipped; use --force to overwrite")

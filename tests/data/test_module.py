@@ -64,12 +64,9 @@ def test_unreadable_files_are_skipped_and_reported(folder: Path, capsys: pytest.
     (folder / "text.jpg").write_text("no image")
     data = ImageDataModule(root=str(folder), size=8, batch_size=3)
     data.setup("fit")
-    assert len(data) == 3 and data.reals(9).shape[0] == 3
-    assert int(data.reals(3).sum()) > 0
     batch = next(iter(data.train_dataloader()))["image"]
     assert (batch.flatten(1).max(1).values >= 250).all()  # none of the black places of unread files
-    said = capsys.readouterr().out
-    assert "2 of 5 images" in said and "'empty.png': " in said and "'text.jpg': " in said
+    assert "2 of 5 images" in capsys.readouterr().out
     for name in ("red", "blue"):
         shutil.rmtree(folder / name)
     with pytest.raises(UserError, match="none of its 2 images"):

@@ -103,11 +103,6 @@ def test_errors(small: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
         StreamingDataModule(str(tmp_path)).setup("fit")
     with pytest.raises(UserError, match=r"packed with data\.size=\[4,4\] data\.channels=3"):
         StreamingDataModule(str(small), size=32).setup("fit")
-    (tmp_path / "index.json").write_text("{")
-    with pytest.raises(UserError, match=r"cannot be read as shards \(index\.json is not an index of shards"):
-        StreamingDataModule(str(tmp_path)).setup("fit")
-    with pytest.raises(UserError, match=r"data\.labels=table.csv: must be true or false"):
-        StreamingDataModule(str(small), labels="table.csv")  # type: ignore[arg-type]
     plain = write_shards(tmp_path / "plain", parts(4, classes=1))
     with pytest.raises(UserError, match="was packed without classes; pack with --labels"):
         stream(plain, size=4, labels=True)

@@ -78,9 +78,8 @@ def test_files_without_a_partner_are_reported(tmp_path: Path, capsys: pytest.Cap
     save(tmp_path / "odd" / "x.png", draw(0, 0, 32, 33))
     with pytest.raises(UserError, match="width of 33 pixels is odd"):
         PairedDataModule(root=str(tmp_path / "odd"), size=32).setup("fit")
-    for options in ({}, {"a": "x"}, {"a": "x", "b": "y", "root": "z"}):
-        with pytest.raises(UserError, match=r"give data.a=FOLDER data.b=FOLDER, or data.root=FOLDER"):
-            PairedDataModule(**options)  # type: ignore[arg-type]
+    with pytest.raises(UserError, match=r"give data.a=FOLDER data.b=FOLDER, or data.root=FOLDER"):
+        PairedDataModule(a="x")
 
 
 @pytest.mark.parametrize("channels", [1, 3, 4])
