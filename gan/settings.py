@@ -18,11 +18,10 @@ from dataclasses import dataclass, replace
 from numbers import Integral, Real
 from typing import Any
 
-from gan.data.looks import is_table
+from gan.data.looks import LOOK, is_table
 from gan.pixel_art import DITHERS
 from gan.utils.errors import UserError, did_you_mean, shown
 
-LOOK = "look:"  # precedes the name of a look
 MAX_SEED = 2**63 - 1
 MAX_SEEDS = 10_000_000  # in one list
 MAX_SIDE = 1 << 16  # pixels; about the largest side of most image formats

@@ -66,7 +66,7 @@ class ADA(nn.Module):
             draws = {name: draw.to(y) for name, draw in draws.items()}
             if self.policy.keys() & {"blit", "geometry"}:
                 source = self.source(draws, (x.shape[2], x.shape[3]))  # (N, 2, 3)
-                unchanged = (source == _identity(source)[:, :2]).flatten(1).all(1)
+                unchanged = (source == torch.eye(2, 3, device=y.device, dtype=y.dtype)).flatten(1).all(1)
                 y = torch.where(unchanged[:, None, None, None], y, warp(y, source))
             if "color" in self.policy:
                 y = recolor(y, *self.colors(draws))
@@ -213,10 +213,6 @@ def _select(draws: dict[str, Tensor], column: int, probability: Tensor, values: 
     """Return `values` for the images to which a transformation is applied, and `neutral` for the others."""
     chosen = draws["chosen"][:, column] < probability
     return torch.where(chosen[:, None] if values.ndim == 2 else chosen, values, neutral)
-
-
-def _identity(like: Tensor) -> Tensor:
-    return torch.eye(3, device=like.device, dtype=like.dtype).expand(len(like), -1, -1)
 
 
 def _matrix(*entries: Tensor) -> Tensor:

@@ -77,9 +77,7 @@ def check(arguments: argparse.Namespace) -> int | None:
         files = find(arguments.roots)
         with counting("decoding " + ", ".join(arguments.roots), len(files)) as advance:
             facts = checks.inspect_files(files, advance)
-        report = {"folder": arguments.roots, "others": checks.others(arguments.roots)} | checks.summarize(
-            files, facts, arguments.size
-        )
+        report = {"folder": arguments.roots} | checks.summarize(files, facts, arguments.size)
         if "suggestion" in report:
             report["suggestion"]["command"] = checks.command(arguments.roots, report["suggestion"])
             if arguments.sheet:
@@ -113,16 +111,11 @@ def as_text(report: dict[str, Any]) -> str:
     """Return the report as text."""
     lines = [f"{', '.join(report['folder'])}: {counted(report['files'], 'image')}, {report['readable']:,} readable"]
     lines += listed("cannot be read", [f"{path!r}: {reason}" for path, reason in report["unreadable"].items()])
-    if report["others"]:
-        lines += [f"other files, which are ignored: {counts(report['others'])}"]
     if "suggestion" not in report:
         return "\n".join(lines)
-    sides = report["sides"]
     lines += [
         f"formats: {counts(report['formats'])}",
         f"sizes (width x height): {counts(report['sizes'])}",
-        "width {min:g} to {max:g}, median {median:g}".format(**sides["width"])
-        + "; height {min:g} to {max:g}, median {median:g}".format(**sides["height"]),
         f"with transparent pixels: {report['transparent']:,}; gray: {report['gray']:,}; "
         f"pixel art: {report['sprites']:,}",
     ]

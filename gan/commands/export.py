@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 FORMATS = ("onnx", "pt2", "safetensors")
 WEB = "web"
-TABLES = ("cube", "hald")
+TABLE = "cube"
 TABLE_SIZES = (17, 33, 65)  # entries along each axis
 
 
@@ -37,25 +37,25 @@ class Request(options.Weights, options.Fit):
 
     def __post_init__(self) -> None:
         for option, value in (("--table-size", self.table_size), ("--fit", self.fit)):
-            if value and self.to not in TABLES:
-                raise UserError(f"{option}: needs --to {' or '.join(TABLES)}; leave it out with --to {self.to}")
+            if value and self.to != TABLE:
+                raise UserError(f"{option}: needs --to {TABLE}; leave it out with --to {self.to}")
         if bool(self.fit) == (self.run is not None):
             raise UserError("gan export: give either MODEL or --fit PHOTOGRAPHS RETRO")
-        if self.to not in TABLES and names_look(self.run or ""):
-            raise UserError(f"{self.run}: is a look, which has no network; use --to cube or --to hald")
+        if self.to != TABLE and names_look(self.run or ""):
+            raise UserError(f"{self.run}: is a look, which has no network; use --to {TABLE}")
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("run", nargs="?", metavar="MODEL", help=f"{options.MODEL}; for a color table also look:NAME, "
-                        "FILE.cube, or a HaldCLUT FILE.png; none with --fit")  # fmt: skip
-    parser.add_argument("--to", required=True, choices=(*FORMATS, WEB, *TABLES), help="onnx: for ONNX Runtime; pt2: "
+    parser.add_argument("run", nargs="?", metavar="MODEL", help=f"{options.MODEL}; for a color table also look:NAME "
+                        "or FILE.cube; none with --fit")  # fmt: skip
+    parser.add_argument("--to", required=True, choices=(*FORMATS, WEB, TABLE), help="onnx: for ONNX Runtime; pt2: "
                         "for PyTorch, without this package; safetensors: weights alone; web: a folder with a page that "
-                        "runs the model in a browser, without a network; cube, hald: a color table for image and "
-                        "video editors, as a .cube file or a HaldCLUT image")  # fmt: skip
+                        "runs the model in a browser, without a network; cube: a color table for image and "
+                        "video editors")  # fmt: skip
     options.add_out(parser, "folder for the files; created if missing")
-    options.add_fit(parser, "MODEL, with --to cube or hald")
+    options.add_fit(parser, "MODEL, with --to cube")
     parser.add_argument("--table-size", type=int, choices=TABLE_SIZES, help="with --to cube: entries along each axis "
-                        "(default: 33); with --to hald they are 16, 36 and 64")  # fmt: skip
+                        "(default: 33)")  # fmt: skip
     options.add_weights(parser)
     options.add_force(parser)
 
@@ -68,7 +68,7 @@ def prepare(arguments: argparse.Namespace) -> None:
 
 
 def run(request: Request) -> None:
-    if request.to in TABLES:
+    if request.to == TABLE:
         write_table(request)
     elif request.to == WEB:
         write_web_page(request)
@@ -99,7 +99,7 @@ def write_table(request: Request) -> None:
     from gan.export import tables
     from gan.translation import fitted_maps, image_translator
 
-    size, run = tables.size_for(request.to, request.table_size or TABLE_SIZES[1]), request.run or ""
+    size, run = request.table_size or TABLE_SIZES[1], request.run or ""
     if request.fit:
         choice = fitted_maps.choose_for_folders(*request.fit, request.map, request.position)
         print_line(f"color map fitted: {choice.describe()}")
@@ -109,7 +109,7 @@ def write_table(request: Request) -> None:
     else:
         model = load(request)
         table = tables.of_translator(model, size, run, lambda: tables.inputs_of(model, Path(run)))
-    path = tables.write(table, request.to, request.out, request.force, request.run)
+    path = tables.write(table, request.out, request.force, request.run)
     print_line(f"{path}: {size} entries along each axis")
     if table.lost:
         print_line(f"note: a color table does not hold everything: {'; '.join(table.lost)}")

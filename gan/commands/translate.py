@@ -78,7 +78,7 @@ class Request(options.Weights, options.Fit):
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("run", nargs="?", metavar="TRANSLATOR", help="look:NAME for a look without a "
-                        "network (--list-looks shows all); FILE.cube, or a HaldCLUT FILE.png, for a color table; or a "
+                        "network (--list-looks shows all); FILE.cube for a color table; or a "
                         f"trained translator: {options.MODEL}; none with --fit")  # fmt: skip
     parser.add_argument("input", metavar="INPUT", help="image, video, or folder of images and videos")
     parser.add_argument("output", nargs="?", metavar="OUTPUT", help="folder for files with the same names, created if "
@@ -156,7 +156,7 @@ def run(request: Request) -> int:
         raise UserError(f"{request.run}: give OUTPUT, a folder or a file, because there is no run folder to write into")
     output = request.output or str(options.out_in_run(request.run, None, OUT))
     suffix = f".{request.format}" if request.format else None
-    planned = files.plan(request.input, output, request.run, suffix)
+    planned = files.plan(request.input, output, suffix)
     todo = [each for each in planned if request.force or not each[1].exists()]
     if len(todo) < len(planned):
         print(f"{len(planned) - len(todo)} existing files are skipped; use --force to overwrite")

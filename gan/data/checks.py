@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import functools
 import hashlib
-import os
 import shlex
 from collections import Counter, defaultdict
 from collections.abc import Callable, Collection, Sequence
@@ -20,7 +19,7 @@ from scipy.sparse.csgraph import connected_components
 from gan.data.decoding.pool import CRASHED, parallel_map
 from gan.data.decoding.reader import ImageError, composite, header, read_frames
 from gan.data.pixel_grid import find_grid
-from gan.data.sources.files import CLUTTER, SUFFIXES, File, content
+from gan.data.sources.files import File, content
 from gan.data.split import group_keys
 from gan.utils import errors
 from gan.utils.option_values import quote
@@ -125,7 +124,6 @@ def summarize(files: Sequence[File], facts: Sequence[FileInfo], size: tuple[int,
     exact, near = exact_duplicates(known), near_duplicates(known)
     suggestion = suggest([file.name for _, file, _ in good], known, exact, near, size)
     height, width = suggestion["size"]
-    sides = {"width": [fact.width for fact in known], "height": [fact.height for fact in known]}
 
     def where(condition: Callable[[FileInfo], bool]) -> list[str]:
         return [path for path, fact in zip(paths, known, strict=True) if condition(fact)]
@@ -133,10 +131,6 @@ def summarize(files: Sequence[File], facts: Sequence[FileInfo], size: tuple[int,
     return report | {
         "formats": count_values(fact.format for fact in known),
         "sizes": count_values(f"{fact.width}x{fact.height}" for fact in known),
-        "sides": {
-            name: dict(zip(("min", "median", "max"), np.percentile(values, [0, 50, 100]).tolist(), strict=True))
-            for name, values in sides.items()
-        },
         "images": sum(fact.frames for fact in known),
         "animations": where(lambda fact: fact.frames > 1),
         "transparent": sum(fact.transparent for fact in known),
@@ -337,15 +331,3 @@ def as_option(value: Any) -> str:
 def train_command(words: Sequence[str]) -> str:
     """Return a command line for training, quoted for the shell."""
     return " ".join([errors.train_command(), *map(shlex.quote, words)])
-
-
-def others(roots: Sequence[str]) -> dict[str, int]:
-    """Return how many files in the folders are not images, by extension."""
-    extensions = (
-        os.path.splitext(name)[1].lower() or "no extension"
-        for root in roots
-        for _, _, names in os.walk(root)
-        for name in names
-        if not name.startswith(".") and name.lower() not in CLUTTER
-    )
-    return count_values(extension for extension in extensions if extension not in SUFFIXES)

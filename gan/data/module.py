@@ -219,11 +219,6 @@ class ImageDataModule(LightningDataModule):
     def _batches(self, order: EndlessBatches) -> IterableDataset[dict[str, Tensor]]:
         return Batches(self.pixels, self.labels, self.rows, order, self.crop_flip)
 
-    def preview(self, n: int) -> Tensor:
-        """Return the first n images of the stream, uint8 (n, C, H, W), or all images if there are fewer."""
-        order = EndlessBatches(len(self), min(n, len(self)), self.seed)
-        return next(iter(self._batches(order)))["image"].cpu()
-
     def reals(self, n: int, held_out: bool = False) -> Tensor:
         """Return n training or held-out images for evaluation, uint8 (n, C, H, W), or all if there are fewer.
 

@@ -21,6 +21,7 @@ from gan.data.decoding.cache import source_hash
 from gan.data.decoding.decode import Decoder
 from gan.data.decoding.reader import ImageError, read_first_frame, unpremultiply
 from gan.data.looks import color_table, registry
+from gan.data.looks.fields import resized
 from gan.data.sources.files import File, ImageFiles, content, find
 from gan.utils.errors import UserError
 from gan.utils.output import first_few
@@ -175,8 +176,7 @@ def stack_pair(a: np.ndarray, b: np.ndarray) -> np.ndarray:
 
 def scaled(pixels: np.ndarray, size: tuple[int, int]) -> np.ndarray:
     """Return images (C, H, W) of another size, with a box filter; channels are last in memory."""
-    channels = [Image.fromarray(np.ascontiguousarray(each)).resize(size[::-1], Image.Resampling.BOX) for each in pixels]
-    return np.stack([np.asarray(each) for each in channels], -1).transpose(2, 0, 1)
+    return resized(pixels.transpose(1, 2, 0), size).transpose(2, 0, 1)
 
 
 def match_channels(styled: np.ndarray, pixels: np.ndarray) -> np.ndarray:

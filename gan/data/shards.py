@@ -34,10 +34,6 @@ MAX_IMAGES = 1 << 20  # maximum number of images in a shard
 NAME = re.compile(r"shard-\d+\.npy", re.ASCII)
 
 
-class InvalidShards(ValueError):
-    """The shards were not written by `gan data pack`, or changed since."""
-
-
 class ShardIndex(NamedTuple):
     names: list[str]  # file name of each shard
     sizes: list[int]  # number of images of each shard
@@ -111,21 +107,20 @@ def read_shard(path: Path, images: int, shape: tuple[int, ...], classes: int) ->
     The whole file is read into memory: truncating a memory-mapped file during training would kill the process.
 
     Raises:
-        InvalidShards: the shard does not contain this number of images of this shape.
-        OSError, ValueError: the file cannot be read.
+        OSError, ValueError: the file cannot be read, or does not contain this number of images of this shape.
     """
     row = row_type(shape)
     head = os.stat(path).st_size - images * row.itemsize  # before opening: opening a pipe would block
     incomplete = f"it does not contain {images} images of {shape}; its copy may be incomplete"
     if not 0 < head <= MAX_HEADER:
-        raise InvalidShards(incomplete)
+        raise ValueError(incomplete)
     with open(path, "rb") as file:
         rows: np.ndarray = np.lib.format.read_array(file, allow_pickle=False)
     if rows.dtype != row or len(rows) != images:
-        raise InvalidShards(incomplete)
+        raise ValueError(incomplete)
     labels = rows["label"].astype(np.int64)
     if (labels < 0).any() or (classes and (labels >= classes).any()):
-        raise InvalidShards("it contains labels out of range")
+        raise ValueError("it contains labels out of range")
     return rows["image"], labels
 
 
@@ -136,7 +131,7 @@ def write_index(folder: Path, index: ShardIndex) -> None:
 
 
 def read_index(path: Path) -> ShardIndex:
-    """Return the content of an index.json; raise InvalidShards or OSError."""
+    """Return the content of an index.json; raise ValueError or OSError."""
     try:
         table = read_json(path, MAX_INDEX_BYTES)
         shards, classes, shape = dict(table["shards"]), dict(table["classes"]), tuple(table["shape"])
@@ -144,9 +139,7 @@ def read_index(path: Path) -> ShardIndex:
         numbers = [*sizes, *classes.values(), *shape]
         valid = all(map(NAME.fullmatch, shards)) and all(type(number) is int and number >= 0 for number in numbers)
     except (ValueError, KeyError, TypeError, AttributeError) as error:
-        raise InvalidShards(f"{path.name} is not an index of shards: {error}") from error
+        raise ValueError(f"{path.name} is not an index of shards: {error}") from error
     if not valid or not shards or not 0 < min(sizes) <= max(sizes) <= MAX_IMAGES or len(shape) != 3:
-        raise InvalidShards(f"{path.name} lists a shard with an invalid name, shape or number of images")
-    if classes and sum(classes.values()) != sum(sizes):
-        raise InvalidShards(f"{path.name} lists classes with other numbers of images than its shards")
+        raise ValueError(f"{path.name} lists a shard with an invalid name, shape or number of images")
     return ShardIndex(list(shards), sizes, classes, shape)

@@ -241,7 +241,7 @@ class StreamingDataModule(LightningDataModule):
         self.crop_flip = RandomCropFlip(self.size, True, seed) if flip else None
         self.validation = validation
         self.num_workers = check_workers(num_workers)
-        self.counts: dict[str, int] = {}  # number of images of each class, by name
+        self.classes: list[str] = []  # names of the classes; empty without data.labels=true
         self.shards: Shards | None = None
         self.held_out: Shards | None = None
 
@@ -261,18 +261,13 @@ class StreamingDataModule(LightningDataModule):
         if self.use_labels:
             if len(index.classes) < 2:
                 raise UserError(f"data.labels=true: {self.root} was packed without classes; pack with --labels")
-            self.counts = index.classes
+            self.classes = list(index.classes)
         names, sizes = np.array(index.names), np.array(index.sizes)
         held_out = held_out_shards(len(names), self.validation)
         self.shards, self.held_out = (
             Shards(self.storage, index._replace(names=names[part].tolist(), sizes=sizes[part].tolist()))
             for part in (~held_out, held_out)
         )
-
-    @property
-    def classes(self) -> list[str]:
-        """Names of the classes; empty without data.labels=true."""
-        return list(self.counts)
 
     def class_names(self) -> list[str]:
         """Return the names of the classes; empty without data.labels=true."""
@@ -284,7 +279,8 @@ class StreamingDataModule(LightningDataModule):
 
         Held-out shards are included: only the ratios matter, and their images are a random sample.
         """
-        return torch.tensor(list(self.counts.values()))
+        assert self.shards is not None, "setup() comes first"
+        return torch.tensor([self.shards.classes[name] for name in self.classes])
 
     def _batches(self, rank: int = 0, ranks: int = 1, start: int = 0) -> ShardBatches:
         assert self.shards is not None, "setup() comes first"
@@ -292,10 +288,6 @@ class StreamingDataModule(LightningDataModule):
 
     def train_dataloader(self) -> Iterable[dict[str, Tensor]]:
         return dataloader(self._batches(*position(self.trainer)), self.num_workers)
-
-    def preview(self, n: int) -> Tensor:
-        """Return the first n images of the stream, uint8 (n, C, H, W), or all images if there are fewer."""
-        return self.reals(n)
 
     def reals(self, n: int, held_out: bool = False) -> Tensor:
         """Return n training or held-out images for evaluation, uint8 (n, C, H, W), or all if there are fewer."""

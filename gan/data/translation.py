@@ -97,9 +97,6 @@ class PairedDataModule(ImageDataModule):
         """Return n pairs, uint8 (n, 2C, H, W), whose image on `side` ("a" or "b") is used in training."""
         return self._read_rows(self._to_evaluate(n, held_out, side)[0])
 
-    def preview(self, n: int) -> Tensor:
-        return self.reals(n)
-
 
 class StyledDataModule(PairedDataModule):
     """Photographs and the same photographs in a known style, for evaluating translators with ground truth.
@@ -230,9 +227,6 @@ class UnpairedDataModule(LightningDataModule):
     def files(self, n: int, held_out: bool = False, side: str = "b") -> Tensor:
         """Return the number of the file of each image of `reals`, (n,), or of `inputs` for side="a"."""
         return (self.a if side == "a" else self.b).files(n, held_out)
-
-    def preview(self, n: int) -> Tensor:
-        return self.b.preview(n)
 
     @property
     def flips(self) -> bool:

@@ -10,6 +10,7 @@ import gradio as gr
 import numpy as np
 
 from gan import settings
+from gan.data.looks import LOOK
 from gan.data.looks.fields import Parameter, parameters_of
 from gan.data.looks.registry import FILTERS, STYLES
 from gan.demo import calls
@@ -22,7 +23,7 @@ from gan.images.files import encode
 from gan.models.loading import select_direction
 from gan.pixel_art import COLORS
 from gan.pixel_art.cells import PixelArt, converter, read_palette
-from gan.settings import DITHER, LOOK, SEED, Setting
+from gan.settings import DITHER, SEED, Setting
 from gan.translation.image_translator import ImageFunction, ImageTranslator, parse_look
 from gan.translation.tiling import tile_for_memory
 from gan.translation.translator import NetworkFunction

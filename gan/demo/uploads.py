@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import Any
 
 import gradio as gr
-import numpy as np
 from PIL import Image
 
 from gan.data.sources.files import SUFFIXES, Decoded, File, decode, find, single
@@ -72,11 +71,8 @@ def decode_one(file: File, data: dict[str, Any], context: Context) -> Decoded:
 
 def small_image(file: File | str, side: int, context: Context) -> Image.Image:
     """Return the first frame of an image file, with at most `side` pixels a side."""
-    if isinstance(file, str):
-        pixels = context.apart(image_files.read_first, file, calls.MAX_PIXELS)
-    else:
-        pixels = context.apart(image_files.read_file, file, None, calls.MAX_PIXELS).images[0]
-    image = Image.fromarray(np.asarray(pixels))
+    file = single(Path(file)) if isinstance(file, str) else file
+    image = Image.fromarray(context.apart(image_files.read_file, file, None, calls.MAX_PIXELS).images[0])
     image.thumbnail((side, side))
     return image
 

@@ -1,4 +1,4 @@
-"""Color tables for other programs, as `.cube` files or HaldCLUTs: of looks, color maps, and translators of colors.
+"""Color tables for other programs, as `.cube` files: of looks, color maps, and translators of colors.
 
 A table of a color map or a translator is what remains of it without positions and neighborhoods.
 """
@@ -36,7 +36,6 @@ from gan.utils.output import print_line
 if TYPE_CHECKING:
     from gan.translation.image_translator import Look
 
-SUFFIXES = {"cube": ".cube", "hald": ".png"}
 MAX_NAME = 60  # characters of a file's name
 NUM_INPUTS = 128
 PLACES, FRAME = 16, 3  # rows and columns at which a map with position is averaged, and those left out at each edge
@@ -48,13 +47,8 @@ class Exported(NamedTuple):
     """A table to write."""
 
     name: str  # of the file, without its suffix
-    table: ColorTable  # of three axes, on the domain 0..1
+    table: ColorTable
     lost: Sequence[str] = ()  # what the table does not hold
-
-
-def size_for(to: str, size: int) -> int:
-    """Return the entries along each axis of a table in a format: a HaldCLUT has L^2 for an integer L."""
-    return color_table.level_for(size) ** 2 if to == "hald" else size
 
 
 def of_look(look: Look, size: int) -> Exported:
@@ -72,30 +66,20 @@ def file_name(name: str) -> str:
     return re.sub(r"[^\w.-]+", "_", name)[:MAX_NAME]
 
 
-def encode(exported: Exported, to: str) -> bytes:
-    """Return the bytes of a file, which says as a comment what is lost. `to` is "cube" or "hald"."""
-    comments = [software(), *(f"lost: {each}" for each in exported.lost)]
-    return (
-        color_table.encode_cube(exported.table, comments)
-        if to == "cube"
-        else color_table.encode_hald(exported.table, "\n".join(comments))
-    )
-
-
-def write(exported: Exported, to: str, out: Path, force: bool, source: str | None = None) -> Path:
-    """Write a table to a folder, atomically, and return the path.
+def write(exported: Exported, out: Path, force: bool, source: str | None = None) -> Path:
+    """Write a table to a folder, atomically, with a comment that says what is lost, and return the path.
 
     Args:
-        to: "cube" or "hald".
         force: overwrite an existing file.
         source: what the table was made from, which may be a file. It is never overwritten.
     """
-    path = out / f"{exported.name}{SUFFIXES[to]}"
+    path = out / f"{exported.name}.cube"
     if source and os.path.realpath(path) == os.path.realpath(source):
         raise UserError(f"{path}: is the table that is exported; give another --out")
     if not force and path.exists():
         raise UserError(f"{path}: exists already; use --force to overwrite")
-    data = encode(exported, to)
+    comments = [software(), *(f"lost: {each}" for each in exported.lost)]
+    data = color_table.encode_cube(exported.table, comments)
     with writing(out):
         write_atomically(path, lambda file: file.write(data))
     return path

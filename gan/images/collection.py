@@ -203,8 +203,6 @@ def decode_images(files: list[File], data: dict[str, Any]) -> tuple[dict[str, Te
         print(f"{resized} of {len(images)} images are resized to the model's {width}x{height} pixels")
     if transparent and decoder.channels < 4:
         print(f"{transparent} of {len(images)} images have transparency and get a {decoder.background} background")
-    if decoder.channels == 1:
-        print("images are converted to gray, because the model was trained on gray images")
     return images, broken
 
 

@@ -89,11 +89,6 @@ def read_file(file: File, format: str | None, max_pixels: int) -> Contents:
     return read(content(file), format, max_pixels)
 
 
-def read_first(path: str | Path, max_pixels: int) -> np.ndarray:
-    """Return the first frame of a file, uint8 (H, W, 3) or (H, W, 4); raise ImageError if it cannot be read."""
-    return np.asarray(read_first_frame(path, max_pixels))
-
-
 def colors_in(data: bytes, max_colors: int) -> np.ndarray:
     """Return the colors of an image, uint8 (K, 3); max_colors + 1 rows if it has more than max_colors.
 

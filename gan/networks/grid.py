@@ -12,7 +12,7 @@ def base_grid(size: tuple[int, int]) -> tuple[int, int, int]:
 
     The number of doublings is the largest that leaves a grid of at least 4 cells per side, as in the papers
     (64 = 4 * 2^4), or else of at least 3. Therefore portrait, landscape and odd sizes need no resampling. If no grid
-    fits, UserError names the nearest valid sizes.
+    fits, UserError is raised.
     """
     height, width = size
     fits = [
@@ -21,10 +21,9 @@ def base_grid(size: tuple[int, int]) -> tuple[int, int, int]:
         if height % 2**n == width % 2**n == 0 and height >> n in CELLS and width >> n in CELLS
     ]
     if not fits:
-        near = " and ".join(f"{h}x{w}" for h, w in _nearest_sizes(height, width))
         raise UserError(
             f"size {height}x{width}: the networks need a grid of 3 to 8 cells per side times a power of two; "
-            f"the nearest valid sizes are {near} (data.size=[height,width])"
+            "such as 64, 80, 96, 112 or 128 (data.size=[height,width])"
         )
     return max(fits, key=lambda fit: (min(fit[0], fit[1]) >= 4, fit[2]))
 
@@ -32,10 +31,3 @@ def base_grid(size: tuple[int, int]) -> tuple[int, int, int]:
 def channels_at(width: int, max_channels: int, stages: int) -> list[int]:
     """Return the channels per stage, from the smallest grid: `width` in the last stage, doubled in each earlier one."""
     return [min(max_channels, width << stage) for stage in reversed(range(stages))]
-
-
-def _nearest_sizes(height: int, width: int) -> list[tuple[int, int]]:
-    possible = {(rows << n, columns << n) for n in range(1, 8) for rows in CELLS for columns in CELLS}
-    if height == width:
-        possible = {(h, w) for h, w in possible if h == w}
-    return sorted(possible, key=lambda s: (abs(s[0] - height) + abs(s[1] - width), s))[:2]

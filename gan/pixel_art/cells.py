@@ -14,7 +14,7 @@ from scipy.spatial import cKDTree
 from skimage.color import lab2rgb, rgb2lab
 
 from gan.data.decoding.pool import IsolatedProcess
-from gan.data.decoding.reader import MAX_PIXELS, ImageError, TooLarge
+from gan.data.decoding.reader import MAX_PIXELS, ImageError
 from gan.data.pixel_grid import Grid, find_grid, grid_of_side, restore
 from gan.data.sources.files import File
 from gan.images import files
@@ -106,11 +106,7 @@ def converter(cell: int | str = 1, palette: np.ndarray | None = None, dither: st
 
 def fit_palette(images: Tensor, colors: int) -> np.ndarray:
     """Return a palette uint8 (K, 3), from dark to light, fitted to images uint8 RGB (N, 3, H, W) by k-means in Lab."""
-    return fit_colors(images.permute(0, 2, 3, 1).reshape(-1, 3).numpy(), colors)
-
-
-def fit_colors(pixels: np.ndarray, colors: int) -> np.ndarray:
-    """Return a palette uint8 (K, 3), from dark to light, fitted to pixels uint8 RGB (N, 3) by k-means in Lab."""
+    pixels = images.permute(0, 2, 3, 1).reshape(-1, 3).numpy()
     pixels = pixels[np.random.default_rng(0).permutation(len(pixels))[:MAX_SAMPLES]]
     colors = min(colors, len(np.unique(pixels, axis=0)))
     centers = kmeans2(rgb2lab(pixels / 255.0), colors, minit="++", seed=0)[0]
@@ -188,31 +184,18 @@ class Unscaler:
         file, target = task
         try:
             contents = files.read_file(file, FORMAT, self.max_pixels)
-            grid = self.grid(contents.images[0])
-            files.write(contents, target, lambda image: Image.fromarray(self.change(np.asarray(image), grid)), FORMAT)
-        except TooLarge as error:
-            return Unscaled(str(error))
+            first = contents.images[0]
+            grid = find_grid(first) if self.side is None else grid_of_side(first, self.side)
+
+            def change(image: Image.Image) -> Image.Image:
+                return image if grid is None else Image.fromarray(restore(np.asarray(image), grid))
+
+            files.write(contents, target, change, FORMAT)
         except ImageError as error:
             return Unscaled(str(error))
         except MemoryError:
             return Unscaled("does not fit into memory")
         return Unscaled(factor=grid.factor if grid else "")
-
-    def colors(self, file: File) -> np.ndarray:
-        """Return the opaque pixels of the first frame at its own size, uint8 (N, 3); none if it cannot be read."""
-        try:
-            image = files.read_first(file.path, self.max_pixels)
-        except (ImageError, MemoryError):
-            return np.empty((0, 3), np.uint8)
-        pixels = self.change(image, self.grid(image)).reshape(-1, image.shape[2])
-        return pixels[pixels[:, -1] > 127][:, :3] if image.shape[2] == 4 else pixels
-
-    def grid(self, pixels: np.ndarray) -> Grid | None:
-        return find_grid(pixels) if self.side is None else grid_of_side(pixels, self.side)
-
-    def change(self, pixels: np.ndarray, grid: Grid | None) -> np.ndarray:
-        """Return the pixel art, uint8 (h, w, 3 or 4), of an image uint8 (H, W, 3 or 4)."""
-        return pixels if grid is None else restore(pixels, grid)
 
 
 # ---- dithering: each pixel gets a color of a palette

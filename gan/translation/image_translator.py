@@ -15,8 +15,7 @@ from typing import TYPE_CHECKING, Protocol
 import numpy as np
 from PIL import Image
 
-from gan.data.looks import is_table
-from gan.settings import LOOK
+from gan.data.looks import LOOK, is_table
 from gan.utils.video_state import Video, from_first_frame
 
 if TYPE_CHECKING:
@@ -125,11 +124,11 @@ class Look(ImageFunction):
         from gan.data.looks import color_table, registry  # import scipy, which networks do not need
 
         self.names = [style] if isinstance(style, str) else list(style)
-        self.filters = registry.filter_names(style, settings, LOOK)
+        self.filters = registry.filter_names(style, settings)
         self.recorded = [color_table.recorded(each) if is_table(each) else each for each in self.filters]
         if all(map(is_table, self.filters)):
             self.bytes_per_pixel = TABLE_BYTES_PER_PIXEL
-        self.apply = registry.make_style(self.filters, None, LOOK)
+        self.apply = registry.make_style(self.filters)
 
     def __call__(self, pixels: np.ndarray, number: int) -> np.ndarray:
         return self.apply(pixels, number)

@@ -42,11 +42,10 @@ def max_pixels(memory: int, pixel_art: bool, bytes_per_pixel: int = BYTES_PER_PI
     return max(1, min(MAX_PIXELS, memory // 2 // each))
 
 
-def plan(source: Path, output: str, translator: str = "", suffix: str | None = None) -> list[tuple[File, Path]]:
+def plan(source: Path, output: str, suffix: str | None = None) -> list[tuple[File, Path]]:
     """Return the input files and the output path of each.
 
     Args:
-        translator: what translates, which may be a file.
         suffix: extension that the names of images get; None for that of the input.
 
     Raises:
@@ -71,7 +70,7 @@ def plan(source: Path, output: str, translator: str = "", suffix: str | None = N
         files = [(file, target / file.name) for file in find([str(source)], SUFFIXES | video.CONTAINERS.keys())]
     if suffix:
         files = [(file, path if is_video(file.name) else path.with_suffix(suffix)) for file, path in files]
-    read = {os.path.realpath(path) for path in (translator, *(file.path for file, _ in files)) if path}
+    read = {os.path.realpath(file.path) for file, _ in files}
     written = Counter(os.path.realpath(path) for _, path in files)
     for _, path in files:
         if os.path.realpath(path) in read:

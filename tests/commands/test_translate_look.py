@@ -69,16 +69,11 @@ def test_errors_are_one_line(words: list[str], said: str, gan_command: Train, tm
 
 
 def test_no_output_takes_the_place_of_what_is_read(gan_command: Train, tmp_path: Path) -> None:
-    noise(8, 8).save(tmp_path / "a.png")
     gan_command("export", "look:film", "--to", "cube", "--out", "tables", "--table-size", "17")
-    gan_command("export", "look:film", "--to", "hald", "--out", "tables", "--table-size", "17")
-    for name, words in (
-        ("film.cube", ("export", "tables/film.cube", "--to", "cube", "--out", "tables", "--force")),
-        ("film.png", ("translate", "tables/film.png", "a.png", "tables/film.png", "--force")),
-    ):
-        before = (tmp_path / "tables" / name).read_bytes()
-        assert f"tables/{name}: is " in gan_command(*words, check=2).stderr
-        assert (tmp_path / "tables" / name).read_bytes() == before
+    before = (tmp_path / "tables" / "film.cube").read_bytes()
+    words = ("export", "tables/film.cube", "--to", "cube", "--out", "tables", "--force")
+    assert "tables/film.cube: is " in gan_command(*words, check=2).stderr
+    assert (tmp_path / "tables" / "film.cube").read_bytes() == before
 
 
 def test_an_animation_does_not_become_one_frame(gan_command: Train, tmp_path: Path) -> None:

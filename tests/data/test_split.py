@@ -63,7 +63,6 @@ def test_neither_side_is_empty(fraction):
     [
         ("deck", 0.1, "data.split=deck: unknown"),
         ("file", 0.0, "data.validation=0.0"),
-        ("file", 1, "data.validation=1"),
         ("folder", 0.1, "all images are in one group"),
     ],
 )

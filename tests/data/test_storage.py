@@ -89,16 +89,6 @@ def test_processes_with_one_cache_do_not_remove_what_others_read(limit: int, buc
     assert [path.name for path in first.folder.iterdir()] == (["shard-0.npy"] if limit else [])
 
 
-def test_a_shard_that_was_repaired_is_downloaded_again(bucket: tuple[Path, list[str]], tmp_path: Path) -> None:
-    path = bucket[0] / "shard-1.npy"
-    whole = path.read_bytes()
-    path.write_bytes(whole[:100])
-    with pytest.raises(UserError, match=r"shard shard-1.npy cannot be read \(it does not contain 4 images"):
-        images(stream(URL))
-    path.write_bytes(whole)
-    assert len(images(stream(URL))) == 160
-
-
 def test_shards_of_another_index_are_not_used(bucket: tuple[Path, list[str]]) -> None:
     images(stream(URL))
     shutil.rmtree(bucket[0])

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
@@ -75,10 +74,9 @@ def test_what_is_no_image_is_refused_in_a_line(tmp_path: Path) -> None:
     for given, said in (
         (3, "type int"),
         (np.zeros((2, 3, 6, 9), np.uint8), r"uint8 \(2, 3, 6, 9\)"),
-        (torch.zeros(6, 9, 3, dtype=torch.uint8), "tensors"),
-        (np.zeros((6, 9, 3), int), "int64"),
         (np.full((6, 9, 3), 2.0), "floats outside"),
-        (torch.full((3, 6, 9), torch.nan), "floats outside"),
+        (np.zeros((2, 16, 0, 3)), "an image of"),
+        (Image.new("RGB", (0, 5)), "it has no pixels"),
         (tmp_path / "none.png", "no file"),
         (tmp_path / "text.png", "not a PNG"),
     ):
@@ -86,11 +84,3 @@ def test_what_is_no_image_is_refused_in_a_line(tmp_path: Path) -> None:
             to_pil_images(given)
     with pytest.raises(UserError, match="give uint8"):
         Images(torch.zeros(1, 3, 6, 9))
-
-
-@pytest.mark.parametrize(
-    "given", [np.zeros((0, 16, 3), np.uint8), np.zeros((2, 16, 0, 3)), torch.zeros(3, 0, 4), Image.new("RGB", (0, 5))]
-)
-def test_images_without_pixels_are_refused(given: Any) -> None:
-    with pytest.raises(UserError, match="an image of"):
-        to_pil_images(given)

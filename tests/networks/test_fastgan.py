@@ -6,7 +6,6 @@ from typing import Any
 
 import pytest
 import torch
-from torch import nn
 
 from gan.networks.fastgan import Discriminator, Generator, SkipLayerExcitation, reconstruction_loss
 from gan.utils.errors import UserError
@@ -48,11 +47,6 @@ def test_from_256_px_on_there_is_a_second_output_and_head(size: tuple[int, int],
     torch.testing.assert_close(discriminator(images), discriminator(images, None, means))
 
 
-def test_the_second_head_has_the_official_channels() -> None:
-    head = Discriminator((256, 256)).small
-    assert [layer.out_channels for layer in head.layers if isinstance(layer, nn.Conv2d)] == [32, 64, 128, 256]
-
-
 def test_reconstruction_loss_is_0_for_equal_images_and_agrees_with_the_formula() -> None:
     x = torch.rand(2, 3, 7, 7, dtype=torch.float64) * 2 - 1
     y = torch.rand(2, 3, 7, 7, dtype=torch.float64) * 2 - 1
@@ -65,10 +59,9 @@ def test_reconstruction_loss_is_0_for_equal_images_and_agrees_with_the_formula()
     assert reconstruction_loss(x, y).item() == pytest.approx(((x - y).abs().mean() + 1 - ssim.mean()).item(), rel=1e-4)
 
 
-@pytest.mark.parametrize("size", [(8, 8), (12, 12), (12, 24)])
-def test_images_too_small_to_reconstruct_are_refused(size: tuple[int, int]) -> None:
+def test_images_too_small_to_reconstruct_are_refused() -> None:
     with pytest.raises(UserError, match="too small; use at least 16x16"):
-        Discriminator(size, width=2)
+        Discriminator((12, 24), width=2)
 
 
 def test_a_step_at_256_px_trains_the_second_output() -> None:

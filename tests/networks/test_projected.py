@@ -121,19 +121,6 @@ def test_the_generator_is_the_official_one(monkeypatch: pytest.MonkeyPatch) -> N
     assert summary(network(numbers((2, 256), 1))) == pytest.approx(OFFICIAL["image"][0], rel=1e-6)
 
 
-def test_channels_and_logits_are_the_papers_at_256_px() -> None:
-    network = Discriminator((256, 256))
-    assert [layer.out_channels for layer in network.across_channels] == [64, 128, 256, 512]  # type: ignore[union-attr]
-    x = torch.rand(1, 3, 256, 256) * 2 - 1
-    assert [tuple(y.shape[1:]) for y in network.eval().features(x)] == [
-        (64, 128, 128),
-        (64, 64, 64),
-        (128, 32, 32),
-        (256, 16, 16),
-    ]
-    assert [tuple(logits.shape) for logits in network(x)] == 4 * [(1, 1, 5, 5)]
-
-
 def test_only_the_heads_are_trained_and_images_have_gradients() -> None:
     torch.manual_seed(0)
     network = Discriminator((16, 16), width=4, backbone_resolution=64)

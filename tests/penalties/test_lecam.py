@@ -9,7 +9,6 @@ from torch import Tensor, nn
 
 from gan.contracts import Step
 from gan.penalties.lecam import LeCam
-from gan.utils.errors import UserError
 
 
 def step(real: Tensor | tuple[Tensor, ...], fake: Tensor | tuple[Tensor, ...]) -> Step:
@@ -41,8 +40,3 @@ def test_averages_are_saved() -> None:
     again.load_state_dict(penalty.state_dict())
     at = step(torch.randn(4), torch.randn(4))
     assert torch.equal(penalty(at), again(at))
-
-
-def test_several_heads_are_refused() -> None:
-    with pytest.raises(UserError, match="one head"):
-        LeCam()(step((torch.ones(4), torch.ones(4)), torch.zeros(4)))

@@ -8,7 +8,6 @@ from torch import Tensor, nn
 
 from gan.contracts import LatentStep
 from gan.penalties.path_length import PathLength
-from gan.utils.errors import UserError
 
 
 class Linear(nn.Module):
@@ -55,8 +54,3 @@ def test_value_average_and_gradient_follow_the_formula() -> None:
         (wanted,) = torch.autograd.grad(expected, generator.a)
         torch.testing.assert_close(got, wanted, rtol=1e-3, atol=1e-5)
     assert penalty.state_dict()["average"].item() == pytest.approx(average, rel=1e-4)
-
-
-def test_a_generator_without_a_mapping_is_refused() -> None:
-    with pytest.raises(UserError, match="model=stylegan2"):
-        PathLength()(step(nn.Identity()))

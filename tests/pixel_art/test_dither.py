@@ -18,9 +18,7 @@ def noise(height: int, width: int) -> np.ndarray:
 @pytest.mark.parametrize("name", COLORS)
 def test_palettes(name: str) -> None:
     palette = palette_of(name)
-    numbers = {"gameboy": 4, "gameboy_pocket": 4, "pico8": 16, "cga": 16, "cga0": 4, "cga1": 4, "ega": 64, "c64": 16}
-    numbers |= {"nes": 54, "zx_spectrum": 15, "black_white": 2}
-    assert palette.shape == (len(np.unique(palette, axis=0)), 3) == (numbers[name], 3)
+    assert palette.shape == (len(np.unique(palette, axis=0)), 3)
 
 
 @pytest.mark.parametrize("method", DITHERS)

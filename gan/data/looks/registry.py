@@ -15,7 +15,7 @@ import numpy as np
 from PIL import Image
 
 from gan.data.builtin import shapes
-from gan.data.looks import color_table, fields, film, is_table, lines, prints, screens
+from gan.data.looks import LOOK, color_table, fields, film, is_table, lines, prints, screens
 from gan.data.looks.color_table import ColorTable, identity
 from gan.data.looks.fields import (
     Filter,
@@ -75,19 +75,15 @@ STYLES: dict[str, Style] = {
 }
 
 
-def make_style(
-    style: str | Sequence[str], settings: Settings | None = None, where: str = "data.style="
-) -> Callable[[np.ndarray, int], np.ndarray]:
+def make_style(style: str | Sequence[str]) -> Callable[[np.ndarray, int], np.ndarray]:
     """Return a function that maps (image uint8 (H, W, 3), seed) to the image in a style, uint8 (H, W, 3).
 
     Args:
         style: as for `filter_names`.
-        settings: parameters of the filters by name.
-        where: what precedes the name where the user types it, for messages.
     """
     steps = []
-    for name, own in map(split_word, filter_names(style, settings, where)):
-        function = filter_of(name, where)
+    for name, own in map(split_word, filter_names(style)):
+        function = filter_of(name)
         steps.append((function, typed(own, function)))
 
     def apply(pixels: np.ndarray, seed: int) -> np.ndarray:
@@ -104,12 +100,12 @@ def make_style(
     return apply
 
 
-def filter_names(style: str | Sequence[str], settings: Settings | None = None, where: str = "data.style=") -> list[str]:
+def filter_names(style: str | Sequence[str], settings: Settings | None = None) -> list[str]:
     """Return the filters of a style in order, each with its own parameters, as in `halftone:cell=6`.
 
     Args:
-        style: one of STYLES or FILTERS, one of pilgram's filters, a file with a color table (`.cube`, or a HaldCLUT as
-            `.png`), or a list of these, applied in order. Filters may have parameters, as in "film:vignette=0.3".
+        style: one of STYLES or FILTERS, one of pilgram's filters, a file with a color table (`.cube`), or a list of
+            these, applied in order. Filters may have parameters, as in "film:vignette=0.3".
         settings: parameters of the filters by name.
     """
     # YAML reads 1977 as a number
@@ -118,12 +114,12 @@ def filter_names(style: str | Sequence[str], settings: Settings | None = None, w
     for word in words:
         name, own = split_word(word)
         parts = STYLES[name].filters if name in STYLES else (name,)
-        functions = {each: filter_of(each, where) for each in parts}
-        for part, values in checked(functions, own, f"{where}{name}").items():
+        functions = {each: filter_of(each) for each in parts}
+        for part, values in checked(functions, own, f"{LOOK}{name}").items():
             found.append(to_word(part, values))
     if settings:
         names = [split_word(word)[0] for word in found]
-        more = checked({each: filter_of(each, where) for each in names}, settings, "--set")
+        more = checked({each: filter_of(each) for each in names}, settings, "--set")
         found = [to_word(name, {**own, **more[name]}) for name, own in map(split_word, found)]
     return found
 
@@ -133,14 +129,14 @@ def predictable(style: str | Sequence[str]) -> list[str]:
     return [word for word in filter_names(style) if split_word(word)[0] not in STOCHASTIC]
 
 
-def filter_of(name: str, where: str = "data.style=") -> Filter:
+def filter_of(name: str) -> Filter:
     """Return a filter by its name; raise UserError if it is unknown."""
     if is_table(name):
         return color_table.table_filter(name)
-    return FILTERS.get(name) or pilgram_filter(name, where)
+    return FILTERS.get(name) or pilgram_filter(name)
 
 
-def pilgram_filter(name: str, where: str) -> Filter:
+def pilgram_filter(name: str) -> Filter:
     """Return a filter of the pilgram library, by its name; "1977" is its function _1977."""
     try:
         import pilgram
@@ -150,7 +146,7 @@ def pilgram_filter(name: str, where: str) -> Filter:
     if not callable(filters.get(name)):
         hint = did_you_mean(name, [*STYLES, *FILTERS, *filters], "gan translate --list-looks lists all", n=1)
         needs = "" if pilgram else f"; pilgram's filters, such as 1977, need {install('styles')}"
-        raise UserError(f"{where}{name} is not known; {hint}{needs}")
+        raise UserError(f"{LOOK}{name} is not known; {hint}{needs}")
 
     def apply(image: FloatImage, rng: np.random.Generator) -> FloatImage:
         filtered = filters[name](Image.fromarray(np.rint(255 * image).astype(np.uint8)))

@@ -29,7 +29,6 @@ from gan.networks.closed_form.fit import (
     quantiles,
     with_position,
 )
-from gan.utils.output import counted
 
 DIRECTIONS = 64  # of the sliced distance
 LEVELS = np.linspace(0.005, 0.995, 200)
@@ -59,7 +58,6 @@ class Choice(NamedTuple):
     position: str | None  # "radial" or None
     color_map: ColorMap
     distances: Mapping[str, float] = MappingProxyType({})  # empty if there are too few images
-    left_out: tuple[int, int] = (0, 0)  # number of inputs and of targets whose colors are unlike the others
 
     def describe(self, no_position: str = "--position none") -> str:
         """Return what the closed form does to an image, and in a second line how near it comes to the targets.
@@ -76,9 +74,6 @@ class Choice(NamedTuple):
             text += f", and {vignette} by {100 * abs(change):.0f} % ({no_position} leaves it out)"
         if not self.distances:
             return f"{text} (fewer than {MIN_IMAGES} training images on a side are too few to compare color maps)"
-        for number, side in zip(self.left_out, ("input", "target"), strict=True):
-            if number:
-                text += f"; fitted without {counted(number, f'{side} image')} of unusual colors"
         if self.kind == UNCHANGED:
             return text
         before, after = self.distances[UNCHANGED], self.distances[self.kind]
@@ -108,9 +103,7 @@ def choose(
         kind, position = kind or "linear", None if position == "none" else position
         pixels = draw_pixels(a, seed, samples), draw_pixels(b, seed + 1, samples)
         return Choice(kind, position, fit(*pixels, kind, position))
-    numbers = len(a), len(b)
     a, b = typical(a), typical(b)
-    left_out = numbers[0] - len(a), numbers[1] - len(b)
     pixels = draw_pixels(a, seed, samples), draw_pixels(b, seed + 1, samples)
     source, target = opaque_colors(a), opaque_colors(b)
     distances = held_out_distances(a, b, seed, min(samples, HELD_OUT_SAMPLES))
@@ -122,7 +115,7 @@ def choose(
         plain = with_position(change, *pixels, None)
         if not adds_vignette(mapped(plain, source), mapped(color_map, source), target):
             chosen, color_map = None, plain
-    return Choice(kind, chosen, color_map, distances, left_out)
+    return Choice(kind, chosen, color_map, distances)
 
 
 @torch.inference_mode()

@@ -34,7 +34,7 @@ class Samples(Periodic):
 
     def on_train_start(self, trainer: Trainer, pl_module: GAN) -> None:  # type: ignore[override]
         if trainer.is_global_zero and not (self.folder / "reals.png").exists():
-            png = to_png(grid(trainer.datamodule.preview(self.num_images)))  # type: ignore[attr-defined]
+            png = to_png(grid(trainer.datamodule.reals(self.num_images)))  # type: ignore[attr-defined]
             write(png, self.folder / "reals.png")
             for logger in adapters(trainer):
                 logger.log_png("samples/real", png, pl_module.images_seen)

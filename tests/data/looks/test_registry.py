@@ -45,12 +45,12 @@ def test_only_stochastic_filters_are_random() -> None:
 
 
 def test_an_unknown_style_names_a_similar_one(monkeypatch: pytest.MonkeyPatch) -> None:
-    with pytest.raises(UserError, match=r"data\.style=xyzzy is not known; gan translate --list-looks"):
+    with pytest.raises(UserError, match=r"look:xyzzy is not known; gan translate --list-looks"):
         make_style("xyzzy")
-    with pytest.raises(UserError, match=r"data\.style=flim is not known; did you mean film\?$"):
+    with pytest.raises(UserError, match=r"look:flim is not known; did you mean film\?$"):
         make_style("flim")
     monkeypatch.setitem(sys.modules, "pilgram", None)
-    with pytest.raises(UserError, match=r"data\.style=1977 .*pip install 'retro-gan\[styles\]'"):
+    with pytest.raises(UserError, match=r"look:1977 .*pip install 'retro-gan\[styles\]'"):
         make_style(["sepia", "1977"])
 
 

@@ -24,9 +24,7 @@ def test_folders() -> None:
     ("names", "message"),
     [
         (["a/1.png", "b/2.png", "stray.png", "stray2.png"], "'stray.png' is not in a class folder"),
-        (["1.png", "2.png"], "none"),
         (["only/1.png", "only/2.png"], "'only'"),
-        ([], "none"),
     ],
 )
 def test_folders_that_make_no_classes(names: list[str], message: str) -> None:
@@ -60,9 +58,7 @@ def test_tables(tmp_path: Path, file: str, text: str) -> None:
     [
         ("t.csv", "b/1.png,cat\n", "2 of 3 images are missing, such as 'b/c/2.png'"),
         ("t.csv", "b/1.png,cat\nb/1.png,dog\n", "'b/1.png' has two labels, 'cat' and 'dog'"),
-        ("t.csv", "".join(f"{name},x\n" for name in NAMES), "only one, 'x'"),
         ("t.csv", "file,label\na,b,c\n", "entry 1 is not a file and a label"),
-        ("t.json", "{", "cannot be read as a table of files and labels"),
         ("t.json", '[{"name": "b/1.png"}]', "cannot be read as a table of files and labels"),
     ],
 )

@@ -6,7 +6,6 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from gan.networks.closed_form.shaped_noise import (
-    FEWEST_OF_INK,
     KERNEL,
     REACH,
     STEPS,
@@ -132,12 +131,3 @@ def test_inks_vary_by_their_fractions() -> None:
     assert torch.allclose(added[:, 0, 0], 0.5 * expected)
     assert torch.allclose(added[:, 2, 0], 0.25 * expected)
     assert added[:, 1].abs().max() == 0
-
-
-def test_small_areas_and_other_inks_do_not_count() -> None:
-    uneven = UnevenInks(2)
-    uneven.fit(print_of(1, 1.0)[..., : FEWEST_OF_INK // 40, :], PALETTE)
-    assert uneven.curve.abs().max() == 0
-    other = PALETTE[0] + 0.25  # nearer to the first ink than to the second, but another one
-    uneven.fit(other[:, None, None].expand(20, 3, 64, 64), PALETTE)
-    assert uneven.curve.abs().max() == 0
