@@ -26,8 +26,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--reference", metavar="FOLDER", help="real images: a folder, or those of any "
                         "run: RUN:train or RUN:val (default: the held-out images of the run, or its training images if "
                         "there are none)")  # fmt: skip
-    parser.add_argument("--extractor", default="lite0", help="features: lite0, random_conv, inception, dinov2 or your own "
-                        "module.Class; separate several by commas (default: %(default)s)")  # fmt: skip
+    parser.add_argument("--extractor", default="lite0", help="features: lite0, random_conv, inception, dinov2 "
+                        "or your own module.Class; separate several by commas (default: %(default)s)")  # fmt: skip
     parser.add_argument("--images", type=int, default=5000, metavar="N", help="maximum number of generated "
                         "images, and of real images (default: %(default)s)")  # fmt: skip
     parser.add_argument("--memorization", type=int, default=10_000, metavar="N", help="maximum number of training "
@@ -64,7 +64,6 @@ def run(arguments: argparse.Namespace) -> None:
         reference=arguments.reference,
         images=arguments.images,
         memorization=arguments.memorization,
-        ema=arguments.ema,
         checkpoint=arguments.checkpoint,
         size=arguments.size,
         device=options.prepare_device(arguments),

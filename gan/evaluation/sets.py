@@ -39,7 +39,6 @@ class Request:
     reference: str | None = None  # None: held-out images of the run, or its training images if there are none
     images: int = 5000
     memorization: int = 10_000
-    ema: float | None = None
     checkpoint: str = "best"
     size: tuple[int, int] | None = None  # height and width; None: of the first image
     device: str = "cpu"
@@ -93,7 +92,7 @@ def collect(request: Request) -> Subject:
     network, translations = None, None
     if is_model(source):
         checkpoint = checkpoint_of(source, request.checkpoint)
-        network, state = loading.load_generator(checkpoint, request.ema)
+        network, state = loading.load_generator(checkpoint)
     if network is None:
         sets, protocol = from_folder(request)
     elif hasattr(network, "latent_dim"):
@@ -153,7 +152,6 @@ def from_generator(request: Request, checkpoint: Path, model: Model) -> tuple[Se
         "checkpoint": checkpoint.name,
         "images_seen": model.images,
         "generator": "EMA, BatchNorm statistics re-estimated",
-        "ema": request.ema,
         "seeds": [FAKES_SEED, FAKES_SEED + n - 1],
         "reference": reference,
         "selected_on_these_images": seen and selected_on_these(request, checkpoint, "images and latents"),
@@ -187,7 +185,6 @@ def from_translator(
         "checkpoint": checkpoint.name,
         "images_seen": int(state["images"]),
         "generator": "EMA",
-        "ema": request.ema,
         "reference": f"{source}:{part}",
         "inputs": "held out" if held_out else "trained on",
         "selected_on_these_images": not unseen and selected_on_these(request, checkpoint, "images"),

@@ -30,7 +30,7 @@ from torch.nn.functional import adaptive_avg_pool2d, interpolate, relu_
 from torchvision.transforms.functional import normalize
 
 from gan.metrics import pretrained
-from gan.metrics.pixels import resized, rgb, takes_arrays
+from gan.metrics.pixels import resized, rgb
 from gan.networks import lite0
 from gan.utils.errors import UserError, install, reason
 
@@ -76,7 +76,6 @@ def extractor_class(name: str) -> Any:
         raise UserError(f"extractor {name}: cannot be loaded ({reason(error)})") from error
 
 
-@takes_arrays
 @torch.no_grad()
 def features(extractor: Any, images: Tensor) -> Tensor:
     """Return features, float32 (N, D) on the CPU, of images uint8 (N, C, H, W). Each row depends on its image alone."""

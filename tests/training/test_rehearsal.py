@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from gan.augment import warp
-from gan.training.memory import Division, example
+from gan.training.memory import example
 from tests.fake_step import rehearse
 from tests.live_bytes import LiveBytes
 from tests.recipes import BATCH, RECIPES, build, fit
@@ -52,7 +52,7 @@ def test_a_rehearsal_does_not_change_the_model() -> None:
     state = torch.get_rng_state()
     batch = example(module, data, BATCH)
     assert batch["label"].shape == (BATCH,)
-    peaks = [rehearse(module, batch, CPU, None, Division(size)).peak for size in (2, None)]
+    peaks = [rehearse(module, batch, CPU, None, size).peak for size in (2, None)]
     assert 0 < peaks[0] < peaks[1]
     assert torch.equal(torch.get_rng_state(), state)
     assert all(torch.equal(value, before[name]) for name, value in module.state_dict().items())

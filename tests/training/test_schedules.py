@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -12,7 +11,7 @@ from lightning import Callback, Trainer
 
 from gan.config.compose import compose
 from gan.penalties.r1 import R1
-from gan.training.schedules import Schedule, apply_schedules, drop_overridden_schedules, flattened
+from gan.training.schedules import Schedule, drop_overridden_schedules, flattened
 from gan.utils.errors import UserError
 
 from .test_module import fit, model
@@ -40,20 +39,6 @@ def test_a_value_is_held_before_it_falls() -> None:
 
 def test_a_run_of_unknown_length_keeps_the_start() -> None:
     assert {Schedule(2.0, 0.0, None, hold=hold)(seen) for hold in (0.0, 0.5) for seen in (0, 10**9)} == {2.0}
-
-
-def test_each_group_of_parameters_has_its_factor_on_the_learning_rate() -> None:
-    groups = [{"lr": 1.0, "betas": [0.0, 0.9], "lr_factor": 0.5}, {"lr": 1.0, "betas": [0.0, 0.9]}]
-    optimizer = SimpleNamespace(param_groups=groups)
-    schedules = {"lr": Schedule(0.0, 1.0, 100), "betas": Schedule([0.0, 0.9], [0.0, 0.99], 100)}
-    module = SimpleNamespace(
-        schedules={f"generator_optimizer.{name}": each for name, each in schedules.items()},
-        augment=None,
-        penalties={},
-    )
-    apply_schedules(module, optimizer, optimizer, 50)
-    assert [group["lr"] for group in groups] == pytest.approx([0.25, 0.5])
-    assert groups[0]["betas"] == groups[1]["betas"] == pytest.approx([0.0, 0.945])
 
 
 def test_lists_are_interpolated_together() -> None:
