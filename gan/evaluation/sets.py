@@ -40,7 +40,6 @@ class Request:
     images: int = 5000
     memorization: int = 10_000
     checkpoint: str = "best"
-    size: tuple[int, int] | None = None  # height and width; None: of the first image
     device: str = "cpu"
 
 
@@ -228,8 +227,6 @@ def from_folder(request: Request) -> tuple[Sets, dict[str, Any]]:
         raise UserError(f"{source}: is not a run; give real images for comparison with --reference FOLDER or RUN:val")
     run, part = run_folder.run_of(request.reference)
     if run:
-        if request.size:
-            raise UserError(f"--size: --reference {request.reference} has a size of its own; omit --size")
         options = loading.load_state(checkpoint_of(run))["config"]["data"]
         data = data_of(run)
     else:
@@ -238,7 +235,7 @@ def from_folder(request: Request) -> tuple[Sets, dict[str, Any]]:
                 height, width, channels = apart(shape_of, find([str(source)])[0])
         except ImageError as error:
             raise UserError(f"{source}: its first image cannot be read ({error})") from error
-        options = {"size": request.size or (height, width), "channels": channels}
+        options = {"size": (height, width), "channels": channels}  # of the first image
         data, part = loading.load_folder(checked_folder(request.reference), options), "train"
     generated = loading.load_folder(str(source), options).reals(request.images)
     sets = real_sets(data, part, request)._replace(generated=generated)
