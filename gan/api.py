@@ -25,7 +25,7 @@ from gan.utils.errors import UserError
 from gan.utils.option_values import flatten
 
 
-def load(run: str | os.PathLike[str], checkpoint: str = "best", ema: float | None = None) -> Any:
+def load(run: str | os.PathLike[str], checkpoint: str = "best") -> Any:
     """Return the `gan.Model` of a run, or its `gan.Translator` if it translates images.
 
     For example: `gan.load("runs/first").sample(16)`.
@@ -34,7 +34,6 @@ def load(run: str | os.PathLike[str], checkpoint: str = "best", ema: float | Non
         run: a run folder, a checkpoint file, a folder written by `gan share`, zoo:NAME, a model of `gan zoo`, or
             hf://USER/NAME[@REVISION], a model on the Hugging Face Hub, or s3://BUCKET/runs/NAME, a run in S3.
         checkpoint: "best", "last" or the path of a file.
-        ema: a width in model.power_ema; the default is the EMA of model.ema_half_life.
 
     Raises:
         UserError: the run or checkpoint does not exist, is damaged, or was not written by this program, or a model of
@@ -43,7 +42,7 @@ def load(run: str | os.PathLike[str], checkpoint: str = "best", ema: float | Non
     if isinstance(run, str | os.PathLike) and names_look(os.fspath(run)):
         raise UserError(f"{run}: a look has no model; use gan.translate({run!r}, IMAGES)")
     path = checkpoint_of(address.locate(run), checkpoint)
-    generator, state = load_generator(path, ema)
+    generator, state = load_generator(path)
     if hasattr(generator, "latent_dim"):
         return from_checkpoint(path, generator, state)
     return Translator(generator, int(state["images"]), state["config"])

@@ -316,10 +316,10 @@ def interpolate(
     return Images(space.render_uint8(path, label, advance))
 
 
-def load_model(run: str | os.PathLike[str], checkpoint: str = "best", ema: float | None = None) -> Model:
+def load_model(run: str | os.PathLike[str], checkpoint: str = "best") -> Model:
     """Return the Model of a run folder or a checkpoint file, as `gan.load`; raise UserError for a translator."""
     path = checkpoint_of(run, checkpoint)
-    return from_checkpoint(path, *loading.load_generator(path, ema))
+    return from_checkpoint(path, *loading.load_generator(path))
 
 
 def from_checkpoint(path: Path, generator: Any, state: dict[str, Any]) -> Model:

@@ -24,7 +24,6 @@ from torch import Tensor
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
-from gan.training.memory import Division
 from gan.training.module import GAN
 from tests.fake_step import build, fake_mode, fake_step, made_up_device
 
@@ -84,7 +83,7 @@ def place(op: Any) -> str:
 def watched_step(module: Any, batch: dict[str, Tensor]) -> dict[str, Any]:
     """Return the report of the second of two steps."""
     with made_up_device() as device, fake_mode():
-        step, _ = fake_step(module, batch, device, torch.bfloat16, Division(module.micro_batch))
+        step, _ = fake_step(module, batch, device, torch.bfloat16, module.micro_batch)
         for _ in range(2):
             with Watch(device) as watch:
                 step()

@@ -24,7 +24,7 @@ from torch.optim import Optimizer
 
 from gan.augment import warp
 from gan.config.compose import compose
-from gan.training.memory import USABLE, Division, apply, copy_of, divisions, step_of
+from gan.training.memory import USABLE, copy_of, micro_batches, step_of
 from tests.live_bytes import LiveBytes
 from tests.recipes import RECIPES, TRANSLATORS
 
@@ -43,14 +43,14 @@ def rehearse(
     batch: Mapping[str, Tensor],
     device: torch.device,
     precision: torch.dtype | None,
-    division: Division = Division(),  # noqa: B008
+    micro_batch: int | None = None,
 ) -> Need:
     """Return the bytes that the tensors of a GAN take before and during a step, in which every lazy penalty is due.
 
     Workspaces of kernels are not counted. The model is not changed; its parameters can be on any device.
     """
     with fake_mode(), LiveBytes(device.type, fake=True) as count:
-        step, optimizers = fake_step(model, batch, device, precision, division)
+        step, optimizers = fake_step(model, batch, device, precision, micro_batch)
         allocate_state(optimizers)
         resident = count.live
         step()
@@ -79,12 +79,13 @@ def fake_step(
     batch: Mapping[str, Tensor],
     device: torch.device,
     precision: torch.dtype | None,
-    division: Division,
+    micro_batch: int | None,
 ) -> tuple[Callable[[], None], list[Optimizer]]:
     """Return a function that runs a training step of a fake copy, and its optimizers. Call both in `fake_mode`."""
     copied = fake_copy(model, device)
-    apply(division, copied)
-    return step_of(copied, {name: empty(value, device) for name, value in batch.items()}, device, precision)
+    copied.micro_batch = micro_batch
+    step = step_of(copied, {name: empty(value, device) for name, value in batch.items()}, device, precision)
+    return step, copied._trainer.optimizers
 
 
 def fake_copy(model: Any, device: torch.device) -> Any:
@@ -140,20 +141,20 @@ def made_up_device() -> Iterator[torch.device]:
         yield DEVICE
 
 
-def counted(module: Any, batch: dict[str, Tensor], division: Division) -> int:
+def counted(module: Any, batch: dict[str, Tensor], micro_batch: int | None) -> int:
     """Return the peak of a step with all of its micro-batches, in bytes."""
     with made_up_device() as device:
-        return rehearse(module, batch, device, torch.bfloat16, division).peak
+        return rehearse(module, batch, device, torch.bfloat16, micro_batch).peak
 
 
 def row(recipe: str, size: int, memory: float) -> str:
-    """Return a row of the printed table: the peak of the whole batch, and of the first division that fits."""
+    """Return a row of the printed table: the peak of the whole batch, and of the first micro-batch that fits."""
     module, batch = build(recipe, size)
     n = len(next(iter(batch.values())))
-    peaks = ((division, counted(module, batch, division)) for division in divisions(module, n))
+    peaks = ((size, counted(module, batch, size)) for size in micro_batches(module, n))
     first = next(peaks)
     chosen, peak = first if first[1] <= USABLE * memory else next(p for p in peaks if p[1] <= USABLE * memory)
-    return f"| `{recipe}` | {size} | {n} | {chosen.micro_batch or '-'} | {first[1] / GIB:.2f} | {peak / GIB:.2f} |"
+    return f"| `{recipe}` | {size} | {n} | {chosen or '-'} | {first[1] / GIB:.2f} | {peak / GIB:.2f} |"
 
 
 if __name__ == "__main__":

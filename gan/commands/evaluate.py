@@ -15,7 +15,6 @@ from gan.metrics import pretrained
 from gan.models.address import with_addresses
 from gan.models.shared_model import path_in
 from gan.runs import run_folder
-from gan.settings import add_size
 from gan.utils.errors import UserError, at_least, writing
 from gan.utils.output import print_aligned
 
@@ -26,13 +25,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--reference", metavar="FOLDER", help="real images: a folder, or those of any "
                         "run: RUN:train or RUN:val (default: the held-out images of the run, or its training images if "
                         "there are none)")  # fmt: skip
-    parser.add_argument("--extractor", default="lite0", help="features: lite0, random_conv, inception or your own "
-                        "module.Class; separate several by commas (default: %(default)s)")  # fmt: skip
+    parser.add_argument("--extractor", default="lite0", help="features: lite0, random_conv, inception, dinov2 "
+                        "or your own module.Class; separate several by commas (default: %(default)s)")  # fmt: skip
     parser.add_argument("--images", type=int, default=5000, metavar="N", help="maximum number of generated "
                         "images, and of real images (default: %(default)s)")  # fmt: skip
     parser.add_argument("--memorization", type=int, default=10_000, metavar="N", help="maximum number of training "
                         "images to search for copies (default: %(default)s)")  # fmt: skip
-    add_size(parser, "size to which the images of two folders are resized", "size of the first image")
     parser.add_argument("--pairs", type=Path, metavar="PNG", help="file for the generated images nearest to training "
                         "images, each beside its training image (default for a run: in its samples/)")  # fmt: skip
     parser.add_argument("--json", action="store_true", help="print a JSON object per number instead of the table")
@@ -64,9 +62,7 @@ def run(arguments: argparse.Namespace) -> None:
         reference=arguments.reference,
         images=arguments.images,
         memorization=arguments.memorization,
-        ema=arguments.ema,
         checkpoint=arguments.checkpoint,
-        size=arguments.size,
         device=options.prepare_device(arguments),
     )
     weights = arguments.weights, arguments.download

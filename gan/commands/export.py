@@ -82,7 +82,7 @@ def load(request: Request) -> Any:
 
     assert request.run is not None
     options.prepare_device(request)
-    return api.load(request.run, request.checkpoint, request.ema)
+    return api.load(request.run, request.checkpoint)
 
 
 def write_networks(request: Request) -> None:

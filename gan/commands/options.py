@@ -45,7 +45,6 @@ class Weights(Device):
 
     run: str
     checkpoint: str = "best"
-    ema: float | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -112,11 +111,8 @@ def add_metadata(parser: argparse.ArgumentParser) -> None:
                         "which gan info FILE prints")  # fmt: skip
 
 
-def add_weights(parser: argparse.ArgumentParser, ema: bool = True) -> None:
+def add_weights(parser: argparse.ArgumentParser) -> None:
     """Add the options that choose the weights of a run, the device, and the user's own code."""
-    if ema:
-        parser.add_argument("--ema", type=float, metavar="WIDTH", help="use the EMA generator of this width, one of "
-                            "model.power_ema, as in 0.05 (default: the EMA of model.ema_half_life)")  # fmt: skip
     parser.add_argument("--checkpoint", default="best", type=existing_checkpoint, metavar="CHECKPOINT",
                         help="best, last or a file (default: %(default)s)")  # fmt: skip
     add_device(parser)
@@ -227,7 +223,7 @@ def load_model(request: Weights | argparse.Namespace) -> Model:
 
     from gan import model
 
-    return model.load_model(request.run, request.checkpoint, request.ema).to(prepare_device(request))
+    return model.load_model(request.run, request.checkpoint).to(prepare_device(request))
 
 
 def prepare_device(request: Device | argparse.Namespace) -> str:

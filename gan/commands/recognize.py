@@ -42,7 +42,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     options.add_out(fit, f"folder of the classifier (default: RUN/{RECOGNITION})", required=False)
     options.add_recognition(predict, f"folder written by gan recognize fit (default: RUN/{RECOGNITION})")
     for part in (fit, predict):
-        options.add_weights(part, ema=False)
+        options.add_weights(part)
     options.add_force(fit, "overwrite an existing classifier")
 
 
@@ -97,7 +97,6 @@ def fit(arguments: argparse.Namespace) -> None:
     about = {"C": C, "split": arguments.split, "images": len(images)}
     with writing(out):
         classifier.write(out, fitted, about | {"scores": {name: score.as_json() for name, score in scores.items()}})
-        protocol.plot_confusion(own.confusion, classes, out / "confusion.png")
 
 
 def print_scores(scores: dict[str, Score], classes: int, images: int) -> None:

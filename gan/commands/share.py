@@ -55,7 +55,6 @@ def run(arguments: argparse.Namespace) -> None:
         license=arguments.license,
         trained_on=arguments.trained_on,
         checkpoint=arguments.checkpoint,
-        ema=arguments.ema,
         discriminator=arguments.discriminator,
         half=arguments.fp16,
         samples=not arguments.no_samples,

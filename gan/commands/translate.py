@@ -32,7 +32,7 @@ MAX_SCALE = 4  # print a note if images are larger than the training size by mor
 OUT = "translated"  # in the run folder
 FORMATS = ("png", "webp", "jpg", "tif", "gif")  # of --format
 FITTED = "fit:"  # stands for TRANSLATOR with --fit
-FOR_RUNS = ("direction", "tile", "ema", "checkpoint", "device", "threads")  # options for trained translators
+FOR_RUNS = ("direction", "tile", "checkpoint", "device", "threads")  # options for trained translators
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -219,7 +219,7 @@ def choose_network(request: Request) -> Chosen:
         return target_palette(config, Path(request.run), request.direction, colors)
 
     path = checkpoint_of(request.run, request.checkpoint)
-    network, state = loading.load_generator(path, request.ema)
+    network, state = loading.load_generator(path)
     network, config = loading.select_direction(path, network, request.direction), state["config"]
     network.to(options.prepare_device(request))
     return Chosen(

@@ -38,7 +38,6 @@ DEFAULT = "retro"  # the data of conf/train.yaml, which needs no path
 STARTS: dict[str, tuple[Any, ...]] = {
     "freeze.generator": (0, []),
     "freeze.discriminator": (0, []),
-    "model.kept_lr_factor": (1,),
 }
 LOCKS = {run_folder.LOCK, run_folder.DECISION, run_folder.REMOTE}  # files of a run that starts
 

@@ -39,9 +39,7 @@ class Request:
     reference: str | None = None  # None: held-out images of the run, or its training images if there are none
     images: int = 5000
     memorization: int = 10_000
-    ema: float | None = None
     checkpoint: str = "best"
-    size: tuple[int, int] | None = None  # height and width; None: of the first image
     device: str = "cpu"
 
 
@@ -93,7 +91,7 @@ def collect(request: Request) -> Subject:
     network, translations = None, None
     if is_model(source):
         checkpoint = checkpoint_of(source, request.checkpoint)
-        network, state = loading.load_generator(checkpoint, request.ema)
+        network, state = loading.load_generator(checkpoint)
     if network is None:
         sets, protocol = from_folder(request)
     elif hasattr(network, "latent_dim"):
@@ -153,7 +151,6 @@ def from_generator(request: Request, checkpoint: Path, model: Model) -> tuple[Se
         "checkpoint": checkpoint.name,
         "images_seen": model.images,
         "generator": "EMA, BatchNorm statistics re-estimated",
-        "ema": request.ema,
         "seeds": [FAKES_SEED, FAKES_SEED + n - 1],
         "reference": reference,
         "selected_on_these_images": seen and selected_on_these(request, checkpoint, "images and latents"),
@@ -187,7 +184,6 @@ def from_translator(
         "checkpoint": checkpoint.name,
         "images_seen": int(state["images"]),
         "generator": "EMA",
-        "ema": request.ema,
         "reference": f"{source}:{part}",
         "inputs": "held out" if held_out else "trained on",
         "selected_on_these_images": not unseen and selected_on_these(request, checkpoint, "images"),
@@ -231,8 +227,6 @@ def from_folder(request: Request) -> tuple[Sets, dict[str, Any]]:
         raise UserError(f"{source}: is not a run; give real images for comparison with --reference FOLDER or RUN:val")
     run, part = run_folder.run_of(request.reference)
     if run:
-        if request.size:
-            raise UserError(f"--size: --reference {request.reference} has a size of its own; omit --size")
         options = loading.load_state(checkpoint_of(run))["config"]["data"]
         data = data_of(run)
     else:
@@ -241,7 +235,7 @@ def from_folder(request: Request) -> tuple[Sets, dict[str, Any]]:
                 height, width, channels = apart(shape_of, find([str(source)])[0])
         except ImageError as error:
             raise UserError(f"{source}: its first image cannot be read ({error})") from error
-        options = {"size": request.size or (height, width), "channels": channels}
+        options = {"size": (height, width), "channels": channels}  # of the first image
         data, part = loading.load_folder(checked_folder(request.reference), options), "train"
     generated = loading.load_folder(str(source), options).reals(request.images)
     sets = real_sets(data, part, request)._replace(generated=generated)

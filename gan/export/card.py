@@ -213,7 +213,7 @@ def read_scores(run: Path, checkpoint: str, images: int) -> list[Score]:
 
 def evaluated(path: Path, checkpoint: str, images: int) -> Iterator[Score]:
     """Yield the scores of `gan evaluate` for the default EMA of a checkpoint, oldest first."""
-    wanted = {"checkpoint": checkpoint, "images_seen": images, "ema": None}
+    wanted = {"checkpoint": checkpoint, "images_seen": images, "ema": None}  # older records name another EMA
     for line in json_lines(path, MAX_BYTES):
         value: Any = line.get("value")
         metric = line.get("metric")

@@ -42,7 +42,6 @@ def collect(
     license: str,
     trained_on: str | None = None,
     checkpoint: str = "best",
-    ema: float | None = None,
     discriminator: bool = False,
     half: bool = False,
     samples: bool = True,
@@ -52,14 +51,14 @@ def collect(
 
     Args:
         name, license, trained_on: for the model card, see `gan.export.card.compose`.
-        checkpoint, ema: as in `gan.load`.
+        checkpoint: as in `gan.load`.
         discriminator: also share the discriminator.
         half: store weights in fp16.
         samples: also write a sample grid.
         prepare: called after the model is loaded, returns the device for generating samples.
     """
     path = checkpoint_of(run, checkpoint)
-    generator, state = load_generator(path, ema)
+    generator, state = load_generator(path)
     networks = {"generator": generator} | ({"discriminator": load_discriminator(path)[0]} if discriminator else {})
     model = from_checkpoint(path, generator, state) if hasattr(generator, "latent_dim") else None
     config, images = state["config"], int(state["images"])
@@ -71,7 +70,7 @@ def collect(
         grid_image, caption = (
             sample_grid(model.to(device)) if model else translated_grid(generator, config, path, device)
         )
-    run_folder = folder_of(Path(run)) if ema is None else None
+    run_folder = folder_of(Path(run))
     scores = card.read_scores(run_folder, path.name, images) if run_folder else []
     if not scores:
         print_line("the model card has no scores of this checkpoint; run gan evaluate, then gan share again")

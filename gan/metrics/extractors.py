@@ -26,10 +26,11 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
-from torch.nn.functional import adaptive_avg_pool2d, relu_
+from torch.nn.functional import adaptive_avg_pool2d, interpolate, relu_
+from torchvision.transforms.functional import normalize
 
 from gan.metrics import pretrained
-from gan.metrics.pixels import resized, rgb, takes_arrays
+from gan.metrics.pixels import resized, rgb
 from gan.networks import lite0
 from gan.utils.errors import UserError, install, reason
 
@@ -39,6 +40,7 @@ KNOWN = {
     "lite0": "gan.metrics.extractors.Lite0Features",
     "random_conv": "gan.metrics.extractors.RandomConv",
     "inception": "gan.metrics.extractors.Inception",
+    "dinov2": "gan.metrics.extractors.DINOv2",
 }
 
 
@@ -74,7 +76,6 @@ def extractor_class(name: str) -> Any:
         raise UserError(f"extractor {name}: cannot be loaded ({reason(error)})") from error
 
 
-@takes_arrays
 @torch.no_grad()
 def features(extractor: Any, images: Tensor) -> Tensor:
     """Return features, float32 (N, D) on the CPU, of images uint8 (N, C, H, W). Each row depends on its image alone."""
@@ -209,3 +210,49 @@ class Inception(nn.Module):
 
     def forward(self, images: Tensor) -> Tensor:
         return self.network(rgb(images).round().to(torch.uint8))[0]
+
+
+class DINOv2(nn.Module):
+    """uint8 (N, C, H, W) -> float32 (N, 1024): the class token of ViT-L/14 (Oquab et al., 2023, arXiv:2304.07193).
+
+    Distances agree with human judgment better than those of Inception (Stein et al., 2023, arXiv:2306.04675).
+
+    Arguments and errors as for `pretrained.find`; UserError also if timm is not installed.
+    """
+
+    name = "dinov2"
+    dimension = 1024
+    resize = "bicubic, antialiased, 224x224"
+    weights = pretrained.KNOWN["dinov2"].sha256
+    model, side = "vit_large_patch14_dinov2", 224
+    mean, std = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)  # of ImageNet
+
+    def __init__(self, weights: str | os.PathLike[str] | None = None, download: bool = False) -> None:
+        super().__init__()
+        path = pretrained.find("dinov2", weights, download)
+        try:
+            import timm
+            from timm.models.vision_transformer import checkpoint_filter_fn
+        except ImportError as error:
+            raise UserError(f"dinov2 needs timm: {install('dinov2')}") from error
+        with torch.device("meta"):
+            network: Any = timm.create_model(self.model, img_size=self.side, num_classes=0)
+        state = torch.load(path, map_location="cpu", weights_only=True)
+        state["pos_embed"] = resized_positions(state["pos_embed"], *network.patch_embed.grid_size)
+        network.load_state_dict(checkpoint_filter_fn(state, network), assign=True)
+        self.network = network.eval().requires_grad_(False)
+
+    def forward(self, images: Tensor) -> Tensor:
+        x = interpolate(rgb(images), (self.side, self.side), mode="bicubic", antialias=True).clamp(0, 255) / 255
+        return self.network(normalize(x, self.mean, self.std))
+
+
+def resized_positions(positions: Tensor, rows: int, columns: int) -> Tensor:
+    """Resize position embeddings (1, 1 + s^2, D) to (1, 1 + rows * columns, D).
+
+    As in the authors' code: bicubic without antialiasing, at a scale that is slightly too large.
+    """
+    side = round((positions.shape[1] - 1) ** 0.5)
+    grid = positions[:, 1:].unflatten(1, (side, side)).permute(0, 3, 1, 2)  # (1, D, s, s)
+    grid = interpolate(grid, scale_factor=((rows + 0.1) / side, (columns + 0.1) / side), mode="bicubic")
+    return torch.cat([positions[:, :1], grid.flatten(2).transpose(1, 2)], 1)

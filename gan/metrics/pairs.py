@@ -9,21 +9,19 @@ from torch import Tensor
 from torchmetrics.functional.image import peak_signal_noise_ratio, structural_similarity_index_measure
 
 from gan.metrics.perceptual import check_same_shape
-from gan.metrics.pixels import luminance, rgb, takes_arrays
+from gan.metrics.pixels import luminance, rgb
 from gan.utils.errors import UserError
 
 WINDOW = 11  # side of SSIM's Gaussian window in pixels
 MIN_DIFFERENCE = 0.1  # color difference (dE00), far below the just noticeable one
 
 
-@takes_arrays
 def psnr(x: Tensor, y: Tensor) -> Tensor:
     """Return the peak signal-to-noise ratio in dB; infinite for equal images."""
     check_same_shape(x, y)
     return peak_signal_noise_ratio(x.float(), y.float(), data_range=255.0, dim=(1, 2, 3), reduction="none")
 
 
-@takes_arrays
 def ssim(x: Tensor, y: Tensor) -> Tensor:
     """Return the structural similarity, 1 for equal images (Wang et al., 2004: Gaussian of 11 x 11, sigma 1.5)."""
     check_same_shape(x, y)
@@ -41,7 +39,6 @@ def _ssim(x: Tensor, y: Tensor) -> Tensor:
     return values.float()
 
 
-@takes_arrays
 def color_difference(x: Tensor, y: Tensor) -> Tensor:
     """Return CIEDE2000 averaged over the pixels of RGB images: 1 is just noticeable, 100 is black against white."""
     check_same_shape(x, y)

@@ -6,7 +6,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import normalize
 
-from gan.metrics.pixels import resized, takes_arrays
+from gan.metrics.pixels import resized
 from gan.networks.lite0 import pretrained
 from gan.utils.errors import UserError
 
@@ -27,7 +27,6 @@ class PerceptualDistance(nn.Module):
         super().__init__()
         self.network = pretrained()
 
-    @takes_arrays
     @torch.no_grad()
     def forward(self, x: Tensor, y: Tensor) -> Tensor:
         check_same_shape(x, y)

@@ -11,10 +11,10 @@ from gan.utils.errors import at_least
 NEIGHBORS = 5  # as in Naeem et al., 2020
 
 
-def prdc(x: Tensor, y: Tensor, k: int = NEIGHBORS, strict: bool = True) -> dict[str, float]:
+def prdc(x: Tensor, y: Tensor, k: int = NEIGHBORS) -> dict[str, float]:
     """Return precision, recall, density and coverage of a generated set y and a real set x.
 
-    The ball of an image reaches to its k-th nearest neighbor in the same set.
+    The ball of an image reaches to its k-th nearest neighbor in the same set; an image on its rim is outside.
 
     - precision: fraction of y that is in a ball of x (fidelity);
     - recall: fraction of x that is in a ball of y (diversity; Kynkäänniemi et al., 2019, arXiv:1904.06991);
@@ -23,18 +23,16 @@ def prdc(x: Tensor, y: Tensor, k: int = NEIGHBORS, strict: bool = True) -> dict[
 
     Args:
         x, y: real features (N, D) and generated ones (M, D).
-        strict: an image on the rim of a ball is outside (Naeem et al.); False: it is inside (Kynkäänniemi et al.).
     """
     x, y = checked("precision and recall", x, y, least=at_least("k", k, 1) + 1)
     of_x, of_y = radii(x, k), radii(y, k)
-    within = torch.lt if strict else torch.le
     balls = torch.zeros(len(y), dtype=torch.int64, device=x.device)  # number of balls of x that contain each image of y
     recalled, covered = torch.zeros(2, dtype=torch.int64, device=x.device)
     for part, radius in blocks(x, of_x):
         between = distances(part, y)  # (rows, M)
-        balls += within(between, radius[:, None]).sum(0)
-        recalled += within(between, of_y).any(1).sum()
-        covered += within(between.min(1).values, radius).sum()
+        balls += (between < radius[:, None]).sum(0)
+        recalled += (between < of_y).any(1).sum()
+        covered += (between.min(1).values < radius).sum()
     return {
         "precision": float((balls > 0).double().mean()),
         "recall": float(recalled) / len(x),

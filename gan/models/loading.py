@@ -69,16 +69,14 @@ def load_discriminator(run: str | os.PathLike[str], checkpoint: str = "best") ->
     return trained, untrained, state["config"], path
 
 
-def load_generator(path: Path, ema: float | None) -> tuple[Any, dict[str, Any]]:
-    """Return the generator of a checkpoint with the weights of an EMA, in eval mode, and the checkpoint's contents.
+def load_generator(path: Path) -> tuple[Any, dict[str, Any]]:
+    """Return the generator of a checkpoint with the weights of its EMA, in eval mode, and the checkpoint's contents.
 
     Args:
         path: a checkpoint file, or the model.safetensors of a shared model.
     """
     state = load_state(path)
-    if ema is not None and state.get("shared"):
-        raise UserError(f"{path}: a shared model has one EMA only; omit --ema")
-    return load_network(state, "generator", ema_prefix(ema, state["config"], path), path), state
+    return load_network(state, "generator", EMA, path), state
 
 
 def load_network(state: dict[str, Any], role: str, prefix: str, path: Path) -> Any:
@@ -161,17 +159,6 @@ def seed_of(config: Any) -> int:
     """Return the seed of a run, or 0 if its configuration has no seed that torch accepts."""
     seed = config.get("seed", 0)
     return seed if isinstance(seed, int) and 0 <= seed < 2**63 else 0
-
-
-def ema_prefix(ema: float | None, config: Any, path: Path) -> str:
-    """Return the prefix of the weights of the EMA of a width in model.power_ema; None is that of ema_half_life."""
-    if ema is None:
-        return EMA
-    widths = list(section(config, ("model",), path).get("power_ema") or ())
-    if ema not in widths:
-        kept = ", ".join(map(str, widths)) or "none; train with model.power_ema=[0.05,0.1] to keep some"
-        raise UserError(f"{path}: has no EMA of width {ema}; its widths: {kept}")
-    return f"power_ema.{widths.index(ema)}.module."
 
 
 def has_data(config: Mapping[str, Any]) -> bool:

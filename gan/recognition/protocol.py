@@ -6,15 +6,13 @@ also has baselines: pixels and the untrained discriminator.
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
 import torch
-from matplotlib.figure import Figure
-from sklearn.metrics import ConfusionMatrixDisplay, confusion_matrix
+from sklearn.metrics import confusion_matrix
 from sklearn.model_selection import StratifiedGroupKFold, StratifiedKFold
 from torch import Tensor
 
@@ -22,7 +20,6 @@ from gan.data.split import group_keys
 from gan.models import loading
 from gan.recognition.classifier import LayerFeatures, fit, fit_reduction, select_C
 from gan.utils.errors import UserError
-from gan.utils.files import write_atomically
 from gan.utils.output import first_few, one_line
 
 FOLDS = 5
@@ -179,17 +176,3 @@ def mean_and_error(values: Sequence[float]) -> tuple[float, float]:
     """
     folds = len(values)
     return float(np.mean(values)), float(np.std(values, ddof=1) * np.sqrt(1 / folds + 1 / (folds - 2)))
-
-
-def plot_confusion(confusion: Tensor, classes: list[str], path: Path) -> None:
-    """Write a PNG of a confusion matrix (classes, classes), in percent of the images of each true class."""
-    side = max(4.0, 0.4 * len(classes) + 2)
-    figure = Figure(figsize=(side, side), layout="constrained")
-    percent = 100 * confusion / confusion.sum(1, keepdim=True).clamp(min=1)
-    names = [name[:20].replace("$", r"\$") for name in classes]  # $ begins a formula
-    display = ConfusionMatrixDisplay(percent.numpy(), display_labels=names)
-    display.plot(ax=figure.subplots(), cmap="Blues", values_format=".0f", colorbar=False, xticks_rotation="vertical",
-                 include_values=len(classes) <= 20, im_kw={"vmin": 0, "vmax": 100})  # fmt: skip
-    with warnings.catch_warnings():
-        warnings.filterwarnings("ignore", message="Glyph")  # characters that the font lacks
-        write_atomically(path, lambda file: figure.savefig(file, format="png", dpi=100))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -15,10 +15,10 @@ from gan.contracts import Augment, Discriminator, Loss, Penalty, check
 from gan.models.sampling import FAKES_SEED, classes_of, generate, latents, reestimate_batch_norm
 from gan.runs.checkpoint_file import FORMAT
 from gan.training import memory
-from gan.training.ema import EMA, PowerEMA
+from gan.training.ema import EMA
 from gan.training.loss_log import LossLog
 from gan.training.schedules import flattened
-from gan.utils.errors import UserError, at_least, fraction
+from gan.utils.errors import UserError, at_least
 from gan.utils.torch_runtime import compile_in_place
 
 NETWORKS = ("generator", "discriminator")  # in the order of their optimizers
@@ -36,22 +36,19 @@ class Settings:
     # part, {"penalties": {"r1": {"weight": ...}}} or {"ema": {"half_life": ...}}
     schedules: Mapping[str, Any] | None = None
     log_interval: int = 1_000
-    # Averages of the generator, see `gan.training.ema`
+    # The average of the generator, see `gan.training.ema`
     ema_half_life: float = 5_000
     ema_warmup: float = 0.05
-    power_ema: Sequence[float] = ()
     # Memory and speed; None: what fits, see `gan.training.memory`. BatchNorm and minibatch standard deviation use the
     # images of one micro-batch.
     micro_batch: int | None = None
     compile: str | None = None
-    # A start from another model
+    # Layers that keep the weights of another model, from which the run starts
     freeze: Mapping[str, int] = field(default_factory=dict)
-    kept_lr_factor: float = 1.0
 
     def __post_init__(self) -> None:
         at_least("model.n_critic", self.n_critic, 1)
         at_least("model.log_interval", self.log_interval, 1)
-        fraction("model.kept_lr_factor", self.kept_lr_factor)
         if self.micro_batch is not None:
             at_least("model.micro_batch", self.micro_batch, 1)
 
@@ -97,15 +94,12 @@ class Base(LightningModule):
         self.augment = augment
         check_parts(discriminator, loss, self.penalties, augment)
         self.frozen = self.freeze_all(given.freeze or {})
-        self.kept: dict[str, list[str]] = {}  # names of the parameters of each network that another model had
-        self.kept_lr_factor = given.kept_lr_factor
         self.ema = EMA(generator, given.ema_half_life, given.ema_warmup)
-        self.power_ema = nn.ModuleList(PowerEMA(generator, width) for width in given.power_ema)
         self.optimizer_factories = generator_optimizer, discriminator_optimizer
         self.batch_size, self.seed, self.n_critic = given.batch_size, given.seed, given.n_critic
         self.schedules: dict[str, Callable[[int], Any]] = flattened(given.schedules)
         self.micro_batch = given.micro_batch
-        self.division: memory.Division | None = None  # chosen before the first step
+        self.divided = False  # whether `micro_batch` is final: it is chosen before the first step of a run
         self.compile_with = given.compile
         self.log_interval = given.log_interval
         self.loss_log = LossLog()
@@ -125,21 +119,11 @@ class Base(LightningModule):
 
     def configure_optimizers(self) -> list[Optimizer]:
         try:
-            made = [make(self.groups(name)) for make, name in zip(self.optimizer_factories, NETWORKS, strict=True)]
+            made = [make(self.trained(name)) for make, name in zip(self.optimizer_factories, NETWORKS, strict=True)]
         except (TypeError, ValueError) as error:
             raise UserError(f"model.generator_optimizer or discriminator_optimizer: {error}") from error
-        for group in (group for optimizer in made for group in optimizer.param_groups):
-            group["lr"] *= group["lr_factor"]
         self.optimizer_options = [[options_of(group) for group in optimizer.param_groups] for optimizer in made]
         return made
-
-    def groups(self, network: str) -> list[dict[str, Any]]:
-        """Return the parameter groups of a network's optimizer: new weights, and weights kept from another model."""
-        kept = {id(getattr(self, network).get_parameter(name)) for name in self.kept.get(network, ())}
-        parameters = self.trained(network)
-        new, old = ([p for p in parameters if (id(p) in kept) == is_old] for is_old in (False, True))
-        groups = ({"params": new, "lr_factor": 1.0}, {"params": old, "lr_factor": self.kept_lr_factor})
-        return [group for group in groups if group["params"]]
 
     def trained(self, network: str) -> list[nn.Parameter]:
         """Parameters of a network and of its penalties."""
@@ -173,9 +157,9 @@ class Base(LightningModule):
         """Set weights of a new model from the data."""
 
     def on_fit_start(self) -> None:
-        if self.division is None:
-            self.division = memory.choose(self, self.trainer)  # before compilation, since it copies the model
-        memory.apply(self.division, self)
+        if not self.divided:
+            self.micro_batch = memory.choose(self, self.trainer)  # before compilation, since it copies the model
+            self.divided = True
         if self.compile_with is not None:
             compile_in_place(self.compile_with, self.generator, self.discriminator)
         if len(self.class_counts):
@@ -272,20 +256,18 @@ class Base(LightningModule):
         checkpoint["format"] = FORMAT
         checkpoint["config"] = self.config
         checkpoint["images"] = self.images_seen
-        checkpoint["division"] = None if self.division is None else self.division._asdict()
+        checkpoint["division"] = {"micro_batch": self.micro_batch}
         if len(self.class_counts):
             checkpoint["classes"] = self.data.classes
         checkpoint["pending"] = self.loss_log.state_dict()
-        if self.kept:
-            checkpoint["kept"] = self.kept
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         # Losses since the last line: the resumed run logs the same means as one that was not interrupted.
         self.loss_log.load_state_dict(checkpoint["pending"])
-        # Before the optimizers are made, whose groups depend on these names.
-        self.kept = {str(role): [str(name) for name in names] for role, names in checkpoint.get("kept", {}).items()}
-        # Path length and LeCam count micro-batches, so that another division would give other results.
-        self.division = memory.Division.load(checkpoint["division"], self.micro_batch)
+        # Path length and LeCam count micro-batches, so that another size would give other results.
+        if self.micro_batch is None:
+            self.micro_batch = checkpoint["division"]["micro_batch"]
+        self.divided = True
 
 
 def options_of(group: Mapping[str, Any]) -> dict[str, Any]:

@@ -6,7 +6,6 @@ import functools
 import logging
 import math
 import sys
-import traceback
 import warnings
 from collections.abc import Callable
 from pathlib import Path
@@ -28,14 +27,14 @@ from gan.runs.checkpoint_io import AtomicCheckpointIO, nothing
 from gan.runs.metrics import first_scored, logged_objective, read_metrics
 from gan.training import EXPECTED_WARNINGS, memory
 from gan.training.callbacks.agreement import Agreement
-from gan.training.callbacks.checkpoint import Checkpoint, best_of
+from gan.training.callbacks.checkpoint import Checkpoint
 from gan.training.callbacks.loop import Interrupt, TrainingTime, clock_of, kill_workers, paused
 from gan.training.loggers.adapter import Adapter, adapters
 from gan.training.loggers.files import JSONLines
 from gan.training.module import GAN
 from gan.training.schedules import drop_overridden_schedules
 from gan.training.trainer import ordered
-from gan.utils.errors import Diverged, UserError, choice, to_line, train_command
+from gan.utils.errors import Diverged, UserError, choice, train_command
 from gan.utils.option_values import check_cpu_devices
 from gan.utils.output import duration, print_line
 from gan.utils.processes import global_rank, is_child
@@ -189,7 +188,7 @@ def prepare(cfg: DictConfig, model: GAN, data: ImageDataModule, trainer: Trainer
     for logger in adapters(trainer):
         logger.open()
         if not cfg.resume:
-            logger.log_config(model.config, run_folder.read_choices(run), best_of(cfg.objective))
+            logger.log_config(model.config, run_folder.read_choices(run))
 
 
 def print_summary(trainer: Trainer, model: GAN, data: ImageDataModule, run: Path) -> None:
@@ -218,17 +217,9 @@ def explained(error: BaseException, model: GAN, trainer: Trainer, resume: str | 
     """Return what a user can do about an error of Lightning or torch; None if it is not known."""
     if isinstance(error, UserError):
         return None
-    if resume and is_restoring(error):
-        return UserError(f"{resume}: training cannot be resumed: a state in it is damaged ({to_line(error)})")
     if isinstance(error, torch.OutOfMemoryError):
-        return memory.out_of_memory(model.batch_size // trainer.world_size, model.division or memory.Division())
+        return memory.out_of_memory(model.batch_size // trainer.world_size, model.micro_batch)
     return None
-
-
-def is_restoring(error: BaseException) -> bool:
-    """Return whether an error was raised while Lightning restored a checkpoint."""
-    names = [frame.f_code for frame, _ in traceback.walk_tb(error.__traceback__)]
-    return any(Path(code.co_filename).name == "checkpoint_connector.py" and "restore" in code.co_name for code in names)
 
 
 # ---- After the fit

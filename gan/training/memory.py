@@ -11,7 +11,7 @@ import math
 from collections.abc import Callable, Mapping
 from contextlib import nullcontext
 from types import SimpleNamespace
-from typing import Any, NamedTuple
+from typing import Any
 
 import torch
 from lightning import Trainer
@@ -31,25 +31,16 @@ PRECISIONS = {"bf16-mixed": torch.bfloat16, "16-mixed": torch.float16}
 BATCH = 64
 
 
-class Division(NamedTuple):
-    """How a step is divided. It is chosen at the start of a run, and kept when the run is resumed."""
+def choose(model: Any, trainer: Trainer) -> int | None:
+    """Return the images per forward pass on a device for a new run, the same on all ranks; None for the whole batch.
 
-    micro_batch: int | None = None  # images per forward pass on a device; None: the batch
-
-    @classmethod
-    def load(cls, state: Mapping[str, Any], micro_batch: int | None) -> Division:
-        """Return the division stored in a checkpoint, replaced by the option if it is not None."""
-        return cls(state["micro_batch"] if micro_batch is None else micro_batch)
-
-
-def choose(model: Any, trainer: Trainer) -> Division:
-    """Return the division for a new run, the same on all ranks: on CUDA the fastest that fits, else the options.
+    On CUDA it is the largest micro-batch that fits, elsewhere that of the options.
 
     Raises:
-        UserError: no division fits.
+        UserError: none fits.
     """
     device, n = trainer.strategy.root_device, model.batch_size // trainer.world_size
-    options = divisions(model, n)
+    options = micro_batches(model, n)
     if device.type != "cuda":
         return options[0]
     batch = {name: torch.zeros_like(value, device=device) for name, value in example(model, model.data, n).items()}
@@ -63,17 +54,17 @@ def choose(model: Any, trainer: Trainer) -> Division:
         raise out_of_memory(n, options[-1])
     chosen = options[fitting]
     if fitting:
-        print_line(f"memory: batch {n} in micro-batches of {chosen.micro_batch}")
+        print_line(f"memory: batch {n} in micro-batches of {chosen}")
     return chosen
 
 
-def divisions(model: Any, n: int) -> list[Division]:
-    """Return the divisions of a batch of n images that the options allow, the fastest first."""
+def micro_batches(model: Any, n: int) -> list[int | None]:
+    """Return the micro-batches for a batch of n images that the options allow, the largest and fastest first."""
     together = images_together(model.generator, model.discriminator)
     sizes: list[int | None] = [model.micro_batch]
     if model.micro_batch is None and together is not None:
         sizes += [size for size in range(n - 1, 0, -1) if n % size == 0 and size % together == 0]
-    return [Division(size) for size in sizes]
+    return sizes
 
 
 def images_together(*networks: nn.Module) -> int | None:
@@ -88,12 +79,12 @@ def images_together(*networks: nn.Module) -> int | None:
 
 
 def first_that_fits(
-    model: Any, options: list[Division], batch: Mapping[str, Tensor], device: torch.device, precision: Any
+    model: Any, options: list[int | None], batch: Mapping[str, Tensor], device: torch.device, precision: Any
 ) -> int:
-    """Return the index of the first division with which a step fits into the memory; `len(options)` if none fits."""
-    for index, division in enumerate(options):
+    """Return the index of the first micro-batch with which a step fits into the memory; `len(options)` if none fits."""
+    for index, micro_batch in enumerate(options):
         try:
-            try_step(model, division, batch, device, precision)
+            try_step(model, micro_batch, batch, device, precision)
             return index
         except torch.OutOfMemoryError:
             pass  # only here the exception, which refers to the tensors of the step, is gone
@@ -102,21 +93,18 @@ def first_that_fits(
     return len(options)
 
 
-def try_step(model: Any, division: Division, batch: Mapping[str, Tensor], device: torch.device, precision: Any) -> None:
+def try_step(
+    model: Any, micro_batch: int | None, batch: Mapping[str, Tensor], device: torch.device, precision: Any
+) -> None:
     """Run two steps of a copy, with every lazy penalty. The second one also has the states of the optimizers.
 
     The copy has weights of its own, so a step of the model needs a little less memory.
     """
     copied = copy_of(model)
-    apply(division, copied)
-    step, _ = step_of(copied, batch, device, precision)
+    copied.micro_batch = micro_batch
+    step = step_of(copied, batch, device, precision)
     for _ in range(2):
         step()
-
-
-def apply(division: Division, model: Any) -> None:
-    """Let a model process its batches in this way."""
-    model.micro_batch = division.micro_batch
 
 
 def example(model: Any, data: Any, n: int) -> dict[str, Tensor]:
@@ -128,13 +116,13 @@ def example(model: Any, data: Any, n: int) -> dict[str, Tensor]:
     return {"image": images, **label}
 
 
-def out_of_memory(batch: int, division: Division) -> UserError:
+def out_of_memory(batch: int, micro_batch: int | None) -> UserError:
     """Return the error for a step that did not fit into the memory of a GPU.
 
     Args:
         batch: images per batch on a device.
     """
-    size = min(batch, division.micro_batch or batch)
+    size = min(batch, micro_batch or batch)
     option = f"model.micro_batch={size // 2} (for networks without BatchNorm)"
     smaller = f"set {option}, with resume_force=true to resume; or " if size > 1 else ""
     return UserError(
@@ -144,27 +132,6 @@ def out_of_memory(batch: int, division: Division) -> UserError:
 
 
 # ---- A step of a copy
-
-
-def copied_step(
-    model: Any, batch: Mapping[str, Tensor], device: torch.device, precision: torch.dtype | None
-) -> Callable[[], None]:
-    """Return a function that runs a training step of a copy of the model, with every lazy penalty.
-
-    It changes neither the model nor torch's global random numbers.
-
-    Args:
-        batch: a batch of one device.
-        device: that of the model.
-        precision: dtype of autocast; None: no autocast.
-    """
-    step, _ = step_of(copy_of(model), batch, device, precision)
-
-    def isolated() -> None:
-        with torch.random.fork_rng(devices=[]):
-            step()
-
-    return isolated
 
 
 def copy_of(model: Any, memo: dict[int, Any] | None = None) -> Any:
@@ -180,17 +147,23 @@ def copy_of(model: Any, memo: dict[int, Any] | None = None) -> Any:
 
 def step_of(
     copied: Any, batch: Mapping[str, Tensor], device: torch.device, precision: torch.dtype | None
-) -> tuple[Callable[[], None], list[Optimizer]]:
-    """Return a function that runs a training step of a copied model without a Trainer, and the copy's optimizers."""
+) -> Callable[[], None]:
+    """Return a function that runs a training step of a copied model without a Trainer, with every lazy penalty.
+
+    Args:
+        copied: the result of `copy_of`.
+        batch: a batch of one device.
+        device: that of the model.
+        precision: dtype of autocast; None: no autocast.
+    """
     copied.batch_size = len(next(iter(batch.values())))
-    optimizers = copied.configure_optimizers()
-    copied._trainer = OneDevice(optimizers)
+    copied._trainer = OneDevice(copied.configure_optimizers())
 
     def step() -> None:
         with nullcontext() if precision is None else torch.autocast(device.type, precision):
             copied.training_step(batch, BATCH)
 
-    return step, optimizers
+    return step
 
 
 class OneDevice(SimpleNamespace):

@@ -76,8 +76,7 @@ class GAN(Base):
                 self.renew_input(step)
                 parts = step.split(self.micro_batch)
             self.update("generator", generator_optimizer, parts, generator_loss)
-            for average in (self.ema, *self.power_ema):
-                average.update(self.generator, self.n_critic * self.batch_size, seen)
+            self.ema.update(self.generator, self.n_critic * self.batch_size, seen)
 
         # Log: values stay on the device until a line is due, because reading them waits for the device.
         if crosses(before, seen, self.log_interval):

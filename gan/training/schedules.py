@@ -86,7 +86,7 @@ def apply_schedules(model: Any, generator_optimizer: Any, discriminator_optimize
             for owner in owners:
                 if np.shape(owner[name]) != np.shape(value):
                     raise KeyError(name)
-                owner[name] = value * owner.get("lr_factor", 1.0) if name == "lr" else value
+                owner[name] = value
         except (AttributeError, KeyError) as error:
             raise UserError(f"model.schedules: {path}: there is no such value, or its shape differs") from error
 

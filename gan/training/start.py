@@ -8,13 +8,11 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
-import torch
 from torch import Tensor, nn
 
 from gan.models.address import checkpoint_of, with_addresses
-from gan.models.loading import EMA, checked_counts, load_network, load_state
+from gan.models.loading import EMA, load_state
 from gan.training.base import NETWORKS, Base, is_in, layers
 from gan.utils.errors import UserError
 from gan.utils.option_values import flatten
@@ -30,8 +28,7 @@ class Copied:
 
     state: dict[str, Tensor]
     numbers: int = 0  # how many numbers of the parameters are those of the other network
-    kept: list[str] = field(default_factory=list)  # names of parameters
-    resized: list[str] = field(default_factory=list)  # cut or extended
+    resized: list[str] = field(default_factory=list)  # names of parameters that were cut or extended
     new: list[str] = field(default_factory=list)
 
 
@@ -47,8 +44,8 @@ def copy_weights(network: nn.Module, weights: Mapping[str, Tensor]) -> Copied:
             copied.state[name] = value.clone()
             copied.state[name][common] = other[common].to(value)
         if name in parameters:  # buffers are not counted
-            same = other is not None and other.shape == value.shape
-            (copied.kept if same else copied.resized if shared else copied.new).append(name)
+            if other is None or other.shape != value.shape:
+                (copied.resized if shared else copied.new).append(name)
             copied.numbers += value[common].numel() if shared else 0
     return copied
 
@@ -59,8 +56,7 @@ def start_from(model: Base, source: Path) -> None:
     Args:
         source: a run folder (its best checkpoint), a checkpoint, or the folder of a shared model.
     """
-    path, shown = checkpoint_of(source), f"init_from={with_addresses(str(source))}"
-    other = load_state(path)
+    shown, other = f"init_from={with_addresses(str(source))}", load_state(checkpoint_of(source))
     options, theirs = flatten(model.config), flatten(other["config"])
     for role in NETWORKS:
         weights = weights_of(other["state_dict"], *PREFIXES[role])
@@ -72,18 +68,15 @@ def start_from(model: Base, source: Path) -> None:
                 raise UserError(f"freeze.{role}: {shown} has no such {role}; leave the option out")
             print_line(f"{shown}: has no such {role}; training starts with an untrained one")
             continue
-        check_weights(other, path, role)
         network = getattr(model, role)
         copied = copy_weights(network, weights)
         check_copied(model, role, copied, shown)
         network.load_state_dict(copied.state)
-        model.kept[role] = copied.kept + copied.resized
         print_line(f"{shown}: {role}: {describe(network, copied)}")
         if model.frozen.get(role):
             print_line(f"freeze.{role}: {', '.join(model.frozen[role])}")
-    state = copy_weights(model.generator, weights_of(other["state_dict"], EMA, "generator.")).state
-    for average in (model.ema, *model.power_ema):
-        average.module.load_state_dict(state)
+    averaged = weights_of(other["state_dict"], EMA, "generator.")
+    model.ema.module.load_state_dict(copy_weights(model.generator, averaged).state)
 
 
 def weights_of(state: Mapping[str, Tensor], *prefixes: str) -> dict[str, Tensor]:
@@ -93,16 +86,6 @@ def weights_of(state: Mapping[str, Tensor], *prefixes: str) -> dict[str, Tensor]
         if weights:
             return weights
     return {}
-
-
-def check_weights(other: dict[str, Any], path: Path, role: str) -> None:
-    """Raise UserError if the weights of a role are not those of the network in its configuration, or not finite."""
-    with torch.random.fork_rng(devices=[]):  # a run draws the same numbers whatever it starts from
-        for prefix in PREFIXES[role]:
-            if any(name.startswith(prefix) for name in other["state_dict"]):
-                network = load_network(other, role, prefix, path)
-    if role == "generator":
-        checked_counts(other, network, path)
 
 
 def check_copied(model: Base, role: str, copied: Copied, shown: str) -> None:

@@ -76,15 +76,14 @@ class Translator(GAN):
         data.setup("fit")
         if self.fit_color_map:
             self.fit_starts(data)
-        set_shows_patches((generator, *self.averages()), data)
+        set_shows_patches((generator, self.ema.module), data)
         if hasattr(generator, "fit"):
             targets = data.reals(FITTED_IMAGES)
             print_line(f"fitting noise, carriers and drawing to up to {FITTED_IMAGES} images of each side ...")
             generator.fit(data.inputs(FITTED_IMAGES), targets, self.distance_to(targets))
             if generator.texture.inks.count:
                 print_line(f"drawing: {generator.texture.inks.describe()}")
-        for network in self.averages():
-            network.load_state_dict(generator.state_dict())
+        self.ema.module.load_state_dict(generator.state_dict())
 
     def fit_starts(self, data: Any) -> None:
         """Fit the color map of each direction, to whole images where the data has them."""
@@ -111,16 +110,12 @@ class Translator(GAN):
 
         return distance
 
-    def averages(self) -> list[Any]:
-        """Return the averages of the generator."""
-        return [self.ema.module, *(average.module for average in self.power_ema)]
-
     def on_fit_start(self) -> None:
         super().on_fit_start()
         for module in self.modules():
             if hasattr(module, "read_buffers"):
                 module.read_buffers()  # type: ignore[operator]  # other ranks have received them from the one that fitted them
-        set_shows_patches((self.generator, *self.averages()), self.data)
+        set_shows_patches((self.generator, self.ema.module), self.data)
 
     # ---- Translations, which callbacks show and measure: uint8 (N, C, H, W) on the CPU
 
@@ -203,9 +198,9 @@ class Translator(GAN):
         if self.trainer.is_global_zero:
             self.choose_stage(network, look)
         state = self.trainer.strategy.broadcast((network.stage, network.finish.state_dict()))
-        for each in (self.generator, *self.averages()):
-            each.set_stage(state[0])
-            each.finish.load_state_dict(state[1])
+        for translator in (self.generator, network):
+            translator.set_stage(state[0])
+            translator.finish.load_state_dict(state[1])
 
     def choose_stage(self, network: Any, look: int) -> None:
         """Set the best stage of a generator, by held-out images or by training images if there are none."""

@@ -89,7 +89,6 @@ def test_shared_models_and_folders_are_compared_with_the_images_of_a_run(
         (["shared", "--reference", "other"], "--reference other: is a run; give other:val or other:train"),
         (["others", "--reference", "other"], "--reference other: is a run; give other:val or other:train"),
         (["shared", "--reference", "other:train"], "has images of 3 x 32 x 32, and shared generates 3 x 16 x 16"),
-        (["others", "--reference", "run:val", "--size", "16"], "--size: --reference run:val has a size of its own"),
     ):
         error = gan_command("evaluate", *words, check=2).stderr.splitlines()[-1]
         assert error.startswith("error: ") and said in error, error

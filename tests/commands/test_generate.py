@@ -19,7 +19,7 @@ from tests.conftest import ROOT, TINY, Train, command
 def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Return a run with an alpha channel, classes and an additional EMA."""
     folder = tmp_path_factory.mktemp("trained")
-    options = ["images=16", "data.channels=4", "data.labels=true", "model.power_ema=[0.1]", "hydra.run.dir=run"]
+    options = ["images=16", "data.channels=4", "data.labels=true", "hydra.run.dir=run"]
     command([str(ROOT / "train.py"), *TINY, *options], folder)
     return folder / "run"
 
@@ -55,9 +55,6 @@ def test_a_class_can_be_selected(run: Path, gan_command: Train, tmp_path: Path) 
         assert np.array_equal(np.asarray(picture)[..., 3], pictures[1, 3])
     unknown = gan_command("generate", str(run), "--class", "map", "--out", "none", check=2).stderr
     assert "class map: there is no such class; choose from poster, sprite, photograph, neon" in unknown
-    gan_command("generate", str(run), "--seeds", "3", "--ema", "0.1", "--checkpoint", "last", "--out", "other")
-    assert (tmp_path / "other" / "3.png").read_bytes() != (tmp_path / "sprites" / "3.png").read_bytes()
-    assert "its widths: 0.1" in gan_command("generate", str(run), "--ema", "0.2", "--out", "no", check=2).stderr
     with Image.open(run / "samples" / "000000016.png") as grid:
         assert grid.size == (2 + 66, 2 + 4 * 66)  # a row a class
 

@@ -35,7 +35,7 @@ def write(folder: Path, *words: str) -> Path:
         ["data=folder", "data.root='/some where/it\\'s'", "data.size=[96,64]", "data.labels=true"],
         ["data=retro_filter", "data.root=[a,b]", "data.style=1977", "model=cyclegan"],
         ["experiment=quick", "callback=[progress,samples,checkpoint]", "callback.samples.interval=9", "logger=[]"],
-        ["callback.evaluate.extractors=[random_conv,lite0]", "trainer.devices=2", "model.power_ema=[0.05,0.1]"],
+        ["callback.evaluate.extractors=[random_conv,lite0]", "trainer.devices=2", "data.classes=[sprite,neon]"],
     ],
 )
 def test_options_with_plain_values_are_replayed(words: list[str], tmp_path: Path) -> None:

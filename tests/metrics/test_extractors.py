@@ -14,7 +14,7 @@ from torchvision.transforms.v2.functional import gaussian_blur, rgb_to_grayscale
 
 from gan.data.builtin.retro import draw
 from gan.metrics import pretrained
-from gan.metrics.extractors import Lite0Features, extractor, features, fingerprint
+from gan.metrics.extractors import DINOv2, Lite0Features, extractor, features, fingerprint, resized_positions
 from gan.metrics.kid import squared_mmd
 from gan.metrics.pretrained import MissingWeights, Weights
 from gan.utils.errors import UserError
@@ -49,7 +49,7 @@ def test_a_custom_extractor(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> 
         ("my_features.Nameless", "must be callable and have a `name`"),
         ("my_features.Nothing", "cannot be loaded"),
         ("no_such_module.Thing", "cannot be loaded"),
-        ("lite1", "not known; use lite0, random_conv, inception"),
+        ("lite1", "not known; use lite0, random_conv, inception, dinov2"),
     ):
         with pytest.raises(UserError, match=message):
             extractor(name)
@@ -102,9 +102,29 @@ def test_inception(tmp_path: Path, stand_in: Any, monkeypatch: pytest.MonkeyPatc
     assert torch.equal(features(extract, gray), features(extract, gray.repeat(1, 3, 1, 1)))
 
 
-def test_without_weights(tmp_path: Path) -> None:
-    with pytest.raises(MissingWeights, match=pretrained.KNOWN["inception"].sha256):
-        extractor("inception", weights=tmp_path)
+@pytest.mark.slow
+def test_dinov2(tmp_path: Path, stand_in: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    timm = pytest.importorskip("timm")
+    monkeypatch.setattr(DINOv2, "model", "vit_small_patch14_dinov2")
+    stand_in("dinov2", timm.create_model(DINOv2.model, num_classes=0))
+    found = features(extractor("dinov2", weights=tmp_path), IMAGES[:1])
+    assert found.shape == (1, 384) and float(found.std()) > 0.1
+
+
+def test_position_embeddings_are_resized_as_in_the_authors_code() -> None:
+    positions = torch.cat([torch.full((1, 1, 1), 7.0), torch.arange(37.0).repeat(37)[None, :, None]], 1)
+    found = resized_positions(positions, 16, 16)
+    assert found.shape == (1, 1 + 16 * 16, 1) and found[0, 0, 0] == 7
+    columns = found[0, 1:, 0].reshape(16, 16)
+    scale = 37 / 16.1  # a ramp is kept by bicubic interpolation, at the scale that is given
+    expected = (torch.arange(16) + 0.5) * scale - 0.5
+    torch.testing.assert_close(columns[5, 2:14], expected[2:14], rtol=0, atol=0.05)
+
+
+@pytest.mark.parametrize("name", ["inception", "dinov2"])
+def test_without_weights(name: str, tmp_path: Path) -> None:
+    with pytest.raises(MissingWeights, match=pretrained.KNOWN[name].sha256):
+        extractor(name, weights=tmp_path)
 
 
 def test_features_do_not_depend_on_the_precision_of_training() -> None:

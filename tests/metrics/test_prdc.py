@@ -47,10 +47,9 @@ def test_blocks_change_nothing(golden: tuple[Tensor, Tensor], monkeypatch: pytes
     assert prdc(golden[0][:300], golden[1][:250]) == pytest.approx(whole, abs=1e-12)
 
 
-def test_the_rim_of_a_ball_is_outside_only_if_strict() -> None:
+def test_the_rim_of_a_ball_is_outside() -> None:
     x, y = torch.tensor([[0.0], [1.0], [5.0]]), torch.tensor([[2.0], [9.0], [20.0]])
     assert prdc(x, y, 1)["precision"] == pytest.approx(1 / 3)  # 2 in the ball of 5, which reaches to 1
-    assert prdc(x, y, 1, strict=False)["precision"] == pytest.approx(2 / 3)  # and 9
 
 
 def test_too_few_images_are_refused() -> None:

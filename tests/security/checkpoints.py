@@ -54,7 +54,7 @@ def composed_once(options: tuple[str, ...]) -> dict[str, Any]:
 
     model = {part: plain(whole.model[part]) for part in ("generator", "discriminator")}
     target = whole.model.get("_target_", "gan.training.module.GAN")
-    return {"seed": 0, "model": {"_target_": target, **model, "power_ema": []}, "data": plain(whole.data)}
+    return {"seed": 0, "model": {"_target_": target, **model}, "data": plain(whole.data)}
 
 
 def checkpoint(options: Sequence[str] = DCGAN, classes: Sequence[str] = ()) -> dict[str, Any]:

@@ -6,8 +6,7 @@ import pytest
 import torch
 from torch import nn
 
-from gan.training.ema import EMA, PowerEMA, exponent
-from gan.utils.errors import UserError
+from gan.training.ema import EMA
 
 
 def constant(value: float) -> nn.Linear:
@@ -55,30 +54,3 @@ def test_it_has_no_gradients_and_its_own_storage() -> None:
     assert float(ema.module.running_mean.sum()) == 0  # type: ignore[operator, union-attr]
     ema.update(model, 1, 1)
     assert torch.equal(ema.module.running_mean, model.running_mean)  # type: ignore[arg-type]
-
-
-@pytest.mark.parametrize("width", [0.01, 0.05, 0.10, 0.25])
-def test_the_exponent_gives_the_width(width: float) -> None:
-    """Return the standard deviation of a density proportional to t^gamma on 0..1, by numerical integration."""
-    t = torch.linspace(0, 1, 200_001, dtype=torch.float64)
-    density = t ** exponent(width)
-    density /= density.sum()
-    mean = (t * density).sum()
-    assert float(((t - mean) ** 2 * density).sum().sqrt()) == pytest.approx(width, rel=1e-3)
-
-
-@pytest.mark.parametrize("batch", [1, 8])
-def test_a_power_average_weighs_the_run_by_t_to_the_gamma(batch: int) -> None:
-    model = constant(0.0)
-    ema = PowerEMA(model, 0.10)
-    for seen in range(batch, 4001, batch):
-        nn.init.constant_(model.weight, seen / 4000)
-        ema.update(model, images=batch, seen=seen)
-    gamma = exponent(0.10)
-    assert float(ema.module.weight) == pytest.approx((gamma + 1) / (gamma + 2), rel=5e-3)  # the mean of t^gamma
-
-
-def test_widths_out_of_range_are_refused() -> None:
-    for width in (0.0, 0.3):
-        with pytest.raises(UserError, match=r"is not between 0 and 0\.28"):
-            PowerEMA(constant(0.0), width)

@@ -63,7 +63,7 @@ def opened(logger: Any, run: Path) -> Adapter:
 def test_a_logger_of_lightning_gets_scalars_and_the_configuration(tmp_path: Path) -> None:
     recorder = Recorder()
     logger = opened(recorder, tmp_path)
-    logger.log_config({"seed": 1}, {"seed": 1}, "best/kid")
+    logger.log_config({"seed": 1}, {"seed": 1})
     logger.log_metrics({"loss": 1.0}, 16)
     logger.log_png("samples", PNG, 16)  # it cannot show images
     logger.finalize("success")

@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from gan.losses.nonsaturating import Nonsaturating
 from gan.networks import dcgan, r3gan, stylegan2
 from gan.training import memory
-from gan.training.memory import Division, divisions, example, first_that_fits, images_together
+from gan.training.memory import example, first_that_fits, images_together, micro_batches
 from gan.utils.errors import UserError
 from tests.conftest import ROOT, Train, command
 from tests.recipes import RECIPES, build, fit
@@ -46,30 +46,26 @@ def test_micro_batches_are_multiples_of_images_together() -> None:
     assert images_together(stylegan2.Discriminator(SIZE, width=4), sixes) == 12
 
 
-def test_the_fastest_division_comes_first_and_options_are_kept() -> None:
-    whole, eight, four = (Division(size) for size in (None, 8, 4))
-    module, _ = build("stylegan2")
-    assert divisions(module, 16) == [whole, eight, four]
-    assert divisions(build("fastgan")[0], 16) == [whole]  # BatchNorm
-    assert divisions(build("stylegan2", "model.micro_batch=3")[0], 16) == [Division(3)]
+def test_the_largest_micro_batch_comes_first_and_options_are_kept() -> None:
+    assert micro_batches(build("stylegan2")[0], 16) == [None, 8, 4]
+    assert micro_batches(build("fastgan")[0], 16) == [None]  # BatchNorm
+    assert micro_batches(build("stylegan2", "model.micro_batch=3")[0], 16) == [3]
 
 
-@pytest.mark.parametrize(("most", "expected"), [(8, Division()), (2, Division(2)), (0, None)])
-def test_the_first_division_that_fits_is_found_and_the_model_does_not_change(
-    most: int, expected: Division | None
-) -> None:
+@pytest.mark.parametrize(("most", "expected"), [(8, [None]), (2, [2]), (0, [])])
+def test_the_first_size_that_fits_is_found_and_the_model_does_not_change(most: int, expected: list[int | None]) -> None:
     module, data = build("r3gan")
     module.loss = OutOfMemory(most)
     before = {name: value.clone() for name, value in module.state_dict().items()}
-    options = divisions(module, 8)
+    options = micro_batches(module, 8)
     batch = {name: torch.zeros_like(value, device=CPU) for name, value in example(module, data, 8).items()}
     index = first_that_fits(module, options, batch, CPU, None)
-    assert (options[index] if index < len(options) else None) == expected
+    assert options[index : index + 1] == expected
     assert all(torch.equal(value, before[name]) for name, value in module.state_dict().items())
     assert module.micro_batch is None
 
 
-def test_all_ranks_take_the_division_of_the_one_with_the_least_memory(
+def test_all_ranks_take_the_size_of_the_one_with_the_least_memory(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     limits: list[float] = []
@@ -85,28 +81,24 @@ def test_all_ranks_take_the_division_of_the_one_with_the_least_memory(
     trainer: Any = SimpleNamespace(
         strategy=SimpleNamespace(root_device=torch.device("cuda", 0)), world_size=2, precision="bf16-mixed"
     )
-    assert memory.choose(model, trainer) == Division(2) and limits == [memory.USABLE, 1.0]
+    assert memory.choose(model, trainer) == 2 and limits == [memory.USABLE, 1.0]
     assert capsys.readouterr().out == "memory: batch 4 in micro-batches of 2\n"
-    monkeypatch.setattr(memory, "divisions", lambda *_: [Division()] * 99)
+    monkeypatch.setattr(memory, "micro_batches", lambda *_: [None] * 99)
     with pytest.raises(UserError, match="the GPU is out of memory"):
         memory.choose(model, trainer)
 
 
 @pytest.mark.slow
-def test_the_division_is_kept_at_resume(tmp_path: Path) -> None:
-    built = build("r3gan")
-    built[0].division = Division(2)
-    fit(built, 2, save=tmp_path / "some.ckpt")
-    resumed = fit(build("r3gan"), 3, resume=tmp_path / "some.ckpt")
-    assert resumed.division == Division(2) and resumed.micro_batch == 2
-    given = fit(build("r3gan", "model.micro_batch=1"), 3, resume=tmp_path / "some.ckpt")
-    assert given.division == Division(1)
+def test_the_micro_batch_is_kept_at_resume(tmp_path: Path) -> None:
+    fit(build("r3gan", "model.micro_batch=2"), 2, save=tmp_path / "some.ckpt")
+    assert fit(build("r3gan"), 3, resume=tmp_path / "some.ckpt").micro_batch == 2
+    assert fit(build("r3gan", "model.micro_batch=1"), 3, resume=tmp_path / "some.ckpt").micro_batch == 1
 
 
 def test_on_a_cpu_the_step_is_not_divided() -> None:
     module, data = build("dcgan")
     fit((module, data), 1)
-    assert module.division == Division() and module.micro_batch is None
+    assert module.divided and module.micro_batch is None
 
 
 def test_a_run_out_of_memory_ends_with_one_line(train: Train) -> None:

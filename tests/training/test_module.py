@@ -23,7 +23,6 @@ from gan.networks import r3gan
 from gan.networks.dcgan import Discriminator, Generator
 from gan.networks.layers import SpectralNorm
 from gan.penalties.r1 import R1, R2
-from gan.training.memory import Division
 from gan.training.module import GAN
 from gan.utils.errors import Diverged
 
@@ -192,7 +191,7 @@ def test_saved_loss_terms_are_moved_to_the_device() -> None:
 
     module = model()
     module.loss_log.load_state_dict({"loss/generator": torch.ones(3)})
-    module.division = Division()
+    module.divided = True
     module.__class__ = Elsewhere
     module.on_fit_start()
     assert [term.device.type for term in module.loss_log.pending["loss/generator"]] == ["meta"] * 3

@@ -105,11 +105,6 @@ def test_a_translation_does_not_depend_on_the_batch() -> None:
             ["model=cut", "data=retro_filter", "data.root=PHOTOS", "data.split=file", "data.style=fade", "data.size=8"],
             "data.size=8x8: this discriminator needs sides of at least 12 pixels",
         ),
-        (
-            ["model=pix2pix_unet", "data=retro_filter", "data.root=PHOTOS", "data.pairing=paired", "data.size=33"],
-            "model.generator.depth=0: must be an integer of at least 2",
-        ),
-        (["model=pix2pix", "data=paired", "data.a=nowhere", "data.b=b"], "nowhere"),
     ],
     ids=lambda value: " ".join(value) if isinstance(value, list) else "",
 )

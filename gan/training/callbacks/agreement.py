@@ -1,10 +1,8 @@
-"""Before training, end all ranks if their options, versions or images differ, or they do not share the run folder."""
+"""Before training, end all ranks if their options, versions or images differ."""
 
 from __future__ import annotations
 
-import time
 from collections.abc import Sequence
-from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -13,22 +11,20 @@ from lightning import Callback, Trainer
 
 from gan.config.launch import PACKAGES, version_of
 from gan.config.overrides import is_under
-from gan.runs import run_folder
 from gan.training.module import GAN
 from gan.utils.errors import UserError
 from gan.utils.option_values import flatten
 
-# Options that may depend on the machine, because they do not change the result; `resume` is compared separately.
-MAY_DIFFER = ("data.num_workers", "trainer.threads", "resume")
-VISIBLE = 60.0  # seconds until a network disk shows a new file on all machines
-POLL = 1.0  # seconds
+# Options that may depend on the machine, because they do not change the result.
+MAY_DIFFER = ("data.num_workers", "trainer.threads")
 
 
 class Agreement(Callback):
-    """Compares options, versions of packages, the list of images and the record in the run folder over all ranks.
+    """Compares options, versions of packages and the list of images over all ranks.
 
     Without it, ranks with different options would wait for each other for half an hour, or train with other options
-    than those in the run folder. `data=stream` has no list of images to compare.
+    than those in the run folder. On machines that do not share it, `resume` differs, since only rank 0 finds a
+    checkpoint. `data=stream` has no list of images to compare.
     """
 
     def __init__(self, run: Path) -> None:
@@ -46,29 +42,12 @@ class Agreement(Callback):
             raise UserError(
                 f"the ranks differ in {', '.join(names[:3])}; start all with the same options, versions and images"
             )
-        record = self.run / run_folder.ENVIRONMENT  # rank 0 has added a line with the time of this start
-        resume = pl_module.config.get("resume")
-        written, chosen = over_all_ranks((record.read_bytes() if trainer.is_global_zero else b"", resume))[0]
-        if not all(over_all_ranks(wait_for(record, written) and resume == chosen)):
-            raise UserError(f"{self.run}: not all ranks see what rank 0 writes there; use a folder that machines share")
 
 
 def differing(starts: Sequence[dict[str, Any]]) -> list[str]:
     """Return the names whose values are not the same on all ranks."""
     names = dict.fromkeys(name for start in starts for name in start)
     return [name for name in names if any(start.get(name) != starts[0].get(name) for start in starts)]
-
-
-def wait_for(path: Path, content: bytes) -> bool:
-    """Wait until a file has a content, and return whether it has."""
-    end = time.monotonic() + VISIBLE
-    while True:
-        with suppress(OSError):
-            if path.read_bytes() == content:
-                return True
-        if time.monotonic() > end:
-            return False
-        time.sleep(POLL)
 
 
 def over_all_ranks(value: Any) -> list[Any]:

@@ -94,12 +94,6 @@ class Health(Periodic):
         if self.bad:
             print_line(f"health: at the end, {'; '.join(self.bad.values())}")
 
-    def state_dict(self) -> dict[str, Any]:
-        return {"bad": self.bad}
-
-    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
-        self.bad = {str(name): str(finding) for name, finding in state_dict["bad"].items()}
-
 
 @torch.no_grad()
 def logits(pl_module: GAN, images: Tensor, label: Tensor | None) -> Tensor:

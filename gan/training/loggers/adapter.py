@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import io
-import math
 import queue
 import threading
 from collections.abc import Callable, Mapping
@@ -16,7 +15,6 @@ import yaml
 from lightning import Trainer
 from lightning.pytorch.loggers import Logger, MLFlowLogger, TensorBoardLogger, WandbLogger
 from PIL import Image
-from torch.utils.tensorboard.summary import hparams
 
 from gan import contracts
 from gan.config.secrets import hide
@@ -81,18 +79,15 @@ class Adapter(Logger):
     def log_hyperparams(self, *_: Any, **__: Any) -> None:
         """Do nothing: `log_config` logs the configuration."""
 
-    def log_config(self, config: dict[str, Any], choices: dict[str, Any], score: str) -> None:
+    def log_config(self, config: dict[str, Any], choices: dict[str, Any]) -> None:
         """Log the configuration of a new run.
 
         Args:
             choices: the options that the user has typed, by name.
-            score: name of the scalar by which TensorBoard compares runs under HPARAMS.
         """
         if isinstance(self.logger, TensorBoardLogger):
             text = f"```yaml\n{yaml.safe_dump(config, sort_keys=False)}\n```"
             self.send(lambda: self.logger.experiment.add_text("config", text, 0))
-            for summary in hparams(choices, {score: math.nan}):
-                self.send(lambda part=summary: self.logger.experiment.file_writer.add_summary(part))  # type: ignore[misc]
         else:
             self.send(lambda: self.logger.log_hyperparams({**config, "overrides": choices}))
 

@@ -10,9 +10,8 @@ import pytest
 import torch
 
 from gan.training.callbacks import threads
-from gan.training.callbacks.threads import Threads
-from gan.training.memory import copied_step, example
-from gan.utils import torch_runtime
+from gan.training.callbacks.threads import Threads, choose
+from gan.training.memory import copy_of, example, step_of
 from gan.utils.errors import UserError
 from tests.recipes import BATCH, RECIPES, build
 
@@ -36,13 +35,13 @@ def chosen(monkeypatch: pytest.MonkeyPatch) -> list[int]:
     """Replace the measurement: the numbers of threads that it chooses, one after the other; the last is kept."""
     numbers = [1]
 
-    def choose(work: Callable[[], None], limit: int) -> dict[int, float]:
+    def choose_next(work: Callable[[], None], limit: int) -> dict[int, float]:
         work()
         number = numbers.pop(0) if len(numbers) > 1 else numbers[0]
         torch.set_num_threads(number)
         return {number: 0.01, 3 - number: 0.5}
 
-    monkeypatch.setattr(torch_runtime, "choose", choose)
+    monkeypatch.setattr(threads, "choose", choose_next)
     return numbers
 
 
@@ -54,12 +53,12 @@ def weights(module: Any) -> list[torch.Tensor]:
 @pytest.mark.parametrize("recipe", RECIPES)
 def test_a_measured_step_changes_nothing(recipe: str) -> None:
     module, data = build(recipe)
-    before, random = weights(module), torch.get_rng_state()
+    before = weights(module)
     batch = {name: torch.zeros_like(value, device="cpu") for name, value in example(module, data, BATCH).items()}
-    step = copied_step(module, batch, CPU, torch.bfloat16)
+    step = step_of(copy_of(module), batch, CPU, torch.bfloat16)
     step()
     step()
-    assert all(map(torch.equal, weights(module), before)) and torch.equal(torch.get_rng_state(), random)
+    assert all(map(torch.equal, weights(module), before))
     assert module._trainer is None and not module.loss_log.pending
 
 
@@ -76,6 +75,7 @@ def test_training_computes_the_same_as_with_a_fixed_number(chosen: list[int], ca
 def test_slow_steps_are_measured_again(chosen: list[int], capsys: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     clock = itertools.count(0, 1)  # a step takes a second in place of the measured 10 ms
     monkeypatch.setattr(threads.time, "perf_counter", lambda: float(next(clock)))
+    monkeypatch.setattr(threads, "MAX_URGENT_COST", 1)  # the measurement takes a second, too
     chosen[:] = [2, 1]
     fit(model(), 8, Threads())
     lines = [line for line in capsys.readouterr().out.splitlines() if line.startswith("threads")]
@@ -90,7 +90,7 @@ def test_more_threads_are_tried_from_time_to_time(
     now = itertools.count(0, 0.02)
     monkeypatch.setattr(threads.time, "perf_counter", lambda: next(now))
     monkeypatch.setattr(threads, "WINDOW", 0.02)
-    callback.tuner.wait = 0.1
+    monkeypatch.setattr(threads, "WAIT", 0.1)
     fit(model(), 16, callback)
     assert "threads: 2" in capsys.readouterr().out
 
@@ -116,3 +116,45 @@ def test_a_checkpoint_keeps_the_number(chosen: list[int], capsys: Any) -> None:
     assert torch.get_num_threads() == 1
     with pytest.raises(UserError, match="the checkpoint's threads=no"):
         resumed.load_state_dict({"threads": "no", "seconds": 1})
+
+
+class Machine:
+    """Work that takes a time by the number of threads, and a clock of that time."""
+
+    def __init__(self, seconds: Callable[[int], float], monkeypatch: pytest.MonkeyPatch) -> None:
+        self.seconds = seconds
+        self.now = 0.0
+        self.calls: list[int] = []
+        monkeypatch.setattr(threads.time, "perf_counter", lambda: self.now)
+
+    def work(self) -> str:
+        self.calls.append(torch.get_num_threads())
+        self.now += self.seconds(torch.get_num_threads())
+        return "result"
+
+
+def quiet(count: int) -> float:
+    return 0.1 / count**0.7
+
+
+def busy(free: int) -> Callable[[int], float]:
+    """All threads wait for one that shares its core with another program."""
+    return lambda count: quiet(count) if count <= free else 2.0
+
+
+@pytest.mark.parametrize("limit", [1, 2, 3, 4, 16, 64])
+def test_the_cores_of_a_quiet_machine_are_used(limit: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    found = choose(Machine(quiet, monkeypatch).work, limit)
+    assert next(iter(found)) == torch.get_num_threads() and found[torch.get_num_threads()] < 1.03 * quiet(limit)
+
+
+@pytest.mark.parametrize(
+    ("limit", "free", "expected"), [(2, 1, 1), (4, 3, 3), (8, 7, 7), (8, 6, 6), (8, 1, 1), (16, 5, 4)]
+)
+def test_cores_of_other_programs_are_avoided(
+    limit: int, free: int, expected: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    machine = Machine(busy(free), monkeypatch)
+    assert next(iter(choose(machine.work, limit))) == torch.get_num_threads() == expected
+    slow = [count for count in machine.calls if count > free]
+    assert len(slow) <= 3 * (limit.bit_length() - 1)  # no long measurement of a number that is much slower
