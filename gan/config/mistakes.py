@@ -154,7 +154,7 @@ def missing_file(error: MissingConfigException) -> str:
     missing = error.missing_cfg_file or ""
     group, _, name = missing.rpartition("/")
     if group.startswith("hydra"):
-        return f"{group}={name}: not installed; {install('sweep')}, or the extra slurm or ray"
+        return f"{group}={name}: not installed; {install('sweep')}, for clusters retro-gan[slurm] or retro-gan[ray]"
     hint = did_you_mean(name, paths.group_names(group))  # for an element of a list, Hydra's error has no names
     if hint.startswith("choose") and not paths.own():
         hint += "; for your own, add --config-dir DIR"
