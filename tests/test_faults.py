@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
-import json
 import os
 import re
 import shutil
@@ -213,37 +211,3 @@ def test_no_network_is_used(tmp_path: Path) -> None:
     assert drawn.returncode == 0, drawn.stderr
     assert len(list((tmp_path / "drawn").glob("*.png"))) == 2
     assert "network" not in trained.stderr + drawn.stderr
-
-
-BACKWARDS = """
-import time
-real, calls = time.time, []
-def back():
-    calls.append(0)
-    return real() - (86400 if len(calls) > 60 else 0)
-time.time = back
-"""
-
-
-def test_a_clock_that_goes_backwards(tmp_path: Path) -> None:
-    """The system clock changes by a day during the run. Durations use the monotonic clock."""
-    words = after(BACKWARDS, str(ROOT / "train.py"), *TINY, "images=64", "hydra.run.dir=run")
-    run = Forked(words, tmp_path, tmp_path / "out", tmp_path / "error")
-    assert (run.wait(), run.communicate()[1]) == (0, "")
-    lines = [json.loads(line) for line in (tmp_path / "run" / "metrics.jsonl").read_text().splitlines()]
-    times = [line["time"] for line in lines]
-    assert max(before - after for before, after in itertools.pairwise(times)) > 80000
-    assert all(line.get("time/images_per_second", 1) > 0 for line in lines)
-    compared = run_python(["-m", "gan.cli", "compare", "run", "--json"], tmp_path, check=True)
-    assert 0 < json.loads(compared.stdout)["seconds"] < 200
-
-
-def test_a_cache_that_vanishes_does_not_end_the_run(folder: Path, tmp_path: Path) -> None:
-    """Mapped files stay readable. tests/test_train.py tests a run folder that disappears."""
-    with running(folder, cache=str(tmp_path / "cache")) as process:
-        (tmp_path / "cache").rename(tmp_path / "elsewhere")
-        time.sleep(2)
-        assert process.poll() is None
-        process.send_signal(signal.SIGTERM)
-        said = process.communicate(timeout=PATIENCE)[0]
-    assert process.returncode == 143 and "Traceback" not in said, said

@@ -14,8 +14,6 @@ from pathlib import Path
 
 import pytest
 
-from gan.commands import compare, evaluate
-from gan.evaluation.registry import Row
 from gan.runs import checkpoints
 from gan.utils import output
 from tests.conftest import ROOT, TINY, Train, environment
@@ -62,51 +60,6 @@ def test_a_bar_is_for_terminals(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("NO_COLOR", "")
     monkeypatch.setenv("TERM", "dumb")
     assert not output.shows_bars()
-
-
-@pytest.fixture
-def forty(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Make the terminal 40 columns wide."""
-    monkeypatch.setenv("COLUMNS", "40")
-
-
-@pytest.mark.usefixtures("forty")
-def test_compare_in_40_columns(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(sys.stdout, "isatty", lambda: True)
-    table = [
-        {
-            "run": f"a/very/long/path/runs/{n}",
-            "loss._target_": "gan.losses.hinge.Hinge",
-            "eval/kid_x1000_lite0": 0.1234567,
-            "images seen": 9,
-        }
-        for n in "ab"
-    ]
-    compare.print_table(table)
-    assert capsys.readouterr().out.splitlines() == [
-        "a/very/long/path/runs/a", "  loss             Hinge", "  kid_x1000_lite0  0.1235", "  images seen      9",
-        "a/very/long/path/runs/b", "  loss             Hinge", "  kid_x1000_lite0  0.1235", "  images seen      9",
-    ]  # fmt: skip
-
-
-@pytest.mark.usefixtures("forty")
-def test_evaluate_in_40_columns(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(sys.stdout, "isatty", lambda: True)
-
-    class Extractor:
-        name, resize = "lite0", "128"
-
-    evaluate.print_table(Extractor(), [Row("samples", 500, 400, {"fd": 12.34, "precision": 0.5, "recall": 0.25})])
-    lines = capsys.readouterr().out.splitlines()
-    assert "samples" in lines and any(line.split() == ["FD", "12.3"] for line in lines) and max(map(len, lines)) <= 40
-
-
-def test_a_table_in_a_pipe_is_never_stacked(
-    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setenv("COLUMNS", "10")
-    compare.print_table([{"run": "runs/a", "images seen": 16}])
-    assert capsys.readouterr().out.splitlines() == ["run     images seen", "runs/a  16"]
 
 
 @pytest.mark.slow

@@ -63,7 +63,7 @@ def trained(folders: list[Path]) -> list[Run]:
 
 
 def print_table(table: list[dict[str, Any]]) -> None:
-    """Print a row per run, with columns as wide as needed; in a narrow terminal, a block per run."""
+    """Print a row per run, with columns as wide as needed."""
     names = list(dict.fromkeys(name for row in table for name in row))
     headings = ["time" if name == "seconds" else one_line(heading(name, names)) for name in names]
     rows = [[one_line(cell(name, row.get(name))) for name in names] for row in table]

@@ -59,8 +59,6 @@ def options_of(text: str) -> dict[str, Any]:
     if shared_model.is_shared(source):
         return flatten({"model": shared_model.read_about(shared_model.weights_of(source).parent)["model"]})
     run = run_folder.folder_of(source)
-    if hint := run_folder.hint_inside(run):
-        raise UserError(f"init_from={text}: is not a run folder; {hint}")
     return flatten(run_folder.read_config(run)) if (run / run_folder.CONFIG).is_file() else {}
 
 

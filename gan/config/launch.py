@@ -1,6 +1,6 @@
 """Start a run: the words of the command line, Hydra's job, the record of the run, errors in one line. No torch.
 
-What only some commands need is imported by those: a resumed run, a sweep, the help page, and the text of errors.
+What only some commands need is imported by those: a resumed run, a sweep, and the help page.
 """
 
 from __future__ import annotations
@@ -23,6 +23,7 @@ from omegaconf import DictConfig, open_dict, read_write
 
 from gan.config import new_run, paths
 from gan.config.compose import check_options, to_plain
+from gan.config.mistakes import causes, check_words, message_of
 from gan.config.overrides import as_typed, stored, typed_value, without
 from gan.config.secrets import conceal, words_of
 from gan.runs import lock, run_folder
@@ -66,8 +67,6 @@ def prepare(argv: list[str]) -> list[str]:
     """
     argv = [conceal(word) for word in argv]
     if not all(re.match(r"[\w./@]+=", word) for word in argv):  # +NAME=VALUE, a flag, or not an option
-        from gan.config.mistakes import check_words
-
         check_words(argv)
     flags = [word for word in argv if word.startswith("-")]
     overrides = [word for word in argv if not word.startswith("-")]
@@ -106,7 +105,6 @@ def errors_in_one_line() -> Iterator[None]:
     except Exception as error:
         if in_sweep():
             raise  # to Hydra: `gan.config.sweep` prints it, and the next job starts
-        from gan.config.mistakes import causes, message_of
         from gan.models.address import with_addresses
 
         if any(isinstance(cause, KeyboardInterrupt) for cause in causes(error)):  # a library may wrap it
@@ -135,8 +133,6 @@ def start_run(cfg: DictConfig) -> Path:
     isolate_job()
     run = Path(job.runtime.output_dir)
     if sweeping:
-        if not is_child():
-            lock.start_job(run)
         lock.acquire(run)
     if cfg.resume == "auto":  # a job of a sweep, in its own folder
         from gan.config.resume import checkpoint_to_resume

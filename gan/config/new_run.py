@@ -23,13 +23,14 @@ from gan.data.looks import is_table
 from gan.runs import lock, run_folder
 from gan.utils.errors import UserError, install, path_hint, reason
 from gan.utils.files import write_atomically
+from gan.utils.object_store import check_address, check_library
 from gan.utils.option_values import is_remote, quote, with_home
 from gan.utils.output import print_line
 from gan.utils.processes import global_rank, num_external_ranks
 from gan.utils.untrusted import MAX_OPTION
 
-GAN = "gan.training.module.GAN"
-PIX2PIX = "gan.training.translation.Pix2Pix"
+# Class of a model -> its data with a path; other translators take unpaired data.
+DATA_OF = {"gan.training.module.GAN": "folder", "gan.training.translation.Pix2Pix": "paired"}
 PATHS = ("data.root", "data.a", "data.b")
 NETWORKS = ("model.generator.", "model.discriminator.")  # prefixes of the options of networks
 HUGGING_FACE = "gan.data.sources.huggingface.data_module"
@@ -93,8 +94,6 @@ def check(values: Mapping[str, Any], resumed: bool = False) -> None:
         limit = MAX_OPTION if name.startswith(NETWORKS) else (1 << 63) - 1
         if isinstance(value, int | float) and limit < abs(value) < math.inf:
             raise UserError(f"{name}={value}: is out of range: the largest number is {limit:,}")
-    if values.get("init_from") == "":
-        raise UserError("init_from: give one path, or zoo:NAME")
     used = [name for name, unset in STARTS.items() if values.get(name, unset[0]) not in unset]
     if used and not resumed and not values.get("init_from"):
         raise UserError(f"{used[0]}={values[used[0]]}: has an effect only with init_from=RUN")
@@ -107,9 +106,7 @@ def paths(values: Mapping[str, Any]) -> Iterator[tuple[str, str, str]]:
     for name in PATHS:
         for root in listed(values.get(name)):
             if is_remote(root):
-                from gan.utils import object_store
-
-                object_store.check_library(object_store.check_address(f"{name}={root}", root))
+                check_library(check_address(f"{name}={root}", root))
             elif run_folder.is_run(Path(with_home(root))):
                 raise UserError(f"{name}={root}: is the folder of a run; give a folder of images")
             else:
@@ -139,29 +136,10 @@ def with_data(typed: list[str], quiet: bool = False) -> list[str]:
     cfg = compose([first_alternative(word) for word in typed if is_group(key_of(word))])
     if cfg.hydra.runtime.choices.data != DEFAULT:
         return typed
-    name = data_for(paths, cfg.model.get("_target_"), cfg.hydra.runtime.choices.model)
+    name = DATA_OF.get(cfg.model.get("_target_"), "unpaired")
     if not quiet:
         print_line(f"using data={name}, because {paths[0]} is set")
     return [f"data={name}", *typed]
-
-
-def data_for(paths: list[str], target: str | None, model: str) -> str:
-    """Return the data group for the typed options with paths, and a class of models."""
-    if target == PIX2PIX:
-        return "paired"
-    if target == GAN:
-        if paths == ["data.root"]:
-            return "folder"
-        raise UserError(
-            f"{paths[-1]} is for translators, but model={model} generates images; add model=cyclegan, "
-            "or write data.root=PATH, for several folders data.root=[PATH,PATH]"
-        )
-    if "data.root" in paths:
-        raise UserError(
-            f"model={model} needs two folders: write data.a=PATH data.b=PATH instead of data.root, "
-            "or add data=retro_filter to learn a built-in style"
-        )
-    return "unpaired"
 
 
 # ---- the folder

@@ -22,7 +22,6 @@ from gan.utils.option_values import quote, with_home, without_home
 STYLE = "data.style"  # a path only if it is a file with a color table
 READ_PATHS = ("data.root", "data.a", "data.b", "data.labels", "data.name", STYLE, "init_from")  # training reads
 FOLDERS = ("hydra.run.dir", "hydra.sweep.dir")  # one path each, which need not exist yet
-LISTS = ("data.root", "data.a", "data.b", STYLE)  # one path or a list of them
 WORDS = ("", "null", "none", "true", "false", "auto", "???")  # values that are not paths; ./true is
 
 
@@ -115,13 +114,9 @@ def convert(word: str, sweep: bool) -> str:
         if text[0] + text[-1] == "[]":
             return "[" + ",".join(element(part.strip(), key) for part in text[1:-1].split(",")) + "]"
         return ",".join(element(part, key) for part in (text.split(",") if sweep else [text]))
-    if parsed.is_choice_sweep():
-        if sweep:
-            return ",".join(convert(f"{key}={part}", sweep=False) for part in parsed.sweep_string_iterator())
-        if key not in LISTS:
-            return quote(with_home(text))
-        what = "is a list; for several filters" if key == STYLE else "no such path; for several folders"
-        raise UserError(f"{word}: {what} write {key}=[{text}], for one run each add -m")
+    if parsed.is_choice_sweep():  # without -m, Hydra's error says how to write a list
+        parts = parsed.sweep_string_iterator()
+        return ",".join(convert(f"{key}={part}", sweep=False) for part in parts) if sweep else text
     value = parsed.value()
     if isinstance(value, list):
         return "[" + ",".join(element(part, key) for part in value) + "]"

@@ -25,7 +25,6 @@ from gan.config.new_run import create_folder, is_named, with_folder
 from gan.config.overrides import READ_PATHS, STYLE, is_group, is_under, key_of, typed_value, value_of, without
 from gan.config.paths import folders
 from gan.data.looks import is_table
-from gan.models.address import is_address
 from gan.runs import checkpoints, lock, remote, run_folder
 from gan.utils.errors import UserError, path_hint
 from gan.utils.files import write_json
@@ -147,8 +146,6 @@ def list_logs(run: Path) -> list[Path]:
 def prepare_resume(typed: list[str], path: Path) -> list[str]:
     """Return the overrides for resume=PATH: those of the run, replaced by typed ones with the same key."""
     if not path.exists():
-        if is_address(name := typed_value(typed, "resume")):  # a path has one / of hf://
-            raise UserError(f"resume={name}: is a shared model, which cannot be resumed; use init_from={name}")
         raise UserError(f"resume={path}: no such run folder or checkpoint{path_hint(path)}")
     run = run_folder.folder_of(path)
     if not (run / run_folder.OVERRIDES).exists():

@@ -25,6 +25,7 @@ from gan.utils.option_values import flatten, quote
 from gan.utils.output import one_line
 
 PACKAGE = Path(__file__).resolve().parents[2]
+TRAIN = [sys.executable, "-P", "-m", "gan", "train"]
 ERROR = "error: "
 COLORS = ("FORCE_COLOR", "CLICOLOR_FORCE")  # notebooks set them; rich would then show bars without a terminal
 MAX_LINES = 20  # last lines of the output in the message of an unexpected error
@@ -50,7 +51,7 @@ def train(
     folder = folder_of(run, options)
     words = [f"{name}={in_grammar(value)}" for name, value in options.items()]
     words += [] if options.get("resume") not in (None, "auto") else [f"hydra.run.dir={in_grammar(str(folder))}"]
-    code, output = run_process([*program(), *words, *flags], quiet)
+    code, output = run_process([*TRAIN, *words, *flags], quiet)
     if code == 2 and output and output[-1].startswith(ERROR):
         raise UserError(output[-1].removeprefix(ERROR))
     if code in (128 + signal.SIGINT, -signal.SIGINT):
@@ -108,11 +109,6 @@ def in_grammar(value: Any) -> str:
     if isinstance(value, int | float):
         return repr(value)
     raise UserError(f"an option of type {type(value).__name__}: give a number, a text, a path, or a list of them")
-
-
-def program() -> list[str]:
-    """Return the command that trains."""
-    return [sys.executable, "-P", "-m", "gan", "train"]
 
 
 def run_process(command: list[str], quiet: bool) -> tuple[int, list[str]]:

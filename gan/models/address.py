@@ -107,7 +107,7 @@ def download(address: str) -> Path:
         urls = {name: hub.hf_hub_url(repository, name, revision=revision) for name in LIMITS}
         sizes: dict[str, Any] = {name: hub.get_hf_file_metadata(url).size for name, url in urls.items()}
     except errors.HfHubHTTPError as error:
-        raise UserError(f"{address}: {explain(error, revision)}") from error
+        raise failed(address, error) from error
     except Exception:  # networks and proxies raise many kinds of error
         sizes = {}  # the cache may have a copy
     for name, size in sizes.items():
@@ -119,25 +119,16 @@ def download(address: str) -> Path:
         config = Path(hub.hf_hub_download(repository, CONFIG, revision=revision, local_files_only=not sizes))
         hub.hf_hub_download(repository, WEIGHTS, revision=config.parent.name, local_files_only=not sizes)
     except Exception as error:  # networks, proxies and disks raise many kinds of error
-        raise UserError(f"{address}: {explain(error, revision)}") from error
+        raise failed(address, error) from error
     if not sizes:
         say(f"{address}: the Hub cannot be reached; using the copy in the cache")
     return config.parent
 
 
-def explain(error: Exception, revision: str | None) -> str:
-    """Return why a model cannot be downloaded, from an error of huggingface_hub."""
-    reasons = {  # by the name of the class
-        "RevisionNotFoundError": f"has no revision {revision}; give a branch, tag or commit of it",
-        # also if its author must grant access
-        "RepositoryNotFoundError": "no such model, or no access; check the name, or run hf auth login",
-        "LocalEntryNotFoundError": "is not in the cache, and the Hub cannot be reached",
-        "EntryNotFoundError": f"has no {CONFIG} or {WEIGHTS}; give a model written by gan share",
-    }
-    for kind in type(error).__mro__:
-        if kind.__name__ in reasons:
-            return reasons[kind.__name__]
-    return f"cannot be downloaded ({to_line(error) or type(error).__name__}); try again, or give a local folder"
+def failed(address: str, error: Exception) -> UserError:
+    """Return the error for a model that cannot be downloaded, with the reason that huggingface_hub gives."""
+    reason = to_line(error) or type(error).__name__
+    return UserError(f"{address}: cannot be downloaded; check the name, or run hf auth login ({reason})")
 
 
 def say(text: str) -> None:

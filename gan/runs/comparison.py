@@ -1,4 +1,4 @@
-"""What runs are: status, best scores, the options in which they differ, and the rows of a sweep. No torch."""
+"""What runs are: status, best scores, and the options in which they differ. No torch."""
 
 from __future__ import annotations
 
@@ -13,23 +13,12 @@ from gan.runs.metrics import first_scored, read_metrics
 from gan.runs.remote import with_addresses
 from gan.utils.errors import UserError
 from gan.utils.option_values import flatten, is_remote, short_name
-from gan.utils.output import duration, one_line, shortened, truncated
-from gan.utils.untrusted import read_json
+from gan.utils.output import duration, one_line, shortened
 
 # Options that do not change the result of a run.
 IGNORED = ("logger", "callback", "metric", "data.num_workers", "objective", "resume")
 MAX_CELL = 28  # characters
 MAX_LABEL = 80  # characters in the legend
-ROW = {  # types of the values of a row, which `gan.config.sweep` writes
-    "job": int,
-    "options": dict,
-    "name": str,
-    "objective": int | float | None,
-    "seconds": int | float,
-    "status": str,
-    "error": str,
-    "run": str,
-}
 
 
 class Run(NamedTuple):
@@ -136,9 +125,9 @@ def labels(found: list[Run], names: list[str]) -> list[str]:
     made = []
     for one in found:
         options = ", ".join(f"{shown[name]}={cell(name, one.option(name))}" for name in names)
-        made.append(truncated(one_line(options), MAX_LABEL))
+        made.append(shortened(one_line(options), MAX_LABEL))
     return [
-        text if text and made.count(text) == 1 else truncated(one_line(f"{one.folder.name} {text}".rstrip()), MAX_LABEL)
+        text if text and made.count(text) == 1 else shortened(one_line(f"{one.folder.name} {text}".rstrip()), MAX_LABEL)
         for one, text in zip(found, made, strict=True)
     ]
 
@@ -203,22 +192,3 @@ def best_score(folder: Path) -> str:
     if not isinstance(score, int | float) or not math.isfinite(score):
         return "-"
     return f"{str(record.get('monitor')).removeprefix('eval/')} {score:.4g}"
-
-
-# ---- the rows of a sweep
-
-
-def read_row(path: Path) -> dict[str, Any] | None:
-    """Return the row of a job of a sweep; None if there is none, or if it was not written by this program."""
-    try:
-        row = read_json(path)
-    except (OSError, ValueError):
-        return None
-    is_row = isinstance(row, dict) and all(isinstance(row.get(name), kind) for name, kind in ROW.items())
-    return row if is_row else None
-
-
-def read_rows(sweep: Path) -> list[dict[str, Any]]:
-    """Return the rows of all jobs of a sweep: the lowest objective first, jobs without one last."""
-    rows = [row for path in (sweep / run_folder.ROWS).glob("*.json") if (row := read_row(path))]
-    return sorted(rows, key=lambda row: (row["objective"] is None, row["objective"] or 0.0, row["job"]))

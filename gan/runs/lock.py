@@ -14,12 +14,13 @@ import tempfile
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from fnmatch import fnmatch
 from pathlib import Path
 from typing import Any
 
 from filelock import SoftFileLease, Timeout
 
-from gan.runs import checkpoints, run_folder
+from gan.runs import run_folder
 from gan.utils import processes
 from gan.utils.errors import UserError
 from gan.utils.files import is_alive
@@ -124,23 +125,16 @@ def _stop(_: object) -> None:
 atexit.register(release)
 
 
-# ---- removal of the folder of a command that fails before its first training step; what it held is kept
+# ---- removal of the folder of a command that fails before its first training step
 
 SWEEP = "sweep.yaml"  # the record of a sweep, in the folder that contains the folders of its jobs
-# All that a run may contain before its first checkpoint, and a sweep before its first job, as patterns; also what an
-# interrupted write leaves. images-000000000.ckpt is that of a translator before training.
-WRITTEN = f"""
-    {run_folder.CONFIG} {run_folder.OVERRIDES} {run_folder.ENVIRONMENT} {run_folder.METRICS} {run_folder.METRICS_CSV}
-    {run_folder.EVALUATION} {run_folder.LOGGERS} {run_folder.DECISION} {run_folder.REMOTE} hparams.yaml
-    events.out.tfevents.* {run_folder.SAMPLES}/reals.png {run_folder.SAMPLES}/{"[0-9]" * 9}*.png
-    checkpoints/images-000000000.ckpt checkpoints/images-*.json
-    .*.tmp samples/.*.tmp checkpoints/.*.tmp
-    wandb/run-* wandb/offline-run-* wandb/latest-run wandb/debug*.log wandb/settings
-    {SWEEP} multirun.yaml {run_folder.RESULTS} {run_folder.ROWS}/*.json
-""".split()
-WRITTEN_FOLDERS = (run_folder.SAMPLES, run_folder.CHECKPOINTS, run_folder.ROWS, "wandb")
+# Patterns of what a run writes before its first training step, and a sweep before its first job.
+EARLY = (
+    *run_folder.RECORD, run_folder.DECISION, run_folder.REMOTE, run_folder.METRICS, run_folder.METRICS_CSV,
+    run_folder.LOGGERS, "events.out.tfevents.*", run_folder.SAMPLES, f"{run_folder.SAMPLES}/reals.png", SWEEP,
+    "multirun.yaml",
+)  # fmt: skip
 _new: list[Path] = []  # folders that this process has created, and has not trained into
-_jobs: list[Path] = []  # folders of jobs of a sweep, like _new
 
 
 def make(folder: Path, exist_ok: bool = True) -> None:
@@ -151,26 +145,14 @@ def make(folder: Path, exist_ok: bool = True) -> None:
     _new.extend(reversed(missing))
 
 
-def start_job(folder: Path) -> None:
-    """Remember the folder of a job, which Hydra has just created in the folder of a sweep, if it is empty.
-
-    Remove the folder of the previous job if that failed before its first training step.
-    """
-    release()  # the lock of the previous job
-    clear(_jobs)
-    if not any(folder.iterdir()):
-        _jobs.append(folder.absolute())
-
-
 def trained() -> None:
     """Keep all folders, because a training step has been completed."""
     _new.clear()
-    _jobs.clear()
 
 
 @contextmanager
 def removed_unless_trained() -> Iterator[None]:
-    """Remove the folders at an exception before the first training step, also at Ctrl-C and SIGTERM."""
+    """Remove the new folders at an exception before the first training step, also at Ctrl-C and SIGTERM."""
     processes.before_end = remove
     try:
         yield
@@ -178,43 +160,21 @@ def removed_unless_trained() -> Iterator[None]:
         remove()
         raise
     finally:
-        clear(_jobs)  # Hydra may go on after a job has failed
         trained()
 
 
 def remove() -> None:
-    """Release the lock, and remove the folders in which no training step has been completed."""
-    for folders in (_jobs, _new):
-        folders[:] = [folder for folder in folders if not is_lost(folder)]  # not those that another process uses
-    release()
-    clear(_jobs)
-    clear(_new)
+    """Release the lock, and remove the new folders that contain nothing but files of EARLY.
 
-
-def clear(folders: list[Path]) -> None:
-    """Remove folders, from the last to the first, unless one has a checkpoint or another process trains into it.
-
-    The checkpoint of a translator before training does not count.
+    A folder with any other file is kept as it is: the file may be the user's, or the lock of another process.
     """
-    while folders:
-        folder = folders.pop()
-        saved = {*checkpoints.list_checkpoints(folder)} - {checkpoints.checkpoint_path(folder, 0)}
-        if saved or (folder / run_folder.LOCK).exists():
-            continue
+    _new[:] = [folder for folder in _new if not is_lost(folder)]  # not one that another process has taken over
+    release()
+    while _new:
+        folder = _new.pop()
         with suppress(OSError):
-            if any((folder / name).exists() for name in (*run_folder.RECORD, SWEEP, run_folder.REMOTE)):
-                empty(folder)
-            folder.rmdir()  # fails if another command has written to it
-
-
-def empty(run: Path) -> None:
-    """Remove the files that this program writes into a run folder. Other files, and folders with them, are kept."""
-    for pattern in WRITTEN:
-        for path in run.glob(pattern):
-            if path.is_dir() and not path.is_symlink():
-                shutil.rmtree(path, ignore_errors=True)  # of W&B
-            else:
-                path.unlink()
-    for name in WRITTEN_FOLDERS:
-        with suppress(OSError):  # it does not exist or is not empty
-            (run / name).rmdir()
+            names = [path.relative_to(folder).as_posix() for path in folder.rglob("*")]
+            if not names:
+                folder.rmdir()
+            elif all(any(fnmatch(name, pattern) for pattern in EARLY) for name in names):
+                shutil.rmtree(folder)

@@ -131,8 +131,6 @@ def requeue() -> str:
     job = os.environ[JOB]
     try:
         subprocess.run(["scontrol", "requeue", job], check=True, capture_output=True, text=True, timeout=60)
-    except subprocess.CalledProcessError as error:
-        return f"scontrol requeue {job}: {(error.stderr or error.stdout).strip() or 'failed'}"
-    except (OSError, subprocess.TimeoutExpired) as error:
-        return f"scontrol requeue {job}: {error}"
+    except (OSError, subprocess.SubprocessError) as error:
+        return f"scontrol requeue {job}: {str(getattr(error, 'stderr', None) or error).strip()}"
     return f"SLURM job {job} is requeued and continues this run"

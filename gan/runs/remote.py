@@ -14,7 +14,7 @@ from collections.abc import Collection, Iterable
 from pathlib import Path
 from typing import NamedTuple
 
-from gan.runs import checkpoints, run_folder
+from gan.runs import checkpoints, lock, run_folder
 from gan.utils.errors import UserError
 from gan.utils.files import write_json
 from gan.utils.object_store import Missing, Store, check_address, stored_at
@@ -169,10 +169,7 @@ def in_order(names: Iterable[str]) -> list[str]:
 def files_of(run: Path) -> list[str]:
     """Return the names of the regular files of a run folder that are copied; raise OSError if there is no folder."""
     os.stat(run)
-    names = []
-    for folder, folders, files in os.walk(run):
-        folders[:] = [name for name in folders if not name.startswith(".")]
-        names += [Path(folder, name).relative_to(run).as_posix() for name in files]
+    names = [path.relative_to(run).as_posix() for path in run.rglob("*")]
     return [name for name in names if NAME.fullmatch(name) and stamp(run / name) is not None]
 
 
@@ -210,8 +207,6 @@ def fetch_record(address: str | None, folder: Path, resumes: bool, required: boo
     """
     if address is None or global_rank() != 0:
         return
-    from gan.runs import lock
-
     with stored_at(f"remote={address}"):
         remote = RemoteRun(address, folder)
         exists = remote.holds_run()

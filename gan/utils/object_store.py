@@ -23,20 +23,10 @@ SCHEMES: dict[str, tuple[str, dict[str, Any]]] = {
     "gs": ("gcsfs", {}),
 }
 ADDRESS = re.compile(rf"({'|'.join(SCHEMES)})://[a-z0-9][\w.-]{{1,221}}(/[\w@=+-][\w.@=+-]*)+/?", re.ASCII)
-EXAMPLE = "s3://BUCKET/runs/NAME"
 SECRET = re.compile(r"KEY|SECRET|TOKEN|PASSWORD|CREDENTIAL", re.IGNORECASE)  # in names of environment variables
 USER_INFO = re.compile(r"(://)\S*@|[^\s/@'\"]+:(?!//)[^\s@'\"]*@")  # user:password@ in an address
 PARAMETERS = re.compile(r"\?\S*=\S*")  # such as a signature
-# Pattern of the code or class of an error -> message; other errors have the message of the service
-REASONS = {
-    r".*(Credential|Expired|SSOToken).*|TokenRefreshRequired|RefreshError|AuthFailure|401"
-    r"|Invalid(AccessKeyId|Token|ClientTokenId)|SignatureDoesNotMatch": "the credentials are missing, expired or not "
-    "valid; for S3, set AWS_PROFILE, or AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY",
-    r"AccessDenied|Forbidden|Permission|403": "access is denied; check the permissions of the credentials",
-    r"NoSuchBucket": "there is no such bucket",
-    r".*(Connect|Connection|Read)(Timeout|Closed|Refused|Reset)?|ClientConnector.*|gaierror|Timeout": "it cannot be "
-    "reached",
-}
+MAX_CAUSES = 100  # of an error; a chain of causes may be a circle
 
 
 class StoreError(Exception):
@@ -51,7 +41,7 @@ def check_address(option: str, text: str) -> str:
     """Return an address without a trailing slash; raise UserError if it is not valid."""
     if not ADDRESS.fullmatch(text) or ".." in text:
         said = without_keys(option)
-        raise UserError(f"{said}: is not the URL of a folder in object storage; give one such as {EXAMPLE}")
+        raise UserError(f"{said}: is not the URL of a folder in object storage; give one such as s3://BUCKET/runs/NAME")
     return text.rstrip("/")
 
 
@@ -154,11 +144,13 @@ def stored_at(name: str) -> Iterator[None]:
 
 
 def explain(error: BaseException) -> str:
-    """Return the reason for an error. The message of the service is used only for unknown errors, without keys."""
-    names = names_of(error)
-    for pattern, text in REASONS.items():
-        if any(re.fullmatch(rf"(?:{pattern})(?:Error|Exception)?", name) for name in names):
-            return text
+    """Return the reason for an error: the code of the service, whose text may have keys, or else the message."""
+    cause: BaseException | None = error
+    for _ in range(MAX_CAUSES):
+        response = getattr(cause, "response", None)  # of an error of S3
+        if isinstance(response, dict) and (code := response.get("Error", {}).get("Code")):
+            return f"the service refuses it with {to_line(code)}; check the credentials and the URL"
+        cause = cause and (cause.__cause__ or cause.__context__)
     return to_line(without_keys(str(error).strip()) or type(error).__name__)
 
 
@@ -168,14 +160,3 @@ def without_keys(text: str) -> str:
     for secret in sorted(secrets, key=len, reverse=True):
         text = text.replace(secret, "***")
     return PARAMETERS.sub("?***", USER_INFO.sub(r"\1***@", text))
-
-
-def names_of(error: BaseException | None) -> list[str]:
-    """Return the error codes of S3 and Google Cloud Storage and the class names in the chain of an error."""
-    names: list[str] = []
-    while error is not None and len(names) < 100:  # a chain may be a circle
-        response = getattr(error, "response", None)
-        code = response.get("Error", {}).get("Code", "") if isinstance(response, dict) else getattr(error, "code", "")
-        names += [str(code), type(error).__name__]
-        error = error.__cause__ or error.__context__
-    return names

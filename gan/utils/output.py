@@ -73,11 +73,6 @@ def aligned(headings: Sequence[str], rows: Sequence[Sequence[str]], right: Colle
     ]
 
 
-def truncated(text: str, limit: int) -> str:
-    """Return text of at most `limit` characters. The end of a longer one is omitted."""
-    return text if len(text) <= limit else text[: limit - 3] + "..."
-
-
 def first_few(items: Sequence[str], limit: int, separator: str = ", ") -> str:
     """Return the first `limit` items as a list in text, which ends with the number of the others."""
     more = len(items) - limit
@@ -109,26 +104,9 @@ def bar_width(columns: int) -> int:
     return min(40, columns // 4)
 
 
-def is_too_wide(line: str) -> bool:
-    """Return whether a line is wider than the terminal; False if stdout is a file or a pipe."""
-    return sys.stdout.isatty() and len(line) > shutil.get_terminal_size().columns
-
-
 def print_aligned(headings: Sequence[str], rows: Sequence[Sequence[str]], right: Collection[str] = ()) -> None:
-    """Print a table as wide as needed, as `aligned`; in a narrow terminal, a block per row."""
-    lines = aligned(headings, rows, right)
-    if is_too_wide(max(lines, key=len)):
-        print_stacked(headings, rows)
-    else:
-        print("\n".join(lines))
-
-
-def print_stacked(headings: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
-    """Print a table for a narrow terminal: a block per row, which starts with its first cell, a line per column."""
-    width = max(map(len, headings[1:]), default=0)
-    for name, *cells in rows:
-        lines = (f"  {heading:<{width}}  {cell}" for heading, cell in zip(headings[1:], cells, strict=True))
-        print("\n".join([name, *lines]))
+    """Print a table as wide as needed, as `aligned`."""
+    print("\n".join(aligned(headings, rows, right)))
 
 
 @contextmanager

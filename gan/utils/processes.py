@@ -7,8 +7,7 @@ with as_keyboard_interrupt():   for the program itself: Ctrl-C raises KeyboardIn
 with termination_as_exit():     for the program itself: SIGTERM and SIGHUP raise SystemExit, so that cleanup runs
 with deferred():                for a step that must be completed: Ctrl-C takes effect at its end
 
-Python looks through all objects again and again while the modules of a large program are imported, and once more at its
-end. For a training, these garbage collections take a quarter of the time until the first step, and a second at the end.
+Python looks through all objects once more at its end. For a training, this garbage collection takes a second.
 """
 
 from __future__ import annotations
@@ -181,23 +180,6 @@ def has_children() -> bool:
 def skip_at_exit() -> None:
     """Let the program end without a collection. Call it first: exit handlers of other modules still run before."""
     atexit.register(gc.freeze)
-
-
-@contextmanager
-def skip_during_imports() -> Iterator[None]:
-    """Import the modules of a training without collections, and leave them out of later ones.
-
-    Do nothing if torch is imported already, because earlier work may have left objects for a collection to find.
-    """
-    if "torch" in sys.modules or not gc.isenabled():
-        yield
-        return
-    gc.disable()
-    try:
-        yield
-    finally:
-        gc.freeze()
-        gc.enable()
 
 
 def available_memory() -> int:

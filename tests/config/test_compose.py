@@ -10,14 +10,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import yaml
 from hydra.utils import get_object
 from omegaconf import OmegaConf
 
 from gan.config.compose import DERIVED, compose
 from gan.config.help import headline, help_page
 from gan.config.paths import CONF
-from gan.utils.option_values import flatten
 
 UNPAIRED = ("unpaired", "paper_cyclegan", "paper_cut")
 MULTI = ("penalty", "metric", "callback", "logger")
@@ -72,29 +70,10 @@ def test_every_file_has_a_description(file: Path) -> None:
     assert len(headline(CONF / file.with_suffix(".yaml"))) > 10
 
 
-def test_help_shows_values_and_no_grammar() -> None:
+def test_help_has_every_file_and_option() -> None:
     page = help_page()
-    assert "${" not in page and "16 (CPU) or 16384 / side, at most 512 (GPU)" in page
-    assert "images=112_000 (CPU) or 3_000_000 (GPU)" in page
-
-
-def test_help_gives_every_option_a_meaning() -> None:
-    page = help_page()
-    derived = {"seed", "loss", "penalties", "augment", "batch_size", "size", "channels", "fused", "strategy"}
-    derived |= {"sync_batchnorm"}
-    fixed = {"max_epochs", "use_distributed_sampler", "num_sanity_val_steps", "limit_val_batches"}
-    fixed |= {"enable_progress_bar", "enable_model_summary"}
-    for file, prefix in (
-        ("train", ""),
-        ("data/folder", "data."),
-        ("trainer/default", "trainer."),
-        ("model/dcgan", "model."),
-    ):
-        tree = yaml.safe_load((CONF / f"{file}.yaml").read_text())
-        for key, value in flatten({k: v for k, v in tree.items() if k not in ("defaults", "hydra")}).items():
-            if key.split(".")[-1][0] == "_" or value == {} or key.split(".")[-1] in derived | fixed or key == "augment":
-                continue
-            assert f"  {prefix}{key}=" in page, key
+    assert "images: ${length:112_000,3_000_000}  # length of the run" in page
+    assert "---- data=folder\n" in page and "\nsize: 64  # side" in page
     assert all(f"{file.parent}={file.name}" in page for file in FILES)
 
 

@@ -30,17 +30,12 @@ def said(*typed: str) -> str:
     ("typed", "ours"),
     [
         ("--epochs 10", "images=N"),
-        ("--lr 0.1", "model.generator_optimizer.lr=0.1 model.discriminator_optimizer.lr=0.1"),
-        ("--batch-size 8", "data.batch_size=8,"),
+        ("--cfg job --batch-size 8", "data.batch_size=VALUE,"),
         ("+run=base", "hydra.run.dir=runs/NAME"),
-        ("--data.root pics", "write data.root=pics"),
         ("--nonsense", "NAME=VALUE"),
-        ("--cfg job --kimg 25", "images=25000"),
         ("pics", "write data.root=pics"),
         ("runs/first", "write resume=runs/first"),
-        ("stylegan2", "write model=stylegan2"),
-        ("data.size = 64", "write data.size=VALUE without spaces"),
-        ("+trainer.gradient_clip_val=1", "gradients are not clipped"),
+        ("data.size = 64", "NAME=VALUE, without spaces around ="),
         ("+sead=3", "did you mean seed"),
     ],
 )
@@ -50,7 +45,7 @@ def test_a_word_is_answered_with_ours(typed: str, ours: str) -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(("word", "ours"), [("epochs", "images=N"), ("run", "hydra.run.dir="), ("model.lr", "lr=7")])
+@pytest.mark.parametrize(("word", "ours"), [("epochs", "images=N"), ("model.lr", "lr=VALUE")])
 def test_a_key_that_does_not_exist_is_answered_with_ours(word: str, ours: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("sys.argv", ["train.py", f"{word}=7"])
     with pytest.raises((HydraException, UserError)) as caught:
@@ -62,11 +57,6 @@ def test_a_key_that_does_not_exist_is_answered_with_ours(word: str, ours: str, m
 def test_the_trainers_own_length_is_refused() -> None:
     with pytest.raises(UserError, match="set the length with images=N"):
         check_options(compose(["trainer.max_epochs=5"]))
-
-
-def test_a_path_is_quoted_for_the_shell(tmp_path: Path) -> None:
-    (tmp_path / "my pics").mkdir()
-    assert said("my pics").endswith("write 'data.root=my pics'")
 
 
 def test_our_own_words_pass() -> None:

@@ -95,7 +95,6 @@ def test_fast_goes_through_every_part(train: Train, tmp_path: Path) -> None:
     ("word", "message"),
     [
         ("logger=null", "a group is set to null or false; choose none, or [] for a group with several parts"),
-        ("logger=none", "logger=none: is a list; write logger=[]"),
         (
             "metric=[x]",
             "metric=x: no such metric; choose from fd, kid, precision_recall; for your own, add --config-dir DIR",

@@ -58,13 +58,3 @@ def test_a_run_needs_the_option_again(folder: Path, tmp_path: Path) -> None:
         read_overrides(stored, [])
     paths.use(folder)
     assert read_overrides(stored, []) == ["experiment=mine", "seed=1"]
-
-
-@pytest.mark.parametrize("word", ["experiment=../../evil", "experiment=other", "loss._target_=evil.X", "+a=b"])
-def test_a_run_selects_only_files_of_the_two_folders(word: str, folder: Path, tmp_path: Path) -> None:
-    (tmp_path / "evil.yaml").write_text("seed: 1")
-    paths.use(folder)
-    stored = tmp_path / "overrides.yaml"
-    stored.write_text(yaml.safe_dump([word]))
-    with pytest.raises(UserError, match="is refused"):
-        read_overrides(stored, [])

@@ -11,12 +11,11 @@ from hydra.core.override_parser.overrides_parser import OverridesParser
 from gan.config.compose import compose
 from gan.config.overrides import as_typed, stored
 from gan.utils.errors import UserError
-from gan.utils.option_values import quote, without_home
+from gan.utils.option_values import without_home
 
 NAMES = [
-    "plain", "with space", " leading and trailing ", "it's", "both'\"", "a=b", "a,b", "[x]", "[x],[y]", "(old)",
-    "back\\slash", "end\\", "$HOME", "$x{y}", "~tilde", "~", "日本", "1977", "1e3", "a#b", "a:b", "+x", "-x",
-    "'quoted'", "new\nline", "a;b|c<d>", "choice(a,b)", "x,", "[", "a[1", "\udcff",
+    "plain", " leading and trailing ", "both'\"", "a=b", "[x],[y]", "(old)", "back\\slash", "end\\", "$x{y}", "~tilde",
+    "~", "日本", "1977", "-x", "'quoted'", "new\nline", "choice(a,b)", "a[1", "\udcff",
 ]  # fmt: skip
 
 
@@ -67,19 +66,12 @@ def test_existing_paths_in_a_list_and_a_sweep(name: str, inside: Path) -> None:
         assert values(as_typed([f"data.root=[{own}],[other,{own}]"], sweep=True)[0]) == {(own,), (other, own)}
 
 
-@pytest.mark.parametrize("name", ["it's", "a,b", "[x]", "back\\slash"])
-def test_other_paths_in_a_list_are_quoted_for_hydra(name: str, inside: Path) -> None:
-    (inside / name).mkdir()
-    assert values(as_typed([f"data.root=[other,{quote(name)}]"])[0]) == ["other", str(inside / name)]
-
-
 def test_a_comma_is_a_sweep_only_where_no_file_has_it(inside: Path) -> None:
     for name in ("a", "b"):
         (inside / name).mkdir()
     typed = ["data.root=a,b"]
     assert values(as_typed(typed, sweep=True)[0]) == {str(inside / "a"), str(inside / "b")}
-    with pytest.raises(UserError, match=r"^data.root=a,b: no such path; for several folders write data.root=\[a,b\]"):
-        as_typed(typed)
+    assert as_typed(typed) == typed  # Hydra's error says how to write a list
     (inside / "a,b").mkdir()
     assert values(as_typed(typed, sweep=True)[0]) == str(inside / "a,b")
 

@@ -109,8 +109,6 @@ def test_a_length_that_is_reached_is_named(tmp_path: Path, capsys: pytest.Captur
     save(tmp_path / "run", 800)
     prepare(["resume=run"])
     assert "run has already reached its length (800 images); set images= or minutes=" in capsys.readouterr().out
-    with pytest.raises(UserError, match="resume=zoo:press: is a shared model, which cannot be resumed; use init_from="):
-        prepare(["resume=zoo:press"])
 
 
 def test_options_of_the_resumed_model_alone_may_be_typed_again(tmp_path: Path) -> None:

@@ -37,7 +37,7 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path / "cache"
 
 
-@pytest.mark.parametrize("change", [{"file": "../../../outside"}, {"rows": 10**12}, {"rows": "3"}, {"items": [1, 2]}])
+@pytest.mark.parametrize("change", [{"file": "../../../outside"}, {"rows": 10**12}])
 def test_a_planted_index(change: dict[str, Any], folder: Path, tmp_path: Path) -> None:
     (tmp_path / "images").mkdir()
     Image.new("L", (4, 4), 7).save(tmp_path / "images" / "0.png")
@@ -68,10 +68,6 @@ FEATURES: dict[str, Callable[[Path, Path], object]] = {
     "a pickle": lambda path, canary: path.write_bytes(pickle.dumps(Bomb(canary))),
     "pickled objects": lambda path, canary: saved(np.array([Bomb(canary)], object), path),
     "a huge shape": lambda path, canary: path.write_bytes(header("(3, 1000000000000)")),
-    "a negative shape": lambda path, canary: path.write_bytes(header("(-3, 2)") + bytes(24)),
-    "a deep header": lambda path, canary: path.write_bytes(header("(" * 9000)),
-    "other images": lambda path, canary: saved(np.zeros((2, 5), np.float32), path),
-    "one axis": lambda path, canary: saved(np.zeros(3, np.float32), path),
     "cut": lambda path, canary: path.write_bytes(header("(3, 5)") + bytes(20)),
     "a device": lambda path, canary: path.symlink_to("/dev/zero"),
 }

@@ -59,14 +59,6 @@ def nested(depth: int) -> Any:
     return made
 
 
-def laughs() -> Any:
-    """Return a tensor of a hundred million values that needs no memory."""
-    made: Any = ["ha"] * 100
-    for _ in range(4):
-        made = [made] * 100
-    return made
-
-
 def network(name: str, **options: Any) -> Change:
     """Replace the generator in a checkpoint's configuration by that of a module of gan.networks."""
     return put("config", "model", "generator", value={"_target_": f"gan.networks.{name}.Generator", **options})
@@ -84,35 +76,22 @@ FORGED: dict[str, tuple[Change, str]] = {
     "weights missing": (without("state_dict", STEM), "do not fit its configuration"),
     "weights of another shape": (put("state_dict", STEM, value=torch.zeros(3, 3)), "do not fit its configuration"),
     "weights sparse": (put("state_dict", STEM, value=lambda: torch.zeros(8, 32).to_sparse()), "not a dense CPU tensor"),
-    "weights meta": (put("state_dict", STEM, value=lambda: torch.zeros(8, device="meta")), "not a dense CPU tensor"),
     "config none": (put("config", value=None), "configuration"),
-    "config deep": (put("config", "model", "generator", "width", value=lambda: nested(200)), "its configuration is not valid"),
-    "config laughs": (put("config", "model", "more", value=laughs), "its configuration is not valid"),
-    "config huge text": (put("config", "more", value="x" * 10_000_000), "its configuration is not valid"),
-    "config with a tensor": (put("config", "more", value=torch.zeros(3)), "its configuration is not valid"),
-    "images a text": (put("images", value="64"), "number of images is not valid"),
+    "config deep": (
+        put("config", "model", "generator", "width", value=lambda: nested(200)),
+        "configuration is not valid",
+    ),
+    "config with a tensor": (put("config", "more", value=torch.zeros(3)), "configuration is not valid"),
     "classes of others": (put("classes", value=["a", "b", "c"]), "classes"),
     "width a billion": (generator(width=10**9), "out of range"),
     "width large": (generator(width=3000), "describes a larger network"),
-    "width negative": (generator(width=-4), "cannot be built"),
-    "size from the environment": (generator(size="${oc.env:SECRET_TOKEN}"), "cannot be built"),
     "unet deep": (network("unet", depth=60_000), "describes a larger network"),
-    "resnet long": (network("resnet_translator", n_blocks=60_000), "describes a larger network"),
-    "table large": (network("lut", lut_size=60_000), ""),
-    "both ways deep": (put("config", "model", "generator", value=lambda: both_ways(20)), "its configuration is not valid"),
     "network of os": (generator(_target_="os.system"), "names os.system"),
     "network beside": (generator(_target_="gan.networks.dcgan.torch.load"), "names gan.networks.dcgan.torch.load"),
     "network a discriminator": (generator(_target_="gan.networks.dcgan.Discriminator"), "only classes of gan itself"),
     "network with code in it": (generator(width={"_target_": "os.system", "command": "touch ../canary"}), "os.system"),
     "an older format": (put("format", value=1), "checkpoint format 1, but this version reads format 4"),
 }
-
-
-def both_ways(depth: int) -> dict[str, Any]:
-    inner: dict[str, Any] = {"_target_": "gan.networks.lut.Generator"}
-    for _ in range(depth):
-        inner = {"_target_": "gan.networks.translator_layers.Bidirectional", "a2b": inner, "b2a": inner}
-    return inner
 
 
 def forge(change: Change, path: Path) -> None:
@@ -216,14 +195,6 @@ def test_archives(name: str, cage: Cage) -> None:
     assert "forged.ckpt" in cage.run("generate", "forged.ckpt", "--out", "out")
 
 
-@pytest.mark.parametrize("share", [0.001, 0.5, 0.9999])
-def test_torn(share: float, cage: Cage) -> None:
-    whole = io.BytesIO()
-    torch.save(checkpoint(), whole)
-    (cage.folder / "torn.ckpt").write_bytes(whole.getvalue()[: int(share * whole.tell())])
-    assert "torn.ckpt" in cage.run("generate", "torn.ckpt", "--out", "out")
-
-
 def test_weights_that_share_their_numbers_do_not_fill_the_memory(cage: Cage) -> None:
     """A file of a thousand bytes declares a tensor of gigabytes with the configured shape."""
     made = checkpoint()
@@ -276,13 +247,6 @@ CALLS: dict[str, Any] = {
 def test_nothing_is_called(name: str, cage: Cage) -> None:
     torch.save({**checkpoint(), "x": Call(*CALLS[name])}, cage.folder / "forged.ckpt")
     assert SECRET not in cage.run("generate", "forged.ckpt", "--out", "out")
-
-
-@pytest.mark.parametrize("what", ["a folder", "a pipe"])
-def test_what_is_no_file(what: str, cage: Cage) -> None:
-    path = cage.folder / "x.ckpt"
-    path.mkdir() if what == "a folder" else os.mkfifo(path)
-    assert "x.ckpt" in cage.run("generate", "x.ckpt", "--out", "out")
 
 
 def test_the_folder_that_is_read_is_printed(cage: Cage) -> None:

@@ -53,42 +53,32 @@ OVERRIDES = [
     "+x._target_=os.system",
     "model.generator_optimizer._target_=os.system",
     "+callback.x={_target_: evil.X}",
-    "callback={x:{_target_: evil.X}}",
     "data.classes=[{_target_: evil.X}]",
-    "data.source={_target_: evil.X}",
     "hydra/launcher=evil",
     "hydra.searchpath=[file://.]",
     "experiment=../../../x/evil",
-    "experiment=[quick,../evil]",
     "model=../experiment/quick",
     "data@model=folder",
     # the environment
     "data.root=${oc.env:SECRET_TOKEN}",
     r"objective=$\{oc.env:SECRET_TOKEN\}",
-    'objective="${oc.env:SECRET_TOKEN}"',
     "data.root=[a,'${oc.env:SECRET_TOKEN}']",
-    r"objective=\${oc.env:SECRET_TOKEN}",
     "objective=a${oc.env:SECRET_TOKEN}b",
     # files elsewhere
     "hydra.run.dir=elsewhere",
-    "hydra.output_subdir=../x",
     "callback.checkpoint.run=../other",
     "logger.tensorboard.run=/elsewhere",
     "++trainer.default_root_dir=/elsewhere",
     # what is no override, or none that this program records
     "~callback.health",
     "seed=1,2",
-    "seed=glob(*)",
-    "seed",
     "",
     "seed=" + "[" * 5000,
     "seed={a:" * 2000,
-    "seed=" + "int(" * 3000,
     "seed='" + "x" * 200_000 + "'",
     "no.such.option=1",
     "resume_force=true",
     "-m",
-    "--config-dir=/x",
     "callback=[1]",
 ]
 
@@ -199,22 +189,3 @@ def test_named_pipes_are_refused(name: str, run: Path) -> None:
             prepare(["resume=run", "images=200"])
     finally:
         signal.alarm(0)
-
-
-OPTIONS: list[dict[str, Any]] = [
-    {"fit": ["crop"]}, {"resample": 3}, {"background": "\x1b[2J"}, {"patches_per_image": "x"}, {"batch_size": "x"},
-    {"num_images": 10**12}, {"num_images": -1}, {"seed": "x"}, {"num_workers": 10**6}, {"max_pixels": "x"},
-    {"labels": "../../outside/precious"}, {"root": "/dev/zero"}, {"root": "../../outside"}, {"source": "os.system"},
-    {"source": {"_target_": "os.system"}}, {"source": {"_target_": "gan.data.sources.huggingface.Hub"}},
-    {"_target_": "gan.data.stream.StreamingDataModule", "root": "../../outside"},
-]  # fmt: skip
-
-
-@pytest.mark.parametrize("options", OPTIONS, ids=range(len(OPTIONS)))
-def test_options_of_data(options: dict[str, Any], cage: Cage) -> None:
-    """If an option in a checkpoint's configuration has another type, it gives a one-line error or is ignored."""
-    write_run(cage.folder / "run", **options)
-    try:
-        cage.run(*EVALUATE)
-    except AssertionError as error:
-        assert "assert 0 == 2" in str(error)  # it was done

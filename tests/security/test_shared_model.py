@@ -55,18 +55,12 @@ GENERATOR = ("model", "generator")
 TARGET = (*GENERATOR, "_target_")
 CHANGES: dict[str, tuple[tuple[str, ...], Any, str]] = {
     "a function of the system": (TARGET, "os.system", "only classes of gan itself"),
-    "a class of gan that is no network": (TARGET, "gan.runs.lock.Lock", "only classes of gan itself"),
     "a helper of a network": (TARGET, "gan.networks.dcgan.nn", "only classes of gan itself"),
     "a class that is nested": ((*GENERATOR, "width"), {"_target_": "os.system"}, "only classes of gan itself"),
     "a network of someone": (TARGET, "theirs.Generator", "--code DIR"),
     "a huge width": ((*GENERATOR, "width"), 10**9, "out of range"),
-    "a width that is too large": ((*GENERATOR, "width"), 3000, "do not fit its configuration"),
-    "an option that does not exist": ((*GENERATOR, "depth_of_hell"), 3, "cannot be built"),
-    "many channels": (("data", "channels"), 5, "channels"),
     "a folder to read": (("data", "root"), "/etc", "unknown key data.root"),
     "many patches": (("data", "patches_per_image"), 10**8, "data.patches_per_image"),
-    "a missing network": (GENERATOR, None, "has no model.generator"),
-    "images that are no number": (("images",), "many", "has no images of type int"),
     "another number of classes": (("classes",), ["a", "b", "c"], "do not match"),
     "another library": (("library",), "transformers", "was not written by gan share"),
     "a newer format": (("format",), 2, "install a newer retro-gan"),

@@ -11,7 +11,6 @@ import struct
 import sys
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import pytest
 import torch
@@ -86,59 +85,6 @@ def test_safetensors(surface: Callable[[Cage, bytes], str], what: str, cage: Cag
     assert ".safetensors" in said or "classifier" in said
 
 
-def first(tensors: dict[str, torch.Tensor]) -> str:
-    """Return the name of a weight of the generator."""
-    return next(name for name in sorted(tensors) if name.startswith("generator.") and name.endswith("weight"))
-
-
-TENSORS: dict[str, tuple[Callable[[dict[str, torch.Tensor]], object], str]] = {
-    "missing": (lambda t: t.pop(first(t)), "do not fit its configuration"),
-    "extra": (lambda t: t.update({"generator.extra": torch.ones(1)}), "do not fit its configuration"),
-    "another shape": (lambda t: t.update({first(t): torch.ones(3)}), "do not fit its configuration"),
-    "not a number": (lambda t: t[first(t)].fill_(float("nan")), "not finite"),
-    "counts of other classes": (lambda t: t.update(class_counts=torch.ones(10_000)), "do not match"),
-}
-
-
-@pytest.mark.parametrize("what", TENSORS)
-def test_weights_of_a_shared_model_that_do_not_fit(what: str, cage: Cage) -> None:
-    edit, message = TENSORS[what]
-    shared = write_shared(cage.folder / "shared")
-    tensors = load((shared / WEIGHTS).read_bytes())
-    edit(tensors)
-    forge(shared, save(tensors))
-    assert message in cage.run(*GENERATE)
-
-
-DAMAGED: dict[str, dict[str, Any]] = {
-    "a weight of three axes": {"tensors": {"weight": torch.zeros(1, 8, 2)}},
-    "a short bias": {"tensors": {"bias": torch.zeros(1)}},
-    "other classes": {"classes": ["cat", "dog", "cow"]},
-    "classes by name": {"classes": {"cat": 0, "dog": 1}},
-    "another discriminator": {"discriminator": "0"},
-}
-
-
-@pytest.mark.parametrize("what", DAMAGED)
-def test_a_classifier_that_does_not_fit(what: str, cage: Cage) -> None:
-    write_classifier(cage.folder, **DAMAGED[what])
-    assert "classifier" in cage.run(*PREDICT)
-
-
-LATENTS: dict[str, tuple[dict[str, Any], str]] = {
-    "of another shape": ({"vectors": {"a": torch.zeros(1 << 20)}}, "its vectors must be float32 and have one shape"),
-    "of another model": ({"generator": "0"}, "to another model"),
-    "without labels": ({"labels": None}, "give a file of latents of images"),
-}
-
-
-@pytest.mark.parametrize("what", LATENTS)
-def test_latents_that_do_not_fit(what: str, cage: Cage) -> None:
-    options, message = LATENTS[what]
-    write_latents(cage.folder, **{"vectors": {"a": torch.zeros(LATENT)}} | options)
-    assert message in cage.run(*EDIT)
-
-
 def test_files_that_were_not_forged_are_read(cage: Cage) -> None:
     write_classifier(cage.folder)
     assert "image.png," in cage.run(*PREDICT, check=0)
@@ -191,21 +137,15 @@ class Fine:
     name = 'fine'
     def __call__(self, x): return x.float().mean((2, 3))
 """
-NOT_EXTRACTORS = [
-    "os.system", "os.environ", "sys.exit", "pathlib.Path", "lite1", " lite0", "../x.Y", "/tmp/x.Y", "..", "x\0.Y",
-    "x\n.Y", "mine.Raises", "mine.Missing", "quits.X", "syntax.X",
-]  # fmt: skip
+NOT_EXTRACTORS = ["os.system", "sys.exit", "lite1", "../x.Y", "x\n.Y", "mine.Raises", "mine.Missing"]
 
 
 @pytest.fixture
 def own(cage: Cage, monkeypatch: pytest.MonkeyPatch) -> Cage:
     """Return the cage with the user's modules in the current folder."""
     (cage.folder / "mine.py").write_text(OWN)
-    (cage.folder / "quits.py").write_text("import sys; sys.exit(0)")
-    (cage.folder / "syntax.py").write_text("class X(")
     monkeypatch.setattr(sys, "path", [*sys.path])
-    for name in ("mine", "quits", "syntax"):
-        monkeypatch.delitem(sys.modules, name, raising=False)
+    monkeypatch.delitem(sys.modules, "mine", raising=False)
     return cage
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import gc
 import signal
 import subprocess
 import sys
@@ -114,12 +113,3 @@ atexit.register(print, "exit handler")
 
 def test_nothing_is_collected_at_exit() -> None:
     assert run_python(["-c", CYCLE], ROOT, check=True).stdout == "collected during work\nexit handler\n"
-
-
-def test_collections_start_after_the_imports_of_a_program(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.delitem(sys.modules, "torch", raising=False)
-    frozen = gc.get_freeze_count()
-    with pytest.raises(ImportError), processes.skip_during_imports():
-        assert not gc.isenabled()
-        raise ImportError
-    assert gc.isenabled() and gc.get_freeze_count() > frozen
