@@ -26,7 +26,7 @@ class Generator(Protocol):
 
     classes: int                 number of classes; 0 or missing for an unconditional generator
     latent_weights()             list of weights (outputs, latent_dim) that are applied to the latent (for SeFa)
-    synthesis_layers             modules from the smallest grid to the image (for --size and GANSpace)
+    synthesis_layers             modules from the smallest grid to the image (for GANSpace)
     small_output: bool           generator(z, label, small=True) also returns smaller images, a second output; a
                                  discriminator with `small_input` takes them
     """

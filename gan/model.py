@@ -16,7 +16,7 @@ from gan import settings as limits
 from gan.editing import attributes, directions, projection
 from gan.editing import space as spaces
 from gan.editing.attributes import NUM_IMAGES, POSITIONS, Attribute
-from gan.editing.space import Latents, Space, resized
+from gan.editing.space import Latents, Space
 from gan.images.collection import MODES, Given, Images, decoder_of, to_pil_images
 from gan.models import loading, sampling
 from gan.models.address import checkpoint_of
@@ -105,28 +105,24 @@ class Model:
         seeds: list[int],
         frames: int = 30,
         loop: bool = False,
-        space: str = "",
         truncation: float = 1.0,
         label: str | None = None,
         advance: Callable[[int], None] = lambda done: None,
     ) -> Images:
-        """Return images that interpolate between the images of consecutive seeds.
+        """Return images that interpolate between the images of consecutive seeds: linearly in w, spherically in z.
 
         Args:
             frames: number of frames from one image to the next.
             loop: also interpolate from the last image to the first, without repeating the first at the end.
-            space: "z" (spherical) or "w" (linear). The default is w if the generator has a mapping network, else z.
             truncation: as in `generate`.
             label: name of a class. By default z uses the class of the first seed, and w the class of each seed.
             advance: called with the number of images since the last call.
         """
         limits.TRUNCATION.check(truncation)
         z, labels = self.sample_z(seeds, label)
-        place = Space(self.generator, "w" if truncation != 1 and not space else space)
-        if truncation != 1 and place.name == "z":
-            raise UserError("truncation works in w only; use space w, or no truncation")
-        latents = place.truncate(place.from_z(z, labels), truncation, labels)
-        return interpolate(place, latents, labels, frames, loop, advance)
+        space = Space(self.generator, "w" if truncation != 1 else "")
+        latents = space.truncate(space.from_z(z, labels), truncation, labels)
+        return interpolate(space, latents, labels, frames, loop, advance)
 
     def interpolate_latents(
         self, latents: Tensor | Latents, label: Tensor | None = None, frames: int = 30, loop: bool = False
@@ -208,17 +204,13 @@ class Model:
                 self._stds |= attributes.std(Space(self.generator), new, labels)
         return self._stds
 
-    def synthesize(
-        self, latents: Tensor | Latents, label: Tensor | None = None, size: tuple[int, int] | None = None
-    ) -> Images:
+    def synthesize(self, latents: Tensor | Latents, label: Tensor | None = None) -> Images:
         """Return the images of latents, such as those of `latents`, `project` and `edit`.
 
         Args:
             label: (N,), the class of each latent, for conditional generators if `latents` is a tensor.
-            size: (height, width) of the images; the default is the training size.
         """
-        space = Space(resized(self.generator, size) if size else self.generator)
-        return Images(space.render_uint8(*unpack(latents, label)))
+        return Images(Space(self.generator).render_uint8(*unpack(latents, label)))
 
     def project(
         self,

@@ -14,11 +14,10 @@ from pathlib import Path
 
 import pytest
 
-from gan.commands import compare, evaluate
-from gan.evaluation.registry import Row
+from gan.commands import compare
 from gan.runs import checkpoints
 from gan.utils import output
-from tests.conftest import ROOT, TINY, Train, environment
+from tests.conftest import ROOT, TINY, environment
 from tests.patience import PATIENCE
 from tests.terminal import in_terminal
 
@@ -44,12 +43,6 @@ def test_a_bar_in_40_columns(tmp_path: Path) -> None:
     bars = [number for number, line in enumerate(frames) if "━" in line]
     assert all(len(line.strip()) <= 40 for line in frames[: bars[-1] + 1] if not line.startswith("health"))
     assert any("left" in line for line in frames) and not any("…" in line for line in frames)
-
-
-@pytest.mark.slow
-def test_no_terminal_is_lines(train: Train, tmp_path: Path) -> None:
-    text = train("images=16").stdout
-    assert ESCAPE not in text and "\r" not in text and "16 images · epoch 0.7" in text
 
 
 def test_a_bar_is_for_terminals(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -87,18 +80,6 @@ def test_compare_in_40_columns(capsys: pytest.CaptureFixture[str], monkeypatch: 
         "a/very/long/path/runs/a", "  loss             Hinge", "  kid_x1000_lite0  0.1235", "  images seen      9",
         "a/very/long/path/runs/b", "  loss             Hinge", "  kid_x1000_lite0  0.1235", "  images seen      9",
     ]  # fmt: skip
-
-
-@pytest.mark.usefixtures("forty")
-def test_evaluate_in_40_columns(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(sys.stdout, "isatty", lambda: True)
-
-    class Extractor:
-        name, resize = "lite0", "128"
-
-    evaluate.print_table(Extractor(), [Row("samples", 500, 400, {"fd": 12.34, "precision": 0.5, "recall": 0.25})])
-    lines = capsys.readouterr().out.splitlines()
-    assert "samples" in lines and any(line.split() == ["FD", "12.3"] for line in lines) and max(map(len, lines)) <= 40
 
 
 def test_a_table_in_a_pipe_is_never_stacked(

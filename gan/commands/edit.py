@@ -5,14 +5,11 @@ from __future__ import annotations
 import argparse
 import re
 import sys
-from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from gan.commands import options
 from gan.models.address import with_addresses
 from gan.runs.run_folder import DIRECTIONS, DIRECTIONS_FILE, RECOGNITION
-from gan.settings import add_size
 from gan.utils.errors import UserError, did_you_mean, writing
 from gan.utils.files import file_name
 from gan.utils.option_values import parse_assignments
@@ -28,33 +25,12 @@ GROUP = 32  # images that are edited and saved together
 DIRECTION = r"(sefa|pca)\d+"  # names of directions, as gan directions writes them
 
 
-@dataclass(frozen=True, kw_only=True)
-class Request(options.Weights):
-    """Which images to edit, and how. The changes are the words NAME=VALUE in `settings`."""
-
-    seeds: list[int]
-    latents: Path | None
-    settings: list[str]
-    mix: list[tuple[int, tuple[int, int] | float]]
-    size: tuple[int, int] | None
-    directions: Path | None
-    recognition: Path | None
-    out: Path | None
-    grid: bool
-    label: str | None
-    no_metadata: bool
-    force: bool
-
-    def __post_init__(self) -> None:
-        if self.latents and self.label:
-            raise UserError("--class cannot be used with --latents, because the file has the class of each latent")
-
-
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     options.add_run(parser)
     images = parser.add_mutually_exclusive_group()
     options.add_seeds(images, "0-15")
-    options.add_latents(images)
+    images.add_argument("--latents", type=options.existing_path, metavar="FILE", help="latents of images, written by "
+                        "gan project")  # fmt: skip
     parser.add_argument("--set", nargs="+", action="extend", default=[], dest="settings", metavar="NAME=VALUE",
                         help="change attributes, directions and classes, as in brightness=0.5 sefa0=2 poster=1; "
                         "NAME=0 fixes an attribute while others change")  # fmt: skip
@@ -62,7 +38,6 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
                         help="style mixing: take layers 4 to 8 "
                         "of seed 12, as in 12:4-8, or interpolate halfway to seed 12, as in 12:0.5; applied before "
                         "--set")  # fmt: skip
-    add_size(parser, "size of the images", "training size")
     parser.add_argument("--directions", type=options.existing_path, metavar="FILE", help="file of gan directions "
                         f"(default: RUN/{DIRECTIONS}/{DIRECTIONS_FILE})")  # fmt: skip
     options.add_recognition(parser, "folder written by gan recognize fit; --set can also change its classes (default: "
@@ -75,9 +50,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     options.add_force(parser)
 
 
-def run(request: Request) -> None:
-    settings = parse_assignments(request.settings, "sefa0=2")
-    out = options.out_in_run(request.run, request.out, OUT)
+def run(arguments: argparse.Namespace) -> None:
+    if arguments.latents and arguments.label:
+        raise UserError("--class cannot be used with --latents, because the file has the class of each latent")
+    settings = parse_assignments(arguments.settings, "sefa0=2")
+    out = options.out_in_run(arguments.run, arguments.out, OUT)
 
     import torch
 
@@ -86,51 +63,43 @@ def run(request: Request) -> None:
     from gan.export import provenance
     from gan.images.convert import NO_TEXT, grid, save_png
     from gan.recognition.classifier import WEIGHTS
-    from gan.translation.tiling import memory_errors
 
-    model = options.load_model(request)
-    add_vectors_and_classes(model, set(settings), request)
-    if request.latents:
-        names, latents, labels = vector_files.stack_latents(request.latents, model.generator)
+    model = options.load_model(arguments)
+    add_vectors_and_classes(model, set(settings), arguments)
+    if arguments.latents:
+        names, latents, labels = vector_files.stack_latents(arguments.latents, model.generator)
     else:
-        names = list(map(str, request.seeds))
-        latents, labels = model.latents(request.seeds, request.label)
+        names = list(map(str, arguments.seeds))
+        latents, labels = model.latents(arguments.seeds, arguments.label)
     files = [out / file_name(name, ".png") for name in names]
-    options.refuse_existing(files + [out / "grid.png"] * request.grid, request.force)
+    options.refuse_existing(files + [out / "grid.png"] * arguments.grid, arguments.force)
     origin = None
-    if not request.no_metadata:
-        weights = options.recognition_folder(request.run, request.recognition) / WEIGHTS
-        changes = provenance.changes(model, settings, request.mix, request.label, request.size, weights)
+    if not arguments.no_metadata:
+        weights = options.recognition_folder(arguments.run, arguments.recognition) / WEIGHTS
+        changes = provenance.changes(model, settings, arguments.mix, arguments.label, weights)
         shared = provenance.Origin(model.generator, model.images, **changes)
-        origin = (provenance.from_latents(model, shared, latents, labels) if request.latents
-                  else provenance.from_seeds(model, shared, request.seeds, request.label))  # fmt: skip
-    for seed, mixed in request.mix:
-        latents = mix(Space(model.generator), latents, model.latents([seed], request.label)[0][0], mixed)
+        origin = (provenance.from_latents(model, shared, latents, labels) if arguments.latents
+                  else provenance.from_seeds(model, shared, arguments.seeds, arguments.label))  # fmt: skip
+    for seed, mixed in arguments.mix:
+        latents = mix(Space(model.generator), latents, model.latents([seed], arguments.label)[0][0], mixed)
     images: list[Tensor] = []
-    try:
-        with (
-            memory_errors(),
-            writing(out, "; files already written are complete"),
-            counting(f"generating into {out}", len(files)) as advance,
-        ):
-            for part in (slice(first, first + GROUP) for first in range(0, len(files), GROUP)):
-                label = None if labels is None else labels[part]
-                edited = model.synthesize(model.edit(latents[part], label, **settings), label, request.size).pixels
-                for n, image in enumerate(edited, part.start):
-                    save_png(image, files[n], origin.image(image, n) if origin else NO_TEXT)
-                images += edited if request.grid else []
-                advance(len(edited))
-            if images:
-                sheet = grid(torch.stack(images))
-                save_png(sheet, out / "grid.png", origin.grid(sheet) if origin else NO_TEXT)
-    except MemoryError as error:
-        hint = "; give a smaller --size" if request.size else ""
-        raise UserError(f"images do not fit into memory{hint}") from error
-    if not (settings or request.mix or request.size or request.latents):
-        print("note: nothing was changed; give --set NAME=VALUE, --mix or --size", file=sys.stderr)
+    failed = "; files already written are complete"
+    with writing(out, failed), counting(f"generating into {out}", len(files)) as advance:
+        for part in (slice(first, first + GROUP) for first in range(0, len(files), GROUP)):
+            label = None if labels is None else labels[part]
+            edited = model.synthesize(model.edit(latents[part], label, **settings), label).pixels
+            for n, image in enumerate(edited, part.start):
+                save_png(image, files[n], origin.image(image, n) if origin else NO_TEXT)
+            images += edited if arguments.grid else []
+            advance(len(edited))
+        if images:
+            sheet = grid(torch.stack(images))
+            save_png(sheet, out / "grid.png", origin.grid(sheet) if origin else NO_TEXT)
+    if not (settings or arguments.mix or arguments.latents):
+        print("note: nothing was changed; give --set NAME=VALUE or --mix", file=sys.stderr)
 
 
-def add_vectors_and_classes(model: Model, names: set[str], request: Request) -> None:
+def add_vectors_and_classes(model: Model, names: set[str], arguments: argparse.Namespace) -> None:
     """Add the directions and the classes of the run to the model, if `names` of changes need any.
 
     Raises:
@@ -142,17 +111,17 @@ def add_vectors_and_classes(model: Model, names: set[str], request: Request) -> 
 
     built_in = {*model.attributes, *POSITIONS}
     directions = {name for name in names - built_in if re.fullmatch(DIRECTION, name)}
-    file = request.directions or options.results_of(request.run) / DIRECTIONS / DIRECTIONS_FILE
-    folder = options.recognition_folder(request.run, request.recognition)
-    if names - built_in - directions and (request.recognition or (folder / classifier.ABOUT).is_file()):
-        device = options.prepare_device(request)
-        classes = classifier.load(request.run, request.checkpoint, folder, device).attributes()
+    file = arguments.directions or options.results_of(arguments.run) / DIRECTIONS / DIRECTIONS_FILE
+    folder = options.recognition_folder(arguments.run, arguments.recognition)
+    if names - built_in - directions and (arguments.recognition or (folder / classifier.ABOUT).is_file()):
+        device = options.prepare_device(arguments)
+        classes = classifier.load(arguments.run, arguments.checkpoint, folder, device).attributes()
         model.attributes = classes | model.attributes
-    if (directions or request.directions) and file.is_file():
+    if (directions or arguments.directions) and file.is_file():
         model.vectors |= vector_files.read_directions(file, model.generator)
     known = [*model.attributes, *POSITIONS, *model.vectors]
     if unknown := sorted(names - set(known)):
-        others = f", and the directions that gan directions {with_addresses(request.run)} finds"
+        others = f", and the directions that gan directions {with_addresses(arguments.run)} finds"
         raise UserError(f"--set {unknown[0]}: {did_you_mean(unknown[0], known)}{'' if model.vectors else others}")
 
 

@@ -1,4 +1,4 @@
-"""Export a model to files for other programs: ONNX, torch.export, or weights alone; to a web page; or a color table.
+"""Export a model to files for other programs: ONNX or torch.export; to a web page; or a color table.
 
 Each network is compared with PyTorch before it is written: outputs may differ by 1e-4, and images by 1 level (of 255).
 """
@@ -19,10 +19,9 @@ from gan.utils.output import aligned, print_line
 if TYPE_CHECKING:
     from gan.export.export import Exported
 
-FORMATS = ("onnx", "pt2", "safetensors")
+FORMATS = ("onnx", "pt2")
 WEB = "web"
 TABLES = ("cube", "hald")
-TABLE_SIZES = (17, 33, 65)  # entries along each axis
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -32,13 +31,11 @@ class Request(options.Weights, options.Fit):
     run: str | None  # type: ignore[assignment]  # None with --fit
     to: str
     out: Path
-    table_size: int | None
     force: bool
 
     def __post_init__(self) -> None:
-        for option, value in (("--table-size", self.table_size), ("--fit", self.fit)):
-            if value and self.to not in TABLES:
-                raise UserError(f"{option}: needs --to {' or '.join(TABLES)}; leave it out with --to {self.to}")
+        if self.fit and self.to not in TABLES:
+            raise UserError(f"--fit: needs --to {' or '.join(TABLES)}; leave it out with --to {self.to}")
         if bool(self.fit) == (self.run is not None):
             raise UserError("gan export: give either MODEL or --fit PHOTOGRAPHS RETRO")
         if self.to not in TABLES and names_look(self.run or ""):
@@ -49,13 +46,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("run", nargs="?", metavar="MODEL", help=f"{options.MODEL}; for a color table also look:NAME, "
                         "FILE.cube, or a HaldCLUT FILE.png; none with --fit")  # fmt: skip
     parser.add_argument("--to", required=True, choices=(*FORMATS, WEB, *TABLES), help="onnx: for ONNX Runtime; pt2: "
-                        "for PyTorch, without this package; safetensors: weights alone; web: a folder with a page that "
+                        "for PyTorch, without this package; web: a folder with a page that "
                         "runs the model in a browser, without a network; cube, hald: a color table for image and "
                         "video editors, as a .cube file or a HaldCLUT image")  # fmt: skip
     options.add_out(parser, "folder for the files; created if missing")
     options.add_fit(parser, "MODEL, with --to cube or hald")
-    parser.add_argument("--table-size", type=int, choices=TABLE_SIZES, help="with --to cube: entries along each axis "
-                        "(default: 33); with --to hald they are 16, 36 and 64")  # fmt: skip
     options.add_weights(parser)
     options.add_force(parser)
 
@@ -99,7 +94,7 @@ def write_table(request: Request) -> None:
     from gan.export import tables
     from gan.translation import fitted_maps, image_translator
 
-    size, run = tables.size_for(request.to, request.table_size or TABLE_SIZES[1]), request.run or ""
+    size, run = tables.SIZES[request.to], request.run or ""
     if request.fit:
         choice = fitted_maps.choose_for_folders(*request.fit, request.map, request.position)
         print_line(f"color map fitted: {choice.describe()}")

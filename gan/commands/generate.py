@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import argparse
-from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from gan.commands import options
@@ -19,19 +17,6 @@ BATCH = 256  # images in memory at a time
 OUT = "generated"  # in the run folder
 
 
-@dataclass(frozen=True, kw_only=True)
-class Request(options.Weights):
-    """What to generate."""
-
-    seeds: list[int]
-    out: Path | None
-    grid: bool
-    truncation: float
-    label: str | None
-    no_metadata: bool
-    force: bool
-
-
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     options.add_run(parser)
     options.add_seeds(parser, "0-15")
@@ -44,30 +29,31 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     options.add_force(parser)
 
 
-def run(request: Request) -> None:
-    out, seeds = options.out_in_run(request.run, request.out, OUT), request.seeds
-    files = [out / f"{seed}.png" for seed in seeds] + [out / "grid.png"] * request.grid
-    options.refuse_existing(files, request.force)
-    model = options.load_model(request)
+def run(arguments: argparse.Namespace) -> None:
+    out, seeds = options.out_in_run(arguments.run, arguments.out, OUT), arguments.seeds
+    files = [out / f"{seed}.png" for seed in seeds] + [out / "grid.png"] * arguments.grid
+    options.refuse_existing(files, arguments.force)
+    model = options.load_model(arguments)
 
     import torch
 
     from gan.export import provenance
     from gan.images.convert import NO_TEXT, grid, save_png
 
-    origin = None if request.no_metadata else provenance.generated(model, request.truncation)
+    texts = None
+    if not arguments.no_metadata:
+        origin = provenance.generated(model, arguments.truncation)
+        texts = provenance.from_seeds(model, origin, seeds, arguments.label)
     images: list[Tensor] = []
     title = f"generating into {out}, with a model that has seen {model.images:,} images"
     with writing(out, "; files already written are complete"), counting(title, len(seeds)) as advance:
         for first in range(0, len(seeds), BATCH):
             part = seeds[first : first + BATCH]
-            generated = model.generate(part, request.truncation, request.label).pixels
-            texts = provenance.from_seeds(model, origin, part, request.label) if origin else None
-            for n, (seed, image) in enumerate(zip(part, generated, strict=True)):
+            generated = model.generate(part, arguments.truncation, arguments.label).pixels
+            for n, (seed, image) in enumerate(zip(part, generated, strict=True), first):
                 save_png(image, out / f"{seed}.png", texts.image(image, n) if texts else NO_TEXT)
-            images += generated if request.grid else []
+            images += generated if arguments.grid else []
             advance(len(part))
         if images:
             sheet = grid(torch.stack(images))
-            whole = provenance.Described(origin, (), request.label, seeds) if origin else None
-            save_png(sheet, out / "grid.png", whole.grid(sheet) if whole else NO_TEXT)
+            save_png(sheet, out / "grid.png", texts.grid(sheet) if texts else NO_TEXT)

@@ -73,11 +73,6 @@ def add_seeds(parser: Any, default: str, help: str = "seeds of the images", type
     parser.add_argument("--seeds", default=default, type=type, help=f"{help}, as in 0-15,42 (default: %(default)s)")
 
 
-def add_latents(parser: Any) -> None:
-    parser.add_argument("--latents", type=existing_path, metavar="FILE", help="latents of images, written by gan "
-                        "project")  # fmt: skip
-
-
 def add_class(parser: argparse.ArgumentParser, default: str = "the class of each seed") -> None:
     parser.add_argument("--class", dest="label", metavar="NAME", help="class of the images, if the model was trained "
                         f"with data.labels=true (default: {default})")  # fmt: skip

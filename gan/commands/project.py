@@ -9,8 +9,6 @@ from __future__ import annotations
 import argparse
 import shlex
 import sys
-from dataclasses import dataclass
-from pathlib import Path
 
 from gan.commands import options
 from gan.commands.options import SOME_UNREADABLE
@@ -21,19 +19,6 @@ from gan.utils.errors import writing
 from gan.utils.output import counted, counting
 
 GROUP = 16  # images that are projected and saved together
-
-
-@dataclass(frozen=True, kw_only=True)
-class Request(options.Weights):
-    """What to project, and how."""
-
-    images: Path
-    out: Path | None
-    space: str
-    starts: int
-    steps: int
-    label: str | None
-    force: bool
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -51,17 +36,17 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     options.add_force(parser, "project again and overwrite existing latents in DIR")
 
 
-def run(request: Request) -> int:
-    out = options.out_in_run(request.run, request.out, PROJECTED)
+def run(arguments: argparse.Namespace) -> int:
+    out = options.out_in_run(arguments.run, arguments.out, PROJECTED)
 
     from gan.commands import projections
     from gan.images.collection import decode_images, find_images
     from gan.translation.translate_files import refuse_inside
 
-    if request.images.is_dir():
-        refuse_inside(out, request.images, "--out ")
-    files = find_images(request.images)
-    folder = projections.OutputFolder(options.load_model(request), out, request)
+    if arguments.images.is_dir():
+        refuse_inside(out, arguments.images, "--out ")
+    files = find_images(arguments.images)
+    folder = projections.OutputFolder(options.load_model(arguments), out, arguments)
     images, broken = decode_images(files, folder.model.config["data"])
     todo = [name for name in images if folder.digests.get(name) != digest.of_tensor(images[name])]
     if len(todo) < len(images):
@@ -69,13 +54,13 @@ def run(request: Request) -> int:
     if changed := [name for name in todo if name in folder.latents]:
         print(f"{len(changed)} images have changed since they were projected, and are projected again")
     with writing(out, "; files already written are complete"):
-        total = projections.num_passes(len(todo), request.starts, request.steps, request.space == "w+")
+        total = projections.num_passes(len(todo), arguments.starts, arguments.steps, arguments.space == "w+")
         with counting(f"projecting {counted(len(todo), 'image')} into {out}, in steps", total) as advance:
             for first in range(0, len(todo), GROUP):
                 folder.project({name: images[name] for name in todo[first : first + GROUP]}, advance)
         if images:
             folder.score(images)
-            run, latents = with_addresses(request.run), str(out / LATENTS_FILE)
+            run, latents = with_addresses(arguments.run), str(out / LATENTS_FILE)
             words = ["gan", "edit", run, "--latents", latents, "--set", "brightness=1", "--out", "edited"]
             print(f"edit them with {shlex.join(words)}")
     for line in broken:

@@ -32,20 +32,20 @@ class OutputFolder:
     """The output folder, with the latents found so far.
 
     Args:
-        request: a `gan.commands.project.Request`.
+        arguments: those of `gan project`.
     """
 
-    def __init__(self, model: Model, out: Path, request: Any) -> None:
-        self.model, self.out, self.request = model, out, request
+    def __init__(self, model: Model, out: Path, arguments: Any) -> None:
+        self.model, self.out, self.arguments = model, out, arguments
         self.space = Space(model.generator)
         # Files of latents store the options, and only equal ones continue them.
-        self.options = f"space={request.space or 'any'} starts={request.starts} steps={request.steps} "
-        self.options += f"label={request.label or 'any'}"
+        self.options = f"space={arguments.space or 'any'} starts={arguments.starts} steps={arguments.steps} "
+        self.options += f"label={arguments.label or 'any'}"
         self.latents: dict[str, Tensor] = {}
         self.labels: dict[str, int] = {}
         self.digests: dict[str, str] = {}
         file = out / LATENTS_FILE
-        if file.exists() and not request.force:
+        if file.exists() and not arguments.force:
             self.latents, self.labels, about = vector_files.read_latents(file, model.generator)
             if about.get("options") != self.options:
                 raise UserError(f"{file}: was made with {about.get('options')}; use --force to project again")
@@ -53,9 +53,9 @@ class OutputFolder:
 
     def project(self, images: dict[str, Tensor], advance: Callable[[int], None]) -> None:
         """Project further images, and write all latents found so far."""
-        request, targets = self.request, torch.stack(list(images.values()))
-        length = request.starts, request.steps
-        projected = self.model.project(Images(targets), request.space, *length, request.label, advance)
+        arguments, targets = self.arguments, torch.stack(list(images.values()))
+        length = arguments.starts, arguments.steps
+        projected = self.model.project(Images(targets), arguments.space, *length, arguments.label, advance)
         self.latents |= dict(zip(images, projected.latents, strict=True))
         self.digests |= {name: digest.of_tensor(image) for name, image in images.items()}
         if projected.labels is not None:

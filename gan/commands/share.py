@@ -24,10 +24,6 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--trained-on", type=one_line, metavar="NAME", help="name of the training images for the "
                         "model card, as in 'Posters of the 1920s' or USER/NAME of a dataset on the Hub")  # fmt: skip
     parser.add_argument("--discriminator", action="store_true", help="also share the discriminator, for gan recognize")
-    parser.add_argument("--fp16", action="store_true", help="store weights in fp16, which halves the size of the "
-                        "file; pixels may differ by 1 level (of 255) from those of the run")  # fmt: skip
-    parser.add_argument("--no-samples", action="store_true", help="write no samples.png; that of a translator shows "
-                        "some of your photographs")  # fmt: skip
     options.add_weights(parser)
     options.add_force(parser, "overwrite the model in a folder that is not empty, and keep its other files")
 
@@ -57,8 +53,6 @@ def run(arguments: argparse.Namespace) -> None:
         checkpoint=arguments.checkpoint,
         ema=arguments.ema,
         discriminator=arguments.discriminator,
-        half=arguments.fp16,
-        samples=not arguments.no_samples,
         prepare=lambda: options.prepare_device(arguments),
     )
     share.write(out, files)

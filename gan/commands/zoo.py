@@ -6,7 +6,6 @@ Give zoo:NAME in place of a run: gan generate zoo:NAME, gan.load("zoo:NAME").
 from __future__ import annotations
 
 import argparse
-import re
 from pathlib import Path
 from typing import Any
 
@@ -14,9 +13,8 @@ from gan.export import card
 from gan.models import address, shared_model
 from gan.utils.output import counted, one_line, print_aligned
 
-COLUMNS = ("model", "kind", "pixels", "classes", "trained on", "license", "MB")
+COLUMNS = ("model", "kind", "pixels", "classes", "license", "MB")
 NUMBERS = ("classes", "MB")
-ESCAPED = re.compile(r"\\([_*\[\]<>`#])")  # escapes of Markdown, which a terminal would show
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -26,10 +24,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> None:
     if arguments.name:
-        folder = address.zoo_folder(arguments.name)
-        about = shared_model.read_about(folder)
-        text = card.with_address(read_card(folder)[1], about, f"zoo:{folder.name}")
-        print(ESCAPED.sub(r"\1", text), end="")
+        print(read_card(address.zoo_folder(arguments.name))[1], end="")
         return
     rows = [cells(name) for name in address.zoo_names()]
     print_aligned(COLUMNS, rows, right=NUMBERS)
@@ -44,7 +39,7 @@ def cells(name: str) -> list[str]:
     size = f"{(folder / shared_model.WEIGHTS).stat().st_size / 1e6:.1f}"
     pixels = "any" if about["kind"] == shared_model.TRANSLATOR else card.side_lengths(about)
     classes = len(about["classes"]) or ""
-    texts = (f"zoo:{name}", about["kind"], pixels, classes, card.trained_on_of(front), front["license"], size)
+    texts = (f"zoo:{name}", about["kind"], pixels, classes, front["license"], size)
     return [one_line(text) for text in texts]
 
 

@@ -173,10 +173,7 @@ def project_tab(shown: PageModel, context: Context) -> None:
             result = model.project(Images(pixels[None]), space, STARTS, given.steps, given.label, advance)
         after = model.synthesize(result.latents, result.labels).pixels
         scores = f"PSNR {float(psnr(pixels[None], after)):.1f} dB, SSIM {float(ssim(pixels[None], after)):.2f}"
-        (width, height), (rows, columns) = decoded.size, pixels.shape[1:]
-        fitted = f"; your image of {width}×{height} pixels was fitted to {columns}×{rows}"
         said = f"Similarity to your image: {scores} (higher is more similar)"
-        said += fitted if (height, width) != (rows, columns) else ""
         return context.keep(to_png(pixels), "target.png"), (result.latents, result.labels), said
 
     outputs = [target, projected, note]

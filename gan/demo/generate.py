@@ -99,11 +99,10 @@ def interpolate_tab(shown: PageModel, context: Context) -> None:
         loop = bool(given.loop)
         total = given.frames * (len(given.seeds) if loop else len(given.seeds) - 1) + (not loop)
         calls.check_pixels(total, *(side * scale for side in model.shape[1:]))
-        space = shown.space.name
-        fields = interpolation(space, given.label, given.truncation, space, given.frames, loop, given.fps, scale)
+        fields = interpolation(given.label, given.truncation, given.frames, loop, given.fps, scale)
         text = Origin(model.generator, model.images, **fields, seeds=compact(given.seeds)).text()
         with context.job(request, progress, total, "generating frames") as advance:
-            frames = model.interpolate(given.seeds, given.frames, loop, space, given.truncation, given.label, advance)
+            frames = model.interpolate(given.seeds, given.frames, loop, given.truncation, given.label, advance)
         with tempfile.TemporaryDirectory(dir=context.folder) as folder:
             path = Path(folder, "interpolation.gif")
             video.save(frames.pixels, path, given.fps, scale, text)

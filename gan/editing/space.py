@@ -4,27 +4,23 @@ A latent has latent_dim elements. In w+ each layer has its own w: Abdal, Qin, Wo
 Images Into the StyleGAN Latent Space?", 2019, arXiv:1904.03189.
 
 Latents are combined by interpolation, or by style mixing. Interpolation is linear in w. In z it is spherical, because
-latents have nearly the same length there, so that they lie near a sphere. `resized` gives images of another size for
-the same latents.
+latents have nearly the same length there, so that they lie near a sphere.
 """
 
 from __future__ import annotations
 
-import copy
 from collections.abc import Callable
 from functools import cached_property
 from typing import Any, NamedTuple
 
 import torch
-from torch import Tensor, nn
-from torch.nn import functional
+from torch import Tensor
 
 from gan.images.convert import to_uint8
 from gan.models.sampling import fixed_latents, in_chunks
 from gan.utils.errors import UserError
 
 STATISTICS_LATENTS = 4096  # samples for the mean and standard deviation of w
-MAX_SIDE = 4096  # pixels of a generated image
 PARALLEL = 1e-4  # sine of the angle below which vectors are interpolated linearly
 
 Part = tuple[int, int] | float  # what is mixed: the first and last layer, or a fraction
@@ -203,59 +199,3 @@ def require(network: Any, attribute: str, purpose: str, instead: str = "") -> An
     if not hasattr(network, attribute):
         raise UserError(f"{network_name(network)} has no {attribute}, which {purpose} needs{instead}")
     return getattr(network, attribute)
-
-
-def resized(generator: Any, size: tuple[int, int]) -> Any:
-    """Return a copy of a generator in eval mode that generates images of (height, width) from the same latents.
-
-    Convolutions accept any grid. The input of the first synthesis layer, which is learned or computed from the latent,
-    is resampled to a grid of the requested shape; fixed noise is resampled too. This stretches shapes but keeps fine
-    texture.
-    """
-    grid, cell = grid_of(generator)
-    if any(side % cell or not 0 < side <= MAX_SIDE for side in size):
-        raise UserError(
-            f"size {size[0]}x{size[1]}: both sides must be multiples of {cell} pixels, up to {MAX_SIDE}, with this "
-            "generator"
-        )
-    other = copy.deepcopy(generator)
-    new = (size[0] // cell, size[1] // cell)
-    first_layer(other).register_forward_pre_hook(
-        lambda module, given: (functional.interpolate(given[0], new, mode="bilinear", align_corners=False), *given[1:])
-    )
-    for module in other.modules():
-        noise = getattr(module, "noise", None)
-        if isinstance(noise, Tensor):
-            scaled = (noise.shape[2] * new[0] // grid[0], noise.shape[3] * new[1] // grid[1])
-            module.noise = functional.interpolate(noise, scaled, mode="nearest")
-    return other
-
-
-def first_layer(generator: Any) -> nn.Module:
-    """Return the module whose input is the smallest grid.
-
-    If the first synthesis layer is an nn.Sequential, this is its first module: conditional generators call the modules
-    of a Sequential one by one.
-    """
-    first: Any = next(iter(require(generator, "synthesis_layers", "another size")))
-    layer: nn.Module = first[0] if isinstance(first, nn.Sequential) else first
-    return layer
-
-
-@torch.no_grad()
-def grid_of(generator: Any) -> tuple[tuple[int, int], int]:
-    """Return (rows, columns) of the first synthesis layer's input, and the side of one cell in output pixels."""
-    inputs: list[Any] = []
-    handle = first_layer(generator).register_forward_pre_hook(lambda module, given: inputs.append(given[0]))
-    z = fixed_latents(1, generator.latent_dim).to(next(generator.parameters()).device)
-    try:
-        image = generator(z, torch.zeros(1, dtype=torch.long, device=z.device))
-    finally:
-        handle.remove()
-    if not inputs or inputs[0].ndim != 4:
-        raise UserError(
-            f"{network_name(generator)}: the input of its first synthesis layer is not a grid (N, C, H, W), which "
-            "--size needs"
-        )
-    rows, columns = inputs[0].shape[2:]
-    return (rows, columns), image.shape[2] // rows

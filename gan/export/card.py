@@ -22,13 +22,11 @@ HUB_NAME = re.compile(r"[A-Za-z0-9][\w.-]*/[\w.-]+", re.ASCII)  # of a dataset o
 BUILTIN = "built-in images of retro-gan"
 TASKS = {shared_model.GENERATOR: "unconditional-image-generation", shared_model.TRANSLATOR: "image-to-image"}
 MODES = {1: "gray", 3: "RGB", 4: "RGBA"}
-NOT_READ = ("reference_sha256", "size", "time")  # settings that only the front matter has
-USE = "## Use"  # heading
 MAX_CLASSES = 50  # class names that are listed
 MAX_BYTES = 64_000_000  # of evaluation.jsonl that are read
 MAX_SCORES = 40
 SUBJECT = ("generated", "translated")  # rows of `gan evaluate` about the model itself
-PROTOCOL = ("extractor", "resize", "images", "real", "generator", "seeds", "reference_sha256", "size", "inputs", "time")
+PROTOCOL = ("extractor", "resize", "images", "real", "generator", "seeds", "inputs")
 OTHER = "other"  # license
 
 
@@ -55,7 +53,7 @@ def compose(
         trained_on: name of the training images, as the user gives it.
         samples: what samples.png shows; an empty string if there is no such file.
     """
-    front = yaml.safe_dump(front_matter(about, name, license, trained_on, scores), sort_keys=False, allow_unicode=True)
+    front = yaml.safe_dump(front_matter(about, license, trained_on), sort_keys=False, allow_unicode=True)
     parts = [f"---\n{front}---", f"# {markdown(name)}", describe(about, trained_on)]
     if samples:
         parts.append(f"![{samples}]({shared_model.SAMPLES})\n\n{samples}.")
@@ -63,26 +61,14 @@ def compose(
     return "\n\n".join(parts) + "\n"
 
 
-def front_matter(
-    about: Mapping[str, Any], name: str, license: str, trained_on: str | None, scores: Sequence[Score]
-) -> dict[str, Any]:
+def front_matter(about: Mapping[str, Any], license: str, trained_on: str | None) -> dict[str, Any]:
     """Return the metadata of the Hub, see https://huggingface.co/docs/hub/model-cards."""
-    task = TASKS[about["kind"]]
     front: dict[str, Any] = {"license": license}
     if license == OTHER:
         front |= {"license_name": "see-license-file", "license_link": "LICENSE"}
-    front |= {"library_name": shared_model.LIBRARY, "pipeline_tag": task, "tags": tags(about)}
+    front |= {"library_name": shared_model.LIBRARY, "pipeline_tag": TASKS[about["kind"]], "tags": tags(about)}
     if trained_on and HUB_NAME.fullmatch(trained_on):
         front["datasets"] = [trained_on]
-    if scores:
-        data = one_line(trained_on or "images of the author")
-        dataset = {"name": data, "type": re.sub(r"[^a-z0-9]+", "-", data.lower()).strip("-") or "images"}
-        metrics = [
-            {"type": metric, "value": value, "name": metric, "args": {**protocol, "reference": reference}}
-            for metric, value, reference, protocol in scores
-        ]
-        results = [{"task": {"type": task}, "dataset": dataset, "metrics": metrics}]
-        front["model-index"] = [{"name": name, "results": results}]
     return front
 
 
@@ -90,14 +76,6 @@ def split(text: str) -> tuple[dict[str, Any], str]:
     """Return the metadata and the rest of the text of a model card that `compose` wrote."""
     _, front, rest = text.split("---\n", 2)
     return yaml.safe_load(front), rest.lstrip("\n")
-
-
-def trained_on_of(front: Mapping[str, Any]) -> str:
-    """Return the name of the training images in the metadata of a card; an empty string if it has none."""
-    if datasets := front.get("datasets"):
-        return str(datasets[0])
-    index = front.get("model-index")
-    return str(index[0]["results"][0]["dataset"]["name"]) if index else ""
 
 
 def tags(about: Mapping[str, Any]) -> list[str]:
@@ -146,16 +124,16 @@ def side_lengths(about: Mapping[str, Any]) -> str:
     return f"{width}x{height}"
 
 
-def usage(about: Mapping[str, Any], address: str = "DIR") -> str:
-    """Return how to use the model, which commands call by an address."""
+def usage(about: Mapping[str, Any]) -> str:
+    """Return how to use the model."""
     foreign = not target_of(about).startswith("gan.networks.")
     code = " --code CODE" if foreign else ""
     if about["kind"] == shared_model.TRANSLATOR:
-        command = f"gan translate {address} PHOTOGRAPHS translated{code}"
-        python = f'gan.load("{address}").translate("photo.jpg").save("translated.png")'
+        command = f"gan translate DIR PHOTOGRAPHS translated{code}"
+        python = 'gan.load("DIR").translate("photo.jpg").save("translated.png")'
     else:
-        command = f"gan generate {address} --seeds 0-15 --out images --grid{code}"
-        python = f'gan.load("{address}").sample(16, seed=0).save("images")'
+        command = f"gan generate DIR --seeds 0-15 --out images --grid{code}"
+        python = 'gan.load("DIR").sample(16, seed=0).save("images")'
     note = ""
     if foreign:
         module = target_of(about).rpartition(".")[0]
@@ -164,27 +142,18 @@ def usage(about: Mapping[str, Any], address: str = "DIR") -> str:
             f"`{one_line(module)}`; get it from the author, and read it first, because it runs on your computer. In "
             'Python, call `gan.utils.code.add("CODE")` first.'
         )
-    which = ""
-    if address == "DIR":
-        which = (
-            "`DIR` is this folder. For a model on the Hugging Face Hub, give `hf://USER/NAME` in its place, and first "
-            "install the extra: `pip install 'retro-gan[hub]'`.\n\n"
-        )
-    return f"{USE}\n\n{which}```\n{command}\n```\n\n```python\nimport gan\n\n{python}\n```{note}"
-
-
-def with_address(text: str, about: Mapping[str, Any], address: str) -> str:
-    """Return the text of a card whose commands call the model by its address."""
-    before, rest = text.split(f"{USE}\n", 1)
-    return before + usage(about, address) + "\n\n## " + rest.split("\n## ", 1)[1]
+    which = (
+        "`DIR` is this folder. For a model on the Hugging Face Hub, give `hf://USER/NAME` in its place, and first "
+        "install the extra: `pip install 'retro-gan[hub]'`."
+    )
+    return f"## Use\n\n{which}\n\n```\n{command}\n```\n\n```python\nimport gan\n\n{python}\n```{note}"
 
 
 def table(scores: Sequence[Score]) -> str:
     """Return the main scores: a table for each protocol, which is the line above it."""
     groups: dict[str, list[Score]] = {}
     for score in scores:
-        settings = {name: value for name, value in score.protocol.items() if name not in NOT_READ}
-        protocol = "; ".join(f"{name} {value}" for name, value in settings.items() if value not in ("", None))
+        protocol = "; ".join(f"{name} {value}" for name, value in score.protocol.items() if value not in ("", None))
         groups.setdefault(f"Compared with {score.reference} images; {protocol}:", []).append(score)
     parts = ["## Scores"]
     for line, group in groups.items():

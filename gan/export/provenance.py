@@ -110,21 +110,13 @@ def class_names(classes: Sequence[str], labels: Tensor | None, count: int) -> li
 
 
 def interpolation(
-    default_space: str,
-    label: str | None,
-    truncation: float,
-    space: str,
-    frames: int,
-    loop: bool,
-    fps: float,
-    scale: int,
+    label: str | None, truncation: float, frames: int, loop: bool, fps: float, scale: int
 ) -> dict[str, Any]:
     """Return the fields of an interpolation for an `Origin`: the options that change pixels or their timing."""
     return {
         "kind": "interpolation",
         "class": label,
         "truncation": None if truncation == 1 else truncation,
-        "space": None if space == default_space else space,
         "frames": frames,
         "loop": loop,
         "fps": fps,
@@ -137,7 +129,6 @@ def changes(
     settings: Mapping[str, float],
     mixes: Sequence[tuple[int, Part]] = (),
     label: str | None = None,
-    size: tuple[int, int] | None = None,
     classifier: Path | None = None,
 ) -> dict[str, Any]:
     """Return the fields of an edit for an `Origin`. Changes that have no effect are left out.
@@ -162,6 +153,5 @@ def changes(
         "mix": mixed,
         "settings": effective,
         "directions": digest.of_bytes(directions.encode()) if directions else None,
-        "size": None if size is None or size == model.shape[1:] else list(size),
         "recognition": digest.of_file(classifier) if classifier and uses_classes else None,
     }

@@ -10,10 +10,10 @@ look, closed_form              the filters of a look, or the digest of a color m
 pixels                         digest of the image as written, in a lossless format
 seed, seeds, latent, latents   of one image or several: seeds, with ranges as pairs, or digests of latents; of a look,
                                `seed` is that of its noise
-class, truncation, size        class by name, height and width
+class, truncation              class by name
 settings, mix                  of `gan edit`: [name, value] in their order; {seed, class, layers or fraction}
 directions, recognition        digests of the directions and of the classifier that the settings use
-frames, fps, loop, scale, space                         of interpolations
+frames, fps, loop, scale                                of interpolations
 original, tile                                          digest of the original file; side of the tiles
 direction, strength, cell, palette, dither, steady      of translations; palette as hexadecimal digits
 """
@@ -45,8 +45,7 @@ NEEDED: dict[str, type] = {"format": int, "software": str, "kind": str}
 NEEDED_OF_MODEL: dict[str, type] = {"model": str, "images": int}
 COMMANDS = {"interpolation": "interpolate", "translation": "translate"}
 # Options that have the name and the value of their field.
-COPIED = ("truncation", "class", "frames", "fps", "scale", "space", "direction", "strength", "cell", "dither", "tile",
-          "device")  # fmt: skip
+COPIED = ("truncation", "class", "frames", "fps", "scale", "direction", "strength", "cell", "dither", "tile", "device")
 SWITCHES = ("loop", "steady")
 
 Record = dict[str, Any]
@@ -190,7 +189,7 @@ def command_of(record: Record) -> str:
 
 def words_of(record: Record) -> list[str]:
     of_latents = "latent" in record or "latents" in record
-    edited = of_latents or record.keys() & {"mix", "settings", "size"}
+    edited = of_latents or record.keys() & {"mix", "settings"}
     command = COMMANDS.get(record["kind"], "edit" if edited else "generate")
     run = ["--fit", "PHOTOGRAPHS", "RETRO"] if "closed_form" in record else ["RUN"]
     if "look" in record:
@@ -205,7 +204,6 @@ def words_of(record: Record) -> list[str]:
     mixes = record.get("mix", [])
     words += option("set", *(f"{name}={value}" for name, value in record.get("settings", [])))
     words += option("mix", *(f"{mix['seed']}:{part_of(mix)}" for mix in mixes))
-    words += option("size", "x".join(map(str, record.get("size", []))))
     words += option("palette", "PALETTE" if "palette" in record else "")
     # Latents, and the seeds of a mix, have classes of their own.
     own_classes = of_latents or any(mix.get("class") != record.get("class") for mix in mixes)

@@ -23,15 +23,13 @@ from gan.images.convert import grid, to_png
 from gan.model import Model, from_checkpoint
 from gan.models import shared_model
 from gan.models.address import checkpoint_of, folder_of
-from gan.models.loading import COUNTS, load_data, load_discriminator, load_generator, seed_of, select_direction
+from gan.models.loading import COUNTS, load_discriminator, load_generator, seed_of
 from gan.models.shared_model import CONFIG, SAMPLES, WEIGHTS
-from gan.translation.tiling import translate_each
 from gan.utils.errors import UserError, writing
 from gan.utils.files import write_atomically
 from gan.utils.output import print_line
 
 SEEDS = 16  # images in the sample grid
-PAIRS = 4  # photographs and translations in the sample grid of a translator
 PATH = re.compile(r"[/\\~]")  # no option of a network of gan has these characters
 
 
@@ -44,8 +42,6 @@ def collect(
     checkpoint: str = "best",
     ema: float | None = None,
     discriminator: bool = False,
-    half: bool = False,
-    samples: bool = True,
     prepare: Callable[[], str] = lambda: "cpu",
 ) -> dict[str, bytes]:
     """Return the files of a shared model by name.
@@ -54,8 +50,6 @@ def collect(
         name, license, trained_on: for the model card, see `gan.export.card.compose`.
         checkpoint, ema: as in `gan.load`.
         discriminator: also share the discriminator.
-        half: store weights in fp16.
-        samples: also write a sample grid.
         prepare: called after the model is loaded, returns the device for generating samples.
     """
     path = checkpoint_of(run, checkpoint)
@@ -64,13 +58,8 @@ def collect(
     model = from_checkpoint(path, generator, state) if hasattr(generator, "latent_dim") else None
     config, images = state["config"], int(state["images"])
     classes, counts = (model.classes, model.class_counts) if model else ([], None)
-    files = encode(networks, config, images, classes, counts, half)
-    grid_image, caption = None, ""
-    if samples:
-        device = prepare()
-        grid_image, caption = (
-            sample_grid(model.to(device)) if model else translated_grid(generator, config, path, device)
-        )
+    files = encode(networks, config, images, classes, counts)
+    grid_image, caption = sample_grid(model.to(prepare())) if model else (None, "")
     run_folder = folder_of(Path(run)) if ema is None else None
     scores = card.read_scores(run_folder, path.name, images) if run_folder else []
     if not scores:
@@ -98,21 +87,6 @@ def sample_grid(model: Model) -> tuple[Tensor, str]:
     return grid(torch.cat(rows), columns), f"Seeds 0 to {columns - 1}, one row per class"
 
 
-def translated_grid(network: Any, config: dict[str, Any], path: Path, device: str) -> tuple[Tensor | None, str]:
-    """Return a grid of photographs above their translations, and its caption; none if the data is not there."""
-    try:
-        data = load_data(config, path)
-        inputs = data.inputs(PAIRS, held_out=True)
-        inputs = inputs if len(inputs) == PAIRS else data.inputs(PAIRS)
-    except UserError as error:
-        print_line(f"no {SAMPLES}: {error}")
-        return None, ""
-    one = select_direction(path, network.to(device))
-    outputs = translate_each(one, inputs)
-    print_line(f"note: {SAMPLES} shows {len(inputs)} of your photographs; --no-samples leaves it out")
-    return grid(torch.cat([inputs, outputs]), len(inputs)), "Photographs above their translations"
-
-
 def example(files: dict[str, bytes], out: Path) -> str:
     """Return a command that uses a shared model, for the next step."""
     kind = json.loads(files[CONFIG])["kind"]
@@ -126,7 +100,6 @@ def encode(
     images: int,
     classes: list[str],
     class_counts: Tensor | None = None,
-    half: bool = False,
 ) -> dict[str, bytes]:
     """Return the contents of model.safetensors and config.json.
 
@@ -136,7 +109,7 @@ def encode(
         class_counts: (classes,), number of training images of each class.
     """
     weights = {
-        f"{role}.{name}": (halved(value) if half else value).detach().cpu().contiguous().clone()
+        f"{role}.{name}": value.detach().cpu().contiguous().clone()
         for role, network in networks.items()
         for name, value in network.state_dict().items()
     }
@@ -161,14 +134,6 @@ def encode(
     return {WEIGHTS: encoded, CONFIG: json.dumps(about, indent=1).encode() + b"\n"}
 
 
-def halved(value: Tensor) -> Tensor:
-    """Return a weight in fp16; unchanged if it is a vector, which is small, or has values that fp16 has not."""
-    if not value.is_floating_point() or value.ndim < 2:
-        return value
-    half = value.half()
-    return half if half.isfinite().all() else value
-
-
 def refuse_paths(name: str, value: Any) -> None:
     """Raise UserError if a text in nested options is a path, which would tell about the author's computer."""
     if isinstance(value, Mapping):
@@ -185,7 +150,7 @@ def write(folder: Path, files: Mapping[str, bytes]) -> None:
     """Write files into a folder, each of them completely or not at all.
 
     config.json has the checksum of model.safetensors, so an interruption in between cannot be missed. A samples.png of
-    an earlier model is removed: that of a translator shows photographs.
+    an earlier model is removed.
     """
     with writing(folder):
         for name, content in files.items():

@@ -18,9 +18,8 @@ from torch import Tensor
 from gan.data.looks import color_table, is_table
 from gan.data.looks.color_table import ColorTable, table_of
 from gan.data.looks.registry import table_of_look
-from gan.export.parts import example_images
 from gan.export.record import software
-from gan.images.convert import to_float, to_uint8
+from gan.images.convert import to_float
 from gan.metrics.pixels import LUMA
 from gan.models.loading import has_data, load_data
 from gan.networks import lut, style
@@ -30,13 +29,12 @@ from gan.translation.tiling import thumbnail
 from gan.translation.translator import Translator
 from gan.utils.errors import UserError, writing
 from gan.utils.files import write_atomically
-from gan.utils.option_values import pair
-from gan.utils.output import print_line
 
 if TYPE_CHECKING:
     from gan.translation.image_translator import Look
 
 SUFFIXES = {"cube": ".cube", "hald": ".png"}
+SIZES = {"cube": 33, "hald": 36}  # entries along each axis; of a HaldCLUT, the square of an integer
 MAX_NAME = 60  # characters of a file's name
 NUM_INPUTS = 128
 PLACES, FRAME = 16, 3  # rows and columns at which a map with position is averaged, and those left out at each edge
@@ -50,11 +48,6 @@ class Exported(NamedTuple):
     name: str  # of the file, without its suffix
     table: ColorTable  # of three axes, on the domain 0..1
     lost: Sequence[str] = ()  # what the table does not hold
-
-
-def size_for(to: str, size: int) -> int:
-    """Return the entries along each axis of a table in a format: a HaldCLUT has L^2 for an integer L."""
-    return color_table.level_for(size) ** 2 if to == "hald" else size
 
 
 def of_look(look: Look, size: int) -> Exported:
@@ -189,13 +182,8 @@ def flat_areas(translate: Callable[[Tensor, TilePosition], Tensor], places: int 
 
 
 def inputs_of(model: Translator, path: Path) -> Tensor:
-    """Return inputs of a model to average over: its training images, or built-in ones, after a note, if it has none."""
-    try:
-        if has_data(model.config):
-            inputs: Tensor = load_data(model.config, path).inputs(NUM_INPUTS)
-            return inputs
-        reason = "a shared model has no training images"
-    except UserError as error:
-        reason = str(error)
-    print_line(f"note: built-in images take the place of the training images: {reason}")
-    return to_uint8(example_images(NUM_INPUTS, model.config["data"]["channels"], pair(model.config["data"]["size"])))
+    """Return training images of a model to average over; raise UserError if they are not there."""
+    if not has_data(model.config):
+        raise UserError(f"{path}: a shared model has no training images, over which its table is a mean; give the run")
+    inputs: Tensor = load_data(model.config, path).inputs(NUM_INPUTS)
+    return inputs

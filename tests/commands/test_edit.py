@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shlex
 from pathlib import Path
 
 import pytest
@@ -51,15 +50,6 @@ def test_a_grid_shows_all_edited_images(runs: Path, gan_command: Train, tmp_path
         "grid.png: exists already"
         in gan_command("edit", run, "--out", "bright", "--seeds", "9", "--grid", check=2).stderr
     )
-
-
-@pytest.mark.slow
-def test_the_printed_command_edits_with_the_directions(runs: Path, gan_command: Train, tmp_path: Path) -> None:
-    said = gan_command("directions", str(runs / "dcgan"), "--sefa", "1", "--pca", "0", "--out", "found 1").stdout
-    program, *printed = shlex.split(said.splitlines()[-1].removeprefix("try "))
-    assert program == "gan"
-    gan_command(*printed)
-    assert len(list((runs / "dcgan" / "edited").glob("**/grid.png"))) == 1
 
 
 @pytest.mark.slow

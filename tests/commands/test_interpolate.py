@@ -33,7 +33,7 @@ def test_errors_are_one_line(runs: Path, gan_command: Train, tmp_path: Path) -> 
     (tmp_path / "there.gif").touch()
     for run, options, said in (
         ("dcgan", ["--seeds", "1"], "at least two"),
-        ("stylegan2", ["--space", "z", "--truncation", "0.5"], "truncation works in w only"),
+        ("dcgan", ["--truncation", "0.5"], "need a mapping network"),
         ("dcgan", ["--frames", "0"], "--frames=0: must be an integer of at least 1"),
         ("dcgan", ["--out", "a.jpg"], "use one of the extensions"),
         ("dcgan", ["--out", "there.gif"], "--force"),

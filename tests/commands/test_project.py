@@ -66,9 +66,6 @@ def test_a_folder_is_projected_and_edited(runs: Path, gan_command: Train, tmp_pa
     third, _, _ = vector_files.read_latents(tmp_path / "out" / "latents.safetensors", model.generator)
     assert [torch.equal(third[name], later[name]) for name in (*names, "new.png")] == [False, True, True]
 
-    said = gan_command("interpolate", run, "--latents", "out/latents.safetensors", "--frames", "3", "--out", "a.gif")
-    assert "7 frames" in said.stdout
-
 
 @pytest.mark.slow
 def test_names_that_are_not_utf8_and_transparent_images(runs: Path, gan_command: Train, tmp_path: Path) -> None:
@@ -91,14 +88,11 @@ def test_w_plus_is_edited_by_layers(runs: Path, gan_command: Train, tmp_path: Pa
     assert points["one.png"].shape == (model.generator.num_ws, 8)
     latents = ["--latents", "out/latents.safetensors"]
     gan_command("edit", run, *latents, "--out", "mixed", "--mix", "7:0-1", "--set", "brightness=0.5", "shift_x=0.5")
-    gan_command("edit", run, *latents, "--out", "wide", "--size", "32x24")
     assert torch.equal(
         model.interpolate_latents(torch.stack([points["one.png"]] * 2), frames=1).pixels[1],
         model.synthesize(points["one.png"][None]).pixels[0],
     )
-    for folder, size in (("mixed", (16, 16)), ("wide", (24, 32))):
-        with Image.open(tmp_path / folder / "one.png.png") as file:
-            assert file.size == size
+    assert (tmp_path / "mixed" / "one.png.png").is_file()
     error = gan_command("edit", run, *latents, "--out", "new", "--mix", "7:0-9", check=2).stderr
     assert "layers 0-9: this generator has layers 0-5" in error and error.count("\n") == 1
 
@@ -117,12 +111,10 @@ def test_errors_are_one_line(runs: Path, gan_command: Train, tmp_path: Path) -> 
         (["project", run, "one.png", "--out", "new", "--space", "w"], "choose z, or w+"),
         (["project", run, "one.png", "--out", "new", "--space", "w+"], "needs a generator with a mapping network"),
         (["project", run, "one.png", "--out", "out"], "use --force to project again"),
-        (["interpolate", run, *latents[:2], "--out", "a.gif", "--space", "z"], "cannot be used with --latents"),
         (["edit", run, "--directions", latents[1], "--set", "sefa0=1", "--out", "new"], "give a file of directions"),
         (["project", other, "one.png", "--out", "out"], "belongs to another model"),
         (["edit", other, *latents], "belongs to another model"),
         (["edit", run, *latents, "--mix", "7"], "SEED:LAYERS"),
-        (["edit", run, *latents, "--size", "17"], "multiples of"),
         (["edit", run, *latents, "--set", "hue=1"], "shift_x, shift_y, and "),
     ):
         error = gan_command(*words, check=2).stderr

@@ -52,15 +52,6 @@ def test_a_new_folder_has_no_runs_yet(gan_command: Train) -> None:
     assert gan_command("runs").stdout == "runs: no runs yet; train one with gan train data.root=FOLDER\n"
 
 
-def test_names_are_whole_unless_the_terminal_is_narrow(
-    gan_command: Train, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    made(tmp_path / "runs" / ("first-" + "x" * 60 + "-last"), 10)
-    assert "x" * 60 in gan_command("runs").stdout and "\n1 run, " in gan_command("runs").stdout
-    monkeypatch.setattr("gan.utils.output.is_too_wide", lambda line: len(line) > 40)
-    assert "xx-last\n  model       dcgan\n" in gan_command("runs").stdout
-
-
 def test_a_damaged_sidecar_is_said_in_the_row(tmp_path: Path) -> None:
     folder = made(tmp_path / "a", 10)
     next((folder / "checkpoints").glob("*.json")).write_text("[")

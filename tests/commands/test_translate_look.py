@@ -70,8 +70,8 @@ def test_errors_are_one_line(words: list[str], said: str, gan_command: Train, tm
 
 def test_no_output_takes_the_place_of_what_is_read(gan_command: Train, tmp_path: Path) -> None:
     noise(8, 8).save(tmp_path / "a.png")
-    gan_command("export", "look:film", "--to", "cube", "--out", "tables", "--table-size", "17")
-    gan_command("export", "look:film", "--to", "hald", "--out", "tables", "--table-size", "17")
+    gan_command("export", "look:film", "--to", "cube", "--out", "tables")
+    gan_command("export", "look:film", "--to", "hald", "--out", "tables")
     for name, words in (
         ("film.cube", ("export", "tables/film.cube", "--to", "cube", "--out", "tables", "--force")),
         ("film.png", ("translate", "tables/film.png", "a.png", "tables/film.png", "--force")),

@@ -97,13 +97,6 @@ def test_w_plus_has_a_latent_per_layer_and_a_smaller_distance() -> None:
         project(Space(space.generator, "z"), targets, per_layer=True)
 
 
-def test_the_mean_of_w_is_a_candidate() -> None:
-    space = mapped()
-    mean = space.statistics[0]
-    points, labels = initial_latents(space, to_float(space.render_uint8(mean)), 3, None, torch.empty(0))
-    assert torch.equal(points[0, 0], mean[0]) and points.shape == (1, 3, 8) and labels is None
-
-
 @pytest.mark.slow
 def test_the_class_is_found_or_given() -> None:
     torch.manual_seed(0)
@@ -167,16 +160,6 @@ def test_a_linear_fit_agrees_with_numpy() -> None:
         lambda x: torch.from_numpy(matrix) @ x, torch.zeros(4).double(), torch.from_numpy(target)
     )
     assert found.numpy() == pytest.approx(np.linalg.lstsq(matrix, target)[0], rel=0.002)
-
-
-def test_rosenbrocks_function_is_minimized() -> None:
-    """Rosenbrock's function as two residuals."""
-
-    def residuals(x: Tensor) -> Tensor:
-        return torch.stack([1 - x[0], 10 * (x[1] - x[0] ** 2)])
-
-    found = levenberg_marquardt(residuals, torch.tensor([-1.2, 1.0]).double(), torch.zeros(2).double(), 100)
-    assert found.numpy() == pytest.approx([1, 1], abs=1e-4)
 
 
 @pytest.mark.slow

@@ -1,16 +1,13 @@
-"""Latents give the images of their seeds, of other sizes, mixed and interpolated as the formulas say."""
+"""Latents give the images of their seeds, mixed and interpolated as the formulas say."""
 
 import numpy as np
 import pytest
 import torch
-from torch import nn
 
-from gan.editing.space import STATISTICS_LATENTS, Space, interpolate, lerp, mix, mix_styles, resized, slerp
+from gan.editing.space import STATISTICS_LATENTS, Space, interpolate, lerp, mix, mix_styles, slerp
 from gan.models.sampling import fixed_latents, generate, latents
 from gan.networks import dcgan, stylegan2
 from gan.utils.errors import UserError
-
-from .test_directions import GENERATORS
 
 
 def mapped(classes: int = 0, side: int = 16) -> stylegan2.Generator:
@@ -69,30 +66,6 @@ def test_missing_spaces_raise_a_user_error() -> None:
             Space(dcgan.Generator((16, 16), width=4), name)
 
 
-@pytest.fixture(params=GENERATORS)
-def generator(request: pytest.FixtureRequest) -> nn.Module:
-    torch.manual_seed(0)
-    return GENERATORS[request.param]().eval()
-
-
-def test_other_sizes_are_generated(generator: nn.Module) -> None:
-    space = Space(generator)
-    label = torch.zeros(2, dtype=torch.long) if space.classes else None
-    points = space.from_z(latents([1, 2], 8), label)
-    plain = space.render_uint8(points, label)
-    assert torch.equal(Space(resized(generator, (16, 16))).render_uint8(points, label), plain)
-    other = Space(resized(generator, (32, 24))).render_uint8(points, label)
-    assert other.shape == (2, 3, 32, 24)
-    assert other.float().std() > 0.5 * plain.float().std()
-    assert torch.equal(space.render_uint8(points, label), plain)  # the generator itself is as it was
-
-
-def test_invalid_sizes_are_refused() -> None:
-    for size in ((16, 17), (16, 8192)):
-        with pytest.raises(UserError, match=r"sides must be multiples of .* up to 4096"):
-            resized(mapped(), size)
-
-
 def test_mixing_all_layers_gives_the_other_latent() -> None:
     place = Space(mapped(side=32))
     points = place.from_z(latents([1, 2], 8))
@@ -105,18 +78,6 @@ def test_mixing_all_layers_gives_the_other_latent() -> None:
     assert torch.equal(some[:, 2:4], other.expand(2, 2, 8)) and torch.equal(some[:, 4], points)
     twice = mix_styles(place, some, points[0], 0, 1)
     assert torch.equal(twice[1, :2], points[0].expand(2, 8)) and torch.equal(twice[:, 2:], some[:, 2:])
-
-
-def test_fine_layers_keep_the_coarse_activations() -> None:
-    place = Space(mapped(side=32))
-    points = place.from_z(latents(range(16), 8))
-    other = place.from_z(latents([99], 8))[0]
-    seen: list[torch.Tensor] = []
-    place.generator.stages[1].register_forward_hook(lambda module, given, made: seen.append(made[0]))
-    for first, last in ((None, None), (0, 1), (place.layers - 2, place.layers - 1)):
-        place.render_uint8(points if first is None else mix_styles(place, points, other, first, last))
-    plain, coarse, fine = (each.mean((2, 3)) for each in seen)  # what the second stage makes, its means
-    assert torch.equal(plain, fine) and not torch.allclose(plain, coarse, rtol=0.1)
 
 
 def test_blending_goes_from_one_latent_to_the_other() -> None:

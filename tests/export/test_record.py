@@ -63,7 +63,7 @@ def test_a_command_has_only_options_of_the_program() -> None:
     command = record.command_of(GOOD | changes)
     assert shlex.split(command)[:5] == ["gan", "generate", "RUN", "--seeds", "0-3,9"] and command.isprintable()
     assert "'a; rm -rf $HOME\\n\\x1b[2J'" in command
-    for wrong in ({"settings": [["a", 1], ["--code", "x"]]}, {"mix": [3]}, {"seeds": 1}, {"size": 5}):
+    for wrong in ({"settings": [["a", 1], ["--code", "x"]]}, {"mix": [3]}, {"seeds": 1}):
         with pytest.raises(UserError, match="stands for no command"):
             record.command_of(GOOD | wrong)
 

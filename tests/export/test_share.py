@@ -57,14 +57,6 @@ def test_the_model_is_that_of_the_run(run: Path, shared: Path) -> None:
 
 
 @pytest.mark.slow
-def test_a_shared_folder_can_be_shared_again(shared: Path, files: dict[str, bytes]) -> None:
-    again = share.collect(shared, name="shared", license="mit", discriminator=True)
-    assert {name: again[name] for name in (WEIGHTS, CONFIG, SAMPLES)} == {
-        name: files[name] for name in (WEIGHTS, CONFIG, SAMPLES)
-    }
-
-
-@pytest.mark.slow
 def test_no_file_has_private_data(run: Path, files: dict[str, bytes]) -> None:
     assert sorted(files) == sorted([WEIGHTS, CONFIG, CARD, SAMPLES])
     for name, content in files.items():
@@ -82,9 +74,6 @@ def test_the_model_card_is_valid_and_has_the_scores_of_the_checkpoint(files: dic
     assert found["license"] == "cc-by-4.0" and found["library_name"] == "retro-gan"
     assert found["pipeline_tag"] == "unconditional-image-generation" and found["tags"] == ["gan", "dcgan"]
     read = hub.ModelCard(files[CARD].decode())
-    (score,) = read.data.eval_results
-    assert (score.metric_type, score.metric_value, score.dataset_name) == ("kid_x1000", 4.5, "Old *cards*")
-    assert score.metric_args["reference"] == "held-out" and score.metric_args["extractor"] == "lite0"
     assert read.data.to_dict()["pipeline_tag"] == found["pipeline_tag"]
     text = read.text
     assert "neon sign\\|\\*" in text and "Old \\*cards\\*" in text and "gan generate DIR" in text
@@ -111,13 +100,12 @@ def test_the_command(run: Path, gan_command: Train, tmp_path: Path) -> None:
     (tmp_path / "out" / ".gitattributes").write_text("kept")
     before = (tmp_path / "out" / CONFIG).read_bytes()
     assert "--force" in gan_command("share", str(run), "out", "--license", "mit", check=2).stderr
-    gan_command("share", str(run), "out", "--license", "mit", "--no-samples", "--force")
+    gan_command("share", str(run), "out", "--license", "mit", "--force")
     (tmp_path / "notes").mkdir()
     (tmp_path / "notes" / CARD).write_text("mine")
     said = gan_command("share", str(run), "notes", "--license", "mit", "--force", check=2).stderr
     assert f"notes: is not a shared model, and its {CARD} would be lost" in said
     shutil.rmtree(tmp_path / "notes")
-    assert not (tmp_path / "out" / SAMPLES).exists()
     gan_command("share", str(run), "out", "--license", "mit", "--discriminator", "--force")
     assert (tmp_path / "out" / ".gitattributes").read_text() == "kept"
     assert (tmp_path / "out" / CONFIG).read_bytes() != before
@@ -152,28 +140,11 @@ def test_an_option_that_is_a_path_is_not_shared() -> None:
 def test_a_translator(tmp_path: Path, gan_command: Train, monkeypatch: pytest.MonkeyPatch) -> None:
     run = tmp_path / "run.ckpt"
     AtomicCheckpointIO().save_checkpoint(checkpoint(LUT), run)
-    said = gan_command("share", "run.ckpt", "film", "--license", "mit").stdout
-    assert f"no {SAMPLES}" in said and not (tmp_path / "film" / SAMPLES).exists()  # the photographs are not there
+    gan_command("share", "run.ckpt", "film", "--license", "mit")
+    assert not (tmp_path / "film" / SAMPLES).exists()  # it would show photographs
     photo = Image.effect_noise((40, 30), 90).convert("RGB")
     assert gan.load(run).translate(photo).tobytes() == gan.load(tmp_path / "film").translate(photo).tobytes()
     photo.save(tmp_path / "photo.png")
     assert "current folder" in gan_command("translate", "film", "photo.png").stdout
     assert (tmp_path / "translated" / "photo.png").exists()
     assert "a shared translator cannot be evaluated" in gan_command("evaluate", "film", check=2).stderr
-
-
-@pytest.mark.slow
-def test_half_weights(run: Path, shared: Path, gan_command: Train, tmp_path: Path) -> None:
-    gan_command("share", str(run), "half", "--license", "mit", "--fp16", "--no-samples")
-    half = tmp_path / "half"
-    whole = share.collect(run, name="whole", license="mit", samples=False)[WEIGHTS]
-    assert (half / WEIGHTS).stat().st_size < 0.6 * len(whole)
-    made, expected = gan.load(half).sample(4).tensor, gan.load(run).sample(4).tensor
-    assert (made.int() - expected.int()).abs().max() <= 1
-    assert {value.dtype for value in gan.load(half).generator.state_dict().values()} <= {torch.float32, torch.int64}
-
-
-def test_weights_that_float16_has_not_stay() -> None:
-    large, small, vector = torch.tensor([[1e5, 1.0]]), torch.tensor([[1.0, 0.1]]), torch.tensor([1.0, 0.1])
-    assert share.halved(large).dtype == share.halved(vector).dtype == torch.float32
-    assert share.halved(small).dtype == torch.float16

@@ -13,7 +13,6 @@ from safetensors import safe_open
 import gan
 from gan.commands.zoo import read_card
 from gan.data.builtin.retro import draw
-from gan.export import card
 from gan.models import address, shared_model
 from gan.utils.errors import UserError
 from tests.conftest import Train
@@ -30,7 +29,7 @@ def test_each_model_is_small_and_described(name: str) -> None:
     assert set(files) == {shared_model.WEIGHTS, shared_model.CONFIG, shared_model.CARD, shared_model.SAMPLES}
     assert sum(files.values()) <= 5 * MB
     front, text = read_card(folder)
-    assert front["license"] in FREE and card.trained_on_of(front)
+    assert front["license"] in FREE
     assert f"`{name}`" in (address.ZOO_FOLDER / "LICENSES.md").read_text()
     for heading in ("## Data", "## Training", "## Scores"):
         assert heading in text
@@ -56,8 +55,7 @@ def test_the_list_and_a_card(gan_command: Train) -> None:
     said = gan_command("zoo").stdout
     assert all(f"zoo:{name}" in said for name in NAMES) and f"{len(NAMES)} model" in said
     shown = gan_command("zoo", NAMES[0]).stdout
-    assert shown.startswith(f"# {NAMES[0]}\n") and f'gan.load("zoo:{NAMES[0]}")' in shown
-    assert "DIR" not in shown and "\n## Training\n" in shown
+    assert shown.startswith(f"# {NAMES[0]}\n") and "\n## Training\n" in shown
 
 
 @pytest.mark.parametrize("words", [("zoo", "presss"), ("generate", "zoo:presss")])

@@ -119,7 +119,7 @@ def write_shared(folder: Path) -> Path:
     """Write a shared model with two classes and its discriminator."""
     path = folder.parent / "shared.ckpt"
     torch.save(checkpoint(DCGAN, ("a", "b")), path)
-    share.write(folder, share.collect(path, name="shared", license="mit", discriminator=True, samples=False))
+    share.write(folder, share.collect(path, name="shared", license="mit", discriminator=True))
     return folder
 
 

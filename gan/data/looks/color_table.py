@@ -216,11 +216,6 @@ def read_pixels(path: Path) -> np.ndarray:
         raise ImageError(f"damaged or truncated ({to_line(error)})") from error
 
 
-def level_for(size: int) -> int:
-    """Return the level whose table has nearly `size` entries along each axis."""
-    return min(max(round(size**0.5), MIN_LEVEL), MAX_LEVEL)
-
-
 def encode_hald(table: ColorTable, comment: str = "") -> bytes:
     """Return the content of a PNG with 8 bits a channel.
 
