@@ -84,9 +84,12 @@ class Version(argparse.Action):
     """Prints the version. The metadata of the package is read only then."""
 
     def __call__(self, parser: argparse.ArgumentParser, *_: object) -> NoReturn:
-        from gan.export.record import software
+        from importlib.metadata import PackageNotFoundError, version
 
-        print(software())
+        try:
+            print(f"retro-gan {version('retro-gan')}")
+        except PackageNotFoundError:
+            print("retro-gan, not installed")
         parser.exit()
 
 

@@ -122,17 +122,11 @@ class Model:
         z, labels = self.sample_z(seeds, label)
         space = Space(self.generator, "w" if truncation != 1 else "")
         latents = space.truncate(space.from_z(z, labels), truncation, labels)
-        return interpolate(space, latents, labels, frames, loop, advance)
-
-    def interpolate_latents(
-        self, latents: Tensor | Latents, label: Tensor | None = None, frames: int = 30, loop: bool = False
-    ) -> Images:
-        """Return images that interpolate between latents, such as those of `project` and `edit`.
-
-        Args:
-            label: (N,), the class of each latent, for conditional generators; z uses the first class.
-        """
-        return interpolate(Space(self.generator), *unpack(latents, label), frames, loop)
+        if len(latents) < 2:
+            raise UserError("interpolation needs at least two images")
+        path = spaces.interpolate(latents, frames, loop, spherical=space.name == "z")
+        label_of_path = None if labels is None or space.name == "w" else labels[:1].expand(len(path))
+        return Images(space.render_uint8(path, label_of_path, advance))
 
     def directions(self, sefa: int = 8, pca: int = 8, label: str | None = None) -> dict[str, Tensor]:
         """Return directions (latent_dim,) by name: sefa0, ..., pca0, ... Each has the length of a standard deviation.
@@ -290,22 +284,6 @@ def unpack(latents: Tensor | Latents, label: Tensor | None = None) -> Latents:
     if not isinstance(latents, Latents):
         raise UserError(f"latents of type {type(latents).__name__}: give a tensor, or what `Model.latents` returns")
     return latents
-
-
-def interpolate(
-    space: Space,
-    latents: Tensor,
-    labels: Tensor | None,
-    frames: int,
-    loop: bool,
-    advance: Callable[[int], None] = lambda done: None,
-) -> Images:
-    """Return the images of interpolated latents."""
-    if len(latents) < 2:
-        raise UserError("interpolation needs at least two images")
-    path = spaces.interpolate(latents, frames, loop, spherical=space.name == "z")
-    label = None if labels is None or space.name == "w" else labels[:1].expand(len(path))
-    return Images(space.render_uint8(path, label, advance))
 
 
 def load_model(run: str | os.PathLike[str], checkpoint: str = "best", ema: float | None = None) -> Model:

@@ -82,7 +82,7 @@ def test_the_wheel_has_every_configuration_and_nothing_beside_gan(wheel: Path) -
     names = set(zipfile.ZipFile(wheel).namelist())
     assert {f"gan/conf/{path.relative_to(CONF).as_posix()}" for path in CONF.rglob("*.yaml")} <= names
     assert {"gan/py.typed", "gan/__main__.py"} <= names
-    page = ROOT / "gan" / "export" / "web" / "page"
+    page = ROOT / "gan" / "export" / "page"
     assert {path.relative_to(ROOT).as_posix() for path in page.iterdir()} <= names
     assert {name.split("/")[0].partition("-")[0] for name in names} == {"gan", "retro_gan"}
     assert len([name for name in names if name.endswith(".py")]) == len(list((ROOT / "gan").rglob("*.py")))
@@ -118,15 +118,6 @@ def test_the_models_of_the_zoo_come_with_the_wheel(wheel: Path, site: Path, tmp_
     gan(site, tmp_path, "translate", "zoo:press", "photo.jpg", "printed")
     with Image.open(tmp_path / "printed" / "photo.jpg") as image:
         assert image.size == (60, 40)
-
-
-def test_sweeps_two_devices_and_experiments(site: Path, tmp_path: Path) -> None:
-    gan(site, tmp_path, "train", "-m", *TINY, "images=8", "seed=0,1", "trainer.devices=2", "hydra.sweep.dir=s")
-    assert all((tmp_path / "s" / job / "checkpoints" / "images-000000008.ckpt").is_file() for job in "01")
-    shutil.copytree(tmp_path / "s" / "0" / "samples", tmp_path / "pictures")
-    few = [word for word in TINY if not word.startswith(("data.num_images", "data.size"))]
-    gan(site, tmp_path, "train", "experiment=quick", "data.root=pictures", *few, "images=8", "hydra.run.dir=q")
-    assert (tmp_path / "q" / "checkpoints" / "images-000000008.ckpt").is_file()
 
 
 def test_an_editable_install_uses_the_checkout(tmp_path: Path) -> None:

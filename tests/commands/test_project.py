@@ -88,10 +88,6 @@ def test_w_plus_is_edited_by_layers(runs: Path, gan_command: Train, tmp_path: Pa
     assert points["one.png"].shape == (model.generator.num_ws, 8)
     latents = ["--latents", "out/latents.safetensors"]
     gan_command("edit", run, *latents, "--out", "mixed", "--mix", "7:0-1", "--set", "brightness=0.5", "shift_x=0.5")
-    assert torch.equal(
-        model.interpolate_latents(torch.stack([points["one.png"]] * 2), frames=1).pixels[1],
-        model.synthesize(points["one.png"][None]).pixels[0],
-    )
     assert (tmp_path / "mixed" / "one.png.png").is_file()
     error = gan_command("edit", run, *latents, "--out", "new", "--mix", "7:0-9", check=2).stderr
     assert "layers 0-9: this generator has layers 0-5" in error and error.count("\n") == 1
