@@ -17,12 +17,12 @@ TYPE_CHECKING = False  # defined here, because importing typing takes longer tha
 if TYPE_CHECKING:
     from gan.api import Run as Run
     from gan.api import load as load
+    from gan.api import show as show
     from gan.api import train as train
     from gan.api import translate as translate
     from gan.export.record import origin as origin
     from gan.images.collection import Images as Images
     from gan.model import Model as Model
-    from gan.report.notebook import show as show
     from gan.translation.translator import Translator as Translator
     from gan.utils.errors import UserError as UserError
 
@@ -34,7 +34,7 @@ PLACES = {
     "UserError": "gan.utils.errors",
     "load": "gan.api",
     "origin": "gan.export.record",
-    "show": "gan.report.notebook",
+    "show": "gan.api",
     "train": "gan.api",
     "translate": "gan.api",
 }

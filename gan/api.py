@@ -16,12 +16,11 @@ from gan.model import from_checkpoint
 from gan.models import address
 from gan.models.address import checkpoint_of
 from gan.models.loading import load_generator
-from gan.report.notebook import View, show
 from gan.runs import checkpoints, run_folder
 from gan.runs.metrics import first_scored, read_metrics
 from gan.settings import names_look
 from gan.translation.translator import Translator, translate_by_look
-from gan.utils.errors import UserError
+from gan.utils.errors import UserError, path_hint
 from gan.utils.option_values import flatten
 
 
@@ -109,12 +108,18 @@ def train(
 class Run:
     """A run folder: `gan.Run("runs/first").model.sample(16)`.
 
+    A notebook shows its numbers, the newest grid beside real images, curves and health. The folder is read each time,
+    so that the run may still train.
+
     Attributes:
         path: the folder.
     """
 
     def __init__(self, path: str | os.PathLike[str]) -> None:
         self.path = Path(path)
+        if not run_folder.is_run(self.path):
+            inside = run_folder.hint_inside(self.path) if self.path.is_dir() else ""
+            raise UserError(f"{self.path}: no such run folder{f'; {inside}' if inside else path_hint(self.path)}")
         self.config = run_folder.read_config(self.path)
 
     @cached_property
@@ -127,10 +132,6 @@ class Run:
         """The logged values: a dict per line of metrics.jsonl, with the images seen, for `pandas.DataFrame`."""
         return read_metrics(self.path / run_folder.METRICS)
 
-    def show(self) -> View:
-        """Return the newest grid, scores and curves for a notebook, as `gan.show`. The run may still be training."""
-        return show(self.path)
-
     def __fspath__(self) -> str:
         return str(self.path)
 
@@ -140,3 +141,13 @@ class Run:
         since = first_scored(str(flatten(self.config).get("model._target_")))
         best = min((line[score] for line in self.metrics if score in line and line["images"] >= since), default=None)
         return f"<gan.Run {self.path}: {images}{'' if best is None else f', best {score} {best:.4g}'}>"
+
+    def _repr_html_(self) -> str:
+        from gan.report import one_run, page  # matplotlib and jinja2
+
+        return f"<style>{page.style()}</style>{one_run.watch(self.path)}"
+
+
+def show(run: str | os.PathLike[str]) -> Run:
+    """Show a run in a notebook: `gan.show("runs/first")` at the end of a cell. It may still be training."""
+    return Run(run)

@@ -37,7 +37,7 @@ COMMANDS = {
     "translate": "translate images with a trained translator or a look",
     "recognize": "classify images with the features of a discriminator",
     "evaluate": "evaluate the quality and memorization of the images of a run or a folder",
-    "export": "export a model to ONNX, torch.export, safetensors or a web page",
+    "export": "export a model to ONNX, torch.export, a web page or a color table",
     "compare": "compare runs: a table of options and scores, curves of metrics",
     "report": "write a report of runs as one HTML file",
     "runs": "list runs with their scores, sizes and status",

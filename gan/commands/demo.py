@@ -1,8 +1,7 @@
 """Show models on a page in the browser: generate, edit, interpolate, project, translate, and watch training.
 
 RUN is a run folder, a checkpoint file, a folder written by gan share, or hf://USER/NAME. Each of several models has its
-own tab. Without RUN, the page has looks, which need no training, and the newest run in runs/ if there is one. The page
-is on this machine only, and Ctrl-C ends it.
+own tab. Without RUN, the page has looks, which need no training. The page is on this machine only, and Ctrl-C ends it.
 """
 
 from __future__ import annotations
@@ -21,7 +20,6 @@ from gan.runs import checkpoints, run_folder
 from gan.utils.errors import UserError, install
 from gan.utils.output import one_line, print_line
 
-RUNS = Path("runs")
 HOST = "127.0.0.1"
 
 
@@ -42,8 +40,7 @@ class Request(options.Device):
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("runs", nargs="*", metavar="RUN", type=options.existing_run,
-                        help=f"{options.MODEL} (default: looks, which need no training, and the newest run in "
-                        f"{RUNS}/)")  # fmt: skip
+                        help=f"{options.MODEL} (default: looks, which need no training)")  # fmt: skip
     parser.add_argument("--port", type=int, help="port of the page (default: 7860, or the next free one)")
     parser.add_argument("--host", default=HOST, help="address to listen on, such as 0.0.0.0 in a container; others "
                         "may then use the page, which has no password (default: %(default)s)")  # fmt: skip
@@ -53,14 +50,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(request: Request) -> None:
     runs = [str(address.locate(run)) for run in request.runs]
     names = [one_line(run) for run in request.runs]
-    if not runs and (newest := newest_run()):
-        runs = names = [str(newest)]
-        print_line(f"showing {newest}, the newest run in {RUNS}/")
     for folder in runs:
         if Path(folder).is_dir() and folder_of(Path(folder)) is None:
             options.require_checkpoint(folder)
 
-    from gan.demo import models, server
+    from gan.demo import server
 
     with server.listen(request.host, request.port) as listener:
         print_line("loading ...")
@@ -69,16 +63,7 @@ def run(request: Request) -> None:
         if request.host not in server.LOOPBACK:
             print("warning: everyone who can reach this machine can use the page; it has no password",
                   file=sys.stderr)  # fmt: skip
-        content = models.Content(loaded, without_model=not request.runs)
-        server.serve(content, request.host, lambda at: print_line(f"{at}  (Ctrl-C ends it)"), listener)
-
-
-def newest_run() -> Path | None:
-    """Return the run in RUNS with the newest checkpoint, or if none has one, the newest run; None without runs."""
-    runs = run_folder.find_runs(RUNS) if RUNS.is_dir() else []
-    saved = {run: paths[-1] for run in runs if (paths := checkpoints.list_checkpoints(run))}
-    dated = saved or {run: run / run_folder.CONFIG for run in runs}
-    return max(dated, key=lambda run: dated[run].stat().st_mtime, default=None)
+        server.serve(loaded, request.host, lambda at: print_line(f"{at}  (Ctrl-C ends it)"), listener)
 
 
 def load(run: str, name: str, device: str) -> Any:

@@ -15,7 +15,7 @@ from gan.metrics import pretrained
 from gan.models.address import with_addresses
 from gan.models.shared_model import path_in
 from gan.runs import run_folder
-from gan.utils.errors import UserError, at_least, writing
+from gan.utils.errors import at_least, writing
 from gan.utils.output import print_aligned
 
 
@@ -31,8 +31,6 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
                         "images, and of real images (default: %(default)s)")  # fmt: skip
     parser.add_argument("--memorization", type=int, default=10_000, metavar="N", help="maximum number of training "
                         "images to search for copies (default: %(default)s)")  # fmt: skip
-    parser.add_argument("--pairs", type=Path, metavar="PNG", help="file for the generated images nearest to training "
-                        "images, each beside its training image (default for a run: in its samples/)")  # fmt: skip
     parser.add_argument("--json", action="store_true", help="print a JSON object per number instead of the table")
     parser.add_argument("--weights", metavar="PATH", help="file or folder of an extractor's weights")
     parser.add_argument("--download", action="store_true", help="download missing weights")
@@ -46,8 +44,6 @@ def run(arguments: argparse.Namespace) -> None:
     for name in names:  # fail before the slow part
         if name in pretrained.KNOWN:
             pretrained.find(name, arguments.weights, arguments.download)
-    if arguments.pairs and arguments.pairs.exists():
-        raise UserError(f"--pairs {arguments.pairs}: exists already; give another name")
     if arguments.reference and run_folder.run_of(arguments.reference)[0] is None:
         options.existing_path(arguments.reference)
 
@@ -68,8 +64,8 @@ def run(arguments: argparse.Namespace) -> None:
     weights = arguments.weights, arguments.download
     with redirect_stdout(sys.stderr):  # keep standard output for the table or JSON
         subject = collect(request)
-        pairs = arguments.pairs
-        if subject.folder and not pairs:
+        pairs = None
+        if subject.folder:  # the generated images nearest to training images, each beside its training image
             name = f"copies-{subject.protocol['images_seen']:09d}.png"
             pairs = path_in(subject.folder, subject.folder / run_folder.SAMPLES / name)
         copies = tables.search_copies(subject.sets, pairs) if len(subject.sets.train) else None

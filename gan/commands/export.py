@@ -1,4 +1,4 @@
-"""Export a model to files for other programs: ONNX, torch.export, or weights alone; to a web page; or a color table.
+"""Export a model to files for other programs: ONNX or torch.export; to a web page; or a color table.
 
 Each network is compared with PyTorch before it is written: outputs may differ by 1e-4, and images by 1 level (of 255).
 """
@@ -19,7 +19,7 @@ from gan.utils.output import aligned, print_line
 if TYPE_CHECKING:
     from gan.export.export import Exported
 
-FORMATS = ("onnx", "pt2", "safetensors")
+FORMATS = ("onnx", "pt2")
 WEB = "web"
 TABLE = "cube"
 TABLE_SIZES = (17, 33, 65)  # entries along each axis
@@ -49,9 +49,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("run", nargs="?", metavar="MODEL", help=f"{options.MODEL}; for a color table also look:NAME "
                         "or FILE.cube; none with --fit")  # fmt: skip
     parser.add_argument("--to", required=True, choices=(*FORMATS, WEB, TABLE), help="onnx: for ONNX Runtime; pt2: "
-                        "for PyTorch, without this package; safetensors: weights alone; web: a folder with a page that "
-                        "runs the model in a browser, without a network; cube: a color table for image and "
-                        "video editors")  # fmt: skip
+                        "for PyTorch, without this package; web: a folder with a page that runs the model in a "
+                        "browser, without a network; cube: a color table for image and video editors")  # fmt: skip
     options.add_out(parser, "folder for the files; created if missing")
     options.add_fit(parser, "MODEL, with --to cube")
     parser.add_argument("--table-size", type=int, choices=TABLE_SIZES, help="with --to cube: entries along each axis "

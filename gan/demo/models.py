@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 from gan.editing import vector_files
 from gan.editing.space import Space
@@ -77,15 +76,3 @@ class PageModel:
         """Return what describes an edit in the files, see `gan.export.provenance.changes`."""
         weights = None if self.run is None else self.run / RECOGNITION / classifier.WEIGHTS
         return provenance.changes(self.model, settings, classifier=weights)
-
-
-class Content(NamedTuple):
-    """What the page shows.
-
-    Attributes:
-        models: each has tabs of its own.
-        without_model: whether there are looks, which need no model.
-    """
-
-    models: Sequence[PageModel] = ()
-    without_model: bool = False

@@ -1,4 +1,4 @@
-"""The page: tabs for each model by its kind, and looks, which need no model."""
+"""The page: tabs for each model by its kind, or looks, which need no model."""
 
 from __future__ import annotations
 
@@ -12,12 +12,11 @@ import gradio as gr
 from gan.demo.calls import WATCH, Context, answer
 from gan.demo.edit import edit_tab, project_tab
 from gan.demo.generate import generate_tab, interpolate_tab
-from gan.demo.models import Content, PageModel
+from gan.demo.models import PageModel
 from gan.demo.translate import looks_tab, translate_tab
 from gan.report import page as report
-from gan.report.facts import find_grids
 from gan.report.one_run import watch
-from gan.runs import checkpoints, run_folder
+from gan.runs import run_folder
 from gan.utils.errors import UserError, to_line
 
 STYLE = f"""
@@ -41,11 +40,10 @@ def theme() -> Any:
     return gr.themes.Default(primary_hue="orange", neutral_hue="stone", font=FONTS, font_mono=MONOSPACE)
 
 
-def build(content: Content, context: Context) -> gr.Blocks:
-    """Return the page."""
-    models = content.models
+def build(models: Sequence[PageModel], context: Context) -> gr.Blocks:
+    """Return the page: tabs for each model, or looks without one."""
     with gr.Blocks(title="retro-gan", analytics_enabled=False, delete_cache=(60, KEPT)) as blocks:
-        if len(models) == 1 and not content.without_model:
+        if len(models) == 1:
             one_model(models[0], context, blocks)
         elif not models:
             gr.HTML(HEADING)
@@ -56,9 +54,6 @@ def build(content: Content, context: Context) -> gr.Blocks:
                     shown.calls = f"_{n + 1}" if n else ""
                     with gr.Tab(shown.name):
                         one_model(shown, context, blocks, first=n == 0)
-                if content.without_model:
-                    with gr.Tab("Looks"):
-                        looks_tab(context)
         blocks.unload(context.cancel)  # the visitor has closed the page
     for component in blocks.blocks.values():
         if isinstance(component, CHECKED):
@@ -143,8 +138,6 @@ def training_tab(shown: PageModel, opened: Sequence[Any]) -> None:
 
 def stamp_of(run: Path) -> Any:
     """Return what changes when the run has something new; cheap to compute."""
-    log = run / run_folder.METRICS
     (run / run_folder.CONFIG).stat()  # raises OSError if the run was removed
-    newest = find_grids(run / run_folder.SAMPLES).grids[-1:]
-    saved = [path.name for path in checkpoints.list_checkpoints(run)[-1:]]
-    return str((log.is_file() and log.stat().st_mtime_ns, newest, saved, (run / run_folder.LOCK).exists()))
+    names = (run_folder.METRICS, run_folder.SAMPLES, run_folder.CHECKPOINTS, run_folder.LOCK)
+    return [path.stat().st_mtime_ns if (path := run / name).exists() else 0 for name in names]

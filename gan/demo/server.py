@@ -186,11 +186,11 @@ def listen(host: str, port: int | None) -> socket.socket:
 
 
 @contextmanager
-def prepared(content: Any, any_host: bool = False) -> Iterator[Any]:
+def prepared(models: Any, any_host: bool = False) -> Iterator[Any]:
     """Yield the ASGI application of a page. Its temporary files are removed at the end.
 
     Args:
-        content: a `gan.demo.models.Content`.
+        models: a list of `gan.demo.models.PageModel`; empty for looks.
         any_host: see `Gate`.
     """
     with tempfile.TemporaryDirectory(prefix="retro-gan-demo-") as name:
@@ -200,7 +200,7 @@ def prepared(content: Any, any_host: bool = False) -> Iterator[Any]:
         from gan.demo import page
 
         context = page.Context(folder)
-        blocks = page.build(content, context)
+        blocks = page.build(models, context)
         blocks.state_session_capacity = MAX_SESSIONS
         app = page.gr.mount_gradio_app(
             FastAPI(docs_url=None, redoc_url=None, openapi_url=None), blocks, path="/", footer_links=[],
@@ -214,16 +214,16 @@ def prepared(content: Any, any_host: bool = False) -> Iterator[Any]:
             context.close()
 
 
-def serve(content: Any, host: str, started: Callable[[str], None], listener: socket.socket) -> None:
+def serve(models: Any, host: str, started: Callable[[str], None], listener: socket.socket) -> None:
     """Serve the page until Ctrl-C or SIGTERM.
 
     Args:
-        content: a `gan.demo.models.Content`.
+        models: a list of `gan.demo.models.PageModel`; empty for looks.
         started: called with the address of the page.
         listener: the socket of `listen`.
     """
     any_host = host not in LOOPBACK
-    with termination_as_exit(), prepared(content, any_host) as app:
+    with termination_as_exit(), prepared(models, any_host) as app:
         config = uvicorn.Config(app, log_level="critical", access_log=False, timeout_graceful_shutdown=1,
                                 limit_concurrency=MAX_CONNECTIONS, ws="none", server_header=False)  # fmt: skip
         started(address(listener))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, NamedTuple
 
@@ -29,7 +28,7 @@ from gan.translation.tiling import tile_for_memory
 from gan.translation.translator import NetworkFunction
 from gan.utils.errors import UserError
 
-NO_PALETTE, FROM_FILE = "all colors", "colors of a file"
+NO_PALETTE = "all colors"
 FORWARD, BACK = "to the target style", "back to photographs"
 FIRST = "film"
 SAMPLE_SIDE = 320  # pixels of the images that show all looks
@@ -39,9 +38,9 @@ SAMPLE_SIDE = 320  # pixels of the images that show all looks
 
 
 class Chosen(NamedTuple):
-    """The options of a call: side of a cell in pixels or "auto"; palette uint8 (K, 3) or None; method of dithering."""
+    """The options of a call: side of a cell in pixels; palette uint8 (K, 3) or None; method of dithering."""
 
-    cell: int | str
+    cell: int
     palette: np.ndarray | None
     dither: str
 
@@ -51,36 +50,21 @@ class Chosen(NamedTuple):
 
 def add_pixel_art(controls: Controls) -> None:
     """Add the options to a tab."""
-    words = [NO_PALETTE, *COLORS, FROM_FILE]
     controls.number(calls.CELL, gr.Slider(1, 64, 1, step=1, label="Cell size (pixels)",
                                            info="each cell has one color"))  # fmt: skip
-    controls.add("auto", gr.Checkbox(label="Cells of enlarged pixel art", info="finds them in each image"))
-    chosen = controls.choice("palette", gr.Dropdown(words, value=NO_PALETTE, label="Palette"))
-    file = controls.add("colors_file", gr.File(label="An image or a text file with the colors", height=110,
-                                               visible=False))  # fmt: skip
+    controls.choice("palette", gr.Dropdown([NO_PALETTE, *COLORS], value=NO_PALETTE, label="Palette"))
     controls.choice("dither", gr.Dropdown(list(DITHER.words), value=DITHER.default, label="Dithering",
                                                    info="mixes the colors of a palette"))  # fmt: skip
-    chosen.change(lambda name: gr.update(visible=name == FROM_FILE), chosen, file, **PRIVATE)
 
 
 def read_pixel_art(given: SimpleNamespace) -> Chosen:
     """Return the options of a call; raise UserError if they contradict each other."""
-    palette = None
-    if given.palette == FROM_FILE:
-        if not given.colors_file:
-            raise UserError("Palette: upload an image or a text file with the colors")
-        path = str(given.colors_file)
-        try:
-            palette = read_palette(path)
-        except UserError as error:
-            raise UserError(str(error).replace(f"--palette {path}", Path(path).name)) from error
-    elif given.palette != NO_PALETTE:
-        palette = read_palette(given.palette)
+    palette = None if given.palette == NO_PALETTE else read_palette(given.palette)
     if palette is None and given.dither != DITHER.default:
         raise UserError(f"Dithering {given.dither}: needs a palette; choose a Palette, or no dithering")
     if palette is not None and given.strength < 1:
         raise UserError(f"a palette needs Strength 1; set Strength to 1, or Palette to {NO_PALETTE!r}")
-    return Chosen("auto" if given.auto is True else given.cell, palette, given.dither)
+    return Chosen(given.cell, palette, given.dither)
 
 
 def strength_slider(controls: Controls, full: str) -> None:

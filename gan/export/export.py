@@ -1,14 +1,12 @@
 """Export a model to files for other programs, after comparing each file with PyTorch.
 
-onnx         ONNX, opset 18: for ONNX Runtime in Python, C++, C#, on phones and in browsers.
-pt2          torch.export: for PyTorch without this package. `torch.export.load` may run code that is in a file, so load
-             only files that you made or trust.
-safetensors  weights alone, under the names of the network's layers. Loading runs no code.
+onnx    ONNX, opset 18: for ONNX Runtime in Python, C++, C#, on phones and in browsers.
+pt2     torch.export: for PyTorch without this package. `torch.export.load` may run code that is in a file, so load only
+        files that you made or trust.
 """
 
 from __future__ import annotations
 
-import copy
 import importlib.util
 import io
 import json
@@ -21,7 +19,6 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import torch
-from safetensors.torch import load, save
 from torch import Tensor
 from torch.export import Dim, ExportedProgram
 
@@ -82,7 +79,7 @@ def export(model: Model | Translator, to: str, out: str | os.PathLike[str], forc
         to: one of FORMATS.
         force: overwrite existing files.
     """
-    parts = [part for part in parts_of(model) if to != "safetensors" or part.stores_weights]
+    parts = parts_of(model)
     paths = [Path(out) / f"{part.name}.{to}" for part in parts]
     if not force and (existing := [path for path in paths if path.exists()]):
         raise UserError(f"{existing[0]}: exists already; use --force to overwrite")
@@ -175,7 +172,7 @@ def encode_onnx(part: Part, about: Mapping[str, str]) -> bytes:
             while cause.__cause__ is not None:
                 cause = cause.__cause__
             reason = f"{part.name}: ONNX does not support its network ({first_line(cause)})"
-            raise UserError(f"{reason}; use --to pt2 or safetensors") from error
+            raise UserError(f"{reason}; use --to pt2") from error
     assert exported is not None
     model: Any = exported.model_proto
     strip_onnx(model, part)
@@ -238,22 +235,6 @@ def open_pt2(data: bytes, part: Part) -> Function:
     return torch.no_grad()(lambda *inputs: module(*inputs))
 
 
-# ---- safetensors
-
-
-def encode_safetensors(part: Part, about: Mapping[str, str]) -> bytes:
-    """Return the bytes of a file of weights."""
-    weights = part.original.state_dict().items()
-    return save({name: value.contiguous().clone() for name, value in weights}, dict(about))
-
-
-def open_safetensors(data: bytes, part: Part) -> Function:
-    """Return the function of the network with the weights of a file."""
-    network = copy.deepcopy(part.original)
-    network.load_state_dict(load(data))
-    return torch.no_grad()(lambda *inputs: part.run(network, *inputs))
-
-
 # ---- shared by the formats
 
 
@@ -272,7 +253,7 @@ def trace(part: Part) -> ExportedProgram:
         except Exception as error:  # torch's own errors and those of the network's code
             branches = "data-dependent" in str(error)
             reason = "it branches on the values of a tensor" if branches else first_line(error)
-            raise UserError(f"{part.name}: its network cannot be exported ({reason}); use --to safetensors") from error
+            raise UserError(f"{part.name}: its network cannot be exported ({reason})") from error
     for module in program.graph_module.modules():
         for node in getattr(getattr(module, "graph", None), "nodes", ()):
             for key in node.meta.keys() - set(KEPT):
@@ -327,5 +308,4 @@ class Format(NamedTuple):
 FORMATS = {
     "onnx": Format(encode_onnx, open_onnx),
     "pt2": Format(encode_pt2, open_pt2),
-    "safetensors": Format(encode_safetensors, open_safetensors),
 }

@@ -41,7 +41,6 @@ class Part:
     output: str
     example: Callable[[int, tuple[int, int]], tuple[Tensor, ...]]  # inputs for n images, for translators of a size
     size: tuple[int, int]  # of the training images
-    stores_weights: bool = True  # whether safetensors has a file for this part; False if another has its weights
     free_size: bool = False  # whether height and width are free multiples of `multiple`
     multiple: int = 1
     gives_images: bool = True  # whether the output is an image, in [-1, 1]
@@ -91,8 +90,8 @@ def generator_parts(generator: Any, size: tuple[int, int]) -> list[Part]:
 
     parts = [part("forward", given, "image", latents_of)]
     if hasattr(generator, "mapping"):
-        parts.append(part("mapping", given, "w", latents_of, stores_weights=False, gives_images=False))
-        parts.append(part("synthesis", ("w",), "image", mapped, stores_weights=False))
+        parts.append(part("mapping", given, "w", latents_of, gives_images=False))
+        parts.append(part("synthesis", ("w",), "image", mapped))
     return parts
 
 

@@ -6,7 +6,7 @@ import math
 import os
 import re
 from collections import deque
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -21,8 +21,8 @@ from gan.runs.metrics import each_line, first_scored, json_lines
 from gan.utils.errors import UserError
 from gan.utils.option_values import flatten, map_strings
 
-MAX_CURVES, MAX_POINTS = 60, 300  # of a run, and of a curve
-MAX_LOG = 1 << 29  # bytes of metrics.jsonl
+MAX_CURVES = 60
+MAX_LOG = 1 << 26  # bytes of metrics.jsonl, from its beginning
 MAX_LINES = 20_000  # of evaluation.jsonl and environment.jsonl
 MAX_BYTES = 1 << 26  # of each of these files
 MAX_FILES = 100_000  # names of samples/ that are read
@@ -42,87 +42,53 @@ INSIDE = re.compile(rf"(?<![\w.:/\\~-])(?:~[^{STOP}]*|[A-Za-z]:|(?:\.\.[/\\])*\.
 HOME = re.compile(r"(?:[A-Za-z]:)?[/\\](?:root|(?:home|Users)[/\\][^/\\]+)[/\\]?|~[^/\\]*")
 
 
-class Curve:
-    """The points of one metric in bounded memory, and the last one. A curve that gets long keeps every second point.
-
-    Attributes:
-        lost: number of values that are not finite.
-    """
-
-    def __init__(self) -> None:
-        self.kept: list[Point] = []
-        self.last: Point | None = None
-        self.stride, self.count, self.lost = 1, 0, 0
-
-    def add(self, point: Point) -> None:
-        if not abs(point.value) <= LARGEST:
-            self.lost += 1
-            return
-        if self.count % self.stride == 0:
-            self.kept.append(point)
-        self.count, self.last = self.count + 1, point
-        if len(self.kept) > MAX_POINTS:
-            self.kept, self.stride = self.kept[::2], 2 * self.stride
-
-    @property
-    def points(self) -> list[Point]:
-        return self.kept if self.last is None or self.kept[-1] is self.last else [*self.kept, self.last]
-
-
 class Log:
-    """What a report shows of metrics.jsonl.
+    """What a report shows of the lines of metrics.jsonl.
 
     Args:
         objective: the score by which the best line is chosen; lower is better.
         since: images from which on a line may be the best, see `gan.runs.metrics.first_scored`.
 
     Attributes:
-        curves: by name, such as eval/fd_lite0.
+        curves: the points of each metric by name, such as eval/fd_lite0.
         untrained: the scores at 0 images.
         best: the line with the best value of the objective.
         newest: the last line with scores.
         images: images seen.
         seconds: seconds of training, NaN if unknown.
+        lost: number of values that are not finite or too large.
         complete: whether all metrics are among the curves.
     """
 
-    def __init__(self, objective: str, since: int = 1) -> None:
-        self.objective, self.since = objective, since
-        self.curves: dict[str, Curve] = {}
+    def __init__(self, lines: Iterable[Mapping[str, Any]] = (), objective: str = "", since: int = 1) -> None:
+        self.curves: dict[str, list[Point]] = {}
         self.untrained: dict[str, float] = {}
-        self.best: dict[str, float] = {}
         self.newest: dict[str, float] = {}
-        self.images, self.seconds, self.complete = 0, math.nan, True
-
-    def add(self, line: Mapping[str, Any]) -> None:
-        seconds = float(line.get("seconds", math.nan))
-        seconds = seconds if 0 <= seconds <= LARGEST else math.nan
-        images = max(0, line["images"])
-        self.images = max(self.images, images)
-        self.seconds = seconds if math.isnan(self.seconds) else max(self.seconds, seconds)
-        for name, value in line.items():
-            if name.startswith(SHOWN) and self.has_room(name):
-                self.curves.setdefault(name, Curve()).add(Point(images, seconds, float(value)))
-        scores = {
-            name: float(value) for name, value in line.items() if name in self.curves and name.startswith("eval/")
-        }
-        if not scores:
-            return
-        scored = {**scores, "images": images, "seconds": seconds}
-        if images == 0:
-            self.untrained = scores
-        else:
-            self.newest = scored
-        value = scores.get(self.objective, math.nan)
-        if images >= self.since and abs(value) <= LARGEST and not value >= self.best.get(self.objective, math.inf):
-            self.best = scored
-
-    def has_room(self, name: str) -> bool:
-        """Return whether a metric is shown: the first are, with names that are not too long."""
-        if name in self.curves or (len(self.curves) < MAX_CURVES and len(name) <= MAX_NAME):
-            return True
-        self.complete = False
-        return False
+        self.best: dict[str, float] = {}
+        self.images, self.seconds, self.lost, self.complete = 0, math.nan, 0, True
+        for line in lines:
+            images, seconds = max(0, line["images"]), float(line.get("seconds", math.nan))
+            seconds = seconds if 0 <= seconds <= LARGEST else math.nan
+            self.images = max(self.images, images)
+            self.seconds = seconds if math.isnan(self.seconds) else max(self.seconds, seconds)
+            shown = {name: float(value) for name, value in line.items() if name.startswith(SHOWN)}
+            for name in shown.keys() - self.curves.keys():
+                if len(self.curves) < MAX_CURVES and len(name) <= MAX_NAME:
+                    self.curves[name] = []
+                else:
+                    self.complete = False
+            finite = {name: value for name, value in shown.items() if name in self.curves and abs(value) <= LARGEST}
+            self.lost += sum(name in self.curves for name in shown) - len(finite)
+            for name, value in finite.items():
+                self.curves[name].append(Point(images, seconds, value))
+            scores = {name: value for name, value in finite.items() if name.startswith("eval/")}
+            scored = {**scores, "images": images, "seconds": seconds}
+            if scores and images:
+                self.newest = scored
+            elif scores:
+                self.untrained = scores
+            if images >= since and scores.get(objective, math.inf) < self.best.get(objective, math.inf):
+                self.best = scored
 
 
 class Grids(NamedTuple):
@@ -172,7 +138,7 @@ class Facts:
     folder: Path
     tree: dict[str, Any]
     choices: dict[str, Any] = field(default_factory=dict)
-    log: Log = field(default_factory=lambda: Log(""))
+    log: Log = field(default_factory=Log)
     starts: list[dict[str, Any]] = field(default_factory=list)
     records: list[dict[str, Any]] = field(default_factory=list)
     grids: Grids = field(default_factory=lambda: Grids([], None, None))
@@ -237,9 +203,8 @@ def read_facts(folder: Path) -> Facts:
     with noting(facts, run_folder.OVERRIDES):
         facts.choices = run_folder.read_choices(folder)
     with noting(facts, run_folder.METRICS):
-        facts.log = Log(facts.objective, first_scored(str(facts.config.get("model._target_"))))
-        for line in each_line(folder / run_folder.METRICS, MAX_LOG):
-            facts.log.add(line)
+        since = first_scored(str(facts.config.get("model._target_")))
+        facts.log = Log(each_line(folder / run_folder.METRICS, MAX_LOG), facts.objective, since)
     with noting(facts, run_folder.ENVIRONMENT):
         facts.starts = last_lines(folder / run_folder.ENVIRONMENT)
     with noting(facts, run_folder.EVALUATION):
@@ -252,8 +217,10 @@ def read_facts(folder: Path) -> Facts:
         facts.best = checkpoints.best_record(folder) or {}
     with noting(facts, "status"):
         facts.status = describe_status(facts)
-    if lost := sum(curve.lost for curve in facts.log.curves.values()):
-        facts.notes.append(f"{lost:,} logged values are not finite or too large, and are left out.")
+    if facts.log.lost:
+        facts.notes.append(f"{facts.log.lost:,} logged values are not finite or too large, and are left out.")
+    if (path := folder / run_folder.METRICS).is_file() and path.stat().st_size > MAX_LOG:
+        facts.notes.append(f"{run_folder.METRICS} is long; its end is left out.")
     if not facts.log.complete:
         facts.notes.append(f"{run_folder.METRICS} has more metrics than the report shows; some are left out.")
     return facts

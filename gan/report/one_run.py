@@ -10,7 +10,7 @@ import yaml
 
 from gan.data.decoding.reader import ImageError
 from gan.evaluation import registry
-from gan.report.charts import Line, Panel, draw, to_svg
+from gan.report.charts import Line, Panel, Point, draw, to_svg
 from gan.report.facts import Facts, public, public_tree, public_word, read_facts
 from gan.report.page import Embedded, Header, Part, Section, embed, evenly, render, render_parts
 from gan.runs.metrics import FINDINGS, SILENT, symptoms
@@ -22,11 +22,9 @@ SHEET_BYTES = 300_000  # of the real images, and of the copies
 MAX_GRIDS = 24
 MAX_GRID_BYTES = 220_000
 MAX_PANELS = 24
-MAX_LISTED = 8
+MAX_POINTS = 300  # of a curve
 MAX_CONFIG = 60_000  # characters
 MAX_WORDS = 200  # of a command
-OPTIONS = ("size", "channels", "fit", "resample", "flip", "split", "validation", "labels", "frames", "max_images",
-           "num_images", "style")  # fmt: skip
 RELATIVE = ("wasserstein", "relativistic")  # losses whose logits have no meaning alone; see `signed_logits`
 PROGRAMS = {"__main__.py": "gan", "train.py": "python train.py"}
 HEALTH = ("accuracy", "overfitting", "diversity", "augment")
@@ -124,13 +122,18 @@ def panels_of(facts: Facts) -> list[Panel]:
     """Return a panel for each score, the objective first, and one each for losses and penalties."""
     known, floors = facts.log.curves, floor_scores(facts)
     names = sorted(known, key=lambda name: (name != facts.objective, name))
-    panels = [Panel(title_of(name), [Line(name, known[name].points)], floors.get(name), is_fraction(name))
+    panels = [Panel(title_of(name), [Line(name, thinned(known[name]))], floors.get(name), is_fraction(name))
               for name in names if name.startswith("eval/")]  # fmt: skip
     for begin, title in (("loss/", "losses"), ("penalty/", "penalties, as added to the losses")):
         members = [name for name in names if name.startswith(begin)]
-        lines = [Line(name.removeprefix(begin), known[name].points, n) for n, name in enumerate(members)]
+        lines = [Line(name.removeprefix(begin), thinned(known[name]), n) for n, name in enumerate(members)]
         panels += [Panel(title, lines)] if lines else []
     return panels
+
+
+def thinned(points: list[Point]) -> list[Point]:
+    """Return at most MAX_POINTS points of a curve, with the first and the last."""
+    return evenly(points, MAX_POINTS)
 
 
 def scored(facts: Facts) -> Section:
@@ -162,7 +165,7 @@ def memorization(facts: Facts) -> Section:
 
 def health(facts: Facts) -> Section:
     """Return what the health values say, and their curves."""
-    known = {name: curve for name in HEALTH if (curve := facts.log.curves.get(f"health/{name}")) and curve.last}
+    known = {name: points for name in HEALTH if (points := facts.log.curves.get(f"health/{name}"))}
     lead = ("How training goes: accuracy of the discriminator (good between 55 % and 99 %), overfitting (good below "
             "50 %), diversity (good above 30 %), augmentation.")  # fmt: skip
     if not known:
@@ -171,7 +174,7 @@ def health(facts: Facts) -> Section:
     for name, values in findings(facts):
         finding, remedy = FINDINGS[name]
         problems.append(f"{finding.format(**values)}. Try {remedy}.")
-    lines = [Line(name, curve.points, n) for n, (name, curve) in enumerate(known.items())]
+    lines = [Line(name, thinned(points), n) for n, (name, points) in enumerate(known.items())]
     parts = [Part("list", problems or ["Nothing is wrong in the newest values."])]
     return Section("health", "Health", [*parts, *chart([Panel("health values", lines, from_zero=True)])], lead)
 
@@ -180,14 +183,13 @@ def findings(facts: Facts) -> list[tuple[str, dict[str, float]]]:
     """Return the problems that the newest health values show, with the values. None in the first minute."""
     if facts.log.seconds < SILENT:
         return []
-    newest = {name.removeprefix("health/"): curve.last.value for name, curve in facts.log.curves.items()
-              if name.startswith("health/") and curve.last}  # fmt: skip
+    newest = {name.removeprefix("health/"): points[-1].value for name, points in facts.log.curves.items()
+              if name.startswith("health/") and points}  # fmt: skip
     values = {name: newest[name] for name in HEALTH if name in newest}
     values["skipped"] = max((value for name, value in newest.items() if name.startswith("skipped_")), default=0.0)
     if any(name in str(facts.config.get("loss._target_")) for name in RELATIVE):
         values.pop("accuracy", None)
-    overfitting = facts.log.curves.get("health/overfitting")
-    recent = [point.value for point in overfitting.points[-2:]] if overfitting else []
+    recent = [point.value for point in facts.log.curves.get("health/overfitting", [])[-2:]]
     values["overfitting_bound"] = min(recent, default=0.0)  # one check alone is uncertain
     limit = facts.config.get("model.augment.max_probability", 1.0)
     values["max_probability"] = limit if isinstance(limit, int | float) else 1.0
@@ -196,13 +198,7 @@ def findings(facts: Facts) -> list[tuple[str, dict[str, float]]]:
 
 
 def configuration(facts: Facts) -> Section:
-    """Return the training data, the command that was typed, the machine, and all options."""
-    tree = facts.tree.get("data")
-    options: dict[str, Any] = public_tree(tree) if isinstance(tree, dict) else {}
-    rows = [("data", ", ".join(facts.data[:MAX_LISTED]))]
-    rows += [(name.replace("_", " "), plain(options[name])) for name in OPTIONS if options.get(name) is not None]
-    if isinstance(classes := options.get("classes"), list) and classes:
-        rows.append(("classes", f"{len(classes):,}: {first_few([str(name) for name in classes], 12)}"))
+    """Return the commands and the options that were typed, the machine, and all options."""
     newest = facts.starts[-1] if facts.starts else {}
     packages = newest.get("packages")
     values = {name: newest.get(name) for name in ("machine", "cores", "device", "gpu", "python", "git")}
@@ -213,9 +209,9 @@ def configuration(facts: Facts) -> Section:
     lines = yaml.safe_dump(public_tree(facts.tree), sort_keys=False, allow_unicode=True)[:MAX_CONFIG].splitlines()
     return Section("configuration", "Configuration", [
         Part("code", commands(facts)[-5:]), Part("code", typed or ["All options have their default."]),
-        Part("heading", "Training data"), Part("pairs", rows),
-        Part("heading", "Machine"), Part("pairs", machine), Part("details", ("All options (config.yaml)", lines)),
-    ], "The command that started the run, the options typed, data and machine. Paths are shortened.")  # fmt: skip
+        Part("heading", "Machine"), Part("pairs", machine),
+        Part("details", ("All options (config.yaml)", lines)),
+    ], "The commands that started the run, typed options, the machine and all options. Paths are short.")  # fmt: skip
 
 
 def commands(facts: Facts) -> list[str]:

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from functools import cache
 from io import BytesIO
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeVar
 
 import jinja2
 from markupsafe import Markup
@@ -19,8 +19,7 @@ from PIL import Image
 from gan.data.decoding.reader import read_first_frame
 from gan.utils.output import one_line
 
-GENERATOR = "gan report"  # in the head, so that a later report may replace this one
-MARK = f'<meta name="generator" content="{GENERATOR}">'
+Item = TypeVar("Item")
 
 MAX_PIXELS = 40_000_000  # of a grid
 MAX_SIDE = 1024  # pixels of a grid in the page
@@ -81,7 +80,7 @@ def render(header: Header, sections: Sequence[Section]) -> bytes:
     """Return a complete page. Its policy lets browsers run only its own script and load nothing from elsewhere."""
     now = time.strftime("%Y-%m-%d %H:%M", time.localtime())
     template = templates().get_template("report.html")
-    return template.render(header=header, sections=sections, generator=Markup(MARK), now=now).encode()
+    return template.render(header=header, sections=sections, now=now).encode()
 
 
 def render_parts(header: Header, sections: Sequence[Section]) -> str:
@@ -100,11 +99,6 @@ def sha256(source: str) -> str:
     return "sha256-" + base64.b64encode(hashlib.sha256(source.encode()).digest()).decode()
 
 
-def is_report(beginning: bytes) -> bool:
-    """Return whether the first bytes of a file are those of a report."""
-    return MARK.encode() in beginning
-
-
 # ---- images
 
 
@@ -116,7 +110,7 @@ class Embedded(NamedTuple):
     height: int
 
 
-def evenly(items: list[tuple[int, Path]], count: int) -> list[tuple[int, Path]]:
+def evenly(items: list[Item], count: int) -> list[Item]:
     """Return at most `count` items (at least 2), evenly spaced, with the first and the last."""
     if len(items) <= count:
         return items

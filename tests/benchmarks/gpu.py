@@ -1,6 +1,6 @@
 """Measure recipes on a GPU in ten minutes: speed, memory, waits, bf16 and fp32, torch.compile and CUDA graphs.
 
-    python tests/benchmarks/gpu.py [--out gpu.json] [--minutes 10] [--only NAME ...] [--cpu]
+    python tests/benchmarks/gpu.py [--out gpu.json] [--minutes 10] [--only NAME ...]
 
 Each measurement is a run of train.py with the defaults of a GPU, in its own process. The JSON file is written after
 each run. It contains the name of the GPU, versions and these values for each run:
@@ -12,8 +12,7 @@ waits               lines of code at which the host waited for the device
 losses              means of the losses over 200 batches (runs `bf16` and `fp32` only)
 error               last line of output of a run without a result
 
-`left_out` lists measurements that did not fit into --minutes. --cpu tests this script with three small measurements
-without a GPU.
+`left_out` lists measurements that did not fit into --minutes.
 """
 
 from __future__ import annotations
@@ -70,14 +69,13 @@ class Clock(Callback):
 
     def on_train_batch_start(self, trainer: Any, module: Any, batch: Any, index: int) -> None:
         if index == WARMUP:
-            synchronize()
-            if torch.cuda.is_available():
-                torch.cuda.reset_peak_memory_stats()
+            torch.cuda.synchronize()
+            torch.cuda.reset_peak_memory_stats()
             self.started = time.perf_counter()
         elif index == WARMUP + TIMED:
-            synchronize()
+            torch.cuda.synchronize()
             self.seconds = time.perf_counter() - self.started
-            self.peak = torch.cuda.max_memory_allocated() if torch.cuda.is_available() else 0
+            self.peak = torch.cuda.max_memory_allocated()
             self.watch("warn")
         elif index == WARMUP + TIMED + WATCHED:
             self.watch("default")
@@ -91,8 +89,7 @@ class Clock(Callback):
 
     def watch(self, mode: str) -> None:
         """Start to collect the warnings of CUDA's debug mode, one per wait, if mode is "warn"; otherwise stop."""
-        if torch.cuda.is_available():
-            torch.cuda.set_sync_debug_mode(mode)
+        torch.cuda.set_sync_debug_mode(mode)
         collect = mode == "warn"
         warnings.simplefilter("always" if collect else "default")
         warnings.showwarning = self.note if collect else self.show
@@ -122,21 +119,14 @@ def has_lazy(module: Any, batch: int) -> bool:
     return any(part.interval > 1 and module.is_due(part, step) for part in module.penalties.values())
 
 
-def synchronize() -> None:
-    if torch.cuda.is_available():
-        torch.cuda.synchronize()
-
-
 def now() -> Any:
-    if not torch.cuda.is_available():
-        return time.perf_counter()
     event = torch.cuda.Event(enable_timing=True)
     event.record()
     return event
 
 
 def ms(start: Any, end: Any) -> float:
-    return 1000 * (end - start) if isinstance(start, float) else float(start.elapsed_time(end))
+    return float(start.elapsed_time(end))
 
 
 def data_options(recipe: str, size: int) -> list[str]:
@@ -146,11 +136,8 @@ def data_options(recipe: str, size: int) -> list[str]:
     return ["data=retro_filter", f"data.root={Path.cwd() / 'images'}", f"data.size={size}", *pairing]
 
 
-def plan(cpu: bool) -> dict[str, list[str]]:
+def plan() -> dict[str, list[str]]:
     """Return the options of each measurement by name, the most important first."""
-    if cpu:
-        small = {f"{recipe}@32": speed(recipe, 32) for recipe in ("dcgan", "lut")}
-        return {**small, "dcgan@32 fp32": losses("dcgan", 32, "32-true", 20)}
     timed = {(recipe, size): speed(recipe, size) for size in SIZES for recipe in [*NOISE, *TRANSLATORS]}
     at_128 = {f"{recipe}@{size}": options for (recipe, size), options in timed.items() if size == 128}
     others = {f"{recipe}@{size}": options for (recipe, size), options in timed.items() if size != 128}
@@ -235,9 +222,8 @@ def main() -> None:
     parser.add_argument("--out", type=Path, default=Path("gpu.json"))
     parser.add_argument("--minutes", type=float, default=10)
     parser.add_argument("--only", nargs="+", metavar="NAME", help="measurements such as r3gan@64")
-    parser.add_argument("--cpu", action="store_true")
     given = parser.parse_args()
-    if not torch.cuda.is_available() and not given.cpu:
+    if not torch.cuda.is_available():
         print("no CUDA device: nothing to do")
         return
     out, deadline = given.out.resolve(), time.monotonic() + 60 * given.minutes
@@ -251,7 +237,7 @@ def main() -> None:
         Path("images").mkdir()
         for index in range(64):
             Image.fromarray(draw(0, index, 256, 256)).save(Path("images") / f"{index}.png")
-        for run, options in plan(given.cpu).items():
+        for run, options in plan().items():
             if given.only and run not in given.only:
                 continue
             left = deadline - time.monotonic()
@@ -261,7 +247,6 @@ def main() -> None:
                 results["runs"][run] = measure(options, not run.endswith(("bf16", "fp32")), min(60, left))
                 print(f"{run}: {json.dumps(results['runs'][run])}", flush=True)
             out.write_text(json.dumps(results, indent=1) + "\n")
-    print(out)
 
 
 if __name__ == "__main__":

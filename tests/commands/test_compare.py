@@ -10,7 +10,6 @@ import pytest
 import yaml
 from PIL import Image
 
-from gan.commands.compare import plot
 from gan.runs import run_folder
 from gan.runs.comparison import MAX_LABEL, differing_options, find_runs, labels, load
 from gan.utils.errors import UserError
@@ -86,15 +85,6 @@ def test_typed_options_are_shown_if_they_explain_all_differences(tmp_path: Path)
     assert differing_options([first, edited]) == ["model.width"]  # the user has edited a file of conf/
 
 
-def test_runs_that_cannot_be_read_are_left_out(tmp_path: Path, gan_command: Any) -> None:
-    make(tmp_path / "a", {})
-    (make(tmp_path / "b", {}) / run_folder.CONFIG).write_text("{")
-    make(tmp_path / "c", {}, LINES[:1])
-    result = gan_command("compare", "a", "b", "c")
-    assert "note: left out: b/config.yaml: cannot be read" in result.stderr and "c: never trained" in result.stderr
-    assert not {"b", "c"} & set(result.stdout.split()) and result.stderr.count("\n") == 1
-
-
 def test_labels_are_the_options_that_differ(tmp_path: Path) -> None:
     def of(name: str, **config: Any) -> Any:
         return load(make(tmp_path / name, config))
@@ -109,26 +99,3 @@ def test_labels_are_the_options_that_differ(tmp_path: Path) -> None:
     wide = [of(f"w{n}", **{f"option{m}": "x" * 30 if m else n for m in range(9)}) for n in range(2)]
     made = labels(wide, sorted(wide[0].config))
     assert all(len(label) <= MAX_LABEL for label in made) and made[0] != made[1]
-
-
-@pytest.mark.slow
-@pytest.mark.parametrize("count", [1, 2, 20])
-def test_one_legend_stands_beside_the_panels(count: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    from matplotlib.backends.backend_agg import FigureCanvasAgg
-    from matplotlib.figure import Figure
-
-    drawn: list[Any] = []
-    monkeypatch.setattr(Figure, "savefig", lambda figure, *_, **__: drawn.append(figure))
-    no_scores = [{name: value for name, value in line.items() if "eval" not in name} for line in LINES]
-    runs = [load(make(tmp_path / str(n), {"seed": n}, no_scores if n == 3 else LINES)) for n in range(count)]
-    plot(runs, labels(runs, ["seed"]), tmp_path / "curves.png")
-    (figure,) = drawn
-    FigureCanvasAgg(figure).draw()
-    assert not any(axis.get_legend() for axis in figure.axes)
-    assert all(axis.get_xlim()[0] < 0 < axis.get_xlim()[1] for axis in figure.axes)  # from the first image
-    assert len(figure.legends) == (count > 1)
-    for legend in figure.legends:
-        assert [text.get_text() for text in legend.get_texts()] == [f"seed={n}" for n in range(count) if n != 3]
-        box = legend.get_window_extent()
-        assert not any(box.overlaps(axis.get_tightbbox()) for axis in figure.axes)
-        assert box.y0 >= 0 and box.x1 <= figure.bbox.width

@@ -170,16 +170,6 @@ def test_a_split_that_keeps_alike_images_on_one_side(monkeypatch: pytest.MonkeyP
     assert split == "file" and "may be on both sides" in reason
 
 
-@pytest.mark.slow
-def test_the_report_as_text(messy: Path, gan_command: Train) -> None:
-    said = gan_command("data", "check", str(messy), "--size", "24").stdout
-    assert "17 images, 15 readable" in said
-    assert "'class 0/empty.png': the file is empty" in said
-    assert "groups of identical images (2 images in all): 1" in said
-    assert "smaller than 24x24 (height x width): 1" in said
-    assert said.rstrip().splitlines()[-1].startswith("gan train experiment=few_shot 'data.root=")
-
-
 def test_a_folder_of_broken_files(tmp_path: Path, gan_command: Train) -> None:
     (tmp_path / "images").mkdir()
     (tmp_path / "images" / "a.png").touch()
@@ -250,17 +240,6 @@ def test_a_start_is_suggested_before_the_command(tmp_path: Path) -> None:
     assert (empty, last) == ("", report["suggestion"]["command"])
 
 
-def test_no_start_without_alpha_is_suggested_for_transparent_images(tmp_path: Path) -> None:
-    for index in range(10):
-        noise(64, 64, index).save(tmp_path / f"{index}.png")
-    assert suggested(tmp_path)["start"] == "prints64"
-    for index in range(10):
-        image = noise(64, 64, index)
-        image.putalpha(100)
-        image.save(tmp_path / f"{index}.png")
-    assert suggested(tmp_path)["start"] is None
-
-
 @pytest.mark.slow
 def test_enlarged_pixel_art_is_reported(tmp_path: Path) -> None:
     for index in range(3):
@@ -298,7 +277,6 @@ def test_a_folder_is_unscaled(tmp_path: Path, gan_command: Train) -> None:
     ("words", "said"),
     [
         (["in", "in/out"], "is in the input folder"),
-        (["in/a.png", "out.jpg"], "out.jpg: the extension of this format is .png"),
         (["in", "out", "--cell", "1"], "--cell 1: give 2 to"),
     ],
 )

@@ -103,12 +103,10 @@ def test_two_folders_whatever_their_files_are_called(gan_command: Train, tmp_pat
         path.rename(path.with_name(f"{np.random.default_rng(number).integers(1 << 30)}.png"))
     found = []
     for folder in ("a", "c"):
-        out = gan_command("evaluate", folder, "--reference", "real", "--json", "--pairs", f"{folder}.png").stdout
+        out = gan_command("evaluate", folder, "--reference", "real", "--json").stdout
         found.append({(line["row"], line["metric"]): line["value"] for line in map(json.loads, out.splitlines())})
     assert found[0] == found[1]
     assert 0.4 < found[0]["generated", "copies"] < 0.7
-    with Image.open(tmp_path / "a.png") as picture:
-        assert picture.size[0] > picture.size[1] / 2
 
 
 @pytest.mark.slow
@@ -116,12 +114,10 @@ def test_bad_input_is_one_line(run: Path, gan_command: Train, tmp_path: Path) ->
     images(tmp_path / "real", 0, 3)
     (tmp_path / "one").mkdir()
     Image.new("RGB", (8, 8)).save(tmp_path / "one" / "a.png")
-    (tmp_path / "text.png").write_text("no image")
     for words, said in (
         (["real"], "--reference FOLDER"),
         (["one", "--reference", "real"], "at least two images"),
         (["real", "--reference", "real", "--extractor", "lite1"], "not known"),
-        (["real", "--reference", "real", "--pairs", "text.png"], "exists already"),
     ):
         error = gan_command("evaluate", *words, check=2).stderr.splitlines()[-1]
         assert error.startswith("error: ") and said in error, error

@@ -58,7 +58,7 @@ def test_the_printed_command_makes_the_same_bytes(name: str, runs: Path, gan_com
     gan_command("project", run, "in", "--out", "out", "--starts", "2", "--steps", "10")
     gan_command("generate", run, "--seeds", "4,7", "--class", "neon", "--grid", "--out", "generated", *mapped)
     gan_command("edit", run, "--seeds", "1-4", "--grid", "--out", "edited", *changes)
-    gan_command("edit", run, "--latents", latents, "--size", "32", "--out", "large")
+    gan_command("edit", run, "--latents", latents, "--set", "contrast=1", "--out", "large")
     words = ["--seeds", "5,2,5", "--frames", "3", "--fps", "8", "--scale", "2", "--loop", "--out", "way.gif"]
     gan_command("interpolate", run, *words, *mapped)
     files = ["generated/4.png", "generated/grid.png", "edited/1.png", "edited/grid.png", "large/secret.jpg.png"]

@@ -78,16 +78,6 @@ def classes_are_set(run: str, gan_command: Train, tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
-def test_the_classes_of_the_run_and_notes(runs: Path, gan_command: Train, tmp_path: Path) -> None:
-    run = str(runs / "stylegan2")
-    said = gan_command("recognize", "fit", run, "--no-baselines", "--out", "own", "--folds", "3").stdout
-    assert "of 4 classes" in said and "pixels" not in said
-    assert "its results are biased if the classes are the same" in said  # the run was trained with these very classes
-    images = [str(runs / "stylegan2" / "samples" / "reals.png"), "--recognition", "own"]
-    assert gan_command("recognize", "predict", run, *images).stdout.startswith("file,class,probability")
-
-
-@pytest.mark.slow
 def test_fit_and_predict_use_whole_images_and_any_class_names(
     train: Train, gan_command: Train, kinds: Path, tmp_path: Path
 ) -> None:

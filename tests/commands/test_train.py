@@ -13,7 +13,6 @@ import pytest
 
 from gan.commands import train as command
 from gan.config import paths
-from gan.config.launch import prepare
 from gan.runs import checkpoints
 from gan.utils import code, errors
 from gan.utils.errors import UserError
@@ -149,11 +148,6 @@ def test_wrong_options(words: list[str], said: str, folder: Path, monkeypatch: p
     monkeypatch.chdir(folder)
     with pytest.raises(UserError, match=said):
         command.take_flags(words, errors.COMMAND)
-
-
-def test_other_config_options_are_answered() -> None:
-    with pytest.raises(UserError, match="--config-name=mine: no such option"):
-        prepare(["--config-name=mine"])
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="head")

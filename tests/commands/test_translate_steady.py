@@ -72,19 +72,3 @@ def test_a_color_table_keeps_alpha_and_is_recorded_by_its_contents(gan_command: 
     assert np.array_equal(after[..., 3], pixels[..., 3]) and np.abs(after[..., :3] - half)[seen].max() <= 1
     record = gan.origin(tmp_path / "out.png")
     assert record is not None and record["look"][0].startswith("table:") and "looks" not in str(record)
-
-
-@pytest.mark.parametrize(
-    ("words", "said"),
-    [
-        (["bad.cube", "in.png", "out.png"], "line 2: 3 numbers from -10000"),
-        (["in.png", "in.png", "out.png"], "cannot be read as a color table"),
-        (["good.cube", "in.png", "out.png", "--set", "vignette=1"], "the parameters are none"),
-    ],
-)
-def test_bad_input_is_one_line(words: list[str], said: str, gan_command: Train, tmp_path: Path) -> None:
-    Image.fromarray(draw(0, 2, 32, 48)).save(tmp_path / "in.png")
-    (tmp_path / "bad.cube").write_text("LUT_3D_SIZE 2\n1 2\n")
-    (tmp_path / "good.cube").write_bytes(color_table.encode_cube(table_of(lambda image: image, 2)))
-    error = gan_command("translate", *words, check=2).stderr
-    assert said in error and error.count("\n") == 1 and not (tmp_path / "out.png").exists()

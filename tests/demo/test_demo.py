@@ -36,7 +36,7 @@ from tests.served_demo import Demo, demo
 
 CLASSES = ("poster", "neon")
 ANY, FORWARD = "any class", "to the target style"
-PIXELS = {"cell": 1, "auto": False, "palette": "all colors", "file": None, "dither": "none"}
+PIXELS = {"cell": 1, "palette": "all colors", "dither": "none"}
 ATTRIBUTES = 5  # sliders
 DIRECTIONS = 2
 POSITIONS = 3
@@ -134,7 +134,7 @@ class TestCalls:
         file = page.upload("my photo.jpg", photo())
         target, _, said = page.call("project", file, 10, ANY, session="projecting")
         assert Image.open(io.BytesIO(page.read(target))).size == (16, 16)
-        assert said.startswith("Similarity to your image: PSNR ") and "48×31" in said
+        assert said.startswith("Similarity to your image: PSNR ")
         image = page.call("edit_projected", *sliders(brightness=0.5), session="projecting")[0]
         assert b"brightness" in page.read(image)
         assert page.call("edit_projected", *sliders()) == (
@@ -158,13 +158,13 @@ class TestCalls:
         assert sizes == {"photo.jpg": (48, 31), "one.png": (20, 30), "one-2.png": (30, 20)}
 
     def test_pixel_art_and_strength(self, page: Demo) -> None:
-        file, colors = page.upload("photo.png", photo(form="PNG")), page.upload("colors.txt", b"000000\nff0000\n")
-        (_, after), *_ = self.translate(page, file, cell=4, palette="colors of a file", file=colors)
+        file = page.upload("photo.png", photo(form="PNG"))
+        (_, after), *_ = self.translate(page, file, cell=4, palette="gameboy")
         pixels = Image.open(io.BytesIO(page.read(after))).convert("RGB")
-        assert {color for _, color in pixels.getcolors()} <= {(0, 0, 0), (255, 0, 0)}
+        assert len(pixels.getcolors()) <= 4
         (before, after), *_ = self.translate(page, file, strength=0)
         assert Image.open(io.BytesIO(page.read(after))).tobytes() == Image.open(io.BytesIO(page.read(before))).tobytes()
-        said = self.translate(page, file, strength=0.5, palette="colors of a file", file=colors)
+        said = self.translate(page, file, strength=0.5, palette="gameboy")
         assert said == "a palette needs Strength 1; set Strength to 1, or Palette to 'all colors'"
 
     def test_uploads_that_are_refused(self, page: Demo, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -341,8 +341,7 @@ def test_errors_of_the_command(gan_command: Train, tmp_path: Path, monkeypatch: 
 
 @needs_gradio
 @pytest.mark.slow
-def test_the_page_in_a_browser(page: Demo, command: Any, tmp_path: Path) -> None:
-    (tmp_path / "photo.jpg").write_bytes(photo())
+def test_the_page_in_a_browser(page: Demo, command: Any) -> None:
     with browser() as chromium:
         tab, faults = chromium.new_page(viewport={"width": 1280, "height": 900}), Faults()
         faults.watch(tab)
@@ -377,16 +376,6 @@ def test_the_page_in_a_browser(page: Demo, command: Any, tmp_path: Path) -> None
         wait(".pixels", lambda files: any(b"brightness" in data for data in files))
         press("Set all to zero")
         wait(".pixels", lambda files: files == seeds[2:])
-
-        open_tab("Your image")
-        tab.locator(".block:visible input[type=file]").first.set_input_files(str(tmp_path / "photo.jpg"))
-        tab.get_by_text(".jpg").locator("visible=true").first.wait_for()
-        steps = tab.get_by_label("number input for Steps").locator("visible=true")
-        steps.fill("1000")
-        press("Project")
-        tab.get_by_text("projecting").locator("visible=true").first.wait_for()
-        press("Cancel")
-        tab.get_by_text("Cancelled.").first.wait_for()
 
         open_tab("Training")
         tab.wait_for_selector("img.chart")

@@ -13,14 +13,13 @@ import pytest
 from PIL import Image
 
 from gan.data.looks.registry import STYLES
-from gan.demo.models import Content
 from gan.export.parts import example_images
 from gan.export.record import origin
 from gan.images.convert import to_pil_image, to_uint8
 from gan.translation.translator import translate_by_look
 
 gradio = pytest.importorskip("gradio")
-PIXELS = {"cell": 1, "auto": False, "palette": "all colors", "file": None, "dither": "none"}
+PIXELS = {"cell": 1, "palette": "all colors", "dither": "none"}
 LOOK = {"look": "film", **{f"slider{n}": None for n in range(7)}, "seed": 0, "strength": 1, **PIXELS}
 VISITOR = SimpleNamespace(session_hash="visitor"), lambda *_, **__: None  # the request, and what shows the progress
 
@@ -34,7 +33,7 @@ def call(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[..., Any
     context = Context(tmp_path_factory.mktemp("served"))
 
     async def build() -> Any:  # Gradio leaves a new event loop open if none is running
-        return page.build(Content(without_model=True), context)
+        return page.build([], context)
 
     blocks = asyncio.run(build())
     functions = {each.api_name: each.fn for each in blocks.fns.values()}

@@ -25,8 +25,6 @@ def run(tmp_path: Path) -> Path:
 
 def test_a_run_that_trains_is_shown(run: Path) -> None:
     view = gan.show(run)
-    assert repr(view) == repr(gan.Run(run).show())
-    assert "0 images seen" in repr(view)
     assert "no grids yet" in view._repr_html_() and "Nothing was logged yet" in view._repr_html_()
     lines = [
         {"images": 10 * n, "loss/generator": 1.0 / n, "eval/kid <x>": 90.0 - n, "time/x": 1, "loss/nan": float("nan")}
@@ -36,7 +34,6 @@ def test_a_run_that_trains_is_shown(run: Path) -> None:
     Image.new("RGB", (30, 20), "red").save(run / "samples" / "000000010.png")
     Image.new("RGB", (40, 20), "blue").save(run / "samples" / "000008990.png")
     Image.new("RGBA", (20, 30)).save(run / "samples" / "reals.png")
-    assert repr(view).startswith("<run ") and "8,990 images seen" in repr(view)
     html = view._repr_html_()
     assert html.count("data:image/webp;base64,") == 2 and html.count("data:image/svg") == 1
     assert "<b> run" not in html and "kid <x>" not in html and html.startswith("<style>.report {")
@@ -51,5 +48,5 @@ def test_damaged_grids_are_left_out(run: Path) -> None:
 def test_other_folders_are_refused(run: Path) -> None:
     with pytest.raises(UserError, match="no such run folder"):
         gan.show(run / "none")
-    with pytest.raises(UserError, match="is not a run folder; give one of the runs in it"):
+    with pytest.raises(UserError, match="no such run folder; give one of the runs in it"):
         gan.show(run.parent)
