@@ -30,7 +30,7 @@ LEARNED = STAGES[3:]
 CHANNELS = 3  # planes of white noise for shaped noise, after the plane of the network
 OPAQUE = 1 - 1 / 255  # alpha from which on a pixel is opaque
 CHUNK = 50  # images that are mapped together
-FEWEST = 100  # windows for fitting a drawing
+FEWEST = 100  # patches for fitting a drawing
 WINDOWS = 240  # of inputs, for choosing the settings of a drawing
 HOPELESS = 1.5  # skip the search for flat areas if their distance to targets exceeds that of the others by this factor
 BETTER = 0.8  # a drawing is used if its distance to targets is at most this fraction of that of the others
@@ -108,9 +108,9 @@ class Generator(ReadsBuffers):
 
     @torch.no_grad()
     def fit(self, a: Tensor, b: Tensor, distance: Callable[[Tensor], float] | None = None) -> None:
-        """Fit shaped noise, carriers, flow lines and the drawing to windows uint8 (N, C, s, s) of inputs and targets.
+        """Fit shaped noise, carriers, flow lines and the drawing to patches uint8 (N, C, s, s) of inputs and targets.
 
-        The color map must be fitted before. Only opaque windows are used, except for `distance`. With fewer than two of
+        The color map must be fitted before. Only opaque patches are used, except for `distance`. With fewer than two of
         a side, nothing changes.
 
         Args:
@@ -149,7 +149,7 @@ class Generator(ReadsBuffers):
         """Fit a drawing in inks, and keep it if it is much nearer to the targets than `others`, the other closed forms.
 
         Args:
-            inputs, targets: windows (N, 3, s, s) in [-1, 1].
+            inputs, targets: patches (N, 3, s, s) in [-1, 1].
         """
         inks, lines = self.texture.inks, self.texture.flow_lines
 

@@ -167,7 +167,7 @@ def prepare(cfg: DictConfig, model: GAN, data: ImageDataModule, trainer: Trainer
         torch.set_float32_matmul_precision("high")  # TF32 for operations that autocast leaves in fp32
     if cfg.init_from and not cfg.resume:
         from gan.models.address import locate  # what loads models of others is not needed otherwise
-        from gan.training.start import start_from
+        from gan.training.initial_weights import start_from
 
         start_from(model, Path(locate(cfg.init_from)))
     print_summary(trainer, model, data, run)

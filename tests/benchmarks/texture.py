@@ -7,7 +7,7 @@ real targets. Two fifths of the photographs are inputs, two fifths become target
 fifth of real targets.
 Training has `images=45_000` by default, about ten minutes of one core. Prints a row for each stage of the
 generator: distance of radial spectra and of all frequencies of luminance in dB, KID in features of random_conv and of
-Lite0 (not x 1000), all between 500 held-out and 500 training windows of 64 pixels, and the correlation of blurred
+Lite0 (not x 1000), all between 500 held-out and 500 training patches of 64 pixels, and the correlation of blurred
 luminance with the color map. OUT gets the folders of images, the run, and a contact sheet.
 """
 
@@ -77,8 +77,8 @@ def images(folder: Path) -> list[Tensor]:
     return [torch.from_numpy(read(path).copy()).permute(2, 0, 1) for path in sorted(folder.iterdir())]
 
 
-def windows(of: list[Tensor]) -> Tensor:
-    """Return COUNT windows, uint8 (COUNT, 3, SIDE, SIDE), at random but fixed places."""
+def patches(of: list[Tensor]) -> Tensor:
+    """Return COUNT patches, uint8 (COUNT, 3, SIDE, SIDE), at random but fixed places."""
     random, cut = np.random.RandomState(5), []
     for n in range(COUNT):
         image = of[n % len(of)]
@@ -122,7 +122,7 @@ def main(photographs: str, look: str, out: Path, *options: str) -> None:
     length = [] if any(word.startswith(("images=", "minutes=")) for word in options) else ["images=45_000"]
     subprocess.run([sys.executable, ROOT / "train.py", "model=style", *typed, *length, *options], check=True)
     network = load(out / "run").network
-    held_out, truth, real = images(out / "held_out"), images(out / "truth"), windows(images(out / "b"))
+    held_out, truth, real = images(out / "held_out"), images(out / "truth"), patches(images(out / "b"))
     outputs: dict[str, list[Tensor]] = {}
     for stage in network.stages:
         network.set_stage(stage)
@@ -132,7 +132,7 @@ def main(photographs: str, look: str, out: Path, *options: str) -> None:
     wanted, power = {name: features(each, real) for name, each in extractors.items()}, log_power(real)
     print(f"{'':10}" + "".join(f"{name:>13}" for name in ("radial dB", "2-D dB", *EXTRACTORS, "correlation")))
     for stage, translated in outputs.items():
-        cut = windows(translated)
+        cut = patches(translated)
         values = [spectral_distance(real, cut), float((log_power(cut) - power).flatten()[1:].square().mean().sqrt())]
         values += [squared_mmd(wanted[name], features(each, cut)) for name, each in extractors.items()]
         if translated is not truth or not Path(look).is_dir():

@@ -30,7 +30,7 @@ def test_unknown_names_get_a_suggestion(typed: str, said: str) -> None:
 
 
 def test_options_are_those_of_the_chosen_recipe(monkeypatch: pytest.MonkeyPatch) -> None:
-    typed = ["model=seed", "penalty=[r1]", "model.generator.full_size_channels=3"]
+    typed = ["model=tutorial", "penalty=[r1]", "model.generator.full_size_channels=3"]
     monkeypatch.setattr("sys.argv", ["train.py", *typed])
     line = message(*typed)
     assert line is not None and "did you mean model.generator.channels" in line

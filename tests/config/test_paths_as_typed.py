@@ -125,12 +125,12 @@ def test_the_name_of_the_user_is_not_stored(inside: Path, monkeypatch: pytest.Mo
 
 
 def test_a_style_is_a_path_only_if_it_is_a_color_table(inside: Path) -> None:
-    for name in ("film", "my look.cube", "clut.png"):
+    for name in ("film", "my look.cube", "clut.cube"):
         (inside / name).touch()
     for text, value in (
         ("film", "film"),
         ("my look.cube", str(inside / "my look.cube")),
-        ("[fade,clut.png,halftone:cell=6]", ["fade", str(inside / "clut.png"), "halftone:cell=6"]),
+        ("[fade,clut.cube,halftone:cell=6]", ["fade", str(inside / "clut.cube"), "halftone:cell=6"]),
         ("none.cube", "none.cube"),
     ):
         (word,) = as_typed([f"data.style={text}"])

@@ -11,7 +11,7 @@ from torch.nn.utils import parametrize
 from gan.editing.directions import activations, factorize, ganspace, principal_components, sefa
 from gan.editing.space import Space
 from gan.models.sampling import fixed_latents, latents
-from gan.networks import dcgan, fastgan, r3gan, resnet, seed, stylegan2
+from gan.networks import dcgan, fastgan, r3gan, resnet, stylegan2, tutorial
 
 MAPPED = {"width": 4, "max_channels": 8, "latent_dim": 8}
 GENERATORS = {
@@ -19,7 +19,7 @@ GENERATORS = {
     "dcgan-nearest": lambda: dcgan.Generator((16, 16), width=4, latent_dim=8, upsampling="nearest"),
     "fastgan": lambda: fastgan.Generator((16, 16), width=2, latent_dim=8),
     "resnet": lambda: resnet.Generator((16, 16), width=2, latent_dim=8),
-    "seed": lambda: seed.Generator((16, 16), width=2, latent_dim=8),
+    "tutorial": lambda: tutorial.Generator((16, 16), width=2, latent_dim=8),
     "r3gan": lambda: r3gan.Generator((16, 16), width=16, latent_dim=8, blocks_per_stage=1, group_width=4),
     "r3gan-classes": lambda: r3gan.Generator(
         (16, 16), width=16, latent_dim=8, blocks_per_stage=1, group_width=4, classes=3

@@ -55,16 +55,16 @@ def test_the_line_has_the_kids_of_all_stages() -> None:
     assert line == "color (training KID x 1000 in lite0, lower is better: color 100.0, noise 50.0)"
 
 
-def windows(count: int, seed: int) -> Tensor:
+def patches(count: int, seed: int) -> Tensor:
     generator = torch.Generator().manual_seed(seed)
     coarse = torch.rand(count, 3, 5, 5, generator=generator)
     return (255 * torch.nn.functional.interpolate(coarse, (32, 32), mode="bilinear")).to(torch.uint8)
 
 
 def test_the_last_color_map_is_fitted_to_what_the_network_makes() -> None:
-    network, inputs = Generator(width=4, carriers=2).eval(), windows(40, 0)
+    network, inputs = Generator(width=4, carriers=2).eval(), patches(40, 0)
     network.texture.to_image.bias.data += 0.5  # the network makes images too bright
-    targets = windows(40, 1)
+    targets = patches(40, 1)
     fit_finish(network, inputs, targets)
     with torch.inference_mode():
         means = {}
@@ -76,10 +76,10 @@ def test_the_last_color_map_is_fitted_to_what_the_network_makes() -> None:
 
 
 def test_each_stage_is_scored() -> None:
-    network, inputs = Generator(width=4, carriers=2).eval(), windows(20, 0)
+    network, inputs = Generator(width=4, carriers=2).eval(), patches(20, 0)
     network.texture.to_image.bias.data += 0.8
     features_of = extractor("random_conv")
-    found = stage_kids(network, inputs, {"random_conv": features(features_of, windows(20, 1))}, [features_of])
+    found = stage_kids(network, inputs, {"random_conv": features(features_of, patches(20, 1))}, [features_of])
     assert list(found) == list(network.stages)
     assert found["network"]["random_conv"] > 10 * max(1, found["color"]["random_conv"])
     assert best_stage(found) == "color"
@@ -94,7 +94,7 @@ def test_few_files_and_many_choices_need_a_larger_difference() -> None:
 @pytest.mark.parametrize(("held_out", "word"), [(True, "held-out"), (False, "training")])
 def test_the_line_of_a_run_says_which_images_chose_the_stage(held_out: bool, word: str, capsys: Any) -> None:
     def images(n: int, of_held_out: bool = False) -> Tensor:
-        return windows(8 if held_out or not of_held_out else 0, 0)[:n]
+        return patches(8 if held_out or not of_held_out else 0, 0)[:n]
 
     def files(n: int, of_held_out: bool = False, side: str = "b") -> Tensor:
         return torch.arange(8) // 2

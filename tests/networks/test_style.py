@@ -116,13 +116,13 @@ def test_noise_and_phases_are_random_only_in_training() -> None:
 
 def test_windows_with_transparent_pixels_do_not_count_in_the_fit() -> None:
     network = Generator(4, width=4)
-    windows = torch.full((8, 4, 32, 32), 255, dtype=torch.uint8)
-    windows[:, :3] = torch.randint(0, 256, (8, 3, 32, 32))
-    transparent = windows * 0
+    patches = torch.full((8, 4, 32, 32), 255, dtype=torch.uint8)
+    patches[:, :3] = torch.randint(0, 256, (8, 3, 32, 32))
+    transparent = patches * 0
     before = {name: value.clone() for name, value in network.state_dict().items()}
-    network.fit(windows, transparent)
+    network.fit(patches, transparent)
     assert all(torch.equal(value, before[name]) for name, value in network.state_dict().items())
-    network.fit(windows // 2 + torch.tensor([0, 0, 0, 128], dtype=torch.uint8)[:, None, None], windows)
+    network.fit(patches // 2 + torch.tensor([0, 0, 0, 128], dtype=torch.uint8)[:, None, None], patches)
     assert network.shaped_noise.kernel.abs().max() > 0
 
 

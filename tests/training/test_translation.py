@@ -17,7 +17,7 @@ from gan.metrics.pairs import ground_truth_scores
 from gan.networks.closed_form.choose import choose
 from gan.penalties.reconstruction import Reconstruction
 from gan.runs import checkpoints
-from gan.training.start import start_from
+from gan.training.initial_weights import start_from
 from gan.training.translation import PairStep
 from gan.translation.tiling import translate_each
 from tests.conftest import Train

@@ -22,7 +22,7 @@ REACH = 2  # bins around a peak in which it is the largest: the half width of th
 PROMINENCE = 1.5  # log of the smallest ratio of a peak to its neighborhood
 LOWEST = 1 / 24  # cycles per pixel: lower frequencies are content
 CANDIDATES = 3  # peaks per carrier that are examined
-REFINING = 200  # windows by which a frequency is refined
+REFINING = 200  # patches by which a frequency is refined
 TOLERANCE = 0.2  # bins within which two frequencies are the same
 ORDER = 3  # harmonics and combinations up to this order are shapes of dots, which a network makes from the carriers
 
@@ -35,7 +35,7 @@ def find_carriers(inputs: Tensor, targets: Tensor, count: int) -> Tensor:
     weak ink is found beside that of a strong one. Harmonics are left out.
 
     Args:
-        inputs, targets: windows (N, 3, s, s) and (M, 3, s, s) in [-1, 1].
+        inputs, targets: patches (N, 3, s, s) and (M, 3, s, s) in [-1, 1].
     """
     side = targets.shape[-1]
     ratio = torch.fft.fftshift(largest_ratio(cross_spectrum(targets), cross_spectrum(inputs)).log())
@@ -72,10 +72,10 @@ def largest_ratio(targets: Tensor, inputs: Tensor) -> Tensor:
     return torch.linalg.eigvalsh((whitened + whitened.mH) / 2)[..., -1]
 
 
-def refined(windows: Tensor, start: Tensor, steps: int = 4) -> Tensor:
-    """Return the frequency (2,) near `start` at which windows have most power, to a hundredth of a bin."""
-    side = windows.shape[-1]
-    x = windows - windows.mean((2, 3), keepdim=True)
+def refined(patches: Tensor, start: Tensor, steps: int = 4) -> Tensor:
+    """Return the frequency (2,) near `start` at which patches have most power, to a hundredth of a bin."""
+    side = patches.shape[-1]
+    x = patches - patches.mean((2, 3), keepdim=True)
     place, taper, best, width = torch.arange(side), torch.hann_window(side), start, 1 / side
     for _ in range(steps):
         offsets = torch.linspace(-width, width, 5)

@@ -27,7 +27,7 @@ MIN_FREQUENCY = 1 / 16  # cycles per pixel: lower ones are content
 FINE = 1.0  # standard deviation of the blur before gradients, in pixels
 WIDE = 2.5  # standard deviation of the blur of the structure tensor, in distances of lines
 PROMINENCE = 0.25  # log of the smallest ratio of a ring of the spectrum to its neighbors
-FITTED = 200  # windows of inputs by which directions are fitted
+FITTED = 200  # patches of inputs by which directions are fitted
 MAX_WEIGHT, STEPS = 4.0, 41  # of the preferred direction, in units of the mean structure
 EXPLAINED = 0.8  # fraction of the power of a ring; if carriers have more, its pattern is parallel lines or a screen
 PLANE = 0.8  # weight of a plane wave, relative to noise, in what is filtered where lines have a preferred direction
@@ -41,7 +41,7 @@ def find_line_frequency(inputs: Tensor, targets: Tensor, carriers: Tensor) -> fl
     carriers (K, 2) on it, which have one direction each, explain less than EXPLAINED of the power that inputs lack.
 
     Args:
-        inputs, targets: windows (N, 3, s, s) and (M, 3, s, s) in [-1, 1].
+        inputs, targets: patches (N, 3, s, s) and (M, 3, s, s) in [-1, 1].
     """
     side = targets.shape[-1]
     own, wanted = power_spectrum(inputs), power_spectrum(targets)
@@ -119,7 +119,7 @@ class FlowLines(ReadsBuffers):
 
     @torch.no_grad()
     def fit(self, source: Tensor, inputs: Tensor, targets: Tensor, carriers: Tensor) -> None:
-        """Fit to windows (N, 3, s, s) and (M, 3, s, s) in [-1, 1], and to the carriers (K, 2) of targets.
+        """Fit to patches (N, 3, s, s) and (M, 3, s, s) in [-1, 1], and to the carriers (K, 2) of targets.
 
         `inputs` are the color map of `source`. Directions get the mean and the spread that the lines of targets have.
         """

@@ -182,7 +182,7 @@ class Inks(ReadsBuffers):
 
     @torch.no_grad()
     def fit_colors(self, inputs: Tensor, targets: Tensor, start: ColorMap, has_lines: bool) -> None:
-        """Fit the palette and `tone` to windows (N, 3, s, s) and (M, 3, s, s) in [-1, 1].
+        """Fit the palette and `tone` to patches (N, 3, s, s) and (M, 3, s, s) in [-1, 1].
 
         Args:
             start: the color map to use without lines.
@@ -211,7 +211,7 @@ class Inks(ReadsBuffers):
         """Set the settings that give drawings of the least distance to targets, one after another, and return it.
 
         Args:
-            x: windows (N, 3, s, s) after `tone`.
+            x: patches (N, 3, s, s) after `tone`.
             waves_of: returns the waves (N, 2, s, s) for an angle between crossing lines.
             distance: of drawings (N, 3, s, s).
             limit: do not search if the distance with the initial settings is larger.
@@ -244,10 +244,10 @@ def to_levels(x: Tensor) -> Tensor:
     return ((x.clamp(-1, 1) + 1) * 127.5).round().to(torch.uint8)
 
 
-def is_flat(windows: Tensor) -> Tensor:
-    """Return whether pixels (N, h, w) of windows (N, 3, h, w) belong to flat areas; all if fewer than 1 % do."""
-    mean = F.avg_pool2d(windows, 3, 1, 1, count_include_pad=False)
-    square = F.avg_pool2d(windows.square(), 3, 1, 1, count_include_pad=False)
+def is_flat(patches: Tensor) -> Tensor:
+    """Return whether pixels (N, h, w) of patches (N, 3, h, w) belong to flat areas; all if fewer than 1 % do."""
+    mean = F.avg_pool2d(patches, 3, 1, 1, count_include_pad=False)
+    square = F.avg_pool2d(patches.square(), 3, 1, 1, count_include_pad=False)
     flat = (square - mean.square()).amax(1) < FLAT**2
     return flat if flat.float().mean() > 0.01 else torch.ones_like(flat)
 

@@ -15,7 +15,7 @@ SIGMA = 3.0  # of the blur that separates local luminance and detail, in pixels
 BINS = 10  # of luminance for which the strength is fitted
 FEWEST = 200  # pixels that a bin needs in both sets
 LOW, BAND = 0.03, 0.05  # cycles per pixel: below LOW nothing changes, above LOW + BAND everything may
-CHUNK = 64  # windows per Fourier transform
+CHUNK = 64  # patches per Fourier transform
 INSIDE = 2  # pixels up to this distance from the outline of an area are ignored
 SAME = 0.3  # largest distance of the local mean color from that of the ink, in [-1, 1]: beyond, it is another ink
 REACH, STEPS = 3.0, 25  # standard deviations of the field at the ends of a curve, and its number of values
@@ -45,7 +45,7 @@ class ShapedNoise(nn.Module):
 
     @torch.no_grad()
     def fit(self, inputs: Tensor, targets: Tensor) -> None:
-        """Fit to windows (N, 3, s, s) and (M, 3, s, s) in [-1, 1]."""
+        """Fit to patches (N, 3, s, s) and (M, 3, s, s) in [-1, 1]."""
         own, wanted = cross_spectrum(inputs).real, cross_spectrum(targets).real  # phases between channels do not matter
         high = ((radius(inputs.shape[-1]) - LOW) / BAND).clamp(0, 1)
         powers = [spectrum.diagonal(dim1=2, dim2=3).sum(-1) for spectrum in (own, wanted)]  # as in `power_spectrum`
@@ -83,10 +83,10 @@ def fitted_strength(inputs: Tensor, targets: Tensor) -> Tensor:
     return (excess / (excess * weights).sum().clamp(min=1e-9)).sqrt()
 
 
-def detail_by_luminance(windows: Tensor) -> tuple[Tensor, Tensor]:
-    """Return the variance of detail (BINS,) in windows by local luminance, and the number of pixels (BINS,)."""
-    detail = blur((windows - blur(windows, SIGMA)).square().mean(1, keepdim=True), SIGMA).flatten()
-    level = ((local_luminance(windows) + 1) / 2 * BINS).long().clamp(0, BINS - 1).flatten()
+def detail_by_luminance(patches: Tensor) -> tuple[Tensor, Tensor]:
+    """Return the variance of detail (BINS,) in patches by local luminance, and the number of pixels (BINS,)."""
+    detail = blur((patches - blur(patches, SIGMA)).square().mean(1, keepdim=True), SIGMA).flatten()
+    level = ((local_luminance(patches) + 1) / 2 * BINS).long().clamp(0, BINS - 1).flatten()
     count = level.bincount(minlength=BINS).float()
     return level.bincount(detail, BINS).float() / count.clamp(min=1), count
 
@@ -128,7 +128,7 @@ class UnevenInks(nn.Module):
 
     @torch.no_grad()
     def fit(self, targets: Tensor, palette: Tensor) -> None:
-        """Fit to windows (N, 3, s, s) in [-1, 1] in inks of colors (K, 3). Inks with small areas remain even."""
+        """Fit to patches (N, 3, s, s) in [-1, 1] in inks of colors (K, 3). Inks with small areas remain even."""
         for buffer in (self.kernel, self.direction, self.curve):
             buffer.zero_()
         colors = targets.movedim(1, -1)  # (N, s, s, 3)
@@ -209,32 +209,32 @@ def windowed(spectrum: Tensor) -> Tensor:
     return F.pad(kernel[..., inner, inner] * torch.outer(taper, taper), (KERNEL // 2 - reach,) * 4)
 
 
-def cross_spectrum(windows: Tensor) -> Tensor:
-    """Return the mean cross-spectrum of windows (N, C, s, s): complex Hermitian (s, s, C, C), zero frequency first.
+def cross_spectrum(patches: Tensor) -> Tensor:
+    """Return the mean cross-spectrum of patches (N, C, s, s): complex Hermitian (s, s, C, C), zero frequency first.
 
     A Hann window avoids the discontinuity between opposite borders. White noise with standard deviation 1 has the
     identity at each frequency (Welch, "The use of fast Fourier transform for the estimation of power spectra", 1967).
     """
-    side = windows.shape[-1]
-    total = torch.zeros(side, side, *[windows.shape[1]] * 2, dtype=torch.complex64, device=windows.device)
-    for part in windows.float().split(CHUNK):
+    side = patches.shape[-1]
+    total = torch.zeros(side, side, *[patches.shape[1]] * 2, dtype=torch.complex64, device=patches.device)
+    for part in patches.float().split(CHUNK):
         z = tapered(part)
         total += torch.einsum("ncyx,ndyx->yxcd", z, z.conj())
-    return total / len(windows)
+    return total / len(patches)
 
 
-def power_spectrum(windows: Tensor) -> Tensor:
-    """Return the power (s, s) of windows (N, C, s, s), summed over the channels."""
-    return cross_spectrum(windows).real.diagonal(dim1=2, dim2=3).sum(-1)
+def power_spectrum(patches: Tensor) -> Tensor:
+    """Return the power (s, s) of patches (N, C, s, s), summed over the channels."""
+    return cross_spectrum(patches).real.diagonal(dim1=2, dim2=3).sum(-1)
 
 
-def tapered(windows: Tensor) -> Tensor:
-    """Return the Fourier transforms of windows (..., s, s) after a Hann window; white noise keeps its variance."""
-    side = windows.shape[-1]
+def tapered(patches: Tensor) -> Tensor:
+    """Return the Fourier transforms of patches (..., s, s) after a Hann window; white noise keeps its variance."""
+    side = patches.shape[-1]
     hann = torch.hann_window(side)
-    taper = torch.outer(hann, hann).to(windows)
+    taper = torch.outer(hann, hann).to(patches)
     taper = taper / taper.square().mean().sqrt() / side
-    return torch.fft.fft2((windows - windows.mean((-2, -1), keepdim=True)) * taper)
+    return torch.fft.fft2((patches - patches.mean((-2, -1), keepdim=True)) * taper)
 
 
 def radius(side: int) -> Tensor:

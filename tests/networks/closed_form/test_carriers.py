@@ -12,7 +12,7 @@ SIDE = 64
 
 
 def scenes(n: int, seed: int) -> Tensor:
-    """Return windows (n, 3, SIDE, SIDE) with the spectrum of photographs."""
+    """Return patches (n, 3, SIDE, SIDE) with the spectrum of photographs."""
     generator = torch.Generator().manual_seed(seed)
     f = torch.fft.fftfreq(SIDE)
     falloff = 1 / torch.hypot(f[:, None], f).clamp(min=1 / SIDE)

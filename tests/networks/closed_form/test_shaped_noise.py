@@ -21,7 +21,7 @@ TOWARDS_PAPER = torch.tensor([0.6, 0.64, 0.48])
 
 
 def scenes(seed: int) -> Tensor:
-    """Return smooth windows (N, 3, SIDE, SIDE) of all intensities."""
+    """Return smooth patches (N, 3, SIDE, SIDE) of all intensities."""
     small = torch.rand(N, 3, 4, 4, generator=torch.Generator().manual_seed(seed))
     return F.interpolate(small, SIDE, mode="bicubic").clamp(0, 1) * 1.6 - 0.8
 
@@ -96,12 +96,12 @@ def specks(field: Tensor) -> Tensor:
 
 
 def print_of(n: int, sigma: float) -> Tensor:
-    """Return windows (n, 3, 64, 64) of uneven ink, with even paper on the right and outlines between them."""
+    """Return patches (n, 3, 64, 64) of uneven ink, with even paper on the right and outlines between them."""
     ink = PALETTE[0][:, None, None] + specks(unit_field(n, sigma)) * TOWARDS_PAPER[:, None, None]
-    windows = ink.clone()
-    windows[..., 40:] = PALETTE[1][:, None, None]
-    windows[..., 39] = (windows[..., 38] + windows[..., 40]) / 2
-    return windows
+    patches = ink.clone()
+    patches[..., 40:] = PALETTE[1][:, None, None]
+    patches[..., 39] = (patches[..., 38] + patches[..., 40]) / 2
+    return patches
 
 
 @pytest.mark.parametrize("sigma", [1.0, 2.0])

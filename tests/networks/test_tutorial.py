@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import nn
 
-from gan.networks.seed import Generator
+from gan.networks.tutorial import Generator
 
 
 def test_at_14_px_it_is_the_network_of_the_tutorial() -> None:

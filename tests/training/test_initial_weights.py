@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 import torch
 
-from gan.training.start import copy_weights, start_from
+from gan.training.initial_weights import copy_weights, start_from
 from gan.utils.errors import UserError
 from tests.recipes import build
 from tests.security.checkpoints import DCGAN, STYLEGAN2, checkpoint
