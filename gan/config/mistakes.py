@@ -153,6 +153,8 @@ def missing_file(error: MissingConfigException) -> str:
     """Return a line such as `model=dcgn: no such model; ...` for a group that is set to a missing file."""
     missing = error.missing_cfg_file or ""
     group, _, name = missing.rpartition("/")
+    if missing.startswith("data/") and (group != "data" or os.path.isdir(name)):
+        return f"data={missing.removeprefix('data/')}: is no file of conf/data; for a folder, write data.root=PATH"
     if group.startswith("hydra"):
         return f"{group}={name}: not installed; {install('sweep')}, for clusters retro-gan[slurm] or retro-gan[ray]"
     hint = did_you_mean(name, paths.group_names(group))  # for an element of a list, Hydra's error has no names

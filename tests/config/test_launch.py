@@ -19,6 +19,7 @@ def message(*typed: str) -> str | None:
 @pytest.mark.parametrize(
     ("typed", "said"),
     [
+        ("data=photographs/old", "data=photographs/old: is no file of conf/data; for a folder, write data.root=PATH"),
         ("model=dcgn", "model=dcgn: no such model; did you mean dcgan or cyclegan?"),
         ("data.sise=32", "data.sise: no such option; did you mean data.size"),
         ("modle=dcgan", "modle: no such option; did you mean model"),
