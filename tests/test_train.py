@@ -267,7 +267,7 @@ def test_a_run_without_a_whole_checkpoint_is_not_begun_anew_over_it(train: Train
 
 BAD_INPUT = [
     (["data=folder", "data.root=empty"], "empty"),
-    (["data.size=65"], "64x64"),
+    (["data.size=65"], "size 65x65"),
     (["-m", "seed=0,1", "hydra/launcher=ray"], "retro-gan[ray]"),
     (["trainer.accelerator=gpu"], "trainer.accelerator=gpu"),
     (["trainer.precision=foo"], "foo"),

@@ -66,7 +66,7 @@ def report_of(folder: Path) -> dict[str, Any]:
     files = find([str(folder)])
     report = summarize(files, [inspect_file(file) for file in files], None)  # starting processes would be slow
     report["suggestion"]["command"] = command([str(folder)], report["suggestion"])
-    return {"folder": [str(folder)], "others": {}} | report
+    return {"folder": [str(folder)]} | report
 
 
 def suggested(folder: Path) -> dict[str, Any]:
@@ -83,7 +83,6 @@ def test_the_report_and_its_suggestion(messy: Path, gan_command: Train, train: T
     assert (report["files"], report["readable"]) == (17, 15)
     assert report["unreadable"].keys() == {"class 0/empty.png", "class 0/page.jpg"}
     assert report["formats"] == {"PNG": 12, "BMP": 1, "GIF": 1, "JPEG": 1}
-    assert report["others"] == {".txt": 1}
     assert report["sizes"] == {"64x96": 14, "16x20": 1}
     assert report["classes"] == {"class 0": 8, "class 1": 7}
     assert report["duplicates"]["exact"] == [["class 0/0.png", "class 0/copy.bmp"]]
@@ -248,7 +247,7 @@ def test_enlarged_pixel_art_is_reported(tmp_path: Path) -> None:
     Image.fromarray(retro.draw(7, 2, 96, 96)).save(tmp_path / "other.png")
     files = find([str(tmp_path)])
     facts = [inspect_file(file, searched=files[1:]) for file in files]
-    report = {"folder": [str(tmp_path)], "others": {}} | summarize(files, facts, None)
+    report = {"folder": [str(tmp_path)]} | summarize(files, facts, None)
     assert report["enlarged"] == {"searched": 3, "images": 2, "sizes": {"4x from 24x24": 2}}
     report["suggestion"]["command"] = "gan train"
     assert "enlarged pixel art: 2 of 3 searched images (4x from 24x24 2); restore it with gan" in as_text(report)

@@ -78,7 +78,7 @@ def test_all_commands(run: str, gan_command: Train, tmp_path: Path) -> None:
     assert (tmp_path / "edited" / "0.png").read_bytes() != (tmp_path / "plain" / "0.png").read_bytes()
     gan_command("project", run, "plain", "--starts", "1", "--steps", "10", "--out", "projected")
     gan_command("edit", run, "--latents", "projected/latents.safetensors", "--out", "same")
-    words = ["--images", "20", "--extractor", "random_conv", "--pairs", "pairs.png"]
+    words = ["--images", "20", "--extractor", "random_conv"]
     assert "generated" in gan_command("evaluate", run, *words).stdout
     for index in range(24):
         folder = tmp_path / "classes" / CLASSES[index % 2]
