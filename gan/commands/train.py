@@ -12,7 +12,7 @@ from gan.runs import ranks
 from gan.utils import errors, processes
 from gan.utils.errors import UserError
 from gan.utils.output import escape_unprintable, print_line, shows_bars
-from gan.utils.processes import safe_path
+from gan.utils.processes import safe_path, skip_during_imports
 
 if TYPE_CHECKING:
     from omegaconf import DictConfig
@@ -81,11 +81,12 @@ def train(cfg: DictConfig) -> float:
     with errors_in_one_line():
         if shows_bars():
             print_line("starting ...")  # the imports below take seconds, on a busy machine a minute
-        import torch  # imported late, so that errors in options are printed quickly
-        from hydra.utils import instantiate
+        with skip_during_imports():
+            import torch  # imported late, so that errors in options are printed quickly
+            from hydra.utils import instantiate
 
-        from gan.training.fit import fit
-        from gan.utils.digest import seed_of
+            from gan.training.fit import fit
+            from gan.utils.digest import seed_of
 
         run = start_run(cfg)
         torch.manual_seed(seed_of(cfg.seed, "weights"))

@@ -182,6 +182,23 @@ def skip_at_exit() -> None:
     atexit.register(gc.freeze)
 
 
+@contextmanager
+def skip_during_imports() -> Iterator[None]:
+    """Import the modules of a training without collections, which take a sixth of the time to its first step.
+
+    Do nothing if torch is imported already, because earlier work may have left objects for a collection to find.
+    """
+    if "torch" in sys.modules or not gc.isenabled():
+        yield
+        return
+    gc.disable()
+    try:
+        yield
+    finally:
+        gc.freeze()
+        gc.enable()
+
+
 def available_memory() -> int:
     """Return the available memory in bytes: Linux's estimate, at most the limit of the container."""
     try:
