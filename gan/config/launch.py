@@ -23,12 +23,12 @@ from omegaconf import DictConfig, open_dict, read_write
 
 from gan.config import new_run, paths
 from gan.config.compose import check_options, to_plain
-from gan.config.mistakes import causes, check_words, message_of
+from gan.config.mistakes import check_words, message_of
 from gan.config.overrides import as_typed, stored, typed_value, without
 from gan.config.secrets import conceal, words_of
 from gan.runs import lock, run_folder
 from gan.utils import processes
-from gan.utils.errors import child_words, to_line
+from gan.utils.errors import causes, child_words, to_line
 from gan.utils.option_values import without_home
 from gan.utils.output import print_error, print_page
 from gan.utils.processes import global_rank, is_child

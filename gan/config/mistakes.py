@@ -6,7 +6,7 @@ import os
 import re
 import shlex
 import sys
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 from hydra.errors import HydraException, InstantiationException, MissingConfigException
@@ -16,7 +16,7 @@ from gan.config import paths
 from gan.config.compose import options
 from gan.config.overrides import is_group
 from gan.utils.code import advice
-from gan.utils.errors import UserError, describe_os_error, did_you_mean, install, to_line
+from gan.utils.errors import UserError, causes, describe_os_error, did_you_mean, install, to_line
 
 LENGTH = "set the length with images=N (all images seen: epochs x images of the folder) or minutes=N"
 
@@ -110,15 +110,6 @@ def describe_bare(word: str) -> str:
 
 
 # ---- errors
-
-
-def causes(error: BaseException | None) -> Iterable[BaseException]:
-    """Yield an exception and the chain of its causes or contexts."""
-    seen: set[int] = set()
-    while error is not None and id(error) not in seen:  # a re-raised exception can be its own context
-        seen.add(id(error))
-        yield error
-        error = error.__cause__ or error.__context__
 
 
 def message_of(error: BaseException) -> str | None:

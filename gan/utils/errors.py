@@ -99,6 +99,15 @@ def reason(error: BaseException) -> str:
     return to_line(words) or type(error).__name__
 
 
+def causes(error: BaseException | None) -> Iterator[BaseException]:
+    """Yield an exception and the chain of its causes or contexts."""
+    seen: set[int] = set()
+    while error is not None and id(error) not in seen:  # a re-raised exception can be its own context
+        seen.add(id(error))
+        yield error
+        error = error.__cause__ or error.__context__
+
+
 def describe_os_error(error: OSError) -> str:
     """Return a line such as `path: no space left on device` for an OSError."""
     return f"{error.filename or 'a file'}: {reason(error).lower()}"

@@ -14,7 +14,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
-from gan.utils.errors import UserError, install, to_line
+from gan.utils.errors import UserError, causes, install, to_line
 from gan.utils.files import replace, temporary
 
 # Scheme, which is also the name of our extra -> library that fsspec needs, and its options.
@@ -26,7 +26,6 @@ ADDRESS = re.compile(rf"({'|'.join(SCHEMES)})://[a-z0-9][\w.-]{{1,221}}(/[\w@=+-
 SECRET = re.compile(r"KEY|SECRET|TOKEN|PASSWORD|CREDENTIAL", re.IGNORECASE)  # in names of environment variables
 USER_INFO = re.compile(r"(://)\S*@|[^\s/@'\"]+:(?!//)[^\s@'\"]*@")  # user:password@ in an address
 PARAMETERS = re.compile(r"\?\S*=\S*")  # such as a signature
-MAX_CAUSES = 100  # of an error; a chain of causes may be a circle
 
 
 class StoreError(Exception):
@@ -145,12 +144,10 @@ def stored_at(name: str) -> Iterator[None]:
 
 def explain(error: BaseException) -> str:
     """Return the reason for an error: the code of the service, whose text may have keys, or else the message."""
-    cause: BaseException | None = error
-    for _ in range(MAX_CAUSES):
+    for cause in causes(error):
         response = getattr(cause, "response", None)  # of an error of S3
         if isinstance(response, dict) and (code := response.get("Error", {}).get("Code")):
             return f"the service refuses it with {to_line(code)}; check the credentials and the URL"
-        cause = cause and (cause.__cause__ or cause.__context__)
     return to_line(without_keys(str(error).strip()) or type(error).__name__)
 
 
