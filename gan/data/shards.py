@@ -10,14 +10,12 @@ import io
 import os
 import re
 import sys
-from functools import partial
 from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
 
-from gan.data.decoding.decode import DecodedItem, Decoder, decode_item
-from gan.data.decoding.pool import CRASHED, parallel_map
+from gan.data.decoding.decode import Decoder, decode_items
 from gan.data.sources.files import ImageFiles
 from gan.utils.errors import UserError, writing
 from gan.utils.files import write_json
@@ -67,9 +65,8 @@ def pack(roots: list[str], out: Path, decoder: Decoder, labels: bool | str) -> i
 
     with counting(source.title, len(order)) as advance, writing(f"--out {out}", "; remove its contents"):
         out.mkdir(parents=True, exist_ok=True)
-        items = iter(order)
-        for results in parallel_map(partial(decode_item, source, decoder), order, lambda _: DecodedItem(error=CRASHED)):
-            for decoded, item in zip(results, items, strict=False):  # in this order: zip asks `results` first
+        for results in decode_items(source, decoder, order):
+            for item, decoded in results:
                 if decoded.error:
                     print(f"skipped: {source.names[item]!r}: {decoded.error}", file=sys.stderr)
                 images += decoded.images

@@ -43,8 +43,8 @@ from filelock import FileLock
 
 from gan.data.builtin import retro, shapes
 from gan.data.decoding import decode, reader
-from gan.data.decoding.decode import DecodedItem, Decoder, decode_item
-from gan.data.decoding.pool import CRASHED, check_main_guard, parallel_map
+from gan.data.decoding.decode import Decoder, decode_items
+from gan.data.decoding.pool import CRASHED, check_main_guard
 from gan.utils.errors import UserError, reason
 from gan.utils.files import write_atomically
 from gan.utils.output import counting
@@ -171,15 +171,13 @@ def _update(entry: Path, source: Any, decoder: Decoder, numbers: Sequence[int], 
     path = entry / index.file
     path.touch()
     stale = _stale_items(index, source, numbers)
-    left = iter(stale)
-    decoding = functools.partial(decode_item, source, decoder)
     trusted = getattr(source, "trusted", False)
     saved = time.monotonic()
     with open(path, "r+b") as pixels, counting(source.title, len(stale)) as advance:
         pixels.truncate(index.rows * math.prod(shape))  # what an interrupted process wrote after its last index
         pixels.seek(0, os.SEEK_END)
-        for results in parallel_map(decoding, stale, lambda number: DecodedItem(error=CRASHED), trusted):
-            for decoded, number in zip(results, left, strict=False):  # in this order: zip asks `results` first
+        for results in decode_items(source, decoder, stale, trusted):
+            for number, decoded in results:
                 stamp, count = source.stamps[number], len(decoded.images)
                 pixels.writelines(image.data for image in decoded.images)
                 items[source.keys[number]] = Item(stamp, decoded.digest, index.rows, count, decoded.error)

@@ -9,11 +9,13 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, NamedTuple
 
 import numpy as np
 from PIL import Image
 
+from gan.data.decoding.pool import CRASHED, parallel_map
 from gan.data.decoding.reader import FRAMES, MAX_PIXELS, ImageError, Source, composite, parse_color, read_frames
 from gan.utils.errors import UserError, at_least
 
@@ -192,3 +194,17 @@ def decode_item(source: Any, decoder: Decoder, number: int) -> DecodedItem:
     except MemoryError:
         return DecodedItem(digest=digest, error="not enough memory for its images")
     return DecodedItem(images, digest)
+
+
+def decode_items(
+    source: Any, decoder: Decoder, numbers: Sequence[int], trusted: bool = False
+) -> Iterator[list[tuple[int, DecodedItem]]]:
+    """Decode items of a source on all cores. Yield lists of their numbers and images, in order.
+
+    Args:
+        trusted: as for `parallel_map`.
+    """
+    left = iter(numbers)
+    decoding = partial(decode_item, source, decoder)
+    for results in parallel_map(decoding, numbers, lambda number: DecodedItem(error=CRASHED), trusted):
+        yield [(next(left), decoded) for decoded in results]
