@@ -14,7 +14,7 @@ from collections.abc import Collection, Iterable
 from pathlib import Path
 from typing import NamedTuple
 
-from gan.runs import checkpoints, lock, run_folder
+from gan.runs import checkpoints, run_folder
 from gan.utils.errors import UserError
 from gan.utils.files import write_json
 from gan.utils.object_store import Missing, Store, check_address, stored_at
@@ -217,6 +217,8 @@ def fetch_record(address: str | None, folder: Path, resumes: bool, required: boo
         is_run = run_folder.is_run(folder)
         if exists and is_run and not remote.known:
             raise UserError(f"{folder}: is not the run at {address}; use another folder with hydra.run.dir=")
+        from gan.runs import lock  # commands that read a copy need no lock
+
         lock.make(folder)
         lock.acquire(folder)
         if exists and not is_run:
