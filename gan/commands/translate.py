@@ -174,8 +174,9 @@ def run(request: Request) -> int:
     )
     if pixel_art and any(files.format_of(target) == "JPEG" for _, target in todo):
         print("note: JPEG changes cells and colors; add --format png")
-    limit = files.max_pixels(available_memory(), pixel_art is not None, chosen.function.bytes_per_pixel)
-    limit = request.max_pixels or limit
+    limit = request.max_pixels or files.max_pixels(
+        available_memory(), pixel_art is not None, chosen.function.bytes_per_pixel
+    )
     changes = request.strength, request.cell, request.direction, palette, request.dither, request.steady
     describe = None if request.no_metadata else record.translations(chosen.made_by, *changes)
     with (

@@ -35,11 +35,7 @@ PATHS = ("data.root", "data.a", "data.b")
 NETWORKS = ("model.generator.", "model.discriminator.")  # prefixes of the options of networks
 HUGGING_FACE = "gan.data.sources.huggingface.data_module"
 DEFAULT = "retro"  # the data of conf/train.yaml, which needs no path
-# Options that need init_from -> the values that mean "not set".
-STARTS: dict[str, tuple[Any, ...]] = {
-    "freeze.generator": (0, []),
-    "freeze.discriminator": (0, []),
-}
+STARTS = ("freeze.generator", "freeze.discriminator")  # options that need init_from; 0 is "not set"
 LOCKS = {run_folder.LOCK, run_folder.DECISION, run_folder.REMOTE}  # files of a run that starts
 
 
@@ -94,7 +90,7 @@ def check(values: Mapping[str, Any], resumed: bool = False) -> None:
         limit = MAX_OPTION if name.startswith(NETWORKS) else (1 << 63) - 1
         if isinstance(value, int | float) and limit < abs(value) < math.inf:
             raise UserError(f"{name}={value}: is out of range: the largest number is {limit:,}")
-    used = [name for name, unset in STARTS.items() if values.get(name, unset[0]) not in unset]
+    used = [name for name in STARTS if values.get(name, 0) != 0]
     if used and not resumed and not values.get("init_from"):
         raise UserError(f"{used[0]}={values[used[0]]}: has an effect only with init_from=RUN")
 

@@ -31,7 +31,7 @@ CHANNELS = 3  # planes of white noise for shaped noise, after the plane of the n
 OPAQUE = 1 - 1 / 255  # alpha from which on a pixel is opaque
 CHUNK = 50  # images that are mapped together
 FEWEST = 100  # patches for fitting a drawing
-WINDOWS = 240  # of inputs, for choosing the settings of a drawing
+PATCHES = 240  # of inputs, for choosing the settings of a drawing
 HOPELESS = 1.5  # skip the search for flat areas if their distance to targets exceeds that of the others by this factor
 BETTER = 0.8  # a drawing is used if its distance to targets is at most this fraction of that of the others
 SLOPE = 0.2  # of the leaky ReLU
@@ -130,7 +130,7 @@ class Generator(ReadsBuffers):
         self.set_stage(self.stage, not periodic if self.grain is None else self.grain)
         if distance is None or len(inputs) < FEWEST or (periodic and not has_lines):
             return
-        color, noise = (self.stage_distance(stage, a[:WINDOWS], distance) for stage in ("color", "noise"))
+        color, noise = (self.stage_distance(stage, a[:PATCHES], distance) for stage in ("color", "noise"))
         if self.grain is None and noise > color:
             self.set_stage(self.stage, False)
         self.fit_inks(inputs, targets, distance, min(color, noise))
@@ -155,12 +155,12 @@ class Generator(ReadsBuffers):
 
         def waves_of(angle: float) -> Tensor:
             lines.set_angles(0.0, angle or ANGLES[1])
-            parts = luminance(inputs[:WINDOWS]).split(CHUNK)
+            parts = luminance(inputs[:PATCHES]).split(CHUNK)
             position = TilePosition.whole(inputs)
             return torch.cat([lines(part, random_noise(part), position) for part in parts])
 
         inks.fit_colors(inputs, targets, self.start, lines.cycles > 0)
-        toned = inks.tone(inputs[:WINDOWS])
+        toned = inks.tone(inputs[:PATCHES])
         limit = math.inf if lines.cycles else HOPELESS * others  # settings change lines much more than areas
         own = inks.fit_settings(toned, waves_of, lines.cycles, lambda made: distance(to_levels(made)), limit)
         lines.set_angles(0.0, inks.settings["hatching"] or ANGLES[1])

@@ -327,7 +327,6 @@ def evaluation_table(records: list[dict[str, Any]]) -> Table:
         if len(rows) < MAX_ROWS or str(record.get("row")) in rows:
             row = rows.setdefault(str(record.get("row")), {"images": record.get("images"), "real": record.get("real")})
             row[f"eval/{record.get('metric')}"] = record.get("value")
-    names = list(dict.fromkeys(name for row in rows.values() for name in row if name.startswith("eval/")))
-    names = names[:MAX_ROWS]
+    names = list(dict.fromkeys(name for row in rows.values() for name in row if name.startswith("eval/")))[:MAX_ROWS]
     body = [[name, *(number(row.get(column)) for column in ("images", "real", *names))] for name, row in rows.items()]
     return Table(["", "images", "real", *(title_of(name, logged=False) for name in names)], body)

@@ -261,7 +261,7 @@ def test_the_folder_that_is_read_is_printed(cage: Cage) -> None:
     "target",
     [
         "os.system",
-        "gan.data.decoding.cache.clear",
+        "gan.runs.lock.remove",
         "gan.training.module.GAN",
     ],
 )

@@ -26,7 +26,7 @@ class HuggingFaceDataset:
         image_column: str = "image",
         label_column: str | None = None,
     ) -> None:
-        import datasets  # the extra hub, which `gan.config.early_checks` looks for
+        import datasets  # the extra hub, which `gan.config.new_run` looks for
 
         try:
             table = datasets.load_dataset(with_home(name), config, split=split)

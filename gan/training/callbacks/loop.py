@@ -220,7 +220,7 @@ class Interrupt(Callback):
                 self.watchdog = ranks.SignalWatchdog(trainer)
 
     def on_signal(self, number: int, frame: FrameType | None) -> None:
-        """Handle SIGINT, `signals.TERMINATION` and the signal of SLURM."""
+        """Handle SIGINT, `processes.TERMINATION` and the signal of SLURM."""
         processes.leave_closed_terminal(number)
         if self.watchdog:
             self.watchdog.handled += 1
