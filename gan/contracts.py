@@ -303,14 +303,6 @@ class TranslationStep(Step):
 
     real_a: Tensor
 
-    @property
-    def real_b(self) -> Tensor:
-        return self.real
-
-    @property
-    def fake_b(self) -> Tensor:
-        return self.fake
-
     def generate(self) -> None:
         self.fake = self.generator(self.real_a, self.label)
 
@@ -344,11 +336,6 @@ class CycleStep(TranslationStep):
         """Translate in both directions."""
         TranslationStep.generate(self.other)
         super().generate()
-
-    def rec_a(self) -> Tensor:
-        """F(G(a)): the translation back of the translation of a."""
-        images: Tensor = self.other.generator(self.fake)
-        return images
 
     def split(self, size: int | None) -> list[Self]:
         parts = super().split(size)

@@ -20,7 +20,7 @@ from gan.networks.closed_form.color_map import (
     sampled,
     unpremultiply,
 )
-from gan.networks.precision import full_precision
+from gan.networks.layers import full_precision
 from gan.networks.tile_position import TilePosition
 
 

@@ -15,8 +15,7 @@ from torch.nn import functional as F
 
 from gan.losses.heads import at_least_fp32
 from gan.networks.grid import base_grid
-from gan.networks.layers import stage_activations
-from gan.networks.precision import full_precision, run_stage
+from gan.networks.layers import full_precision, run_stage, stage_activations
 from gan.networks.resampling import downsample, upsample
 from gan.utils.errors import UserError
 

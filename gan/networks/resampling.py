@@ -13,7 +13,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from gan.losses.heads import at_least_fp32
-from gan.networks.precision import full_precision
+from gan.networks.layers import full_precision
 
 
 def upsample(x: Tensor) -> Tensor:

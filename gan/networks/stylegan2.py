@@ -18,8 +18,14 @@ from torch.nn import functional as F
 
 from gan.losses.heads import at_least_fp32
 from gan.networks.grid import base_grid, channels_at
-from gan.networks.layers import stage_activations, with_minibatch_std
-from gan.networks.precision import autocast_dtype, clamp_fp16, full_precision, run_stage
+from gan.networks.layers import (
+    autocast_dtype,
+    clamp_fp16,
+    full_precision,
+    run_stage,
+    stage_activations,
+    with_minibatch_std,
+)
 from gan.networks.resampling import downsample, smooth, upsample
 from gan.utils.errors import at_least
 

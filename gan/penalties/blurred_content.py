@@ -29,5 +29,5 @@ class BlurredContent(nn.Module):
     def forward(self, step: TranslationStep) -> Tensor:
         refuse_latents(step.generator, "blurred_content")
         content = step.generator.content(step.real_a) if hasattr(step.generator, "content") else step.real_a
-        difference = blur(step.fake_b.float() - content.float(), self.sigma)
+        difference = blur(step.fake.float() - content.float(), self.sigma)
         return self.weight * difference.abs().mean()

@@ -25,4 +25,5 @@ class CycleConsistency(nn.Module):
     def forward(self, step: Step) -> Tensor:
         if not isinstance(step, CycleStep):
             raise UserError("penalty=cycle: this model has no generator of the other direction; use model=cyclegan")
-        return self.weight * (step.rec_a().float() - step.real_a.float()).abs().mean()
+        back: Tensor = step.other.generator(step.fake)
+        return self.weight * (back.float() - step.real_a.float()).abs().mean()

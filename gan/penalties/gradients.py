@@ -1,19 +1,30 @@
-"""The gradient of the discriminator with respect to images, and networks that penalties refuse."""
+"""Gradients of the discriminator with respect to images, which gradient penalties differentiate again.
+
+PyTorch differentiates the backward pass of a grouped convolution with one convolution per group, and gradients of
+weights with kernels as large as the feature map. Both are slow. But the backward pass of a convolution is linear in the
+weight and in the incoming gradient. Each of its derivatives is therefore a convolution, an input gradient or a weight
+gradient, and takes one operation: within `SecondDerivatives`, the second derivatives of convolutions are convolutions
+again.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from contextlib import AbstractContextManager, nullcontext
+from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch.autograd import Function
+from torch.overrides import TorchFunctionMode
 
 from gan.contracts import Step
 from gan.losses.heads import Logits, at_least_fp32, per_image
-from gan.networks.precision import autocast_dtype, full_precision
-from gan.networks.second_derivatives import SecondDerivatives
+from gan.networks.layers import autocast_dtype, full_precision
 from gan.utils.errors import UserError
-from gan.utils.torch_runtime import uncompiled
+
+Options = tuple[Any, ...]  # of aten.convolution: stride, padding, dilation, transposed, output padding, groups
+aten = torch.ops.aten
 
 
 def squared_norm(images: Tensor, logits: Logits) -> Tensor:
@@ -38,6 +49,11 @@ def differentiable_pass(
         return images, (critic or step.critic)(images)
 
 
+def uncompiled(network: nn.Module) -> AbstractContextManager[Any]:
+    """Return a context in which a network runs uncompiled: compiled, it has no second derivatives (PyTorch #91469)."""
+    return nullcontext() if network._compiled_call_impl is None else torch.compiler.set_stance("force_eager")
+
+
 def penalty_precision(x: Tensor) -> AbstractContextManager[object]:
     """Return a context that disables autocast to fp16, in which gradients underflow. bf16 has the range of fp32."""
     return full_precision(x) if autocast_dtype(x) == torch.float16 else nullcontext()
@@ -55,3 +71,129 @@ def refuse_batch_norm(discriminator: nn.Module, name: str) -> None:
             f"penalty={name}: a gradient penalty needs a discriminator without BatchNorm; "
             "use model.discriminator.norm=spectral (or none), or remove the penalty"
         )
+
+
+# ---- Convolutions whose second derivatives are convolutions
+
+
+class _Convolution(Function):
+    """y = convolution(x, weight) + bias. Without the bias, it is linear in x and in the weight."""
+
+    @staticmethod
+    def forward(ctx: Any, x: Tensor, weight: Tensor, bias: Tensor | None, options: Options) -> Tensor:
+        ctx.save_for_backward(x, weight)
+        ctx.options = options
+        y: Tensor = aten.convolution(x, weight, bias, *options)
+        return y
+
+    @staticmethod
+    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, ...]:
+        x, weight = ctx.saved_tensors
+        needs_x, needs_weight, needs_bias, _ = ctx.needs_input_grad
+        return (
+            _InputGradient.apply(grad, weight, x, ctx.options) if needs_x else None,
+            _WeightGradient.apply(grad, x, weight, ctx.options) if needs_weight else None,
+            grad.sum((0, 2, 3)) if needs_bias else None,
+            None,
+        )
+
+
+class _InputGradient(Function):
+    """The gradient with respect to x; linear in the gradient of y and in the weight. Only the shape of x is used."""
+
+    @staticmethod
+    def forward(ctx: Any, grad: Tensor, weight: Tensor, x: Tensor, options: Options) -> Tensor:
+        ctx.save_for_backward(grad, weight)
+        ctx.options = options
+        found: Tensor = aten.convolution_backward(grad, x, weight, None, *options, (True, False, False))[0]
+        return found
+
+    @staticmethod
+    def backward(ctx: Any, upper: Tensor) -> tuple[Tensor | None, ...]:
+        grad, weight = ctx.saved_tensors
+        needs_grad, needs_weight, *_ = ctx.needs_input_grad
+        return (
+            _Convolution.apply(upper, weight, None, ctx.options) if needs_grad else None,
+            _WeightGradient.apply(grad, upper, weight, ctx.options) if needs_weight else None,
+            None,
+            None,
+        )
+
+
+class _WeightGradient(Function):
+    """The gradient with respect to the weight; linear in the gradient of y and in x. Only its shape is used."""
+
+    @staticmethod
+    def forward(ctx: Any, grad: Tensor, x: Tensor, weight: Tensor, options: Options) -> Tensor:
+        ctx.save_for_backward(grad, x)
+        ctx.options = options
+        found: Tensor = aten.convolution_backward(grad, x, weight, None, *options, (False, True, False))[1]
+        return found
+
+    @staticmethod
+    def backward(ctx: Any, upper: Tensor) -> tuple[Tensor | None, ...]:
+        grad, x = ctx.saved_tensors
+        needs_grad, needs_x, *_ = ctx.needs_input_grad
+        return (
+            _Convolution.apply(x, upper, None, ctx.options) if needs_grad else None,
+            _InputGradient.apply(grad, upper, x, ctx.options) if needs_x else None,
+            None,
+            None,
+        )
+
+
+def conv2d(
+    input: Tensor,
+    weight: Tensor,
+    bias: Tensor | None = None,
+    stride: Any = 1,
+    padding: Any = 0,
+    dilation: Any = 1,
+    groups: int = 1,
+) -> Tensor:
+    """Replace torch.nn.functional.conv2d, except for padding="same" or "valid" and for a single image."""
+    if isinstance(padding, str) or input.ndim != 4:
+        return torch.conv2d(input, weight, bias, stride, padding, dilation, groups)
+    options = pair(stride), pair(padding), pair(dilation), False, (0, 0), groups
+    return apply(input, weight, bias, options)
+
+
+def conv_transpose2d(
+    input: Tensor,
+    weight: Tensor,
+    bias: Tensor | None = None,
+    stride: Any = 1,
+    padding: Any = 0,
+    output_padding: Any = 0,
+    groups: int = 1,
+    dilation: Any = 1,
+) -> Tensor:
+    """Replace torch.nn.functional.conv_transpose2d, except for a single image."""
+    if input.ndim != 4:
+        return torch.conv_transpose2d(input, weight, bias, stride, padding, output_padding, groups, dilation)
+    options = pair(stride), pair(padding), pair(dilation), True, pair(output_padding), groups
+    return apply(input, weight, bias, options)
+
+
+def apply(x: Tensor, weight: Tensor, bias: Tensor | None, options: Options) -> Tensor:
+    """Convolve x, in autocast's precision if autocast is enabled."""
+    precision = x.dtype if x.dtype == torch.float64 else autocast_dtype(x)
+    if precision != x.dtype or precision != weight.dtype:
+        x, weight = x.to(precision), weight.to(precision)
+        bias = None if bias is None else bias.to(precision)
+    y: Tensor = _Convolution.apply(x, weight, bias, options)
+    return y
+
+
+def pair(value: int | Iterable[int]) -> tuple[int, ...]:
+    return (value, value) if isinstance(value, int) else tuple(value)
+
+
+REPLACED: dict[Any, Callable[..., Tensor]] = {torch.conv2d: conv2d, torch.conv_transpose2d: conv_transpose2d}
+
+
+class SecondDerivatives(TorchFunctionMode):
+    """A context that replaces the convolutions of any network, for a forward pass that will be differentiated twice."""
+
+    def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        return REPLACED.get(func, func)(*args, **(kwargs or {}))

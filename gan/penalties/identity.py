@@ -24,5 +24,5 @@ class IdentityMapping(nn.Module):
 
     def forward(self, step: TranslationStep) -> Tensor:
         refuse_latents(step.generator, "identity")
-        translated: Tensor = step.generator(step.real_b)
-        return self.weight * (translated.float() - step.real_b.float()).abs().mean()
+        translated: Tensor = step.generator(step.real)
+        return self.weight * (translated.float() - step.real.float()).abs().mean()

@@ -67,9 +67,9 @@ class PatchNCE(nn.Module):
 
     def forward(self, step: TranslationStep) -> Tensor:
         flip = self.flip and bool(torch.rand(()) < 0.5)
-        term = self.nce(step.generator, step.real_a, step.fake_b, flip)
+        term = self.nce(step.generator, step.real_a, step.fake, flip)
         if self.identity:
-            term = (term + self.nce(step.generator, step.real_b, step.generator(step.real_b), flip=False)) / 2
+            term = (term + self.nce(step.generator, step.real, step.generator(step.real), flip=False)) / 2
         return self.weight * term
 
     def nce(self, generator: nn.Module, image: Tensor, translation: Tensor, flip: bool) -> Tensor:

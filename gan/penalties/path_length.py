@@ -8,9 +8,8 @@ import torch
 from torch import Tensor, nn
 
 from gan.contracts import LatentStep
-from gan.networks.precision import full_precision
-from gan.networks.second_derivatives import SecondDerivatives
-from gan.penalties.gradients import penalty_precision
+from gan.networks.layers import full_precision
+from gan.penalties.gradients import SecondDerivatives, penalty_precision
 from gan.utils.errors import UserError
 from gan.utils.torch_runtime import over_ranks
 

@@ -23,4 +23,4 @@ class Reconstruction(nn.Module):
         self.interval = interval
 
     def forward(self, step: TranslationStep) -> Tensor:
-        return self.weight * (step.real_b.float() - step.fake_b.float()).abs().mean()
+        return self.weight * (step.real.float() - step.fake.float()).abs().mean()

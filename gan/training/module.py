@@ -20,7 +20,7 @@ from torch.nn.utils import parametrize
 from gan.contracts import Augmented, LatentStep, Penalty, Step
 from gan.images.convert import to_float
 from gan.losses.heads import Logits, per_image
-from gan.networks.precision import autocast_dtype
+from gan.networks.layers import autocast_dtype
 from gan.penalties.gradients import differentiable_pass
 from gan.training.base import Base
 from gan.training.loss_log import SKIPPED, scaler

@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
-from typing import Any
-
 import torch
 import torch.distributed as dist
 from torch import Tensor, nn
@@ -33,16 +30,6 @@ def compile_in_place(backend: str, *networks: nn.Module) -> None:
         raise UserError(f"model.compile={backend}: {cause}; backends are {known}") from error
     for network in networks:
         network.compile(backend=backend)
-
-
-def uncompiled(network: nn.Module) -> contextlib.AbstractContextManager[Any]:
-    """Return a context in which a network runs uncompiled.
-
-    Compiled networks have no second derivatives (PyTorch #91469), and each new batch size would be compiled again.
-    """
-    if network._compiled_call_impl is None:
-        return contextlib.nullcontext()
-    return torch.compiler.set_stance("force_eager")
 
 
 def over_ranks(value: Tensor) -> Tensor:

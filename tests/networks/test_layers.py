@@ -1,4 +1,4 @@
-"""Conditional layers, the minibatch standard deviation and spectral normalization."""
+"""Conditional layers, the minibatch standard deviation, spectral normalization, and the precision of stages."""
 
 from __future__ import annotations
 
@@ -7,10 +7,17 @@ import inspect
 
 import pytest
 import torch
-from torch import nn
+from torch import Tensor, nn
 
-from gan.networks import dcgan, stylegan2
-from gan.networks.layers import ConditionalBatchNorm2d, Projection, minibatch_std, spectral_norm
+from gan.networks import dcgan, r3gan, stylegan2
+from gan.networks.layers import (
+    ConditionalBatchNorm2d,
+    Projection,
+    clamp_fp16,
+    minibatch_std,
+    run_stage,
+    spectral_norm,
+)
 from gan.utils.errors import UserError
 
 from .test_contract import NOISE, networks, pair
@@ -101,3 +108,29 @@ def test_weights_are_computed_in_fp32_under_autocast() -> None:
     with torch.autocast("cpu", torch.bfloat16):
         weight = layer.weight
     assert weight.dtype == torch.float32 and torch.equal(weight, other.weight)
+
+
+@pytest.mark.parametrize(("halvings", "doublings", "half"), [(0, 6, True), (3, 6, True), (4, 6, False), (3, 3, False)])
+def test_precision_of_a_stage(halvings: int, doublings: int, half: bool) -> None:
+    layer, x = nn.Linear(3, 3), torch.ones(2, 3)
+    with torch.autocast("cpu", torch.bfloat16):
+        y = run_stage(layer, x.bfloat16(), halvings, doublings)
+    assert y.dtype == (torch.bfloat16 if half else torch.float32)
+
+
+@pytest.mark.parametrize("network", [r3gan.Discriminator, stylegan2.Discriminator])
+def test_discriminators_end_in_fp32(network: type[nn.Module]) -> None:
+    discriminator = network((64, 64), width=32)
+    x = torch.rand(4, 3, 64, 64)
+    with torch.autocast("cpu", torch.bfloat16):
+        first, *_ = discriminator.features(x)  # type: ignore[operator]
+        logits: Tensor = discriminator(x)
+    assert first.dtype == torch.bfloat16 and logits.dtype == torch.float32
+    torch.testing.assert_close(logits, discriminator(x), rtol=0.1, atol=0.05)
+
+
+def test_only_fp16_is_clamped() -> None:
+    for precision in (torch.float32, torch.bfloat16):
+        x = torch.tensor([1e4], dtype=precision)
+        assert clamp_fp16(x) is x
+    assert clamp_fp16(torch.tensor([-1e4], dtype=torch.float16)).item() == -256

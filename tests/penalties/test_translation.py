@@ -131,7 +131,7 @@ def test_image_features_get_no_gradients_and_heads_do() -> None:
 
 @pytest.mark.parametrize("generator", [nn.Identity(), Generator(3, 4, 1)])
 def test_a_generator_without_such_layers_is_refused(generator: nn.Module) -> None:
-    step: Any = SimpleNamespace(generator=generator, real_a=torch.zeros(1, 3, 16, 16), fake_b=torch.zeros(1, 3, 16, 16))
+    step: Any = SimpleNamespace(generator=generator, real_a=torch.zeros(1, 3, 16, 16), fake=torch.zeros(1, 3, 16, 16))
     with pytest.raises(UserError, match=r"patch_nce"):
         PatchNCE(3, 4, (0, 13), identity=False)(step)
 

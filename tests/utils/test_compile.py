@@ -9,8 +9,9 @@ import torch
 from torch import nn
 from torch._dynamo.utils import counters
 
+from gan.penalties.gradients import uncompiled
 from gan.utils.errors import UserError
-from gan.utils.torch_runtime import compile_in_place, uncompiled
+from gan.utils.torch_runtime import compile_in_place
 from tests.recipes import build, fit
 
 pytestmark = pytest.mark.filterwarnings("ignore:The .grad attribute of a Tensor that is not a leaf.*")  # Dynamo asks

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from gan.networks.precision import full_precision
+from gan.networks.layers import full_precision
 from gan.networks.tile_position import TilePosition
 
 MIN_ALPHA = 0.5 / 255  # alpha below which a pixel has no color

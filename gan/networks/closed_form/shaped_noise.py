@@ -7,7 +7,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from gan.networks.closed_form.color_map import luminance
-from gan.networks.precision import full_precision
+from gan.networks.layers import full_precision
 from gan.networks.resampling import blur, blur_radius
 
 KERNEL = 33  # side of the kernels in pixels

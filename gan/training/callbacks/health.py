@@ -18,7 +18,6 @@ from gan.training.loss_log import SKIPPED
 from gan.training.module import GAN
 from gan.utils.errors import at_least
 from gan.utils.output import print_line
-from gan.utils.torch_runtime import uncompiled
 
 ERRORS = 2  # r_v must exceed MAX_OVERFITTING by this many standard errors
 
@@ -101,8 +100,8 @@ def logits(pl_module: GAN, images: Tensor, label: Tensor | None) -> Tensor:
     label = None if label is None else label.to(pl_module.device)
     discriminator = pl_module.discriminator.eval()
     try:
-        with uncompiled(discriminator):
-            return per_image(discriminator(to_float(images.to(pl_module.device)), label))
+        # `forward` is not compiled: this batch size would be compiled again.
+        return per_image(discriminator.forward(to_float(images.to(pl_module.device)), label))
     finally:
         discriminator.train()
 

@@ -13,7 +13,7 @@ from torch.nn import functional as F
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from gan.networks import r3gan, stylegan2
-from gan.networks.second_derivatives import SecondDerivatives
+from gan.penalties.gradients import SecondDerivatives
 
 # (transposed, channels of x, shape of the weight, options)
 CASES = [
