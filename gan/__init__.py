@@ -26,29 +26,26 @@ if TYPE_CHECKING:
     from gan.translation.translator import Translator as Translator
     from gan.utils.errors import UserError as UserError
 
-PLACES = {
-    "Images": "gan.images.collection",
-    "Model": "gan.model",
-    "Run": "gan.api",
-    "Translator": "gan.translation.translator",
-    "UserError": "gan.utils.errors",
-    "load": "gan.api",
-    "origin": "gan.export.record",
-    "show": "gan.api",
-    "train": "gan.api",
-    "translate": "gan.api",
+MODULES = {
+    "gan.api": ("Run", "load", "show", "train", "translate"),
+    "gan.export.record": ("origin",),
+    "gan.images.collection": ("Images",),
+    "gan.model": ("Model",),
+    "gan.translation.translator": ("Translator",),
+    "gan.utils.errors": ("UserError",),
 }
 __all__ = ["Images", "Model", "Run", "Translator", "UserError", "load", "origin", "show", "train", "translate"]
 
 
 def __getattr__(name: str) -> object:
     """Import a name on first use, because most of them import torch, which `gan --help` does not need."""
-    if name not in PLACES:
-        raise AttributeError(f"module 'gan' has no attribute {name!r}")
     import importlib
 
-    return getattr(importlib.import_module(PLACES[name]), name)
+    for module, names in MODULES.items():
+        if name in names:
+            return getattr(importlib.import_module(module), name)
+    raise AttributeError(f"module 'gan' has no attribute {name!r}")
 
 
 def __dir__() -> list[str]:
-    return sorted([*globals(), *PLACES])
+    return sorted([*globals(), *__all__])

@@ -148,8 +148,7 @@ def run(parser: Parser, words: Sequence[str]) -> int | None:
         locate(arguments)
     if hasattr(command, "Request"):
         arguments = command.Request(**{each.name: getattr(arguments, each.name) for each in fields(command.Request)})
-    code: int | None = command.run(arguments)
-    return code
+    return command.run(arguments)
 
 
 def build_parser(chosen: str | None) -> Parser:

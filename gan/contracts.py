@@ -254,8 +254,7 @@ class Step:
 
     def critic(self, x: Tensor) -> Logits:
         """D(augment(x))."""
-        logits: Logits = self.discriminator(self.augmented(x), self.label)
-        return logits
+        return self.discriminator(self.augmented(x), self.label)
 
     def critic_of_fakes(self, fake: Tensor) -> Logits:
         """Return D(augment(fake)). `fake` is `self.fake`, or the images on which the discriminator is trained."""
@@ -293,8 +292,7 @@ class LatentStep(Step):
         if self.fake_small is None:
             return self.critic(fake)
         small = self.fake_small if fake is self.fake else self.fake_small.detach()
-        logits: Logits = self.discriminator(self.augmented(fake), self.label, self.augmented(small))
-        return logits
+        return self.discriminator(self.augmented(fake), self.label, self.augmented(small))
 
 
 @dataclass(kw_only=True)
@@ -314,8 +312,7 @@ class PairStep(TranslationStep):
     def critic(self, x: Tensor) -> Logits:
         """D(augment(a), augment(x))."""
         both = torch.cat([self.augmented(self.real_a), self.augmented(x)], 1)
-        logits: Logits = self.discriminator(both, self.label)
-        return logits
+        return self.discriminator(both, self.label)
 
 
 @dataclass(kw_only=True)

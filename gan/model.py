@@ -22,6 +22,7 @@ from gan.models import loading, sampling
 from gan.models.address import checkpoint_of
 from gan.models.sampling import NO_CLASSES, classes_of, reestimate_batch_norm
 from gan.utils.errors import UserError, at_least, did_you_mean
+from gan.utils.output import first_few
 
 SHOWN = 8  # names of classes in the `repr`
 
@@ -68,8 +69,7 @@ class Model:
     def __repr__(self) -> str:
         channels, height, width = self.shape
         name = type(self.generator).__module__.rpartition(".")[2]
-        classes = f", {len(self.classes)} classes ({', '.join(self.classes[:SHOWN])}" if self.classes else ""
-        classes += (", ...)" if len(self.classes) > SHOWN else ")") if classes else ""
+        classes = f", {len(self.classes)} classes ({first_few(self.classes, SHOWN)})" if self.classes else ""
         return f"<gan.Model {name}: {width}x{height} pixels, {MODES[channels]}{classes}, {self.images:,} images seen>"
 
     @cached_property

@@ -5,6 +5,7 @@ Karras et al., "Training Generative Adversarial Networks with Limited Data", 202
 
 from __future__ import annotations
 
+import functools
 import math
 from collections.abc import Mapping
 from typing import Any
@@ -86,10 +87,7 @@ class ADA(nn.Module):
         side = torch.stack([uniform.new_full((), width), uniform.new_full((), height)])
         blit, geometry = self.probability_of("blit"), self.probability_of("geometry")
         once = 1 - (1 - geometry.clamp(max=1.0)) ** 0.5  # two rotations, together with probability `geometry`
-
-        def when(column: int, probability: Tensor, values: Tensor, neutral: float = 0.0) -> Tensor:
-            return _select(draws, column, probability, values, neutral)
-
+        when = functools.partial(_select, draws)
         flip = when(XFLIP, blit, 1 - 2 * (uniform[:, 0, XFLIP] * 2).floor(), 1.0)
         rotations = 4 if width == height else 2
         rotate90 = when(ROTATE90, blit, (uniform[:, 0, ROTATE90] * rotations).floor() * (2 * math.pi / rotations))
@@ -169,13 +167,11 @@ class Adaptive(nn.Module):
 
     def draw(self, n: int, size: tuple[int, int], generator: Generator) -> dict[str, Tensor]:
         self.augment.probability = self.probability
-        draws: dict[str, Tensor] = self.augment.draw(n, size, generator)
-        return draws
+        return self.augment.draw(n, size, generator)
 
     def forward(self, x: Tensor, draws: dict[str, Tensor]) -> Tensor:
         self.augment.probability = self.probability  # the buffer, which is on the right device
-        y: Tensor = self.augment(x, draws)
-        return y
+        return self.augment(x, draws)
 
     @torch.no_grad()
     def feedback(self, step: Step) -> Tensor:
@@ -209,7 +205,7 @@ def recolor(x: Tensor, linear: Tensor, offset: Tensor) -> Tensor:
     return torch.cat([straight + alpha - 1, x[:, 3:]], 1)
 
 
-def _select(draws: dict[str, Tensor], column: int, probability: Tensor, values: Tensor, neutral: float) -> Tensor:
+def _select(draws: dict[str, Tensor], column: int, probability: Tensor, values: Tensor, neutral: float = 0.0) -> Tensor:
     """Return `values` for the images to which a transformation is applied, and `neutral` for the others."""
     chosen = draws["chosen"][:, column] < probability
     return torch.where(chosen[:, None] if values.ndim == 2 else chosen, values, neutral)

@@ -33,7 +33,8 @@ The names below GROUP=FILE begin with the group: `size` of data=folder is data.s
 
 def help_page() -> str:
     """Return the help page: usage, the names of all groups, and the files with the options, as they are."""
-    parts = [usage(), "GROUPS\n", *map(describe_group, groups()), OPTIONS, content(CONF / "train.yaml")]
+    usage = USAGE.replace("TRAIN", train_command())
+    parts = [usage, "GROUPS\n", *map(describe_group, groups()), OPTIONS, content(CONF / "train.yaml")]
     for group in groups():
         if group == "model":
             parts += ["---- all models, unless the model sets another value", content(CONF / "gan.yaml")]
@@ -44,11 +45,6 @@ def help_page() -> str:
 
 def content(file: Path) -> str:
     return file.read_text(encoding="utf-8")
-
-
-def usage() -> str:
-    """Return the first part of the help page, with the command that the user typed."""
-    return USAGE.replace("TRAIN", train_command())
 
 
 def describe_group(group: str) -> str:

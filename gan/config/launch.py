@@ -8,7 +8,6 @@ from __future__ import annotations
 import json
 import os
 import platform
-import re
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, nullcontext
@@ -66,8 +65,7 @@ def prepare(argv: list[str]) -> list[str]:
         UserError: the folder is in use, or the run to resume is missing, damaged or has another configuration.
     """
     argv = [conceal(word) for word in argv]
-    if not all(re.match(r"[\w./@]+=", word) for word in argv):  # +NAME=VALUE, a flag, or not an option
-        check_words(argv)
+    check_words(argv)
     flags = [word for word in argv if word.startswith("-")]
     overrides = [word for word in argv if not word.startswith("-")]
     is_sweep = bool({"-m", "--multirun"} & set(flags))

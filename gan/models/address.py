@@ -113,15 +113,16 @@ def download(address: str) -> Path:
     for name, size in sizes.items():
         if size is None or size > LIMITS[name]:
             raise UserError(f"{address}: its {name} is too large; the limit is {LIMITS[name]:,} bytes")
+    # Lines go to stderr, because standard output may be a table or JSON.
     if sizes and not isinstance(hub.try_to_load_from_cache(repository, WEIGHTS, revision=revision), str):
-        say(f"downloading {address}, {sizes[WEIGHTS] / (1 << 20):.1f} MiB")
+        print(f"downloading {address}, {sizes[WEIGHTS] / (1 << 20):.1f} MiB", file=sys.stderr, flush=True)
     try:
         config = Path(hub.hf_hub_download(repository, CONFIG, revision=revision, local_files_only=not sizes))
         hub.hf_hub_download(repository, WEIGHTS, revision=config.parent.name, local_files_only=not sizes)
     except Exception as error:  # networks, proxies and disks raise many kinds of error
         raise failed(address, error) from error
     if not sizes:
-        say(f"{address}: the Hub cannot be reached; using the copy in the cache")
+        print(f"{address}: the Hub cannot be reached; using the copy in the cache", file=sys.stderr)
     return config.parent
 
 
@@ -129,8 +130,3 @@ def failed(address: str, error: Exception) -> UserError:
     """Return the error for a model that cannot be downloaded, with the reason that huggingface_hub gives."""
     reason = to_line(error) or type(error).__name__
     return UserError(f"{address}: cannot be downloaded; check the name, or run hf auth login ({reason})")
-
-
-def say(text: str) -> None:
-    """Print a line to stderr, because standard output may be a table or JSON."""
-    print(text, file=sys.stderr, flush=True)

@@ -6,6 +6,7 @@ import hashlib
 import importlib
 import os
 import pkgutil
+import re
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from functools import partial
@@ -124,10 +125,9 @@ def load_shared(path: Path) -> dict[str, Any]:
     if digest != about["sha256"]:
         raise UserError(f"{path}: damaged; its checksum differs from the one in {shared_model.CONFIG}; copy or "
                         "download it again")  # fmt: skip
-    names = {name: name.replace("generator.", EMA, 1) if name.startswith("generator.") else name for name in weights}
     state = {
         "format": checkpoint_file.FORMAT,
-        "state_dict": {names[name]: value for name, value in weights.items()},
+        "state_dict": {re.sub(r"^generator\.", EMA, name): value for name, value in weights.items()},
         "config": {name: about[name] for name in ("seed", "data", "model")},
         "images": about["images"],
         "classes": about["classes"],
@@ -211,10 +211,6 @@ DATA = (
     "gan.data.translation.PairedDataModule",
     "gan.data.translation.StyledDataModule",
 )
-ROLES = {
-    "generator": ("Generator", "Bidirectional"),
-    "discriminator": ("Discriminator", "Bidirectional"),
-}  # names of classes
 MAX_UNSAVED = 1 << 26  # numbers in the buffers of a network that checkpoints do not have
 
 
@@ -302,7 +298,7 @@ def network_class(role: str, target: str) -> Any:
     if (own := code.own_class(target)) is not None:
         return own if issubclass(own, nn.Module) else None
     module, _, name = target.rpartition(".")
-    return class_in(networks, module, name) if name in ROLES[role] else None
+    return class_in(networks, module, name) if name in (role.capitalize(), "Bidirectional") else None
 
 
 def data_class(target: str) -> Any:

@@ -182,8 +182,7 @@ class SmallHead(nn.Module):
         self.decoder = Decoder(widths[-1], channels, halvings)
 
     def forward(self, x: Tensor) -> Tensor:
-        logits: Tensor = self.to_logits(self.layers(x))
-        return logits
+        return self.to_logits(self.layers(x))
 
     def reconstruction(self, x: Tensor) -> Tensor:
         return reconstruction_loss(self.decoder(self.layers(x)), x)

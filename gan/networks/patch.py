@@ -62,5 +62,4 @@ class Discriminator(nn.Module):
         return activations(x, [self.from_image, *self.blocks])
 
     def forward(self, x: Tensor, label: Tensor | None = None) -> Tensor:
-        logits: Tensor = self.to_logit(self.features(x)[-1])[:, 0]  # (N, 1, h, w) -> (N, h, w)
-        return logits
+        return self.to_logit(self.features(x)[-1])[:, 0]  # (N, 1, h, w) -> (N, h, w)

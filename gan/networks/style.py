@@ -348,8 +348,7 @@ class Discriminator(nn.Module):
         return activations(x - blur(x, self.sigma) if self.sigma else x, self.layers)
 
     def forward(self, x: Tensor, label: Tensor | None = None) -> Tensor:
-        logits: Tensor = self.to_logit(self.features(x)[-1])[:, 0]  # (N, 1, h, w) -> (N, h, w)
-        return logits
+        return self.to_logit(self.features(x)[-1])[:, 0]  # (N, 1, h, w) -> (N, h, w)
 
 
 def random_noise(like: Tensor) -> Tensor:

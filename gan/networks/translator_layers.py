@@ -79,8 +79,7 @@ class Bidirectional(nn.Module):
         self.b2a = b2a
 
     def forward(self, x: Tensor, label: Tensor | None = None) -> Tensor:
-        y: Tensor = self.a2b(x, label)
-        return y
+        return self.a2b(x, label)
 
     def compile(self, *args: Any, **kwargs: Any) -> None:
         """Compile both networks in place, because they are called separately."""

@@ -34,8 +34,7 @@ class Down(nn.Module):
         self.norm = normalize("none" if outermost or innermost else norm, after)
 
     def forward(self, x: Tensor) -> Tensor:
-        y: Tensor = self.norm(self.convolution(self.activation(x)))
-        return y
+        return self.norm(self.convolution(self.activation(x)))
 
 
 class Up(nn.Module):

@@ -83,8 +83,7 @@ class _Convolution(Function):
     def forward(ctx: Any, x: Tensor, weight: Tensor, bias: Tensor | None, options: Options) -> Tensor:
         ctx.save_for_backward(x, weight)
         ctx.options = options
-        y: Tensor = aten.convolution(x, weight, bias, *options)
-        return y
+        return aten.convolution(x, weight, bias, *options)
 
     @staticmethod
     def backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, ...]:
@@ -105,8 +104,7 @@ class _InputGradient(Function):
     def forward(ctx: Any, grad: Tensor, weight: Tensor, x: Tensor, options: Options) -> Tensor:
         ctx.save_for_backward(grad, weight)
         ctx.options = options
-        found: Tensor = aten.convolution_backward(grad, x, weight, None, *options, (True, False, False))[0]
-        return found
+        return aten.convolution_backward(grad, x, weight, None, *options, (True, False, False))[0]
 
     @staticmethod
     def backward(ctx: Any, upper: Tensor) -> tuple[Tensor | None, ...]:
@@ -127,8 +125,7 @@ class _WeightGradient(Function):
     def forward(ctx: Any, grad: Tensor, x: Tensor, weight: Tensor, options: Options) -> Tensor:
         ctx.save_for_backward(grad, x)
         ctx.options = options
-        found: Tensor = aten.convolution_backward(grad, x, weight, None, *options, (False, True, False))[1]
-        return found
+        return aten.convolution_backward(grad, x, weight, None, *options, (False, True, False))[1]
 
     @staticmethod
     def backward(ctx: Any, upper: Tensor) -> tuple[Tensor | None, ...]:
@@ -181,8 +178,7 @@ def apply(x: Tensor, weight: Tensor, bias: Tensor | None, options: Options) -> T
     if precision != x.dtype or precision != weight.dtype:
         x, weight = x.to(precision), weight.to(precision)
         bias = None if bias is None else bias.to(precision)
-    y: Tensor = _Convolution.apply(x, weight, bias, options)
-    return y
+    return _Convolution.apply(x, weight, bias, options)
 
 
 def pair(value: int | Iterable[int]) -> tuple[int, ...]:

@@ -57,5 +57,4 @@ class Rotation(nn.Module):
             raise UserError(
                 "penalty=rotation: the features of this discriminator are frozen; use another model, such as dcgan"
             )
-        logits: Tensor = self.head(F.adaptive_avg_pool1d(features.flatten(1)[:, None], self.embedding_dim)[:, 0])
-        return logits
+        return self.head(F.adaptive_avg_pool1d(features.flatten(1)[:, None], self.embedding_dim)[:, 0])

@@ -93,7 +93,8 @@ class Base(LightningModule):
         self.penalties = nn.ModuleDict(dict(penalties or {}))
         self.augment = augment
         check_parts(discriminator, loss, self.penalties, augment)
-        self.frozen = self.freeze_all(given.freeze or {})
+        # Names of the layers that keep their weights, for each network
+        self.frozen = {role: freeze(getattr(self, role), role, number) for role, number in given.freeze.items()}
         self.ema = EMA(generator, given.ema_half_life, given.ema_warmup)
         self.optimizer_factories = generator_optimizer, discriminator_optimizer
         self.batch_size, self.seed, self.n_critic = given.batch_size, given.seed, given.n_critic
@@ -108,12 +109,6 @@ class Base(LightningModule):
         counts = torch.zeros(getattr(generator, "classes", 0))
         self.register_buffer("class_counts", counts, persistent=len(counts) > 0)  # images of each class
         self.to(memory_format=torch.channels_last)  # convolutions in bf16 are 1.2 to 1.9 times as fast on a CPU
-
-    def freeze_all(self, layers: Any) -> dict[str, list[str]]:
-        """Freeze layers of both networks, and return their names for each network."""
-        if not isinstance(layers, Mapping) or not layers.keys() <= set(NETWORKS):
-            raise UserError(f"model.freeze={layers}: set freeze.generator or freeze.discriminator")
-        return {role: freeze(getattr(self, role), role, given) for role, given in layers.items()}
 
     # ---- Optimizers
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+from typing import Any
 
 import torch
 from torch import nn
@@ -18,6 +19,8 @@ class EMA(nn.Module):
         half_life: images after which the contribution of old weights has halved.
         warmup: largest half-life as a fraction of the images seen; 0 disables averaging.
     """
+
+    module: Any  # nn.Module would hide the members of the generator
 
     def __init__(self, model: nn.Module, half_life: float, warmup: float = 0.05) -> None:
         super().__init__()

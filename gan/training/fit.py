@@ -94,8 +94,8 @@ def fit(
             if child or HydraConfig.get().mode is not RunMode.MULTIRUN:
                 ranks.end_processes(trainer, 2)
             raise ranks.rank_lost(run) from error
-        if (known := explained(error, model, trainer, cfg.resume)) is not None:
-            raise known from error
+        if isinstance(error, torch.OutOfMemoryError):
+            raise memory.out_of_memory(model.batch_size // trainer.world_size, model.micro_batch) from error
         raise
     finally:
         kill_workers()
@@ -208,18 +208,6 @@ def describe_resumed(sidecar: dict[str, Any], images: int | None, minutes: float
     seconds = sidecar.get("seconds")
     spent = "" if seconds is None else f", after {duration(seconds)}{length} of training"
     return f"resumes at {sidecar['images']:,}{total} images{spent}"
-
-
-# ---- Errors
-
-
-def explained(error: BaseException, model: GAN, trainer: Trainer, resume: str | None) -> UserError | None:
-    """Return what a user can do about an error of Lightning or torch; None if it is not known."""
-    if isinstance(error, UserError):
-        return None
-    if isinstance(error, torch.OutOfMemoryError):
-        return memory.out_of_memory(model.batch_size // trainer.world_size, model.micro_batch)
-    return None
 
 
 # ---- After the fit

@@ -184,8 +184,7 @@ class GAN(Base):
             step.passes[name] = differentiable_pass(step, images, critic)
             if autocast_dtype(images) != torch.float16:  # there the penalty's pass is in fp32
                 return step.passes[name][1]
-        logits: Logits = critic(images)
-        return logits
+        return critic(images)
 
     def fakes_for_discriminator(self, step: Step) -> Tensor:
         """Return the generated images that the discriminator is trained on."""

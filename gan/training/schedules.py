@@ -21,7 +21,6 @@ class Schedule:
         start, end: two numbers, or two lists of equal length, such as Adam's betas.
         images: length in images. None keeps the value at `start`, as in a run with `minutes` and without `images`.
         shape: "linear", or "cosine" for the half cosine of Loshchilov and Hutter, 2016, arXiv:1608.03983, equation 5.
-        warmup: number of images in which a factor on the value rises linearly from 0 to 1, for learning rates.
         hold: fraction of `images`, from the beginning, during which the value stays at `start`.
     """
 
@@ -31,7 +30,6 @@ class Schedule:
         end: float | Sequence[float],
         images: int | None,
         shape: str = "linear",
-        warmup: int = 0,
         hold: float = 0.0,
     ) -> None:
         try:
@@ -45,7 +43,6 @@ class Schedule:
             )
         self.shape = choice("model.schedules: shape", shape, SHAPES)
         self.images = None if images is None else at_least("model.schedules: images", images, 1)
-        self.warmup = at_least("model.schedules: warmup", warmup, 0)
         self.hold = fraction("model.schedules: hold", hold, below_one=True)
 
     def __call__(self, seen: int) -> float | list[float]:
@@ -54,9 +51,7 @@ class Schedule:
         fraction = min(max((elapsed - self.hold) / (1 - self.hold), 0.0), 1.0)
         if self.shape == "cosine":
             fraction = (1 - math.cos(math.pi * fraction)) / 2
-        rise = min(1.0, seen / self.warmup) if self.warmup else 1.0
-        value: float | list[float] = (rise * (self.start + fraction * (self.end - self.start))).tolist()
-        return value
+        return (self.start + fraction * (self.end - self.start)).tolist()
 
 
 def flattened(schedules: Mapping[str, Any] | None) -> dict[str, Callable[[int], Any]]:

@@ -254,16 +254,15 @@ class CycleGAN(Translator):
     def make_step(self, batch: dict[str, Tensor]) -> CycleStep:
         """Return the step from a to b, which knows the step from b to a: both have the same augmentation."""
         both = super().make_step(batch)
-        pools: Any = self.pools
         generator, discriminator = both.generator, both.discriminator
         shared: dict[str, Any] = {"batch": both.batch, "label": both.label, "augmented": both.augmented}
         a2b = CycleStep(
             real_a=both.real_a, real=both.real, fake=both.real, generator=generator.a2b,
-            discriminator=discriminator.a2b, pool=pools[0], **shared,
+            discriminator=discriminator.a2b, pool=self.pools[0], **shared,
         )  # fmt: skip
         b2a = CycleStep(
             real_a=both.real, real=both.real_a, fake=both.real_a, generator=generator.b2a,
-            discriminator=discriminator.b2a, pool=pools[1], **shared,
+            discriminator=discriminator.b2a, pool=self.pools[1], **shared,
         )  # fmt: skip
         connect(a2b, b2a)
         return a2b
@@ -283,14 +282,11 @@ class CycleGAN(Translator):
         return summed(super().generator_loss(step.other), super().generator_loss(step))
 
     def averaged_generator(self) -> nn.Module:
-        both: Any = self.ema.module
-        a2b: nn.Module = both.a2b
-        return a2b
+        return self.ema.module.a2b
 
     def translations(self, images: Tensor) -> list[Tensor]:
         (there,) = super().translations(images)
-        both: Any = self.ema.module
-        return [there, translate_each(both.b2a, there)]
+        return [there, translate_each(self.ema.module.b2a, there)]
 
 
 def summed(first: Terms, second: Terms) -> Terms:

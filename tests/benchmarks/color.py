@@ -28,7 +28,7 @@ from gan.images.convert import to_float, to_uint8
 from gan.metrics.pairs import ground_truth_scores
 from gan.networks.closed_form.choose import UNCHANGED, choose
 from gan.networks.closed_form.color_map import ColorMap
-from gan.networks.closed_form.fit import KINDS, SmoothTable, draw_pixels, fit_kinds, linear, with_position
+from gan.networks.closed_form.fit import KINDS, draw_pixels, fit_kinds, linear, smooth_table, with_position
 
 SIDE = 64
 POSITIONS = (None, "radial")
@@ -82,7 +82,7 @@ def measure(photographs: Tensor, styled: Tensor, split: int) -> tuple[dict[str, 
     gains["chosen"] = gain(chosen.color_map)
     pairs = draw_pixels(photographs[inputs], split), draw_pixels(styled[inputs], split)  # the same pixels
     start = linear(pairs[0].levels, pairs[1].levels)
-    table = SmoothTable(start(pairs[0].levels).clip(0, 255), pairs[1].levels, smoothness=0.5)
+    table = smooth_table(start(pairs[0].levels).clip(0, 255), pairs[1].levels, smoothness=0.5)
     for position in POSITIONS:
         oracle = with_position(lambda x: table(start(x).clip(0, 255)), *pairs, position)
         gains[f"oracle {position or NO_POSITION}"] = gain(oracle)

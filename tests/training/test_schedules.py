@@ -25,11 +25,6 @@ def test_linear_and_cosine_follow_their_formulas() -> None:
     assert linear(10_000) == cosine(10_000) == 1
 
 
-def test_a_warmup_rises_from_0() -> None:
-    schedule = Schedule(0.1, 0.1, 1000, warmup=100)
-    assert [schedule(seen) for seen in (0, 25, 100, 500)] == pytest.approx([0, 0.025, 0.1, 0.1])
-
-
 def test_a_value_is_held_before_it_falls() -> None:
     schedule = Schedule(2.0, 0.0, 100, hold=0.5)
     assert [schedule(seen) for seen in (0, 49, 50, 75, 99, 100, 200)] == pytest.approx([2, 2, 2, 1, 0.04, 0, 0])

@@ -195,7 +195,7 @@ def test_both_directions_start_from_fitted_color_maps(capsys: pytest.CaptureFixt
         assert (levels[1] - levels[2]).norm() < 0.5 * (levels[0] - levels[2]).norm()
 
 
-@pytest.mark.parametrize(("position", "said"), [("radial", ", and a vignette that "), ("none", "color map fitted: ")])
+@pytest.mark.parametrize(("position", "said"), [("radial", ", and a vignette ("), ("none", "color map fitted: ")])
 def test_the_position_of_the_color_map_can_be_given(
     position: str, said: str, capsys: pytest.CaptureFixture[str]
 ) -> None:

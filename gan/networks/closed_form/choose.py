@@ -16,7 +16,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from gan.networks.closed_form.color_map import ColorMap, luminance
+from gan.networks.closed_form.color_map import ColorMap
 from gan.networks.closed_form.fit import (
     KINDS,
     SAMPLES,
@@ -69,21 +69,13 @@ class Choice(NamedTuple):
         if self.kind == UNCHANGED:
             text = "none, because the colors of the two sides do not differ by more than chance"
         if self.position:
-            change = self.light_of_corners() - 1
-            vignette = f"a vignette that {'darkens' if change < 0 else 'brightens'} the corners"
-            text += f", and {vignette} by {100 * abs(change):.0f} % ({no_position} leaves it out)"
+            text += f", and a vignette ({no_position} leaves it out)"
         if not self.distances:
             return f"{text} (fewer than {MIN_IMAGES} training images on a side are too few to compare color maps)"
         if self.kind == UNCHANGED:
             return text
         before, after = self.distances[UNCHANGED], self.distances[self.kind]
         return f"{text}\n  distance of colors to held-out target images: {before:.4f} before, {after:.4f} after"
-
-    @torch.inference_mode()
-    def light_of_corners(self) -> float:
-        """Return the luminance in the corners of an image of one gray after the map, relative to that in the center."""
-        light = luminance(self.color_map(torch.zeros(1, 3, 65, 65)) + 1)[0, 0]
-        return float(light[0, 0] / light[32, 32].clamp(min=0.01))
 
 
 def choose(

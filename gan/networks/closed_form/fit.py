@@ -107,7 +107,7 @@ def fit_kinds(a: Levels, b: Levels, kinds: Iterable[str] = KINDS) -> dict[str, C
     after = transferred(before, b) if set(kinds) & set(SMOOTHNESS) else before
 
     def smoothed(smoothness: float) -> Change:
-        table = SmoothTable(before, after, smoothness)
+        table = smooth_table(before, after, smoothness)
         return bounded(lambda x: table(start(x).clip(0, 255)))
 
     simple = {"linear": start, "histogram": histogram(a, b)}
@@ -161,30 +161,26 @@ def visible(images: Tensor) -> Tensor:
     return images[(images[:, 3] >= VISIBLE).flatten(1).any(1)] if images.shape[1] == 4 else images
 
 
-class SmoothTable:
-    """The mean of y - x of pixels on a grid of colors, as smooth as the number of pixels at an entry allows.
+def smooth_table(x: Levels, y: Levels, smoothness: float) -> Change:
+    """Return a map that adds the mean of y - x of pixels on a grid of colors, as smooth as the number of pixels allows.
 
     It minimizes the squared error of the pixels plus the squared differences of neighboring entries (Jacobi's method).
     """
-
-    def __init__(self, x: Levels, y: Levels, smoothness: float) -> None:
-        sums = np.zeros((4, GRID**3))
-        for entry, share in corners(x):
-            values = (share, *(share * (y - x)[:, c] for c in range(3)))
-            sums += np.stack([np.bincount(entry, value, GRID**3) for value in values])
-        weight = sums[0].reshape(GRID, GRID, GRID, 1)
-        total = sums[1:].T.reshape(GRID, GRID, GRID, 3)
-        weight_of_neighbors = smoothness * len(x) / GRID**3
-        grid = np.zeros_like(total)
-        for _ in range(SMOOTHING_STEPS):
-            p = np.pad(grid, ((1, 1),) * 3 + ((0, 0),), mode="edge")
-            near = p[2:, 1:-1, 1:-1] + p[:-2, 1:-1, 1:-1] + p[1:-1, 2:, 1:-1] + p[1:-1, :-2, 1:-1]
-            near += p[1:-1, 1:-1, 2:] + p[1:-1, 1:-1, :-2]
-            grid = (total + weight_of_neighbors * near) / (weight + 6 * weight_of_neighbors)
-        self.shift = grid.reshape(-1, 3)
-
-    def __call__(self, x: Levels) -> Levels:
-        return x + sum(share[:, None] * self.shift[entry] for entry, share in corners(x))
+    sums = np.zeros((4, GRID**3))
+    for entry, share in corners(x):
+        values = (share, *(share * (y - x)[:, c] for c in range(3)))
+        sums += np.stack([np.bincount(entry, value, GRID**3) for value in values])
+    weight = sums[0].reshape(GRID, GRID, GRID, 1)
+    total = sums[1:].T.reshape(GRID, GRID, GRID, 3)
+    weight_of_neighbors = smoothness * len(x) / GRID**3
+    grid = np.zeros_like(total)
+    for _ in range(SMOOTHING_STEPS):
+        p = np.pad(grid, ((1, 1),) * 3 + ((0, 0),), mode="edge")
+        near = p[2:, 1:-1, 1:-1] + p[:-2, 1:-1, 1:-1] + p[1:-1, 2:, 1:-1] + p[1:-1, :-2, 1:-1]
+        near += p[1:-1, 1:-1, 2:] + p[1:-1, 1:-1, :-2]
+        grid = (total + weight_of_neighbors * near) / (weight + 6 * weight_of_neighbors)
+    shift = grid.reshape(-1, 3)
+    return lambda levels: levels + sum(share[:, None] * shift[entry] for entry, share in corners(levels))
 
 
 def corners(x: Levels) -> Iterator[tuple[np.ndarray, np.ndarray]]:

@@ -38,7 +38,9 @@ class Agreement(Callback):
         options = {"hydra.run.dir": str(self.run)} | flatten(pl_module.config)
         start = {name: value for name, value in options.items() if not is_under(name, MAY_DIFFER)}
         start |= {f"version of {name}": version_of(name) for name in PACKAGES} | {"list of images": fingerprint[:8]}
-        if names := differing(over_all_ranks(start)):
+        starts: list[Any] = [None] * trainer.world_size
+        dist.all_gather_object(starts, start)
+        if names := differing(starts):
             raise UserError(
                 f"the ranks differ in {', '.join(names[:3])}; start all with the same options, versions and images"
             )
@@ -48,10 +50,3 @@ def differing(starts: Sequence[dict[str, Any]]) -> list[str]:
     """Return the names whose values are not the same on all ranks."""
     names = dict.fromkeys(name for start in starts for name in start)
     return [name for name in names if any(start.get(name) != starts[0].get(name) for start in starts)]
-
-
-def over_all_ranks(value: Any) -> list[Any]:
-    """Return the values of all ranks."""
-    gathered: list[Any] = [None] * dist.get_world_size()
-    dist.all_gather_object(gathered, value)
-    return gathered

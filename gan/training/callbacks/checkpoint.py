@@ -81,7 +81,7 @@ class Checkpoint(Periodic, LightningCheckpoint):
         if evaluation and self.is_better(evaluation):  # before saving, since checkpoints contain it
             self.best_score, self.best = evaluation.scores[str(self.monitor)], path.name
             self.start = None if pl_module.images_seen else evaluation.kids.get(str(self.monitor))
-            pl_module.log_scalars({best_of(str(self.monitor)): self.best_score})
+            pl_module.log_scalars({f"best/{str(self.monitor).removeprefix('eval/')}": self.best_score})
         clock = clock_of(trainer)
         clock.saved = clock.seconds
         then = functools.partial(self.written, storage, before)
@@ -114,22 +114,16 @@ class Checkpoint(Periodic, LightningCheckpoint):
 
     def state_dict(self) -> dict[str, Any]:
         start = None if self.start is None else list(self.start.without)
-        return {"best_score": self.best_score, "best": self.best, "start": start, checkpoints.BEST_STATE: self.record()}
+        return {"start": start, checkpoints.BEST_STATE: self.record()}
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
-        best, record = state_dict["best"], state_dict.get(checkpoints.BEST_STATE)
+        record, start = state_dict[checkpoints.BEST_STATE], state_dict["start"]
         # If the best checkpoint is missing, or is the best by another score, the next score becomes the best.
-        same = isinstance(record, dict) and record.get("monitor") == self.monitor
         complete = [path.name for path in checkpoints.list_checkpoints(self.run) if checkpoints.is_complete(path)]
-        if same and best in complete:
-            self.best_score, self.best = float(state_dict["best_score"]), best
-            start = state_dict["start"]
+        same = isinstance(record, dict) and record.get("monitor") == self.monitor
+        if same and record["checkpoint"] in complete:
+            self.best_score, self.best = float(record["score"]), record["checkpoint"]
             self.start = None if start is None else KIDEstimate(self.best_score, start)
-
-
-def best_of(name: str) -> str:
-    """Return the name under which the best value of a score is logged."""
-    return f"best/{name.removeprefix('eval/')}"
 
 
 def reset_invalid_statistics(pl_module: GAN) -> None:

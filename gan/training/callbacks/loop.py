@@ -148,21 +148,6 @@ class TrainingTime(Callback):
     def stop(self) -> None:
         self.counted, self.started = self.seconds, None
 
-    @contextmanager
-    def paused(self, name: str, device: torch.device) -> Iterator[None]:
-        """A context whose time counts as `name` and not as training."""
-        running = self.started is not None
-        if device.type == "cuda":
-            torch.cuda.synchronize(device)  # batches that are still in its queue count as training
-        self.stop()
-        began = time.monotonic()
-        try:
-            yield
-        finally:
-            self.other[name] += time.monotonic() - began
-            if running:
-                self.start()
-
     def state_dict(self) -> dict[str, Any]:
         return {"seconds": self.seconds, "other": dict(self.other)}
 
@@ -180,8 +165,18 @@ def clock_of(trainer: Trainer) -> TrainingTime:
 @contextmanager
 def paused(trainer: Trainer, name: str) -> Iterator[None]:
     """A context whose time does not count as training, but as `name`. Callbacks use it for their slow parts."""
-    with clock_of(trainer).paused(name, trainer.strategy.root_device):
+    clock, device = clock_of(trainer), trainer.strategy.root_device
+    running = clock.started is not None
+    if device.type == "cuda":
+        torch.cuda.synchronize(device)  # batches that are still in its queue count as training
+    clock.stop()
+    began = time.monotonic()
+    try:
         yield
+    finally:
+        clock.other[name] += time.monotonic() - began
+        if running:
+            clock.start()
 
 
 class Interrupt(Callback):

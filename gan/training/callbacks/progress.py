@@ -8,11 +8,9 @@ import time
 from collections.abc import Mapping
 
 from lightning import Callback, Trainer
-from rich.console import Console, Group
-from rich.live import Live
+from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn
 from rich.table import Column
-from rich.text import Text
 
 from gan.training.callbacks.evaluate import Evaluate
 from gan.training.callbacks.loop import clock_of
@@ -32,7 +30,6 @@ class ProgressLine(Callback):
         self.plain_interval = plain_interval
         self.period = math.inf  # seconds between updates on this rank
         self.acted = 0.0  # when it was updated (seconds, monotonic)
-        self.live: Live | None = None
         self.bar: Progress | None = None
         self.started = 0.0  # seconds of training at the start of this process
         self.first = 0  # images seen at the start of this process
@@ -43,13 +40,12 @@ class ProgressLine(Callback):
         self.first = pl_module.images_seen
         if trainer.is_global_zero and shows_bars():
             console = Console()
-            wrapped = TextColumn("{task.description}", table_column=Column(no_wrap=False))
-            self.bar = Progress(BarColumn(bar_width(console.width)), wrapped, console=console)
+            wrapped = TextColumn("{task.description}", markup=False, table_column=Column(no_wrap=False))
+            self.bar = Progress(BarColumn(bar_width(console.width)), wrapped, console=console, auto_refresh=False)
             self.bar.add_task("", total=1.0)
-            self.live = Live(console=console, auto_refresh=False, transient=False)
-            self.live.start()
+            self.bar.start()
         if trainer.is_global_zero:
-            self.period = self.refresh if self.live else self.plain_interval
+            self.period = self.refresh if self.bar else self.plain_interval
 
     def on_train_batch_end(self, trainer: Trainer, pl_module: GAN, *_: object) -> None:  # type: ignore[override]
         if (now := time.monotonic()) - self.acted > self.period:
@@ -65,9 +61,9 @@ class ProgressLine(Callback):
         self.stop()
 
     def stop(self) -> None:
-        if self.live:
-            self.live.stop()
-            self.live = None
+        if self.bar:
+            self.bar.stop()
+            self.bar = None
 
     def act(self, trainer: Trainer, pl_module: GAN) -> None:
         """Show the present state."""
@@ -79,16 +75,16 @@ class ProgressLine(Callback):
         means = pl_module.loss_log.means or pl_module.loss_log.pending_means()  # before the first line of the log
         losses = {name: value for name, value in means.items() if not name.startswith("health/")}
         latest = scores(trainer)
-        new = "" if latest == self.scores and not self.live else latest  # not again in each line of a log
+        new = "" if latest == self.scores and not self.bar else latest  # not again in each line of a log
         self.scores = latest
         numbers = " · ".join(filter(None, (listed(losses), new)))
         last = next((c.last for c in trainer.callbacks if isinstance(c, Samples)), None)  # type: ignore[attr-defined]
         grid = os.path.relpath(last) if last else ""
-        if self.live is None or self.bar is None:
-            print_line(" | ".join(filter(None, (clock, numbers, grid))))
-            return
-        self.bar.update(self.bar.tasks[0].id, completed=fraction, description=clock)
-        self.live.update(Group(self.bar, *map(Text, filter(None, (numbers, grid)))), refresh=True)
+        parts = filter(None, (clock, numbers, grid))
+        if self.bar is None:
+            print_line(" | ".join(parts))
+        else:
+            self.bar.update(self.bar.task_ids[0], completed=fraction, description="\n".join(parts), refresh=True)
 
 
 def remaining(trainer: Trainer, seen: int, batch_size: int, rate: float) -> tuple[str, float]:

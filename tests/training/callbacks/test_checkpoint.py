@@ -133,7 +133,8 @@ def test_damaged_checkpoints_do_not_count_as_kept(tmp_path: Path) -> None:
 
 def test_a_missing_best_does_not_prevent_the_next(tmp_path: Path) -> None:
     callback = Checkpoint(str(tmp_path), interval=8, monitor="eval/kid")
-    callback.load_state_dict({"best_score": 0.1, "best": "images-000000008.ckpt"})
+    record = {"checkpoint": "images-000000008.ckpt", "images": 8, "monitor": "eval/kid", "score": 0.1}
+    callback.load_state_dict({"start": None, checkpoints.BEST_STATE: record})
     scores = Scores([], interval=8)
     scores.scores = {"eval/kid": 5.0}
     assert callback.best is None and callback.is_better(scores)
