@@ -83,7 +83,7 @@ def place(op: Any) -> str:
 def watched_step(module: Any, batch: dict[str, Tensor]) -> dict[str, Any]:
     """Return the report of the second of two steps."""
     with made_up_device() as device, fake_mode():
-        step, _ = fake_step(module, batch, device, torch.bfloat16, module.micro_batch)
+        step, _ = fake_step(module, batch, device, module.micro_batch)
         for _ in range(2):
             with Watch(device) as watch:
                 step()

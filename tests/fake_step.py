@@ -9,10 +9,11 @@ device.
 from __future__ import annotations
 
 import sys
+import weakref
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from types import SimpleNamespace
-from typing import Any, NamedTuple
+from typing import Any
 from unittest import mock
 
 import torch
@@ -21,40 +22,60 @@ from omegaconf import OmegaConf
 from torch import Tensor, nn
 from torch._subclasses.fake_tensor import FakeTensorMode
 from torch.optim import Optimizer
+from torch.utils._python_dispatch import TorchDispatchMode
+from torch.utils._pytree import tree_leaves
 
 from gan.augment import warp
 from gan.config.compose import compose
 from gan.training.memory import USABLE, copy_of, micro_batches, step_of
-from tests.live_bytes import LiveBytes
 from tests.recipes import RECIPES, TRANSLATORS
 
 GIB = 2**30
 
 
-class Need(NamedTuple):
-    """Bytes of tensors on a device."""
+class LiveBytes(TorchDispatchMode):
+    """A context that counts the bytes of the fake tensors on a device, until they are freed.
 
-    resident: int  # weights, gradients, states of the optimizers and EMA
-    peak: int  # largest number during a step, including the resident bytes
+    A storage counts once, even if several tensors share it. Workspaces of kernels and fragmentation are not counted.
+    Each value of a tensor that Python reads is 0.
 
+    Args:
+        device: type of the device, such as "cuda".
 
-def rehearse(
-    model: Any,
-    batch: Mapping[str, Tensor],
-    device: torch.device,
-    precision: torch.dtype | None,
-    micro_batch: int | None = None,
-) -> Need:
-    """Return the bytes that the tensors of a GAN take before and during a step, in which every lazy penalty is due.
-
-    Workspaces of kernels are not counted. The model is not changed; its parameters can be on any device.
+    Attributes:
+        live: current number of bytes.
+        peak: largest number of bytes so far.
     """
-    with fake_mode(), LiveBytes(device.type, fake=True) as count:
-        step, optimizers = fake_step(model, batch, device, precision, micro_batch)
-        allocate_state(optimizers)
-        resident = count.live
-        step()
-        return Need(resident, count.peak)
+
+    def __init__(self, device: str) -> None:
+        super().__init__()
+        self.device = device
+        self.live = self.peak = 0
+        self.known: set[int] = set()  # addresses of the live storages
+
+    def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        if func is torch.ops.aten._local_scalar_dense.default:
+            return 0
+        result = func(*args, **(kwargs or {}))
+        for leaf in tree_leaves(result):
+            if isinstance(leaf, Tensor) and leaf.device.type == self.device:
+                self.add(leaf)
+        return result
+
+    def add(self, tensor: Tensor) -> None:
+        """Count a tensor's storage until it is freed. Do nothing if it is counted already."""
+        storage = tensor.untyped_storage()
+        address, size = storage._cdata, storage.nbytes()
+        if address in self.known:
+            return
+        self.known.add(address)
+        self.live += size
+        self.peak = max(self.peak, self.live)
+        weakref.finalize(storage, self.free, address, size)
+
+    def free(self, address: int, size: int) -> None:
+        self.known.remove(address)
+        self.live -= size
 
 
 @contextmanager
@@ -75,16 +96,13 @@ def clear_matrices() -> None:
 
 
 def fake_step(
-    model: Any,
-    batch: Mapping[str, Tensor],
-    device: torch.device,
-    precision: torch.dtype | None,
-    micro_batch: int | None,
+    model: Any, batch: Mapping[str, Tensor], device: torch.device, micro_batch: int | None
 ) -> tuple[Callable[[], None], list[Optimizer]]:
     """Return a function that runs a training step of a fake copy, and its optimizers. Call both in `fake_mode`."""
     copied = fake_copy(model, device)
     copied.micro_batch = micro_batch
-    step = step_of(copied, {name: empty(value, device) for name, value in batch.items()}, device, precision)
+    fake_batch = {name: empty(value, device) for name, value in batch.items()}
+    step = step_of(copied, fake_batch, device, torch.bfloat16)
     return step, copied._trainer.optimizers
 
 
@@ -142,9 +160,12 @@ def made_up_device() -> Iterator[torch.device]:
 
 
 def counted(module: Any, batch: dict[str, Tensor], micro_batch: int | None) -> int:
-    """Return the peak of a step with all of its micro-batches, in bytes."""
-    with made_up_device() as device:
-        return rehearse(module, batch, device, torch.bfloat16, micro_batch).peak
+    """Return the peak in bytes of a step with all of its micro-batches, in which every lazy penalty is due."""
+    with made_up_device() as device, fake_mode(), LiveBytes(device.type) as count:
+        step, optimizers = fake_step(module, batch, device, micro_batch)
+        allocate_state(optimizers)
+        step()
+        return count.peak
 
 
 def row(recipe: str, size: int, memory: float) -> str:

@@ -90,7 +90,7 @@ def fit(built: tuple[Any, Any], batches: int, resume: Path | None = None, save: 
     module, data = built
     silent = dict.fromkeys(("logger", "enable_checkpointing", "enable_progress_bar", "enable_model_summary"), False)
     settings = {"accelerator": "cpu", "max_steps": batches, "max_epochs": -1, "use_distributed_sampler": False}
-    trainer = Trainer(**settings, **silent, **more)  # type: ignore[arg-type]
+    trainer = Trainer(**(settings | silent | more))
     trainer.fit(module, data, ckpt_path=None if resume is None else str(resume), weights_only=True)
     if save is not None:
         trainer.save_checkpoint(save)

@@ -1,4 +1,4 @@
-"""Projected GAN: its frozen backbone, and its discriminators."""
+"""Projected GAN: its frozen backbone, and its discriminators, also the light one."""
 
 from __future__ import annotations
 
@@ -8,8 +8,10 @@ import pytest
 import torch
 from torch import Tensor, nn
 
+from gan.networks import projected_light
 from gan.networks.fastgan import Generator, NoiseInjection
 from gan.networks.projected import Backbone, Discriminator, opaque
+from gan.utils.errors import UserError
 
 
 @pytest.mark.parametrize(
@@ -130,3 +132,15 @@ def test_only_the_heads_are_trained_and_images_have_gradients() -> None:
     assert learning == {"heads"}
     assert all(p.grad is not None for p in network.heads.parameters())
     assert x.grad is not None and x.grad.abs().sum(1).gt(0).float().mean() > 0.9
+
+
+def test_the_light_discriminator_has_four_scales_at_every_size() -> None:
+    torch.manual_seed(0)
+    network = projected_light.Discriminator((16, 16), width=8, backbone_resolution=64)
+    x = torch.rand(2, 3, 16, 16) * 2 - 1
+    assert [y.shape[-1] for y in network.features(x)] == [16, 8, 4, 2]
+    assert [tuple(logits.shape) for logits in network(x)] == [(2, 1, side, side) for side in (5, 5, 1, 1)]
+    wide = projected_light.Discriminator((64, 96), width=8, backbone_resolution=64)
+    assert wide.backbone.resized == (64, 96) and len(wide(torch.rand(1, 3, 64, 96))) == 4
+    with pytest.raises(UserError, match="multiple of 32"):
+        projected_light.Discriminator((64, 64), backbone_resolution=100)

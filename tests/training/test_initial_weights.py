@@ -1,4 +1,4 @@
-"""Starting from another model: which models are refused, and what is said about the weights that are kept."""
+"""Starting from another model: which are refused, which weights are kept, and which layers are frozen."""
 
 from __future__ import annotations
 
@@ -8,6 +8,8 @@ from typing import Any
 import pytest
 import torch
 
+from gan.networks import dcgan
+from gan.training.base import freeze, layers
 from gan.training.initial_weights import copy_weights, start_from
 from gan.utils.errors import UserError
 from tests.recipes import build
@@ -60,3 +62,17 @@ def test_a_generator_alone_starts_with_an_untrained_discriminator(
     new.frozen = {"discriminator": ["from_image"]}
     with pytest.raises(UserError, match=r"freeze\.discriminator: .*a\.ckpt has no such discriminator; leave"):
         start_from(new, tmp_path / "a.ckpt")
+
+
+def test_layers_are_counted_from_the_input() -> None:
+    network = dcgan.Discriminator((32, 32), width=4)
+    assert layers(network) == ["from_image", "blocks.0", "blocks.1", "to_logit"]
+    freeze(network, "discriminator", 2)
+    frozen = {name.rsplit(".", 2)[0] for name, p in network.named_parameters() if not p.requires_grad}
+    assert frozen == {"from_image", "blocks.0"}
+
+
+@pytest.mark.parametrize("number", [9, -1, True, "stem"])
+def test_wrong_numbers_are_refused(number: object) -> None:
+    with pytest.raises(UserError, match=f"freeze.generator={number}: must be "):
+        freeze(dcgan.Generator((16, 16), width=4, latent_dim=8), "generator", number)  # type: ignore[arg-type]

@@ -5,7 +5,6 @@ from __future__ import annotations
 import functools
 import itertools
 import math
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -25,6 +24,7 @@ from gan.networks.layers import SpectralNorm
 from gan.penalties.r1 import R1, R2
 from gan.training.module import GAN
 from gan.utils.errors import Diverged
+from tests import recipes
 
 BATCH = 4
 
@@ -45,20 +45,18 @@ def fit(
     data: ImageDataModule | None = None,
     **options: Any,
 ) -> Trainer:
-    trainer = Trainer(
-        accelerator="cpu",
-        max_steps=batches,
-        max_epochs=-1,
-        logger=False,
-        enable_checkpointing=False,
-        enable_progress_bar=False,
-        enable_model_summary=False,
-        callbacks=list(callbacks),
-        **({"precision": precision} if isinstance(precision, str) else {"plugins": [precision]}),
-        **options,
-    )
-    trainer.fit(module, ImageDataModule(size=16, num_images=24, batch_size=BATCH) if data is None else data)
-    return trainer
+    options |= {"precision": precision} if isinstance(precision, str) else {"plugins": [precision]}
+    data = ImageDataModule(size=16, num_images=24, batch_size=BATCH) if data is None else data
+    return recipes.fit((module, data), batches, callbacks=list(callbacks), **options).trainer
+
+
+def r3gan_model(loss: nn.Module, lr: float, **options: Any) -> GAN:
+    """Return a model without dependence between images, which is trained by plain gradient descent."""
+    torch.manual_seed(0)
+    size, descent = (16, 16), functools.partial(torch.optim.SGD, lr=lr)
+    shape: dict[str, Any] = {"width": 8, "blocks_per_stage": 1, "group_width": 4}
+    networks = r3gan.Generator(size, latent_dim=6, **shape), r3gan.Discriminator(size, **shape)
+    return GAN(*networks, loss, descent, descent, batch_size=BATCH, **options)
 
 
 @pytest.mark.parametrize("n_critic", [1, 2])
@@ -248,27 +246,14 @@ def test_previews_and_fakes_use_the_ema_and_do_not_change_training() -> None:
 @pytest.mark.slow
 @pytest.mark.parametrize("n_critic", [1, 2])
 def test_micro_batches_add_up_to_the_batch(n_critic: int) -> None:
-    """Networks without dependence between images, with random augmentation and latents per image."""
+    """Augmentation and latents are random for each image."""
 
     def trained(micro_batch: int | None) -> GAN:
-        torch.manual_seed(0)
-        size, descent = (16, 16), functools.partial(torch.optim.SGD, lr=0.01)
-        options = {"width": 8, "blocks_per_stage": 1, "group_width": 4}
-        networks = r3gan.Generator(size, latent_dim=6, **options), r3gan.Discriminator(size, **options)  # type: ignore[arg-type]
         parts = {
             "penalties": {"r1": R1(0.1, interval=2)},
             "augment": Adaptive(ADA(), target=-1.0, adjustment_images=100),
         }
-        module = GAN(
-            *networks,
-            Nonsaturating(),
-            descent,
-            descent,
-            batch_size=BATCH,
-            n_critic=n_critic,
-            micro_batch=micro_batch,
-            **parts,  # type: ignore[arg-type]
-        )
+        module = r3gan_model(Nonsaturating(), 0.01, n_critic=n_critic, micro_batch=micro_batch, **parts)
         fit(module, 6)
         return module
 
@@ -312,11 +297,7 @@ def test_r1_in_bf16() -> None:
     """A gradient in bf16 has about two digits."""
 
     def moved(precision: str) -> dict[str, Tensor]:
-        torch.manual_seed(0)
-        size, options = (16, 16), {"width": 8, "blocks_per_stage": 1, "group_width": 4}
-        networks = r3gan.Generator(size, latent_dim=6, **options), r3gan.Discriminator(size, **options)  # type: ignore[arg-type]
-        descent = functools.partial(torch.optim.SGD, lr=1.0)
-        module = GAN(*networks, NoAdversarialLoss(), descent, descent, batch_size=BATCH, penalties={"p": R1(10.0)})
+        module = r3gan_model(NoAdversarialLoss(), 1.0, penalties={"p": R1(10.0)})
         before = {name: p.detach().clone() for name, p in module.discriminator.named_parameters()}
         fit(module, 1, precision=precision)
         return {name: p.detach() - before[name] for name, p in module.discriminator.named_parameters()}
@@ -327,7 +308,7 @@ def test_r1_in_bf16() -> None:
         assert (half[name] - change).norm() <= 0.03 * change.norm(), name
 
 
-def test_parts_are_saved_with_the_module_and_metrics_are_not(tmp_path: Path) -> None:
+def test_parts_are_saved_with_the_module_and_metrics_are_not() -> None:
     names = {name.split(".")[0] for name in model().state_dict()}
     assert names == {"generator", "discriminator", "ema"}
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import functools
 import shutil
 from pathlib import Path
 
@@ -11,9 +10,7 @@ import torch
 from lightning import Callback, Trainer
 
 from gan.data.module import ImageDataModule
-from gan.losses.nonsaturating import Nonsaturating
 from gan.metrics.kid import KIDEstimate
-from gan.networks.dcgan import Discriminator, Generator
 from gan.runs import checkpoints, lock, run_folder
 from gan.runs.checkpoint_file import load
 from gan.runs.checkpoint_io import AtomicCheckpointIO
@@ -21,6 +18,8 @@ from gan.training.callbacks.checkpoint import Checkpoint, check_finite, reset_in
 from gan.training.callbacks.evaluate import Evaluate
 from gan.training.module import GAN
 from gan.utils.errors import Diverged, UserError
+
+from .. import test_module
 
 
 class Scores(Evaluate):
@@ -44,29 +43,10 @@ class Scores(Evaluate):
         self.kids = {monitor: KIDEstimate(score, [spread, 0 * spread])} if "kid_x1000" in monitor else {}
 
 
-def fit(run: Path, batches: int, *callbacks: Callback) -> GAN:
-    torch.manual_seed(0)
-    adam = functools.partial(torch.optim.Adam, lr=1e-3)
-    module = GAN(
-        Generator((16, 16), width=2, latent_dim=4),
-        Discriminator((16, 16), width=2),
-        Nonsaturating(),
-        adam,
-        adam,
-        batch_size=4,
-    )
-    trainer = Trainer(
-        accelerator="cpu",
-        max_steps=batches,
-        max_epochs=-1,
-        logger=False,
-        callbacks=list(callbacks),
-        plugins=[AtomicCheckpointIO()],
-        enable_progress_bar=False,
-        enable_model_summary=False,
-    )
-    trainer.fit(module, ImageDataModule(size=16, num_images=8, batch_size=4))
-    return module
+def fit(batches: int, *callbacks: Callback) -> GAN:
+    options = {"enable_checkpointing": True, "plugins": [AtomicCheckpointIO()]}
+    data = ImageDataModule(size=16, num_images=8, batch_size=4)
+    return test_module.fit(test_module.model(), batches, *callbacks, data=data, **options).lightning_module
 
 
 def images(run: Path) -> list[int]:
@@ -74,7 +54,7 @@ def images(run: Path) -> list[int]:
 
 
 def test_the_newest_are_kept(tmp_path: Path) -> None:
-    fit(tmp_path, 11, Checkpoint(str(tmp_path), interval=8, keep=2))
+    fit(11, Checkpoint(str(tmp_path), interval=8, keep=2))
     assert images(tmp_path) == [40, 44]  # 44 is the end of the run
     assert all(checkpoints.find_damage(path) is None for path in checkpoints.list_checkpoints(tmp_path))
     assert len(list((tmp_path / "checkpoints").iterdir())) == 4
@@ -82,7 +62,7 @@ def test_the_newest_are_kept(tmp_path: Path) -> None:
 
 def test_the_best_is_kept_and_named(tmp_path: Path) -> None:
     scores = Scores([3.0, 1.0, 5.0, 2.0, float("nan")], interval=8)
-    fit(tmp_path, 10, scores, Checkpoint(str(tmp_path), interval=8, keep=1, monitor="eval/kid"))
+    fit(10, scores, Checkpoint(str(tmp_path), interval=8, keep=1, monitor="eval/kid"))
     assert images(tmp_path) == [16, 40]
     path = checkpoints.best(tmp_path)
     assert path is not None and checkpoints.images_of(path) == 16
@@ -112,7 +92,7 @@ def test_the_start_of_a_translator_is_kept_unless_training_is_clearly_better(
             self.note_score(monitor, pl_module)
 
     monkeypatch.setattr(GAN, "saves_start", True)
-    fit(tmp_path, 4, FromStart(scores, interval=8), Checkpoint(str(tmp_path), interval=8, keep=1, monitor=monitor))
+    fit(4, FromStart(scores, interval=8), Checkpoint(str(tmp_path), interval=8, keep=1, monitor=monitor))
     assert images(tmp_path) == sorted({best, 16})
     path = checkpoints.best(tmp_path)
     assert path is not None and checkpoints.images_of(path) == best
@@ -121,7 +101,7 @@ def test_the_start_of_a_translator_is_kept_unless_training_is_clearly_better(
 def test_damaged_checkpoints_do_not_count_as_kept(tmp_path: Path) -> None:
     """Regression: with a newer incomplete checkpoint, keep=1 removed all complete ones."""
     callback = Checkpoint(str(tmp_path), interval=8, keep=1)
-    fit(tmp_path, 4, callback)
+    fit(4, callback)
     (whole,) = checkpoints.list_checkpoints(tmp_path)
     torn = checkpoints.checkpoint_path(tmp_path, 1000)
     torn.write_bytes(b"torn")
@@ -149,7 +129,7 @@ def test_the_error_of_the_start_survives_a_resume(tmp_path: Path, monkeypatch: p
             self.note_score(name, pl_module)
 
     before = Checkpoint(str(tmp_path), interval=8, monitor=name)
-    fit(tmp_path, 1, Start([30.0], interval=800), before)
+    fit(1, Start([30.0], interval=800), before)
     state = load(checkpoints.checkpoint_path(tmp_path, 0))["callbacks"]["Checkpoint"]
     callback = Checkpoint(str(tmp_path), interval=8, monitor=name)
     callback.load_state_dict(state)
@@ -163,7 +143,7 @@ def test_the_error_of_the_start_survives_a_resume(tmp_path: Path, monkeypatch: p
 
 def test_the_best_by_another_score_is_not_compared(tmp_path: Path) -> None:
     scores = Scores([3.0], interval=8)
-    fit(tmp_path, 2, scores, before := Checkpoint(str(tmp_path), interval=8, monitor="eval/kid"))
+    fit(2, scores, before := Checkpoint(str(tmp_path), interval=8, monitor="eval/kid"))
     same, other = (Checkpoint(str(tmp_path), interval=8, monitor=name) for name in ("eval/kid", "eval/fd"))
     for callback in (same, other):
         callback.load_state_dict(before.state_dict())
@@ -171,12 +151,7 @@ def test_the_best_by_another_score_is_not_compared(tmp_path: Path) -> None:
 
 
 def test_each_checkpoint_knows_the_best_so_far(tmp_path: Path) -> None:
-    fit(
-        tmp_path,
-        6,
-        Scores([3.0, 1.0, 2.0], interval=8),
-        Checkpoint(str(tmp_path), interval=8, keep=9, monitor="eval/kid"),
-    )
+    fit(6, Scores([3.0, 1.0, 2.0], interval=8), Checkpoint(str(tmp_path), interval=8, keep=9, monitor="eval/kid"))
     known = [checkpoints.read_sidecar(path)["best"] for path in checkpoints.list_checkpoints(tmp_path)]
     assert [(record["images"], record["score"]) for record in known] == [(8, 3.0), (16, 1.0), (16, 1.0)]
     assert checkpoints.best_record(tmp_path) == known[-1]
@@ -195,7 +170,7 @@ def test_values_that_are_not_finite_are_never_saved(what: str, said: str, tmp_pa
                 next(iter(trainer.optimizers[1].state.values()))["exp_avg_sq"][0] = float("inf")
 
     with pytest.raises(Diverged, match=f"{said} is not finite at 16 images"):
-        fit(tmp_path, 10, Poison(), Checkpoint(str(tmp_path), interval=8))
+        fit(10, Poison(), Checkpoint(str(tmp_path), interval=8))
     assert images(tmp_path) == [8]
     state = load(checkpoints.list_checkpoints(tmp_path)[0])["state_dict"]
     assert all(bool(torch.isfinite(value).all()) for value in state.values())
@@ -214,7 +189,7 @@ def test_a_run_that_has_lost_its_folder_saves_nothing(how: str, tmp_path: Path) 
     lock.acquire(run)
     try:
         with pytest.raises(UserError, match="this folder was removed or moved, or another process has taken it over"):
-            fit(run, 4, Lose(), Checkpoint(str(run), interval=8))
+            fit(4, Lose(), Checkpoint(str(run), interval=8))
     finally:
         lock.release()
     assert run.exists() == (how == "taken over")
@@ -222,7 +197,7 @@ def test_a_run_that_has_lost_its_folder_saves_nothing(how: str, tmp_path: Path) 
 
 
 def test_statistics_damaged_by_a_bad_batch_are_reset(tmp_path: Path) -> None:
-    module = fit(tmp_path, 1, Checkpoint(str(tmp_path), interval=8))
+    module = fit(1, Checkpoint(str(tmp_path), interval=8))
     good, bad = (block[1] for block in (module.generator.blocks[0], module.discriminator.blocks[0]))
     good.running_mean.fill_(3.0)
     bad.running_mean.fill_(float("nan"))
