@@ -31,30 +31,14 @@ if hasattr(signal, "SIGHUP"):
 os.environ |= {"OMP_NUM_THREADS": "1", "CUDA_VISIBLE_DEVICES": ""}
 
 TINY = [
-    "data.size=16",
-    "data.batch_size=4",
-    "data.num_images=24",
-    "data.split=null",
-    "model.generator.width=4",
-    "model.generator.full_size_channels=0",
-    "model.discriminator.width=4",
-    "model.generator.latent_dim=8",
-    "model.log_interval=8",
-    "callback.samples.interval=16",
-    "callback.samples.first=16",
-    "callback.samples.num_images=4",
-    "callback.health.interval=16",
-    "callback.health.first=16",
-    "callback.health.num_images=8",
-    "callback.health.silent=0",
-    "callback.evaluate.interval=16",
-    "callback.evaluate.first=16",
-    "callback.evaluate.num_images=8",
-    "callback.evaluate.extractors=[random_conv]",
-    "objective=eval/kid_x1000_random_conv",
-    "callback.checkpoint.interval=8",
-    "callback.progress.plain_interval=0",
-]  # seconds a run
+    "data.size=16", "data.batch_size=4", "data.num_images=24", "data.split=null", "model.generator.width=4",
+    "model.generator.full_size_channels=0", "model.discriminator.width=4", "model.generator.latent_dim=8",
+    "model.log_interval=8", "callback.samples.interval=16", "callback.samples.first=16",
+    "callback.samples.num_images=4", "callback.health.interval=16", "callback.health.first=16",
+    "callback.health.num_images=8", "callback.health.silent=0", "callback.evaluate.interval=16",
+    "callback.evaluate.first=16", "callback.evaluate.num_images=8", "callback.evaluate.extractors=[random_conv]",
+    "objective=eval/kid_x1000_random_conv", "callback.checkpoint.interval=8", "callback.progress.plain_interval=0",
+]  # seconds a run  # fmt: skip
 
 
 # They start first, so that no other worker is idle while one runs the last long test.

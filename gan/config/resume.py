@@ -23,7 +23,7 @@ from gan.config import new_run, overrides
 from gan.config.compose import check_options, compose, literals, options, to_plain
 from gan.config.new_run import create_folder, is_named, with_folder
 from gan.config.overrides import READ_PATHS, STYLE, is_group, is_under, key_of, typed_value, value_of, without
-from gan.config.paths import folders
+from gan.config.paths import folders, group_names
 from gan.data.looks import is_table
 from gan.runs import checkpoints, lock, remote, run_folder
 from gan.utils.errors import UserError, path_hint
@@ -219,7 +219,7 @@ def read_overrides(path: Path, typed: Sequence[str]) -> list[str]:
     words = run_folder.read_overrides(path.parent)
     replaced = {key_of(word) for word in typed}
     untrusted = {word: plain_assignment(path, word) for word in words if key_of(word) not in replaced}
-    groups = [word for word, (key, value) in untrusted.items() if is_group(key) and group_files_exist(key, value)]
+    groups = [word for word, (key, value) in untrusted.items() if selects_files(key, value)]
     known = options([*groups, *(word for word in typed if is_group(key_of(word)))]) if untrusted else {}
     for word, (key, value) in untrusted.items():
         if word not in groups and (fault := reason_to_refuse(key, value, known)):
@@ -270,13 +270,9 @@ def reason_to_refuse(key: str, value: Any, known: dict[str, Any]) -> str | None:
     return None
 
 
-def group_files_exist(group: str, value: Any) -> bool:
-    """Return whether conf/, or the folder that --config-dir names, has all files that a group is set to."""
-    names = [name if isinstance(name, str) else "" for name in as_list(value)]  # Hydra accepts strings only
-    return all(
-        re.fullmatch(NAME, name) and any((folder / group / f"{name}.yaml").is_file() for folder in folders())
-        for name in names
-    )
+def selects_files(key: str, value: Any) -> bool:
+    """Return whether an override chooses files of a group, which all exist in conf/ or the folder of --config-dir."""
+    return is_group(key) and set(as_list(value)) <= set(group_names(key))
 
 
 def as_list(value: Any) -> list[Any]:

@@ -13,6 +13,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from gan.contracts import TranslationStep
+from gan.networks.layers import activations
 from gan.networks.translator_layers import initialize
 from gan.utils.errors import UserError
 
@@ -97,11 +98,7 @@ class PatchNCE(nn.Module):
                 f"penalty.patch_nce.layers={self.layers}: this generator has {len(encoder)} layers to compare; use "
                 "model=cut, cyclegan or pix2pix, and indices of their layers"
             )
-        outputs = {}
-        for number, layer in enumerate(encoder[: max(self.layers) + 1]):
-            x = layer(x)
-            if number in self.layers:
-                outputs[number] = x
+        outputs = activations(x, encoder[: max(self.layers) + 1])
         return [outputs[layer] for layer in self.layers]
 
     @staticmethod

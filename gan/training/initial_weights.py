@@ -12,7 +12,7 @@ from pathlib import Path
 from torch import Tensor, nn
 
 from gan.models.address import checkpoint_of, with_addresses
-from gan.models.loading import EMA, load_state
+from gan.models.loading import EMA, load_state, weights_of
 from gan.training.base import NETWORKS, Base, is_in, layers
 from gan.utils.errors import UserError
 from gan.utils.option_values import flatten
@@ -77,15 +77,6 @@ def start_from(model: Base, source: Path) -> None:
             print_line(f"freeze.{role}: {', '.join(model.frozen[role])}")
     averaged = weights_of(other["state_dict"], EMA, "generator.")
     model.ema.module.load_state_dict(copy_weights(model.generator, averaged).state)
-
-
-def weights_of(state: Mapping[str, Tensor], *prefixes: str) -> dict[str, Tensor]:
-    """Return the weights whose names start with the first prefix that any name has, without the prefix."""
-    for prefix in prefixes:
-        weights = {name.removeprefix(prefix): value for name, value in state.items() if name.startswith(prefix)}
-        if weights:
-            return weights
-    return {}
 
 
 def check_copied(model: Base, role: str, copied: Copied, shown: str) -> None:

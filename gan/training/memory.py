@@ -43,7 +43,7 @@ def choose(model: Any, trainer: Trainer) -> int | None:
     options = micro_batches(model, n)
     if device.type != "cuda":
         return options[0]
-    batch = {name: torch.zeros_like(value, device=device) for name, value in example(model, model.data, n).items()}
+    batch = example(model, model.data, n, device)
     torch.cuda.set_per_process_memory_fraction(USABLE, device)
     try:
         fitting = first_that_fits(model, options, batch, device, PRECISIONS.get(str(trainer.precision)))
@@ -107,12 +107,12 @@ def try_step(
         step()
 
 
-def example(model: Any, data: Any, n: int) -> dict[str, Tensor]:
-    """Return a batch of n images on the meta device, with the shapes and dtypes of a data module's batches."""
-    images = torch.empty(n, data.channels, *data.size, dtype=torch.uint8, device="meta")
+def example(model: Any, data: Any, n: int, device: torch.device) -> dict[str, Tensor]:
+    """Return a batch of n black images, with the shapes and dtypes of a data module's batches."""
+    images = torch.zeros(n, data.channels, *data.size, dtype=torch.uint8, device=device)
     if hasattr(data, "inputs"):
         return {"a": images, "b": images}
-    label = {"label": torch.empty(n, dtype=torch.int64, device="meta")} if len(model.class_counts) else {}
+    label = {"label": torch.zeros(n, dtype=torch.int64, device=device)} if len(model.class_counts) else {}
     return {"image": images, **label}
 
 

@@ -158,8 +158,9 @@ class GAN(Base):
         }
 
     def latents(self, number: int, stream: str) -> Tensor:
-        """Return this rank's latents (N, latent_dim) of batch `number`."""
-        return normal(self, number, stream, self.generator.latent_dim)
+        """Return this rank's latents (N, latent_dim) of batch `number`: standard normal numbers."""
+        size = self.batch_size, self.generator.latent_dim
+        return rows(self, torch.randn(size, generator=random(self, stream, number), device=self.device))
 
     def renew_input(self, step: Step) -> None:
         """Sample new latents for the generator's update."""
@@ -246,12 +247,6 @@ def crosses(before: int, after: int, interval: int) -> bool:
 
 # ---- Random numbers of a batch. They are drawn for all ranks and depend only on (seed, stream, batch); each rank takes
 # its rows. So two ranks together use the same numbers as one rank, and a resumed run the same as an uninterrupted one.
-
-
-def normal(model: Any, number: int, stream: str, size: int) -> Tensor:
-    """Return standard normal numbers (rows of this rank, size) for batch `number`."""
-    generator = random(model, stream, number)
-    return rows(model, torch.randn(model.batch_size, size, generator=generator, device=model.device))
 
 
 def augmentation(model: Any, number: int, size: tuple[int, int]) -> dict[str, Tensor]:

@@ -95,12 +95,10 @@ def test_fast_goes_through_every_part(train: Train, tmp_path: Path) -> None:
     ("word", "message"),
     [
         ("logger=null", "a group is set to null or false; choose none, or [] for a group with several parts"),
-        (
-            "metric=[x]",
-            "metric=x: no such metric; choose from fd, kid, precision_recall; for your own, add --config-dir DIR",
-        ),
+        ("metric=[x]", "metric=x: no such metric; choose from fd, kid, precision_recall; for your own, add "
+         "--config-dir DIR"),
     ],
-)
+)  # fmt: skip
 def test_a_wrong_choice_is_answered(word: str, message: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("sys.argv", ["train.py", word])
     with pytest.raises(Exception) as caught:  # of Hydra

@@ -131,14 +131,10 @@ def test_no_file_of_a_run_has_a_secret(train: Train, tmp_path: Path, monkeypatch
     names = [name for name in ALL if name in ("tensorboard", "csv") or installed(name)]
     monkeypatch.setenv("MY_TOKEN", SECRET)
     monkeypatch.setenv("ANY_NAME", "an_unnamed_secret")
-    options = [f"logger=[{','.join(names)}]"]
     monkeypatch.setenv("GITHUBTOKEN", "unseparated_secret")
+    options = [f"logger=[{','.join(names)}]", "+debug.words=unseparated_secret", "+debug.more={token:dictsecret44}"]
     options += ["+debug.debug_notes='${oc.env:ANY_NAME}'", f"+debug.notes={SECRET}", "+debug.api_key=typed_by_hand_123"]
-    options += [
-        "+debug.more={token:dictsecret44}",
-        "+debug.uri='sqlite:///x?api_key=urlsecret33'",
-        "+debug.words=unseparated_secret",
-    ]
+    options += ["+debug.uri='sqlite:///x?api_key=urlsecret33'"]
     unwanted = ("dictsecret44", "urlsecret33", "unseparated_secret")
     train("images=16", "hydra.run.dir=runs/a", *options, *(["logger.wandb.mode=offline"] if "wandb" in names else []))
     for text in (SECRET, "an_unnamed_secret", "typed_by_hand_123", *unwanted):

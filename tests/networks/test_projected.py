@@ -51,14 +51,10 @@ def fill(network: nn.Module) -> None:
         if isinstance(module, NoiseInjection):
             module.gain.fill_(0.5)
         elif isinstance(module, nn.BatchNorm2d):
-            for offset, scale, values in (
-                (1, 0.3, module.weight),
-                (0, 0.3, module.bias),
-                (0, 0.3, module.running_mean),
-                (1, 0.3, module.running_var),
-            ):
-                assert values is not None
-                values.copy_(offset + scale * numbers(values.shape, seed))
+            for values in (module.weight, module.running_var):
+                values.copy_(1 + 0.3 * numbers(values.shape, seed))
+            for values in (module.bias, module.running_mean):
+                values.copy_(0.3 * numbers(values.shape, seed))
         elif isinstance(module, nn.Conv2d | nn.ConvTranspose2d):
             if module.bias is not None:
                 module.bias.copy_(0.3 * numbers(module.bias.shape, seed + 1000))

@@ -30,18 +30,8 @@ class Times(nn.Module):
 
 
 def step_of(kind: type[TranslationStep], generator: nn.Module, a: Tensor, b: Tensor, **more: Any) -> Any:
-    nothing = Augmented(None, {})
-    fake = generator(a)
-    return kind(
-        batch=0,
-        real=b,
-        fake=fake,
-        real_a=a,
-        generator=generator,
-        discriminator=nn.Identity(),
-        augmented=nothing,
-        **more,
-    )
+    parts = {"generator": generator, "discriminator": nn.Identity(), "augmented": Augmented(None, {})}
+    return kind(batch=0, real=b, fake=generator(a), real_a=a, **parts, **more)
 
 
 def test_cycle_and_identity_are_mean_absolute_differences_in_both_directions() -> None:

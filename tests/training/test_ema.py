@@ -15,17 +15,8 @@ def constant(value: float) -> nn.Linear:
     return layer
 
 
-def test_half_life_is_in_images() -> None:
-    model = constant(0.0)
-    ema = EMA(model, half_life=100, warmup=1e9)
-    nn.init.constant_(model.weight, 1.0)
-    for seen in range(25, 101, 25):
-        ema.update(model, images=25, seen=seen)
-    assert float(ema.module.weight) == pytest.approx(0.5)
-
-
 @pytest.mark.parametrize("batch", [1, 4, 20])
-def test_the_average_does_not_depend_on_the_batch_size(batch: int) -> None:
+def test_half_life_is_in_images_and_does_not_depend_on_the_batch_size(batch: int) -> None:
     model = constant(0.0)
     ema = EMA(model, half_life=30, warmup=1e9)
     nn.init.constant_(model.weight, 1.0)

@@ -58,8 +58,7 @@ def test_the_first_size_that_fits_is_found_and_the_model_does_not_change(most: i
     module.loss = OutOfMemory(most)
     before = {name: value.clone() for name, value in module.state_dict().items()}
     options = micro_batches(module, 8)
-    batch = {name: torch.zeros_like(value, device=CPU) for name, value in example(module, data, 8).items()}
-    index = first_that_fits(module, options, batch, CPU, None)
+    index = first_that_fits(module, options, example(module, data, 8, CPU), CPU, None)
     assert options[index : index + 1] == expected
     assert all(torch.equal(value, before[name]) for name, value in module.state_dict().items())
     assert module.micro_batch is None

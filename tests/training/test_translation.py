@@ -94,20 +94,15 @@ def test_a_translation_does_not_depend_on_the_batch() -> None:
 @pytest.mark.parametrize(
     ("typed", "said"),
     [
-        (
-            ["model=dcgan", "data=unpaired", "data.a=PHOTOS", "data.b=PHOTOS"],
-            "this generator takes latents, not images to translate",
-        ),
+        (["model=dcgan", "data=unpaired", "data.a=PHOTOS", "data.b=PHOTOS"], "takes latents, not images to translate"),
         (["model=pix2pix"], "a translator needs data=unpaired, data=paired or data=retro_filter"),
         (["model=pix2pix", "data=retro_filter", "data.root=PHOTOS"], "need pairs: use data=paired"),
         (["model=dcgan", "penalty=[reconstruction]"], "need pairs: use data=paired"),
-        (
-            ["model=cut", "data=retro_filter", "data.root=PHOTOS", "data.split=file", "data.style=fade", "data.size=8"],
-            "data.size=8x8: this discriminator needs sides of at least 12 pixels",
-        ),
+        (["model=cut", "data=retro_filter", "data.root=PHOTOS", "data.split=file", "data.style=fade", "data.size=8"],
+         "data.size=8x8: this discriminator needs sides of at least 12 pixels"),
     ],
     ids=lambda value: " ".join(value) if isinstance(value, list) else "",
-)
+)  # fmt: skip
 def test_data_and_model_must_fit(typed: list[str], said: str, train: Train) -> None:
     words = [word.replace("PHOTOS", photographs()) for word in typed]
     error = train(*words, "images=8", check=2, tiny=False).stderr
@@ -118,14 +113,8 @@ def test_data_and_model_must_fit(typed: list[str], said: str, train: Train) -> N
 def test_a_run_from_the_command_line(train: Train, gan_command: Train, tmp_path: Path) -> None:
     options = ["data=retro_filter", f"data.root={photographs()}", "data.pairing=paired", "data.split=file"]
     small = ["data.size=32", "model.generator.width=4", "model.generator.n_blocks=1", "model.discriminator.width=4"]
-    often = [
-        "callback.samples.first=8",
-        "callback.health.first=8",
-        "callback.health.num_images=2",
-        "data.validation=0.2",
-        "callback.evaluate.extractors=[random_conv]",
-        "callback.evaluate.num_images=8",
-    ]
+    often = ["callback.samples.first=8", "callback.health.first=8", "callback.health.num_images=2"]
+    often += ["data.validation=0.2", "callback.evaluate.extractors=[random_conv]", "callback.evaluate.num_images=8"]
     train("model=pix2pix", *options, *small, *often, "images=24", "hydra.run.dir=run", tiny=False)
     assert {path.name for path in (tmp_path / "run" / "samples").iterdir()} >= {"reals.png", "000000024.png"}
     best = checkpoints.best_record(tmp_path / "run")

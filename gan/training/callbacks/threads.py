@@ -100,8 +100,7 @@ class Threads(Callback):
         first, before = self.expected is None, torch.get_num_threads()
         with paused(trainer, "threads"), torch.random.fork_rng(devices=[]):
             began = time.perf_counter()
-            shapes = example(pl_module, pl_module.data, pl_module.batch_size)
-            batch = {name: torch.zeros_like(value, device="cpu") for name, value in shapes.items()}
+            batch = example(pl_module, pl_module.data, pl_module.batch_size, pl_module.device)
             precision = PRECISIONS.get(str(trainer.precision))
             seconds = choose(step_of(copy_of(pl_module), batch, pl_module.device, precision), self.limit)
             self.cost, self.passed = time.perf_counter() - began, 0.0

@@ -28,13 +28,8 @@ def scores(run: Path) -> list[dict[str, float]]:
 
 @pytest.mark.slow
 def test_two_ranks_and_one_agree(train: Train, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    options = [
-        "images=4",
-        "data.num_images=130",
-        "callback.evaluate.num_images=13",
-        "data.split=file",
-        "data.validation=0.5",
-    ]
+    options = ["images=4", "data.num_images=130", "callback.evaluate.num_images=13", "data.split=file"]
+    options += ["data.validation=0.5"]
     options += ["callback.evaluate.extractors=[lite0,random_conv]", "objective=eval/kid_x1000_lite0", "data.flip=true"]
     found = []
     for devices in (1, 2):

@@ -54,8 +54,7 @@ def weights(module: Any) -> list[torch.Tensor]:
 def test_a_measured_step_changes_nothing(recipe: str) -> None:
     module, data = build(recipe)
     before = weights(module)
-    batch = {name: torch.zeros_like(value, device="cpu") for name, value in example(module, data, BATCH).items()}
-    step = step_of(copy_of(module), batch, CPU, torch.bfloat16)
+    step = step_of(copy_of(module), example(module, data, BATCH, CPU), CPU, torch.bfloat16)
     step()
     step()
     assert all(map(torch.equal, weights(module), before))
