@@ -102,10 +102,7 @@ class Setting:
     def add_to(self, parser: Any, **changed: Any) -> None:
         """Add the option to a parser of argparse. `changed` replaces what `add_argument` gets."""
         options: dict[str, Any] = {"default": self.default, "help": self.help, "metavar": self.metavar}
-        if self.low is None:
-            options |= {"choices": self.words}
-        else:
-            options |= {"type": self.parse}
+        options |= {"choices": self.words} if self.low is None else {"type": self.parse}
         parser.add_argument(f"--{self.name}", **(options | changed))
 
 

@@ -144,7 +144,6 @@ class Adaptive(nn.Module):
     """
 
     probability: Tensor  # current value
-    signs: Tensor  # sum of the mean signs of D over the batches since the last adjustment
 
     def __init__(
         self,
@@ -162,8 +161,8 @@ class Adaptive(nn.Module):
         self.adjustment_images = at_least("augment.adjustment_images", adjustment_images, 1)
         self.interval = at_least("augment.interval", interval, 1)
         self.max_probability = fraction("augment.max_probability", max_probability)
-        self.register_buffer("probability", torch.zeros(()))
-        self.register_buffer("signs", torch.zeros(()))
+        self.register_buffer("probability", torch.zeros(()))  # an nn.Buffer would become one of `augment`, too
+        self.signs = nn.Buffer(torch.zeros(()))  # sum of the mean signs of D over the batches since the last adjustment
 
     def draw(self, n: int, size: tuple[int, int], generator: Generator) -> dict[str, Tensor]:
         self.augment.probability = self.probability
@@ -179,7 +178,7 @@ class Adaptive(nn.Module):
         assert step.real_logits is not None
         # Without delay, because DDP copies the buffers of rank 0 to all ranks
         sign = over_ranks(per_image(step.real_logits).sign().mean())
-        self.signs += torch.where(sign.isfinite(), sign, self.target)
+        self.signs.add_(torch.where(sign.isfinite(), sign, self.target))
         if (step.batch + 1) % self.interval == 0:
             seen = self.interval * len(step.real) * ranks()
             above = self.signs / self.interval - self.target

@@ -15,9 +15,9 @@ from omegaconf import DictConfig
 from gan.config.compose import options, unresolved
 from gan.config.overrides import key_of
 from gan.models import address, shared_model
-from gan.runs import remote, run_folder
+from gan.runs import run_folder
 from gan.utils.errors import UserError, path_hint
-from gan.utils.option_values import flatten, is_remote, pair, with_home
+from gan.utils.option_values import flatten, pair, with_home
 from gan.utils.output import print_line
 
 NAME = re.compile(r"[A-Za-z_]\w*")  # values that need no quotes
@@ -49,10 +49,7 @@ def options_of(text: str) -> dict[str, Any]:
     """
     if text.startswith(address.HUB):
         return {}
-    if is_remote(text):
-        source = remote.download(text)
-    else:
-        source = address.zoo_folder(text) if text.startswith(address.ZOO) else Path(with_home(text))
+    source = Path(with_home(address.locate(text)))
     if not source.exists():
         hint = address.zoo_hint(text) or path_hint(source)
         raise UserError(f"init_from={text}: no such run folder, checkpoint or shared model{hint}")

@@ -22,7 +22,7 @@ from omegaconf import DictConfig, open_dict, read_write
 
 from gan.config import new_run, paths
 from gan.config.compose import check_options, to_plain
-from gan.config.mistakes import check_words, message_of
+from gan.config.mistakes import INFORMATION, check_words, message_of
 from gan.config.overrides import as_typed, stored, typed_value, without
 from gan.config.secrets import conceal, words_of
 from gan.runs import lock, run_folder
@@ -31,8 +31,6 @@ from gan.utils.errors import causes, child_words, to_line
 from gan.utils.option_values import without_home
 from gan.utils.output import print_error, print_page
 from gan.utils.processes import global_rank, is_child
-
-INFORMATION = {"--cfg", "-c", "--info", "-i", "--hydra-help", "--version", "--shell-completion", "-sc"}
 
 
 def launch(main: Callable[[], Any], words: list[str]) -> None:

@@ -43,8 +43,8 @@ for _names, _answer in (
     ANSWERS |= dict.fromkeys(_names.split(), _answer)
 
 WITH_VALUE = {"--cfg", "-c", "--package", "-p", "--config-dir", "-cd", "--info", "-i", "--code"}
-FLAGS = WITH_VALUE | {"--help", "-h", "--hydra-help", "--version", "--resolve", "--run", "-r", "--multirun", "-m"}
-FLAGS |= {"--shell-completion", "-sc"}
+INFORMATION = {"--cfg", "-c", "--info", "-i", "--hydra-help", "--version", "--shell-completion", "-sc"}  # no run
+FLAGS = WITH_VALUE | INFORMATION | {"--help", "-h", "--resolve", "--run", "-r", "--multirun", "-m"}
 
 
 # ---- words of the command line, before Hydra reads them

@@ -9,12 +9,10 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
-from hydra.core.override_parser.overrides_parser import OverridesParser
-from hydra.core.override_parser.types import Override
 from hydra.errors import HydraException
 
 from gan.config.paths import folders
-from gan.config.secrets import hide_in_override, parsed_value
+from gan.config.secrets import hide_in_override, parse, parsed_value
 from gan.data.looks import is_table
 from gan.utils.errors import UserError
 from gan.utils.option_values import quote, with_home, without_home
@@ -26,11 +24,6 @@ WORDS = ("", "null", "none", "true", "false", "auto", "???")  # values that are 
 
 
 # ---- lists of overrides
-
-
-def parse(override: str) -> Override:
-    """Return an override as Hydra parses it; raise HydraException if it cannot."""
-    return OverridesParser.create().parse_override(override)
 
 
 def key_of(override: str) -> str:

@@ -7,6 +7,7 @@ import re
 from typing import Any
 
 from hydra.core.override_parser.overrides_parser import OverridesParser
+from hydra.core.override_parser.types import Override
 from hydra.errors import HydraException
 from omegaconf import DictConfig, ListConfig, OmegaConf
 from omegaconf.resolvers import oc
@@ -92,10 +93,15 @@ def hide_in_override(word: str) -> str:
     return f"{hide(key)}={hide(value, option)}"
 
 
+def parse(override: str) -> Override:
+    """Return an override as Hydra parses it; raise HydraException if it cannot."""
+    return OverridesParser.create().parse_override(override)
+
+
 def parsed_value(override: str) -> Any:
     """Return the value of an override as Hydra parses it, "" for null, and None if Hydra cannot parse it."""
     try:
-        value = OverridesParser.create().parse_override(override).value()
+        value = parse(override).value()
     except (HydraException, RecursionError):
         return None
     return "" if value is None else value

@@ -84,7 +84,7 @@ def load_network(state: dict[str, Any], role: str, prefix: str, path: Path) -> A
     """Return the network of a role, in eval mode, with the weights of a checkpoint whose names start with a prefix."""
     check_data(state["config"], path)
     build = network_builder(state["config"], role, path)
-    weights = weights_of(state["state_dict"], prefix)
+    weights = network_weights(state["state_dict"], prefix)
     with at_most(sum(value.numel() for value in weights.values() if isinstance(value, Tensor))):
         network = build().eval()
     try:
@@ -98,7 +98,7 @@ def load_network(state: dict[str, Any], role: str, prefix: str, path: Path) -> A
     return network
 
 
-def weights_of(state: Mapping[str, Tensor], *prefixes: str) -> dict[str, Tensor]:
+def network_weights(state: Mapping[str, Tensor], *prefixes: str) -> dict[str, Tensor]:
     """Return the weights whose names start with the first prefix that any name has, without the prefix."""
     for prefix in prefixes:
         weights = {name.removeprefix(prefix): value for name, value in state.items() if name.startswith(prefix)}

@@ -57,11 +57,7 @@ class Generator(nn.Module):
             nn.ReLU(inplace=True),
         )
         self.blocks = nn.ModuleList(
-            Layers(
-                up_conv(before, after, upsampling),
-                batch_norm(after, classes),
-                nn.ReLU(inplace=True),
-            )
+            Layers(up_conv(before, after, upsampling), batch_norm(after, classes), nn.ReLU(inplace=True))
             for before, after in pairwise(widths)
         )
         self.to_image = (

@@ -12,14 +12,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from gan.networks.closed_form.color_map import (
-    ColorMap,
-    gathered,
-    identity_table,
-    premultiply,
-    sampled,
-    unpremultiply,
-)
+from gan.networks.closed_form.color_map import ColorMap, identity_table, premultiply, sampled, unpremultiply
 from gan.networks.layers import full_precision
 from gan.networks.tile_position import TilePosition
 
@@ -34,23 +27,16 @@ class Generator(nn.Module):
         lut_size: number of entries per axis of a LUT, 33 in the paper. Smaller LUTs need less data.
     """
 
-    grid: Tensor
     thumbnail_size = 64  # side in pixels
     multiple = 1
     receptive_radius = 0  # pixels around a tile on which its output depends, apart from the mixed LUT
     bytes_per_pixel = 200  # estimate of the memory of a forward pass
 
-    def __init__(
-        self,
-        channels: int = 3,
-        num_luts: int = 3,
-        lut_size: int = 33,
-        width: int = 16,
-    ) -> None:
+    def __init__(self, channels: int = 3, num_luts: int = 3, lut_size: int = 33, width: int = 16) -> None:
         super().__init__()
         self.start = ColorMap()
         # Three axes: channels_last does not support five.
-        self.register_buffer("grid", identity_table(lut_size).flatten(1), persistent=False)  # (3, P^3)
+        self.grid = nn.Buffer(identity_table(lut_size).flatten(1), persistent=False)  # (3, P^3)
         self.entries = nn.Parameter(torch.cat([self.grid[None], torch.zeros(num_luts - 1, *self.grid.shape)]))
         self.lut_size = lut_size
         widths = [3, width, 2 * width, 4 * width, 4 * width]
@@ -87,9 +73,7 @@ class Generator(nn.Module):
         """Translate tiles (N, C, h, w) at a position of the image."""
         color, alpha = unpremultiply(x)
         color = self.start.of_images(color, position)
-        lookup = gathered if torch.compiler.is_exporting() else sampled  # other runtimes sample grids of two axes only
-        y = lookup(context, color.float())
-        return premultiply(y, alpha, self.channels)
+        return premultiply(sampled(context, color.float()), alpha, self.channels)
 
     def forward(self, x: Tensor, label: Tensor | None = None) -> Tensor:
         return self.forward_tile(x, TilePosition.whole(x), self.global_context(x))

@@ -61,8 +61,6 @@ class Generator(ReadsBuffers):
         noise_margin: number of pixels around a tile for which it needs noise.
     """
 
-    stage_index: Tensor
-    grainy: Tensor
     multiple = 1  # sides of images must be multiples of this number
     shows_patches = False
 
@@ -75,8 +73,8 @@ class Generator(ReadsBuffers):
         self.finish = ColorMap()
         self.texture = TextureNetwork(carriers, width, n_layers)
         self.channels, self.grain = channels, grain
-        self.register_buffer("stage_index", torch.zeros((), dtype=torch.int64))
-        self.register_buffer("grainy", torch.zeros((), dtype=torch.bool))
+        self.stage_index = nn.Buffer(torch.zeros((), dtype=torch.int64))
+        self.grainy = nn.Buffer(torch.zeros((), dtype=torch.bool))
         self.set_stage("network", bool(grain))
         self.noise_margin = max(KERNEL // 2, self.texture.noise_margin)
         # An estimate of the memory of a forward pass
@@ -242,8 +240,6 @@ class TextureNetwork(ReadsBuffers):
         used: number of carriers that are computed; the others have a frequency of 0.
     """
 
-    frequencies: Tensor
-
     def __init__(self, carriers: int = 12, width: int = 24, n_layers: int = 3) -> None:
         super().__init__()
         self.flow_lines = FlowLines(ANGLES)
@@ -256,7 +252,7 @@ class TextureNetwork(ReadsBuffers):
         self.n_layers, self.noise_margin = n_layers, n_layers + NOISE_REACH
         # Down and across in cycles per pixel; a frequency of 0 is an unused carrier. All sets are equal; saved models
         # have this shape.
-        self.register_buffer("frequencies", torch.zeros(SETS, carriers, 2))
+        self.frequencies = nn.Buffer(torch.zeros(SETS, carriers, 2))
         self.used = carriers
 
     @property

@@ -120,14 +120,12 @@ class ModulatedConv2d(nn.Module):
 class StyledLayer(nn.Module):
     """Modulated 3x3, noise, bias, leaky ReLU. In eval mode the noise is constant, so the image depends on w only."""
 
-    noise: Tensor
-
     def __init__(self, before: int, after: int, size: tuple[int, int], latent_dim: int, upsample: bool) -> None:
         super().__init__()
         self.modulated = ModulatedConv2d(before, after, 3, latent_dim, upsample=upsample)
         self.noise_gain = nn.Parameter(torch.zeros(()))
         self.bias = nn.Parameter(torch.zeros(after))
-        self.register_buffer("noise", torch.randn(1, 1, *size))
+        self.noise = nn.Buffer(torch.randn(1, 1, *size))
 
     def forward(self, x: Tensor, w: Tensor) -> Tensor:
         y = self.modulated(x, w, GAIN)

@@ -24,16 +24,14 @@ class LeCam(nn.Module):
     """
 
     network = "discriminator"
-    averages: Tensor  # (2,), averages of D on real and on generated images, before bias correction
-    bias_correction: Tensor  # 1 - decay^evaluations
 
     def __init__(self, weight: float = 0.3, decay: float = 0.99, interval: int = 1) -> None:
         super().__init__()
         self.weight = weight
         self.decay = decay
         self.interval = interval
-        self.register_buffer("averages", torch.zeros(2))
-        self.register_buffer("bias_correction", torch.zeros(()))
+        self.averages = nn.Buffer(torch.zeros(2))  # of D on real and on generated images, before bias correction
+        self.bias_correction = nn.Buffer(torch.zeros(()))  # 1 - decay^evaluations
 
     def forward(self, step: Step) -> Tensor:
         assert step.real_logits is not None and step.fake_logits is not None

@@ -26,7 +26,6 @@ class PathLength(nn.Module):
     """
 
     network = "generator"
-    average: Tensor
 
     def __init__(self, weight: float = 2.0, decay: float = 0.01, interval: int = 4, fraction: float = 0.5) -> None:
         super().__init__()
@@ -34,7 +33,7 @@ class PathLength(nn.Module):
         self.decay = decay
         self.interval = interval
         self.fraction = fraction
-        self.register_buffer("average", torch.zeros(()))
+        self.average = nn.Buffer(torch.zeros(()))
 
     def forward(self, step: LatentStep) -> Tensor:
         generator: Any = step.generator

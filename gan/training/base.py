@@ -67,7 +67,6 @@ class Base(LightningModule):
     loss: Any
     penalties: Any
     augment: Any
-    class_counts: Tensor
     needs_pairs = False  # whether each image of the data must have its ground truth
     judges_alone = True  # whether the discriminator sees an image without the input of the translation
     estimated_at = -1  # images seen when BatchNorm's statistics of the EMA generator were last estimated
@@ -107,7 +106,7 @@ class Base(LightningModule):
         self.config: dict[str, Any] = {}  # the run's resolved configuration, for the checkpoint
         self.interrupted = False  # by a signal; the run will be resumed
         counts = torch.zeros(getattr(generator, "classes", 0))
-        self.register_buffer("class_counts", counts, persistent=len(counts) > 0)  # images of each class
+        self.class_counts = nn.Buffer(counts, persistent=len(counts) > 0)  # images of each class
         self.to(memory_format=torch.channels_last)  # convolutions in bf16 are 1.2 to 1.9 times as fast on a CPU
 
     # ---- Optimizers

@@ -14,12 +14,12 @@ from typing import Any
 import torch
 import torch.distributed as dist
 from hydra.core.hydra_config import HydraConfig
-from hydra.types import RunMode
 from hydra.utils import instantiate
 from lightning import Trainer
 from omegaconf import DictConfig
 
 from gan.config.compose import images_at, to_plain
+from gan.config.launch import in_sweep
 from gan.data.module import ImageDataModule
 from gan.data.order import per_rank_batch_size
 from gan.runs import checkpoints, ranks, run_folder
@@ -43,13 +43,7 @@ PRECISIONS = ("bf16-mixed", "16-mixed", "32-true", "bf16", "16", "32")  # Lightn
 SCORE = "eval/"  # begin of the logged names of scores
 
 
-def fit(
-    cfg: DictConfig,
-    model: GAN,
-    data: ImageDataModule,
-    make_trainer: Callable[..., Trainer],
-    run: Path,
-) -> float:
+def fit(cfg: DictConfig, model: GAN, data: ImageDataModule, make_trainer: Callable[..., Trainer], run: Path) -> float:
     """Train to `images` or `minutes`, and return the objective; exit with 128 + its number after a signal, such as 130.
 
     Returns:
@@ -91,7 +85,7 @@ def fit(
         if isinstance(error.__context__, KeyboardInterrupt):  # before the first batch; Lightning exits with 1
             sys.exit(130)
         if isinstance(error, Exception) and ranks.is_rank_lost(error):
-            if child or HydraConfig.get().mode is not RunMode.MULTIRUN:
+            if child or not in_sweep():
                 ranks.end_processes(trainer, 2)
             raise ranks.rank_lost(run) from error
         if isinstance(error, torch.OutOfMemoryError):
@@ -112,7 +106,7 @@ def fit(
         raise UserError(storage.failure)
     if number := interrupt.signal or interrupt.received:  # received after the last batch, during the evaluation
         exit_after_signal(number, cfg, model, trainer, run)
-    if HydraConfig.get().mode is not RunMode.MULTIRUN and not cfg.debug:
+    if not in_sweep() and not cfg.debug:
         print_end(trainer, model, data, run)
     return objective(run, cfg)
 
@@ -243,7 +237,7 @@ def objective(run: Path, cfg: DictConfig) -> float:
     if value == math.inf:
         logged = {name for line in read_metrics(run / run_folder.METRICS) for name in line}
         scores = sorted(name for name in logged if name.startswith(SCORE))
-        if cfg.objective not in logged and (scores or HydraConfig.get().mode is RunMode.MULTIRUN):
+        if cfg.objective not in logged and (scores or in_sweep()):
             others = f"choose from {', '.join(scores)}" if scores else "add evaluate to callback="
             print_line(f"objective={cfg.objective}: not logged; {others}")
     return value

@@ -12,7 +12,7 @@ from pathlib import Path
 from torch import Tensor, nn
 
 from gan.models.address import checkpoint_of, with_addresses
-from gan.models.loading import EMA, load_state, weights_of
+from gan.models.loading import EMA, load_state, network_weights
 from gan.training.base import NETWORKS, Base, is_in, layers
 from gan.utils.errors import UserError
 from gan.utils.option_values import flatten
@@ -59,7 +59,7 @@ def start_from(model: Base, source: Path) -> None:
     shown, other = f"init_from={with_addresses(str(source))}", load_state(checkpoint_of(source))
     options, theirs = flatten(model.config), flatten(other["config"])
     for role in NETWORKS:
-        weights = weights_of(other["state_dict"], *PREFIXES[role])
+        weights = network_weights(other["state_dict"], *PREFIXES[role])
         kind = f"model.{role}._target_"
         if not weights or theirs.get(kind) != options.get(kind):
             if role == "generator":
@@ -75,7 +75,7 @@ def start_from(model: Base, source: Path) -> None:
         print_line(f"{shown}: {role}: {describe(network, copied)}")
         if model.frozen.get(role):
             print_line(f"freeze.{role}: {', '.join(model.frozen[role])}")
-    averaged = weights_of(other["state_dict"], EMA, "generator.")
+    averaged = network_weights(other["state_dict"], EMA, "generator.")
     model.ema.module.load_state_dict(copy_weights(model.generator, averaged).state)
 
 

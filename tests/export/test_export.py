@@ -21,6 +21,7 @@ from gan.export.parts import Part, example_images, generator_parts, plain, trans
 from gan.images.convert import to_uint8
 from gan.models.sampling import latents
 from gan.networks import dcgan, fastgan, lut, resnet_translator, style, stylegan2, unet
+from gan.networks.closed_form import color_map
 from gan.networks.closed_form.inks import SETTINGS
 from gan.utils import code
 from gan.utils.errors import UserError
@@ -133,7 +134,7 @@ def test_lookup_by_gathering_agrees_with_sampling() -> None:
     torch.manual_seed(0)
     luts, color = torch.randn(2, 3, 5, 5, 5), 1.2 * (2 * torch.rand(2, 3, 6, 7) - 1)  # some colors are outside
     color[0, :, 0, 0], color[1, :, 0, 0] = 1, -1
-    assert (lut.sampled(luts, color) - lut.gathered(luts, color)).abs().max() < 1e-5
+    assert (color_map.sampled(luts, color) - color_map.gathered(luts, color)).abs().max() < 1e-5
 
 
 def test_the_exported_copy_leaves_the_network_unchanged() -> None:

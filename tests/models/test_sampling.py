@@ -7,14 +7,7 @@ import pytest
 import torch
 from torch import nn
 
-from gan.models.sampling import (
-    ESTIMATION_IMAGES,
-    ESTIMATION_SEED,
-    classes_of,
-    generate,
-    latents,
-    reestimate_batch_norm,
-)
+from gan.models.sampling import ESTIMATION_IMAGES, ESTIMATION_SEED, classes_of, generate, latents, reestimate_batch_norm
 from gan.networks.dcgan import Generator
 
 

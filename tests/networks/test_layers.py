@@ -10,14 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from gan.networks import dcgan, r3gan, stylegan2
-from gan.networks.layers import (
-    ConditionalBatchNorm2d,
-    Projection,
-    clamp_fp16,
-    minibatch_std,
-    run_stage,
-    spectral_norm,
-)
+from gan.networks.layers import ConditionalBatchNorm2d, Projection, clamp_fp16, minibatch_std, run_stage, spectral_norm
 from gan.utils.errors import UserError
 
 from .test_contract import NOISE, networks, pair

@@ -8,12 +8,7 @@ from torch import nn
 from torch.nn import functional as F
 
 from gan.networks.resampling import smooth
-from gan.networks.stylegan2 import (
-    Discriminator,
-    Generator,
-    ModulatedConv2d,
-    activate,
-)
+from gan.networks.stylegan2 import Discriminator, Generator, ModulatedConv2d, activate
 
 
 @pytest.mark.parametrize(("classes", "millions"), [(0, 19.9), (10, 20.2)])

@@ -50,8 +50,11 @@ def identity_table(size: int) -> Tensor:
 
 
 def sampled(luts: Tensor, color: Tensor) -> Tensor:
-    """Return the colors (N, 3, h, w) that LUTs (N, 3, P, P, P) have for colors (N, 3, h, w) in [-1, 1]."""
+    """Return the colors (N, 3, h, w) that LUTs (N or 1, 3, P, P, P) have for colors (N, 3, h, w) in [-1, 1]."""
+    if torch.compiler.is_exporting():  # other runtimes sample grids of two axes only
+        return gathered(luts, color)
     # The color is the position in the LUT; grid_sample expects positions in [-1, 1].
+    luts = luts.expand(len(color), -1, -1, -1, -1)
     y = F.grid_sample(luts, color.movedim(1, -1)[:, None], padding_mode="border", align_corners=True)
     return y[:, :, 0]  # (N, 3, 1, h, w) -> (N, 3, h, w)
 
@@ -134,17 +137,14 @@ class ColorMap(ReadsBuffers):
             their means.
     """
 
-    table: Tensor
-    position: Tensor
-    means: Tensor
     shows_patches = False
 
     def __init__(self, table: Tensor | None = None, position: Tensor | None = None) -> None:
         super().__init__()
         with torch.device("cpu"):  # on "meta", torch would import its compiler
-            self.register_buffer("table", identity_table(TABLE_SIZE) if table is None else table)
-            self.register_buffer("means", mean_bases()[:, None, None], persistent=False)  # (NUM_BASES, 1, 1)
-        self.register_buffer("position", torch.zeros(3, POWERS, NUM_BASES) if position is None else position)
+            self.table = nn.Buffer(identity_table(TABLE_SIZE) if table is None else table)
+            self.means = nn.Buffer(mean_bases()[:, None, None], persistent=False)  # (NUM_BASES, 1, 1)
+        self.position = nn.Buffer(torch.zeros(3, POWERS, NUM_BASES) if position is None else position)
         self.varies, self.is_identity = False, True
         if table is not None or position is not None:
             self.read_buffers()
@@ -155,12 +155,8 @@ class ColorMap(ReadsBuffers):
 
     def forward_tile(self, x: Tensor, position: TilePosition) -> Tensor:
         """Map the colors of tiles (N, 3, h, w) at a position of the image."""
-        table = self.table[None]
         with full_precision(x):
-            if torch.compiler.is_exporting():  # other runtimes sample grids of two axes only
-                y = gathered(table, x.float())
-            else:
-                y = sampled(table.expand(len(x), -1, -1, -1, -1), x.float())
+            y = sampled(self.table[None], x.float())
             if self.varies:
                 powers = self.means if self.shows_patches else bases(squared_radius(*rows_and_columns(position, y)))
                 y = 2 * corrected((y + 1) / 2, self.position, powers) - 1

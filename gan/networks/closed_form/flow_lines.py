@@ -11,7 +11,7 @@ from __future__ import annotations
 import math
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from torch.nn import functional as F
 
 from gan.networks.closed_form.carriers import carrier_planes
@@ -88,17 +88,12 @@ class FlowLines(ReadsBuffers):
         parallel: weight of the plane waves from which lines start, with the frequencies `vectors` (A, 2).
     """
 
-    frequency: Tensor
-    preferred: Tensor
-    degrees: Tensor
-    vectors: Tensor
-
     def __init__(self, angles: tuple[float, ...]) -> None:
         super().__init__()
-        self.register_buffer("frequency", torch.zeros(()))
-        self.register_buffer("preferred", torch.zeros(2))
-        self.register_buffer("degrees", torch.tensor(angles))
-        self.register_buffer("vectors", torch.zeros(len(angles), 2), persistent=False)
+        self.frequency = nn.Buffer(torch.zeros(()))
+        self.preferred = nn.Buffer(torch.zeros(2))
+        self.degrees = nn.Buffer(torch.tensor(angles))
+        self.vectors = nn.Buffer(torch.zeros(len(angles), 2), persistent=False)
         self.cycles, self.angles, self.parallel = 0.0, list(angles), 0.0
 
     def set_frequency(self, cycles: float) -> None:

@@ -12,7 +12,7 @@ from collections.abc import Callable
 from functools import cache
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from torch.nn import functional as F
 
 from gan.networks.closed_form.color_map import ColorMap, ReadsBuffers, luminance
@@ -63,17 +63,13 @@ class Inks(ReadsBuffers):
         uneven: how the colors of inks vary.
     """
 
-    palette: Tensor
-    number: Tensor
-    values: Tensor
-
     def __init__(self) -> None:
         super().__init__()
         self.tone = ColorMap()
         self.uneven = UnevenInks(INKS)
-        self.register_buffer("palette", torch.zeros(INKS, 3))
-        self.register_buffer("number", torch.zeros((), dtype=torch.int64))
-        self.register_buffer("values", torch.zeros(len(SETTINGS)))
+        self.palette = nn.Buffer(torch.zeros(INKS, 3))
+        self.number = nn.Buffer(torch.zeros((), dtype=torch.int64))
+        self.values = nn.Buffer(torch.zeros(len(SETTINGS)))
         self.set_settings({name: values[0] for name, values in SETTINGS.items()}, 0)
 
     def set_settings(self, settings: dict[str, float], count: int) -> None:

@@ -30,18 +30,15 @@ class ShapedNoise(nn.Module):
     Initially it changes nothing. Images are (N, 3, h, w) in [-1, 1].
     """
 
-    filter: Tensor
-    kernel: Tensor
-    strength: Tensor
     receptive_radius = KERNEL // 2 + blur_radius(SIGMA)  # pixels around a tile on which its output depends
 
     def __init__(self) -> None:
         super().__init__()
         identity = torch.zeros(KERNEL, KERNEL)
         identity[KERNEL // 2, KERNEL // 2] = 1
-        self.register_buffer("filter", identity)  # convolved with each channel of the image
-        self.register_buffer("kernel", torch.zeros(3, 3, KERNEL, KERNEL))  # convolved with white noise
-        self.register_buffer("strength", torch.ones(BINS))  # of the noise, by luminance from -1 to 1
+        self.filter = nn.Buffer(identity)  # convolved with each channel of the image
+        self.kernel = nn.Buffer(torch.zeros(3, 3, KERNEL, KERNEL))  # convolved with white noise
+        self.strength = nn.Buffer(torch.ones(BINS))  # of the noise, by luminance from -1 to 1
 
     @torch.no_grad()
     def fit(self, inputs: Tensor, targets: Tensor) -> None:
@@ -116,15 +113,11 @@ class UnevenInks(nn.Module):
     distance for each value of the field. Initially nothing moves.
     """
 
-    kernel: Tensor
-    direction: Tensor
-    curve: Tensor
-
     def __init__(self, inks: int) -> None:
         super().__init__()
-        self.register_buffer("kernel", torch.zeros(KERNEL, KERNEL))  # convolved with white noise
-        self.register_buffer("direction", torch.zeros(inks, 3))  # unit vector along which the color of an ink varies
-        self.register_buffer("curve", torch.zeros(inks, STEPS))  # how far, for values of the field from -REACH to REACH
+        self.kernel = nn.Buffer(torch.zeros(KERNEL, KERNEL))  # convolved with white noise
+        self.direction = nn.Buffer(torch.zeros(inks, 3))  # unit vector along which the color of an ink varies
+        self.curve = nn.Buffer(torch.zeros(inks, STEPS))  # how far, for values of the field from -REACH to REACH
 
     @torch.no_grad()
     def fit(self, targets: Tensor, palette: Tensor) -> None:

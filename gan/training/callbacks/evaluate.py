@@ -107,10 +107,7 @@ class Evaluate(Periodic):
                 continue
             if isinstance(network, torch.nn.Module):
                 network.to(pl_module.device)
-            started = time.monotonic()
             self.loaded.append((network, cached_features(network, images)))
-            if (seconds := time.monotonic() - started) > 1:
-                print_line(f"evaluate: features of {len(images):,} real images by {network.name} in {seconds:.1f} s")
         self.originals = CopySearch(train, held_out, data.flips)
 
     def set_interval(self, trainer: Trainer, pl_module: GAN) -> None:

@@ -54,17 +54,13 @@ class Health(Periodic):
 
     def check(self, trainer: Trainer, pl_module: GAN, fakes: Tensor) -> None:
         """Log the values and report problems."""
-        data: Any = trainer.datamodule  # type: ignore[attr-defined]
-        train, held_out = data.reals(self.num_images), data.reals(self.num_images, held_out=True)
+        n, data = self.num_images, pl_module.data
+        train, held_out = data.reals(n), data.reals(n, held_out=True)
         values, error = {"diversity": diversity(fakes) / max(diversity(train), 1e-9)}, 0.0
-        if len(held_out) == self.num_images and pl_module.judges_alone:
+        if len(held_out) == n and pl_module.judges_alone:
             labels: list[Any] = [None] * 3
             if len(pl_module.class_counts):
-                labels = [
-                    data.real_labels(self.num_images),
-                    data.real_labels(self.num_images, held_out=True),
-                    pl_module.fake_labels(self.num_images),
-                ]
+                labels = [data.real_labels(n), data.real_labels(n, held_out=True), pl_module.fake_labels(n)]
             values["overfitting"], error = overfitting(
                 *map(functools.partial(logits, pl_module), (train, held_out, fakes), labels)
             )

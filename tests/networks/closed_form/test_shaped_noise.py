@@ -5,14 +5,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from gan.networks.closed_form.shaped_noise import (
-    KERNEL,
-    REACH,
-    STEPS,
-    ShapedNoise,
-    UnevenInks,
-    windowed,
-)
+from gan.networks.closed_form.shaped_noise import KERNEL, REACH, STEPS, ShapedNoise, UnevenInks, windowed
 from gan.networks.resampling import blur
 
 N, SIDE = 60, 64
