@@ -93,7 +93,7 @@ class Base(LightningModule):
         self.augment = augment
         check_parts(discriminator, loss, self.penalties, augment)
         # Names of the layers that keep their weights, for each network
-        self.frozen = {role: freeze(getattr(self, role), role, number) for role, number in given.freeze.items()}
+        self.frozen = {role: freeze(getattr(self, role), role, number) for role, number in (given.freeze or {}).items()}
         self.ema = EMA(generator, given.ema_half_life, given.ema_warmup)
         self.optimizer_factories = generator_optimizer, discriminator_optimizer
         self.batch_size, self.seed, self.n_critic = given.batch_size, given.seed, given.n_critic
