@@ -19,7 +19,7 @@ from numbers import Integral, Real
 from typing import Any
 
 from gan.data.looks import LOOK, is_table
-from gan.pixel_art import DITHERS
+from gan.utils.colors import DITHERS
 from gan.utils.errors import UserError, did_you_mean, shown
 
 MAX_SEED = 2**63 - 1

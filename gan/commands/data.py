@@ -22,10 +22,10 @@ from gan.data.decoding.decode import Decoder
 from gan.data.decoding.pool import CRASHED, cores, parallel_map
 from gan.data.shards import pack as pack_shards
 from gan.data.sources.files import Decoded, File, decode, find
-from gan.pixel_art.cells import Unscaled, Unscaler
+from gan.pixel_art import Unscaled, Unscaler
 from gan.settings import add_size
 from gan.translation import translate_files
-from gan.utils.errors import UserError, writing
+from gan.utils.errors import UserError, train_command, writing
 from gan.utils.output import counted, counting, one_line
 from gan.utils.processes import available_memory
 
@@ -170,7 +170,7 @@ def pack(arguments: argparse.Namespace) -> None:
     written = pack_shards(arguments.roots, arguments.out, decoder, arguments.labels)
     words = ["data=stream", f"data.root={arguments.out}", f"data.size=[{height},{width}]"]
     words += [f"data.channels={arguments.channels}"]
-    print(f"{written:,} images in {arguments.out}; to train on them:\n\n" + checks.train_command(words))
+    print(f"{written:,} images in {arguments.out}; to train on them:\n\n" + train_command(*words))
 
 
 def unscale(arguments: argparse.Namespace) -> int:

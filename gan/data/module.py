@@ -26,7 +26,7 @@ from gan.data.split import select
 from gan.utils import processes
 from gan.utils.errors import UserError, at_least, choice, switch
 from gan.utils.option_values import check_workers, pair, with_home
-from gan.utils.output import print_line
+from gan.utils.output import first_few, print_line
 
 NUM_BUILTIN_IMAGES = 4096
 DEVICE_SHARE = 1 / 16  # largest fraction of a GPU's memory that the pixels may take with storage="auto"
@@ -342,8 +342,7 @@ def report_unreadable(where: str, names: Sequence[str], errors: dict[int, str]) 
     if len(errors) == len(names):
         raise UserError(f"{where}: none of its {len(errors)} images can be read; {lines[0]}")
     print(f"{len(errors)} of {len(names)} images in {where} cannot be read and are skipped:")
-    more = [f"and {len(errors) - MAX_LISTED} more; gan data check lists them"] if len(errors) > MAX_LISTED else []
-    print("\n".join(f"  {line}" for line in lines[:MAX_LISTED] + more), flush=True)
+    print("  " + first_few(lines, MAX_LISTED, "\n  "), flush=True)
 
 
 def spread(count: int, most: int | None) -> list[int]:

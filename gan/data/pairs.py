@@ -108,12 +108,8 @@ class StyledFiles(ImageFiles):
         self.filters = registry.filter_names(style)
         self.full_size = full_size
         self.identity = [
-            self.identity,
-            self.filters,
-            source_hash(*registry.MODULES),
-            *color_table.contents(self.filters),
-        ]
-        self.identity += ["full size"] if full_size else []
+            self.identity, self.filters, color_table.recorded(self.filters), source_hash(*registry.MODULES), full_size
+        ]  # fmt: skip
 
     def __getstate__(self) -> dict[str, Any]:
         return {"files": self.files, "filters": self.filters, "full_size": self.full_size}
@@ -122,7 +118,7 @@ class StyledFiles(ImageFiles):
         seed = zlib.crc32(data)  # a photograph always gets the same grain
         if self.full_size:
             pair = self.whole_pair(decoder, read_first_frame(BytesIO(data), decoder.max_pixels), seed)
-            yield scaled(pair, decoder.size)
+            yield resized(pair.transpose(1, 2, 0), decoder.size).transpose(2, 0, 1)  # channels last in memory
             return
         image = read(data, decoder)
         if decoder.fit != "patches":
@@ -172,11 +168,6 @@ def decode_pair(a: Image.Image, b: Image.Image, decoder: Decoder) -> Iterator[np
 def stack_pair(a: np.ndarray, b: np.ndarray) -> np.ndarray:
     """Concatenate two images (C, H, W) to (2C, H, W), with channels last in memory."""
     return np.concatenate([a.transpose(1, 2, 0), b.transpose(1, 2, 0)], -1).transpose(2, 0, 1)
-
-
-def scaled(pixels: np.ndarray, size: tuple[int, int]) -> np.ndarray:
-    """Return images (C, H, W) of another size, with a box filter; channels are last in memory."""
-    return resized(pixels.transpose(1, 2, 0), size).transpose(2, 0, 1)
 
 
 def match_channels(styled: np.ndarray, pixels: np.ndarray) -> np.ndarray:

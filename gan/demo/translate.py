@@ -20,12 +20,12 @@ from gan.export.provenance import fields_of
 from gan.export.record import translations
 from gan.images.files import encode
 from gan.models.loading import select_direction
-from gan.pixel_art import COLORS
-from gan.pixel_art.cells import PixelArt, converter, read_palette
+from gan.pixel_art import PixelArt, converter, read_palette
 from gan.settings import DITHER, SEED, Setting
 from gan.translation.image_translator import ImageFunction, ImageTranslator, parse_look
 from gan.translation.tiling import tile_for_memory
 from gan.translation.translator import NetworkFunction
+from gan.utils.colors import COLORS
 from gan.utils.errors import UserError
 
 NO_PALETTE = "all colors"

@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 from collections.abc import Iterable, Iterator, Sequence
 from functools import partial
-from io import BytesIO
 from itertools import chain
 from pathlib import Path
 from typing import Any, overload
@@ -17,8 +16,8 @@ from torch import Tensor
 
 from gan.data.decoding.decode import SINGLE_IMAGE_FITS, Decoder
 from gan.data.decoding.pool import CRASHED, parallel_map
-from gan.data.decoding.reader import ImageError, read_first_frame, to_srgb, unpremultiply
-from gan.data.sources.files import Decoded, File, content, decode, find, single
+from gan.data.decoding.reader import ImageError, to_srgb, unpremultiply
+from gan.data.sources.files import Decoded, File, decode, find, first_image, single
 from gan.images.convert import grid, save_png, to_pil_image
 from gan.utils.errors import UserError, writing
 from gan.utils.option_values import pair
@@ -147,7 +146,7 @@ def from_path(path: Path) -> list[Image.Image]:
     images = []
     for file in find_images(path):
         try:
-            images.append(read_first_frame(BytesIO(content(file))))
+            images.append(first_image(file))
         except ImageError as error:
             raise UserError(f"{file.shown}: {error}") from error
     return images

@@ -69,7 +69,7 @@ def content_preservation(inputs: Tensor, outputs: Tensor) -> dict[str, float]:
 
     They are negative if the luminance is inverted.
     """
-    before, after = luminance(inputs), luminance(outputs)
+    before, after = (luminance(rgb(images)) for images in (inputs, outputs))
     x, y = (each.flatten(1) - each.flatten(1).mean(1, keepdim=True) for each in (before, after))
     correlation = (x * y).sum(1) / (x.norm(dim=1) * y.norm(dim=1)).clamp(min=1e-6)
     return {"luminance_correlation": float(correlation.mean()), "luminance_ssim": float(ssim(after, before).mean())}

@@ -6,7 +6,8 @@ import torch
 from torch import Tensor
 from torch.nn.functional import interpolate
 
-LUMA = (0.299, 0.587, 0.114)  # of red, green and blue (ITU-R BT.601)
+from gan.utils.colors import LUMA
+
 OPAQUE_FROM = 128  # alpha from which a pixel counts as opaque
 
 
@@ -18,9 +19,9 @@ def rgb(images: Tensor) -> Tensor:
     return x[:, :3] + (255 - x[:, 3:]) * 0.5 if images.shape[1] == 4 else x
 
 
-def luminance(images: Tensor) -> Tensor:
-    """Return the luminance of uint8 (N, C, H, W): float (N, 1, H, W) in 0..255."""
-    return torch.einsum("c,nchw->nhw", torch.tensor(LUMA), rgb(images))[:, None]
+def luminance(colors: Tensor) -> Tensor:
+    """Return the luminance (N, 1, H, W) of RGB (N, 3, H, W)."""
+    return torch.einsum("c,nchw->nhw", colors.new_tensor(LUMA), colors)[:, None]
 
 
 def resized(images: Tensor, side: int) -> Tensor:

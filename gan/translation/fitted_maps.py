@@ -19,7 +19,7 @@ from gan.networks.closed_form.choose import MIN_IMAGES, Choice, choose
 from gan.networks.closed_form.color_map import ColorMap
 from gan.networks.closed_form.fit import visible
 from gan.networks.tile_position import TilePosition
-from gan.pixel_art.cells import check_colors, fit_palette
+from gan.pixel_art import check_colors, fit_palette
 from gan.translation.image_translator import ImageFunction
 from gan.utils import digest
 from gan.utils.errors import UserError

@@ -82,13 +82,6 @@ def trilinear(colors: np.ndarray, position: np.ndarray) -> np.ndarray:
     return total.T
 
 
-def identity(size: int) -> np.ndarray:
-    """Return the table (N, N, N, 3), float32 in 0..1, that maps each color to itself."""
-    steps = np.linspace(0, 1, size, dtype=np.float32)
-    blue, green, red = np.meshgrid(steps, steps, steps, indexing="ij")
-    return np.stack([red, green, blue], -1)
-
-
 def table_of(change: Callable[[np.ndarray], np.ndarray], size: int, title: str = "") -> ColorTable:
     """Return the table of a function of colors, which is applied to an image of all entries.
 
@@ -98,10 +91,10 @@ def table_of(change: Callable[[np.ndarray], np.ndarray], size: int, title: str =
             and one outside are right.
         size: entries along each axis.
     """
-    inputs = identity(size)
-    return ColorTable(
-        change(inputs.reshape(size * size, size, 3)).astype(np.float32).reshape(inputs.shape), title=title
-    )
+    steps = np.linspace(0, 1, size, dtype=np.float32)
+    blue, green, red = np.meshgrid(steps, steps, steps, indexing="ij")
+    colors = change(np.stack([red, green, blue], -1).reshape(size * size, size, 3))
+    return ColorTable(colors.astype(np.float32).reshape(size, size, size, 3), title)
 
 
 # ---- files
@@ -196,10 +189,6 @@ def _filter(path: str, version: object) -> Filter:
     return apply
 
 
-def contents(names: list[str]) -> list[str]:
-    """Return a word for each file among the names of filters, which names it by its contents."""
-    return [recorded(name) for name in names if is_table(name)]
-
-
-def recorded(name: str) -> str:
-    return f"{RECORDED}{digest.of_file(Path(with_home(name)))}"
+def recorded(names: Sequence[str]) -> list[str]:
+    """Return the names of filters, in which files are named by their contents."""
+    return [f"{RECORDED}{digest.of_file(Path(with_home(name)))}" if is_table(name) else name for name in names]

@@ -18,6 +18,7 @@ from scipy.ndimage import gaussian_filter
 
 from gan.data.builtin.shapes import inks
 from gan.data.looks import is_table
+from gan.utils.colors import LUMA
 from gan.utils.errors import UserError, did_you_mean
 from gan.utils.option_values import parse_assignments
 from gan.utils.video_state import mean_over_frames
@@ -116,7 +117,7 @@ def shown(value: float) -> str:
 
 BAND = 64  # rows
 CACHED = 1 << 15  # pixels that stay in the cache of the processor while they are used
-LUMINANCE = np.array([0.299, 0.587, 0.114], np.float32)  # weights of red, green and blue (ITU-R BT.601)
+LUMINANCE = np.array(LUMA, np.float32)
 
 
 def luminance(image: FloatImage) -> np.ndarray:
@@ -167,10 +168,14 @@ def blur_columns(image: np.ndarray, weights: np.ndarray) -> np.ndarray:
     return result
 
 
-def resized(image: FloatImage, size: tuple[int, int]) -> FloatImage:
-    """Resize to (height, width) with a box filter."""
-    channels = [Image.fromarray(np.ascontiguousarray(channel)) for channel in np.moveaxis(image, -1, 0)]
-    return np.stack([np.asarray(channel.resize(size[::-1], Image.Resampling.BOX)) for channel in channels], -1)
+def resized(image: np.ndarray, size: tuple[int, int]) -> np.ndarray:
+    """Resize (H, W, C) to (height, width) with a box filter."""
+    return np.stack([resize(channel, size, Image.Resampling.BOX) for channel in np.moveaxis(image, -1, 0)], -1)
+
+
+def resize(field: np.ndarray, size: tuple[int, int], kernel: Image.Resampling) -> np.ndarray:
+    """Return a field (H, W), uint8 or float32, at another size (height, width)."""
+    return np.asarray(Image.fromarray(np.ascontiguousarray(field)).resize(size[::-1], kernel))
 
 
 def equalized(values: np.ndarray) -> np.ndarray:
@@ -203,11 +208,9 @@ def smooth(field: np.ndarray, radius: float) -> np.ndarray:
 
 def resample(field: np.ndarray, size: tuple[int, int]) -> np.ndarray:
     """Return a field (H, W) at another size (height, width), float32: the mean where it shrinks, else bicubic."""
-    if field.shape == size:
-        return field.astype(np.float32)
+    field = field.astype(np.float32)
     kernel = Image.Resampling.BOX if size[0] < field.shape[0] else Image.Resampling.BICUBIC
-    image = Image.fromarray(np.ascontiguousarray(field, np.float32))
-    return np.asarray(image.resize(size[::-1], kernel))
+    return field if field.shape == size else resize(field, size, kernel)
 
 
 def size_within(shape: tuple[int, ...], side: float) -> tuple[int, int]:
@@ -232,8 +235,7 @@ def noise(rng: np.random.Generator, shape: tuple[int, int], radius: float | tupl
 
 def resample_up(field: np.ndarray, size: tuple[int, int]) -> np.ndarray:
     """Bicubic interpolation of each axis, also where one of them shrinks."""
-    image = Image.fromarray(np.ascontiguousarray(field, np.float32))
-    return np.asarray(image.resize(size[::-1], Image.Resampling.BICUBIC))
+    return resize(field.astype(np.float32), size, Image.Resampling.BICUBIC)
 
 
 def edge(field: np.ndarray, slope: float) -> np.ndarray:

@@ -16,7 +16,7 @@ from PIL import Image
 
 from gan.data.builtin import shapes
 from gan.data.looks import LOOK, color_table, fields, film, is_table, lines, prints, screens
-from gan.data.looks.color_table import ColorTable, identity
+from gan.data.looks.color_table import ColorTable, table_of
 from gan.data.looks.fields import (
     Filter,
     FloatImage,
@@ -29,10 +29,11 @@ from gan.data.looks.fields import (
     to_word,
     typed,
 )
+from gan.utils import colors
 from gan.utils.errors import UserError, did_you_mean, install
 
 MODULES = (
-    shapes, fields, film, prints, lines, screens, color_table,
+    shapes, fields, film, prints, lines, screens, color_table, colors,
 )  # fmt: skip # their source computes the pixels
 
 FILTERS: dict[str, Filter] = {
@@ -180,16 +181,22 @@ def table_of_look(filters: Sequence[str], size: int, title: str = "") -> tuple[C
     Raises:
         UserError: no filter is a function of colors.
     """
-    colors, left_out = identity(size), []
+    steps, left_out = [], []
     for name, own in map(split_word, filters):
         change = partial(filter_of(name), rng=np.random.default_rng(0), **own)
         if name not in STOCHASTIC and is_pointwise(change):
-            colors = change(colors.reshape(size * size, size, 3)).clip(0, 1).astype(np.float32).reshape(colors.shape)
+            steps.append(change)
         else:
             left_out.append(name)
-    if len(left_out) == len(filters):
+    if not steps:
         raise UserError(f"{','.join(filters)}: is not a function of the color of a pixel, so it has no color table")
-    return ColorTable(colors, title=title), left_out
+
+    def apply(image: FloatImage) -> FloatImage:
+        for step in steps:
+            image = clipped(step(image))
+        return image
+
+    return table_of(apply, size, title), left_out
 
 
 def is_pointwise(change: Callable[[FloatImage], FloatImage]) -> bool:

@@ -10,7 +10,7 @@ from gan.data.looks.fields import palette
 from gan.data.looks.film import vignette
 from gan.data.looks.prints import POSTER_INKS, kuwahara, screen
 from gan.data.looks.registry import FILTERS, STYLES, make_style, predictable
-from gan.data.looks.screens import PICO8
+from gan.utils.colors import COLORS
 from gan.utils.errors import UserError
 
 RNG = np.random.default_rng(0)
@@ -76,7 +76,7 @@ def test_inks_and_palettes_are_kept() -> None:
     poster = colors(make_style("poster")(picture(), 0))
     assert 4 <= len(poster) <= 6 and poster <= inks(POSTER_INKS)
     art = make_style("pixel_art")(picture(96, 144), 0)
-    assert colors(art) <= inks(PICO8)
+    assert colors(art) <= inks(COLORS["pico8"])
     assert np.array_equal(art, art[::2, ::2].repeat(2, 0).repeat(2, 1))
 
 
