@@ -9,7 +9,6 @@ import sys
 from collections import Counter
 from collections.abc import Callable, Sequence
 from contextlib import redirect_stdout
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -19,9 +18,9 @@ from gan.commands import options
 from gan.commands.options import add_command
 from gan.data import checks
 from gan.data.decoding.decode import Decoder
-from gan.data.decoding.pool import CRASHED, cores, parallel_map
+from gan.data.decoding.pool import cores, parallel_map
 from gan.data.shards import pack as pack_shards
-from gan.data.sources.files import Decoded, File, decode, find
+from gan.data.sources.files import File, decode_all, find
 from gan.pixel_art import Unscaled, Unscaler
 from gan.settings import add_size
 from gan.translation import translate_files
@@ -95,9 +94,8 @@ def draw_sheet(files: Sequence[Any], facts: Sequence[Any], suggestion: dict[str,
     decoder = Decoder(tuple(suggestion["size"]), **{name: suggestion[name] for name in ("channels", "fit", "resample")})
     good = [file for file, fact in zip(files, facts, strict=True) if not fact.error]
     chosen = [good[int(row)] for row in np.linspace(0, len(good) - 1, min(SHEET_IMAGES, len(good))).round()]
-    parts = parallel_map(partial(decode, decoder), chosen, lambda file: Decoded(error=CRASHED))
-    found = [image.pixels for part in parts for image in part if image.pixels is not None]
-    images = np.stack(found)  # (N, C, H, W)
+    decoded = (image.pixels for image in decode_all(decoder, chosen))
+    images = np.stack([pixels for pixels in decoded if pixels is not None])  # (N, C, H, W)
     if decoder.channels == 4:
         rows, columns = np.indices(images.shape[2:])
         board = np.where((rows // 4 + columns // 4) % 2, 170, 220)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import functools
-import hashlib
 from collections import Counter, defaultdict
 from collections.abc import Callable, Collection, Sequence
 from io import BytesIO
@@ -20,6 +19,7 @@ from gan.data.decoding.reader import ImageError, composite, header, read_frames
 from gan.data.pixel_grid import find_grid
 from gan.data.sources.files import File, content
 from gan.data.split import group_keys
+from gan.utils import digest
 from gan.utils.errors import train_command
 from gan.utils.option_values import quote
 
@@ -87,7 +87,7 @@ def inspect_file(file: File, searched: Collection[File] = ()) -> FileInfo:
         transparent=first.mode == "RGBA" and int(np.asarray(first)[..., 3].min()) < 255,
         gray=bool(np.abs(red - green).max() <= 2 and np.abs(green - blue).max() <= 2),
         sprite=max(first.size) <= 64 and opaque.getcolors(max(1, first.width * first.height // 2)) is not None,
-        digest=hashlib.blake2b(f"{first.size}".encode() + first.convert("RGBa").tobytes(), digest_size=16).hexdigest(),
+        digest=digest.of_bytes(f"{first.size}".encode() + first.convert("RGBa").tobytes()),
         hash=int(str(imagehash.phash(opaque)), 16),
         blank=all(int(np.ptp(band)) <= BLANK_RANGE for band in (red, green, blue)),
         searched=file in searched,

@@ -193,7 +193,7 @@ class ImageDataModule(LightningDataModule):
     def train_dataloader(self) -> Iterable[dict[str, Tensor]]:
         if self.trainer is not None:
             self.to_device(self.trainer.strategy.root_device)
-        return training_batches(self.stream(*position(self.trainer)), self.num_workers, self.storage)
+        return dataloader(self.stream(*position(self.trainer)), self.num_workers, self.storage == "device")
 
     def to_device(self, device: torch.device, share: float = DEVICE_SHARE) -> None:
         """Move the pixels to the device if storage="device", or if storage="auto" and they fit.
@@ -201,16 +201,12 @@ class ImageDataModule(LightningDataModule):
         Args:
             share: largest fraction of the memory of a GPU that "auto" uses.
         """
-        if self.storage == "auto" and not self.num_workers and self.num_bytes <= share * gpu_memory(device):
+        size = (len(self.rows) + len(self.validation_rows)) * math.prod(self.pixels.shape[1:])  # bytes
+        if self.storage == "auto" and not self.num_workers and size <= share * gpu_memory(device):
             self._load_into_memory()
             self.storage = "device"
         if self.storage == "device":
             self.pixels = torch.as_tensor(self.pixels).to(device)
-
-    @property
-    def num_bytes(self) -> int:
-        """The size of the pixels of all images, in bytes."""
-        return (len(self.rows) + len(self.validation_rows)) * math.prod(self.pixels.shape[1:])
 
     def stream(self, rank: int = 0, ranks: int = 1, start: int = 0) -> IterableDataset[dict[str, Tensor]]:
         """Return the batches of one rank from batch `start` on."""
@@ -307,17 +303,15 @@ def position(trainer: Trainer | None) -> tuple[int, int, int]:
     return (0, 1, 0) if trainer is None else (trainer.global_rank, trainer.world_size, trainer.global_step)
 
 
-def training_batches(
-    batches: IterableDataset[dict[str, Tensor]], num_workers: int, storage: str
+def dataloader(
+    batches: IterableDataset[dict[str, Tensor]], num_workers: int, on_device: bool = False
 ) -> Iterable[dict[str, Tensor]]:
-    """Return a DataLoader of the batches, or the batches themselves if a DataLoader would only add overhead."""
-    if not num_workers and (storage == "device" or not torch.cuda.is_available()):
+    """Return a DataLoader that passes on the batches, with workers, and with pinned memory if there is a GPU.
+
+    Return the batches themselves if a DataLoader would only add overhead.
+    """
+    if not num_workers and (on_device or not torch.cuda.is_available()):
         return batches
-    return dataloader(batches, num_workers)
-
-
-def dataloader(batches: IterableDataset[dict[str, Tensor]], num_workers: int) -> DataLoader[dict[str, Tensor]]:
-    """Return a DataLoader that passes on the batches, with workers, and with pinned memory if there is a GPU."""
     warnings.filterwarnings("ignore", "This DataLoader will create")  # the user asked for more workers than cores
     return DataLoader(
         batches,

@@ -13,13 +13,13 @@ from torch.nn.functional import interpolate
 from torch.utils.data import IterableDataset
 
 from gan.data.looks import registry
-from gan.data.module import DEVICE_SHARE, Batches, ImageDataModule, first_by_digest, position, training_batches
+from gan.data.module import DEVICE_SHARE, Batches, ImageDataModule, dataloader, first_by_digest, position
 from gan.data.order import SEED_OFFSET, EndlessBatches
 from gan.data.pairs import MatchedFiles, SideBySideFiles, StyledFiles
 from gan.utils.errors import UserError, choice
 from gan.utils.option_values import with_home
 
-FITTED_IMAGES = 500  # images of each side for fitting color maps and other closed forms
+FITTED_IMAGES = 500  # images of each side for fitting color maps, palettes and other closed forms
 WHOLE_SIDE = 64  # side in pixels to which whole images are scaled, for fitting color maps
 
 
@@ -202,8 +202,8 @@ class UnpairedDataModule(LightningDataModule):
             for side in self.sides:
                 side.to_device(self.trainer.strategy.root_device, DEVICE_SHARE / len(self.sides))
         streams = [side.stream(*position(self.trainer)) for side in self.sides]
-        storage = "device" if any(side.storage == "device" for side in self.sides) else self.a.storage
-        return training_batches(PairBatches(streams, self.channels), self.a.num_workers, storage)
+        on_device = any(side.storage == "device" for side in self.sides)
+        return dataloader(PairBatches(streams, self.channels), self.a.num_workers, on_device)
 
     @property
     def shows_patches(self) -> bool:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import os
 import stat
 import sys
@@ -15,6 +14,7 @@ from torch import Tensor
 
 from gan.data.decoding.cache import FEATURES, folder
 from gan.metrics.extractors import features, fingerprint
+from gan.utils import digest
 from gan.utils.errors import reason
 from gan.utils.files import write_atomically
 
@@ -31,10 +31,8 @@ def cached_features(extractor: Any, images: Tensor) -> Tensor:
 
 def cache_path(extractor: Any, images: Tensor) -> Path:
     """Return the path of the features, which depends on the pixels and the extractor's code, weights and device."""
-    key = hashlib.blake2b(digest_size=12)
-    key.update(repr((extractor.name, tuple(images.shape), *fingerprint(extractor))).encode())
-    key.update(images.contiguous().numpy().data)
-    return folder() / FEATURES / f"{key.hexdigest()}.npy"
+    key = repr((extractor.name, tuple(images.shape), *fingerprint(extractor)))
+    return folder() / FEATURES / f"{digest.of_tensors([(key, images)])}.npy"
 
 
 def read(path: Path) -> Tensor | None:

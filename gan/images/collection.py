@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable, Iterator, Sequence
-from functools import partial
-from itertools import chain
 from pathlib import Path
 from typing import Any, overload
 
@@ -15,9 +13,8 @@ from PIL import Image, ImageOps
 from torch import Tensor
 
 from gan.data.decoding.decode import SINGLE_IMAGE_FITS, Decoder
-from gan.data.decoding.pool import CRASHED, parallel_map
 from gan.data.decoding.reader import ImageError, to_srgb, unpremultiply
-from gan.data.sources.files import Decoded, File, decode, find, first_image, single
+from gan.data.sources.files import File, decode_all, find, first_image, single
 from gan.images.convert import grid, save_png, to_pil_image
 from gan.utils.errors import UserError, writing
 from gan.utils.option_values import pair
@@ -190,8 +187,7 @@ def decode_images(files: list[File], data: dict[str, Any]) -> tuple[dict[str, Te
     decoder = decoder_of(data)
     height, width = decoder.size
     images, broken, resized, transparent = {}, [], 0, 0
-    decoded = chain.from_iterable(parallel_map(partial(decode, decoder), files, lambda file: Decoded(error=CRASHED)))
-    for file, image in zip(files, decoded, strict=True):
+    for file, image in zip(files, decode_all(decoder, files), strict=True):
         if image.pixels is None:
             broken.append(f"{file.shown}: {image.error}")
             continue

@@ -36,12 +36,6 @@ from gan.utils.errors import UserError, install, reason
 
 OWN = re.compile(r"[^\W\d]\w*(\.[^\W\d]\w*)+")  # module.Class
 CHUNK = 16  # images per pass, because kernels round differently with other batch sizes
-KNOWN = {
-    "lite0": "gan.metrics.extractors.Lite0Features",
-    "random_conv": "gan.metrics.extractors.RandomConv",
-    "inception": "gan.metrics.extractors.Inception",
-    "dinov2": "gan.metrics.extractors.DINOv2",
-}
 
 
 def extractor(name: str, **options: Any) -> Any:
@@ -65,10 +59,12 @@ def extractor(name: str, **options: Any) -> Any:
 
 def extractor_class(name: str) -> Any:
     """Return the class of an extractor; arguments and errors as for `extractor`."""
-    if name not in KNOWN and not OWN.fullmatch(name):
+    if name in KNOWN:
+        return KNOWN[name]
+    if not OWN.fullmatch(name):
         raise UserError(f"extractor {name}: not known; use {', '.join(KNOWN)}, or a custom one as module.Class")
-    module, _, attribute = KNOWN.get(name, name).rpartition(".")
-    if name not in KNOWN and os.getcwd() not in sys.path:
+    module, _, attribute = name.rpartition(".")
+    if os.getcwd() not in sys.path:
         sys.path.append(os.getcwd())
     try:
         return getattr(importlib.import_module(module), attribute)
@@ -245,6 +241,9 @@ class DINOv2(nn.Module):
     def forward(self, images: Tensor) -> Tensor:
         x = interpolate(rgb(images), (self.side, self.side), mode="bicubic", antialias=True).clamp(0, 255) / 255
         return self.network(normalize(x, self.mean, self.std))
+
+
+KNOWN = {kind.name: kind for kind in (Lite0Features, RandomConv, Inception, DINOv2)}
 
 
 def resized_positions(positions: Tensor, rows: int, columns: int) -> Tensor:

@@ -8,8 +8,6 @@ from torch.nn.functional import interpolate
 
 from gan.utils.colors import LUMA
 
-OPAQUE_FROM = 128  # alpha from which a pixel counts as opaque
-
 
 def rgb(images: Tensor) -> Tensor:
     """Convert uint8 (N, C, H, W) to RGB in 0..255, float (N, 3, H, W): gray is repeated, RGBA placed on mid-gray."""
@@ -27,15 +25,3 @@ def luminance(colors: Tensor) -> Tensor:
 def resized(images: Tensor, side: int) -> Tensor:
     """Resize uint8 (N, C, H, W) to RGB in 0..255, float (N, 3, side, side): bilinear, antialiased."""
     return interpolate(rgb(images), (side, side), mode="bilinear", antialias=True)
-
-
-def opaque_pixels(image: Tensor) -> Tensor:
-    """Return the pixels of uint8 (C, ...) as (C or 3, pixels), int64.
-
-    With premultiplied RGBA, return the straight colors of the pixels that are at least half opaque.
-    """
-    x = image.flatten(1).long()
-    if len(x) < 4:
-        return x
-    color, alpha = x[:3, x[3] >= OPAQUE_FROM], x[3, x[3] >= OPAQUE_FROM]
-    return ((color * 255 + alpha // 2) // alpha).clamp(max=255)

@@ -167,7 +167,7 @@ def test_all_images_of_animations_carry_the_label_of_their_file(folder: Path) ->
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"fit": "squeeze"}, "fit='squeeze' is not known"),
+        ({"fit": "squeeze"}, "fit=squeeze: unknown; use crop, pad"),
         ({"storage": "device", "num_workers": 2}, "data.num_workers=2"),
     ],
 )

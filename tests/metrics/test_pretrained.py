@@ -17,8 +17,9 @@ CONTENT = b"weights"
 @pytest.fixture
 def known(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Weights:
     monkeypatch.setenv("TORCH_HOME", str(tmp_path / "torch"))
-    (tmp_path / "served").write_bytes(CONTENT)
-    made = Weights("w.pth", (tmp_path / "served").as_uri(), hashlib.sha256(CONTENT).hexdigest(), len(CONTENT))
+    (tmp_path / "served").mkdir()
+    (tmp_path / "served" / "w.pth").write_bytes(CONTENT)
+    made = Weights((tmp_path / "served" / "w.pth").as_uri(), hashlib.sha256(CONTENT).hexdigest(), len(CONTENT))
     monkeypatch.setitem(pretrained.KNOWN, "net", made)
     return made
 

@@ -19,6 +19,7 @@ import numpy as np
 from PIL import Image
 
 from gan.data.decoding.decode import Decoder
+from gan.data.decoding.pool import CRASHED, parallel_map
 from gan.data.decoding.reader import MAX_PIXELS, ImageError, read_first_frame
 from gan.utils.errors import UserError, reason, to_line
 from gan.utils.untrusted import parse_json, read_bytes
@@ -312,3 +313,9 @@ def decode(decoder: Decoder, file: File) -> Decoded:
         return Decoded(decoder.fit_image(image).copy(), "", image.size, image.mode)
     except ImageError as error:
         return Decoded(error=str(error))
+
+
+def decode_all(decoder: Decoder, files: Sequence[File]) -> Iterator[Decoded]:
+    """Yield the first image of each file, decoded on all cores."""
+    for part in parallel_map(functools.partial(decode, decoder), files, lambda file: Decoded(error=CRASHED)):
+        yield from part
