@@ -164,35 +164,32 @@ class Unscaled(NamedTuple):
     factor: str = ""
 
 
-@dataclass(frozen=True)
-class Unscaler:
-    """Restores files of enlarged pixel art. Files without a grid are written at their size. It is picklable.
+def unscale(task: tuple[File, Path], side: float | None = None, max_pixels: int = MAX_PIXELS) -> Unscaled:
+    """Restore a file of enlarged pixel art and write it as PNG, atomically; without a grid, write it at its size.
 
     Args:
-        side: side of the cells in pixels; None finds the grid of each file, in its first frame.
+        task: the file, and the path to write.
+        side: side of the cells in pixels; None finds the grid of the file, in its first frame.
         max_pixels: limit of width * height, summed over the frames of an animation.
+
+    Raises:
+        OSError: the file cannot be written.
     """
+    file, target = task
+    try:
+        contents = files.read_file(file, "PNG", max_pixels)
+        first = contents.images[0]
+        grid = find_grid(first) if side is None else grid_of_side(first, side)
 
-    side: float | None = None
-    max_pixels: int = MAX_PIXELS
+        def change(image: Image.Image) -> Image.Image:
+            return image if grid is None else Image.fromarray(restore(np.asarray(image), grid))
 
-    def __call__(self, task: tuple[File, Path]) -> Unscaled:
-        """Read a file and write it as PNG, atomically. Raise OSError if the file cannot be written."""
-        file, target = task
-        try:
-            contents = files.read_file(file, "PNG", self.max_pixels)
-            first = contents.images[0]
-            grid = find_grid(first) if self.side is None else grid_of_side(first, self.side)
-
-            def change(image: Image.Image) -> Image.Image:
-                return image if grid is None else Image.fromarray(restore(np.asarray(image), grid))
-
-            files.write(contents, target, change, "PNG")
-        except ImageError as error:
-            return Unscaled(str(error))
-        except MemoryError:
-            return Unscaled("does not fit into memory")
-        return Unscaled(factor=grid.factor if grid else "")
+        files.write(contents, target, change, "PNG")
+    except ImageError as error:
+        return Unscaled(str(error))
+    except MemoryError:
+        return Unscaled("does not fit into memory")
+    return Unscaled(factor=grid.factor if grid else "")
 
 
 # ---- dithering: each pixel gets a color of a palette

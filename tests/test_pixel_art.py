@@ -15,7 +15,6 @@ from gan.pixel_art import (
     Nearest,
     PixelArt,
     Unscaled,
-    Unscaler,
     bayer_matrix,
     converter,
     dithered,
@@ -25,6 +24,7 @@ from gan.pixel_art import (
     read_palette,
     to_light,
     to_pixel_art,
+    unscale,
 )
 from gan.utils.colors import COLORS, DITHERS, MONOCHROME
 from gan.utils.errors import UserError
@@ -183,14 +183,14 @@ def large(number: int, factor: int = 4) -> Image.Image:
     return Image.fromarray(sprite(number).repeat(factor, 0).repeat(factor, 1))
 
 
-def unscale(path: Path, **options: object) -> tuple[Unscaled, Path]:
+def unscaled(path: Path, side: float | None = None) -> tuple[Unscaled, Path]:
     target = path.with_name(f"{path.stem} done.png")
-    return Unscaler(**options)((single(path), target)), target  # type: ignore[arg-type]
+    return unscale((single(path), target), side), target
 
 
 def test_a_file_gets_its_own_size(tmp_path: Path) -> None:
     large(0).save(tmp_path / "a.bmp")
-    done, target = unscale(tmp_path / "a.bmp")
+    done, target = unscaled(tmp_path / "a.bmp")
     assert done == ("", "4x")
     with Image.open(target) as image:
         assert image.format == "PNG" and np.array_equal(np.asarray(image), sprite(0))
@@ -199,7 +199,7 @@ def test_a_file_gets_its_own_size(tmp_path: Path) -> None:
 def test_frames_have_the_grid_of_the_first(tmp_path: Path) -> None:
     frames = [large(0), large(1), Image.new("RGB", (96, 96), "red")]
     frames[0].save(tmp_path / "a.png", save_all=True, append_images=frames[1:], duration=[40, 60, 80])
-    _, target = unscale(tmp_path / "a.png")
+    _, target = unscaled(tmp_path / "a.png")
     with Image.open(target) as image:
         assert image.size == (24, 24) and image.n_frames == 3  # type: ignore[attr-defined]
         image.seek(1)
@@ -211,7 +211,7 @@ def test_images_without_a_grid_stay(tmp_path: Path) -> None:
     image = Image.fromarray(sprite(2))
     image.putalpha(alpha)
     image.save(tmp_path / "a.png")
-    done, target = unscale(tmp_path / "a.png")
+    done, target = unscaled(tmp_path / "a.png")
     assert done == ("", "")
     with Image.open(target) as written:
         assert np.array_equal(np.asarray(written), np.asarray(image))
@@ -219,7 +219,7 @@ def test_images_without_a_grid_stay(tmp_path: Path) -> None:
 
 def test_the_cell_may_be_given(tmp_path: Path) -> None:
     large(3, 6).save(tmp_path / "a.png")
-    done, target = unscale(tmp_path / "a.png", side=3.0)  # half of the found one
+    done, target = unscaled(tmp_path / "a.png", side=3.0)  # half of the found one
     assert done == ("", "3x")
     with Image.open(target) as image:
         assert image.size == (48, 48)
@@ -228,5 +228,5 @@ def test_the_cell_may_be_given(tmp_path: Path) -> None:
 @pytest.mark.parametrize(("content", "reason"), [(b"hello", "not a PNG"), (b"", "empty")])
 def test_unreadable_files_are_not_restored(content: bytes, reason: str, tmp_path: Path) -> None:
     (tmp_path / "a.png").write_bytes(content)
-    done, target = unscale(tmp_path / "a.png")
+    done, target = unscaled(tmp_path / "a.png")
     assert reason in done.error and not target.exists()

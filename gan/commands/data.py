@@ -9,6 +9,7 @@ import sys
 from collections import Counter
 from collections.abc import Callable, Sequence
 from contextlib import redirect_stdout
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +22,8 @@ from gan.data.decoding.decode import Decoder
 from gan.data.decoding.pool import cores, parallel_map
 from gan.data.shards import pack as pack_shards
 from gan.data.sources.files import File, decode_all, find
-from gan.pixel_art import Unscaled, Unscaler
+from gan.pixel_art import Unscaled
+from gan.pixel_art import unscale as unscale_file
 from gan.settings import add_size
 from gan.translation import translate_files
 from gan.utils.errors import UserError, train_command, writing
@@ -181,7 +183,7 @@ def unscale(arguments: argparse.Namespace) -> int:
     if not todo:
         return 0
     limit = translate_files.max_pixels(available_memory() // cores(), True)
-    unscaler = Unscaler(arguments.cell, limit)
+    unscaler = partial(unscale_file, side=arguments.cell, max_pixels=limit)
     results: list[Unscaled] = []
     crashed = Unscaled("the process crashed, took too long or ran out of memory on it")
     with (

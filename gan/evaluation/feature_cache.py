@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import stat
 import sys
 from pathlib import Path
 from typing import Any
@@ -41,7 +39,7 @@ def read(path: Path) -> Tensor | None:
     The file is memory-mapped first, so that a forged header cannot allocate more memory than the size of the file.
     """
     try:
-        if not stat.S_ISREG(os.lstat(path).st_mode):  # reading a pipe would block
+        if not path.is_file():  # reading a pipe would block
             return None
         found = np.lib.format.open_memmap(path, mode="r")  # reads no pickles and no archives
         return torch.from_numpy(np.array(found)) if found.ndim == 2 and found.dtype.kind == "f" else None

@@ -117,8 +117,6 @@ def to_pil_images(given: Given) -> list[Image.Image]:
     if isinstance(given, str | os.PathLike):
         return from_path(Path(given))
     if isinstance(given, Image.Image):
-        if 0 in given.size:
-            raise UserError(f"an image of {given.width}x{given.height} pixels: it has no pixels")
         return [to_srgb(ImageOps.exif_transpose(given))]
     if isinstance(given, Tensor):
         values = given.detach().cpu()

@@ -8,7 +8,6 @@ from skimage.color import deltaE_ciede2000, rgb2lab
 from torch import Tensor
 from torchmetrics.functional.image import peak_signal_noise_ratio, structural_similarity_index_measure
 
-from gan.metrics.perceptual import check_same_shape
 from gan.metrics.pixels import luminance, rgb
 from gan.utils.errors import UserError
 
@@ -18,13 +17,11 @@ MIN_DIFFERENCE = 0.1  # color difference (dE00), far below the just noticeable o
 
 def psnr(x: Tensor, y: Tensor) -> Tensor:
     """Return the peak signal-to-noise ratio in dB; infinite for equal images."""
-    check_same_shape(x, y)
     return peak_signal_noise_ratio(x.float(), y.float(), data_range=255.0, dim=(1, 2, 3), reduction="none")
 
 
 def ssim(x: Tensor, y: Tensor) -> Tensor:
     """Return the structural similarity, 1 for equal images (Wang et al., 2004: Gaussian of 11 x 11, sigma 1.5)."""
-    check_same_shape(x, y)
     if not len(x) or min(x.shape[2:]) < WINDOW:
         size = f"{x.shape[3]}x{x.shape[2]} pixels"
         raise UserError(f"SSIM of {len(x)} images of {size}: give at least one image with sides of {WINDOW} or more")
@@ -41,7 +38,6 @@ def _ssim(x: Tensor, y: Tensor) -> Tensor:
 
 def color_difference(x: Tensor, y: Tensor) -> Tensor:
     """Return CIEDE2000 averaged over the pixels of RGB images: 1 is just noticeable, 100 is black against white."""
-    check_same_shape(x, y)
     return torch.tensor([float(np.mean(deltaE_ciede2000(_lab(a), _lab(b)))) for a, b in zip(x, y, strict=True)])
 
 
