@@ -12,7 +12,7 @@ A source of images has these attributes and methods:
     keys: list[str]      one unique key per item, such as the path of a file
     stamps: list         one JSON value per item, which changes when the item may have changed
     content(index) -> bytes                       the encoded item; may raise ImageError
-    decode(content, decoder) -> iterator of images uint8 (C, H, W), with channels last in memory
+    decode(content, decoder) -> iterator of images uint8 (C, H, W)
     trusted: bool        optional; True if this process may decode the contents itself, because they are trusted
     stacked: int         optional; number of images that are stacked along the channels of each decoded image
 

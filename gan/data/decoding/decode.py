@@ -188,7 +188,7 @@ def decode_item(source: Any, decoder: Decoder, number: int) -> DecodedItem:
         content = source.content(number)
         digest = hashlib.sha256(content).hexdigest()[:32]
         decoded = source.decode(content, decoder)
-        images = [np.ascontiguousarray(image.transpose(1, 2, 0)) for image in decoded]  # no copy: channels are last
+        images = [np.ascontiguousarray(image.transpose(1, 2, 0)) for image in decoded]
     except ImageError as error:
         return DecodedItem(digest=digest, error=str(error))
     except MemoryError:
