@@ -129,7 +129,8 @@ def premultiply(pixels: np.ndarray) -> np.ndarray:
 
 def exact_grid(image: np.ndarray) -> Grid | None:
     """Return the coarsest grid of squares with all edges of an image float (H, W, C); None if it may be chance."""
-    positions = [edge_places(lines) for lines in (image, image.swapaxes(0, 1))]
+    changes = [np.diff(lines, axis=1).any((0, 2)) for lines in (image, image.swapaxes(0, 1))]
+    positions = [np.flatnonzero(change) + 1 for change in changes]  # where a pixel differs from the one before it
     side = math.gcd(*(int(np.gcd.reduce(np.diff(each), initial=0)) for each in positions))
     if side < 2:  # 0: at most one edge along each axis
         return None
@@ -139,11 +140,6 @@ def exact_grid(image: np.ndarray) -> Grid | None:
         return None
     columns, rows = (Axis(float(side), float(offset)) for offset in offsets)
     return Grid(columns, rows, 1.0, exact=True)
-
-
-def edge_places(rows: np.ndarray) -> np.ndarray:
-    """Return the places in rows (N, W, C) where a pixel differs from the one before it in any row."""
-    return np.flatnonzero(np.diff(rows, axis=1).any((0, 2))) + 1
 
 
 # ---- with smoothing, noise, or cells that have no whole number of pixels

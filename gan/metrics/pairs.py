@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import torch
 from skimage.color import deltaE_ciede2000, rgb2lab
@@ -25,15 +27,11 @@ def ssim(x: Tensor, y: Tensor) -> Tensor:
     if not len(x) or min(x.shape[2:]) < WINDOW:
         size = f"{x.shape[3]}x{x.shape[2]} pixels"
         raise UserError(f"SSIM of {len(x)} images of {size}: give at least one image with sides of {WINDOW} or more")
-    # One image at a time: each needs 300 MB at 256 pixels.
-    return torch.cat([_ssim(a, b) for a, b in zip(x.split(1), y.split(1), strict=True)])
-
-
-def _ssim(x: Tensor, y: Tensor) -> Tensor:
-    x, y = x.double(), y.double()  # variances are differences of squares
-    values = structural_similarity_index_measure(x, y, data_range=255.0, reduction="none")
-    assert isinstance(values, Tensor)  # False would be the tuple with the full map
-    return values.float()
+    values: list[Any] = [  # one image at a time: each needs 300 MB at 256 pixels
+        structural_similarity_index_measure(a, b, data_range=255.0, reduction="none")
+        for a, b in zip(x.double().split(1), y.double().split(1), strict=True)  # variances are differences of squares
+    ]
+    return torch.cat(values).float()
 
 
 def color_difference(x: Tensor, y: Tensor) -> Tensor:

@@ -32,13 +32,6 @@ def test_found_in_the_hub_in_a_folder_or_as_a_file(known: Weights, tmp_path: Pat
     assert find("net", tmp_path / "own") == find("net", tmp_path / "own/w.pth") == tmp_path / "own/w.pth"
 
 
-def test_missing_ones_are_named_with_hash_size_and_place(known: Weights, tmp_path: Path) -> None:
-    with pytest.raises(MissingWeights) as error:
-        find("net", tmp_path)
-    for part in (known.file, known.sha256, "7 bytes", str(tmp_path), "--weights", known.url, "--download"):
-        assert part in str(error.value)
-
-
 def test_another_file_is_refused(known: Weights, tmp_path: Path) -> None:
     (tmp_path / known.file).write_bytes(b"something else")
     with pytest.raises(UserError, match="not the expected net weights"):

@@ -42,7 +42,7 @@ class ColorTable:
 
     Args:
         colors: float32 (N, N, N, 3), whose axes are blue, green and red, as files store them.
-        title: from the file.
+        title: to write into a file.
     """
 
     colors: np.ndarray
@@ -102,16 +102,14 @@ def table_of(change: Callable[[np.ndarray], np.ndarray], size: int, title: str =
 
 def read_cube(path: Path) -> ColorTable:
     """Return the table of a `.cube` file; raise ValueError or OSError, see `read_table`."""
-    title, size, values = "", 0, array("f")
+    size, values = 0, array("f")
     data = read_bytes(path, MAX_BYTES).removeprefix(b"\xef\xbb\xbf")
     lines = io.BytesIO(data.replace(b"\r\n", b"\n").replace(b"\r", b"\n"))  # an iterator: lines may be empty
     for number, line in enumerate(lines, 1):
         line = line.strip()
         word = line.split(maxsplit=1)[0].decode("ascii", "replace") if line else "#"
         try:
-            if word == "TITLE":
-                title = one_line(line[5:].decode("utf-8", "replace").strip(' \t"'), MAX_TITLE)
-            elif word == "LUT_1D_SIZE":
+            if word == "LUT_1D_SIZE":
                 raise ValueError("curves (LUT_1D_SIZE) are not supported; save the colors as a 3D table")
             elif word == SIZE:
                 size = int(numbers(line[len(word) :], 1)[0])
@@ -120,7 +118,7 @@ def read_cube(path: Path) -> ColorTable:
             elif word in DOMAIN:
                 if numbers(line[len(word) :], len(DOMAIN[word])) != DOMAIN[word]:
                     raise ValueError(f"{word}: only inputs from 0 to 1 are supported")
-            elif word[0] != "#":
+            elif word != "TITLE" and word[0] != "#":
                 values.extend(numbers(line, 3))
         except ValueError as error:
             raise ValueError(f"line {number}: {error}") from None
@@ -129,7 +127,7 @@ def read_cube(path: Path) -> ColorTable:
     colors = np.array(values, np.float32)
     if colors.size != 3 * size**3:
         raise ValueError(f"has {colors.size // 3:,} of {size**3:,} rows of numbers; the file may be cut off")
-    return ColorTable(colors.reshape(size, size, size, 3), title)
+    return ColorTable(colors.reshape(size, size, size, 3))
 
 
 def numbers(text: bytes, count: int) -> list[float]:
