@@ -146,7 +146,7 @@ class ImageDataModule(LightningDataModule):
         if images.errors:
             report_unreadable(source.where, files, images.errors)
         file = np.repeat(np.arange(len(items)), images.counts)  # the file of each image
-        self.rows, self.pixels = images.rows(), images.pixels
+        self.rows, self.pixels = images.rows, images.pixels
         self.labels, self.digests = (np.zeros(self.rows.max() + 1, kind) for kind in (np.int64, "S32"))
         self.labels[self.rows] = np.array(labels, np.int64)[items][file]
         self.digests[self.rows] = images.digests[file]

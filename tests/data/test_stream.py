@@ -130,10 +130,9 @@ def test_packed_shards(tmp_path: Path, gan_command: Train) -> None:
     assert "skipped: 'a/broken.png'" in result.stderr
     assert "is not empty" in gan_command(*words, check=2).stderr
     index = read_index(tmp_path / "out" / "index.json")
-    assert index.classes == {"a": 102, "b": 100} and set(index.sizes[:-1]) == {3}
+    assert index.classes == {"a": 102, "b": 100} and set([*index.shards.values()][:-1]) == {3}
     assert index.shape == (4, 4, 3)
-    files = zip(index.names, index.sizes, strict=True)
-    parts = [read_shard(tmp_path / "out" / name, size, (4, 4, 3), 2) for name, size in files]
+    parts = [read_shard(tmp_path / "out" / name, size, (4, 4, 3), 2) for name, size in index.shards.items()]
     values, labels = np.concatenate([p[0][:, 0, 0, 0] for p in parts]), np.concatenate([p[1] for p in parts])
     assert sorted(values) == [*range(200), 210, 211] and (labels == np.where(values < 210, values % 2, 0)).all()
     assert not np.array_equal(np.sort(values), values)
