@@ -99,24 +99,15 @@ class PixelArt:
         return to_pixel_art(image, cell, self.palette, alpha, self.dither)
 
 
-def converter(cell: int | str = 1, palette: np.ndarray | None = None, dither: str = "none") -> PixelArt | None:
-    """Return a `PixelArt`; None if it would not change an image."""
-    return None if cell == 1 and palette is None else PixelArt(cell, palette, dither)
-
-
 def fit_palette(images: Tensor, colors: int) -> np.ndarray:
     """Return a palette uint8 (K, 3), from dark to light, fitted to images uint8 RGB (N, 3, H, W) by k-means in Lab."""
+    if not 2 <= colors <= MAX_COLORS:
+        raise UserError(f"--palette {colors}: give 2 to {MAX_COLORS} colors")
     pixels = images.permute(0, 2, 3, 1).reshape(-1, 3).numpy()
     pixels = pixels[np.random.default_rng(0).permutation(len(pixels))[:MAX_SAMPLES]]
     colors = min(colors, len(np.unique(pixels, axis=0)))
     centers = kmeans2(rgb2lab(pixels / 255.0), colors, minit="++", seed=0)[0]
     return np.rint(255 * lab2rgb(centers[np.argsort(centers[:, 0])])).astype(np.uint8)
-
-
-def check_colors(colors: int) -> None:
-    """Raise UserError if a palette cannot be computed with this number of colors."""
-    if not 2 <= colors <= MAX_COLORS:
-        raise UserError(f"--palette {colors}: give 2 to {MAX_COLORS} colors")
 
 
 def read_palette(path: str) -> np.ndarray:

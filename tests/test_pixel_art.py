@@ -16,7 +16,6 @@ from gan.pixel_art import (
     PixelArt,
     Unscaled,
     bayer_matrix,
-    converter,
     dithered,
     fit_palette,
     floyd_steinberg,
@@ -88,7 +87,6 @@ def test_auto_cells_are_those_of_the_input() -> None:
     assert done.shape == source.shape and (done[1::4, 2:6] == done[4::4, 2:6]).all()
     photograph = retro.draw(7, 2, 48, 48)
     assert np.array_equal(PixelArt("auto")(photograph, photograph), photograph)
-    assert converter() is None
 
 
 def test_transparent_pixels_take_no_part_in_dithering() -> None:

@@ -19,7 +19,7 @@ from gan.networks.closed_form.choose import MIN_IMAGES, Choice, choose
 from gan.networks.closed_form.color_map import ColorMap
 from gan.networks.closed_form.fit import visible
 from gan.networks.tile_position import TilePosition
-from gan.pixel_art import check_colors, fit_palette
+from gan.pixel_art import fit_palette
 from gan.translation.image_translator import ImageFunction
 from gan.utils import digest
 from gan.utils.errors import UserError
@@ -91,7 +91,6 @@ def target_palette(config: Mapping[str, Any], path: Path, direction: str, colors
     Raises:
         UserError: the number of colors is out of range, or the target images are not there.
     """
-    check_colors(colors)
     if not has_data(config):
         raise UserError(f"--palette {colors}: a shared model has no target images; give an image or a file of colors")
     data = load_data(config, path)
@@ -101,7 +100,6 @@ def target_palette(config: Mapping[str, Any], path: Path, direction: str, colors
 
 def palette_of_folder(folder: str, colors: int) -> np.ndarray:
     """Return a palette uint8 (K, 3) of at most `colors` colors, computed from the images of a folder."""
-    check_colors(colors)
     return fit_palette(opaque(small_images(folder)), colors)
 
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 import inspect
 import typing
 from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
 from functools import cache
 from typing import Any, NamedTuple
 
@@ -18,6 +19,7 @@ from scipy.ndimage import gaussian_filter
 
 from gan.data.builtin.shapes import inks
 from gan.data.looks import is_table
+from gan.settings import Setting
 from gan.utils.colors import LUMA
 from gan.utils.errors import UserError, did_you_mean
 from gan.utils.option_values import parse_assignments
@@ -38,14 +40,12 @@ class Range(NamedTuple):
     about: str
 
 
-class Parameter(NamedTuple):
-    """A parameter of a filter. `whole` parameters are integers."""
+@dataclass(frozen=True)
+class Parameter(Setting):
+    """A parameter of a filter."""
 
-    default: float
-    low: float
-    high: float
-    about: str
-    whole: bool
+    low: float = 0
+    high: float = 1
 
 
 @cache
@@ -56,7 +56,8 @@ def parameters_of(function: Filter) -> dict[str, Parameter]:
     for name, parameter in inspect.signature(function).parameters.items():
         for extra in getattr(hints.get(name), "__metadata__", ()):
             if isinstance(extra, Range):
-                found[name] = Parameter(parameter.default, *extra, whole=hints[name].__origin__ is int)
+                whole = hints[name].__origin__ is int
+                found[name] = Parameter(name, extra.about, parameter.default, extra.low, extra.high, whole)
     return found
 
 
@@ -91,21 +92,11 @@ def checked(filters: Mapping[str, Filter], settings: Settings, where: str) -> di
         if name not in known:
             hint = f"{did_you_mean(name, known, '', n=1)} the parameters are {', '.join(known) or 'none'}".lstrip()
             raise UserError(f"{where} {name}: there is no such parameter; {hint}")
-        low, high, whole = known[name].low, known[name].high, known[name].whole
-        number = isinstance(value, int | float) and not isinstance(value, bool)
-        if not (number and low <= value <= high and (not whole or value == int(value))):
-            kind = "a whole number from" if whole else "a number from"
-            raise UserError(f"{where} {name}={value}: give {kind} {shown(low)} to {shown(high)}")
+        known[name].check(value, f"{where} {name}=")
     return {
         filter: {name: settings[name] for name in settings if name in own and settings[name] != own[name].default}
         for filter, own in parameters.items()
     }
-
-
-def typed(settings: Settings, function: Filter) -> dict[str, float]:
-    """Return the parameters of a filter as integers where it needs them."""
-    known = parameters_of(function)
-    return {name: int(value) if known[name].whole else value for name, value in settings.items()}
 
 
 def shown(value: float) -> str:

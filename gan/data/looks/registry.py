@@ -27,7 +27,6 @@ from gan.data.looks.fields import (
     shown,
     split_word,
     to_word,
-    typed,
 )
 from gan.utils import colors
 from gan.utils.errors import UserError, did_you_mean, install
@@ -85,7 +84,8 @@ def make_style(style: str | Sequence[str]) -> Callable[[np.ndarray, int], np.nda
     steps = []
     for name, own in map(split_word, filter_names(style)):
         function = filter_of(name)
-        steps.append((function, typed(own, function)))
+        known = parameters_of(function)  # which make 6.0 an integer where the filter needs one
+        steps.append((function, {key: known[key].check(value) for key, value in own.items()}))
 
     def apply(pixels: np.ndarray, seed: int) -> np.ndarray:
         rng = np.random.default_rng(seed)
@@ -162,9 +162,9 @@ def listing() -> str:
     for name, style in STYLES.items():
         lines.append(f"{name}: {style.about}")
         for each in style.filters:
-            for parameter, about in parameters_of(FILTERS[each]).items():
-                limits = f"{shown(about.low)} to {shown(about.high)}"
-                lines.append(f"    {parameter}={shown(about.default)}  {about.about} ({limits})")
+            for parameter in parameters_of(FILTERS[each]).values():
+                limits = f"{shown(parameter.low)} to {shown(parameter.high)}"
+                lines.append(f"    {parameter.name}={shown(parameter.default)}  {parameter.help} ({limits})")
     return "\n".join([*lines, f"filters, which can be combined, as in look:fade,grain: {', '.join(FILTERS)}"])
 
 

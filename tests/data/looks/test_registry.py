@@ -123,7 +123,7 @@ def test_each_parameter_changes_the_image(name: str) -> None:
     image = draw(0, 2, 48, 64)
     before = make_style(name)(image, 0)
     for parameter, about in parameters_of(FILTERS[name]).items():
-        assert about.low <= about.default <= about.high and about.about
+        assert about.low <= about.default <= about.high and about.help
         for value in (about.low, about.high):
             if value != about.default:
                 after = make_style(filter_names(name, {parameter: value}))(image, 0)
