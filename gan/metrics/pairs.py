@@ -28,10 +28,10 @@ def ssim(x: Tensor, y: Tensor) -> Tensor:
         size = f"{x.shape[3]}x{x.shape[2]} pixels"
         raise UserError(f"SSIM of {len(x)} images of {size}: give at least one image with sides of {WINDOW} or more")
     values: list[Any] = [  # one image at a time: each needs 300 MB at 256 pixels
-        structural_similarity_index_measure(a, b, data_range=255.0, reduction="none")
-        for a, b in zip(x.double().split(1), y.double().split(1), strict=True)  # variances are differences of squares
+        structural_similarity_index_measure(a.double(), b.double(), data_range=255.0, reduction="none")
+        for a, b in zip(x.split(1), y.split(1), strict=True)
     ]
-    return torch.cat(values).float()
+    return torch.cat(values).float()  # computed in float64, because variances are differences of squares
 
 
 def color_difference(x: Tensor, y: Tensor) -> Tensor:
