@@ -30,7 +30,7 @@ from torch.nn.functional import adaptive_avg_pool2d, interpolate, relu_
 from torchvision.transforms.functional import normalize
 
 from gan.metrics import pretrained
-from gan.metrics.pixels import resized, rgb
+from gan.metrics.pixels import as_rgb, resized, rgb
 from gan.networks import lite0
 from gan.utils.errors import UserError, install, reason
 
@@ -75,7 +75,7 @@ def extractor_class(name: str) -> Any:
 @torch.no_grad()
 def features(extractor: Any, images: Tensor) -> Tensor:
     """Return features, float32 (N, D) on the CPU, of images uint8 (N, C, H, W). Each row depends on its image alone."""
-    device = next((p.device for p in parameters(extractor)), torch.device("cpu"))
+    device = device_of(extractor)
     rows = []
     with exact_fp32(device):
         for part in images.split(CHUNK) if len(images) else ():
@@ -103,8 +103,7 @@ def fingerprint(extractor: Any) -> tuple[str, ...]:
         code = hashlib.sha256(Path(inspect.getfile(kind)).read_bytes()).hexdigest()
     except (TypeError, OSError):  # a class defined in a notebook has no source file
         code = f"{kind.__module__}.{kind.__qualname__}"
-    device = next((p.device.type for p in parameters(extractor)), "cpu")
-    return getattr(extractor, "weights", ""), getattr(extractor, "resize", ""), code, device
+    return getattr(extractor, "weights", ""), getattr(extractor, "resize", ""), code, device_of(extractor).type
 
 
 def output_of(extractor: Any, images: Tensor) -> Tensor:
@@ -118,8 +117,9 @@ def output_of(extractor: Any, images: Tensor) -> Tensor:
     return found
 
 
-def parameters(extractor: Any) -> Any:
-    return extractor.parameters() if isinstance(extractor, torch.nn.Module) else ()
+def device_of(extractor: Any) -> torch.device:
+    parameters = extractor.parameters() if isinstance(extractor, nn.Module) else ()
+    return next((parameter.device for parameter in parameters), torch.device("cpu"))
 
 
 class Lite0Features(nn.Module):
@@ -198,7 +198,7 @@ class Inception(nn.Module):
         self.network = FeatureExtractorInceptionV3("inception", ["2048"], feature_extractor_weights_path=plain)
 
     def forward(self, images: Tensor) -> Tensor:
-        return self.network(rgb(images).round().to(torch.uint8))[0]
+        return self.network(as_rgb(images))[0]
 
 
 class DINOv2(nn.Module):

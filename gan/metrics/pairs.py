@@ -10,7 +10,7 @@ from skimage.color import deltaE_ciede2000, rgb2lab
 from torch import Tensor
 from torchmetrics.functional.image import peak_signal_noise_ratio, structural_similarity_index_measure
 
-from gan.metrics.pixels import luminance, rgb
+from gan.metrics.pixels import as_rgb, luminance, rgb
 from gan.utils.errors import UserError
 
 WINDOW = 11  # side of SSIM's Gaussian window in pixels
@@ -67,8 +67,3 @@ def content_preservation(inputs: Tensor, outputs: Tensor) -> dict[str, float]:
     x, y = (each.flatten(1) - each.flatten(1).mean(1, keepdim=True) for each in (before, after))
     correlation = (x * y).sum(1) / (x.norm(dim=1) * y.norm(dim=1)).clamp(min=1e-6)
     return {"luminance_correlation": float(correlation.mean()), "luminance_ssim": float(ssim(after, before).mean())}
-
-
-def as_rgb(images: Tensor) -> Tensor:
-    """Convert to 8-bit RGB, with transparent pixels on mid-gray."""
-    return rgb(images).round().to(torch.uint8)

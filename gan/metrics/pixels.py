@@ -17,6 +17,11 @@ def rgb(images: Tensor) -> Tensor:
     return x[:, :3] + (255 - x[:, 3:]) * 0.5 if images.shape[1] == 4 else x
 
 
+def as_rgb(images: Tensor) -> Tensor:
+    """Convert to 8-bit RGB, with transparent pixels on mid-gray."""
+    return rgb(images).round().to(torch.uint8)
+
+
 def luminance(colors: Tensor) -> Tensor:
     """Return the luminance (N, 1, H, W) of RGB (N, 3, H, W)."""
     return torch.einsum("c,nchw->nhw", colors.new_tensor(LUMA), colors)[:, None]
