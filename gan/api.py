@@ -11,6 +11,7 @@ from typing import Any
 from PIL import Image
 
 from gan.config import training_process
+from gan.data.looks import names_look
 from gan.images.collection import Given
 from gan.model import from_checkpoint
 from gan.models import address
@@ -18,7 +19,6 @@ from gan.models.address import checkpoint_of
 from gan.models.loading import load_generator
 from gan.runs import checkpoints, run_folder
 from gan.runs.metrics import first_scored, read_metrics
-from gan.settings import names_look
 from gan.translation.translator import Translator, translate_by_look
 from gan.utils.errors import UserError, path_hint
 from gan.utils.option_values import flatten

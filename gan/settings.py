@@ -18,8 +18,7 @@ from dataclasses import dataclass, replace
 from numbers import Integral, Real
 from typing import Any
 
-from gan.data.looks import LOOK, is_table
-from gan.pixel_art import DITHERS
+from gan.utils.colors import DITHERS
 from gan.utils.errors import UserError, did_you_mean, shown
 
 MAX_SEED = 2**63 - 1
@@ -104,11 +103,6 @@ class Setting:
         options: dict[str, Any] = {"default": self.default, "help": self.help, "metavar": self.metavar}
         options |= {"choices": self.words} if self.low is None else {"type": self.parse}
         parser.add_argument(f"--{self.name}", **(options | changed))
-
-
-def names_look(text: str) -> bool:
-    """Return whether text names a look, as in look:film, or a file with a color table, which is a look."""
-    return text.startswith(LOOK) or is_table(text)
 
 
 def limit(number: float) -> str:

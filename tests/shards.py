@@ -7,7 +7,8 @@ from pathlib import Path
 
 import numpy as np
 
-from gan.data.shards import ShardIndex, write_index, write_shard
+from gan.data.shards import INDEX, ShardIndex, write_shard
+from gan.utils.files import write_json
 
 
 def write_shards(
@@ -19,11 +20,9 @@ def write_shards(
         classes: number of images of each class, by name.
     """
     folder.mkdir()
-    index = ShardIndex([], [], classes or {}, ())
+    shards = {}
     for number, (images, labels) in enumerate(parts):
-        index.names.append(f"shard-{number}.npy")
-        index.sizes.append(len(images))
-        index = index._replace(shape=images.shape[1:])
-        write_shard(folder / index.names[-1], images, labels)
-    write_index(folder, index)
+        shards[f"shard-{number}.npy"] = len(images)
+        write_shard(folder / f"shard-{number}.npy", images, labels)
+    write_json(folder / INDEX, ShardIndex(images.shape[1:], classes or {}, shards)._asdict())
     return folder

@@ -19,13 +19,14 @@ from gan.commands import options
 from gan.commands.options import add_command
 from gan.data import checks
 from gan.data.decoding.decode import Decoder
-from gan.data.decoding.pool import CRASHED, cores, parallel_map
+from gan.data.decoding.pool import cores, parallel_map
 from gan.data.shards import pack as pack_shards
-from gan.data.sources.files import Decoded, File, decode, find
-from gan.pixel_art.cells import Unscaled, Unscaler
+from gan.data.sources.files import File, decode_all, find
+from gan.pixel_art import Unscaled
+from gan.pixel_art import unscale as unscale_file
 from gan.settings import add_size
 from gan.translation import translate_files
-from gan.utils.errors import UserError, writing
+from gan.utils.errors import UserError, train_command, writing
 from gan.utils.output import counted, counting, one_line
 from gan.utils.processes import available_memory
 
@@ -95,9 +96,8 @@ def draw_sheet(files: Sequence[Any], facts: Sequence[Any], suggestion: dict[str,
     decoder = Decoder(tuple(suggestion["size"]), **{name: suggestion[name] for name in ("channels", "fit", "resample")})
     good = [file for file, fact in zip(files, facts, strict=True) if not fact.error]
     chosen = [good[int(row)] for row in np.linspace(0, len(good) - 1, min(SHEET_IMAGES, len(good))).round()]
-    parts = parallel_map(partial(decode, decoder), chosen, lambda file: Decoded(error=CRASHED))
-    found = [image.pixels for part in parts for image in part if image.pixels is not None]
-    images = np.stack(found)  # (N, C, H, W)
+    decoded = (image.pixels for image in decode_all(decoder, chosen))
+    images = np.stack([pixels for pixels in decoded if pixels is not None])  # (N, C, H, W)
     if decoder.channels == 4:
         rows, columns = np.indices(images.shape[2:])
         board = np.where((rows // 4 + columns // 4) % 2, 170, 220)
@@ -170,7 +170,7 @@ def pack(arguments: argparse.Namespace) -> None:
     written = pack_shards(arguments.roots, arguments.out, decoder, arguments.labels)
     words = ["data=stream", f"data.root={arguments.out}", f"data.size=[{height},{width}]"]
     words += [f"data.channels={arguments.channels}"]
-    print(f"{written:,} images in {arguments.out}; to train on them:\n\n" + checks.train_command(words))
+    print(f"{written:,} images in {arguments.out}; to train on them:\n\n" + train_command(*words))
 
 
 def unscale(arguments: argparse.Namespace) -> int:
@@ -183,7 +183,7 @@ def unscale(arguments: argparse.Namespace) -> int:
     if not todo:
         return 0
     limit = translate_files.max_pixels(available_memory() // cores(), True)
-    unscaler = Unscaler(arguments.cell, limit)
+    unscaler = partial(unscale_file, side=arguments.cell, max_pixels=limit)
     results: list[Unscaled] = []
     crashed = Unscaled("the process crashed, took too long or ran out of memory on it")
     with (

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from gan.commands import options
-from gan.settings import names_look
+from gan.data.looks import names_look
 from gan.utils.errors import UserError
 from gan.utils.output import aligned, print_line
 

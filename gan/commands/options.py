@@ -10,11 +10,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from gan.data.looks import LOOK
+from gan.data.looks import LOOK, names_look
 from gan.models import address, shared_model
 from gan.models.shared_model import path_in
 from gan.runs import checkpoints, remote, run_folder
-from gan.settings import names_look, parse_seeds
+from gan.settings import parse_seeds
 from gan.utils.errors import UserError, path_hint
 from gan.utils.output import shows_bars
 

@@ -15,11 +15,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple, NoReturn
 
 from gan.commands import options
+from gan.data.looks import names_look
 from gan.export import record
 from gan.models.address import checkpoint_of
-from gan.pixel_art import COLORS
-from gan.settings import CELL, DIRECTION, DITHER, SEED, STRENGTH, TILE, names_look
+from gan.settings import CELL, DIRECTION, DITHER, SEED, STRENGTH, TILE
 from gan.translation.image_translator import ImageFunction, ImageTranslator, parse_look
+from gan.utils.colors import COLORS
 from gan.utils.errors import UserError, at_least, writing
 from gan.utils.option_values import pair, parse_assignments
 from gan.utils.output import counting
@@ -166,9 +167,9 @@ def run(request: Request) -> int:
     palette = load_palette(request.palette, chosen) if request.palette else None
     pixel_art = None
     if request.cell != 1 or palette is not None:
-        from gan.pixel_art.cells import converter  # imports scikit-image
+        from gan.pixel_art import PixelArt  # imports scikit-image
 
-        pixel_art = converter(request.cell, palette, request.dither)
+        pixel_art = PixelArt(request.cell, palette, request.dither)
     translator = ImageTranslator(
         chosen.function, request.strength, pixel_art, palette is not None, request.seed or 0, request.steady
     )
@@ -233,7 +234,7 @@ def choose_network(request: Request) -> Chosen:
 
 def load_palette(palette: str, chosen: Chosen) -> np.ndarray:
     """Return the palette of --palette: by its name, read from a file, or computed from target images."""
-    from gan.pixel_art.cells import read_palette
+    from gan.pixel_art import read_palette
 
     if not palette.isdecimal():
         return read_palette(palette)

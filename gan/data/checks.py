@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import functools
-import hashlib
-import shlex
 from collections import Counter, defaultdict
 from collections.abc import Callable, Collection, Sequence
 from io import BytesIO
@@ -21,7 +19,8 @@ from gan.data.decoding.reader import ImageError, composite, header, read_frames
 from gan.data.pixel_grid import find_grid
 from gan.data.sources.files import File, content
 from gan.data.split import group_keys
-from gan.utils import errors
+from gan.utils import digest
+from gan.utils.errors import train_command
 from gan.utils.option_values import quote
 
 SIDES = (16, 32, 64)  # sides to suggest in pixels; 64 trains in minutes
@@ -88,7 +87,7 @@ def inspect_file(file: File, searched: Collection[File] = ()) -> FileInfo:
         transparent=first.mode == "RGBA" and int(np.asarray(first)[..., 3].min()) < 255,
         gray=bool(np.abs(red - green).max() <= 2 and np.abs(green - blue).max() <= 2),
         sprite=max(first.size) <= 64 and opaque.getcolors(max(1, first.width * first.height // 2)) is not None,
-        digest=hashlib.blake2b(f"{first.size}".encode() + first.convert("RGBa").tobytes(), digest_size=16).hexdigest(),
+        digest=digest.of_bytes(f"{first.size}".encode() + first.convert("RGBa").tobytes()),
         hash=int(str(imagehash.phash(opaque)), 16),
         blank=all(int(np.ptp(band)) <= BLANK_RANGE for band in (red, green, blue)),
         searched=file in searched,
@@ -121,7 +120,7 @@ def summarize(files: Sequence[File], facts: Sequence[FileInfo], size: tuple[int,
         return report
     paths = [name for name, _, _ in good]
     known = [fact for _, _, fact in good]
-    exact, near = exact_duplicates(known), near_duplicates(known)
+    exact, near = duplicates(known)
     suggestion = suggest([file.name for _, file, _ in good], known, exact, near, size)
     height, width = suggestion["size"]
 
@@ -157,24 +156,19 @@ def count_values(things: Any) -> dict[str, int]:
     return dict(sorted(Counter(things).items(), key=lambda pair: (-pair[1], pair[0])))
 
 
-def exact_duplicates(facts: Sequence[FileInfo]) -> list[list[int]]:
-    """Return groups of indices of files with equal pixels. Blank images are omitted."""
-    owners = defaultdict(list)
+def duplicates(facts: Sequence[FileInfo]) -> tuple[list[list[int]], list[list[int]]]:
+    """Return groups of indices of files with equal pixels, and groups of similar files, with one of equal ones.
+
+    Blank images are omitted.
+    """
+    equal = defaultdict(list)
     for place, fact in enumerate(facts):
         if not fact.blank:
-            owners[fact.digest].append(place)
-    return [group for group in owners.values() if len(group) > 1]
-
-
-def near_duplicates(facts: Sequence[FileInfo]) -> list[list[int]]:
-    """Return groups of indices of similar files, without blank images and with one of those with equal pixels."""
-    first: dict[str, int] = {}
-    for place, fact in enumerate(facts):
-        if not fact.blank:
-            first.setdefault(fact.digest, place)
-    places = list(first.values())
-    groups = find_groups(np.array([facts[place].hash for place in places], np.uint64), MAX_HASH_DISTANCE)
-    return [[places[member] for member in group] for group in groups]
+            equal[fact.digest].append(place)
+    first = [group[0] for group in equal.values()]
+    groups = find_groups(np.array([facts[place].hash for place in first], np.uint64), MAX_HASH_DISTANCE)
+    near = [[first[member] for member in group] for group in groups]
+    return [group for group in equal.values() if len(group) > 1], near
 
 
 def find_groups(hashes: np.ndarray, distance: int) -> list[list[int]]:
@@ -318,7 +312,7 @@ def command(roots: Sequence[str], suggestion: dict[str, Any]) -> str:
         if value != (PIXEL_ART if suggestion["pixel_art"] else DEFAULTS).get(name, ...):
             words.append(f"data.{name}={as_option(value)}")
     experiment = "pixel_art" if suggestion["pixel_art"] else "few_shot" if suggestion["images"] <= FEW else None
-    return train_command([f"experiment={experiment}", *words] if experiment else words)
+    return train_command(*([f"experiment={experiment}"] if experiment else []), *words)
 
 
 def as_option(value: Any) -> str:
@@ -326,8 +320,3 @@ def as_option(value: Any) -> str:
     if isinstance(value, list):
         return str(value[0]) if value[0] == value[1] else f"[{value[0]},{value[1]}]"
     return str(value).lower() if isinstance(value, bool) else str(value)
-
-
-def train_command(words: Sequence[str]) -> str:
-    """Return a command line for training, quoted for the shell."""
-    return " ".join([errors.train_command(), *map(shlex.quote, words)])

@@ -26,7 +26,7 @@ from gan.data.split import select
 from gan.utils import processes
 from gan.utils.errors import UserError, at_least, choice, switch
 from gan.utils.option_values import check_workers, pair, with_home
-from gan.utils.output import print_line
+from gan.utils.output import first_few, print_line
 
 NUM_BUILTIN_IMAGES = 4096
 DEVICE_SHARE = 1 / 16  # largest fraction of a GPU's memory that the pixels may take with storage="auto"
@@ -104,8 +104,8 @@ class ImageDataModule(LightningDataModule):
         self.builtin_classes = list(classes)
         self.pixels: Any = np.empty((0, *self.size, channels), np.uint8)  # (rows, H, W, C), or indexed like it
         self.rows = self.validation_rows = self.report_rows = np.empty(0, np.int64)  # rows of `pixels`
-        self.digests = self.validation_digests = self.report_digests = np.empty(0, "S32")  # of the files of those rows
-        self.labels = np.empty(0, np.int64)  # (rows,)
+        self.digests = np.empty(0, "S32")  # of the file of each row of `pixels`
+        self.labels = np.empty(0, np.int64)  # of each row
         self.classes: list[str] = []
         self.names: list[str] = []  # of all images, before the split
         self.fingerprint = ""
@@ -146,9 +146,10 @@ class ImageDataModule(LightningDataModule):
         if images.errors:
             report_unreadable(source.where, files, images.errors)
         file = np.repeat(np.arange(len(items)), images.counts)  # the file of each image
-        self.rows, self.pixels, self.digests = images.rows(), images.pixels, images.digests[file]
-        self.labels = np.zeros(self.rows.max() + 1, np.int64)
+        self.rows, self.pixels = images.rows, images.pixels
+        self.labels, self.digests = (np.zeros(self.rows.max() + 1, kind) for kind in (np.int64, "S32"))
         self.labels[self.rows] = np.array(labels, np.int64)[items][file]
+        self.digests[self.rows] = images.digests[file]
         self.names = [files[number] for number in file]
         if self.split is not None:
             self._hold_out(self._select_validation(self.names))
@@ -169,31 +170,28 @@ class ImageDataModule(LightningDataModule):
 
     def _hold_out(self, chosen: np.ndarray) -> None:
         """Hold out rows, and with `report_half` keep every other file of these for the report, if there are two."""
-        self.validation_rows, self.validation_digests = self.rows[chosen], self.digests[chosen]
-        self.rows, self.digests = self.rows[~chosen], self.digests[~chosen]
-        files, file = np.unique(self.validation_digests, return_inverse=True)
+        self.rows, self.validation_rows = self.rows[~chosen], self.rows[chosen]
+        files, file = np.unique(self.digests[self.validation_rows], return_inverse=True)
         if self.report_half and len(files) > 1:
             report = file % 2 == 1
-            self.report_rows, self.report_digests = self.validation_rows[report], self.validation_digests[report]
-            self.validation_rows = self.validation_rows[~report]
-            self.validation_digests = self.validation_digests[~report]
+            self.validation_rows, self.report_rows = self.validation_rows[~report], self.validation_rows[report]
 
     def use_report_half(self) -> bool:
         """Make the held-out images those of the report, and return True, if there are any."""
         if len(self.report_rows):
-            self.validation_rows, self.validation_digests = self.report_rows, self.report_digests
+            self.validation_rows = self.report_rows
         return len(self.report_rows) > 0
 
     def _load_into_memory(self) -> None:
         used = np.concatenate([self.rows, self.validation_rows, self.report_rows])
         ends = np.cumsum([len(self.rows), len(self.validation_rows)])
-        self.pixels, self.labels = self.pixels[used], self.labels[used]
+        self.pixels, self.labels, self.digests = self.pixels[used], self.labels[used], self.digests[used]
         self.rows, self.validation_rows, self.report_rows = np.split(np.arange(len(used)), ends)
 
     def train_dataloader(self) -> Iterable[dict[str, Tensor]]:
         if self.trainer is not None:
             self.to_device(self.trainer.strategy.root_device)
-        return training_batches(self.stream(*position(self.trainer)), self.num_workers, self.storage)
+        return dataloader(self.stream(*position(self.trainer)), self.num_workers, self.storage == "device")
 
     def to_device(self, device: torch.device, share: float = DEVICE_SHARE) -> None:
         """Move the pixels to the device if storage="device", or if storage="auto" and they fit.
@@ -201,16 +199,12 @@ class ImageDataModule(LightningDataModule):
         Args:
             share: largest fraction of the memory of a GPU that "auto" uses.
         """
-        if self.storage == "auto" and not self.num_workers and self.num_bytes <= share * gpu_memory(device):
+        size = (len(self.rows) + len(self.validation_rows)) * math.prod(self.pixels.shape[1:])  # bytes
+        if self.storage == "auto" and not self.num_workers and size <= share * gpu_memory(device):
             self._load_into_memory()
             self.storage = "device"
         if self.storage == "device":
             self.pixels = torch.as_tensor(self.pixels).to(device)
-
-    @property
-    def num_bytes(self) -> int:
-        """The size of the pixels of all images, in bytes."""
-        return (len(self.rows) + len(self.validation_rows)) * math.prod(self.pixels.shape[1:])
 
     def stream(self, rank: int = 0, ranks: int = 1, start: int = 0) -> IterableDataset[dict[str, Tensor]]:
         """Return the batches of one rank from batch `start` on."""
@@ -224,11 +218,12 @@ class ImageDataModule(LightningDataModule):
 
         The selection and its order depend on the contents of the files only.
         """
-        return self._read_rows(self._to_evaluate(n, held_out)[0])
+        return self._read_rows(self._to_evaluate(n, held_out))
 
     def files(self, n: int, held_out: bool = False, side: str = "") -> Tensor:
         """Return the number of the file of each image of `reals`, (n,). Patches and frames of one file are alike."""
-        return torch.from_numpy(np.unique(self._to_evaluate(n, held_out, side)[1], return_inverse=True)[1])
+        digests = self.digests[self._to_evaluate(n, held_out, side)]
+        return torch.from_numpy(np.unique(digests, return_inverse=True)[1])
 
     def _read_rows(self, rows: np.ndarray) -> Tensor:
         images = torch.as_tensor(self.pixels[rows]).permute(0, 3, 1, 2).cpu()  # (n, C, H, W)
@@ -236,12 +231,23 @@ class ImageDataModule(LightningDataModule):
 
     def real_labels(self, n: int, held_out: bool = False) -> Tensor:
         """Return the labels (n,) of `reals`."""
-        return torch.from_numpy(self.labels[self._to_evaluate(n, held_out)[0]])
+        return torch.from_numpy(self.labels[self._to_evaluate(n, held_out)])
 
-    def _to_evaluate(self, n: int, held_out: bool, side: str = "") -> tuple[np.ndarray, np.ndarray]:
-        """Return the rows of n images and the digests of their files; `side` is that of pairs."""
-        rows, digests = (self.validation_rows, self.validation_digests) if held_out else (self.rows, self.digests)
-        return first_by_digest(rows, digests, n)
+    def _to_evaluate(self, n: int, held_out: bool, side: str = "") -> np.ndarray:
+        """Return the rows of n images, in the order of the digests of their files; `side` is that of pairs.
+
+        The first images of all files come before the second image of any file.
+        """
+        rows = self.validation_rows if held_out else self.of_side(side)
+        digests = self.digests[rows]
+        order = np.argsort(digests, kind="stable")
+        _, starts, counts = np.unique(digests[order], return_index=True, return_counts=True)
+        number = np.arange(len(order)) - np.repeat(starts, counts)  # index of each image in its file
+        return rows[order[np.argsort(number, kind="stable")[:n]]]
+
+    def of_side(self, side: str) -> np.ndarray:
+        """Return the rows that training uses for a side of pairs."""
+        return self.rows
 
     @property
     def shows_patches(self) -> bool:
@@ -307,17 +313,15 @@ def position(trainer: Trainer | None) -> tuple[int, int, int]:
     return (0, 1, 0) if trainer is None else (trainer.global_rank, trainer.world_size, trainer.global_step)
 
 
-def training_batches(
-    batches: IterableDataset[dict[str, Tensor]], num_workers: int, storage: str
+def dataloader(
+    batches: IterableDataset[dict[str, Tensor]], num_workers: int, on_device: bool = False
 ) -> Iterable[dict[str, Tensor]]:
-    """Return a DataLoader of the batches, or the batches themselves if a DataLoader would only add overhead."""
-    if not num_workers and (storage == "device" or not torch.cuda.is_available()):
+    """Return a DataLoader that passes on the batches, with workers, and with pinned memory if there is a GPU.
+
+    Return the batches themselves if a DataLoader would only add overhead.
+    """
+    if not num_workers and (on_device or not torch.cuda.is_available()):
         return batches
-    return dataloader(batches, num_workers)
-
-
-def dataloader(batches: IterableDataset[dict[str, Tensor]], num_workers: int) -> DataLoader[dict[str, Tensor]]:
-    """Return a DataLoader that passes on the batches, with workers, and with pinned memory if there is a GPU."""
     warnings.filterwarnings("ignore", "This DataLoader will create")  # the user asked for more workers than cores
     return DataLoader(
         batches,
@@ -342,8 +346,7 @@ def report_unreadable(where: str, names: Sequence[str], errors: dict[int, str]) 
     if len(errors) == len(names):
         raise UserError(f"{where}: none of its {len(errors)} images can be read; {lines[0]}")
     print(f"{len(errors)} of {len(names)} images in {where} cannot be read and are skipped:")
-    more = [f"and {len(errors) - MAX_LISTED} more; gan data check lists them"] if len(errors) > MAX_LISTED else []
-    print("\n".join(f"  {line}" for line in lines[:MAX_LISTED] + more), flush=True)
+    print("  " + first_few(lines, MAX_LISTED, "\n  "), flush=True)
 
 
 def spread(count: int, most: int | None) -> list[int]:
@@ -352,15 +355,3 @@ def spread(count: int, most: int | None) -> list[int]:
         return list(range(count))
     ends = [place * count // most for place in range(most + 1)]
     return np.random.default_rng(0).integers(ends[:-1], ends[1:]).tolist()
-
-
-def first_by_digest(rows: np.ndarray, digests: np.ndarray, n: int) -> tuple[np.ndarray, np.ndarray]:
-    """Return the first n rows in the order of their digests, and their digests.
-
-    The first images of all files come before the second image of any file.
-    """
-    order = np.argsort(digests, kind="stable")
-    _, starts, counts = np.unique(digests[order], return_index=True, return_counts=True)
-    number = np.arange(len(order)) - np.repeat(starts, counts)  # index of each image in its file
-    first = order[np.argsort(number, kind="stable")[:n]]
-    return rows[first], digests[first]

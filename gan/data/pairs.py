@@ -108,43 +108,36 @@ class StyledFiles(ImageFiles):
         self.filters = registry.filter_names(style)
         self.full_size = full_size
         self.identity = [
-            self.identity,
-            self.filters,
-            source_hash(*registry.MODULES),
-            *color_table.contents(self.filters),
-        ]
-        self.identity += ["full size"] if full_size else []
+            self.identity, self.filters, color_table.recorded(self.filters), source_hash(*registry.MODULES), full_size
+        ]  # fmt: skip
 
     def __getstate__(self) -> dict[str, Any]:
         return {"files": self.files, "filters": self.filters, "full_size": self.full_size}
 
     def decode(self, data: bytes, decoder: Decoder) -> Iterator[np.ndarray]:
         seed = zlib.crc32(data)  # a photograph always gets the same grain
-        if self.full_size:
-            pair = self.whole_pair(decoder, read_first_frame(BytesIO(data), decoder.max_pixels), seed)
-            yield scaled(pair, decoder.size)
+        if not self.full_size and decoder.fit != "patches":
+            yield self.with_style(read(data, decoder), decoder, seed)
             return
-        image = read(data, decoder)
-        if decoder.fit != "patches":
-            pixels = decoder.fit_image(image)
-            yield stack_pair(pixels, self.in_style(pixels, seed))
-            return
-        image = decoder.enlarge_to_patch(image)
-        pair = self.whole_pair(decoder, image, seed)
-        for left, top, right, bottom in decoder.patch_boxes(image):
-            rows = np.ascontiguousarray(pair.transpose(1, 2, 0)[top:bottom, left:right])  # channels last in memory
-            yield rows.transpose(2, 0, 1)
-
-    def whole_pair(self, decoder: Decoder, image: Image.Image, seed: int) -> np.ndarray:
-        """Return an image of any size and the same image in the style, without resampling, uint8 (2C, H, W)."""
+        image = read_first_frame(BytesIO(data), decoder.max_pixels)
+        if not self.full_size:
+            image = decoder.enlarge_to_patch(image)
         whole = replace(decoder, size=(image.height, image.width), fit="stretch", patches_per_image=1)
-        pixels = whole.fit_image(image)
-        return stack_pair(pixels, self.in_style(pixels, seed))
+        pair = self.with_style(image, whole, seed)
+        if self.full_size:
+            yield resized(pair.transpose(1, 2, 0), decoder.size).transpose(2, 0, 1)
+            return
+        for left, top, right, bottom in decoder.patch_boxes(image):
+            yield pair[:, top:bottom, left:right]
 
-    def in_style(self, pixels: np.ndarray, seed: int) -> np.ndarray:
-        """Return an image in the style, uint8 (C, H, W) with the channels of `pixels`."""
+    def with_style(self, image: Image.Image, decoder: Decoder, seed: int) -> np.ndarray:
+        """Return a decoded image and the same image in the style, uint8 (2C, H, W)."""
+        pixels = decoder.fit_image(image)
         colors = unpremultiply(pixels)[:3] if len(pixels) == 4 else np.broadcast_to(pixels, (3, *pixels.shape[1:]))
-        return match_channels(registry.make_style(self.filters)(colors.transpose(1, 2, 0), seed), pixels)
+        styled = Image.fromarray(registry.make_style(self.filters)(colors.transpose(1, 2, 0), seed))
+        if len(pixels) == 4:
+            styled.putalpha(Image.fromarray(pixels[3]))
+        return np.concatenate([pixels, decoder.fit_image(styled)])  # which has the right size already
 
 
 def files_by_name(root: str) -> dict[str, File]:
@@ -166,25 +159,4 @@ def read(data: bytes, decoder: Decoder) -> Image.Image:
 def decode_pair(a: Image.Image, b: Image.Image, decoder: Decoder) -> Iterator[np.ndarray]:
     """Yield the two images, or each pair of patches of them, as one image (2C, H, W)."""
     for patches in zip(decoder.patches(a), decoder.patches(b), strict=True):
-        yield stack_pair(*map(decoder.fit_image, patches))
-
-
-def stack_pair(a: np.ndarray, b: np.ndarray) -> np.ndarray:
-    """Concatenate two images (C, H, W) to (2C, H, W), with channels last in memory."""
-    return np.concatenate([a.transpose(1, 2, 0), b.transpose(1, 2, 0)], -1).transpose(2, 0, 1)
-
-
-def scaled(pixels: np.ndarray, size: tuple[int, int]) -> np.ndarray:
-    """Return images (C, H, W) of another size, with a box filter; channels are last in memory."""
-    return resized(pixels.transpose(1, 2, 0), size).transpose(2, 0, 1)
-
-
-def match_channels(styled: np.ndarray, pixels: np.ndarray) -> np.ndarray:
-    """Convert RGB (H, W, 3) to the channels of `pixels` (C, H, W): gray, RGB, or RGBA with the alpha of `pixels`."""
-    if len(pixels) == 1:
-        return np.asarray(Image.fromarray(styled).convert("L"))[None]
-    if len(pixels) == 4:
-        alpha = pixels[3:]
-        premultiplied = np.rint(styled.transpose(2, 0, 1) * (alpha / 255)).astype(np.uint8)
-        return np.concatenate([premultiplied, alpha])
-    return styled.transpose(2, 0, 1)
+        yield np.concatenate([*map(decoder.fit_image, patches)])

@@ -33,10 +33,11 @@ NAME = re.compile(r"shard-\d+\.npy", re.ASCII)
 
 
 class ShardIndex(NamedTuple):
-    names: list[str]  # file name of each shard
-    sizes: list[int]  # number of images of each shard
-    classes: dict[str, int]  # number of images of each class, by its name in the order of labels
+    """The content of INDEX."""
+
     shape: tuple[int, ...]  # (H, W, C) of an image
+    classes: dict[str, int]  # number of images of each class, by its name in the order of labels
+    shards: dict[str, int]  # number of images of each shard, by its file name
 
 
 def pack(roots: list[str], out: Path, decoder: Decoder, labels: bool | str) -> int:
@@ -51,16 +52,15 @@ def pack(roots: list[str], out: Path, decoder: Decoder, labels: bool | str) -> i
     order = np.random.default_rng(0).permutation(len(source.keys)).tolist()
     shape = (*decoder.size, decoder.channels)
     size = max(1, min(SHARD_SIZE, len(order) // MIN_SHARDS, MAX_SHARD_BYTES // int(np.prod(shape))))
-    names: list[str] = []
-    sizes: list[int] = []
+    shards: dict[str, int] = {}
     images: list[np.ndarray] = []  # of the next shard
     images_of: list[int] = []  # their labels
     counts = dict.fromkeys(classes, 0)
 
     def write(n: int) -> None:
-        names.append(f"shard-{len(names)}.npy")
-        sizes.append(n)
-        write_shard(out / names[-1], np.stack(images[:n]), np.array(images_of[:n]))
+        name = f"shard-{len(shards)}.npy"
+        shards[name] = n
+        write_shard(out / name, np.stack(images[:n]), np.array(images_of[:n]))
         del images[:n], images_of[:n]
 
     with counting(source.title, len(order)) as advance, writing(f"--out {out}", "; remove its contents"):
@@ -78,10 +78,10 @@ def pack(roots: list[str], out: Path, decoder: Decoder, labels: bool | str) -> i
             advance(len(results))
         if images:
             write(len(images))
-        if not names:
+        if not shards:
             raise UserError(f"{source.where}: none of its {len(order)} images can be read")
-        write_index(out, ShardIndex(names, sizes, counts, shape))
-    return sum(sizes)
+        write_json(out / INDEX, ShardIndex(shape, counts, shards)._asdict())
+    return sum(shards.values())
 
 
 def row_type(shape: tuple[int, ...]) -> np.dtype:
@@ -121,22 +121,16 @@ def read_shard(path: Path, images: int, shape: tuple[int, ...], classes: int) ->
     return rows["image"], labels
 
 
-def write_index(folder: Path, index: ShardIndex) -> None:
-    """Write the index of the shards in a folder."""
-    shards = dict(zip(index.names, index.sizes, strict=True))
-    write_json(folder / INDEX, {"shape": index.shape, "classes": index.classes, "shards": shards})
-
-
 def read_index(path: Path) -> ShardIndex:
     """Return the content of an index.json; raise ValueError or OSError."""
     try:
         table = read_json(path, MAX_INDEX_BYTES)
-        shards, classes, shape = dict(table["shards"]), dict(table["classes"]), tuple(table["shape"])
-        sizes = list(shards.values())
+        shape, classes, shards = tuple(table["shape"]), dict(table["classes"]), dict(table["shards"])
+        sizes = shards.values()
         numbers = [*sizes, *classes.values(), *shape]
         valid = all(map(NAME.fullmatch, shards)) and all(type(number) is int and number >= 0 for number in numbers)
     except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise ValueError(f"{path.name} is not an index of shards: {error}") from error
     if not valid or not shards or not 0 < min(sizes) <= max(sizes) <= MAX_IMAGES or len(shape) != 3:
         raise ValueError(f"{path.name} lists a shard with an invalid name, shape or number of images")
-    return ShardIndex(list(shards), sizes, classes, shape)
+    return ShardIndex(shape, classes, shards)

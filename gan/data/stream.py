@@ -94,7 +94,8 @@ class Shards:
 
     def __init__(self, storage: Storage, index: ShardIndex) -> None:
         self.storage = storage
-        self.names, self.sizes, self.classes, self.shape = index
+        self.shape, self.classes, shards = index
+        self.names, self.sizes = list(shards), list(shards.values())
 
     def read(self, shard: int) -> tuple[Tensor, Tensor]:
         """Return images uint8 (n, H, W, C) and labels int64 (n,) of a shard; raise UserError if it cannot be read."""
@@ -262,10 +263,9 @@ class StreamingDataModule(LightningDataModule):
             if len(index.classes) < 2:
                 raise UserError(f"data.labels=true: {self.root} was packed without classes; pack with --labels")
             self.classes = list(index.classes)
-        names, sizes = np.array(index.names), np.array(index.sizes)
-        held_out = held_out_shards(len(names), self.validation)
+        held_out = held_out_shards(len(index.shards), self.validation)
         self.shards, self.held_out = (
-            Shards(self.storage, index._replace(names=names[part].tolist(), sizes=sizes[part].tolist()))
+            Shards(self.storage, index._replace(shards=dict(itertools.compress(index.shards.items(), part))))
             for part in (~held_out, held_out)
         )
 

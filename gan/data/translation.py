@@ -13,13 +13,13 @@ from torch.nn.functional import interpolate
 from torch.utils.data import IterableDataset
 
 from gan.data.looks import registry
-from gan.data.module import DEVICE_SHARE, Batches, ImageDataModule, first_by_digest, position, training_batches
+from gan.data.module import DEVICE_SHARE, Batches, ImageDataModule, dataloader, position
 from gan.data.order import SEED_OFFSET, EndlessBatches
 from gan.data.pairs import MatchedFiles, SideBySideFiles, StyledFiles
 from gan.utils.errors import UserError, choice
 from gan.utils.option_values import with_home
 
-FITTED_IMAGES = 500  # images of each side for fitting color maps and other closed forms
+FITTED_IMAGES = 500  # images of each side for fitting color maps, palettes and other closed forms
 WHOLE_SIDE = 64  # side in pixels to which whole images are scaled, for fitting color maps
 
 
@@ -95,7 +95,7 @@ class PairedDataModule(ImageDataModule):
 
     def pairs(self, n: int, held_out: bool, side: str) -> Tensor:
         """Return n pairs, uint8 (n, 2C, H, W), whose image on `side` ("a" or "b") is used in training."""
-        return self._read_rows(self._to_evaluate(n, held_out, side)[0])
+        return self._read_rows(self._to_evaluate(n, held_out, side))
 
 
 class StyledDataModule(PairedDataModule):
@@ -128,7 +128,7 @@ class StyledDataModule(PairedDataModule):
     def setup(self, stage: str) -> None:
         super().setup(stage)
         for side in "ab":
-            check_two(len(self.of_side(side)[0]), f"data.pairing={self.pairing}: photographs for {side}")
+            check_two(len(self.of_side(side)), f"data.pairing={self.pairing}: photographs for {side}")
 
     def predictable_ground_truth(self, n: int, held_out: bool = False) -> Tensor | None:
         return self.without_noise.ground_truth(n, held_out)
@@ -151,23 +151,16 @@ class StyledDataModule(PairedDataModule):
     def _batches(self, order: EndlessBatches) -> PairBatches:
         if self.pairing == "paired":
             return super()._batches(order)
-        a, b = self.of_side("a")[0], self.of_side("b")[0]
+        a, b = self.of_side("a"), self.of_side("b")
         sides = (a, order), (b, order.with_length(len(b)))
         streams = [Batches(self.pixels, self.labels, *side, self.crop_flip) for side in sides]
         return PairBatches(streams, self.channels)
 
-    def of_side(self, side: str) -> tuple[np.ndarray, np.ndarray]:
-        """Return the rows that training uses for a side, and the digests of their files."""
-        if self.pairing != "disjoint":
-            return self.rows, self.digests
-        chosen = self.is_b == (side == "b")
-        return self.rows[chosen], self.digests[chosen]
-
-    def _to_evaluate(self, n: int, held_out: bool, side: str = "") -> tuple[np.ndarray, np.ndarray]:
-        return super()._to_evaluate(n, True) if held_out else first_by_digest(*self.of_side(side), n)
+    def of_side(self, side: str) -> np.ndarray:
+        return self.rows[self.is_b == (side == "b")] if self.pairing == "disjoint" else self.rows
 
     def __len__(self) -> int:
-        return len(self.of_side("a")[0])
+        return len(self.of_side("a"))
 
 
 class UnpairedDataModule(LightningDataModule):
@@ -202,8 +195,8 @@ class UnpairedDataModule(LightningDataModule):
             for side in self.sides:
                 side.to_device(self.trainer.strategy.root_device, DEVICE_SHARE / len(self.sides))
         streams = [side.stream(*position(self.trainer)) for side in self.sides]
-        storage = "device" if any(side.storage == "device" for side in self.sides) else self.a.storage
-        return training_batches(PairBatches(streams, self.channels), self.a.num_workers, storage)
+        on_device = any(side.storage == "device" for side in self.sides)
+        return dataloader(PairBatches(streams, self.channels), self.a.num_workers, on_device)
 
     @property
     def shows_patches(self) -> bool:

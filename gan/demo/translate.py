@@ -20,12 +20,12 @@ from gan.export.provenance import fields_of
 from gan.export.record import translations
 from gan.images.files import encode
 from gan.models.loading import select_direction
-from gan.pixel_art import COLORS
-from gan.pixel_art.cells import PixelArt, converter, read_palette
+from gan.pixel_art import PixelArt, read_palette
 from gan.settings import DITHER, SEED, Setting
 from gan.translation.image_translator import ImageFunction, ImageTranslator, parse_look
 from gan.translation.tiling import tile_for_memory
 from gan.translation.translator import NetworkFunction
+from gan.utils.colors import COLORS
 from gan.utils.errors import UserError
 
 NO_PALETTE = "all colors"
@@ -45,7 +45,7 @@ class Chosen(NamedTuple):
     dither: str
 
     def converter(self) -> PixelArt | None:
-        return converter(*self)
+        return None if self.cell == 1 and self.palette is None else PixelArt(*self)
 
 
 def add_pixel_art(controls: Controls) -> None:
@@ -140,7 +140,7 @@ def slider_options(look: str) -> list[dict[str, Any]]:
         extent = about.high - about.low
         step = 1 if about.whole or extent > 20 else 0.05 if extent > 1 else 0.005
         options.append({"minimum": about.low, "maximum": about.high, "value": about.default, "label": name,
-                        "info": about.about, "step": step, "visible": True})  # fmt: skip
+                        "info": about.help, "step": step, "visible": True})  # fmt: skip
     return options + [{"minimum": 0, "maximum": 1, "value": 0, "visible": False}] * (MAX_PARAMETERS - len(options))
 
 

@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
-import os
-import stat
 import sys
 from pathlib import Path
 from typing import Any
@@ -15,6 +12,7 @@ from torch import Tensor
 
 from gan.data.decoding.cache import FEATURES, folder
 from gan.metrics.extractors import features, fingerprint
+from gan.utils import digest
 from gan.utils.errors import reason
 from gan.utils.files import write_atomically
 
@@ -31,10 +29,8 @@ def cached_features(extractor: Any, images: Tensor) -> Tensor:
 
 def cache_path(extractor: Any, images: Tensor) -> Path:
     """Return the path of the features, which depends on the pixels and the extractor's code, weights and device."""
-    key = hashlib.blake2b(digest_size=12)
-    key.update(repr((extractor.name, tuple(images.shape), *fingerprint(extractor))).encode())
-    key.update(images.contiguous().numpy().data)
-    return folder() / FEATURES / f"{key.hexdigest()}.npy"
+    key = repr((extractor.name, tuple(images.shape), *fingerprint(extractor)))
+    return folder() / FEATURES / f"{digest.of_tensors([(key, images)])}.npy"
 
 
 def read(path: Path) -> Tensor | None:
@@ -43,7 +39,7 @@ def read(path: Path) -> Tensor | None:
     The file is memory-mapped first, so that a forged header cannot allocate more memory than the size of the file.
     """
     try:
-        if not stat.S_ISREG(os.lstat(path).st_mode):  # reading a pipe would block
+        if not path.is_file():  # reading a pipe would block
             return None
         found = np.lib.format.open_memmap(path, mode="r")  # reads no pickles and no archives
         return torch.from_numpy(np.array(found)) if found.ndim == 2 and found.dtype.kind == "f" else None

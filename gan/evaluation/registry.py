@@ -35,8 +35,8 @@ class Row(NamedTuple):
     values: dict[str, float]
 
 
-COPIES = {"copies": Score("copies", "lower")}
-TRANSLATION = {
+OTHERS = {  # scores that no metric of conf/metric computes: the rate of copies, and those of translators
+    "copies": Score("copies", "lower"),
     "gain": Score("gain", "higher"),
     "ciede2000": Score("ΔE00", "lower", 2),
     "psnr": Score("PSNR", "higher", 2),
@@ -64,7 +64,7 @@ def scores() -> dict[str, Score]:
     for name, config in registered().items():
         values = config.get("_scores_", {name: [name]})
         described |= {value: Score(*description) for value, description in values.items()}
-    return described | COPIES | TRANSLATION
+    return described | OTHERS
 
 
 def meaning(logged: str) -> Score:

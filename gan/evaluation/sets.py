@@ -13,7 +13,7 @@ from torch import Tensor
 
 from gan.data.decoding.pool import IsolatedProcess
 from gan.data.decoding.reader import ImageError
-from gan.data.sources.files import find, shape_of
+from gan.data.sources.files import find, first_image
 from gan.data.translation import has_held_out
 from gan.evaluation.translations import Translations, translate_all
 from gan.metrics.copies import MIN_HELD_OUT
@@ -23,7 +23,6 @@ from gan.models.address import checkpoint_of, folder_of, is_model
 from gan.models.sampling import FAKES_SEED
 from gan.models.shared_model import GENERATOR, NO_IMAGES, TRANSLATOR, path_in
 from gan.runs import checkpoints, run_folder
-from gan.runs.run_folder import git_revision
 from gan.utils import digest
 from gan.utils.errors import UserError
 from gan.utils.output import counting
@@ -107,7 +106,7 @@ def collect(request: Request) -> Subject:
         "channels": sets.generated.shape[1],
         "memorization_images": len(sets.train),
         "flips": sets.flips,
-        "code": git_revision(),
+        "code": run_folder.git_revision(),
         "time": time.strftime("%Y-%m-%dT%H:%M:%S%z"),
     }
     return Subject(sets, protocol, folder, translations)
@@ -232,10 +231,10 @@ def from_folder(request: Request) -> tuple[Sets, dict[str, Any]]:
     else:
         try:
             with IsolatedProcess() as apart:
-                height, width, channels = apart(shape_of, find([str(source)])[0])
+                image = apart(first_image, find([str(source)])[0])
         except ImageError as error:
             raise UserError(f"{source}: its first image cannot be read ({error})") from error
-        options = {"size": (height, width), "channels": channels}  # of the first image
+        options = {"size": (image.height, image.width), "channels": len(image.mode)}
         data, part = loading.load_folder(checked_folder(request.reference), options), "train"
     generated = loading.load_folder(str(source), options).reals(request.images)
     sets = real_sets(data, part, request)._replace(generated=generated)

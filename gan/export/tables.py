@@ -21,7 +21,7 @@ from gan.data.looks.registry import table_of_look
 from gan.export.parts import example_images
 from gan.export.record import software
 from gan.images.convert import to_float, to_uint8
-from gan.metrics.pixels import LUMA
+from gan.metrics.pixels import luminance
 from gan.models.loading import has_data, load_data
 from gan.networks import lut, style
 from gan.networks.closed_form.color_map import ColorMap
@@ -145,7 +145,7 @@ def places_of(color_map: ColorMap) -> tuple[tuple[int, int], list[str]]:
 def with_channels(x: Tensor, channels: int) -> Tensor:
     """Convert RGB (N, 3, h, w) in [-1, 1] to gray or opaque RGBA for a network of 1 or 4 channels."""
     if channels == 1:
-        return torch.einsum("c,nchw->nhw", torch.tensor(LUMA), x)[:, None]
+        return luminance(x)
     return torch.cat([x, torch.ones_like(x[:, :1])], 1) if channels == 4 else x
 
 

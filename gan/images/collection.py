@@ -4,9 +4,6 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable, Iterator, Sequence
-from functools import partial
-from io import BytesIO
-from itertools import chain
 from pathlib import Path
 from typing import Any, overload
 
@@ -16,9 +13,8 @@ from PIL import Image, ImageOps
 from torch import Tensor
 
 from gan.data.decoding.decode import SINGLE_IMAGE_FITS, Decoder
-from gan.data.decoding.pool import CRASHED, parallel_map
-from gan.data.decoding.reader import ImageError, read_first_frame, to_srgb, unpremultiply
-from gan.data.sources.files import Decoded, File, content, decode, find, single
+from gan.data.decoding.reader import ImageError, to_srgb, unpremultiply
+from gan.data.sources.files import File, decode_all, find, first_image, single
 from gan.images.convert import grid, save_png, to_pil_image
 from gan.utils.errors import UserError, writing
 from gan.utils.option_values import pair
@@ -121,8 +117,6 @@ def to_pil_images(given: Given) -> list[Image.Image]:
     if isinstance(given, str | os.PathLike):
         return from_path(Path(given))
     if isinstance(given, Image.Image):
-        if 0 in given.size:
-            raise UserError(f"an image of {given.width}x{given.height} pixels: it has no pixels")
         return [to_srgb(ImageOps.exif_transpose(given))]
     if isinstance(given, Tensor):
         values = given.detach().cpu()
@@ -147,7 +141,7 @@ def from_path(path: Path) -> list[Image.Image]:
     images = []
     for file in find_images(path):
         try:
-            images.append(read_first_frame(BytesIO(content(file))))
+            images.append(first_image(file))
         except ImageError as error:
             raise UserError(f"{file.shown}: {error}") from error
     return images
@@ -191,8 +185,7 @@ def decode_images(files: list[File], data: dict[str, Any]) -> tuple[dict[str, Te
     decoder = decoder_of(data)
     height, width = decoder.size
     images, broken, resized, transparent = {}, [], 0, 0
-    decoded = chain.from_iterable(parallel_map(partial(decode, decoder), files, lambda file: Decoded(error=CRASHED)))
-    for file, image in zip(files, decoded, strict=True):
+    for file, image in zip(files, decode_all(decoder, files), strict=True):
         if image.pixels is None:
             broken.append(f"{file.shown}: {image.error}")
             continue

@@ -6,7 +6,6 @@ and TIFF have an XMP packet, so that EXIF stays that of the camera. Other format
 
 from __future__ import annotations
 
-import hashlib
 import html
 import math
 import re
@@ -231,6 +230,4 @@ def read_text(image: Image.Image) -> str | None:
 
 def pixel_digest(image: Image.Image) -> str:
     """Return a digest of the mode, the size and the pixels of an image."""
-    digest = hashlib.blake2b(f"{image.mode} {image.width}x{image.height} ".encode(), digest_size=16)
-    digest.update(image.tobytes())
-    return digest.hexdigest()
+    return digest.of_bytes(f"{image.mode} {image.width}x{image.height} ".encode() + image.tobytes())

@@ -10,7 +10,8 @@ from collections.abc import Callable
 import torch
 from torch import Tensor
 
-from gan.metrics.pixels import LUMA, rgb
+from gan.metrics.pixels import rgb
+from gan.utils.colors import LUMA
 
 
 def intensity(x: Tensor) -> Tensor:

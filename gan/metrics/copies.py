@@ -12,13 +12,13 @@ from gan.metrics.distances import blocks, distances, nearest, radii
 from gan.metrics.extractors import RandomConv, features
 from gan.metrics.pixels import rgb
 from gan.metrics.prdc import NEIGHBORS
+from gan.utils.colors import YCC
 
 QUANTILE = 0.05  # fraction of real images that are this close to a training image by chance
 MIN_HELD_OUT = 50  # with fewer held-out images, training images are compared with each other instead
 MIN_SIMILARITY = 0.3  # smallest precision, and fraction with textures like real ones, for a meaningful rate of copies
 TEXTURE_IMAGES = 2000
-LUMA, CHROMA = 16, 4  # pixels per side of the brightness and the color of a thumbnail
-YCC = ((0.299, 0.587, 0.114), (-0.168736, -0.331264, 0.5), (0.5, -0.418688, -0.081312))  # of RGB (JFIF)
+LUMA_SIDE, CHROMA_SIDE = 16, 4  # pixels per side of the brightness and the color of a thumbnail
 CHUNK = 256  # images per pass
 
 
@@ -107,6 +107,7 @@ def thumbnails(images: Tensor) -> Tensor:
 
 def _small(images: Tensor) -> Tensor:
     x = torch.einsum("ij,njhw->nihw", torch.tensor(YCC), rgb(images) / 255)  # (n, 3, H, W)
-    luma = interpolate(x[:, :1], (LUMA, LUMA), mode="bilinear", antialias=True).flatten(1) / LUMA
-    chroma = interpolate(x[:, 1:], (CHROMA, CHROMA), mode="bilinear", antialias=True).flatten(1) / CHROMA
-    return torch.cat([luma, chroma], 1)
+    small = []
+    for channels, side in ((x[:, :1], LUMA_SIDE), (x[:, 1:], CHROMA_SIDE)):
+        small.append(interpolate(channels, (side, side), mode="bilinear", antialias=True).flatten(1) / side)
+    return torch.cat(small, 1)

@@ -30,18 +30,12 @@ from torch.nn.functional import adaptive_avg_pool2d, interpolate, relu_
 from torchvision.transforms.functional import normalize
 
 from gan.metrics import pretrained
-from gan.metrics.pixels import resized, rgb
+from gan.metrics.pixels import as_rgb, resized, rgb
 from gan.networks import lite0
 from gan.utils.errors import UserError, install, reason
 
 OWN = re.compile(r"[^\W\d]\w*(\.[^\W\d]\w*)+")  # module.Class
 CHUNK = 16  # images per pass, because kernels round differently with other batch sizes
-KNOWN = {
-    "lite0": "gan.metrics.extractors.Lite0Features",
-    "random_conv": "gan.metrics.extractors.RandomConv",
-    "inception": "gan.metrics.extractors.Inception",
-    "dinov2": "gan.metrics.extractors.DINOv2",
-}
 
 
 def extractor(name: str, **options: Any) -> Any:
@@ -65,10 +59,12 @@ def extractor(name: str, **options: Any) -> Any:
 
 def extractor_class(name: str) -> Any:
     """Return the class of an extractor; arguments and errors as for `extractor`."""
-    if name not in KNOWN and not OWN.fullmatch(name):
+    if name in KNOWN:
+        return KNOWN[name]
+    if not OWN.fullmatch(name):
         raise UserError(f"extractor {name}: not known; use {', '.join(KNOWN)}, or a custom one as module.Class")
-    module, _, attribute = KNOWN.get(name, name).rpartition(".")
-    if name not in KNOWN and os.getcwd() not in sys.path:
+    module, _, attribute = name.rpartition(".")
+    if os.getcwd() not in sys.path:
         sys.path.append(os.getcwd())
     try:
         return getattr(importlib.import_module(module), attribute)
@@ -79,7 +75,7 @@ def extractor_class(name: str) -> Any:
 @torch.no_grad()
 def features(extractor: Any, images: Tensor) -> Tensor:
     """Return features, float32 (N, D) on the CPU, of images uint8 (N, C, H, W). Each row depends on its image alone."""
-    device = next((p.device for p in parameters(extractor)), torch.device("cpu"))
+    device = device_of(extractor)
     rows = []
     with exact_fp32(device):
         for part in images.split(CHUNK) if len(images) else ():
@@ -107,20 +103,12 @@ def fingerprint(extractor: Any) -> tuple[str, ...]:
         code = hashlib.sha256(Path(inspect.getfile(kind)).read_bytes()).hexdigest()
     except (TypeError, OSError):  # a class defined in a notebook has no source file
         code = f"{kind.__module__}.{kind.__qualname__}"
-    device = next((p.device.type for p in parameters(extractor)), "cpu")
-    return getattr(extractor, "weights", ""), getattr(extractor, "resize", ""), code, device
+    return getattr(extractor, "weights", ""), getattr(extractor, "resize", ""), code, device_of(extractor).type
 
 
 def output_of(extractor: Any, images: Tensor) -> Tensor:
-    """Return an extractor's output; raise UserError if it fails or does not return one row per image."""
-    try:
-        found = extractor(images)
-    except (UserError, MemoryError):
-        raise
-    except Exception as error:
-        if type(extractor).__module__.startswith("gan."):
-            raise  # an error in our code
-        raise UserError(f"extractor {extractor.name}: fails ({type(error).__name__}: {reason(error)})") from error
+    """Return an extractor's output; raise UserError if it does not return one row per image."""
+    found = extractor(images)
     if not isinstance(found, Tensor) or found.ndim != 2 or len(found) != len(images):
         shape = tuple(getattr(found, "shape", ())) or type(found).__name__
         raise UserError(
@@ -129,8 +117,9 @@ def output_of(extractor: Any, images: Tensor) -> Tensor:
     return found
 
 
-def parameters(extractor: Any) -> Any:
-    return extractor.parameters() if isinstance(extractor, torch.nn.Module) else ()
+def device_of(extractor: Any) -> torch.device:
+    parameters = extractor.parameters() if isinstance(extractor, nn.Module) else ()
+    return next((parameter.device for parameter in parameters), torch.device("cpu"))
 
 
 class Lite0Features(nn.Module):
@@ -209,7 +198,7 @@ class Inception(nn.Module):
         self.network = FeatureExtractorInceptionV3("inception", ["2048"], feature_extractor_weights_path=plain)
 
     def forward(self, images: Tensor) -> Tensor:
-        return self.network(rgb(images).round().to(torch.uint8))[0]
+        return self.network(as_rgb(images))[0]
 
 
 class DINOv2(nn.Module):
@@ -245,6 +234,9 @@ class DINOv2(nn.Module):
     def forward(self, images: Tensor) -> Tensor:
         x = interpolate(rgb(images), (self.side, self.side), mode="bicubic", antialias=True).clamp(0, 255) / 255
         return self.network(normalize(x, self.mean, self.std))
+
+
+KNOWN = {kind.name: kind for kind in (Lite0Features, RandomConv, Inception, DINOv2)}
 
 
 def resized_positions(positions: Tensor, rows: int, columns: int) -> Tensor:

@@ -33,12 +33,10 @@ def squared_mmd(x: Tensor, y: Tensor, matched: bool = False) -> float:
         UserError: fewer than two rows or features that are not finite.
     """
     x, y = checked("kernel distance", x, y)
-    within = _sums_within(x).sum(), _sums_within(y).sum()
     between = _sums_between(x, y)[0].sum()
     if matched:
-        n = len(x)
-        return float(_estimate(*within, (between - _self_kernel(x, y).sum()) * n / (n - 1), n, n))
-    return float(_estimate(*within, between, len(x), len(y)))
+        between = (between - _self_kernel(x, y).sum()) * len(x) / (len(x) - 1)
+    return float(_estimate(_sums_within(x).sum(), _sums_within(y).sum(), between, len(x), len(y)))
 
 
 class KIDEstimate(float):

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import torch
 from skimage.color import deltaE_ciede2000, rgb2lab
 from torch import Tensor
 from torchmetrics.functional.image import peak_signal_noise_ratio, structural_similarity_index_measure
 
-from gan.metrics.perceptual import check_same_shape
-from gan.metrics.pixels import luminance, rgb
+from gan.metrics.pixels import as_rgb, luminance, rgb
 from gan.utils.errors import UserError
 
 WINDOW = 11  # side of SSIM's Gaussian window in pixels
@@ -18,30 +19,23 @@ MIN_DIFFERENCE = 0.1  # color difference (dE00), far below the just noticeable o
 
 def psnr(x: Tensor, y: Tensor) -> Tensor:
     """Return the peak signal-to-noise ratio in dB; infinite for equal images."""
-    check_same_shape(x, y)
     return peak_signal_noise_ratio(x.float(), y.float(), data_range=255.0, dim=(1, 2, 3), reduction="none")
 
 
 def ssim(x: Tensor, y: Tensor) -> Tensor:
     """Return the structural similarity, 1 for equal images (Wang et al., 2004: Gaussian of 11 x 11, sigma 1.5)."""
-    check_same_shape(x, y)
     if not len(x) or min(x.shape[2:]) < WINDOW:
         size = f"{x.shape[3]}x{x.shape[2]} pixels"
         raise UserError(f"SSIM of {len(x)} images of {size}: give at least one image with sides of {WINDOW} or more")
-    # One image at a time: each needs 300 MB at 256 pixels.
-    return torch.cat([_ssim(a, b) for a, b in zip(x.split(1), y.split(1), strict=True)])
-
-
-def _ssim(x: Tensor, y: Tensor) -> Tensor:
-    x, y = x.double(), y.double()  # variances are differences of squares
-    values = structural_similarity_index_measure(x, y, data_range=255.0, reduction="none")
-    assert isinstance(values, Tensor)  # False would be the tuple with the full map
-    return values.float()
+    values: list[Any] = [  # one image at a time: each needs 300 MB at 256 pixels
+        structural_similarity_index_measure(a.double(), b.double(), data_range=255.0, reduction="none")
+        for a, b in zip(x.split(1), y.split(1), strict=True)
+    ]
+    return torch.cat(values).float()  # computed in float64, because variances are differences of squares
 
 
 def color_difference(x: Tensor, y: Tensor) -> Tensor:
     """Return CIEDE2000 averaged over the pixels of RGB images: 1 is just noticeable, 100 is black against white."""
-    check_same_shape(x, y)
     return torch.tensor([float(np.mean(deltaE_ciede2000(_lab(a), _lab(b)))) for a, b in zip(x, y, strict=True)])
 
 
@@ -69,12 +63,7 @@ def content_preservation(inputs: Tensor, outputs: Tensor) -> dict[str, float]:
 
     They are negative if the luminance is inverted.
     """
-    before, after = luminance(inputs), luminance(outputs)
+    before, after = (luminance(rgb(images)) for images in (inputs, outputs))
     x, y = (each.flatten(1) - each.flatten(1).mean(1, keepdim=True) for each in (before, after))
     correlation = (x * y).sum(1) / (x.norm(dim=1) * y.norm(dim=1)).clamp(min=1e-6)
     return {"luminance_correlation": float(correlation.mean()), "luminance_ssim": float(ssim(after, before).mean())}
-
-
-def as_rgb(images: Tensor) -> Tensor:
-    """Convert to 8-bit RGB, with transparent pixels on mid-gray."""
-    return rgb(images).round().to(torch.uint8)

@@ -8,7 +8,6 @@ from torch.nn.functional import normalize
 
 from gan.metrics.pixels import resized
 from gan.networks.lite0 import pretrained
-from gan.utils.errors import UserError
 
 
 class PerceptualDistance(nn.Module):
@@ -29,7 +28,6 @@ class PerceptualDistance(nn.Module):
 
     @torch.no_grad()
     def forward(self, x: Tensor, y: Tensor) -> Tensor:
-        check_same_shape(x, y)
         pairs = zip(x.split(self.chunk), y.split(self.chunk), strict=True)
         return torch.cat(
             [self.distance(*(self.normalized_features(resized(each, self.side)) for each in pair)) for pair in pairs]
@@ -44,8 +42,3 @@ class PerceptualDistance(nn.Module):
     def distance(x: list[Tensor], y: list[Tensor]) -> Tensor:
         """Return the distance (N,) of two lists of `normalized_features`."""
         return torch.stack([(a - b).square().sum(1).mean((1, 2)) for a, b in zip(x, y, strict=True)]).mean(0)
-
-
-def check_same_shape(x: Tensor, y: Tensor) -> None:
-    if x.shape != y.shape:
-        raise UserError(f"pairs of images of shape {tuple(x.shape)} and {tuple(y.shape)}: their shapes must be equal")

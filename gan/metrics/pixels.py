@@ -6,8 +6,7 @@ import torch
 from torch import Tensor
 from torch.nn.functional import interpolate
 
-LUMA = (0.299, 0.587, 0.114)  # of red, green and blue (ITU-R BT.601)
-OPAQUE_FROM = 128  # alpha from which a pixel counts as opaque
+from gan.utils.colors import LUMA
 
 
 def rgb(images: Tensor) -> Tensor:
@@ -18,23 +17,16 @@ def rgb(images: Tensor) -> Tensor:
     return x[:, :3] + (255 - x[:, 3:]) * 0.5 if images.shape[1] == 4 else x
 
 
-def luminance(images: Tensor) -> Tensor:
-    """Return the luminance of uint8 (N, C, H, W): float (N, 1, H, W) in 0..255."""
-    return torch.einsum("c,nchw->nhw", torch.tensor(LUMA), rgb(images))[:, None]
+def as_rgb(images: Tensor) -> Tensor:
+    """Convert to 8-bit RGB, with transparent pixels on mid-gray."""
+    return rgb(images).round().to(torch.uint8)
+
+
+def luminance(colors: Tensor) -> Tensor:
+    """Return the luminance (N, 1, H, W) of RGB (N, 3, H, W)."""
+    return torch.einsum("c,nchw->nhw", colors.new_tensor(LUMA), colors)[:, None]
 
 
 def resized(images: Tensor, side: int) -> Tensor:
     """Resize uint8 (N, C, H, W) to RGB in 0..255, float (N, 3, side, side): bilinear, antialiased."""
     return interpolate(rgb(images), (side, side), mode="bilinear", antialias=True)
-
-
-def opaque_pixels(image: Tensor) -> Tensor:
-    """Return the pixels of uint8 (C, ...) as (C or 3, pixels), int64.
-
-    With premultiplied RGBA, return the straight colors of the pixels that are at least half opaque.
-    """
-    x = image.flatten(1).long()
-    if len(x) < 4:
-        return x
-    color, alpha = x[:3, x[3] >= OPAQUE_FROM], x[3, x[3] >= OPAQUE_FROM]
-    return ((color * 255 + alpha // 2) // alpha).clamp(max=255)

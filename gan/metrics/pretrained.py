@@ -20,21 +20,22 @@ class MissingWeights(UserError):
 
 
 class Weights(NamedTuple):
-    file: str
     url: str
     sha256: str
     size: int  # bytes
 
+    @property
+    def file(self) -> str:
+        return self.url.rpartition("/")[2]
+
 
 KNOWN = {
     "inception": Weights(
-        "weights-inception-2015-12-05-6726825d.pth",
         "https://github.com/toshas/torch-fidelity/releases/download/v0.2.0/weights-inception-2015-12-05-6726825d.pth",
         "6726825d0af5f729cebd5821db510b11b1cfad8faad88a03f1befd49fb9129b2",
         95_628_359,
     ),
     "dinov2": Weights(
-        "dinov2_vitl14_pretrain.pth",
         "https://dl.fbaipublicfiles.com/dinov2/dinov2_vitl14/dinov2_vitl14_pretrain.pth",
         "d5383ea8f4877b2472eb973e0fd72d557c7da5d3611bd527ceeb1d7162cbf428",
         1_217_586_395,

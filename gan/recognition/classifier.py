@@ -163,13 +163,7 @@ class Classifier(NamedTuple):
     classes: list[str]
 
     def __call__(self, images: Tensor) -> Tensor:
-        return self.logits(self.layers(images)).softmax(1)
-
-    def logits(self, features: Tensor) -> Tensor:
-        if features.shape[1] != len(self.probe.weight):
-            counts = f"{len(self.probe.weight):,} features, but the discriminator has {features.shape[1]:,}"
-            raise UserError(f"the classifier needs {counts}; fit it again with gan recognize fit")
-        return self.probe(features)
+        return self.probe(self.layers(images)).softmax(1)
 
     def attributes(self) -> dict[str, Attribute]:
         """Return the `log_odds` of each class that had training images, by name."""
@@ -178,7 +172,7 @@ class Classifier(NamedTuple):
 
     def log_odds(self, n: int, images: Tensor) -> Tensor:
         """Return the log-odds (N,) of class n for images (N, C, H, W) in [-1, 1]. They are differentiable."""
-        logits = self.logits(self.layers.pooled(images.to(self.layers.device)).to(self.probe.weight))
+        logits = self.probe(self.layers.pooled(images.to(self.layers.device)).to(self.probe.weight))
         others = logits[:, torch.arange(len(self.classes)) != n].logsumexp(1)
         return (logits[:, n] - others).to(images)
 

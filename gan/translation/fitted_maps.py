@@ -10,24 +10,22 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from gan.data.decoding.reader import unpremultiply
 from gan.data.module import ImageDataModule
-from gan.data.translation import WHOLE_SIDE
+from gan.data.translation import FITTED_IMAGES, WHOLE_SIDE
 from gan.images.convert import to_float, to_uint8
-from gan.metrics.pixels import opaque_pixels
 from gan.models.loading import has_data, load_data
 from gan.networks.closed_form.choose import MIN_IMAGES, Choice, choose
 from gan.networks.closed_form.color_map import ColorMap
 from gan.networks.closed_form.fit import visible
 from gan.networks.tile_position import TilePosition
-from gan.pixel_art.cells import check_colors, fit_palette
+from gan.pixel_art import fit_palette
 from gan.translation.image_translator import ImageFunction
 from gan.utils import digest
 from gan.utils.errors import UserError
 from gan.utils.output import counted
 
-FIT_SIZE = WHOLE_SIDE  # side in pixels to which images are scaled for a fit
-FIT_IMAGES = 500  # images of a folder for a fit, spread evenly over all
-PALETTE_IMAGES = 500  # images for computing a palette
+OPAQUE_FROM = 128  # alpha from which a pixel counts as opaque
 MAX_PIXELS = 4_000_000  # pixels of these images, spread evenly over all, for computing a palette
 BAND = 1 << 20  # pixels that are mapped at a time
 
@@ -67,10 +65,10 @@ def choose_for_folders(photos: str, retro: str, kind: str | None = None, positio
 
 
 def small_images(folder: str) -> Tensor:
-    """Return up to FIT_IMAGES images of a folder, scaled to FIT_SIZE, uint8 (N, 4, H, W), premultiplied."""
-    data = ImageDataModule(folder, size=FIT_SIZE, channels=4, fit="stretch", max_images=FIT_IMAGES)
+    """Return images, spread evenly over those of a folder and scaled, uint8 (N, 4, s, s), premultiplied."""
+    data = ImageDataModule(folder, size=WHOLE_SIDE, channels=4, fit="stretch", max_images=FITTED_IMAGES)
     data.setup("fit")
-    return data.reals(FIT_IMAGES)
+    return data.reals(FITTED_IMAGES)
 
 
 def images_of(folder: str) -> Tensor:
@@ -93,17 +91,15 @@ def target_palette(config: Mapping[str, Any], path: Path, direction: str, colors
     Raises:
         UserError: the number of colors is out of range, or the target images are not there.
     """
-    check_colors(colors)
     if not has_data(config):
         raise UserError(f"--palette {colors}: a shared model has no target images; give an image or a file of colors")
     data = load_data(config, path)
-    images = data.reals(PALETTE_IMAGES) if direction == "a2b" else data.inputs(PALETTE_IMAGES)
+    images = data.reals(FITTED_IMAGES) if direction == "a2b" else data.inputs(FITTED_IMAGES)
     return fit_palette(opaque(images).expand(-1, 3, -1, -1), colors)
 
 
 def palette_of_folder(folder: str, colors: int) -> np.ndarray:
     """Return a palette uint8 (K, 3) of at most `colors` colors, computed from the images of a folder."""
-    check_colors(colors)
     return fit_palette(opaque(small_images(folder)), colors)
 
 
@@ -114,4 +110,6 @@ def opaque(images: Tensor) -> Tensor:
     """
     levels = images.transpose(0, 1).flatten(1)
     levels = levels[:, :: -(-levels.shape[1] // MAX_PIXELS)]
-    return opaque_pixels(levels).to(torch.uint8)[None, :, None]
+    if len(levels) == 4:
+        levels = torch.from_numpy(unpremultiply(levels[:, levels[3] >= OPAQUE_FROM].numpy())[:3])
+    return levels[None, :, None]

@@ -60,7 +60,7 @@ class ImageTranslator:
         function: the translation of pixels.
         strength: weight of the translation: 0 keeps the image, 1 is the full translation.
         to_pixel_art: function from a translation, uint8 RGB (H, W, 3), and its input (H, W, 3 or 4) to pixel art, such
-            as a `gan.pixel_art.cells.PixelArt`; None keeps the translation.
+            as a `gan.pixel_art.PixelArt`; None keeps the translation.
         exact: whether files keep every color of the result, as a palette needs.
         seed: selects the random parts of the function, together with the pixels of each image.
         steady: whether the frames of a file keep the random parts and statistics, see `gan.utils.video_state`.
@@ -125,7 +125,7 @@ class Look(ImageFunction):
 
         self.names = [style] if isinstance(style, str) else list(style)
         self.filters = registry.filter_names(style, settings)
-        self.recorded = [color_table.recorded(each) if is_table(each) else each for each in self.filters]
+        self.recorded = color_table.recorded(self.filters)
         if all(map(is_table, self.filters)):
             self.bytes_per_pixel = TABLE_BYTES_PER_PIXEL
         self.apply = registry.make_style(self.filters)

@@ -53,8 +53,6 @@ def plan(source: Path, output: str, suffix: str | None = None) -> list[tuple[Fil
             input.
     """
     target = Path(output)
-    if not source.is_file() and not source.is_dir():
-        raise UserError(f"{source}: is neither a file nor a folder")
     if source.is_file():
         folder = target.is_dir() or output.endswith(os.sep) or not target.suffix
         target = target / source.name if folder else target

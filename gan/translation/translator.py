@@ -15,7 +15,7 @@ from gan.data.decoding.reader import unpremultiply
 from gan.images.collection import Given, is_single, to_pil_images
 from gan.models.loading import move, select_direction
 from gan.translation.image_translator import ImageFunction, ImageTranslator, parse_look
-from gan.translation.tiling import is_tiled, memory_errors, tile_for_memory, translate
+from gan.translation.tiling import is_tiled, tile_for_memory, translate
 from gan.utils.errors import UserError
 from gan.utils.option_values import pair
 
@@ -112,8 +112,7 @@ class Translator:
         network = select_direction("this model", self.network, direction)
         function = network_function(network, self.config, tile)
         try:
-            with memory_errors():
-                return translate_given(ImageTranslator(function, strength), images)
+            return translate_given(ImageTranslator(function, strength), images)
         except MemoryError as error:
             raise UserError("an image does not fit into memory; give a smaller tile") from error
 

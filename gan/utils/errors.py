@@ -25,9 +25,9 @@ def started_as(command: str, *flags: str) -> None:
     _started[:] = [command, *flags]
 
 
-def train_command() -> str:
+def train_command(*words: str) -> str:
     """Return the command for training as a user types it, with --code and --config-dir, which must be typed again."""
-    return " ".join([_started[0], *map(shlex.quote, _started[1:])])
+    return " ".join([_started[0], *map(shlex.quote, [*_started[1:], *words])])
 
 
 def child_words() -> list[str]:

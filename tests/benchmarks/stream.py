@@ -49,7 +49,7 @@ def make(images: str, shards: Path, count: int, kind: tuple[int, int, int]) -> N
         print(f"gan data pack: {packed / (time.perf_counter() - started):,.0f} images/s", flush=True)
         index = read_index(small / "index.json")
         classes = len(index.classes)
-        parts = [read_shard(small / n, size, kind, classes) for n, size in zip(index.names, index.sizes, strict=True)]
+        parts = [read_shard(small / n, size, kind, classes) for n, size in index.shards.items()]
     pixels, labels = (np.concatenate([part[k] for part in parts]) for k in (0, 1))
     random = np.random.default_rng(0)
     chosen = [random.integers(len(pixels), size=min(SHARD_SIZE, count - n)) for n in range(0, count, SHARD_SIZE)]

@@ -1,8 +1,9 @@
-"""Shards: one order for any number of ranks and workers, from any start."""
+"""Shards: one order for any number of ranks and workers, from any start; downloads, the cache and its limit."""
 
 from __future__ import annotations
 
 import hashlib
+import shutil
 from collections import Counter
 from collections.abc import Iterator
 from itertools import islice, pairwise
@@ -14,8 +15,9 @@ import torch
 from PIL import Image
 
 from gan.api import load
+from gan.data import stream as streams
 from gan.data.shards import read_index, read_shard
-from gan.data.stream import ShardGroup, StreamingDataModule, held_out_shards, shard_groups
+from gan.data.stream import ShardGroup, Storage, StreamingDataModule, held_out_shards, shard_groups
 from gan.utils import object_store
 from gan.utils.errors import UserError
 from tests.conftest import TINY, Train
@@ -53,7 +55,7 @@ def equal_ends(folder: Path, images: int) -> bool:
     return ends[0].keys() == ends[1].keys() and all(torch.equal(ends[0][name], ends[1][name]) for name in ends[0])
 
 
-def stream(shards: Path, **options: object) -> StreamingDataModule:
+def stream(shards: Path | str, **options: object) -> StreamingDataModule:
     data = StreamingDataModule(str(shards), **{"size": 16, "batch_size": 8, "num_workers": 0, **options})  # type: ignore[arg-type]
     data.setup("fit")
     return data
@@ -128,10 +130,9 @@ def test_packed_shards(tmp_path: Path, gan_command: Train) -> None:
     assert "skipped: 'a/broken.png'" in result.stderr
     assert "is not empty" in gan_command(*words, check=2).stderr
     index = read_index(tmp_path / "out" / "index.json")
-    assert index.classes == {"a": 102, "b": 100} and set(index.sizes[:-1]) == {3}
+    assert index.classes == {"a": 102, "b": 100} and set([*index.shards.values()][:-1]) == {3}
     assert index.shape == (4, 4, 3)
-    files = zip(index.names, index.sizes, strict=True)
-    parts = [read_shard(tmp_path / "out" / name, size, (4, 4, 3), 2) for name, size in files]
+    parts = [read_shard(tmp_path / "out" / name, size, (4, 4, 3), 2) for name, size in index.shards.items()]
     values, labels = np.concatenate([p[0][:, 0, 0, 0] for p in parts]), np.concatenate([p[1] for p in parts])
     assert sorted(values) == [*range(200), 210, 211] and (labels == np.where(values < 210, values % 2, 0)).all()
     assert not np.array_equal(np.sort(values), values)
@@ -193,3 +194,92 @@ def test_the_order_is_that_of_earlier_versions() -> None:
     """Their runs can be resumed."""
     places = [group.at(place) for group in shard_groups([5, 7, 3] * 8, 6, 1) for place in range(0, 200, 3)]
     assert hashlib.sha256(repr(places).encode()).hexdigest().startswith("d8acc232112255da")
+
+
+# ---- shards at a URL; a folder stands for a bucket
+
+URL = "s3://bucket/shards"
+
+
+class FolderStore:
+    """A folder that stands for a store, and records the names of the files that are downloaded."""
+
+    def __init__(self, folder: Path, asked: list[str]) -> None:
+        self.folder, self.asked = folder, asked
+
+    def download(self, name: str, path: Path) -> None:
+        self.asked.append(name)
+        shutil.copy(self.folder / name, path)
+
+
+@pytest.fixture
+def bucket(small: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[tuple[Path, list[str]]]:
+    """Provide the folder behind URL, and the list of files that are downloaded."""
+    monkeypatch.setenv("RETRO_GAN_CACHE", str(tmp_path / "cache"))
+    asked: list[str] = []
+    streams.store_of.cache_clear()
+    monkeypatch.setattr(streams, "Store", lambda address: FolderStore(small, asked))
+    yield small, asked
+    streams.store_of.cache_clear()
+
+
+def images(data: StreamingDataModule, batches: int = 20) -> torch.Tensor:
+    return torch.cat([batch["image"] for batch in islice(data.train_dataloader(), batches)])
+
+
+def test_a_url_is_as_its_folder(bucket: tuple[Path, list[str]]) -> None:
+    folder, asked = bucket
+    there, here = stream(URL, size=4, labels=True, validation=0.2), stream(folder, size=4, labels=True, validation=0.2)
+    assert there.classes == ["cat", "a dog"] and asked == ["index.json"]
+    assert torch.equal(images(there), images(here)) and len(there) == 32
+    assert len(asked) == 1 + 8
+    assert torch.equal(there.reals(9, held_out=True), here.reals(9, held_out=True))
+
+
+def test_shards_are_downloaded_once(bucket: tuple[Path, list[str]]) -> None:
+    first = images(stream(URL, size=4, labels=True))
+    assert len(bucket[1]) == 11
+    assert torch.equal(images(stream(URL, size=4, labels=True)), first)
+    assert len(bucket[1]) == 12  # the index again
+
+
+def test_the_cache_has_a_limit(bucket: tuple[Path, list[str]], tmp_path: Path) -> None:
+    size = (bucket[0] / "shard-0.npy").stat().st_size
+    data = stream(URL, size=4, labels=True)
+    data.storage.limit = 3 * size
+    assert torch.equal(images(data), images(stream(bucket[0], size=4)))
+    assert len(list((tmp_path / "cache" / "shards").glob("*/*.npy"))) == 3
+    assert len(bucket[1]) > 11
+
+
+@pytest.mark.parametrize("limit", [0, 10**9])
+def test_processes_with_one_cache_do_not_remove_what_others_read(limit: int, bucket: tuple[Path, list[str]]) -> None:
+    first, second = (Storage(URL, limit) for _ in range(2))
+    for process in (first, second):
+        process.index()
+    with first.file("shard-0.npy") as path:
+        with second.file("shard-0.npy") as other:
+            assert other.name == path.name == "shard-0.npy"
+        assert path.read_bytes() == (bucket[0] / path.name).read_bytes()
+    assert [path.name for path in first.folder.iterdir()] == (["shard-0.npy"] if limit else [])
+
+
+def test_shards_of_another_index_are_not_used(bucket: tuple[Path, list[str]]) -> None:
+    images(stream(URL, size=4, labels=True))
+    shutil.rmtree(bucket[0])
+    write_shards(bucket[0], list(parts(12))[2:], {"cat": 20, "dog": 20})
+    assert stream(URL, size=4, labels=True).classes == ["cat", "dog"]
+    assert torch.equal(images(stream(URL, size=4, labels=True)), images(stream(bucket[0], size=4)))
+
+
+def test_errors_of_a_url(bucket: tuple[Path, list[str]]) -> None:
+    data = stream(URL, size=4, labels=True)
+    for path in bucket[0].glob("*.npy"):
+        path.unlink()
+    with pytest.raises(UserError, match=r"shard shard-\d.npy cannot be read"):
+        images(data)
+    (bucket[0] / "index.json").unlink()
+    with pytest.raises(UserError, match=r"data.root=s3://bucket/shards: cannot be read as shards"):
+        stream(URL, size=4, labels=True)
+    with pytest.raises(UserError, match=r"data.root=ftp://host/shards: is not the URL of a folder in object storage"):
+        stream("ftp://host/shards")

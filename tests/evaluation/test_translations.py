@@ -25,14 +25,19 @@ def features(images: Tensor) -> Tensor:
     return images.float().mean((2, 3)) / 255
 
 
+@pytest.fixture(scope="module")
+def data() -> StyledDataModule:
+    made = StyledDataModule(photographs(), "fade", "disjoint", size=32, split="file", validation=0.3)
+    made.setup("fit")
+    return made
+
+
 def without_choice(pictures: Translations) -> Translations:
     """Leave so few images that color maps are not compared, which takes two seconds."""
     return pictures._replace(sources=pictures.sources[:4])
 
 
-def test_rows_of_baselines() -> None:
-    data = StyledDataModule(photographs(), "fade", "disjoint", size=32, split="file", validation=0.3)
-    data.setup("fit")
+def test_rows_of_baselines(data: StyledDataModule) -> None:
     pictures = translate_all(Inverts(), data, 10)
     rows = {row.name: row.values for row in evaluate(pictures, features)}
     # eight photographs a side are too few to show that their colors differ
@@ -41,11 +46,11 @@ def test_rows_of_baselines() -> None:
     assert rows["translated"]["luminance_correlation"] < -0.9 < 0.9 < rows["input unchanged"]["luminance_correlation"]
     assert rows["input unchanged"]["gain"] == 0 and rows["translated"]["gain"] < 0
     assert rows["truth of another"]["luminance_ssim"] < rows["linear"]["luminance_ssim"]
+    of = {image.numpy().tobytes() for image in pictures.reference}  # of other photographs than the target
+    assert not of & {image.numpy().tobytes() for image in pictures.target} and len(pictures.target) > 1
 
 
-def test_closed_forms_are_fitted_to_training_images() -> None:
-    data = StyledDataModule(photographs(), "fade", "disjoint", size=32, split="file", validation=0.3)
-    data.setup("fit")
+def test_closed_forms_are_fitted_to_training_images(data: StyledDataModule) -> None:
     inputs, target = data.inputs(99), data.reals(99)
     assert len(inputs) + len(target) == len(data.rows)
     truths = data.ground_truth(99)
@@ -69,14 +74,6 @@ def test_without_a_ground_truth_there_is_no_gain() -> None:
     assert "truth of another" not in [row.name for row in rows]
     assert not any("gain" in row.values for row in rows)
     assert [row.name for row in rows if "kid_source_x1000" not in row.values] == ["input unchanged"]
-
-
-def test_target_images_are_other_photographs_than_the_reference() -> None:
-    data = StyledDataModule(photographs(), "fade", "disjoint", size=32, split="file", validation=0.3)
-    data.setup("fit")
-    pictures = translate_all(Inverts(), data, 10)
-    of = {image.numpy().tobytes() for image in pictures.reference}
-    assert not of & {image.numpy().tobytes() for image in pictures.target} and len(pictures.target) > 1
 
 
 def test_closed_forms_keep_alpha_and_use_visible_colors() -> None:

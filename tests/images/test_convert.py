@@ -1,15 +1,11 @@
-"""Conversion between uint8 and float, and to PNG files."""
+"""Conversion between uint8 and float, and grids."""
 
 from __future__ import annotations
 
-from pathlib import Path
-
-import numpy as np
 import pytest
 import torch
-from PIL import Image
 
-from gan.images.convert import grid, save_png, to_float, to_uint8
+from gan.images.convert import grid, to_float, to_uint8
 
 
 def test_every_byte_survives_a_round_trip() -> None:
@@ -18,18 +14,6 @@ def test_every_byte_survives_a_round_trip() -> None:
     assert (float(floats.min()), float(floats.max())) == (-1, 1)
     assert torch.equal(to_uint8(floats), levels)
     assert to_uint8(torch.tensor([-7.0, 7.0])).tolist() == [0, 255]
-
-
-@pytest.mark.parametrize(("channels", "mode"), [(1, "L"), (3, "RGB"), (4, "RGBA")])
-def test_a_png_holds_the_pixels(channels: int, mode: str, tmp_path: Path) -> None:
-    image = torch.randint(0, 256, (channels, 6, 9), dtype=torch.uint8)
-    if channels == 4:
-        image[3] = 255
-    save_png(image, tmp_path / "deep" / "image.png")
-    with Image.open(tmp_path / "deep" / "image.png") as picture:
-        assert picture.mode == mode
-        pixels = np.asarray(picture).reshape(6, 9, channels)
-    assert np.array_equal(pixels, image.permute(1, 2, 0).numpy())
 
 
 @pytest.mark.slow

@@ -78,7 +78,7 @@ def stand_in(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
         path = tmp_path / pretrained.KNOWN[name].file
         torch.save(network.state_dict(), path)
         content = path.read_bytes()
-        known = Weights(path.name, "", hashlib.sha256(content).hexdigest(), len(content))
+        known = Weights(path.name, hashlib.sha256(content).hexdigest(), len(content))
         monkeypatch.setitem(pretrained.KNOWN, name, known)
 
     return replace

@@ -45,7 +45,7 @@ def test_a_planted_index(change: dict[str, Any], folder: Path, tmp_path: Path) -
 
     def pixel() -> int:
         found = cache.load_images(ImageFiles([str(tmp_path / "images")]), Decoder((4, 4), channels=1))
-        return int(found.pixels[found.rows()][0, 0, 0, 0])
+        return int(found.pixels[found.rows][0, 0, 0, 0])
 
     assert pixel() == 7
     (path,) = folder.glob("images/*/index.json")

@@ -12,7 +12,7 @@ A source of images has these attributes and methods:
     keys: list[str]      one unique key per item, such as the path of a file
     stamps: list         one JSON value per item, which changes when the item may have changed
     content(index) -> bytes                       the encoded item; may raise ImageError
-    decode(content, decoder) -> iterator of images uint8 (C, H, W), with channels last in memory
+    decode(content, decoder) -> iterator of images uint8 (C, H, W)
     trusted: bool        optional; True if this process may decode the contents itself, because they are trusted
     stacked: int         optional; number of images that are stacked along the channels of each decoded image
 
@@ -84,15 +84,10 @@ class CachedImages(NamedTuple):
     """The decoded images of some items of a source."""
 
     pixels: np.ndarray  # (rows, H, W, C), read-only
-    first: np.ndarray  # (items,): the first row of each item
+    rows: np.ndarray  # (images,): the rows of all items, in order
     counts: np.ndarray  # (items,): the number of rows of each item, 0 if it could not be decoded
     errors: dict[int, str]  # by position in `items`, why it could not be decoded
     digests: np.ndarray  # (items,): hash of each item's content, empty if it could not be read
-
-    def rows(self) -> np.ndarray:
-        """Return the rows of all items, in order."""
-        before = self.counts.cumsum() - self.counts  # number of images of the preceding items
-        return np.arange(self.counts.sum()) + np.repeat(self.first - before, self.counts)
 
 
 def load_images(source: Any, decoder: Decoder, items: Sequence[int] | None = None) -> CachedImages:
@@ -117,7 +112,7 @@ def load_images(source: Any, decoder: Decoder, items: Sequence[int] | None = Non
     cached = [index.items[source.keys[number]] for number in numbers]
     return CachedImages(
         pixels,
-        np.array([item.first for item in cached], np.int64),
+        np.array([row for item in cached for row in range(item.first, item.first + item.rows)], np.int64),
         np.array([item.rows for item in cached], np.int64),
         {place: item.error for place, item in enumerate(cached) if not item.rows},
         np.array([item.digest for item in cached], "S32"),

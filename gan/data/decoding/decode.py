@@ -17,7 +17,7 @@ from PIL import Image
 
 from gan.data.decoding.pool import CRASHED, parallel_map
 from gan.data.decoding.reader import FRAMES, MAX_PIXELS, ImageError, Source, composite, parse_color, read_frames
-from gan.utils.errors import UserError, at_least
+from gan.utils.errors import UserError, at_least, choice
 
 CHANNELS = (1, 3, 4)
 SINGLE_IMAGE_FITS = ("crop", "pad", "stretch")  # fits that return one image per frame
@@ -59,10 +59,10 @@ class Decoder:
     patches_per_image: int = 1
 
     def __post_init__(self) -> None:
-        for name, allowed in (("channels", CHANNELS), ("fit", FITS), ("resample", RESAMPLES), ("frames", FRAMES)):
-            if getattr(self, name) not in allowed:
-                known = ", ".join(map(str, allowed))
-                raise UserError(f"{name}={getattr(self, name)!r} is not known: use one of {known}")
+        if self.channels not in CHANNELS:
+            raise UserError(f"channels={self.channels}: use 1, 3 or 4")
+        for name, allowed in (("fit", FITS), ("resample", RESAMPLES), ("frames", FRAMES)):
+            choice(name, getattr(self, name), allowed)
         at_least("max_pixels", self.max_pixels, 1)
         at_least("patches_per_image", self.patches_per_image, 1)
         parse_color(self.background)
@@ -188,7 +188,7 @@ def decode_item(source: Any, decoder: Decoder, number: int) -> DecodedItem:
         content = source.content(number)
         digest = hashlib.sha256(content).hexdigest()[:32]
         decoded = source.decode(content, decoder)
-        images = [np.ascontiguousarray(image.transpose(1, 2, 0)) for image in decoded]  # no copy: channels are last
+        images = [np.ascontiguousarray(image.transpose(1, 2, 0)) for image in decoded]
     except ImageError as error:
         return DecodedItem(digest=digest, error=str(error))
     except MemoryError:

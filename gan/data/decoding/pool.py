@@ -12,7 +12,7 @@ from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from threading import Thread
 from typing import Any, TypeVar
 
@@ -56,21 +56,23 @@ def parallel_map(
     while left:
         waiting: deque[list[Task]] = deque()
         futures: deque[Future[list[Result]]] = deque()
-        with _pool(min(processes, len(left)), function) as pool:
-            started, done, size = time.monotonic(), 0, 1
-            try:
-                while left or waiting:
-                    while left and len(waiting) < CHUNKS_AHEAD * processes:
-                        count = min(size, 1 + len(left) // (2 * processes))
-                        waiting.append([left.popleft() for _ in range(count)])
-                        futures.append(_submit(pool, waiting[-1]))
-                    yield futures.popleft().result()
-                    done += len(waiting.popleft())
-                    rate = processes * done / (time.monotonic() - started)  # tasks a second
-                    size = max(1, min(MAX_CHUNK, round(CHUNK_SECONDS * rate)))
-            except BrokenProcessPool:
-                while len(waiting) > 2 * processes:  # one of the first chunks has crashed; requeue the others
-                    left.extendleft(reversed(waiting.pop()))
+        pool = _executor(min(processes, len(left)), function)
+        started, done, size = time.monotonic(), 0, 1
+        try:
+            while left or waiting:
+                while left and len(waiting) < CHUNKS_AHEAD * processes:
+                    count = min(size, 1 + len(left) // (2 * processes))
+                    waiting.append([left.popleft() for _ in range(count)])
+                    futures.append(_submit(pool, waiting[-1]))
+                yield futures.popleft().result()
+                done += len(waiting.popleft())
+                rate = processes * done / (time.monotonic() - started)  # tasks a second
+                size = max(1, min(MAX_CHUNK, round(CHUNK_SECONDS * rate)))
+        except BrokenProcessPool:
+            while len(waiting) > 2 * processes:  # one of the first chunks has crashed; requeue the others
+                left.extendleft(reversed(waiting.pop()))
+        finally:
+            pool.shutdown(cancel_futures=True)
         with IsolatedProcess() as isolated:
             for task in itertools.chain.from_iterable(waiting):
                 try:
@@ -131,15 +133,6 @@ def check_main_guard() -> None:
 def cores() -> int:
     """Return the number of cores that this process may use."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-
-
-@contextmanager
-def _pool(count: int, function: Callable[[Any], Any]) -> Iterator[ProcessPoolExecutor]:
-    pool = _executor(count, function)
-    try:
-        yield pool
-    finally:
-        pool.shutdown(cancel_futures=True)
 
 
 def _executor(count: int, function: Callable[[Any], Any]) -> ProcessPoolExecutor:

@@ -42,7 +42,7 @@ class ColorTable:
 
     Args:
         colors: float32 (N, N, N, 3), whose axes are blue, green and red, as files store them.
-        title: from the file.
+        title: to write into a file.
     """
 
     colors: np.ndarray
@@ -82,13 +82,6 @@ def trilinear(colors: np.ndarray, position: np.ndarray) -> np.ndarray:
     return total.T
 
 
-def identity(size: int) -> np.ndarray:
-    """Return the table (N, N, N, 3), float32 in 0..1, that maps each color to itself."""
-    steps = np.linspace(0, 1, size, dtype=np.float32)
-    blue, green, red = np.meshgrid(steps, steps, steps, indexing="ij")
-    return np.stack([red, green, blue], -1)
-
-
 def table_of(change: Callable[[np.ndarray], np.ndarray], size: int, title: str = "") -> ColorTable:
     """Return the table of a function of colors, which is applied to an image of all entries.
 
@@ -98,10 +91,10 @@ def table_of(change: Callable[[np.ndarray], np.ndarray], size: int, title: str =
             and one outside are right.
         size: entries along each axis.
     """
-    inputs = identity(size)
-    return ColorTable(
-        change(inputs.reshape(size * size, size, 3)).astype(np.float32).reshape(inputs.shape), title=title
-    )
+    steps = np.linspace(0, 1, size, dtype=np.float32)
+    blue, green, red = np.meshgrid(steps, steps, steps, indexing="ij")
+    colors = change(np.stack([red, green, blue], -1).reshape(size * size, size, 3))
+    return ColorTable(colors.astype(np.float32).reshape(size, size, size, 3), title)
 
 
 # ---- files
@@ -109,16 +102,14 @@ def table_of(change: Callable[[np.ndarray], np.ndarray], size: int, title: str =
 
 def read_cube(path: Path) -> ColorTable:
     """Return the table of a `.cube` file; raise ValueError or OSError, see `read_table`."""
-    title, size, values = "", 0, array("f")
+    size, values = 0, array("f")
     data = read_bytes(path, MAX_BYTES).removeprefix(b"\xef\xbb\xbf")
     lines = io.BytesIO(data.replace(b"\r\n", b"\n").replace(b"\r", b"\n"))  # an iterator: lines may be empty
     for number, line in enumerate(lines, 1):
         line = line.strip()
         word = line.split(maxsplit=1)[0].decode("ascii", "replace") if line else "#"
         try:
-            if word == "TITLE":
-                title = one_line(line[5:].decode("utf-8", "replace").strip(' \t"'), MAX_TITLE)
-            elif word == "LUT_1D_SIZE":
+            if word == "LUT_1D_SIZE":
                 raise ValueError("curves (LUT_1D_SIZE) are not supported; save the colors as a 3D table")
             elif word == SIZE:
                 size = int(numbers(line[len(word) :], 1)[0])
@@ -127,7 +118,7 @@ def read_cube(path: Path) -> ColorTable:
             elif word in DOMAIN:
                 if numbers(line[len(word) :], len(DOMAIN[word])) != DOMAIN[word]:
                     raise ValueError(f"{word}: only inputs from 0 to 1 are supported")
-            elif word[0] != "#":
+            elif word != "TITLE" and word[0] != "#":
                 values.extend(numbers(line, 3))
         except ValueError as error:
             raise ValueError(f"line {number}: {error}") from None
@@ -136,7 +127,7 @@ def read_cube(path: Path) -> ColorTable:
     colors = np.array(values, np.float32)
     if colors.size != 3 * size**3:
         raise ValueError(f"has {colors.size // 3:,} of {size**3:,} rows of numbers; the file may be cut off")
-    return ColorTable(colors.reshape(size, size, size, 3), title)
+    return ColorTable(colors.reshape(size, size, size, 3))
 
 
 def numbers(text: bytes, count: int) -> list[float]:
@@ -196,10 +187,6 @@ def _filter(path: str, version: object) -> Filter:
     return apply
 
 
-def contents(names: list[str]) -> list[str]:
-    """Return a word for each file among the names of filters, which names it by its contents."""
-    return [recorded(name) for name in names if is_table(name)]
-
-
-def recorded(name: str) -> str:
-    return f"{RECORDED}{digest.of_file(Path(with_home(name)))}"
+def recorded(names: Sequence[str]) -> list[str]:
+    """Return the names of filters, in which files are named by their contents."""
+    return [f"{RECORDED}{digest.of_file(Path(with_home(name)))}" if is_table(name) else name for name in names]

@@ -9,6 +9,7 @@ from __future__ import annotations
 import inspect
 import typing
 from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
 from functools import cache
 from typing import Any, NamedTuple
 
@@ -18,6 +19,8 @@ from scipy.ndimage import gaussian_filter
 
 from gan.data.builtin.shapes import inks
 from gan.data.looks import is_table
+from gan.settings import Setting
+from gan.utils.colors import LUMA
 from gan.utils.errors import UserError, did_you_mean
 from gan.utils.option_values import parse_assignments
 from gan.utils.video_state import mean_over_frames
@@ -37,14 +40,12 @@ class Range(NamedTuple):
     about: str
 
 
-class Parameter(NamedTuple):
-    """A parameter of a filter. `whole` parameters are integers."""
+@dataclass(frozen=True)
+class Parameter(Setting):
+    """A parameter of a filter."""
 
-    default: float
-    low: float
-    high: float
-    about: str
-    whole: bool
+    low: float = 0
+    high: float = 1
 
 
 @cache
@@ -55,7 +56,8 @@ def parameters_of(function: Filter) -> dict[str, Parameter]:
     for name, parameter in inspect.signature(function).parameters.items():
         for extra in getattr(hints.get(name), "__metadata__", ()):
             if isinstance(extra, Range):
-                found[name] = Parameter(parameter.default, *extra, whole=hints[name].__origin__ is int)
+                whole = hints[name].__origin__ is int
+                found[name] = Parameter(name, extra.about, parameter.default, extra.low, extra.high, whole)
     return found
 
 
@@ -90,21 +92,11 @@ def checked(filters: Mapping[str, Filter], settings: Settings, where: str) -> di
         if name not in known:
             hint = f"{did_you_mean(name, known, '', n=1)} the parameters are {', '.join(known) or 'none'}".lstrip()
             raise UserError(f"{where} {name}: there is no such parameter; {hint}")
-        low, high, whole = known[name].low, known[name].high, known[name].whole
-        number = isinstance(value, int | float) and not isinstance(value, bool)
-        if not (number and low <= value <= high and (not whole or value == int(value))):
-            kind = "a whole number from" if whole else "a number from"
-            raise UserError(f"{where} {name}={value}: give {kind} {shown(low)} to {shown(high)}")
+        known[name].check(value, f"{where} {name}=")
     return {
         filter: {name: settings[name] for name in settings if name in own and settings[name] != own[name].default}
         for filter, own in parameters.items()
     }
-
-
-def typed(settings: Settings, function: Filter) -> dict[str, float]:
-    """Return the parameters of a filter as integers where it needs them."""
-    known = parameters_of(function)
-    return {name: int(value) if known[name].whole else value for name, value in settings.items()}
 
 
 def shown(value: float) -> str:
@@ -116,7 +108,7 @@ def shown(value: float) -> str:
 
 BAND = 64  # rows
 CACHED = 1 << 15  # pixels that stay in the cache of the processor while they are used
-LUMINANCE = np.array([0.299, 0.587, 0.114], np.float32)  # weights of red, green and blue (ITU-R BT.601)
+LUMINANCE = np.array(LUMA, np.float32)
 
 
 def luminance(image: FloatImage) -> np.ndarray:
@@ -167,10 +159,14 @@ def blur_columns(image: np.ndarray, weights: np.ndarray) -> np.ndarray:
     return result
 
 
-def resized(image: FloatImage, size: tuple[int, int]) -> FloatImage:
-    """Resize to (height, width) with a box filter."""
-    channels = [Image.fromarray(np.ascontiguousarray(channel)) for channel in np.moveaxis(image, -1, 0)]
-    return np.stack([np.asarray(channel.resize(size[::-1], Image.Resampling.BOX)) for channel in channels], -1)
+def resized(image: np.ndarray, size: tuple[int, int]) -> np.ndarray:
+    """Resize (H, W, C) to (height, width) with a box filter."""
+    return np.stack([resize(channel, size, Image.Resampling.BOX) for channel in np.moveaxis(image, -1, 0)], -1)
+
+
+def resize(field: np.ndarray, size: tuple[int, int], kernel: Image.Resampling) -> np.ndarray:
+    """Return a field (H, W), uint8 or float32, at another size (height, width)."""
+    return np.asarray(Image.fromarray(np.ascontiguousarray(field)).resize(size[::-1], kernel))
 
 
 def equalized(values: np.ndarray) -> np.ndarray:
@@ -203,11 +199,9 @@ def smooth(field: np.ndarray, radius: float) -> np.ndarray:
 
 def resample(field: np.ndarray, size: tuple[int, int]) -> np.ndarray:
     """Return a field (H, W) at another size (height, width), float32: the mean where it shrinks, else bicubic."""
-    if field.shape == size:
-        return field.astype(np.float32)
+    field = field.astype(np.float32)
     kernel = Image.Resampling.BOX if size[0] < field.shape[0] else Image.Resampling.BICUBIC
-    image = Image.fromarray(np.ascontiguousarray(field, np.float32))
-    return np.asarray(image.resize(size[::-1], kernel))
+    return field if field.shape == size else resize(field, size, kernel)
 
 
 def size_within(shape: tuple[int, ...], side: float) -> tuple[int, int]:
@@ -232,8 +226,7 @@ def noise(rng: np.random.Generator, shape: tuple[int, int], radius: float | tupl
 
 def resample_up(field: np.ndarray, size: tuple[int, int]) -> np.ndarray:
     """Bicubic interpolation of each axis, also where one of them shrinks."""
-    image = Image.fromarray(np.ascontiguousarray(field, np.float32))
-    return np.asarray(image.resize(size[::-1], Image.Resampling.BICUBIC))
+    return resize(field.astype(np.float32), size, Image.Resampling.BICUBIC)
 
 
 def edge(field: np.ndarray, slope: float) -> np.ndarray:

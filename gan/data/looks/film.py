@@ -31,6 +31,7 @@ from gan.data.looks.fields import (
     resample_up,
     smooth,
 )
+from gan.utils.colors import YCC
 
 
 def sepia(
@@ -86,8 +87,8 @@ TEMPLATE, BLOCK, OVERLAP = 128, 32, 2  # pixels; AV1 has a template of 64, whose
 MARGIN = 16  # pixels in which the filter settles
 LARGEST = 1.1  # largest grain of a filter of lag 3, in pixels; larger grain is an enlarged template
 INTENSITIES = (0.0, 0.2, 0.5, 0.8, 1.0)  # the points of the scaling function
-TO_YCC = np.array([[0.299, 0.587, 0.114], [-0.168736, -0.331264, 0.5], [0.5, -0.418688, -0.081312]], np.float32)
-FROM_YCC = np.linalg.inv(TO_YCC).astype(np.float32)  # ITU-R BT.601
+TO_YCC = np.array(YCC, np.float32)
+FROM_YCC = np.linalg.inv(TO_YCC).astype(np.float32)
 
 
 def film_grain(

@@ -16,7 +16,7 @@ from PIL import Image
 
 from gan.data.builtin import shapes
 from gan.data.looks import LOOK, color_table, fields, film, is_table, lines, prints, screens
-from gan.data.looks.color_table import ColorTable, identity
+from gan.data.looks.color_table import ColorTable, table_of
 from gan.data.looks.fields import (
     Filter,
     FloatImage,
@@ -27,12 +27,12 @@ from gan.data.looks.fields import (
     shown,
     split_word,
     to_word,
-    typed,
 )
+from gan.utils import colors
 from gan.utils.errors import UserError, did_you_mean, install
 
 MODULES = (
-    shapes, fields, film, prints, lines, screens, color_table,
+    shapes, fields, film, prints, lines, screens, color_table, colors,
 )  # fmt: skip # their source computes the pixels
 
 FILTERS: dict[str, Filter] = {
@@ -84,7 +84,8 @@ def make_style(style: str | Sequence[str]) -> Callable[[np.ndarray, int], np.nda
     steps = []
     for name, own in map(split_word, filter_names(style)):
         function = filter_of(name)
-        steps.append((function, typed(own, function)))
+        known = parameters_of(function)  # which make 6.0 an integer where the filter needs one
+        steps.append((function, {key: known[key].check(value) for key, value in own.items()}))
 
     def apply(pixels: np.ndarray, seed: int) -> np.ndarray:
         rng = np.random.default_rng(seed)
@@ -161,9 +162,9 @@ def listing() -> str:
     for name, style in STYLES.items():
         lines.append(f"{name}: {style.about}")
         for each in style.filters:
-            for parameter, about in parameters_of(FILTERS[each]).items():
-                limits = f"{shown(about.low)} to {shown(about.high)}"
-                lines.append(f"    {parameter}={shown(about.default)}  {about.about} ({limits})")
+            for parameter in parameters_of(FILTERS[each]).values():
+                limits = f"{shown(parameter.low)} to {shown(parameter.high)}"
+                lines.append(f"    {parameter.name}={shown(parameter.default)}  {parameter.help} ({limits})")
     return "\n".join([*lines, f"filters, which can be combined, as in look:fade,grain: {', '.join(FILTERS)}"])
 
 
@@ -180,16 +181,22 @@ def table_of_look(filters: Sequence[str], size: int, title: str = "") -> tuple[C
     Raises:
         UserError: no filter is a function of colors.
     """
-    colors, left_out = identity(size), []
+    steps, left_out = [], []
     for name, own in map(split_word, filters):
         change = partial(filter_of(name), rng=np.random.default_rng(0), **own)
         if name not in STOCHASTIC and is_pointwise(change):
-            colors = change(colors.reshape(size * size, size, 3)).clip(0, 1).astype(np.float32).reshape(colors.shape)
+            steps.append(change)
         else:
             left_out.append(name)
-    if len(left_out) == len(filters):
+    if not steps:
         raise UserError(f"{','.join(filters)}: is not a function of the color of a pixel, so it has no color table")
-    return ColorTable(colors, title=title), left_out
+
+    def apply(image: FloatImage) -> FloatImage:
+        for step in steps:
+            image = clipped(step(image))
+        return image
+
+    return table_of(apply, size, title), left_out
 
 
 def is_pointwise(change: Callable[[FloatImage], FloatImage]) -> bool:

@@ -13,10 +13,7 @@ import numpy as np
 from scipy.ndimage import gaussian_filter1d
 
 from gan.data.looks.fields import LUMINANCE, FloatImage, Range, blurred, clipped, noise, palette, resized
-
-PICO8 = (
-    "000000 1d2b53 7e2553 008751 ab5236 5f574f c2c3c7 fff1e8 ff004d ffa300 ffec27 00e436 29adff 83769c ff77a8 ffccaa"
-)
+from gan.utils.colors import COLORS, LUMA
 
 
 def pixels(
@@ -28,7 +25,7 @@ def pixels(
     height, width = image.shape[:2]
     cell = cell or max(2, round(min(height, width) / 48))
     small = resized(image, (-(-height // cell), -(-width // cell)))
-    colors = palette(PICO8)
+    colors = palette(COLORS["pico8"])
     nearest = colors[((small[:, :, None] - colors) ** 2 @ (3 * LUMINANCE + 0.5)).argmin(-1)]
     return nearest.repeat(cell, 0).repeat(cell, 1)[:height, :width]
 
@@ -49,10 +46,10 @@ def scan_lines(
     return clipped(1.12 * glow * (rows * columns[None]).astype(np.float32))
 
 
-TO_YIQ = np.array([[0.299, 0.587, 0.114], [0.5959, -0.2746, -0.3213], [0.2115, -0.5227, 0.3112]], np.float32)
+TO_YIQ = np.array([LUMA, [0.5959, -0.2746, -0.3213], [0.2115, -0.5227, 0.3112]], np.float32)
 FROM_YIQ = np.linalg.inv(TO_YIQ).astype(np.float32)
 LINE = 52.6  # microseconds of a visible line
-LUMA, CHROMA = 3.0, 0.4  # bandwidths in MHz, at which a tenth of the amplitude is left
+LUMA_MHZ, CHROMA_MHZ = 3.0, 0.4  # bandwidths in MHz, at which a tenth of the amplitude is left
 LINES = 480  # visible lines of two fields
 BLUR = (2 * np.log(10)) ** 0.5 / (2 * np.pi)  # standard deviation in time of such a Gaussian, times its bandwidth
 
@@ -68,12 +65,12 @@ def vhs_signal(
     height, width = image.shape[:2]
     microsecond, line = width / LINE, max(1.0, height / LINES)  # in pixels
     luma, *chroma = np.moveaxis(image @ TO_YIQ.T, -1, 0)
-    soft = gaussian_filter1d(luma, BLUR / (LUMA * bandwidth) * microsecond, axis=1, mode="nearest")
+    soft = gaussian_filter1d(luma, BLUR / (LUMA_MHZ * bandwidth) * microsecond, axis=1, mode="nearest")
     wide = gaussian_filter1d(soft, 0.2 * microsecond, axis=1, mode="nearest")
     luma = 0.035 + 0.95 * (soft + sharpening * (soft - wide))
     smeared = []
     for each in chroma:
-        each = gaussian_filter1d(each, BLUR / (CHROMA * bandwidth) * microsecond, axis=1, mode="nearest")
+        each = gaussian_filter1d(each, BLUR / (CHROMA_MHZ * bandwidth) * microsecond, axis=1, mode="nearest")
         each = gaussian_filter1d(each, 0.8 * line, axis=0, mode="nearest")  # the player averages two lines
         shift = np.clip(np.arange(width) - round(delay * microsecond), 0, width - 1)
         rows = np.clip(np.arange(height) - round(2 * line), 0, height - 1)  # each copy moves colors down

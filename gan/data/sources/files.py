@@ -16,9 +16,11 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
+from PIL import Image
 
 from gan.data.decoding.decode import Decoder
-from gan.data.decoding.reader import ImageError, read_first_frame
+from gan.data.decoding.pool import CRASHED, parallel_map
+from gan.data.decoding.reader import MAX_PIXELS, ImageError, read_first_frame
 from gan.utils.errors import UserError, reason, to_line
 from gan.utils.untrusted import parse_json, read_bytes
 
@@ -299,16 +301,21 @@ class Decoded(NamedTuple):
     mode: str = ""  # RGB or RGBA
 
 
+def first_image(file: File, max_pixels: int = MAX_PIXELS) -> Image.Image:
+    """Return the first image of a file, upright and in sRGB; raise ImageError if it cannot be read."""
+    return read_first_frame(BytesIO(content(file)), max_pixels)
+
+
 def decode(decoder: Decoder, file: File) -> Decoded:
     """Return the first image of a file, decoded."""
     try:
-        image = read_first_frame(BytesIO(content(file)), decoder.max_pixels)
+        image = first_image(file, decoder.max_pixels)
         return Decoded(decoder.fit_image(image).copy(), "", image.size, image.mode)
     except ImageError as error:
         return Decoded(error=str(error))
 
 
-def shape_of(file: File) -> tuple[int, int, int]:
-    """Return height, width and channels (3 or 4) of the first image of a file; raise ImageError if it is unreadable."""
-    image = read_first_frame(BytesIO(content(file)))
-    return image.height, image.width, len(image.mode)
+def decode_all(decoder: Decoder, files: Sequence[File]) -> Iterator[Decoded]:
+    """Yield the first image of each file, decoded on all cores."""
+    for part in parallel_map(functools.partial(decode, decoder), files, lambda file: Decoded(error=CRASHED)):
+        yield from part

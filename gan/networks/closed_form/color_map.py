@@ -12,9 +12,9 @@ from torch.nn import functional as F
 
 from gan.networks.layers import full_precision
 from gan.networks.tile_position import TilePosition
+from gan.utils.colors import LUMA
 
 MIN_ALPHA = 0.5 / 255  # alpha below which a pixel has no color
-LUMINANCE = (0.299, 0.587, 0.114)  # ITU-R BT.601
 NUM_BASES = 3  # 1, r^2, r^4: powers of the squared radius in the correction
 TABLE_SIZE = 33  # entries per axis, as most programs use for .cube files
 POWERS = 3  # 1, x, x^2: the powers of a level in the correction
@@ -39,7 +39,7 @@ def premultiply(color: Tensor, alpha: Tensor, channels: int) -> Tensor:
 def luminance(x: Tensor) -> Tensor:
     """Return the luminance (N, 1, h, w) of images (N, 3, h, w)."""
     red, green, blue = x.split(1, 1)  # a tensor of weights would have to be copied to the device
-    return LUMINANCE[0] * red + LUMINANCE[1] * green + LUMINANCE[2] * blue
+    return LUMA[0] * red + LUMA[1] * green + LUMA[2] * blue
 
 
 def identity_table(size: int) -> Tensor:

@@ -72,9 +72,8 @@ def made() -> list[str]:
 
 def values(source: Squares, decoder: Decoder = DECODER) -> list[int]:
     found = cache.load_images(source, decoder)
-    rows = [row for first, count in zip(found.first, found.counts, strict=True) for row in range(first, first + count)]
-    pictures = found.pixels[np.array(rows, np.int64)]
-    assert pictures.shape == (len(rows), *decoder.size, decoder.channels)
+    pictures = found.pixels[found.rows]
+    assert pictures.shape == (found.counts.sum(), *decoder.size, decoder.channels)
     assert (pictures == pictures[:, :1, :1]).all()
     return pictures[:, 0, 0, 0].tolist()
 
@@ -91,7 +90,7 @@ def test_images_and_errors(trusted: bool, monkeypatch: pytest.MonkeyPatch, capsy
     assert found.errors == {7: "never any good", 250: "never any good"}
     assert found.counts.tolist() == [0 if index in (7, 250) else 1 for index in range(300)]
     good = np.flatnonzero(found.counts)
-    assert (found.pixels[found.first[good]][:, 0, 0, 0] == good % 256).all()
+    assert (found.pixels[found.rows][:, 0, 0, 0] == good % 256).all()
     assert not found.pixels.flags.writeable
     assert "squares: 300" in capsys.readouterr().out
 
@@ -206,5 +205,5 @@ def test_a_cache_that_cannot_be_written_raises(own_cache: Path, monkeypatch: pyt
 def test_some_items(own_cache: Path) -> None:
     source = Squares(numbers(6))
     some = cache.load_images(source, DECODER, [4, 1])
-    assert some.pixels[some.rows()][:, 0, 0, 0].tolist() == [4, 1] and made() == ["1", "4"]
+    assert some.pixels[some.rows][:, 0, 0, 0].tolist() == [4, 1] and made() == ["1", "4"]
     assert values(source) == list(range(6)) and made() == ["0", "2", "3", "5"]

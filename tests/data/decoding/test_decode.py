@@ -430,7 +430,8 @@ def test_formats_beyond_the_list_are_refused(tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("arguments", "named"), [({"fit": "zoom"}, "crop, pad, stretch"), ({"background": "#ffffff80"}, "#f4ecd8")]
+    ("arguments", "named"),
+    [({"fit": "zoom"}, "unknown; use crop, pad"), ({"background": "#ffffff80"}, "#f4ecd8")],
 )
 def test_invalid_arguments(arguments, named):
     with pytest.raises(UserError, match=named):

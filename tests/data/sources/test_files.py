@@ -1,9 +1,12 @@
-"""Lists of files in folders and zip archives."""
+"""Lists of files in folders and zip archives; folders with links, loops, clutter and unusual names; and classes."""
 
 from __future__ import annotations
 
 import io
+import json
 import os
+import socket
+import sys
 import zipfile
 from pathlib import Path
 
@@ -12,7 +15,7 @@ from PIL import Image
 
 from gan.data.decoding.decode import Decoder
 from gan.data.decoding.reader import ImageError
-from gan.data.sources.files import ImageFiles, content, find
+from gan.data.sources.files import ImageFiles, content, find, read_labels
 from gan.utils.errors import UserError
 
 
@@ -92,3 +95,158 @@ def test_several_roots_in_the_order_given(tmp_path: Path) -> None:
         find([str(tmp_path / "b"), str(tmp_path / "b") + "/."])
     with pytest.raises(UserError, match="no folder"):
         find([str(tmp_path / "b"), str(tmp_path / "absent")])
+
+
+# ---- folders
+
+
+def scan(root: str | os.PathLike[str]) -> list[str]:
+    return [file.name for file in find([os.fspath(root)])]
+
+
+def touch(root: Path, *names: str) -> None:
+    for name in names:
+        path = root / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.touch()
+
+
+def test_order_is_that_of_the_bytes(tmp_path):
+    names = ["B.png", "a.png", "a/b.png", "a b.png", "\u00e9.png", "z.png", "\U0001f47e.png", "\uffee.png", "10.png"]
+    touch(tmp_path, *reversed(names))
+    assert scan(tmp_path) == sorted(names, key=lambda name: name.encode())
+
+
+def test_hidden_and_clutter_are_skipped(tmp_path):
+    touch(tmp_path, "a.png", ".b.png", "._a.png", ".cache/c.png", "__MACOSX/d.png", "@eaDir/e.png", "Thumbs.db")
+    touch(tmp_path, "desktop.ini", "x/@eaDir/f.png")
+    assert scan(tmp_path) == ["a.png"]
+
+
+def test_what_is_no_regular_file(tmp_path):
+    touch(tmp_path, "a.png", "x.png/inside.png")
+    os.mkfifo(tmp_path / "fifo.png")
+    (tmp_path / "dangling.png").symlink_to("nowhere")
+    (tmp_path / "itself.png").symlink_to("itself.png")
+    (tmp_path / "to_fifo.png").symlink_to("fifo.png")
+    (tmp_path / "null.png").symlink_to("/dev/null")
+    with socket.socket(socket.AF_UNIX) as server:
+        here = os.getcwd()
+        os.chdir(tmp_path)  # the path of a socket must be short
+        try:
+            server.bind("socket.png")
+        finally:
+            os.chdir(here)
+        assert scan(tmp_path) == ["a.png", "x.png/inside.png"]
+
+
+@pytest.mark.parametrize("loops", [["loop"], ["loop", "a/loop"]])
+@pytest.mark.parametrize("target", ["root", "parent"])
+def test_loops_end_and_each_file_is_there_once(tmp_path, loops, target):
+    root = tmp_path / "root"
+    touch(root, "a/1.png", "b/2.png", "3.png")
+    touch(tmp_path, "beside/4.png")
+    for loop in loops:
+        (root / loop).symlink_to(root if target == "root" else tmp_path)
+    assert scan(root) == ["3.png", "a/1.png", "b/2.png"]
+
+
+def test_links_to_folders(tmp_path):
+    root = tmp_path / "root"
+    touch(root, "z/1.png")
+    touch(tmp_path, "store/2.png", "store/deep/3.png", "deep/4.png")
+    (root / "a").symlink_to(root / "z")  # sorts first, but the folder has a name of its own
+    (root / "b").symlink_to("../store")
+    (root / "c").symlink_to(tmp_path / "store")
+    (root / "d").symlink_to(tmp_path / "store" / "deep")
+    (tmp_path / "store" / "back").symlink_to(root)
+    assert scan(root) == ["b/2.png", "b/deep/3.png", "z/1.png"]
+
+
+def test_odd_names(tmp_path):
+    names = [
+        "a b.png",
+        "quote'\".png",
+        "new\nline.png",
+        "\U0001f0cf/\U0001f47e.png",
+        "back\\slash.png",
+        "a=b,[c].png",
+        "\uffee.png",
+    ]
+    touch(tmp_path, *names)
+    raw = b"\xf5.png"  # sorts after U+FFEE by its bytes, before it as Python's string
+    if sys.platform != "darwin":  # which refuses names that are not UTF-8
+        (tmp_path / os.fsdecode(raw)).touch()
+        names.append(os.fsdecode(raw))
+    found = scan(tmp_path)
+    assert found == sorted(names, key=os.fsencode)
+    assert all((tmp_path / name).is_file() for name in found)
+
+
+@pytest.mark.parametrize(("name", "said"), [("missing", "there is no folder"), ("a.png", "cannot be read")])
+def test_folders_that_cannot_be_read(tmp_path, name, said):
+    touch(tmp_path, "a.png")
+    with pytest.raises(UserError, match=said):
+        scan(tmp_path / name)
+
+
+# ---- classes
+
+NAMES = ["b/1.png", "b/c/2.png", "a/3.png"]
+
+
+def test_folders() -> None:
+    names, found = read_labels(True, ["b/1.png", "b/c/2.png", "a/3.png", "B/4.png", "\u00e9/5.png"])
+    assert names == ["B", "a", "b", "\u00e9"]
+    assert found == [2, 2, 1, 0, 3]
+    assert read_labels(False, NAMES) == ([], [0, 0, 0])
+
+
+@pytest.mark.parametrize(
+    ("names", "message"),
+    [
+        (["a/1.png", "b/2.png", "stray.png", "stray2.png"], "'stray.png' is not in a class folder"),
+        (["only/1.png", "only/2.png"], "'only'"),
+    ],
+)
+def test_folders_that_make_no_classes(names: list[str], message: str) -> None:
+    with pytest.raises(UserError, match=message):
+        read_labels(True, names)
+
+
+ROWS = [("b/1.png", "cat"), ("b/c/2.png", "dog"), ("a/3.png", "cat")]
+
+
+@pytest.mark.parametrize(
+    ("file", "text"),
+    [
+        ("t.csv", "file,label\n" + "".join(f"{name},{label}\n" for name, label in ROWS)),
+        ("t.csv", "\ufeff" + "".join(f'"{name}", {label}\r\n' for name, label in [*ROWS, ("absent.png", "x")])),
+        ("t.json", json.dumps(dict(ROWS))),
+        ("t.json", json.dumps([{"file": name, "label": label} for name, label in ROWS])),
+        ("t.JSON", json.dumps({"labels": ROWS})),
+    ],
+)
+def test_tables(tmp_path: Path, file: str, text: str) -> None:
+    (tmp_path / file).write_text(text, encoding="utf-8")
+    assert read_labels(str(tmp_path / file), NAMES) == (["cat", "dog"], [0, 1, 0])
+    numbers = text.replace("cat", "10").replace("dog", "9")  # which are sorted as numbers
+    (tmp_path / file).write_text(numbers.replace("absent.png,x", "absent.png,9"), encoding="utf-8")
+    assert read_labels(str(tmp_path / file), NAMES) == (["9", "10"], [1, 0, 1])
+
+
+@pytest.mark.parametrize(
+    ("file", "text", "message"),
+    [
+        ("t.csv", "b/1.png,cat\n", "2 of 3 images are missing, such as 'b/c/2.png'"),
+        ("t.csv", "b/1.png,cat\nb/1.png,dog\n", "'b/1.png' has two labels, 'cat' and 'dog'"),
+        ("t.csv", "file,label\na,b,c\n", "entry 1 is not a file and a label"),
+        ("t.json", '[{"name": "b/1.png"}]', "cannot be read as a table of files and labels"),
+    ],
+)
+def test_bad_tables(tmp_path: Path, file: str, text: str, message: str) -> None:
+    (tmp_path / file).write_text(text)
+    with pytest.raises(UserError, match=message):
+        read_labels(str(tmp_path / file), NAMES)
+    with pytest.raises(UserError, match=r"data\.labels=absent\.csv: .*No such file"):
+        read_labels("absent.csv", NAMES)

@@ -1,6 +1,6 @@
-"""Palettes of old machines, and methods of dithering, by name.
+"""Colors that several packages share: palettes of old machines, and weights of red, green and blue.
 
-Sources:
+No NumPy, because commands start with it. Sources of the palettes:
     gameboy         the four greens that emulators and artists use for the screen of the Game Boy (1989)
     gameboy_pocket  its gray successor of 1996: Wikipedia, List of video game console palettes
     pico8           the PICO-8 manual, of Lexaloffle
@@ -37,8 +37,9 @@ COLORS = {
     " ffffff",
     "black_white": "000000 ffffff",
 }
-
-
-BAYER = {"bayer": 4, "bayer2": 2, "bayer4": 4, "bayer8": 8}  # sides of matrices
-DITHERS = ("none", "floyd_steinberg", *BAYER)  # see gan.pixel_art.cells
 MONOCHROME = ("gameboy", "gameboy_pocket", "black_white")  # palettes of tones
+BAYER = {"bayer": 4, "bayer2": 2, "bayer4": 4, "bayer8": 8}  # sides of matrices
+DITHERS = ("none", "floyd_steinberg", *BAYER)  # see gan.pixel_art
+
+LUMA = (0.299, 0.587, 0.114)  # of red, green and blue (ITU-R BT.601)
+YCC = (LUMA, (-0.168736, -0.331264, 0.5), (0.5, -0.418688, -0.081312))  # luma, blue and red difference (JFIF)

@@ -19,7 +19,7 @@ from gan.data.pixel_grid import Grid, find_grid, grid_of_side, restore
 from gan.data.sources.files import File
 from gan.images import files
 from gan.images.files import colors_in
-from gan.pixel_art import BAYER, COLORS, MONOCHROME
+from gan.utils.colors import BAYER, COLORS, MONOCHROME
 from gan.utils.errors import UserError, reason
 from gan.utils.untrusted import read_bytes
 
@@ -47,7 +47,7 @@ def to_pixel_art(
             cells of its own.
         palette: (K, 3), uint8 RGB; None keeps the mean colors.
         alpha: (H, W), the weight of each pixel in the mean of its cell.
-        dither: one of `gan.pixel_art.DITHERS`, for a palette.
+        dither: one of `gan.utils.colors.DITHERS`, for a palette.
     """
     height, width = image.shape[:2]
     rows, columns = cell_edges(cell, height, width)
@@ -99,13 +99,10 @@ class PixelArt:
         return to_pixel_art(image, cell, self.palette, alpha, self.dither)
 
 
-def converter(cell: int | str = 1, palette: np.ndarray | None = None, dither: str = "none") -> PixelArt | None:
-    """Return a `PixelArt`; None if it would not change an image."""
-    return None if cell == 1 and palette is None else PixelArt(cell, palette, dither)
-
-
 def fit_palette(images: Tensor, colors: int) -> np.ndarray:
     """Return a palette uint8 (K, 3), from dark to light, fitted to images uint8 RGB (N, 3, H, W) by k-means in Lab."""
+    if not 2 <= colors <= MAX_COLORS:
+        raise UserError(f"--palette {colors}: give 2 to {MAX_COLORS} colors")
     pixels = images.permute(0, 2, 3, 1).reshape(-1, 3).numpy()
     pixels = pixels[np.random.default_rng(0).permutation(len(pixels))[:MAX_SAMPLES]]
     colors = min(colors, len(np.unique(pixels, axis=0)))
@@ -113,14 +110,8 @@ def fit_palette(images: Tensor, colors: int) -> np.ndarray:
     return np.rint(255 * lab2rgb(centers[np.argsort(centers[:, 0])])).astype(np.uint8)
 
 
-def check_colors(colors: int) -> None:
-    """Raise UserError if a palette cannot be computed with this number of colors."""
-    if not 2 <= colors <= MAX_COLORS:
-        raise UserError(f"--palette {colors}: give 2 to {MAX_COLORS} colors")
-
-
 def read_palette(path: str) -> np.ndarray:
-    """Return a palette uint8 (K, 3) by its name in `gan.pixel_art`, or read it from an image or a text file.
+    """Return a palette uint8 (K, 3) by its name in `gan.utils.colors.COLORS`, or read it from an image or a text file.
 
     From an image, all its colors are read. From a text, the color at the start of each line is read: 1b2a41, #1b2a41,
     ff1b2a41 (alpha first), or 27 42 65 as written by GIMP. Other lines are ignored.
@@ -157,9 +148,6 @@ def color_in(line: str) -> list[int] | None:
     return None
 
 
-FORMAT = "PNG"
-
-
 class Unscaled(NamedTuple):
     """What was done with a file: the reason if it failed, and its enlargement, such as "4x", if it has a grid."""
 
@@ -167,35 +155,32 @@ class Unscaled(NamedTuple):
     factor: str = ""
 
 
-@dataclass(frozen=True)
-class Unscaler:
-    """Restores files of enlarged pixel art. Files without a grid are written at their size. It is picklable.
+def unscale(task: tuple[File, Path], side: float | None = None, max_pixels: int = MAX_PIXELS) -> Unscaled:
+    """Restore a file of enlarged pixel art and write it as PNG, atomically; without a grid, write it at its size.
 
     Args:
-        side: side of the cells in pixels; None finds the grid of each file, in its first frame.
+        task: the file, and the path to write.
+        side: side of the cells in pixels; None finds the grid of the file, in its first frame.
         max_pixels: limit of width * height, summed over the frames of an animation.
+
+    Raises:
+        OSError: the file cannot be written.
     """
+    file, target = task
+    try:
+        contents = files.read_file(file, "PNG", max_pixels)
+        first = contents.images[0]
+        grid = find_grid(first) if side is None else grid_of_side(first, side)
 
-    side: float | None = None
-    max_pixels: int = MAX_PIXELS
+        def change(image: Image.Image) -> Image.Image:
+            return image if grid is None else Image.fromarray(restore(np.asarray(image), grid))
 
-    def __call__(self, task: tuple[File, Path]) -> Unscaled:
-        """Read a file and write it as PNG, atomically. Raise OSError if the file cannot be written."""
-        file, target = task
-        try:
-            contents = files.read_file(file, FORMAT, self.max_pixels)
-            first = contents.images[0]
-            grid = find_grid(first) if self.side is None else grid_of_side(first, self.side)
-
-            def change(image: Image.Image) -> Image.Image:
-                return image if grid is None else Image.fromarray(restore(np.asarray(image), grid))
-
-            files.write(contents, target, change, FORMAT)
-        except ImageError as error:
-            return Unscaled(str(error))
-        except MemoryError:
-            return Unscaled("does not fit into memory")
-        return Unscaled(factor=grid.factor if grid else "")
+        files.write(contents, target, change, "PNG")
+    except ImageError as error:
+        return Unscaled(str(error))
+    except MemoryError:
+        return Unscaled("does not fit into memory")
+    return Unscaled(factor=grid.factor if grid else "")
 
 
 # ---- dithering: each pixel gets a color of a palette
@@ -220,10 +205,15 @@ LEVELS = 32  # of each channel in the table of nearest colors
 LIGHT = 4096  # steps of linear light in the table of sRGB levels
 OVERSHOOT = 0.5  # limit of the error that is passed on where the palette cannot reach a color, in linear light
 BLOCK = 1 << 16  # pixels of ordered dithering at once
+# sRGB (IEC 61966-2-1): the linear light of each of 256 levels, and the level of Nearest for each step of linear light
+SRGB, STEPS = np.arange(256) / 255, np.arange(LIGHT + 1) / LIGHT
+TO_LIGHT = np.where(SRGB <= 0.04045, SRGB / 12.92, ((SRGB + 0.055) / 1.055) ** 2.4).astype(np.float32)
+TO_SRGB = np.where(STEPS <= 0.0031308, 12.92 * STEPS, 1.055 * STEPS ** (1 / 2.4) - 0.055)
+BINS = np.minimum(TO_SRGB * LEVELS, LEVELS - 1).astype(np.int32)
 
 
 def palette_of(name: str) -> np.ndarray:
-    """Return the colors of a name in `gan.pixel_art.COLORS`, uint8 (K, 3)."""
+    """Return the colors of a name in `gan.utils.colors.COLORS`, uint8 (K, 3)."""
     return np.frombuffer(bytes.fromhex(COLORS[name]), np.uint8).reshape(-1, 3)
 
 
@@ -233,10 +223,10 @@ def dithered(
     """Return an image uint8 (H, W, 3) in the colors of a palette uint8 (K, 3).
 
     Args:
-        method: one of `gan.pixel_art.DITHERS`.
+        method: one of `gan.utils.colors.DITHERS`.
         seen: bool (H, W), the pixels that are not transparent; others do not pass errors on.
     """
-    if any(np.array_equal(palette, tones) for tones in TONES):
+    if any(np.array_equal(palette, palette_of(name)) for name in MONOCHROME):
         image = to_tones(image, palette)
     if method == "none":
         nearest = cKDTree(rgb2lab(palette / 255.0)).query(rgb2lab(image / 255))[1]
@@ -272,22 +262,6 @@ class Nearest:
 def to_light(image: np.ndarray) -> np.ndarray:
     """Convert uint8 sRGB to linear light, float32 in 0..1."""
     return TO_LIGHT[image]
-
-
-def _to_light(levels: np.ndarray) -> np.ndarray:
-    """Return linear light of sRGB levels in 0..1 (IEC 61966-2-1)."""
-    return np.where(levels <= 0.04045, levels / 12.92, ((levels + 0.055) / 1.055) ** 2.4).astype(np.float32)
-
-
-def _bins() -> np.ndarray:
-    """Return the level of Nearest for each step of linear light."""
-    light = np.arange(LIGHT + 1) / LIGHT
-    levels = np.where(light <= 0.0031308, 12.92 * light, 1.055 * light ** (1 / 2.4) - 0.055)
-    return np.minimum(levels * LEVELS, LEVELS - 1).astype(np.int32)
-
-
-TO_LIGHT, BINS = _to_light(np.arange(256) / 255), _bins()
-TONES = [palette_of(name) for name in MONOCHROME]
 
 
 def to_tones(image: np.ndarray, palette: np.ndarray) -> np.ndarray:
