@@ -10,10 +10,10 @@ import yaml
 
 from gan.data.decoding.reader import ImageError
 from gan.evaluation import registry
-from gan.report.charts import Line, Panel, Point, draw, to_svg
+from gan.report.charts import Line, Panel, draw, to_svg
 from gan.report.facts import Facts, public, public_tree, public_word, read_facts
 from gan.report.page import Embedded, Header, Part, Section, embed, evenly, render, render_parts
-from gan.runs.metrics import FINDINGS, SILENT, symptoms
+from gan.runs.metrics import FINDINGS, SILENT, Point, symptoms
 from gan.utils.errors import reason
 from gan.utils.output import duration, first_few, shortened
 
