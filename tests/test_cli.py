@@ -37,7 +37,7 @@ def test_without_arguments_the_help_is_shown(capsys: pytest.CaptureFixture[str])
 MISTAKES = [
     (["generate", "runs/frist", "--out", "x"], "no such run folder or checkpoint; did you mean runs/first?"),
     (["generate", "runs/empty", "--out", "x"], "no checkpoint in runs/empty/checkpoints"),
-    (["generate", "runs/first", "--out", "x", "--checkpoint", "best.ckpt"], "--checkpoint best.ckpt: no such file"),
+    (["generate", "runs/first", "--out", "x", "--checkpoint", "best.ckpt"], "checkpoint best.ckpt: no such file"),
     (["project", "runs/first", "pixs"], "there is no folder 'pixs'; did you mean pics?"),
     (["evaluate", "runs/frist"], "did you mean runs/first?"),
     (["generat", "runs/first"], "gan: generat: no such command; did you mean generate"),

@@ -12,7 +12,7 @@ from gan.commands import options
 from gan.report.charts import Line, Panel, draw
 from gan.runs.comparison import Run, cell, differing_options, find_named, heading, labels, load, summary
 from gan.utils.errors import UserError, writing
-from gan.utils.files import write_atomically
+from gan.utils.files import refuse_existing, write_atomically
 from gan.utils.output import first_few, one_line, print_aligned
 
 MAX_CURVES = 50
@@ -27,7 +27,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(arguments: argparse.Namespace) -> None:
-    options.refuse_existing([arguments.out] if arguments.out else [], arguments.force, "--out ")
+    refuse_existing([arguments.out] if arguments.out else [], arguments.force, "--out ")
     found = trained(find_named(arguments.runs))
     names = differing_options(found)
     table = [summary(one, names) for one in found]

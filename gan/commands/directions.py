@@ -9,7 +9,7 @@ from gan.commands import options
 from gan.models.address import with_addresses
 from gan.runs.run_folder import DIRECTIONS, DIRECTIONS_FILE
 from gan.utils.errors import UserError, writing
-from gan.utils.files import file_name
+from gan.utils.files import file_name, refuse_existing
 from gan.utils.output import counting
 
 STEPS = (-3, -2, -1, 0, 1, 2, 3)  # columns of a sheet, in standard deviations
@@ -30,7 +30,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> None:
     out = options.out_in_run(arguments.run, arguments.out, DIRECTIONS)
-    options.refuse_existing([out / DIRECTIONS_FILE], arguments.force)
+    refuse_existing([out / DIRECTIONS_FILE], arguments.force)
     if min(arguments.sefa, arguments.pca) < 0 or not arguments.sefa + arguments.pca:
         raise UserError("--sefa and --pca: give at least one direction")
 

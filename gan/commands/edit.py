@@ -14,7 +14,7 @@ from gan.models.address import with_addresses
 from gan.runs.run_folder import DIRECTIONS, DIRECTIONS_FILE, RECOGNITION
 from gan.settings import add_size
 from gan.utils.errors import UserError, did_you_mean, writing
-from gan.utils.files import file_name
+from gan.utils.files import file_name, refuse_existing
 from gan.utils.option_values import parse_assignments
 from gan.utils.output import counting
 
@@ -96,7 +96,7 @@ def run(request: Request) -> None:
         names = list(map(str, request.seeds))
         latents, labels = model.latents(request.seeds, request.label)
     files = [out / file_name(name, ".png") for name in names]
-    options.refuse_existing(files + [out / "grid.png"] * request.grid, request.force)
+    refuse_existing(files + [out / "grid.png"] * request.grid, request.force)
     origin = None
     if not request.no_metadata:
         weights = options.recognition_folder(request.run, request.recognition) / WEIGHTS

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from gan.commands import options
 from gan.settings import TRUNCATION
 from gan.utils.errors import writing
+from gan.utils.files import refuse_existing
 from gan.utils.output import counting
 
 if TYPE_CHECKING:
@@ -47,7 +48,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(request: Request) -> None:
     out, seeds = options.out_in_run(request.run, request.out, OUT), request.seeds
     files = [out / f"{seed}.png" for seed in seeds] + [out / "grid.png"] * request.grid
-    options.refuse_existing(files, request.force)
+    refuse_existing(files, request.force)
     model = options.load_model(request)
 
     import torch

@@ -9,6 +9,7 @@ from gan.commands import options
 from gan.settings import TRUNCATION, parse_seeds
 from gan.utils import digest
 from gan.utils.errors import UserError, at_least, writing
+from gan.utils.files import refuse_existing
 
 MIN_FPS, MAX_FPS = 0.1, 1000
 OUT = "interpolation.gif"  # in the run folder
@@ -37,7 +38,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(arguments: argparse.Namespace) -> None:
     seeds = arguments.seeds
     arguments.out = options.out_in_run(arguments.run, arguments.out, OUT)
-    options.refuse_existing([arguments.out], arguments.force)
+    refuse_existing([arguments.out], arguments.force)
     for name in ("frames", "scale"):
         at_least(f"--{name}", getattr(arguments, name), 1)
     if not MIN_FPS <= arguments.fps <= MAX_FPS:
@@ -47,15 +48,17 @@ def run(arguments: argparse.Namespace) -> None:
 
     from gan.editing import vector_files
     from gan.editing.space import Space
-    from gan.export.provenance import Origin, interpolation
+    from gan.export.provenance import Origin
     from gan.export.record import compact
     from gan.images import video
 
     video.check(arguments.out)
     model = options.load_model(arguments)
     length = arguments.frames, arguments.loop
-    given = arguments.label, arguments.truncation, arguments.space, *length, arguments.fps, arguments.scale
-    about = interpolation(Space(model.generator).name, *given)
+    about = {name: getattr(arguments, name) for name in ("truncation", "frames", "loop", "fps", "scale")}
+    about |= {"kind": "interpolation", "class": arguments.label}
+    if arguments.space != Space(model.generator).name:
+        about["space"] = arguments.space
     if arguments.latents:
         _, latents, labels = vector_files.stack_latents(arguments.latents, model.generator)
         frames = model.interpolate_latents(latents, labels, *length)

@@ -13,7 +13,6 @@ import torch
 from torch import Tensor
 
 from gan.editing import vector_files
-from gan.editing.projection import num_passes as num_passes
 from gan.editing.space import Space
 from gan.images.collection import Images
 from gan.images.convert import grid, save_png

@@ -36,7 +36,7 @@ def model_hash(network: nn.Module) -> str:
 def fields_of(network: nn.Module, images: int) -> dict[str, Any]:
     """Return the fields of a record that name a network, which is on its device and has seen `images` in training."""
     device = next(network.parameters()).device.type
-    return {"device": None if device == "cpu" else device, "model": model_hash(network), "images": images}
+    return {"device": device, "model": model_hash(network), "images": images}
 
 
 class Origin(Records):
@@ -89,7 +89,7 @@ class Described:
 
 def generated(model: Model, truncation: float = 1.0) -> Origin:
     """Return what describes the images of `Model.generate`."""
-    return Origin(model.generator, model.images, truncation=None if truncation == 1 else truncation)
+    return Origin(model.generator, model.images, truncation=truncation)
 
 
 def from_seeds(model: Model, origin: Origin, seeds: Sequence[int], label: str | None = None) -> Described:
@@ -107,29 +107,6 @@ def from_latents(model: Model, origin: Origin, latents: Tensor, labels: Tensor |
 def class_names(classes: Sequence[str], labels: Tensor | None, count: int) -> list[str | None]:
     """Return the name of the class of each of `count` images; None without classes."""
     return [None] * count if labels is None else [classes[label] for label in labels.tolist()]
-
-
-def interpolation(
-    default_space: str,
-    label: str | None,
-    truncation: float,
-    space: str,
-    frames: int,
-    loop: bool,
-    fps: float,
-    scale: int,
-) -> dict[str, Any]:
-    """Return the fields of an interpolation for an `Origin`: the options that change pixels or their timing."""
-    return {
-        "kind": "interpolation",
-        "class": label,
-        "truncation": None if truncation == 1 else truncation,
-        "space": None if space == default_space else space,
-        "frames": frames,
-        "loop": loop,
-        "fps": fps,
-        "scale": None if scale == 1 else scale,
-    }
 
 
 def changes(

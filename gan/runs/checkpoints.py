@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from gan.runs.run_folder import CHECKPOINTS, SAMPLES
-from gan.utils.errors import UserError
+from gan.utils.errors import UserError, path_hint
 from gan.utils.files import TEMPORARY, is_alive, replace, temporary
 from gan.utils.output import print_line
 from gan.utils.untrusted import read_json
@@ -106,7 +106,7 @@ def find_checkpoint(run: str | os.PathLike[str], checkpoint: str = "best") -> Pa
         return folder
     if checkpoint not in ("best", "last"):
         if not Path(checkpoint).is_file():
-            raise UserError(f"checkpoint {checkpoint}: no such file; give best, last or a path")
+            raise UserError(f"checkpoint {checkpoint}: no such file; give best, last or a path{path_hint(checkpoint)}")
         return Path(checkpoint)
     if not folder.is_dir():
         raise UserError(f"{folder}: no such run folder")

@@ -36,7 +36,7 @@ def test_a_folder_is_projected_and_edited(runs: Path, gan_command: Train, tmp_pa
     (tmp_path / "in" / "broken.png").write_bytes(b"no picture")
     done = gan_command("project", run, "in", "--out", "out", *QUICK, check=3)
     assert "1 of 2 images are resized to the model's 16x16 pixels" in done.stdout
-    assert done.stderr.count("\n") == 1 and "broken.png: not a PNG" in done.stderr
+    assert done.stderr.count("\n") == 2 and "broken.png: not a PNG" in done.stderr
     files = sorted(str(path.relative_to(tmp_path / "out")) for path in (tmp_path / "out").rglob("*") if path.is_file())
     names = ["own.png", "sub/gray ü.jpg"]
     assert files == sorted(["latents.safetensors", "scores.csv", *(f"{name}.png" for name in names)])

@@ -69,7 +69,7 @@ def test_errors_are_one_line(words: list[str], said: str, gan_command: Train, tm
 
 
 def test_no_output_takes_the_place_of_what_is_read(gan_command: Train, tmp_path: Path) -> None:
-    gan_command("export", "look:film", "--to", "cube", "--out", "tables", "--table-size", "17")
+    gan_command("export", "look:film", "--to", "cube", "--out", "tables")
     before = (tmp_path / "tables" / "film.cube").read_bytes()
     words = ("export", "tables/film.cube", "--to", "cube", "--out", "tables", "--force")
     assert "tables/film.cube: is " in gan_command(*words, check=2).stderr

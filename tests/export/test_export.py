@@ -156,12 +156,12 @@ def test_statistics_of_a_batch_become_those_of_each_image() -> None:
 @pytest.mark.slow
 def test_a_file_that_differs_is_refused_and_nothing_is_written(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     model = loaded(tmp_path)
-    right = export.FORMATS["pt2"]
+    encode, open_function = export.FORMATS["pt2"]
 
     def wrong(data: bytes, part: Part) -> Any:
-        return lambda *inputs: right.open(data, part)(*inputs) + 0.1
+        return lambda *inputs: open_function(data, part)(*inputs) + 0.1
 
-    monkeypatch.setitem(export.FORMATS, "pt2", right._replace(open=wrong))
+    monkeypatch.setitem(export.FORMATS, "pt2", (encode, wrong))
     with pytest.raises(UserError, match=r"generator.pt2: not written, because it differs .* by 1.0e-01"):
         export.export(model, "pt2", tmp_path / "out")
     assert not (tmp_path / "out").exists()

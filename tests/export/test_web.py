@@ -241,10 +241,3 @@ def test_the_inputs_of_a_page_give_the_translations_of_gan_translate(name: str, 
         y = part.network(*inputs_of(part, planes))
     found = to_uint8(y)[0, :, :33, :50]
     assert (found.int() - translate(part.original, planes).int()).abs().max() <= 1
-
-
-def test_errors_of_the_command(tmp_path: Path, gan_command: Train) -> None:
-    (tmp_path / "made.ckpt").touch()
-    words = "export", "made.ckpt", "--out", "out", "--to", "web", "--table-size", "33"
-    said = "--table-size: needs --to cube; leave it out with --to web\n"
-    assert said in gan_command(*words, check=2).stderr
