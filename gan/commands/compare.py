@@ -10,9 +10,10 @@ from typing import Any
 
 from gan.commands import options
 from gan.report.charts import Line, Panel, draw
-from gan.runs.comparison import Run, cell, differing_options, find_named, heading, labels, load, summary
+from gan.runs.comparison import Run, cell, differing_options, find_named, labels, load, summary
 from gan.utils.errors import UserError, writing
 from gan.utils.files import refuse_existing, write_atomically
+from gan.utils.option_values import short_name
 from gan.utils.output import first_few, one_line, print_aligned
 
 MAX_CURVES = 50
@@ -64,7 +65,9 @@ def trained(folders: list[Path]) -> list[Run]:
 def print_table(table: list[dict[str, Any]]) -> None:
     """Print a row per run, with columns as wide as needed."""
     names = list(dict.fromkeys(name for row in table for name in row))
-    headings = ["time" if name == "seconds" else one_line(heading(name, names)) for name in names]
+    headings = [
+        "time" if name == "seconds" else one_line(short_name(name.removeprefix("eval/"), names)) for name in names
+    ]
     rows = [[one_line(cell(name, row.get(name))) for name in names] for row in table]
     print_aligned(headings, rows)
 

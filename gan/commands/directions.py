@@ -52,7 +52,6 @@ def run(arguments: argparse.Namespace) -> None:
                 save_png(sheet, out / file_name(name, ".png"))
                 advance(1)
         vector_files.write(out / DIRECTIONS_FILE, vectors, space)  # last: if it exists, all other files are complete
-    name = next(iter(vectors))
-    is_default = options.results_of(arguments.run) / DIRECTIONS == out  # where gan edit looks
-    other = "" if is_default else f" --directions {shlex.quote(str(out / DIRECTIONS_FILE))}"
-    print(f"try gan edit {shlex.quote(with_addresses(arguments.run))} --set {name}=2 --grid{other}")
+    words = ["gan", "edit", with_addresses(arguments.run), "--set", f"{next(iter(vectors))}=2", "--grid"]
+    words += ["--directions", str(out / DIRECTIONS_FILE)] if arguments.out else []
+    print(f"try {shlex.join(words)}")

@@ -183,12 +183,14 @@ def existing_source(text: str) -> str:
 
 
 def locate(arguments: argparse.Namespace) -> None:
-    """Replace the address of a model by its folder; raise UserError if a run folder has no checkpoint."""
+    """Replace the address of a model by its folder; raise UserError if there is no checkpoint."""
     for name in ("run", "source"):
         if model := getattr(arguments, name, None):
             setattr(arguments, name, str(address.locate(model)))
     run = getattr(arguments, "run", None)
-    if run and arguments.checkpoint in ("best", "last") and os.path.isdir(run):
+    if arguments.checkpoint not in checkpoints.SELECTED:
+        checkpoints.existing(arguments.checkpoint)
+    elif run and os.path.isdir(run):
         require_checkpoint(run)
 
 

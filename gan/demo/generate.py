@@ -12,7 +12,7 @@ import gradio as gr
 from gan.demo import calls
 from gan.demo.calls import FAST, LONG, PRIVATE, PROGRESS, Context, Controls, answer, start_buttons, zipped
 from gan.demo.models import ANY, PageModel
-from gan.export.provenance import Origin, from_seeds, generated
+from gan.export.provenance import Origin, from_seeds
 from gan.export.record import compact
 from gan.images import video
 from gan.images.convert import grid, to_png
@@ -68,7 +68,8 @@ def images_of(shown: PageModel, given: SimpleNamespace) -> dict[str, bytes]:
     model, seeds = shown.model, given.seeds
     calls.check_pixels(len(seeds), *model.shape[1:])
     images = model.generate(seeds, given.truncation, given.label).pixels
-    described = from_seeds(model, generated(model, given.truncation), seeds, given.label)
+    origin = Origin(model.generator, model.images, truncation=given.truncation)
+    described = from_seeds(model, origin, seeds, given.label)
     files = {f"{seed}.png": to_png(image, described.image(image, n))
              for n, (seed, image) in enumerate(zip(seeds, images, strict=True))}  # fmt: skip
     if given.with_grid:

@@ -87,11 +87,6 @@ class Described:
         return self.origin.chunk(image, kind="grid", **source, **{"class": self.label})
 
 
-def generated(model: Model, truncation: float = 1.0) -> Origin:
-    """Return what describes the images of `Model.generate`."""
-    return Origin(model.generator, model.images, truncation=truncation)
-
-
 def from_seeds(model: Model, origin: Origin, seeds: Sequence[int], label: str | None = None) -> Described:
     """Return what describes the images of seeds. `label` is the class that the user chose."""
     names = class_names(model.classes, model.labels_of(list(seeds), label), len(seeds))

@@ -95,21 +95,13 @@ def summary(one: Run, names: list[str]) -> dict[str, Any]:
     }
 
 
-def heading(name: str, names: list[str]) -> str:
-    return short_name(name.removeprefix("eval/"), names)
-
-
 def labels(found: list[Run], names: list[str]) -> list[str]:
-    """Return a short unique name of each run for a figure: its options that differ, or else also its folder."""
-    shown = {name: short_name(name, names) for name in names}
+    """Return a name of each run for a figure: its folder and its options that differ."""
     made = []
     for one in found:
-        options = ", ".join(f"{shown[name]}={cell(name, one.option(name))}" for name in names)
-        made.append(shortened(one_line(options), MAX_LABEL))
-    return [
-        text if text and made.count(text) == 1 else shortened(one_line(f"{one.folder.name} {text}".rstrip()), MAX_LABEL)
-        for one, text in zip(found, made, strict=True)
-    ]
+        options = ", ".join(f"{short_name(name, names)}={cell(name, one.option(name))}" for name in names)
+        made.append(shortened(one_line(f"{one.folder.name}  {options}".rstrip()), MAX_LABEL))
+    return made
 
 
 def cell(name: str, value: Any) -> str:

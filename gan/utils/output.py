@@ -70,10 +70,10 @@ def print_aligned(headings: Sequence[str], rows: Sequence[Sequence[str]], right:
         print("  ".join(padded).rstrip())
 
 
-def first_few(items: Sequence[str], limit: int, separator: str = ", ") -> str:
+def first_few(items: Sequence[str], limit: int) -> str:
     """Return the first `limit` items as a list in text, which ends with the number of the others."""
     more = len(items) - limit
-    return separator.join(items[:limit]) + (f" and {more:,} more" if more > 0 else "")
+    return ", ".join(items[:limit]) + (f" and {more:,} more" if more > 0 else "")
 
 
 def shortened(text: str, limit: int) -> str:
