@@ -43,7 +43,7 @@ MISTAKES = [
     (["generat", "runs/first"], "gan: generat: no such command; did you mean generate"),
     (["generate"], "gan generate: give RUN; gan generate --help shows the arguments"),
     (["generate", ".", "--trunkation", "1"], "gan generate --trunkation: no such option; did you mean --truncation?"),
-    (["interpolate", ".", "--frames", "x"], "gan interpolate: --frames: give a whole number, not 'x'"),
+    (["directions", ".", "--pca", "x"], "gan directions: --pca: give a whole number, not 'x'"),
     (["generate", ".", "seeds=0-3"], "gan generate seeds=0-3: no such argument; write --seeds 0-3"),
     (["--versoin"], "gan --versoin: no such option; did you mean --version"),
     (["translate", "look:film", "a.png", ""], "gan translate: an argument is empty"),

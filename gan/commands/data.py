@@ -88,7 +88,7 @@ def check(arguments: argparse.Namespace) -> int | None:
 
 
 def draw_sheet(files: Sequence[Any], facts: Sequence[Any], suggestion: dict[str, Any], path: Path) -> None:
-    """Save a contact sheet of evenly spaced images, decoded with the suggested options; RGBA is on a checkerboard."""
+    """Save a contact sheet of evenly spaced images, decoded with the suggested options."""
     import torch
 
     from gan.images.convert import grid, save_png
@@ -97,12 +97,7 @@ def draw_sheet(files: Sequence[Any], facts: Sequence[Any], suggestion: dict[str,
     good = [file for file, fact in zip(files, facts, strict=True) if not fact.error]
     chosen = [good[int(row)] for row in np.linspace(0, len(good) - 1, min(SHEET_IMAGES, len(good))).round()]
     parts = parallel_map(partial(decode, decoder), chosen, lambda file: Decoded(error=CRASHED))
-    found = [image.pixels for part in parts for image in part if image.pixels is not None]
-    images = np.stack(found)  # (N, C, H, W)
-    if decoder.channels == 4:
-        rows, columns = np.indices(images.shape[2:])
-        board = np.where((rows // 4 + columns // 4) % 2, 170, 220)
-        images = (images[:, :3] + board * (255 - images[:, 3:].astype(np.int64)) // 255).astype(np.uint8)
+    images = np.stack([image.pixels for part in parts for image in part if image.pixels is not None])  # (N, C, H, W)
     with writing(f"--sheet {path}"):
         save_png(grid(torch.from_numpy(images)), path)
     print(f"contact sheet: {path}")

@@ -58,8 +58,7 @@ def run(request: Request) -> None:
 
     described = None
     if not request.no_metadata:
-        origin = provenance.Origin(model.generator, model.images, truncation=request.truncation)
-        described = provenance.from_seeds(model, origin, seeds, request.label)
+        described = provenance.from_seeds(model, seeds, request.label, truncation=request.truncation)
     images: list[Tensor] = []
     title = f"generating into {out}, with a model that has seen {model.images:,} images"
     with writing(out, "; files already written are complete"), counting(title, len(seeds)) as advance:

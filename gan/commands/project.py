@@ -53,7 +53,6 @@ def run(request: Request) -> int:
     out = options.out_in_run(request.run, request.out, PROJECTED)
 
     from gan.commands import projections
-    from gan.editing.projection import num_passes
     from gan.images.collection import decode_images, find_images
     from gan.translation.translate_files import refuse_inside
 
@@ -68,8 +67,8 @@ def run(request: Request) -> int:
     if changed := [name for name in todo if name in folder.latents]:
         print(f"{len(changed)} images have changed since they were projected, and are projected again")
     with writing(out, "; files already written are complete"):
-        total = num_passes(len(todo), request.starts, request.steps, request.space == "w+")
-        with counting(f"projecting {counted(len(todo), 'image')} into {out}, in steps", total) as advance:
+        title = f"projecting {counted(len(todo), 'image')} into {out}, in steps"
+        with counting(title, folder.num_passes(len(todo))) as advance:
             for first in range(0, len(todo), GROUP):
                 folder.project({name: images[name] for name in todo[first : first + GROUP]}, advance)
         if images:

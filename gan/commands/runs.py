@@ -9,9 +9,10 @@ from contextlib import suppress
 from pathlib import Path
 
 from gan.runs import checkpoints, run_folder
-from gan.runs.comparison import best_score, goal, status, target
+from gan.runs.comparison import best_score, generator_of, goal, status
 from gan.runs.run_folder import find_runs
 from gan.utils.errors import UserError
+from gan.utils.option_values import flatten
 from gan.utils.output import counted, one_line, print_aligned
 
 COLUMNS = ("run", "model", "data", "images", "best score", "MB", "date", "status")
@@ -56,7 +57,7 @@ def read(folder: Path) -> tuple[str, str, str, str, str]:
     """Return what `describe` returns for an undamaged folder."""
     config = run_folder.read_config(folder)
     choices = run_folder.read_choices(folder)
-    model = str(choices.get("model") or target(config, "model", "generator"))
+    model = str(choices.get("model") or generator_of(flatten(config)))
     data = config.get("data")
     root = str(data.get("root") or "") if isinstance(data, dict) else ""
     name = Path(root).name or str(choices.get("data") or "retro")

@@ -62,6 +62,6 @@ def run(arguments: argparse.Namespace) -> None:
     )
     share.write(out, files)
     size = sum(map(len, files.values()))
-    print_line(f"{out}: {', '.join(files)}, {size / 1e6:.1f} MB; try it: {share.example(files, out)}")
+    print_line(f"{out}: {', '.join(files)}, {size / 1e6:.1f} MB; {CARD} tells how to use it")
     if arguments.license == card.OTHER:
         print_line(f"note: add the text of the license as {out / 'LICENSE'}, and its name to {out / 'README.md'}")

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple, NoReturn
 
 from gan.commands import options
-from gan.export import record
+from gan.export.record import Records
 from gan.models.address import checkpoint_of
 from gan.pixel_art import COLORS
 from gan.settings import CELL, DIRECTION, DITHER, SEED, STRENGTH, TILE, names_look
@@ -177,10 +177,11 @@ def run(request: Request) -> int:
     limit = request.max_pixels or files.max_pixels(
         available_memory(), pixel_art is not None, chosen.function.bytes_per_pixel
     )
-    describe = None if request.no_metadata else record.Translations(
+    records = Records(
         palette, **chosen.made_by, strength=request.strength, cell=request.cell, direction=request.direction,
         dither=request.dither, steady=request.steady,
     )  # fmt: skip
+    describe = None if request.no_metadata else records.translation
     with (
         writing(output, options.RERUN),
         counting(f"translating into {output}", len(todo)) as advance,

@@ -12,7 +12,7 @@ import gradio as gr
 from gan.demo import calls
 from gan.demo.calls import FAST, LONG, PRIVATE, PROGRESS, Context, Controls, answer, start_buttons, zipped
 from gan.demo.models import ANY, PageModel
-from gan.export.provenance import Origin, from_seeds
+from gan.export.provenance import from_seeds, records_of
 from gan.export.record import compact
 from gan.images import video
 from gan.images.convert import grid, to_png
@@ -68,8 +68,7 @@ def images_of(shown: PageModel, given: SimpleNamespace) -> dict[str, bytes]:
     model, seeds = shown.model, given.seeds
     calls.check_pixels(len(seeds), *model.shape[1:])
     images = model.generate(seeds, given.truncation, given.label).pixels
-    origin = Origin(model.generator, model.images, truncation=given.truncation)
-    described = from_seeds(model, origin, seeds, given.label)
+    described = from_seeds(model, seeds, given.label, truncation=given.truncation)
     files = {f"{seed}.png": to_png(image, described.image(image, n))
              for n, (seed, image) in enumerate(zip(seeds, images, strict=True))}  # fmt: skip
     if given.with_grid:
@@ -101,10 +100,8 @@ def interpolate_tab(shown: PageModel, context: Context) -> None:
         total = given.frames * (len(given.seeds) if loop else len(given.seeds) - 1) + (not loop)
         calls.check_pixels(total, *(side * scale for side in model.shape[1:]))
         options = {"class": given.label, "truncation": given.truncation, "frames": given.frames, "fps": given.fps}
-        text = Origin(
-            model.generator, model.images, kind="interpolation", seeds=compact(given.seeds), loop=loop, scale=scale,
-            **options,
-        ).text()  # fmt: skip
+        options |= {"kind": "interpolation", "seeds": compact(given.seeds), "loop": loop, "scale": scale}
+        text = records_of(model, **options).text()
         with context.job(request, progress, total, "generating frames") as advance:
             length = given.frames, loop
             frames = model.interpolate(given.seeds, *length, "", given.truncation, given.label, advance)

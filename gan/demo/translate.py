@@ -17,7 +17,7 @@ from gan.demo.calls import FAST, LONG, PRIVATE, PROGRESS, Context, Controls, ans
 from gan.demo.models import PageModel
 from gan.demo.uploads import Results, find_files, small_image, translated
 from gan.export.provenance import fields_of
-from gan.export.record import Translations
+from gan.export.record import Records
 from gan.images.files import encode
 from gan.models.loading import select_direction
 from gan.pixel_art import COLORS
@@ -83,8 +83,8 @@ def apply(
     to_pixel_art = converter(given.cell, palette, given.dither)
     translator = ImageTranslator(function, given.strength, to_pixel_art, palette is not None, seed)
     options = {"strength": given.strength, "cell": given.cell, "direction": direction, "dither": given.dither}
-    describe = Translations(palette, **made_by, **options)
-    return translated(context, results, given.paths, translator, describe, job)
+    records = Records(palette, **made_by, **options)
+    return translated(context, results, given.paths, translator, records.translation, job)
 
 
 def translate_tab(shown: PageModel, context: Context) -> None:

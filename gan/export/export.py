@@ -38,7 +38,7 @@ from gan.images.convert import to_uint8
 from gan.model import Model
 from gan.translation.tiling import translators
 from gan.translation.translator import Translator
-from gan.utils.errors import UserError, install, writing
+from gan.utils.errors import UserError, causes, install, writing
 from gan.utils.files import refuse_existing, write_atomically
 from gan.utils.option_values import pair
 
@@ -168,10 +168,8 @@ def encode_onnx(part: Part, about: Mapping[str, str]) -> bytes:
                 input_names=list(part.inputs), output_names=[part.output],
             )  # fmt: skip
         except Exception as error:
-            cause: BaseException = error
-            while cause.__cause__ is not None:
-                cause = cause.__cause__
-            reason = f"{part.name}: ONNX does not support its network ({first_line(cause)})"
+            *_, innermost = causes(error)
+            reason = f"{part.name}: ONNX does not support its network ({first_line(innermost)})"
             raise UserError(f"{reason}; use --to pt2") from error
     assert exported is not None
     model: Any = exported.model_proto

@@ -93,10 +93,16 @@ def compact(seeds: Iterable[int]) -> list[Any]:
 
 
 class Records:
-    """Writes the records of images with the same origin: the fields that all share are given here."""
+    """Writes the records of images with the same origin.
 
-    def __init__(self, **fields: Any) -> None:
-        self.fields = {"format": FORMAT, "software": software()} | fields
+    Args:
+        palette: uint8 (K, 3), of translations.
+        fields: the other fields that all images share.
+    """
+
+    def __init__(self, palette: np.ndarray | None = None, **fields: Any) -> None:
+        colors = None if palette is None else palette.tobytes().hex()
+        self.fields = {"format": FORMAT, "software": software(), "palette": colors} | fields
 
     def text(self, image: Image.Image | None = None, **fields: Any) -> str:
         """Return the record of an image as text.
@@ -106,19 +112,8 @@ class Records:
         """
         return to_text(make(**(self.fields | fields), pixels=None if image is None else pixel_digest(image)))
 
-
-class Translations(Records):
-    """Writes the records of translations, as `gan.translation.translate_files` calls it.
-
-    Args:
-        palette: uint8 (K, 3).
-        fields: those of `gan.export.provenance.fields_of`, or of a look, and the options of gan translate.
-    """
-
-    def __init__(self, palette: np.ndarray | None, **fields: Any) -> None:
-        super().__init__(**fields, palette=None if palette is None else palette.tobytes().hex())
-
-    def __call__(self, original: str, tile: int | None, image: Image.Image | None) -> str:
+    def translation(self, original: str, tile: int | None, image: Image.Image | None) -> str:
+        """Return the record of a translation, as `gan.translation.translate_files` calls it."""
         return self.text(image, kind="translation", original=original, tile=tile)
 
 

@@ -9,7 +9,6 @@ import hashlib
 import json
 import os
 import re
-import shlex
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
@@ -110,13 +109,6 @@ def translated_grid(network: Any, config: dict[str, Any], path: Path, device: st
     outputs = translate_each(one, inputs)
     print_line(f"note: {SAMPLES} shows {len(inputs)} of your photographs; --no-samples leaves it out")
     return grid(torch.cat([inputs, outputs]), len(inputs)), "Photographs above their translations"
-
-
-def example(files: dict[str, bytes], out: Path) -> str:
-    """Return a command that uses a shared model, for the next step."""
-    kind = json.loads(files[CONFIG])["kind"]
-    model = shlex.quote(str(out))
-    return f"gan translate {model} PHOTO.jpg" if kind == shared_model.TRANSLATOR else f"gan generate {model}"
 
 
 def encode(

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from gan.runs import run_folder
-from gan.runs.comparison import status, target
+from gan.runs.comparison import generator_of, status
 from gan.runs.metrics import Log, each_line, first_scored, json_lines
 from gan.runs.run_folder import DAMAGED
 from gan.utils.option_values import flatten, map_strings
@@ -101,7 +101,7 @@ class Facts:
     @property
     def summary(self) -> str:
         """The model, the data and the size in one line."""
-        model = str(self.choices.get("model") or target(self.tree, "model", "generator"))
+        model = str(self.choices.get("model") or generator_of(self.config))
         return f"{model} on {', '.join(self.data[:4])}, {self.size} pixels"
 
     @property

@@ -120,12 +120,9 @@ def cell(name: str, value: Any) -> str:
 # ---- how far a run is
 
 
-def target(config: dict[str, Any], *names: str) -> str:
-    """Return the name of the module that a section of a configuration builds, such as dcgan."""
-    node: Any = config
-    for name in names:
-        node = node.get(name) if isinstance(node, dict) else None
-    words = str(node.get("_target_") if isinstance(node, dict) else "").split(".")
+def generator_of(config: dict[str, Any]) -> str:
+    """Return the name of the generator's module, such as dcgan, from options by dotted names."""
+    words = str(config.get("model.generator._target_")).split(".")
     return words[-2] if len(words) > 1 else "?"
 
 

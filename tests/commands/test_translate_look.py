@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import subprocess
-import sys
 from pathlib import Path
 
 import numpy as np
@@ -13,7 +11,7 @@ from PIL import Image
 import gan
 from gan.utils.errors import UserError
 from tests.commands.test_translate import noise
-from tests.conftest import ROOT, Train
+from tests.conftest import Train, run_python
 
 
 @pytest.mark.slow
@@ -103,13 +101,9 @@ def test_a_folder_in_another_format(gan_command: Train, tmp_path: Path) -> None:
 def test_a_look_needs_no_torch(tmp_path: Path) -> None:
     noise(8, 8).save(tmp_path / "a.png")
     code = "import sys; from gan.cli import main; code = main(sys.argv[1:]); sys.exit(code or 'torch' in sys.modules)"
-    words = [sys.executable, "-c", code, "translate", "look:film", "a.png", "b.png"]
-    subprocess.run(words, cwd=tmp_path, check=True, env={"PYTHONPATH": str(ROOT)}, capture_output=True)
+    run_python(["-c", code, "translate", "look:film", "a.png", "b.png"], tmp_path, check=True)
     assert (tmp_path / "b.png").is_file()
-    listed = subprocess.run(
-        [*words[:4], "--list-looks"], cwd=tmp_path, check=True, env={"PYTHONPATH": str(ROOT)}, capture_output=True
-    )
-    assert b"woodcut: " in listed.stdout
+    assert "woodcut: " in run_python(["-c", code, "translate", "--list-looks"], tmp_path, check=True).stdout
 
 
 def test_in_python() -> None:

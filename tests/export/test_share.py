@@ -105,7 +105,7 @@ def test_front_matter_of_any_name_is_valid_yaml() -> None:
 @pytest.mark.slow
 def test_the_command(run: Path, gan_command: Train, tmp_path: Path) -> None:
     said = gan_command("share", str(run), "out", "--license", "CC-BY-4.0", "--trained-on", "cards").stdout
-    assert "model.safetensors" in said and "gan generate out" in said
+    assert "model.safetensors" in said
     with Image.open(tmp_path / "out" / SAMPLES) as samples:
         assert samples.size == (8 * 66 + 2, 2 * 66 + 2)  # a row for each class
     (tmp_path / "out" / ".gitattributes").write_text("kept")
