@@ -276,7 +276,6 @@ BAD_INPUT = [
     (["hydra.run.dir=file.txt/x"], "file.txt"),
     (["model.discriminator.norm=batch"], "norm=spectral"),
     (["hydra.run.dir=full"], "exists and is not empty"),
-    (["data.batch_size=3", "trainer.devices=2"], "is not divisible by 2 devices"),
     (["loss=wasserstein", "augment=ada"], "augment=ada adapts to the sign"),
 ]
 

@@ -113,8 +113,6 @@ def test_errors_are_one_line(runs: Path, gan_command: Train, tmp_path: Path) -> 
     latents = ["--latents", "out/latents.safetensors", "--out", "new"]
     for words, said in (
         (["project", run, "text", "--out", "text/new"], "is in the input folder"),
-        (["project", run, "one.png", "--out", "new", "--starts", "600"], "starts=600: give at most 512"),
-        (["project", run, "one.png", "--out", "new", "--space", "w+"], "needs a generator with a mapping network"),
         (["project", run, "one.png", "--out", "out"], "use --force to project again"),
         (["interpolate", run, *latents[:2], "--out", "a.gif", "--space", "z"], "cannot be used with --latents"),
         (["edit", run, "--directions", latents[1], "--set", "sefa0=1", "--out", "new"], "give a file of directions"),

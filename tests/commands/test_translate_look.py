@@ -113,12 +113,7 @@ def test_in_python() -> None:
     several = gan.translate("look:film", [image, image], strength=0, vignette=0.2)
     assert isinstance(several, list) and all(np.array_equal(each, image) for each in several)
     assert not np.array_equal(gan.translate("look:grain", image, seed=1), gan.translate("look:grain", image))
-    for options, said in (
-        ({"grain": 1}, "no such parameter"),
-        ({"strength": 2}, "strength=2: give a number from 0 to 1"),
-        ({"seed": -1}, "seed=-1: give a whole number"),
-    ):
-        with pytest.raises(UserError, match=said):
-            gan.translate("look:film", image, **options)
+    with pytest.raises(UserError, match="no such parameter"):
+        gan.translate("look:film", image, grain=1)
     with pytest.raises(UserError, match=r"look:film: a look has no model; use gan\.translate\('look:film', IMAGES\)"):
         gan.load("look:film")
