@@ -9,6 +9,7 @@ device.
 from __future__ import annotations
 
 import sys
+import weakref
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from types import SimpleNamespace
@@ -21,14 +22,60 @@ from omegaconf import OmegaConf
 from torch import Tensor, nn
 from torch._subclasses.fake_tensor import FakeTensorMode
 from torch.optim import Optimizer
+from torch.utils._python_dispatch import TorchDispatchMode
+from torch.utils._pytree import tree_leaves
 
 from gan.augment import warp
 from gan.config.compose import compose
 from gan.training.memory import USABLE, copy_of, micro_batches, step_of
-from tests.live_bytes import LiveBytes
 from tests.recipes import RECIPES, TRANSLATORS
 
 GIB = 2**30
+
+
+class LiveBytes(TorchDispatchMode):
+    """A context that counts the bytes of the storages that operations on fake tensors return, until they are freed.
+
+    A storage counts once, even if several tensors share it. Workspaces of kernels and fragmentation are not counted.
+    Each value that Python reads from a fake tensor is 0.
+
+    Args:
+        device: type of the device, such as "cuda".
+
+    Attributes:
+        live: current number of bytes.
+        peak: largest number of bytes so far.
+    """
+
+    def __init__(self, device: str) -> None:
+        super().__init__()
+        self.device = device
+        self.live = self.peak = 0
+        self.known: set[int] = set()  # addresses of the live storages
+
+    def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        if func is torch.ops.aten._local_scalar_dense.default:
+            return 0
+        result = func(*args, **(kwargs or {}))
+        for leaf in tree_leaves(result):
+            if isinstance(leaf, Tensor) and leaf.device.type == self.device:
+                self.add(leaf)
+        return result
+
+    def add(self, tensor: Tensor) -> None:
+        """Count a tensor's storage until it is freed. Do nothing if it is counted already."""
+        storage = tensor.untyped_storage()
+        address, size = storage._cdata, storage.nbytes()
+        if address in self.known:
+            return
+        self.known.add(address)
+        self.live += size
+        self.peak = max(self.peak, self.live)
+        weakref.finalize(storage, self.free, address, size)
+
+    def free(self, address: int, size: int) -> None:
+        self.known.remove(address)
+        self.live -= size
 
 
 class Need(NamedTuple):
@@ -49,7 +96,7 @@ def rehearse(
 
     Workspaces of kernels are not counted. The model is not changed; its parameters can be on any device.
     """
-    with fake_mode(), LiveBytes(device.type, fake=True) as count:
+    with fake_mode(), LiveBytes(device.type) as count:
         step, optimizers = fake_step(model, batch, device, precision, micro_batch)
         allocate_state(optimizers)
         resident = count.live

@@ -58,7 +58,7 @@ def run(arguments: argparse.Namespace) -> None:
         discriminator=arguments.discriminator,
         half=arguments.fp16,
         samples=not arguments.no_samples,
-        prepare=lambda: options.prepare_device(arguments),
+        device=options.prepare_device(arguments),
     )
     share.write(out, files)
     size = sum(map(len, files.values()))

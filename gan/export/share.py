@@ -9,7 +9,7 @@ import hashlib
 import json
 import os
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -44,7 +44,7 @@ def collect(
     discriminator: bool = False,
     half: bool = False,
     samples: bool = True,
-    prepare: Callable[[], str] = lambda: "cpu",
+    device: str = "cpu",
 ) -> dict[str, bytes]:
     """Return the files of a shared model by name.
 
@@ -54,7 +54,7 @@ def collect(
         discriminator: also share the discriminator.
         half: store weights in fp16.
         samples: also write a sample grid.
-        prepare: called after the model is loaded, returns the device for generating samples.
+        device: for generating samples.
     """
     path = checkpoint_of(run, checkpoint)
     generator, state = load_generator(path)
@@ -65,7 +65,6 @@ def collect(
     files = encode(networks, config, images, classes, counts, half)
     grid_image, caption = None, ""
     if samples:
-        device = prepare()
         grid_image, caption = (
             sample_grid(model.to(device)) if model else translated_grid(generator, config, path, device)
         )
