@@ -150,9 +150,9 @@ class Model:
         labels = None if not self.classes else torch.tensor([self.label_of(label) if label else 0])
         vectors: dict[str, Tensor] = {}
         if sefa:
-            vectors |= {f"sefa{n}": vector for n, vector in enumerate(directions.sefa(space, labels).scaled()[:sefa])}
+            vectors |= {f"sefa{n}": vector for n, vector in enumerate(directions.sefa(space, labels)[:sefa])}
         if pca:
-            vectors |= {f"pca{n}": vector for n, vector in enumerate(directions.ganspace(space, pca, labels).scaled())}
+            vectors |= {f"pca{n}": vector for n, vector in enumerate(directions.ganspace(space, pca, labels))}
         return vectors
 
     @overload

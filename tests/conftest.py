@@ -6,6 +6,7 @@ import contextlib
 import gc
 import io
 import os
+import resource
 import signal
 import subprocess
 import sys
@@ -110,6 +111,18 @@ def run_python(words: list[str], folder: Path, **options: Any) -> subprocess.Com
     env = environment() | {"PYTHONPATH": str(ROOT)}
     shared: dict[str, Any] = {"cwd": folder, "env": env, "capture_output": True, "text": True, "timeout": PATIENCE}
     return subprocess.run([sys.executable, *words], **(shared | options))
+
+
+@contextlib.contextmanager
+def full_disk(size: int) -> Iterator[None]:
+    """A context in which a file cannot become larger than `size` bytes."""
+    limit, handler = resource.getrlimit(resource.RLIMIT_FSIZE), signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (size, limit[1]))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limit)
+        signal.signal(signal.SIGXFSZ, handler)
 
 
 @pytest.fixture

@@ -32,7 +32,6 @@ pytestmark = pytest.mark.slow
 
 ATTRIBUTES = ("brightness", "contrast", "saturation", "warmth", "sharpness", "zoom", "shift_", "sefa", "pca", "NAME")
 PLACES = {"PATH": "collection", "FOLDER": "collection", "PHOTOGRAPHS": "photographs", "RETRO": "retro", "CLASS": "a"}
-TRANSLATE = ("data=unpaired", "data=paired", "data=retro_filter")
 PATCHED = ("translate", "zoo")  # commands that use the patches of a page
 MAX_LINES = 30  # of the output of a cell of a notebook
 ELSEWHERE = ("data=cifar10", "data=fashion_mnist", "data=huggingface", "search=optuna", "hydra/launcher")  # composed
@@ -322,12 +321,6 @@ def test_torchrun_gives_one_run(program: list[str], tmp_path: Path) -> None:
     command([*words, "images=8", "trainer.devices=2", "hydra.run.dir=runs/big", "resume=auto"], tmp_path)
     assert len((tmp_path / "runs" / "big" / "environment.jsonl").read_text().splitlines()) == 1
     assert (tmp_path / "runs" / "big" / "checkpoints" / "images-000000008.ckpt").exists()
-
-
-def test_tensorboard_starts() -> None:
-    pytest.importorskip("tensorboard")
-    words = [sys.executable, "-m", "tensorboard.main", "--version"]
-    assert subprocess.run(words, capture_output=True, timeout=PATIENCE).returncode == 0
 
 
 @pytest.mark.parametrize(("name", "image"), [("first_hour", "saved/1"), ("latent_space", "faded")])

@@ -16,7 +16,7 @@ import pytest
 
 from gan.runs import checkpoints
 from gan.utils import output
-from tests.conftest import ROOT, TINY, Train, environment
+from tests.conftest import ROOT, TINY, environment
 from tests.patience import PATIENCE
 from tests.terminal import in_terminal
 
@@ -42,12 +42,6 @@ def test_a_bar_in_40_columns(tmp_path: Path) -> None:
     bars = [number for number, line in enumerate(frames) if "━" in line]
     assert all(len(line.strip()) <= 40 for line in frames[: bars[-1] + 1] if not line.startswith("health"))
     assert any("left" in line for line in frames) and not any("…" in line for line in frames)
-
-
-@pytest.mark.slow
-def test_no_terminal_is_lines(train: Train, tmp_path: Path) -> None:
-    text = train("images=16").stdout
-    assert ESCAPE not in text and "\r" not in text and "16 images · epoch 0.7" in text
 
 
 def test_a_bar_is_for_terminals(monkeypatch: pytest.MonkeyPatch) -> None:

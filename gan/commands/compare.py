@@ -4,16 +4,16 @@ from __future__ import annotations
 
 import argparse
 import json
-import math
 import sys
 from pathlib import Path
 from typing import Any
 
 from gan.commands import options
-from gan.report.charts import Line, Panel, Point, draw
-from gan.runs.comparison import Run, cell, differing_options, find_runs, heading, labels, load, summary
+from gan.report.charts import Line, Panel, draw
+from gan.runs.comparison import Run, cell, differing_options, find_named, labels, load, summary
 from gan.utils.errors import UserError, writing
-from gan.utils.files import write_atomically
+from gan.utils.files import refuse_existing, write_atomically
+from gan.utils.option_values import short_name
 from gan.utils.output import first_few, one_line, print_aligned
 
 MAX_CURVES = 50
@@ -28,8 +28,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(arguments: argparse.Namespace) -> None:
-    options.refuse_existing([arguments.out] if arguments.out else [], arguments.force, "--out ")
-    found = trained(find_runs(arguments.runs))
+    refuse_existing([arguments.out] if arguments.out else [], arguments.force, "--out ")
+    found = trained(find_named(arguments.runs))
     names = differing_options(found)
     table = [summary(one, names) for one in found]
     if arguments.out:
@@ -51,7 +51,7 @@ def trained(folders: list[Path]) -> list[Run]:
         except UserError as error:
             others.append(str(error))
             continue
-        if run.images:
+        if run.log.images:
             runs.append(run)
         else:
             others.append(f"{folder}: never trained")
@@ -65,26 +65,25 @@ def trained(folders: list[Path]) -> list[Run]:
 def print_table(table: list[dict[str, Any]]) -> None:
     """Print a row per run, with columns as wide as needed."""
     names = list(dict.fromkeys(name for row in table for name in row))
-    headings = ["time" if name == "seconds" else one_line(heading(name, names)) for name in names]
+    headings = [
+        "time" if name == "seconds" else one_line(short_name(name.removeprefix("eval/"), names)) for name in names
+    ]
     rows = [[one_line(cell(name, row.get(name))) for name in names] for row in table]
     print_aligned(headings, rows)
 
 
 def plot(found: list[Run], names: list[str], path: Path) -> None:
     """Plot each metric over images and over minutes, with one legend of the runs' names beside the panels."""
-    metrics = sorted({name for one in found for line in one.lines for name in line if name.startswith("eval/")})
+    metrics = sorted({name for one in found for name in one.log.curves if name.startswith("eval/")})
     if not metrics:
         raise UserError("--out: no run has an evaluation, so there are no curves")
     if len(metrics) > MAX_CURVES:
         raise UserError(f"--out: {len(metrics):,} metrics are too many to plot; give fewer runs")
     panels = []
     for metric in metrics:
-        lines = [Line(name, points(one, metric), n) for n, (one, name) in enumerate(zip(found, names, strict=True))]
+        runs = zip(found, names, strict=True)
+        lines = [Line(name, one.log.curves.get(metric, ()), n) for n, (one, name) in enumerate(runs)]
         panels.append(Panel(metric.removeprefix("eval/"), lines))
     figure = draw(panels, together=True)
     with writing(f"--out {path}"):
         write_atomically(path, lambda file: figure.savefig(file, format="png", dpi=100))
-
-
-def points(one: Run, metric: str) -> list[Point]:
-    return [Point(line["images"], line.get("seconds", math.nan), line[metric]) for line in one.lines if metric in line]

@@ -21,13 +21,14 @@ from gan.data import checks
 from gan.data.decoding.decode import Decoder
 from gan.data.decoding.pool import cores, parallel_map
 from gan.data.shards import pack as pack_shards
-from gan.data.sources.files import File, decode_all, find
+from gan.data.sources.files import decode_all, find
 from gan.pixel_art import Unscaled
 from gan.pixel_art import unscale as unscale_file
 from gan.settings import add_size
 from gan.translation import translate_files
 from gan.utils.errors import UserError, train_command, writing
-from gan.utils.output import counted, counting, one_line
+from gan.utils.files import refuse_existing
+from gan.utils.output import counted, counting, first_few, one_line
 from gan.utils.processes import available_memory
 
 MAX_UNSCALED = 1024  # pixels of a cell
@@ -73,7 +74,7 @@ def check(arguments: argparse.Namespace) -> int | None:
     if arguments.sheet:
         for root in arguments.roots:
             translate_files.refuse_inside(arguments.sheet, Path(root), "--sheet ")
-        options.refuse_existing([arguments.sheet], arguments.force, "--sheet ")
+        refuse_existing([arguments.sheet], arguments.force, "--sheet ")
     with redirect_stdout(sys.stderr):  # keep standard output for the report
         files = find(arguments.roots)
         with counting("decoding " + ", ".join(arguments.roots), len(files)) as advance:
@@ -88,7 +89,7 @@ def check(arguments: argparse.Namespace) -> int | None:
 
 
 def draw_sheet(files: Sequence[Any], facts: Sequence[Any], suggestion: dict[str, Any], path: Path) -> None:
-    """Save a contact sheet of evenly spaced images, decoded with the suggested options; RGBA is on a checkerboard."""
+    """Save a contact sheet of evenly spaced images, decoded with the suggested options."""
     import torch
 
     from gan.images.convert import grid, save_png
@@ -98,10 +99,6 @@ def draw_sheet(files: Sequence[Any], facts: Sequence[Any], suggestion: dict[str,
     chosen = [good[int(row)] for row in np.linspace(0, len(good) - 1, min(SHEET_IMAGES, len(good))).round()]
     decoded = (image.pixels for image in decode_all(decoder, chosen))
     images = np.stack([pixels for pixels in decoded if pixels is not None])  # (N, C, H, W)
-    if decoder.channels == 4:
-        rows, columns = np.indices(images.shape[2:])
-        board = np.where((rows // 4 + columns // 4) % 2, 170, 220)
-        images = (images[:, :3] + board * (255 - images[:, 3:].astype(np.int64)) // 255).astype(np.uint8)
     with writing(f"--sheet {path}"):
         save_png(grid(torch.from_numpy(images)), path)
     print(f"contact sheet: {path}")
@@ -157,10 +154,8 @@ def listed(title: str, lines: Sequence[str], count: int | None = None) -> list[s
 
 
 def counts(table: dict[str, int]) -> str:
-    """Return a table as text, such as "PNG 12, JPEG 3". A long table ends with the number of omitted entries."""
-    shown = list(table.items())[:MAX_LINES]
-    rest = [f"{len(table) - MAX_LINES:,} more"] if len(table) > MAX_LINES else []
-    return ", ".join([*(f"{one_line(name)} {count:,}" for name, count in shown), *rest])  # names are those of files
+    """Return a table as text, such as "PNG 12, JPEG 3". Its names are those of files."""
+    return first_few([f"{one_line(name)} {count:,}" for name, count in table.items()], MAX_LINES)
 
 
 def pack(arguments: argparse.Namespace) -> None:
@@ -176,10 +171,11 @@ def pack(arguments: argparse.Namespace) -> None:
 def unscale(arguments: argparse.Namespace) -> int:
     if arguments.cell is not None and not 2 <= arguments.cell <= MAX_UNSCALED:
         raise UserError(f"--cell {arguments.cell:g}: give 2 to {MAX_UNSCALED} pixels")
-    found = plan(arguments.input, arguments.output)
-    todo = [each for each in found if arguments.force or not each[1].exists()]
-    if len(todo) < len(found):
-        print(f"{len(found) - len(todo)} existing files are skipped; use --force to overwrite")
+    planned = translate_files.plan(arguments.input, arguments.output, suffix=".png")
+    images = [(file, target) for file, target in planned if not translate_files.is_video(target.name)]
+    if not images:
+        raise UserError(f"{arguments.input}: contains no images; videos are not supported")
+    todo = options.to_write(images, arguments.force)
     if not todo:
         return 0
     limit = translate_files.max_pixels(available_memory() // cores(), True)
@@ -196,15 +192,6 @@ def unscale(arguments: argparse.Namespace) -> int:
     print(summary(results))
     failed = [f"{file.shown}: {one.error}" for (file, _), one in zip(todo, results, strict=True) if one.error]
     return options.report_failed(failed, len(todo), "read")
-
-
-def plan(source: Path, output: str) -> list[tuple[File, Path]]:
-    """Return the image files of a path and the PNG file to write for each; raise UserError as for translations."""
-    planned = translate_files.plan(source, output, suffix=".png")
-    images = [pair for pair in planned if not translate_files.is_video(pair[1].name)]
-    if not images:
-        raise UserError(f"{source}: contains no images; videos are not supported")
-    return images
 
 
 def summary(results: Sequence[Unscaled]) -> str:

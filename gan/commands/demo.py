@@ -15,8 +15,7 @@ from typing import Any
 
 from gan.commands import options
 from gan.models import address, shared_model
-from gan.models.address import folder_of
-from gan.runs import checkpoints, run_folder
+from gan.runs import run_folder
 from gan.utils.errors import UserError, install
 from gan.utils.output import one_line, print_line
 
@@ -51,7 +50,7 @@ def run(request: Request) -> None:
     runs = [str(address.locate(run)) for run in request.runs]
     names = [one_line(run) for run in request.runs]
     for folder in runs:
-        if Path(folder).is_dir() and folder_of(Path(folder)) is None:
+        if Path(folder).is_dir():
             options.require_checkpoint(folder)
 
     from gan.demo import server
@@ -67,15 +66,13 @@ def run(request: Request) -> None:
 
 
 def load(run: str, name: str, device: str) -> Any:
-    """Return a model for the page. A run without a checkpoint shows its training only."""
+    """Return a model for the page, with the run folder that it is in, if there is one."""
     from gan import api
     from gan.demo.models import PageModel
 
     path = Path(run)
     folder = next((folder for folder in (path, *path.absolute().parents) if run_folder.is_run(folder)), None)
     folder = None if shared_model.is_shared(path) else folder
-    untrained = folder == path and not checkpoints.list_checkpoints(path)
-    model = None if untrained else api.load(run, "best").to(device)
-    shown = PageModel(name, path, folder, model)
+    shown = PageModel(name, folder, api.load(run, "best").to(device))
     shown.add_directions()
     return shown

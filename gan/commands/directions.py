@@ -9,7 +9,7 @@ from gan.commands import options
 from gan.models.address import with_addresses
 from gan.runs.run_folder import DIRECTIONS, DIRECTIONS_FILE
 from gan.utils.errors import UserError, writing
-from gan.utils.files import file_name
+from gan.utils.files import file_name, refuse_existing
 from gan.utils.output import counting
 
 STEPS = (-3, -2, -1, 0, 1, 2, 3)  # columns of a sheet, in standard deviations
@@ -30,7 +30,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> None:
     out = options.out_in_run(arguments.run, arguments.out, DIRECTIONS)
-    options.refuse_existing([out / DIRECTIONS_FILE], arguments.force)
+    refuse_existing([out / DIRECTIONS_FILE], arguments.force)
     if min(arguments.sefa, arguments.pca) < 0 or not arguments.sefa + arguments.pca:
         raise UserError("--sefa and --pca: give at least one direction")
 
@@ -52,7 +52,6 @@ def run(arguments: argparse.Namespace) -> None:
                 save_png(sheet, out / file_name(name, ".png"))
                 advance(1)
         vector_files.write(out / DIRECTIONS_FILE, vectors, space)  # last: if it exists, all other files are complete
-    name = next(iter(vectors))
-    is_default = options.results_of(arguments.run) / DIRECTIONS == out  # where gan edit looks
-    other = "" if is_default else f" --directions {shlex.quote(str(out / DIRECTIONS_FILE))}"
-    print(f"try gan edit {shlex.quote(with_addresses(arguments.run))} --set {name}=2 --grid{other}")
+    words = ["gan", "edit", with_addresses(arguments.run), "--set", f"{next(iter(vectors))}=2", "--grid"]
+    words += ["--directions", str(out / DIRECTIONS_FILE)] if arguments.out else []
+    print(f"try {shlex.join(words)}")

@@ -14,7 +14,7 @@ from gan.models.address import with_addresses
 from gan.runs.run_folder import DIRECTIONS, DIRECTIONS_FILE, RECOGNITION
 from gan.settings import add_size
 from gan.utils.errors import UserError, did_you_mean, writing
-from gan.utils.files import file_name
+from gan.utils.files import file_name, refuse_existing
 from gan.utils.option_values import parse_assignments
 from gan.utils.output import counting
 
@@ -96,14 +96,13 @@ def run(request: Request) -> None:
         names = list(map(str, request.seeds))
         latents, labels = model.latents(request.seeds, request.label)
     files = [out / file_name(name, ".png") for name in names]
-    options.refuse_existing(files + [out / "grid.png"] * request.grid, request.force)
-    origin = None
+    refuse_existing(files + [out / "grid.png"] * request.grid, request.force)
+    described = None
     if not request.no_metadata:
         weights = options.recognition_folder(request.run, request.recognition) / WEIGHTS
         changes = provenance.changes(model, settings, request.mix, request.label, request.size, weights)
-        shared = provenance.Origin(model.generator, model.images, **changes)
-        origin = (provenance.from_latents(model, shared, latents, labels) if request.latents
-                  else provenance.from_seeds(model, shared, request.seeds, request.label))  # fmt: skip
+        described = (provenance.from_latents(model, latents, labels, **changes) if request.latents
+                     else provenance.from_seeds(model, request.seeds, request.label, **changes))  # fmt: skip
     for seed, mixed in request.mix:
         latents = mix(Space(model.generator), latents, model.latents([seed], request.label)[0][0], mixed)
     images: list[Tensor] = []
@@ -117,12 +116,12 @@ def run(request: Request) -> None:
                 label = None if labels is None else labels[part]
                 edited = model.synthesize(model.edit(latents[part], label, **settings), label, request.size).pixels
                 for n, image in enumerate(edited, part.start):
-                    save_png(image, files[n], origin.image(image, n) if origin else NO_TEXT)
+                    save_png(image, files[n], described.image(image, n) if described else NO_TEXT)
                 images += edited if request.grid else []
                 advance(len(edited))
             if images:
                 sheet = grid(torch.stack(images))
-                save_png(sheet, out / "grid.png", origin.grid(sheet) if origin else NO_TEXT)
+                save_png(sheet, out / "grid.png", described.grid(sheet) if described else NO_TEXT)
     except MemoryError as error:
         hint = "; give a smaller --size" if request.size else ""
         raise UserError(f"images do not fit into memory{hint}") from error

@@ -76,7 +76,9 @@ def run(arguments: argparse.Namespace) -> None:
             results.append(tables.Table(extractor, rows))
     lines = [line for result in results for line in tables.records(result.rows, result.extractor, subject.protocol)]
     if subject.folder:
-        append(subject.folder / run_folder.EVALUATION, lines)
+        path = subject.folder / run_folder.EVALUATION
+        with writing(path), open(path, "a") as file:
+            file.writelines(json.dumps(line) + "\n" for line in lines)
     if arguments.json:
         print("\n".join(map(json.dumps, lines)))
         return
@@ -85,11 +87,6 @@ def run(arguments: argparse.Namespace) -> None:
         print_table(result.extractor, result.rows)
         for line in tables.warnings(result.rows[0], getattr(result.extractor, "dimension", 0)):
             print(f"note: {line}")
-
-
-def append(path: Path, lines: list[dict[str, Any]]) -> None:
-    with writing(path), open(path, "a") as file:
-        file.writelines(json.dumps(line) + "\n" for line in lines)
 
 
 def print_table(extractor: Any, rows: list[Row]) -> None:

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 from gan.commands import options
 from gan.data.looks import names_look
 from gan.utils.errors import UserError
-from gan.utils.output import aligned, print_line
+from gan.utils.output import print_aligned, print_line
 
 if TYPE_CHECKING:
     from gan.export.export import Exported
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 FORMATS = ("onnx", "pt2")
 WEB = "web"
 TABLE = "cube"
-TABLE_SIZES = (17, 33, 65)  # entries along each axis
+TABLE_SIZE = 33  # entries along each axis
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -32,13 +32,11 @@ class Request(options.Weights, options.Fit):
     run: str | None  # type: ignore[assignment]  # None with --fit
     to: str
     out: Path
-    table_size: int | None
     force: bool
 
     def __post_init__(self) -> None:
-        for option, value in (("--table-size", self.table_size), ("--fit", self.fit)):
-            if value and self.to != TABLE:
-                raise UserError(f"{option}: needs --to {TABLE}; leave it out with --to {self.to}")
+        if self.fit and self.to != TABLE:
+            raise UserError(f"--fit: needs --to {TABLE}; leave it out with --to {self.to}")
         if bool(self.fit) == (self.run is not None):
             raise UserError("gan export: give either MODEL or --fit PHOTOGRAPHS RETRO")
         if self.to != TABLE and names_look(self.run or ""):
@@ -53,8 +51,6 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
                         "browser, without a network; cube: a color table for image and video editors")  # fmt: skip
     options.add_out(parser, "folder for the files; created if missing")
     options.add_fit(parser, "MODEL, with --to cube")
-    parser.add_argument("--table-size", type=int, choices=TABLE_SIZES, help="with --to cube: entries along each axis "
-                        "(default: 33)")  # fmt: skip
     options.add_weights(parser)
     options.add_force(parser)
 
@@ -98,18 +94,18 @@ def write_table(request: Request) -> None:
     from gan.export import tables
     from gan.translation import fitted_maps, image_translator
 
-    size, run = request.table_size or TABLE_SIZES[1], request.run or ""
+    run = request.run or ""
     if request.fit:
         choice = fitted_maps.choose_for_folders(*request.fit, request.map, request.position)
         print_line(f"color map fitted: {choice.describe()}")
-        table = tables.of_color_map(choice.color_map, size, request.fit[1])
+        table = tables.of_color_map(choice.color_map, TABLE_SIZE, request.fit[1])
     elif names_look(run):
-        table = tables.of_look(image_translator.parse_look(run), size)
+        table = tables.of_look(image_translator.parse_look(run), TABLE_SIZE)
     else:
         model = load(request)
-        table = tables.of_translator(model, size, run, lambda: tables.inputs_of(model, Path(run)))
+        table = tables.of_translator(model, TABLE_SIZE, run, lambda: tables.inputs_of(model, Path(run)))
     path = tables.write(table, request.out, request.force, request.run)
-    print_line(f"{path}: {size} entries along each axis")
+    print_line(f"{path}: {TABLE_SIZE} entries along each axis")
     if table.lost:
         print_line(f"note: a color table does not hold everything: {'; '.join(table.lost)}")
 
@@ -132,4 +128,4 @@ def write_web_page(request: Request) -> None:
 
 def print_files(files: list[Exported]) -> None:
     rows = [[str(file.path), f"{len(file.data):,}", str(file.difference)] for file in files]
-    print("\n".join(aligned(["file", "bytes", "largest difference from PyTorch"], rows, right=["bytes"])))
+    print_aligned(["file", "bytes", "largest difference from PyTorch"], rows, right=["bytes"])

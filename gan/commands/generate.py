@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from gan.commands import options
 from gan.settings import TRUNCATION
 from gan.utils.errors import writing
+from gan.utils.files import refuse_existing
 from gan.utils.output import counting
 
 if TYPE_CHECKING:
@@ -47,7 +48,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(request: Request) -> None:
     out, seeds = options.out_in_run(request.run, request.out, OUT), request.seeds
     files = [out / f"{seed}.png" for seed in seeds] + [out / "grid.png"] * request.grid
-    options.refuse_existing(files, request.force)
+    refuse_existing(files, request.force)
     model = options.load_model(request)
 
     import torch
@@ -55,19 +56,19 @@ def run(request: Request) -> None:
     from gan.export import provenance
     from gan.images.convert import NO_TEXT, grid, save_png
 
-    origin = None if request.no_metadata else provenance.generated(model, request.truncation)
+    described = None
+    if not request.no_metadata:
+        described = provenance.from_seeds(model, seeds, request.label, truncation=request.truncation)
     images: list[Tensor] = []
     title = f"generating into {out}, with a model that has seen {model.images:,} images"
     with writing(out, "; files already written are complete"), counting(title, len(seeds)) as advance:
         for first in range(0, len(seeds), BATCH):
             part = seeds[first : first + BATCH]
             generated = model.generate(part, request.truncation, request.label).pixels
-            texts = provenance.from_seeds(model, origin, part, request.label) if origin else None
-            for n, (seed, image) in enumerate(zip(part, generated, strict=True)):
-                save_png(image, out / f"{seed}.png", texts.image(image, n) if texts else NO_TEXT)
+            for n, image in enumerate(generated, first):
+                save_png(image, files[n], described.image(image, n) if described else NO_TEXT)
             images += generated if request.grid else []
             advance(len(part))
         if images:
             sheet = grid(torch.stack(images))
-            whole = provenance.Described(origin, (), request.label, seeds) if origin else None
-            save_png(sheet, out / "grid.png", whole.grid(sheet) if whole else NO_TEXT)
+            save_png(sheet, files[-1], described.grid(sheet) if described else NO_TEXT)

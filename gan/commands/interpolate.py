@@ -6,11 +6,11 @@ import argparse
 from functools import partial
 
 from gan.commands import options
-from gan.settings import TRUNCATION, parse_seeds
+from gan.settings import FPS, FRAMES, SCALE, TRUNCATION, parse_seeds
 from gan.utils import digest
-from gan.utils.errors import UserError, at_least, writing
+from gan.utils.errors import UserError, writing
+from gan.utils.files import refuse_existing
 
-MIN_FPS, MAX_FPS = 0.1, 1000
 OUT = "interpolation.gif"  # in the run folder
 
 
@@ -20,11 +20,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     options.add_seeds(images, "0-3", "seeds of the images to interpolate", partial(parse_seeds, twice=True))
     options.add_latents(images)
     options.add_out(parser, "file ending in .gif, .webp, .png, .mp4, .webm ...", metavar="FILE", default=OUT)
-    parser.add_argument("--frames", type=int, default=30, help="frames from one image to the next "
-                        "(default: %(default)s)")  # fmt: skip
-    parser.add_argument("--fps", type=float, default=25, help="frames per second (default: %(default)s)")
+    FRAMES.add_to(parser)
+    FPS.add_to(parser)
+    SCALE.add_to(parser)
     parser.add_argument("--loop", action="store_true", help="also interpolate from the last image to the first")
-    parser.add_argument("--scale", type=int, default=1, help="factor that enlarges pixels (default: %(default)s)")
     parser.add_argument("--space", default="", metavar="z|w", help="spherical in z or linear in w (default: w if the "
                         "model has a mapping network)")  # fmt: skip
     TRUNCATION.add_to(parser)
@@ -37,25 +36,23 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(arguments: argparse.Namespace) -> None:
     seeds = arguments.seeds
     arguments.out = options.out_in_run(arguments.run, arguments.out, OUT)
-    options.refuse_existing([arguments.out], arguments.force)
-    for name in ("frames", "scale"):
-        at_least(f"--{name}", getattr(arguments, name), 1)
-    if not MIN_FPS <= arguments.fps <= MAX_FPS:
-        raise UserError(f"--fps {arguments.fps}: give {MIN_FPS} to {MAX_FPS} frames per second")
+    refuse_existing([arguments.out], arguments.force)
     if arguments.latents and (arguments.space or arguments.label or arguments.truncation != 1):
         raise UserError("--space, --truncation and --class cannot be used with --latents")
 
     from gan.editing import vector_files
     from gan.editing.space import Space
-    from gan.export.provenance import Origin, interpolation
+    from gan.export.provenance import records_of
     from gan.export.record import compact
     from gan.images import video
 
     video.check(arguments.out)
     model = options.load_model(arguments)
     length = arguments.frames, arguments.loop
-    given = arguments.label, arguments.truncation, arguments.space, *length, arguments.fps, arguments.scale
-    about = interpolation(Space(model.generator).name, *given)
+    about = {name: getattr(arguments, name) for name in ("truncation", "frames", "loop", "fps", "scale")}
+    about |= {"kind": "interpolation", "class": arguments.label}
+    if arguments.space != Space(model.generator).name:
+        about["space"] = arguments.space
     if arguments.latents:
         _, latents, labels = vector_files.stack_latents(arguments.latents, model.generator)
         frames = model.interpolate_latents(latents, labels, *length)
@@ -63,7 +60,7 @@ def run(arguments: argparse.Namespace) -> None:
     else:
         about["seeds"] = compact(seeds)
         frames = model.interpolate(seeds, *length, arguments.space, arguments.truncation, arguments.label)
-    text = None if arguments.no_metadata else Origin(model.generator, model.images, **about).text()
+    text = None if arguments.no_metadata else records_of(model, **about).text()
     with writing(arguments.out):
         video.save(frames.pixels, arguments.out, arguments.fps, arguments.scale, text)
     print(f"{arguments.out}: {len(frames)} frames, {len(frames) / arguments.fps:.1f} s")

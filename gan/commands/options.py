@@ -19,6 +19,7 @@ from gan.utils.errors import UserError, path_hint
 from gan.utils.output import shows_bars
 
 if TYPE_CHECKING:
+    from gan.data.sources.files import File
     from gan.model import Model
 
 SOME_UNREADABLE = 3  # exit code
@@ -100,12 +101,6 @@ def add_recognition(parser: argparse.ArgumentParser, help: str) -> None:
     parser.add_argument("--recognition", type=Path, metavar="DIR", help=help)
 
 
-def add_max_pixels(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--max-pixels", type=int, metavar="N", help="refuse images with more pixels: width x height, "
-                        "summed over the frames of an animation (default: 64 million, or fewer if memory is "
-                        "short)")  # fmt: skip
-
-
 def add_metadata(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--no-metadata", action="store_true", help="do not write metadata (model, seed, options), "
                         "which gan info FILE prints")  # fmt: skip
@@ -113,8 +108,7 @@ def add_metadata(parser: argparse.ArgumentParser) -> None:
 
 def add_weights(parser: argparse.ArgumentParser) -> None:
     """Add the options that choose the weights of a run, the device, and the user's own code."""
-    parser.add_argument("--checkpoint", default="best", type=existing_checkpoint, metavar="CHECKPOINT",
-                        help="best, last or a file (default: %(default)s)")  # fmt: skip
+    parser.add_argument("--checkpoint", default="best", help="best, last or a file (default: %(default)s)")
     add_device(parser)
 
 
@@ -188,20 +182,15 @@ def existing_source(text: str) -> str:
     return text
 
 
-def existing_checkpoint(text: str) -> str:
-    """Return best, last or the path of a checkpoint; raise UserError if it does not exist."""
-    if text not in ("best", "last") and not Path(text).is_file():
-        raise UserError(f"--checkpoint {text}: no such file; give best, last or a file{path_hint(text)}")
-    return text
-
-
 def locate(arguments: argparse.Namespace) -> None:
-    """Replace the address of a model by its folder; raise UserError if a run folder has no checkpoint."""
+    """Replace the address of a model by its folder; raise UserError if there is no checkpoint."""
     for name in ("run", "source"):
         if model := getattr(arguments, name, None):
             setattr(arguments, name, str(address.locate(model)))
     run = getattr(arguments, "run", None)
-    if run and arguments.checkpoint in ("best", "last") and os.path.isdir(run):
+    if arguments.checkpoint not in checkpoints.SELECTED:
+        checkpoints.existing(arguments.checkpoint)
+    elif run and os.path.isdir(run):
         require_checkpoint(run)
 
 
@@ -276,11 +265,12 @@ def recognition_folder(run: str, recognition: Path | None) -> Path:
     return recognition or results_of(run) / run_folder.RECOGNITION
 
 
-def refuse_existing(files: Sequence[Path], force: bool = False, option: str = "") -> None:
-    """Raise UserError if one of `files` exists and `force` is not set."""
-    if not force and (existing := [path for path in files if path.exists()]):
-        count = f" ({len(existing)} of {len(files)} files exist)" if len(files) > 1 else ""
-        raise UserError(f"{option}{existing[0]}: exists already{count}; use --force to overwrite, or another name")
+def to_write(planned: list[tuple[File, Path]], force: bool) -> list[tuple[File, Path]]:
+    """Return the pairs of input and output whose output must be written, and print how many exist already."""
+    todo = [(file, target) for file, target in planned if force or not target.exists()]
+    if len(todo) < len(planned):
+        print(f"{len(planned) - len(todo)} existing files are skipped; use --force to overwrite")
+    return todo
 
 
 def report_failed(lines: Sequence[str], total: int, what: str) -> int:

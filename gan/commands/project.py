@@ -8,12 +8,10 @@ from __future__ import annotations
 
 import argparse
 import shlex
-import sys
 from dataclasses import dataclass
 from pathlib import Path
 
 from gan.commands import options
-from gan.commands.options import SOME_UNREADABLE
 from gan.models.address import with_addresses
 from gan.runs.run_folder import LATENTS_FILE, PROJECTED
 from gan.utils import digest
@@ -69,8 +67,8 @@ def run(request: Request) -> int:
     if changed := [name for name in todo if name in folder.latents]:
         print(f"{len(changed)} images have changed since they were projected, and are projected again")
     with writing(out, "; files already written are complete"):
-        total = projections.num_passes(len(todo), request.starts, request.steps, request.space == "w+")
-        with counting(f"projecting {counted(len(todo), 'image')} into {out}, in steps", total) as advance:
+        title = f"projecting {counted(len(todo), 'image')} into {out}, in steps"
+        with counting(title, folder.num_passes(len(todo))) as advance:
             for first in range(0, len(todo), GROUP):
                 folder.project({name: images[name] for name in todo[first : first + GROUP]}, advance)
         if images:
@@ -78,6 +76,4 @@ def run(request: Request) -> int:
             run, latents = with_addresses(request.run), str(out / LATENTS_FILE)
             words = ["gan", "edit", run, "--latents", latents, "--set", "brightness=1", "--out", "edited"]
             print(f"edit them with {shlex.join(words)}")
-    for line in broken:
-        print(line, file=sys.stderr)
-    return SOME_UNREADABLE if broken else 0
+    return options.report_failed(broken, len(files), "read")

@@ -12,8 +12,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from gan.editing import vector_files
-from gan.editing.projection import num_passes as num_passes
+from gan.editing import projection, vector_files
 from gan.editing.space import Space
 from gan.images.collection import Images
 from gan.images.convert import grid, save_png
@@ -50,6 +49,10 @@ class OutputFolder:
             if about.get("options") != self.options:
                 raise UserError(f"{file}: was made with {about.get('options')}; use --force to project again")
             self.digests = vector_files.by_name(about, "digests", file)
+
+    def num_passes(self, n: int) -> int:
+        """Return the number of passes with which `project` calls `advance` for n images."""
+        return projection.num_passes(n, self.request.starts, self.request.steps, self.request.space == "w+")
 
     def project(self, images: dict[str, Tensor], advance: Callable[[int], None]) -> None:
         """Project further images, and write all latents found so far."""

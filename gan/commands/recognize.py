@@ -11,7 +11,7 @@ from io import StringIO
 from typing import TYPE_CHECKING
 
 from gan.commands import options
-from gan.commands.options import SOME_UNREADABLE, add_command
+from gan.commands.options import add_command
 from gan.runs.run_folder import RECOGNITION
 from gan.utils.errors import UserError, at_least, install, writing
 from gan.utils.files import without_formula
@@ -135,6 +135,4 @@ def predict(arguments: argparse.Namespace) -> int:
             label = without_formula(printable(found.classes[int(row.argmax())]))
             table.writerow([without_formula(name), label, f"{float(row.max()):.4f}"])
     print(text.getvalue(), end="")
-    for line in broken:
-        print(line, file=sys.stderr)
-    return SOME_UNREADABLE if broken else 0
+    return options.report_failed(broken, len(files), "read")

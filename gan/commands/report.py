@@ -7,9 +7,9 @@ from pathlib import Path
 
 from gan.commands import options
 from gan.models.shared_model import path_in
-from gan.runs.comparison import find_runs
+from gan.runs.comparison import find_named
 from gan.utils.errors import UserError, writing
-from gan.utils.files import write_atomically
+from gan.utils.files import refuse_existing, write_atomically
 
 NAME = "report.html"
 
@@ -21,11 +21,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(arguments: argparse.Namespace) -> None:
-    folder, *others = find_runs([arguments.run])
+    folder, *others = find_named([arguments.run])
     if others:
         raise UserError(f"{arguments.run}: has several runs; give one of them, or compare them with gan compare")
     out = arguments.out or path_in(folder, folder / NAME)
-    options.refuse_existing([out], arguments.force, "--out ")
+    refuse_existing([out], arguments.force, "--out ")
 
     from gan.report.one_run import build
 

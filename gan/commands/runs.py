@@ -9,9 +9,10 @@ from contextlib import suppress
 from pathlib import Path
 
 from gan.runs import checkpoints, run_folder
-from gan.runs.comparison import best_score, goal, status, target
+from gan.runs.comparison import best_score, generator_of, goal, status
 from gan.runs.run_folder import find_runs
 from gan.utils.errors import UserError
+from gan.utils.option_values import flatten
 from gan.utils.output import counted, one_line, print_aligned
 
 COLUMNS = ("run", "model", "data", "images", "best score", "MB", "date", "status")
@@ -27,7 +28,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(arguments: argparse.Namespace) -> None:
     if not arguments.folder.is_dir() and arguments.folder != DEFAULT:
         raise UserError(f"{arguments.folder}: no such folder; give the folder that contains run folders")
-    folders = find_runs(arguments.folder) if arguments.folder.is_dir() else []
+    folders = find_runs(arguments.folder)
     if not folders:
         print(f"{arguments.folder}: no runs yet; train one with gan train data.root=FOLDER")
         return
@@ -48,7 +49,7 @@ def describe(folder: Path) -> tuple[str, str, str, str, str]:
     """
     try:
         return read(folder)
-    except (UserError, AttributeError, LookupError, TypeError, ArithmeticError, ValueError, OSError, RecursionError):
+    except run_folder.DAMAGED:
         return "?", "?", "?", "?", "damaged"
 
 
@@ -56,18 +57,13 @@ def read(folder: Path) -> tuple[str, str, str, str, str]:
     """Return what `describe` returns for an undamaged folder."""
     config = run_folder.read_config(folder)
     choices = run_folder.read_choices(folder)
-    model = str(choices.get("model") or target(config, "model", "generator"))
+    model = str(choices.get("model") or generator_of(flatten(config)))
     data = config.get("data")
     root = str(data.get("root") or "") if isinstance(data, dict) else ""
     name = Path(root).name or str(choices.get("data") or "retro")
     saved = checkpoints.list_checkpoints(folder)
-    seen, seconds = 0, 0.0
-    if saved:
-        seen = checkpoints.images_of(saved[-1])
-        with suppress(OSError, ValueError):
-            seconds = checkpoints.read_sidecar(saved[-1]).get("seconds") or 0.0
-    state = status(folder, config, bool(saved), seen, seconds)
-    return model, name, f"{seen:,}{goal(config)}", best_score(folder), state
+    seen = checkpoints.images_of(saved[-1]) if saved else 0
+    return model, name, f"{seen:,}{goal(config)}", best_score(folder), status(folder, config)
 
 
 def size_of(folder: Path) -> int:

@@ -58,10 +58,10 @@ def run(arguments: argparse.Namespace) -> None:
         discriminator=arguments.discriminator,
         half=arguments.fp16,
         samples=not arguments.no_samples,
-        prepare=lambda: options.prepare_device(arguments),
+        device=options.prepare_device(arguments),
     )
     share.write(out, files)
     size = sum(map(len, files.values()))
-    print_line(f"{out}: {', '.join(files)}, {size / 1e6:.1f} MB; try it: {share.example(files, out)}")
+    print_line(f"{out}: {', '.join(files)}, {size / 1e6:.1f} MB; {CARD} tells how to use it")
     if arguments.license == card.OTHER:
         print_line(f"note: add the text of the license as {out / 'LICENSE'}, and its name to {out / 'README.md'}")

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, NoReturn
 
 from gan.commands import options
 from gan.data.looks import names_look
-from gan.export import record
+from gan.export.record import Records
 from gan.models.address import checkpoint_of
 from gan.settings import CELL, DIRECTION, DITHER, SEED, STRENGTH, TILE
 from gan.translation.image_translator import ImageFunction, ImageTranslator, parse_look
@@ -102,7 +102,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--format", choices=FORMATS, help="format of translated images (default: that of the input, or "
                         "of the extension of OUTPUT)")  # fmt: skip
     TILE.add_to(parser)
-    options.add_max_pixels(parser)
+    parser.add_argument("--max-pixels", type=int, metavar="N", help="refuse images with more pixels: width x height, "
+                        "summed over the frames of an animation (default: 64 million, or fewer if memory is "
+                        "short)")  # fmt: skip
     options.add_metadata(parser)
     options.add_weights(parser)
     options.add_force(parser)
@@ -158,9 +160,7 @@ def run(request: Request) -> int:
     output = request.output or str(options.out_in_run(request.run, None, OUT))
     suffix = f".{request.format}" if request.format else None
     planned = files.plan(request.input, output, suffix)
-    todo = [each for each in planned if request.force or not each[1].exists()]
-    if len(todo) < len(planned):
-        print(f"{len(planned) - len(todo)} existing files are skipped; use --force to overwrite")
+    todo = options.to_write(planned, request.force)
     if not todo:
         return 0
     chosen = chosen or (fit_color_map(request, request.fit) if request.fit else choose_network(request))
@@ -178,8 +178,11 @@ def run(request: Request) -> int:
     limit = request.max_pixels or files.max_pixels(
         available_memory(), pixel_art is not None, chosen.function.bytes_per_pixel
     )
-    changes = request.strength, request.cell, request.direction, palette, request.dither, request.steady
-    describe = None if request.no_metadata else record.translations(chosen.made_by, *changes)
+    records = Records(
+        palette, **chosen.made_by, strength=request.strength, cell=request.cell, direction=request.direction,
+        dither=request.dither, steady=request.steady,
+    )  # fmt: skip
+    describe = None if request.no_metadata else records.translation
     with (
         writing(output, options.RERUN),
         counting(f"translating into {output}", len(todo)) as advance,

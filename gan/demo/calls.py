@@ -44,8 +44,8 @@ MAX_STORED_FILES = 5000
 
 TRUNCATION = settings.TRUNCATION.within(-2, 2)
 CELL = settings.CELL.within(1, 256)
-FRAMES = Setting("frames", default=20, low=1, high=360, whole=True)
-FPS = Setting("fps", default=20.0, low=0.1, high=60)
+FRAMES = settings.FRAMES.within(high=360)
+FPS = settings.FPS.within(high=60)
 CHANGE = Setting("change", default=0.0, low=-6, high=6)  # of an attribute or along a direction, standard deviations
 
 

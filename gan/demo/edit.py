@@ -17,7 +17,7 @@ from gan.demo.models import PageModel
 from gan.demo.uploads import decode_one, find_files
 from gan.editing.attributes import POSITIONS, SHIFT, ZOOM
 from gan.editing.projection import MIN_STEPS, num_passes
-from gan.export.provenance import Origin, from_latents, from_seeds
+from gan.export.provenance import from_latents, from_seeds
 from gan.images.collection import Images
 from gan.images.convert import to_png
 from gan.metrics.pairs import psnr, ssim
@@ -110,11 +110,11 @@ class Editor:
         model = self.shown.model
         moved = model.edit(base.latents, base.label, **settings)
         pixels = model.synthesize(moved, base.label).pixels[0]
-        origin = Origin(model.generator, model.images, **self.shown.changes(settings))
+        changes = self.shown.changes(settings)
         if base.seed is None:
-            name, described = "projected", from_latents(model, origin, base.latents, base.label)
+            name, described = "projected", from_latents(model, base.latents, base.label, **changes)
         else:
-            name, described = str(base.seed), from_seeds(model, origin, [base.seed], base.class_name)
+            name, described = str(base.seed), from_seeds(model, [base.seed], base.class_name, **changes)
         return self.context.keep(to_png(pixels, described.image(pixels, 0)), f"{name}.png")
 
 

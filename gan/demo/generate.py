@@ -12,7 +12,7 @@ import gradio as gr
 from gan.demo import calls
 from gan.demo.calls import FAST, LONG, PRIVATE, PROGRESS, Context, Controls, answer, start_buttons, zipped
 from gan.demo.models import ANY, PageModel
-from gan.export.provenance import Origin, from_seeds, generated, interpolation
+from gan.export.provenance import from_seeds, records_of
 from gan.export.record import compact
 from gan.images import video
 from gan.images.convert import grid, to_png
@@ -68,7 +68,7 @@ def images_of(shown: PageModel, given: SimpleNamespace) -> dict[str, bytes]:
     model, seeds = shown.model, given.seeds
     calls.check_pixels(len(seeds), *model.shape[1:])
     images = model.generate(seeds, given.truncation, given.label).pixels
-    described = from_seeds(model, generated(model, given.truncation), seeds, given.label)
+    described = from_seeds(model, seeds, given.label, truncation=given.truncation)
     files = {f"{seed}.png": to_png(image, described.image(image, n))
              for n, (seed, image) in enumerate(zip(seeds, images, strict=True))}  # fmt: skip
     if given.with_grid:
@@ -99,11 +99,12 @@ def interpolate_tab(shown: PageModel, context: Context) -> None:
         loop = bool(given.loop)
         total = given.frames * (len(given.seeds) if loop else len(given.seeds) - 1) + (not loop)
         calls.check_pixels(total, *(side * scale for side in model.shape[1:]))
-        space = shown.space.name
-        fields = interpolation(space, given.label, given.truncation, space, given.frames, loop, given.fps, scale)
-        text = Origin(model.generator, model.images, **fields, seeds=compact(given.seeds)).text()
+        options = {"class": given.label, "truncation": given.truncation, "frames": given.frames, "fps": given.fps}
+        options |= {"kind": "interpolation", "seeds": compact(given.seeds), "loop": loop, "scale": scale}
+        text = records_of(model, **options).text()
         with context.job(request, progress, total, "generating frames") as advance:
-            frames = model.interpolate(given.seeds, given.frames, loop, space, given.truncation, given.label, advance)
+            length = given.frames, loop
+            frames = model.interpolate(given.seeds, *length, "", given.truncation, given.label, advance)
         with tempfile.TemporaryDirectory(dir=context.folder) as folder:
             path = Path(folder, "interpolation.gif")
             video.save(frames.pixels, path, given.fps, scale, text)

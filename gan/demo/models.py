@@ -20,19 +20,17 @@ ANY = "any class"  # the choice of no class
 
 @dataclass
 class PageModel:
-    """A generator, a translator, or a run without a checkpoint yet.
+    """A generator or a translator.
 
     Attributes:
         name: as the user gave it, in one line.
-        path: run folder, checkpoint, or folder of a shared model.
         run: the run folder; None if the model is in none.
-        model: a `gan.Model` or `gan.Translator`; None if the run has no checkpoint yet.
+        model: a `gan.Model` or `gan.Translator`.
         calls: ends the names of direct calls of this model.
         notes: what could not be used, for the page.
     """
 
     name: str
-    path: Path
     run: Path | None
     model: Any
     calls: str = ""
@@ -41,10 +39,6 @@ class PageModel:
     @property
     def generates(self) -> bool:
         return hasattr(self.model, "generator")
-
-    @property
-    def translates(self) -> bool:
-        return hasattr(self.model, "network")
 
     @cached_property
     def space(self) -> Space:

@@ -84,7 +84,7 @@ def one_model(shown: PageModel, context: Context, blocks: gr.Blocks, first: bool
                 interpolate_tab(shown, context)
             with gr.Tab("Your image"):
                 project_tab(shown, context)
-        if shown.translates:
+        else:
             with gr.Tab("Translate"):
                 translate_tab(shown, context)
         if shown.run is not None:
@@ -99,10 +99,8 @@ def heading(shown: PageModel) -> str:
         _, height, width = model.shape
         about = f"{width}×{height} pixels, {model.images:,} images seen"
         about += f", {len(model.classes)} classes" if model.classes else ""
-    elif shown.translates:
-        about = f"translator, {model.images:,} images seen"
     else:
-        about = "no checkpoint yet; when training has saved one, stop gan demo and start it again"
+        about = f"translator, {model.images:,} images seen"
     notes = "".join(f"<br>{html.escape(each)}" for each in shown.notes)
     return f"<h2 style='margin: 0'>{html.escape(shown.name)}</h2><span>{about}{notes}</span>"
 

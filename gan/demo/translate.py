@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from types import SimpleNamespace
-from typing import Any, NamedTuple
+from typing import Any
 
 import gradio as gr
 import numpy as np
@@ -17,7 +17,7 @@ from gan.demo.calls import FAST, LONG, PRIVATE, PROGRESS, Context, Controls, ans
 from gan.demo.models import PageModel
 from gan.demo.uploads import Results, find_files, small_image, translated
 from gan.export.provenance import fields_of
-from gan.export.record import translations
+from gan.export.record import Records
 from gan.images.files import encode
 from gan.models.loading import select_direction
 from gan.pixel_art import PixelArt, read_palette
@@ -37,17 +37,6 @@ SAMPLE_SIDE = 320  # pixels of the images that show all looks
 # ---- options for pixel art
 
 
-class Chosen(NamedTuple):
-    """The options of a call: side of a cell in pixels; palette uint8 (K, 3) or None; method of dithering."""
-
-    cell: int
-    palette: np.ndarray | None
-    dither: str
-
-    def converter(self) -> PixelArt | None:
-        return None if self.cell == 1 and self.palette is None else PixelArt(*self)
-
-
 def add_pixel_art(controls: Controls) -> None:
     """Add the options to a tab."""
     controls.number(calls.CELL, gr.Slider(1, 64, 1, step=1, label="Cell size (pixels)",
@@ -57,14 +46,14 @@ def add_pixel_art(controls: Controls) -> None:
                                                    info="mixes the colors of a palette"))  # fmt: skip
 
 
-def read_pixel_art(given: SimpleNamespace) -> Chosen:
-    """Return the options of a call; raise UserError if they contradict each other."""
+def palette_of(given: SimpleNamespace) -> np.ndarray | None:
+    """Return the palette of a call, uint8 (K, 3) or None; raise UserError if other values contradict it."""
     palette = None if given.palette == NO_PALETTE else read_palette(given.palette)
     if palette is None and given.dither != DITHER.default:
         raise UserError(f"Dithering {given.dither}: needs a palette; choose a Palette, or no dithering")
     if palette is not None and given.strength < 1:
         raise UserError(f"a palette needs Strength 1; set Strength to 1, or Palette to {NO_PALETTE!r}")
-    return Chosen(given.cell, palette, given.dither)
+    return palette
 
 
 def strength_slider(controls: Controls, full: str) -> None:
@@ -90,11 +79,12 @@ def apply(
     Args:
         made_by: fields that name the function in the records.
     """
-    art = read_pixel_art(given)
-    seed = getattr(given, "seed", 0)
-    translator = ImageTranslator(function, given.strength, art.converter(), art.palette is not None, seed)
-    describe = translations(made_by, given.strength, art.cell, direction, art.palette, art.dither)
-    return translated(context, results, given.paths, translator, describe, job)
+    palette, seed = palette_of(given), getattr(given, "seed", 0)
+    pixel_art = None if given.cell == 1 and palette is None else PixelArt(given.cell, palette, given.dither)
+    translator = ImageTranslator(function, given.strength, pixel_art, palette is not None, seed)
+    options = {"strength": given.strength, "cell": given.cell, "direction": direction, "dither": given.dither}
+    records = Records(palette, **made_by, **options)
+    return translated(context, results, given.paths, translator, records.translation, job)
 
 
 def translate_tab(shown: PageModel, context: Context) -> None:

@@ -23,7 +23,7 @@ from gan.models.sampling import in_chunks
 
 STEPS = 12
 DAMPING = 0.5  # fraction of the Gauss-Newton step that is taken
-MAX_STEP = 0.15  # maximum length of a step, as a fraction of the standard deviation of latents
+MAX_STEP = 0.15  # maximum length of a step, as a fraction of a step by the standard deviation in each element
 EPSILON = 1e-6
 NUM_IMAGES = 512  # images for the standard deviation of an attribute
 BATCH = 64  # images measured at a time
@@ -81,7 +81,7 @@ def edit(
         return latents
     with torch.no_grad():
         goals = measure(space.render(relative_to, label), chosen) + wanted  # (N, A)
-    max_step = longest_step(space, latents, MAX_STEP)
+    max_step = MAX_STEP * latents[0].numel() ** 0.5 * float(space.statistics[1].mean())
 
     def newton(start: Tensor, labels: Tensor | None, goal: Tensor) -> Tensor:
         q = start
@@ -102,11 +102,6 @@ def shortest_step(jacobian: Tensor, change: Tensor) -> Tensor:
 def take_step(latents: Tensor, step: Tensor, max_step: float) -> Tensor:
     """Return latents (N, ...) after a step (N, D), which is shortened to `max_step` if it is longer."""
     return latents + (step * (max_step / step.norm(dim=1, keepdim=True).clamp(min=max_step))).view_as(latents)
-
-
-def longest_step(space: Space, latents: Tensor, deviations: float) -> float:
-    """Return the length of a step by a number of standard deviations in each element of latents (N, ...)."""
-    return deviations * latents[0].numel() ** 0.5 * float(space.statistics[1].mean())
 
 
 def gradients(

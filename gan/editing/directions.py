@@ -1,9 +1,11 @@
-"""Find directions in latent space without labels: SeFa uses the weights, GANSpace many samples."""
+"""Find directions in latent space without labels: SeFa uses the weights, GANSpace many samples.
+
+Each direction has the length of a standard deviation of latents along it.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import NamedTuple
 
 import torch
 from torch import Tensor, nn
@@ -15,19 +17,8 @@ NUM_LATENTS = 10_000  # samples of w for the principal components of GANSpace an
 NUM_IMAGES = 1_500  # images for the activations of GANSpace in z
 
 
-class Directions(NamedTuple):
-    """Directions in latent space, the most important first."""
-
-    vectors: Tensor  # (K, latent_dim), unit vectors
-    std: Tensor  # (K,), the standard deviation of latents along each vector
-
-    def scaled(self) -> Tensor:
-        """Return (K, latent_dim): each vector times its standard deviation."""
-        return self.vectors * self.std[:, None]
-
-
-def sefa(space: Space, label: Tensor | None = None) -> Directions:
-    """Return the latent_dim directions of SeFa, ordered by how much they change the inputs of the layers.
+def sefa(space: Space, label: Tensor | None = None) -> Tensor:
+    """Return the directions of SeFa (latent_dim, latent_dim), ordered by how much they change the inputs of the layers.
 
     Shen and Zhou, "Closed-Form Factorization of Latent Semantics in GANs", 2021, arXiv:2007.06600, equation 5.
 
@@ -35,7 +26,7 @@ def sefa(space: Space, label: Tensor | None = None) -> Directions:
         label: (1,), the class of the latents for the standard deviations, for conditional generators.
     """
     vectors = factorize(require(space.generator, "latent_weights", "SeFa", "; --sefa 0 disables SeFa")())
-    return Directions(vectors, (space.fixed_sample(NUM_LATENTS, label) @ vectors.T).std(0))
+    return vectors * (space.fixed_sample(NUM_LATENTS, label) @ vectors.T).std(0)[:, None]
 
 
 def factorize(weights: Sequence[Tensor]) -> Tensor:
@@ -48,8 +39,8 @@ def factorize(weights: Sequence[Tensor]) -> Tensor:
     return fix_signs(torch.linalg.eigh(rows.T @ rows)[1].T.flip(0)).float()
 
 
-def ganspace(space: Space, count: int, label: Tensor | None = None) -> Directions:
-    """Return the first `count` directions of GANSpace: in w the principal components of w, in z a regression.
+def ganspace(space: Space, count: int, label: Tensor | None = None) -> Tensor:
+    """Return the first directions of GANSpace (count, latent_dim): in w the components of w, in z a regression.
 
     Härkönen, Hertzmann, Lehtinen, Paris, "GANSpace: Discovering Interpretable GAN Controls", 2020, arXiv:2004.02546,
     section 3. In z, the rows of P (N, count) are the coordinates of activations on the principal components of the
@@ -61,13 +52,13 @@ def ganspace(space: Space, count: int, label: Tensor | None = None) -> Direction
     """
     if space.name == "w":
         vectors, std, _ = principal_components(space.fixed_sample(NUM_LATENTS, label), count)
-        return Directions(fix_signs(vectors).float(), std.float())
+        return fix_signs(vectors).float() * std.float()[:, None]
     z = space.fixed_sample(NUM_IMAGES)
     labels = None if label is None else label.expand(NUM_IMAGES)
     _, std, coordinates = principal_components(activations(space, z, labels), count)
     solved = torch.linalg.lstsq(coordinates, z.double()).solution  # (count, latent_dim)
     length = solved.norm(dim=1)
-    return Directions(fix_signs(solved / length[:, None]).float(), (std * length).float())
+    return fix_signs(solved / length[:, None]).float() * (std * length).float()[:, None]
 
 
 def principal_components(x: Tensor, count: int) -> tuple[Tensor, Tensor, Tensor]:

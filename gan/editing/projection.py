@@ -76,11 +76,29 @@ def project(
         raise UserError(f"starts={starts}: give at most {NUM_CANDIDATES}")
     if per_layer and space.name == "z":
         raise UserError("w+ needs a generator with a mapping network, such as that of model=stylegan2")
-    parts = []
-    for rows in torch.arange(len(targets)).split(CHUNK):
-        labels_of_rows = None if label is None else label[rows]
-        options = starts, steps, per_layer, labels_of_rows, counts, advance
-        parts.append(_project(space, to_float(targets[rows]), *options))
+    first_phase = round(FIRST_PHASE * steps)
+    first = Descent(space, 0, first_phase, steps)
+    last = Descent(space, first_phase, steps, steps, PerceptualDistance())
+
+    def project_chunk(chunk: Tensor, label: Tensor | None) -> Latents:
+        """Project up to CHUNK images (N, C, H, W) in [-1, 1]."""
+        latents, labels = initial_latents(space, chunk, starts, label, counts)  # (N, starts, ...), (N, starts)
+        all_labels = None if labels is None else labels.flatten()
+        latents, loss = first(latents.flatten(0, 1), chunk.repeat_interleave(starts, 0), all_labels, advance)
+        rows, best = torch.arange(len(chunk)), loss.view(-1, starts).argmin(1)  # (N,)
+        latents = latents.view(-1, starts, space.size)[rows, best]
+        labels = None if labels is None else labels[rows, best]
+        if per_layer:
+            latents = latents[:, None].expand(-1, space.layers, -1)
+        latents, loss = last(latents, chunk, labels, advance)
+        if not per_layer:
+            refined = refine(space, latents, chunk, labels, advance)
+            better = last.distances(refined, chunk, labels) < loss
+            latents = torch.where(better[:, None], refined, latents)
+        return Latents(latents, labels)
+
+    parts = [project_chunk(to_float(targets[rows]), None if label is None else label[rows])
+             for rows in torch.arange(len(targets)).split(CHUNK)]  # fmt: skip
     latents, labels = zip(*parts, strict=True)
     return Latents(torch.cat(latents), None if labels[0] is None else torch.cat(labels))
 
@@ -91,36 +109,6 @@ def num_passes(n: int, starts: int, steps: int, per_layer: bool = False) -> int:
     groups = [CHUNK] * (n // CHUNK) + [n % CHUNK] * (n % CHUNK > 0)
     descents = sum(math.ceil(rows * starts / CHUNK) * first_phase + steps - first_phase for rows in groups)
     return descents + (0 if per_layer else n * PASSES)
-
-
-def _project(
-    space: Space,
-    targets: Tensor,
-    starts: int,
-    steps: int,
-    per_layer: bool,
-    label: Tensor | None,
-    counts: Tensor,
-    advance: Callable[[int], None],
-) -> Latents:
-    """Project up to CHUNK images (N, C, H, W) in [-1, 1]."""
-    first_phase, rows = round(FIRST_PHASE * steps), torch.arange(len(targets))
-    latents, labels = initial_latents(space, targets, starts, label, counts)  # (N, starts, latent_dim), (N, starts)
-    all_labels = None if labels is None else labels.flatten()
-    first = Descent(space, 0, first_phase, steps)
-    latents, loss = first(latents.flatten(0, 1), targets.repeat_interleave(starts, 0), all_labels, advance)
-    best = loss.view(-1, starts).argmin(1)  # (N,)
-    latents = latents.view(-1, starts, space.size)[rows, best]
-    labels = None if labels is None else labels[rows, best]
-    if per_layer:
-        latents = latents[:, None].expand(-1, space.layers, -1)
-    last = Descent(space, first_phase, steps, steps, PerceptualDistance())
-    latents, loss = last(latents, targets, labels, advance)
-    if not per_layer:
-        refined = refine(space, latents, targets, labels, advance)
-        better = last.distances(refined, targets, labels) < loss
-        latents = torch.where(better[:, None], refined, latents)
-    return Latents(latents, labels)
 
 
 def initial_latents(

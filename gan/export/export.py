@@ -38,8 +38,8 @@ from gan.images.convert import to_uint8
 from gan.model import Model
 from gan.translation.tiling import translators
 from gan.translation.translator import Translator
-from gan.utils.errors import UserError, install, writing
-from gan.utils.files import write_atomically
+from gan.utils.errors import UserError, causes, install, writing
+from gan.utils.files import refuse_existing, write_atomically
 from gan.utils.option_values import pair
 
 FORMAT_VERSION = 1
@@ -81,8 +81,7 @@ def export(model: Model | Translator, to: str, out: str | os.PathLike[str], forc
     """
     parts = parts_of(model)
     paths = [Path(out) / f"{part.name}.{to}" for part in parts]
-    if not force and (existing := [path for path in paths if path.exists()]):
-        raise UserError(f"{existing[0]}: exists already; use --force to overwrite")
+    refuse_existing(paths, force)
     files = [make(part, to, path, metadata(part, model)) for part, path in zip(parts, paths, strict=True)]
     with writing(out):
         for file in files:
@@ -103,8 +102,9 @@ def parts_of(model: Model | Translator) -> list[Part]:
 
 def make(part: Part, to: str, path: Path, about: Mapping[str, str]) -> Exported:
     """Return the file of a part; raise UserError if its function differs too much from the trained network."""
-    data = FORMATS[to].encode(part, about)
-    difference = compare(part, FORMATS[to].open(data, part))
+    encode, open_function = FORMATS[to]
+    data = encode(part, about)
+    difference = compare(part, open_function(data, part))
     if not (difference.floats <= MAX_DIFFERENCE and difference.levels <= MAX_LEVELS):
         raise UserError(
             f"{path}: not written, because it differs from PyTorch by {difference}; at most {MAX_DIFFERENCE:g} and "
@@ -168,10 +168,8 @@ def encode_onnx(part: Part, about: Mapping[str, str]) -> bytes:
                 input_names=list(part.inputs), output_names=[part.output],
             )  # fmt: skip
         except Exception as error:
-            cause: BaseException = error
-            while cause.__cause__ is not None:
-                cause = cause.__cause__
-            reason = f"{part.name}: ONNX does not support its network ({first_line(cause)})"
+            *_, innermost = causes(error)
+            reason = f"{part.name}: ONNX does not support its network ({first_line(innermost)})"
             raise UserError(f"{reason}; use --to pt2") from error
     assert exported is not None
     model: Any = exported.model_proto
@@ -298,14 +296,8 @@ def quiet() -> Iterator[None]:
 # ---- the registry
 
 
-class Format(NamedTuple):
-    """A file format: how the bytes of a part are made, and how the function of the bytes is called."""
-
-    encode: Callable[[Part, Mapping[str, str]], bytes]
-    open: Callable[[bytes, Part], Function]
-
-
-FORMATS = {
-    "onnx": Format(encode_onnx, open_onnx),
-    "pt2": Format(encode_pt2, open_pt2),
+# How the bytes of a part are made, and how the function of the bytes is called.
+FORMATS: dict[str, tuple[Callable[[Part, Mapping[str, str]], bytes], Callable[[bytes, Part], Function]]] = {
+    "onnx": (encode_onnx, open_onnx),
+    "pt2": (encode_pt2, open_pt2),
 }

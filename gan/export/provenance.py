@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from PIL import Image
 from torch import Tensor, nn
 
 from gan.editing.attributes import for_channels
@@ -36,100 +36,58 @@ def model_hash(network: nn.Module) -> str:
 def fields_of(network: nn.Module, images: int) -> dict[str, Any]:
     """Return the fields of a record that name a network, which is on its device and has seen `images` in training."""
     device = next(network.parameters()).device.type
-    return {"device": None if device == "cpu" else device, "model": model_hash(network), "images": images}
+    return {"device": device, "model": model_hash(network), "images": images}
 
 
-class Origin(Records):
-    """Writes the records of images of one network, which is on its device and has seen `images` in training."""
-
-    def __init__(self, network: nn.Module, images: int, **fields: Any) -> None:
-        super().__init__(**(fields_of(network, images) | fields))
-
-    def text(self, image: Tensor | Image.Image | None = None, **fields: Any) -> str:
-        """Return the record of an image, as `Records.text`; of a tensor uint8 (C, H, W) too."""
-        return super().text(to_pil_image(image) if isinstance(image, Tensor) else image, **fields)
-
-    def chunk(self, image: Tensor, **fields: Any) -> dict[str, str]:
-        """Return the record of an image uint8 (C, H, W) as a text chunk for `gan.images.convert.save_png`."""
-        return {KEY: self.text(image, **fields)}
+def records_of(model: Model, **fields: Any) -> Records:
+    """Return what writes the records of images of a model. `fields` are those that all images share."""
+    return Records(**fields_of(model.generator, model.images), **fields)
 
 
+@dataclass(frozen=True)
 class Described:
     """The records of a set of images, as text chunks for `gan.images.convert.save_png`.
 
     Args:
-        origin: what all images share.
+        records: with the fields that all images share.
         classes: the name of the class of each image; None without classes.
         label: the class that the user chose; None for the class of each seed.
         seeds: the seed of each image; or
         latents: the digest of the latent of each image.
     """
 
-    def __init__(
-        self,
-        origin: Origin,
-        classes: Sequence[str | None],
-        label: str | None = None,
-        seeds: Sequence[int] | None = None,
-        latents: Sequence[str] | None = None,
-    ) -> None:
-        self.origin, self.classes, self.label = origin, classes, label
-        self.seeds, self.latents = seeds, latents
+    records: Records
+    classes: Sequence[str | None]
+    label: str | None = None
+    seeds: Sequence[int] = ()
+    latents: Sequence[str] = ()
 
     def image(self, image: Tensor, n: int) -> dict[str, str]:
         """Return the text chunk of image n, uint8 (C, H, W)."""
-        source = {"latent": self.latents[n]} if self.latents is not None else {"seed": (self.seeds or ())[n]}
-        return self.origin.chunk(image, kind="image", **source, **{"class": self.classes[n]})
+        source: dict[str, Any] = {"latent": self.latents[n]} if self.latents else {"seed": self.seeds[n]}
+        return {KEY: self.records.text(to_pil_image(image), kind="image", **source, **{"class": self.classes[n]})}
 
     def grid(self, image: Tensor) -> dict[str, str]:
         """Return the text chunk of the grid of all images, uint8 (C, H, W)."""
-        source = {"latents": self.latents} if self.latents is not None else {"seeds": compact(self.seeds or ())}
-        return self.origin.chunk(image, kind="grid", **source, **{"class": self.label})
+        source = {"latents": self.latents, "seeds": compact(self.seeds)}
+        return {KEY: self.records.text(to_pil_image(image), kind="grid", **source, **{"class": self.label})}
 
 
-def generated(model: Model, truncation: float = 1.0) -> Origin:
-    """Return what describes the images of `Model.generate`."""
-    return Origin(model.generator, model.images, truncation=None if truncation == 1 else truncation)
-
-
-def from_seeds(model: Model, origin: Origin, seeds: Sequence[int], label: str | None = None) -> Described:
+def from_seeds(model: Model, seeds: Sequence[int], label: str | None, **fields: Any) -> Described:
     """Return what describes the images of seeds. `label` is the class that the user chose."""
     names = class_names(model.classes, model.labels_of(list(seeds), label), len(seeds))
-    return Described(origin, names, label, seeds=seeds)
+    return Described(records_of(model, **fields), names, label, seeds=seeds)
 
 
-def from_latents(model: Model, origin: Origin, latents: Tensor, labels: Tensor | None) -> Described:
+def from_latents(model: Model, latents: Tensor, labels: Tensor | None, **fields: Any) -> Described:
     """Return what describes the images of latents (N, ...) with labels (N,), before they are mixed or edited."""
     names = class_names(model.classes, labels, len(latents))
-    return Described(origin, names, latents=[digest.of_tensor(latent) for latent in latents])
+    return Described(records_of(model, **fields), names, latents=[digest.of_tensor(latent) for latent in latents])
 
 
 def class_names(classes: Sequence[str], labels: Tensor | None, count: int) -> list[str | None]:
     """Return the name of the class of each of `count` images; None without classes."""
     return [None] * count if labels is None else [classes[label] for label in labels.tolist()]
-
-
-def interpolation(
-    default_space: str,
-    label: str | None,
-    truncation: float,
-    space: str,
-    frames: int,
-    loop: bool,
-    fps: float,
-    scale: int,
-) -> dict[str, Any]:
-    """Return the fields of an interpolation for an `Origin`: the options that change pixels or their timing."""
-    return {
-        "kind": "interpolation",
-        "class": label,
-        "truncation": None if truncation == 1 else truncation,
-        "space": None if space == default_space else space,
-        "frames": frames,
-        "loop": loop,
-        "fps": fps,
-        "scale": None if scale == 1 else scale,
-    }
 
 
 def changes(
@@ -140,7 +98,7 @@ def changes(
     size: tuple[int, int] | None = None,
     classifier: Path | None = None,
 ) -> dict[str, Any]:
-    """Return the fields of an edit for an `Origin`. Changes that have no effect are left out.
+    """Return the fields of an edit. Changes that have no effect are left out.
 
     Args:
         mixes: seeds, of the class `label` if it is given, and parts of --mix.

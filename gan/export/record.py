@@ -23,7 +23,7 @@ from __future__ import annotations
 import json
 import os
 import shlex
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from functools import cache
 from importlib.metadata import PackageNotFoundError, version
 from typing import TYPE_CHECKING, Any
@@ -48,6 +48,9 @@ COMMANDS = {"interpolation": "interpolate", "translation": "translate"}
 COPIED = ("truncation", "class", "frames", "fps", "scale", "space", "direction", "strength", "cell", "dither", "tile",
           "device")  # fmt: skip
 SWITCHES = ("loop", "steady")
+# Values that say nothing, as those of an image that no option has changed.
+DEFAULTS: dict[str, Any] = {"truncation": 1, "scale": 1, "strength": 1, "cell": 1, "direction": "a2b", "dither": "none",
+                            "device": "cpu"}  # fmt: skip
 
 Record = dict[str, Any]
 
@@ -65,8 +68,9 @@ def software() -> str:
 
 
 def make(**fields: Any) -> Record:
-    """Return a record of the fields that say something: None, empty values and False are left out."""
-    return {name: value for name, value in fields.items() if value not in (None, "", (), [], {}) and value is not False}
+    """Return a record of the fields that say something: None, empty values, False and DEFAULTS are left out."""
+    said = {name: value for name, value in fields.items() if value not in (None, "", (), [], {}) and value is not False}
+    return {name: value for name, value in said.items() if value != DEFAULTS.get(name)}
 
 
 def to_text(record: Record) -> str:
@@ -89,10 +93,16 @@ def compact(seeds: Iterable[int]) -> list[Any]:
 
 
 class Records:
-    """Writes the records of images with the same origin: the fields that all share are given here."""
+    """Writes the records of images with the same origin.
 
-    def __init__(self, **fields: Any) -> None:
-        self.fields = {"format": FORMAT, "software": software()} | fields
+    Args:
+        palette: uint8 (K, 3), of translations.
+        fields: the other fields that all images share.
+    """
+
+    def __init__(self, palette: np.ndarray | None = None, **fields: Any) -> None:
+        colors = None if palette is None else palette.tobytes().hex()
+        self.fields = {"format": FORMAT, "software": software(), "palette": colors} | fields
 
     def text(self, image: Image.Image | None = None, **fields: Any) -> str:
         """Return the record of an image as text.
@@ -102,34 +112,9 @@ class Records:
         """
         return to_text(make(**(self.fields | fields), pixels=None if image is None else pixel_digest(image)))
 
-
-class Translations(Records):
-    """Writes the records of translations, as `gan.translation.translate_files` calls it."""
-
-    def __call__(self, original: str, tile: int | None, image: Image.Image | None) -> str:
+    def translation(self, original: str, tile: int | None, image: Image.Image | None) -> str:
+        """Return the record of a translation, as `gan.translation.translate_files` calls it."""
         return self.text(image, kind="translation", original=original, tile=tile)
-
-
-def translations(
-    made_by: Mapping[str, Any],
-    strength: float = 1.0,
-    cell: int | str = 1,
-    direction: str = "a2b",
-    palette: np.ndarray | None = None,
-    dither: str = "none",
-    steady: bool = False,
-) -> Translations:
-    """Return what describes the translations by options of gan translate.
-
-    Args:
-        made_by: fields that name the function of images: those of `gan.export.provenance.fields_of`, or of a look.
-        palette: uint8 (K, 3).
-    """
-    defaults = {"strength": 1, "cell": 1, "direction": "a2b", "dither": "none"}
-    options = {"strength": strength, "cell": cell, "direction": direction, "dither": dither}
-    changed = {name: value for name, value in options.items() if value != defaults[name]}
-    colors = None if palette is None else palette.tobytes().hex()
-    return Translations(**made_by, **changed, palette=colors, steady=steady)
 
 
 # ---- read

@@ -9,8 +9,7 @@ import hashlib
 import json
 import os
 import re
-import shlex
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -45,7 +44,7 @@ def collect(
     discriminator: bool = False,
     half: bool = False,
     samples: bool = True,
-    prepare: Callable[[], str] = lambda: "cpu",
+    device: str = "cpu",
 ) -> dict[str, bytes]:
     """Return the files of a shared model by name.
 
@@ -55,7 +54,7 @@ def collect(
         discriminator: also share the discriminator.
         half: store weights in fp16.
         samples: also write a sample grid.
-        prepare: called after the model is loaded, returns the device for generating samples.
+        device: for generating samples.
     """
     path = checkpoint_of(run, checkpoint)
     generator, state = load_generator(path)
@@ -66,7 +65,6 @@ def collect(
     files = encode(networks, config, images, classes, counts, half)
     grid_image, caption = None, ""
     if samples:
-        device = prepare()
         grid_image, caption = (
             sample_grid(model.to(device)) if model else translated_grid(generator, config, path, device)
         )
@@ -110,13 +108,6 @@ def translated_grid(network: Any, config: dict[str, Any], path: Path, device: st
     outputs = translate_each(one, inputs)
     print_line(f"note: {SAMPLES} shows {len(inputs)} of your photographs; --no-samples leaves it out")
     return grid(torch.cat([inputs, outputs]), len(inputs)), "Photographs above their translations"
-
-
-def example(files: dict[str, bytes], out: Path) -> str:
-    """Return a command that uses a shared model, for the next step."""
-    kind = json.loads(files[CONFIG])["kind"]
-    model = shlex.quote(str(out))
-    return f"gan translate {model} PHOTO.jpg" if kind == shared_model.TRANSLATOR else f"gan generate {model}"
 
 
 def encode(

@@ -29,7 +29,7 @@ from gan.networks.tile_position import TilePosition
 from gan.translation.tiling import thumbnail
 from gan.translation.translator import Translator
 from gan.utils.errors import UserError, writing
-from gan.utils.files import write_atomically
+from gan.utils.files import refuse_existing, write_atomically
 from gan.utils.option_values import pair
 from gan.utils.output import print_line
 
@@ -76,8 +76,7 @@ def write(exported: Exported, out: Path, force: bool, source: str | None = None)
     path = out / f"{exported.name}.cube"
     if source and os.path.realpath(path) == os.path.realpath(source):
         raise UserError(f"{path}: is the table that is exported; give another --out")
-    if not force and path.exists():
-        raise UserError(f"{path}: exists already; use --force to overwrite")
+    refuse_existing([path], force)
     comments = [software(), *(f"lost: {each}" for each in exported.lost)]
     data = color_table.encode_cube(exported.table, comments)
     with writing(out):

@@ -8,6 +8,7 @@ import math
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from gan.runs.metrics import Point
 from gan.utils.output import one_line
 
 if TYPE_CHECKING:
@@ -17,12 +18,6 @@ STYLES = ("-", "--", ":", "-.")  # of lines: beyond ten lines, colors repeat
 MAX_DOTS = 40  # points of a line that are shown as dots
 LOG_RANGE = 20  # ratio of largest and smallest value from which the axis is logarithmic
 GRAY, GREEN = "#808080", "#3f8f3a"  # readable on light and on dark pages
-
-
-class Point(NamedTuple):
-    images: int
-    seconds: float  # of training; NaN if unknown
-    value: float
 
 
 class Line(NamedTuple):

@@ -6,30 +6,24 @@ import math
 import os
 import re
 from collections import deque
-from collections.abc import Iterable, Iterator, Mapping
-from contextlib import contextmanager, suppress
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import cached_property
 from itertools import islice
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from gan.report.charts import Point
-from gan.runs import checkpoints, run_folder
-from gan.runs.comparison import status, target
-from gan.runs.metrics import each_line, first_scored, json_lines
-from gan.utils.errors import UserError
+from gan.runs import run_folder
+from gan.runs.comparison import generator_of, status
+from gan.runs.metrics import Log, each_line, first_scored, json_lines
+from gan.runs.run_folder import DAMAGED
 from gan.utils.option_values import flatten, map_strings
 
-MAX_CURVES = 60
 MAX_LOG = 1 << 26  # bytes of metrics.jsonl, from its beginning
 MAX_LINES = 20_000  # of evaluation.jsonl and environment.jsonl
 MAX_BYTES = 1 << 26  # of each of these files
 MAX_FILES = 100_000  # names of samples/ that are read
-MAX_NAME = 80  # characters of the name of a metric
-LARGEST = 1e30  # larger values count as not finite, so that scales do not overflow
-SHOWN = ("eval/", "loss/", "penalty/", "health/")
-DAMAGED = (UserError, OSError, ValueError, LookupError, TypeError, AttributeError, ArithmeticError, RecursionError)
 GRID = re.compile(r"(\d{1,18})\.png")
 COPIES = re.compile(r"copies-(\d{1,18})\.png")
 REALS = "reals.png"
@@ -40,55 +34,6 @@ STOP = r"\s'\",;=:\[\]{}()<>|/\\"
 INSIDE = re.compile(rf"(?<![\w.:/\\~-])(?:~[^{STOP}]*|[A-Za-z]:|(?:\.\.[/\\])*\.\.)?(?:[/\\][^{STOP}]+){{2,}}[/\\]?"
                     rf"|(?<![\w.:/\\~-])(?:~[^{STOP}]*|\.\.|[A-Za-z]:)[/\\][^{STOP}]+")  # fmt: skip
 HOME = re.compile(r"(?:[A-Za-z]:)?[/\\](?:root|(?:home|Users)[/\\][^/\\]+)[/\\]?|~[^/\\]*")
-
-
-class Log:
-    """What a report shows of the lines of metrics.jsonl.
-
-    Args:
-        objective: the score by which the best line is chosen; lower is better.
-        since: images from which on a line may be the best, see `gan.runs.metrics.first_scored`.
-
-    Attributes:
-        curves: the points of each metric by name, such as eval/fd_lite0.
-        untrained: the scores at 0 images.
-        best: the line with the best value of the objective.
-        newest: the last line with scores.
-        images: images seen.
-        seconds: seconds of training, NaN if unknown.
-        lost: number of values that are not finite or too large.
-        complete: whether all metrics are among the curves.
-    """
-
-    def __init__(self, lines: Iterable[Mapping[str, Any]] = (), objective: str = "", since: int = 1) -> None:
-        self.curves: dict[str, list[Point]] = {}
-        self.untrained: dict[str, float] = {}
-        self.newest: dict[str, float] = {}
-        self.best: dict[str, float] = {}
-        self.images, self.seconds, self.lost, self.complete = 0, math.nan, 0, True
-        for line in lines:
-            images, seconds = max(0, line["images"]), float(line.get("seconds", math.nan))
-            seconds = seconds if 0 <= seconds <= LARGEST else math.nan
-            self.images = max(self.images, images)
-            self.seconds = seconds if math.isnan(self.seconds) else max(self.seconds, seconds)
-            shown = {name: float(value) for name, value in line.items() if name.startswith(SHOWN)}
-            for name in shown.keys() - self.curves.keys():
-                if len(self.curves) < MAX_CURVES and len(name) <= MAX_NAME:
-                    self.curves[name] = []
-                else:
-                    self.complete = False
-            finite = {name: value for name, value in shown.items() if name in self.curves and abs(value) <= LARGEST}
-            self.lost += sum(name in self.curves for name in shown) - len(finite)
-            for name, value in finite.items():
-                self.curves[name].append(Point(images, seconds, value))
-            scores = {name: value for name, value in finite.items() if name.startswith("eval/")}
-            scored = {**scores, "images": images, "seconds": seconds}
-            if scores and images:
-                self.newest = scored
-            elif scores:
-                self.untrained = scores
-            if images >= since and scores.get(objective, math.inf) < self.best.get(objective, math.inf):
-                self.best = scored
 
 
 class Grids(NamedTuple):
@@ -130,8 +75,6 @@ class Facts:
         tree: the configuration.
         starts: the lines of environment.jsonl.
         records: the lines of evaluation.jsonl.
-        checkpoints: file name, images and bytes of each.
-        best: the record of the best checkpoint.
         notes: what could not be read.
     """
 
@@ -142,8 +85,6 @@ class Facts:
     starts: list[dict[str, Any]] = field(default_factory=list)
     records: list[dict[str, Any]] = field(default_factory=list)
     grids: Grids = field(default_factory=lambda: Grids([], None, None))
-    checkpoints: list[tuple[str, int, int]] = field(default_factory=list)
-    best: dict[str, Any] = field(default_factory=dict)
     status: str = ""
     notes: list[str] = field(default_factory=list)
 
@@ -160,7 +101,7 @@ class Facts:
     @property
     def summary(self) -> str:
         """The model, the data and the size in one line."""
-        model = str(self.choices.get("model") or target(self.tree, "model", "generator"))
+        model = str(self.choices.get("model") or generator_of(self.config))
         return f"{model} on {', '.join(self.data[:4])}, {self.size} pixels"
 
     @property
@@ -211,12 +152,8 @@ def read_facts(folder: Path) -> Facts:
         facts.records = last_lines(folder / run_folder.EVALUATION)
     with noting(facts, run_folder.SAMPLES):
         facts.grids = find_grids(folder / run_folder.SAMPLES)
-    with noting(facts, run_folder.CHECKPOINTS):
-        for path in checkpoints.list_checkpoints(folder):
-            facts.checkpoints.append((path.name, int(path.stem.removeprefix("images-")), path.stat().st_size))
-        facts.best = checkpoints.best_record(folder) or {}
     with noting(facts, "status"):
-        facts.status = describe_status(facts)
+        facts.status = status(folder, facts.tree, facts.log.images, facts.log.seconds)
     if facts.log.lost:
         facts.notes.append(f"{facts.log.lost:,} logged values are not finite or too large, and are left out.")
     if (path := folder / run_folder.METRICS).is_file() and path.stat().st_size > MAX_LOG:
@@ -238,18 +175,6 @@ def noting(facts: Facts, name: str) -> Iterator[None]:
 def last_lines(path: Path) -> list[dict[str, Any]]:
     """Return the last lines of a file of JSON objects."""
     return list(deque(json_lines(path, MAX_BYTES), MAX_LINES))
-
-
-def describe_status(facts: Facts) -> str:
-    """Return whether the run is running, finished, stopped, or has no checkpoint."""
-    seconds = 0.0 if math.isnan(facts.log.seconds) else facts.log.seconds
-    seen = facts.log.images
-    if facts.checkpoints:
-        newest = facts.folder / run_folder.CHECKPOINTS / facts.checkpoints[-1][0]
-        with suppress(OSError, ValueError):
-            sidecar = checkpoints.read_sidecar(newest)
-            seen, seconds = max(seen, sidecar["images"]), max(seconds, sidecar.get("seconds") or 0.0)
-    return status(facts.folder, facts.tree, bool(facts.checkpoints), seen, seconds)
 
 
 # ---- what a reader should not learn: folders above a file, and with them the name of the user

@@ -9,11 +9,11 @@ from typing import Any, NamedTuple
 import yaml
 
 from gan.data.decoding.reader import ImageError
-from gan.evaluation import registry
-from gan.report.charts import Line, Panel, Point, draw, to_svg
+from gan.evaluation.registry import meaning
+from gan.report.charts import Line, Panel, draw, to_svg
 from gan.report.facts import Facts, public, public_tree, public_word, read_facts
 from gan.report.page import Embedded, Header, Part, Section, embed, evenly, render, render_parts
-from gan.runs.metrics import FINDINGS, SILENT, symptoms
+from gan.runs.metrics import FINDINGS, SILENT, Point, symptoms
 from gan.utils.errors import reason
 from gan.utils.output import duration, first_few, shortened
 
@@ -65,7 +65,7 @@ def header(facts: Facts) -> Header:
     if log.seconds > 0:
         tiles += [("training time", duration(log.seconds)), ("images per second", number(log.images / log.seconds))]
     if math.isfinite(facts.score):
-        title, better = meaning(facts.objective)
+        title, better, _ = meaning(facts.objective)
         tiles.append((f"best {title}{ARROWS[better]}", number(facts.score)))
         for when, values in (("before training", log.untrained), ("real images (floor)", floor_scores(facts))):
             if facts.objective in values:
@@ -234,20 +234,15 @@ class Table(NamedTuple):
     rows: list[list[str]]
 
 
-def meaning(name: str) -> tuple[str, str]:
-    """Return the title of a score such as eval/kid_x1000_lite0, and lower, higher or an empty string."""
-    return registry.meaning(name)[:2]
-
-
 def title_of(name: str, logged: bool = True) -> str:
     """Return the title of a score with what is better, and the name under which it is logged."""
-    title, better = meaning(name)
+    title, better, _ = meaning(name)
     return f"{title}{ARROWS[better]}" + f" ({name.removeprefix('eval/')})" * logged
 
 
 def is_fraction(name: str) -> bool:
     """Return whether the axis of a score includes 0, and is never logarithmic."""
-    return meaning(name)[1] == "higher" or "copies" in name
+    return meaning(name).better == "higher" or "copies" in name
 
 
 def number(value: object) -> str:

@@ -15,12 +15,13 @@ from pathlib import Path
 from typing import Any
 
 from gan.runs.run_folder import CHECKPOINTS, SAMPLES
-from gan.utils.errors import UserError
+from gan.utils.errors import UserError, path_hint
 from gan.utils.files import TEMPORARY, is_alive, replace, temporary
 from gan.utils.output import print_line
 from gan.utils.untrusted import read_json
 
 BEST_STATE = "record"  # key of the record of the best checkpoint in the state of `gan.training.callbacks.checkpoint`
+SELECTED = ("best", "last")  # checkpoints of a run that are selected by these words
 CHECKPOINT = re.compile(r"images-\d{9,18}\.ckpt")  # file name of a checkpoint
 
 
@@ -104,16 +105,21 @@ def find_checkpoint(run: str | os.PathLike[str], checkpoint: str = "best") -> Pa
     folder = Path(run)
     if folder.is_file():
         return folder
-    if checkpoint not in ("best", "last"):
-        if not Path(checkpoint).is_file():
-            raise UserError(f"checkpoint {checkpoint}: no such file; give best, last or a path")
-        return Path(checkpoint)
+    if checkpoint not in SELECTED:
+        return existing(checkpoint)
     if not folder.is_dir():
         raise UserError(f"{folder}: no such run folder")
     candidates = list_checkpoints(folder)[::-1]
     if checkpoint == "best" and (path := best(folder)) in candidates:
         candidates = [path, *(each for each in candidates if each != path)]
     return first_undamaged(folder, candidates)
+
+
+def existing(checkpoint: str) -> Path:
+    """Return the path of a checkpoint file; raise UserError if there is none."""
+    if not Path(checkpoint).is_file():
+        raise UserError(f"checkpoint {checkpoint}: no such file; give best, last or a path{path_hint(checkpoint)}")
+    return Path(checkpoint)
 
 
 def first_undamaged(run: Path, candidates: Sequence[Path]) -> Path:

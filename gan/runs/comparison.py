@@ -5,11 +5,12 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Collection
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from gan.runs import checkpoints, lock, remote, run_folder
-from gan.runs.metrics import first_scored, read_metrics
+from gan.runs.metrics import Log, each_line, first_scored
 from gan.runs.remote import with_addresses
 from gan.utils.errors import UserError
 from gan.utils.option_values import flatten, is_remote, short_name
@@ -27,7 +28,7 @@ class Run(NamedTuple):
     folder: Path
     config: dict[str, Any]  # options by dotted names
     choices: dict[str, Any]  # the options that the user has typed, with groups such as model
-    lines: list[dict[str, Any]]  # those of metrics.jsonl
+    log: Log
 
     def option(self, name: str) -> Any:
         """Return the value of an option or a typed group; None if the run has no such option."""
@@ -36,47 +37,25 @@ class Run(NamedTuple):
     @property
     def scores(self) -> dict[str, float]:
         """All scores of the evaluation with the best value of the run's objective."""
-        objective = str(self.config.get("objective"))
-        since = first_scored(str(self.config.get("model._target_")))
-        trained = [line for line in self.lines if line["images"] >= since]
-        scored = [line for line in trained if math.isfinite(line.get(objective, math.nan))]
-        best = min(scored, key=lambda line: line[objective]) if scored else {}
-        return {name: best.get(name, math.nan) for name in best if name.startswith("eval/")}
-
-    @property
-    def images(self) -> int:
-        return max((line["images"] for line in self.lines), default=0)
-
-    @property
-    def seconds(self) -> float:
-        """Seconds of training, without evaluations and pauses; NaN for a run of an older version."""
-        return max(
-            (clock for line in self.lines if 0 <= (clock := line.get("seconds", -1)) < math.inf), default=math.nan
-        )
+        return {name: value for name, value in self.log.best.items() if name.startswith("eval/")}
 
 
-def find_runs(given: list[str]) -> list[Path]:
-    """Return the run folders: each given path, or the run folders in it."""
+def find_named(names: list[str]) -> list[Path]:
+    """Return the run folders of paths and addresses, see `gan.runs.run_folder.find_runs`."""
     runs: list[Path] = []
-    for name in given:
-        path = Path(remote.download(name) if is_remote(name) else name)
-        configs = [path / run_folder.CONFIG] if (path / run_folder.CONFIG).is_file() else path.glob("*/config.yaml")
-        inside = sorted((config.parent for config in configs), key=natural)
+    for name in names:
+        inside = run_folder.find_runs(Path(remote.download(name) if is_remote(name) else name))
         if not inside:
             raise UserError(f"{name}: neither a run folder nor a folder of runs")
         runs += inside
     return list(dict.fromkeys(runs))
 
 
-def natural(folder: Path) -> tuple[int, int, str]:
-    """Return a key that sorts the jobs of a sweep by number, then other names."""
-    name = folder.name
-    return (0, int(name), "") if name.isdecimal() and len(name) < 10 else (1, 0, name)
-
-
 def load(folder: Path) -> Run:
     config, choices = flatten(run_folder.read_config(folder)), run_folder.read_choices(folder)
-    return Run(folder, config, choices, read_metrics(folder / run_folder.METRICS))
+    since = first_scored(str(config.get("model._target_")))
+    log = Log(each_line(folder / run_folder.METRICS), str(config.get("objective")), since)
+    return Run(folder, config, choices, log)
 
 
 def differing_options(found: list[Run]) -> list[str]:
@@ -105,37 +84,24 @@ def differing(found: list[Run], names: Collection[str]) -> list[str]:
 
 def summary(one: Run, names: list[str]) -> dict[str, Any]:
     """Return the row of a run in the table, by heading. `names` are the options to show."""
+    log = one.log
     return {
         "run": with_addresses(str(one.folder)),
         **{name: one.option(name) for name in names},
         **one.scores,
-        "images seen": one.images,
-        "images/s": round(one.images / one.seconds, 1) if one.seconds > 0 else None,
-        "seconds": round(one.seconds, 1) if one.seconds >= 0 else None,
+        "images seen": log.images,
+        "images/s": round(log.images / log.seconds, 1) if log.seconds > 0 else None,
+        "seconds": round(log.seconds, 1) if log.seconds >= 0 else None,
     }
 
 
-def heading(name: str, names: list[str]) -> str:
-    return short_name(name.removeprefix("eval/"), names)
-
-
 def labels(found: list[Run], names: list[str]) -> list[str]:
-    """Return a short unique name of each run for a figure: its options that differ, or else also its folder."""
-    shown = {name: abbreviated(short_name(name, names)) for name in names}
+    """Return a name of each run for a figure: its folder and its options that differ."""
     made = []
     for one in found:
-        options = ", ".join(f"{shown[name]}={cell(name, one.option(name))}" for name in names)
-        made.append(shortened(one_line(options), MAX_LABEL))
-    return [
-        text if text and made.count(text) == 1 else shortened(one_line(f"{one.folder.name} {text}".rstrip()), MAX_LABEL)
-        for one, text in zip(found, made, strict=True)
-    ]
-
-
-def abbreviated(name: str) -> str:
-    """Return a dotted name with short parents, such as discr.lr."""
-    *parents, last = name.split(".")
-    return ".".join([*(parent[:5] for parent in parents), last])
+        options = ", ".join(f"{short_name(name, names)}={cell(name, one.option(name))}" for name in names)
+        made.append(shortened(one_line(f"{one.folder.name}  {options}".rstrip()), MAX_LABEL))
+    return made
 
 
 def cell(name: str, value: Any) -> str:
@@ -154,12 +120,9 @@ def cell(name: str, value: Any) -> str:
 # ---- how far a run is
 
 
-def target(config: dict[str, Any], *names: str) -> str:
-    """Return the name of the module that a section of a configuration builds, such as dcgan."""
-    node: Any = config
-    for name in names:
-        node = node.get(name) if isinstance(node, dict) else None
-    words = str(node.get("_target_") if isinstance(node, dict) else "").split(".")
+def generator_of(config: dict[str, Any]) -> str:
+    """Return the name of the generator's module, such as dcgan, from options by dotted names."""
+    words = str(config.get("model.generator._target_")).split(".")
     return words[-2] if len(words) > 1 else "?"
 
 
@@ -170,15 +133,26 @@ def goal(config: dict[str, Any]) -> str:
     return f" of {' or '.join(lengths)}" if lengths else ""
 
 
-def status(folder: Path, config: dict[str, Any], saved: bool, seen: int, seconds: float) -> str:
-    """Return whether a run is running, finished, stopped before its end, or has no checkpoint."""
+def status(folder: Path, config: dict[str, Any], seen: int = 0, seconds: float = 0.0) -> str:
+    """Return whether a run is running, finished, stopped before its end, or has no checkpoint.
+
+    Args:
+        seen: images in the log, which may have more than the newest checkpoint.
+        seconds: of training in the log; NaN if unknown.
+    """
     if lock.is_held(folder):
         return "running"
+    saved = checkpoints.list_checkpoints(folder)
     if not saved:
         return "no checkpoint"
+    clocks = [seconds]
+    with suppress(OSError, ValueError):  # a damaged sidecar
+        newest = checkpoints.read_sidecar(saved[-1])
+        seen = max(seen, newest["images"])
+        clocks.append(newest.get("seconds") or 0.0)
     images, minutes = config.get("images"), config.get("minutes")
     enough = isinstance(images, int) and seen >= images
-    long_enough = isinstance(minutes, int | float) and seconds >= 60 * minutes
+    long_enough = isinstance(minutes, int | float) and any(clock >= 60 * minutes for clock in clocks)
     return "finished" if enough or long_enough else "stopped"
 
 

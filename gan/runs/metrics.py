@@ -4,15 +4,19 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from gan.runs.run_folder import METRICS
 from gan.utils.files import write_atomically
 from gan.utils.untrusted import parse_json
 
 MAX_LINE = 1 << 20  # bytes
+MAX_CURVES = 60
+MAX_NAME = 80  # characters of the name of a metric
+LARGEST = 1e30  # larger values count as not finite, so that scales do not overflow
+SHOWN = ("eval/", "loss/", "penalty/", "health/")
 
 
 def read_metrics(path: Path) -> list[dict[str, Any]]:
@@ -82,6 +86,63 @@ def logged_objective(run: Path, name: str, mode: str, since: int = 1) -> float:
     values = [line[name] for line in read_metrics(run / METRICS) if name in line and line["images"] >= since]
     finite = [value if math.isfinite(value) else math.inf for value in values] or [math.inf]
     return min(finite) if mode == "best" else finite[-1]
+
+
+class Point(NamedTuple):
+    """A logged value of a metric."""
+
+    images: int
+    seconds: float  # of training; NaN if unknown
+    value: float
+
+
+class Log:
+    """The curves and the scores in the lines of metrics.jsonl. A run may come from someone else, so both have limits.
+
+    Args:
+        objective: the score by which the best line is chosen; lower is better.
+        since: images from which on a line may be the best, see `first_scored`.
+
+    Attributes:
+        curves: the points of each metric by name, such as eval/fd_lite0.
+        untrained: the scores at 0 images.
+        best: the line with the best value of the objective.
+        newest: the last line with scores.
+        images: images seen.
+        seconds: seconds of training, NaN if unknown.
+        lost: number of values that are not finite or too large.
+        complete: whether all metrics are among the curves.
+    """
+
+    def __init__(self, lines: Iterable[Mapping[str, Any]] = (), objective: str = "", since: int = 1) -> None:
+        self.curves: dict[str, list[Point]] = {}
+        self.untrained: dict[str, float] = {}
+        self.newest: dict[str, float] = {}
+        self.best: dict[str, float] = {}
+        self.images, self.seconds, self.lost, self.complete = 0, math.nan, 0, True
+        for line in lines:
+            images, seconds = max(0, line["images"]), float(line.get("seconds", math.nan))
+            seconds = seconds if 0 <= seconds <= LARGEST else math.nan
+            self.images = max(self.images, images)
+            self.seconds = seconds if math.isnan(self.seconds) else max(self.seconds, seconds)
+            shown = {name: float(value) for name, value in line.items() if name.startswith(SHOWN)}
+            for name in shown.keys() - self.curves.keys():
+                if len(self.curves) < MAX_CURVES and len(name) <= MAX_NAME:
+                    self.curves[name] = []
+                else:
+                    self.complete = False
+            finite = {name: value for name, value in shown.items() if name in self.curves and abs(value) <= LARGEST}
+            self.lost += sum(name in self.curves for name in shown) - len(finite)
+            for name, value in finite.items():
+                self.curves[name].append(Point(images, seconds, value))
+            scores = {name: value for name, value in finite.items() if name.startswith("eval/")}
+            scored = {**scores, "images": images, "seconds": seconds}
+            if scores and images:
+                self.newest = scored
+            elif scores:
+                self.untrained = scores
+            if images >= since and scores.get(objective, math.inf) < self.best.get(objective, math.inf):
+                self.best = scored
 
 
 # ---- health

@@ -48,6 +48,8 @@ DECISION = ".decision.json"  # the decision of rank 0, for the other ranks
 MAX_LISTED = 5  # runs in a message
 MAX_OVERRIDES = 1_000  # of a run
 PARTS = ("train", "val")  # of the images of a run, in RUN:train and RUN:val
+# What a damaged or forged file of a run raises where its values are used.
+DAMAGED = (UserError, OSError, ValueError, LookupError, TypeError, AttributeError, ArithmeticError, RecursionError)
 RECORD = (ENVIRONMENT, OVERRIDES, CONFIG)  # what every run has, in the order in which it is written
 
 
@@ -74,19 +76,25 @@ def hint_inside(folder: Path) -> str:
 
 
 def find_runs(folder: Path) -> list[Path]:
-    """Return the run folders that are a folder, are in it, or are the jobs of sweeps in it."""
+    """Return the run folders that are a path, are in it, or are the jobs of sweeps in it; none if it is no folder."""
     if is_run(folder):
         return [folder]
-    inside = sorted(path for path in folder.iterdir() if path.is_dir())
+    inside = sorted((path for path in folder.iterdir() if path.is_dir()), key=natural) if folder.is_dir() else []
     return [run for path in inside for run in ([path] if is_run(path) else jobs_of(path))]
 
 
 def jobs_of(folder: Path) -> list[Path]:
     """Return the run folders directly in a folder that can be read."""
     try:
-        return [path for path in sorted(folder.iterdir()) if is_run(path)]
+        return [path for path in sorted(folder.iterdir(), key=natural) if is_run(path)]
     except OSError:
         return []
+
+
+def natural(folder: Path) -> tuple[int, int, str]:
+    """Return a key that sorts the jobs of a sweep by number, then other names."""
+    name = folder.name
+    return (0, int(name), "") if name.isdecimal() and len(name) < 10 else (1, 0, name)
 
 
 def refuse_links(run: Path) -> None:

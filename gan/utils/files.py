@@ -10,10 +10,11 @@ import json
 import os
 import re
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import IO, Any
 
+from gan.utils.errors import UserError
 from gan.utils.output import is_invisible
 
 WINDOWS = os.name == "nt"
@@ -66,6 +67,13 @@ def temporary(path: Path) -> Path:
     """Return a temporary path in the same folder, for writing or removing a file."""
     short = hashlib.blake2b(os.fsencode(path.name), digest_size=8).hexdigest()  # `name` may have the maximum length
     return path.with_name(f".{short}.{os.getpid()}.tmp")
+
+
+def refuse_existing(files: Sequence[Path], force: bool = False, option: str = "") -> None:
+    """Raise UserError if one of the files to write exists and `force` is not set."""
+    if not force and (existing := [path for path in files if path.exists()]):
+        count = f" ({len(existing)} of {len(files)} files exist)" if len(files) > 1 else ""
+        raise UserError(f"{option}{existing[0]}: exists already{count}; use --force to overwrite, or another name")
 
 
 def write_json(path: Path, value: Any) -> None:

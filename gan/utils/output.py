@@ -61,16 +61,13 @@ def print_error(text: str) -> None:
     print(f"error: {text}", file=sys.stderr, flush=True)
 
 
-def aligned(headings: Sequence[str], rows: Sequence[Sequence[str]], right: Collection[str] = ()) -> list[str]:
-    """Return the lines of a table, with columns as wide as needed. Columns with a heading in `right` end aligned."""
+def print_aligned(headings: Sequence[str], rows: Sequence[Sequence[str]], right: Collection[str] = ()) -> None:
+    """Print a table, with columns as wide as needed. Columns with a heading in `right` end aligned."""
     widths = [max(map(len, column)) for column in zip(headings, *rows, strict=True)]
-    return [
-        "  ".join(
-            text.rjust(width) if heading in right else text.ljust(width)
-            for heading, text, width in zip(headings, row, widths, strict=True)
-        ).rstrip()
-        for row in [headings, *rows]
-    ]
+    for row in [headings, *rows]:
+        cells = zip(headings, row, widths, strict=True)
+        padded = [text.rjust(width) if heading in right else text.ljust(width) for heading, text, width in cells]
+        print("  ".join(padded).rstrip())
 
 
 def first_few(items: Sequence[str], limit: int, separator: str = ", ") -> str:
@@ -102,11 +99,6 @@ def shows_bars() -> bool:
 def bar_width(columns: int) -> int:
     """Return the width of a bar in a terminal of `columns`, which leaves space for text: at most 40."""
     return min(40, columns // 4)
-
-
-def print_aligned(headings: Sequence[str], rows: Sequence[Sequence[str]], right: Collection[str] = ()) -> None:
-    """Print a table as wide as needed, as `aligned`."""
-    print("\n".join(aligned(headings, rows, right)))
 
 
 @contextmanager

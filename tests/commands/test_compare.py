@@ -11,7 +11,7 @@ import yaml
 from PIL import Image
 
 from gan.runs import run_folder
-from gan.runs.comparison import MAX_LABEL, differing_options, find_runs, labels, load
+from gan.runs.comparison import MAX_LABEL, differing_options, find_named, labels, load
 from gan.utils.errors import UserError
 
 LINES = [
@@ -25,6 +25,8 @@ LINES = [
 
 def make(folder: Path, config: dict[str, Any], lines: list[dict[str, Any]] = LINES) -> Path:
     folder.mkdir(parents=True)
+    (folder / run_folder.OVERRIDES).touch()
+    (folder / run_folder.ENVIRONMENT).touch()
     (folder / run_folder.CONFIG).write_text(yaml.safe_dump({"objective": "eval/kid_x1000_lite0", **config}))
     (folder / run_folder.METRICS).write_text("".join(json.dumps(line) + "\n" for line in lines))
     return folder
@@ -33,7 +35,7 @@ def make(folder: Path, config: dict[str, Any], lines: list[dict[str, Any]] = LIN
 def test_scores_are_of_the_best_evaluation(tmp_path: Path) -> None:
     run = load(make(tmp_path / "a", {}))
     assert run.scores == {"eval/kid_x1000_lite0": 0.2, "eval/recall_lite0": 0.3}
-    assert run.seconds == 16
+    assert run.log.seconds == 16
 
 
 def test_options_that_differ_together_are_shown_once(tmp_path: Path) -> None:
@@ -58,7 +60,7 @@ def test_the_command(tmp_path: Path, gan_command: Any) -> None:
 
 def test_bad_input(tmp_path: Path, gan_command: Any) -> None:
     with pytest.raises(UserError, match="neither a run folder"):
-        find_runs([str(tmp_path)])
+        find_named([str(tmp_path)])
     make(tmp_path / "b", {}, [{"images": 0}])
     assert "b: never trained" in gan_command("compare", "b", check=2).stderr
     make(tmp_path / "a", {}, [{"images": 8}])
@@ -93,9 +95,8 @@ def test_labels_are_the_options_that_differ(tmp_path: Path) -> None:
             of("1", seed=1, model={"a_long_name": {"lr": 1e-4}, "b_long_name": {"lr": 1e-4}}),
             of("2", seed=1, model={"a_long_name": {"lr": 2e-4}, "b_long_name": {"lr": 1e-4}})]  # fmt: skip
     names = differing_options(runs)
-    assert labels(runs, names)[0] == "a_lon.lr=0.0001, b_lon.lr=0.0002, seed=0"
+    assert labels(runs, names)[0] == "0  a_long_name.lr=0.0001, b_long_name.lr=0.0002, seed=0"
     assert labels(runs[:1], []) == ["0"]
-    assert labels([runs[1], runs[1]], ["seed"]) == ["1 seed=1", "1 seed=1"]
     wide = [of(f"w{n}", **{f"option{m}": "x" * 30 if m else n for m in range(9)}) for n in range(2)]
     made = labels(wide, sorted(wide[0].config))
     assert all(len(label) <= MAX_LABEL for label in made) and made[0] != made[1]

@@ -33,6 +33,7 @@ from gan.data.checks import (
 from gan.data.sources.files import find
 from tests.conftest import ROOT, TINY, Train, environment, run_python
 from tests.patience import PATIENCE, wait_for
+from tests.security.conftest import snapshot
 
 
 def noise(height: int, width: int, seed: int) -> Image.Image:
@@ -55,10 +56,6 @@ def messy(tmp_path: Path) -> Path:
     (folder / "class 0" / "page.jpg").write_text("<html>")
     (folder / "notes.txt").write_text("not an image")
     return folder
-
-
-def snapshot(folder: Path) -> dict[str, tuple[int, int]]:
-    return {str(path): (path.stat().st_size, path.stat().st_mtime_ns) for path in sorted(folder.rglob("*"))}
 
 
 def report_of(folder: Path) -> dict[str, Any]:

@@ -34,7 +34,7 @@ def test_errors_are_one_line(runs: Path, gan_command: Train, tmp_path: Path) -> 
     for run, options, said in (
         ("dcgan", ["--seeds", "1"], "at least two"),
         ("stylegan2", ["--space", "z", "--truncation", "0.5"], "truncation works in w only"),
-        ("dcgan", ["--frames", "0"], "--frames=0: must be an integer of at least 1"),
+        ("dcgan", ["--frames", "0"], "--frames 0: give a whole number from 1 to"),
         ("dcgan", ["--out", "a.jpg"], "use one of the extensions"),
         ("dcgan", ["--out", "there.gif"], "--force"),
     ):

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import csv
 import json
-import shutil
 from io import StringIO
 from pathlib import Path
 
@@ -98,17 +97,12 @@ def test_fit_and_predict_use_whole_images_and_any_class_names(
 def test_errors_are_one_line(runs: Path, kinds: Path, gan_command: Train, tmp_path: Path) -> None:
     run, data = str(runs / "dcgan"), str(kinds)
     gan_command("recognize", "fit", run, data, "--no-baselines", "--folds", "3", "--out", "there")
-    (tmp_path / "odd").mkdir()
-    (tmp_path / "odd" / "classifier.json").write_text("[]")
-    shutil.copy(tmp_path / "there" / "classifier.safetensors", tmp_path / "odd")
     for words, said in (
         (["fit", run, str(kinds / "neon")], "sub-folder"),
         (["fit", run, data, "--folds", "40", "--out", "new"], "than the 40 --folds: neon 30, poster 30; leave them"),
-        (["fit", run, data, "--split", "folder", "--out", "new"], "than the 5 --folds: neon 1, poster 1; leave them"),
         (["fit", run, data, "--out", "there"], "use --force to overwrite"),
         (["fit", run, data, "--no-baselines", "--out", "there/classifier.json/in"], "cannot be written"),
         (["predict", run, data, "--recognition", "new"], "fit one with gan recognize fit"),
-        (["predict", run, data, "--recognition", "odd"], "its classifier cannot be read"),
         (["predict", str(runs / "stylegan2"), data, "--recognition", "there"], "belongs to another run or checkpoint"),
     ):
         error = gan_command("recognize", *words, check=2).stderr

@@ -16,7 +16,7 @@ from gan.config import paths
 from gan.runs import checkpoints
 from gan.utils import code, errors
 from gan.utils.errors import UserError
-from tests.conftest import ROOT, TINY, environment
+from tests.conftest import ROOT, TINY, environment, run_python
 from tests.patience import PATIENCE, wait_for
 
 NETS = """
@@ -109,16 +109,15 @@ def restored(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
 
 
 def installed(folder: Path) -> list[str]:
-    """Return the words of `gan` as pip installs it: a script elsewhere, which does not import from its folder."""
+    """Return what follows `python` for `gan` as pip installs it: a script, which does not import from its folder."""
     script = folder / "bin" / "gan"
     script.parent.mkdir(exist_ok=True)
     script.write_text("import sys\nfrom gan.cli import main\nif __name__ == '__main__':\n    sys.exit(main())\n")
-    return [sys.executable, str(script)]
+    return [str(script)]
 
 
 def gan(folder: Path, *words: str, check: int = 0) -> subprocess.CompletedProcess[str]:
-    variables = environment() | {"PYTHONPATH": str(ROOT)}
-    run = subprocess.run([*installed(folder), *words], cwd=folder, env=variables, capture_output=True, text=True)
+    run = run_python([*installed(folder), *words], folder)
     assert run.returncode == check, f"exit {run.returncode}\n{run.stdout}\n{run.stderr}"
     return run
 
@@ -193,12 +192,10 @@ def test_own_networks_data_and_configurations(folder: Path) -> None:
 def test_sweeps_and_two_devices(start: list[str], folder: Path) -> None:
     seeds = "0,1" if start[0] == "gan" else "0"
     words = [*OWN, "-m", "experiment=mine", f"seed={seeds}", *OPTIONS, "trainer.devices=2", "images=8"]
-    variables = environment() | {"PYTHONPATH": str(ROOT)}
-    program = {"gan": [*installed(folder), "train"], "-m": [sys.executable, "-m", "gan", "train"]}
+    program = {"gan": installed(folder), "-m": ["-m", "gan"]}
     if start[0] == "-m":  # Python itself imports from the current folder
         (folder / "random.py").unlink()
-    words = [*program[start[0]], *words, "hydra.sweep.dir=s"]
-    run = subprocess.run(words, cwd=folder, env=variables, capture_output=True, text=True)
+    run = run_python([*program[start[0]], "train", *words, "hydra.sweep.dir=s"], folder)
     assert run.returncode == 0, run.stdout + run.stderr
     for job in seeds.split(","):
         assert checkpoints.checkpoint_path(folder / "s" / job, 8).exists()
@@ -210,10 +207,12 @@ def test_sweeps_and_two_devices(start: list[str], folder: Path) -> None:
 @pytest.mark.slow
 @pytest.mark.skipif(sys.platform == "win32", reason="sends SIGINT")
 def test_ctrl_c_names_the_command_and_its_options(folder: Path) -> None:
-    words = [*installed(folder), "train", *OWN, "experiment=mine", *OPTIONS, "images=1000000", "hydra.run.dir=a"]
+    words = [sys.executable, *installed(folder), "train", *OWN, "experiment=mine", *OPTIONS, "images=1000000"]
     pipe = subprocess.PIPE
     variables = environment() | {"PYTHONPATH": str(ROOT)}
-    process = subprocess.Popen(words, cwd=folder, env=variables, text=True, stdout=pipe, stderr=pipe)
+    process = subprocess.Popen(
+        [*words, "hydra.run.dir=a"], cwd=folder, env=variables, text=True, stdout=pipe, stderr=pipe
+    )
     wait_for(lambda: bool(checkpoints.list_checkpoints(folder / "a")), process)
     process.send_signal(signal.SIGINT)
     out, _ = process.communicate(timeout=PATIENCE)

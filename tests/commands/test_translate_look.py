@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import subprocess
-import sys
 from pathlib import Path
 
 import numpy as np
@@ -13,7 +11,7 @@ from PIL import Image
 import gan
 from gan.utils.errors import UserError
 from tests.commands.test_translate import noise
-from tests.conftest import ROOT, Train
+from tests.conftest import Train, run_python
 
 
 @pytest.mark.slow
@@ -69,7 +67,7 @@ def test_errors_are_one_line(words: list[str], said: str, gan_command: Train, tm
 
 
 def test_no_output_takes_the_place_of_what_is_read(gan_command: Train, tmp_path: Path) -> None:
-    gan_command("export", "look:film", "--to", "cube", "--out", "tables", "--table-size", "17")
+    gan_command("export", "look:film", "--to", "cube", "--out", "tables")
     before = (tmp_path / "tables" / "film.cube").read_bytes()
     words = ("export", "tables/film.cube", "--to", "cube", "--out", "tables", "--force")
     assert "tables/film.cube: is " in gan_command(*words, check=2).stderr
@@ -103,13 +101,9 @@ def test_a_folder_in_another_format(gan_command: Train, tmp_path: Path) -> None:
 def test_a_look_needs_no_torch(tmp_path: Path) -> None:
     noise(8, 8).save(tmp_path / "a.png")
     code = "import sys; from gan.cli import main; code = main(sys.argv[1:]); sys.exit(code or 'torch' in sys.modules)"
-    words = [sys.executable, "-c", code, "translate", "look:film", "a.png", "b.png"]
-    subprocess.run(words, cwd=tmp_path, check=True, env={"PYTHONPATH": str(ROOT)}, capture_output=True)
+    run_python(["-c", code, "translate", "look:film", "a.png", "b.png"], tmp_path, check=True)
     assert (tmp_path / "b.png").is_file()
-    listed = subprocess.run(
-        [*words[:4], "--list-looks"], cwd=tmp_path, check=True, env={"PYTHONPATH": str(ROOT)}, capture_output=True
-    )
-    assert b"woodcut: " in listed.stdout
+    assert "woodcut: " in run_python(["-c", code, "translate", "--list-looks"], tmp_path, check=True).stdout
 
 
 def test_in_python() -> None:
@@ -119,12 +113,7 @@ def test_in_python() -> None:
     several = gan.translate("look:film", [image, image], strength=0, vignette=0.2)
     assert isinstance(several, list) and all(np.array_equal(each, image) for each in several)
     assert not np.array_equal(gan.translate("look:grain", image, seed=1), gan.translate("look:grain", image))
-    for options, said in (
-        ({"grain": 1}, "no such parameter"),
-        ({"strength": 2}, "strength=2: give a number from 0 to 1"),
-        ({"seed": -1}, "seed=-1: give a whole number"),
-    ):
-        with pytest.raises(UserError, match=said):
-            gan.translate("look:film", image, **options)
+    with pytest.raises(UserError, match="no such parameter"):
+        gan.translate("look:film", image, grain=1)
     with pytest.raises(UserError, match=r"look:film: a look has no model; use gan\.translate\('look:film', IMAGES\)"):
         gan.load("look:film")

@@ -1,5 +1,7 @@
 """Latents give the images of their seeds, of other sizes, mixed and interpolated as the formulas say."""
 
+from collections.abc import Callable
+
 import numpy as np
 import pytest
 import torch
@@ -63,12 +65,6 @@ def test_truncation_interpolates_from_the_mean_image_to_the_unchanged_image() ->
     assert 0 < (half - none).abs().mean() < (whole - none).abs().mean()
 
 
-def test_missing_spaces_raise_a_user_error() -> None:
-    for name, said in (("w", "need a mapping"), ("q", "choose z, or w")):
-        with pytest.raises(UserError, match=said):
-            Space(dcgan.Generator((16, 16), width=4), name)
-
-
 @pytest.fixture(params=GENERATORS)
 def generator(request: pytest.FixtureRequest) -> nn.Module:
     torch.manual_seed(0)
@@ -85,12 +81,6 @@ def test_other_sizes_are_generated(generator: nn.Module) -> None:
     assert other.shape == (2, 3, 32, 24)
     assert other.float().std() > 0.5 * plain.float().std()
     assert torch.equal(space.render_uint8(points, label), plain)  # the generator itself is as it was
-
-
-def test_invalid_sizes_are_refused() -> None:
-    for size in ((16, 17), (16, 8192)):
-        with pytest.raises(UserError, match=r"sides must be multiples of .* up to 4096"):
-            resized(mapped(), size)
 
 
 def test_mixing_all_layers_gives_the_other_latent() -> None:
@@ -129,13 +119,20 @@ def test_blending_goes_from_one_latent_to_the_other() -> None:
     assert torch.allclose(half.norm(dim=1), (points.norm(dim=1) + other.norm()) / 2, rtol=0.2)
 
 
-def test_missing_layers_raise_a_user_error() -> None:
-    place = Space(mapped(side=32))
-    points = place.from_z(latents([1], 8))
-    with pytest.raises(UserError, match="has layers 0-7"):
-        mix_styles(place, points, points[0], 6, 9)
-    with pytest.raises(UserError, match="blend by a fraction"):
-        mix_styles(Space(place.generator, "z"), points, points[0], 0, 1)
+@pytest.mark.parametrize(
+    ("call", "said"),
+    [
+        (lambda points: Space(dcgan.Generator((16, 16), width=4), "w"), "need a mapping"),
+        (lambda points: Space(mapped(), "q"), "choose z, or w"),
+        (lambda points: resized(mapped(), (16, 17)), "sides must be multiples of .* up to 4096"),
+        (lambda points: resized(mapped(), (16, 8192)), "sides must be multiples of .* up to 4096"),
+        (lambda points: mix_styles(Space(mapped()), points, points[0], 6, 9), "has layers 0-5"),
+        (lambda points: mix_styles(Space(mapped(), "z"), points, points[0], 0, 1), "blend by a fraction"),
+    ],
+)
+def test_what_a_generator_lacks_is_refused(call: Callable[[torch.Tensor], object], said: str) -> None:
+    with pytest.raises(UserError, match=said):
+        call(torch.zeros(1, 8))
 
 
 def test_slerp_turns_by_a_fraction_of_the_angle() -> None:

@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
+import getpass
 import json
+import socket
 from pathlib import Path
+from typing import Any
 
 import pytest
+import torch
 
+from gan import api
 from gan.export import share
 from gan.runs import checkpoints, run_folder
 from gan.runs.checkpoint_io import AtomicCheckpointIO
+from tests.conftest import ROOT
 from tests.security.checkpoints import DCGAN, checkpoint
 
 CLASSES = ("poster", "neon sign|*")
@@ -25,6 +31,18 @@ LINES = [
     {**SCORE, "value": 3.0, "ema": 0.05},
     {**SCORE, "value": float("nan")},
 ]
+
+
+def loaded(folder: Path, options: Any = DCGAN, classes: tuple[str, ...] = ()) -> Any:
+    """Return the model of made.ckpt, a checkpoint in the folder that was not trained."""
+    torch.save(checkpoint(options, classes), folder / "made.ckpt")
+    return api.load(folder / "made.ckpt")
+
+
+def private_words(folder: Path) -> list[bytes]:
+    """Return what no file that is given to others has: paths, and names of the user, the machine and the checkpoint."""
+    words = [str(ROOT), str(folder), str(Path.home()), getpass.getuser(), socket.gethostname(), "made.ckpt"]
+    return [word.encode() for word in words if len(word) > 2]
 
 
 @pytest.fixture(scope="session")

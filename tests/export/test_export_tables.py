@@ -122,7 +122,7 @@ def test_export_and_translate(gan_command: Train, tmp_path: Path) -> None:
         assert np.abs(np.asarray(image).astype(int) - expected).max() <= 2
         from_python = gan.translate(tmp_path / "out" / "sepia_fade.cube", tmp_path / "photo.png")
         assert np.array_equal(np.asarray(from_python), np.asarray(image))
-    gan_command("export", "out/sepia_fade.cube", "--to", "cube", "--out", "again", "--table-size", "17")
+    gan_command("export", "out/sepia_fade.cube", "--to", "cube", "--out", "again")
     table, again = (color_table.read_table(tmp_path / folder / "sepia_fade.cube") for folder in ("out", "again"))
     assert difference(again, photograph(), table.apply(photograph())) < 2
 

@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import base64
-import getpass
 import hashlib
 import io
 import json
 import re
 import shutil
-import socket
 import subprocess
 import tarfile
 from pathlib import Path
@@ -21,7 +19,6 @@ import pytest
 import torch
 from PIL import Image
 
-from gan import api
 from gan.export import web
 from gan.export.parts import Part, noise_of
 from gan.export.web import MODEL, class_edges, page_parts, thumbnail
@@ -33,7 +30,9 @@ from gan.translation.translator import planes_of
 from gan.utils.errors import UserError
 from tests.color_maps import give_start
 from tests.conftest import ROOT, Train
-from tests.security.checkpoints import DCGAN, LUT, checkpoint
+from tests.security.checkpoints import DCGAN, LUT
+
+from .conftest import loaded, private_words
 
 PAGE = ROOT / "gan" / "export" / "page"
 SCRIPTS = {path.name: path.read_text() for path in PAGE.glob("*.mjs")}
@@ -175,11 +174,6 @@ def test_javascript_computes_what_python_computes(tmp_path: Path) -> None:
 # ---- the command
 
 
-def loaded(folder: Path, options: Any, classes: tuple[str, ...] = ()) -> Any:
-    torch.save(checkpoint(options, classes), folder / "made.ckpt")
-    return api.load(folder / "made.ckpt")
-
-
 @pytest.mark.slow
 def test_a_page_of_a_generator(package: bytes, tmp_path: Path, gan_command: Train) -> None:
     pytest.importorskip("onnxscript")
@@ -196,9 +190,8 @@ def test_a_page_of_a_generator(package: bytes, tmp_path: Path, gan_command: Trai
     assert about["title"] == "Generated images" and about["kind"] == "generator"
     assert about["classes"] == model.classes and about["class_edges"] == [1, 2] and about["means"] == []
     assert list(about["vectors"]) == ["pca0", "pca1", "pca2", "pca3"]
-    private = [str(ROOT), str(tmp_path), str(Path.home()), getpass.getuser(), socket.gethostname(), "made.ckpt"]
     for name in models:
-        assert not [each for each in private if each.encode() in (folder / name).read_bytes() and len(each) > 2], name
+        assert not [word for word in private_words(tmp_path) if word in (folder / name).read_bytes()], name
     error = gan_command(*words, check=2).stderr
     assert "is not empty; use --force to write the page beside its files" in error and error.count("\n") == 1
 
@@ -241,10 +234,3 @@ def test_the_inputs_of_a_page_give_the_translations_of_gan_translate(name: str, 
         y = part.network(*inputs_of(part, planes))
     found = to_uint8(y)[0, :, :33, :50]
     assert (found.int() - translate(part.original, planes).int()).abs().max() <= 1
-
-
-def test_errors_of_the_command(tmp_path: Path, gan_command: Train) -> None:
-    (tmp_path / "made.ckpt").touch()
-    words = "export", "made.ckpt", "--out", "out", "--to", "web", "--table-size", "33"
-    said = "--table-size: needs --to cube; leave it out with --to web\n"
-    assert said in gan_command(*words, check=2).stderr

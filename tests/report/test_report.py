@@ -16,11 +16,12 @@ from xml.etree import ElementTree
 import pytest
 from PIL import Image
 
-from gan.report.charts import Line, Panel, Point, draw, to_svg
-from gan.report.facts import Log, public, public_word, read_facts
+from gan.report.charts import Line, Panel, draw, to_svg
+from gan.report.facts import public, public_word, read_facts
 from gan.report.one_run import build, thinned
 from gan.report.page import embed, evenly, sha256
 from gan.runs import run_folder
+from gan.runs.metrics import Log, Point
 from gan.utils.errors import UserError
 from tests.made_run import KID, LINES, made
 from tests.valid_html import Page

@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import os
 import pickle
-import resource
-import signal
 import threading
 from pathlib import Path
 from typing import Any
@@ -17,6 +14,8 @@ from gan.runs import checkpoints
 from gan.runs.checkpoint_file import FORMAT, load
 from gan.runs.checkpoint_io import AtomicCheckpointIO
 from gan.utils.errors import UserError
+from tests.conftest import full_disk
+from tests.security.checkpoints import Bomb
 
 CONTENT: dict[str, Any] = {
     "format": FORMAT,
@@ -25,14 +24,6 @@ CONTENT: dict[str, Any] = {
     "images": 64,
     "global_step": 4,
 }
-
-
-class Bomb:
-    def __init__(self, path: Path) -> None:
-        self.path = path
-
-    def __reduce__(self) -> tuple[Any, ...]:
-        return os.system, (f"touch {self.path}",)
 
 
 def test_round_trip_with_checksum(tmp_path: Path) -> None:
@@ -108,14 +99,9 @@ def test_a_full_disk_is_reported_and_keeps_existing_checkpoints(
 ) -> None:
     storage, path = AtomicCheckpointIO(), tmp_path / "images-000000064.ckpt"
     storage.save_checkpoint(CONTENT, path)
-    limit, handler = resource.getrlimit(resource.RLIMIT_FSIZE), signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (1000, limit[1]))
-    try:
+    with full_disk(1000):
         storage.save_checkpoint({**CONTENT, "images": 65}, path)
         storage.save_checkpoint(CONTENT, tmp_path / "images-000000128.ckpt")
-    finally:
-        resource.setrlimit(resource.RLIMIT_FSIZE, limit)
-        signal.signal(signal.SIGXFSZ, handler)
     assert "not saved" in str(storage.failure) and "not saved" in capsys.readouterr().out
     assert checkpoints.find_damage(path) is None and checkpoints.images_of(path) == 64
     assert not list(tmp_path.glob("images-000000128.*"))  # nor a sidecar without its checkpoint

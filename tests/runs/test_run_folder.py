@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import math
 import os
-import resource
 import subprocess
 from pathlib import Path
 from typing import Any
@@ -17,11 +17,10 @@ from gan.runs import checkpoints, run_folder
 from gan.runs.metrics import cut_metrics, first_scored, logged_objective, read_metrics
 from gan.utils.errors import UserError
 from gan.utils.files import write_atomically, write_json
+from tests.conftest import full_disk
 
 
 def save(run: Path, images: int, data: bytes = b"x" * 1000) -> Path:
-    import hashlib
-
     path = checkpoints.checkpoint_path(run, images)
     write_json(checkpoints.sidecar(path), {"sha256": hashlib.sha256(data).hexdigest(), "images": images})
     write_atomically(path, lambda file: file.write(data))
@@ -31,17 +30,8 @@ def save(run: Path, images: int, data: bytes = b"x" * 1000) -> Path:
 def test_a_full_disk_leaves_the_old_file(tmp_path: Path) -> None:
     path = tmp_path / "file"
     path.write_text("old")
-    limit = resource.getrlimit(resource.RLIMIT_FSIZE)
-    import signal
-
-    handler = signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (100, limit[1]))
-    try:
-        with pytest.raises(OSError):
-            write_atomically(path, lambda file: file.write(b"x" * 1000))
-    finally:
-        resource.setrlimit(resource.RLIMIT_FSIZE, limit)
-        signal.signal(signal.SIGXFSZ, handler)
+    with full_disk(100), pytest.raises(OSError):
+        write_atomically(path, lambda file: file.write(b"x" * 1000))
     assert path.read_text() == "old"
     assert list(tmp_path.iterdir()) == [path]
 

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import os
 import signal
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
@@ -13,7 +11,7 @@ import pytest
 from gan.config.new_run import create_folder
 from gan.runs import lock
 from gan.utils.errors import UserError
-from tests.conftest import ROOT, TINY, Train, environment
+from tests.conftest import ROOT, TINY, Train, run_python
 
 LATE = "model.discriminator.norm=batch"  # found when the parts are instantiated: R1 needs a discriminator without it
 
@@ -81,7 +79,6 @@ def test_a_signal_before_training_leaves_nothing(moment: str, number: signal.Sig
         f"        os.kill(os.getpid(), {int(number)})\n"
         "sys.addaudithook(watch)\nsys.argv = sys.argv[1:]\nrunpy.run_path(sys.argv[0], run_name='__main__')"
     )
-    words = [sys.executable, "-c", code, str(ROOT / "train.py"), *TINY, "images=8"]
-    found = subprocess.run(words, cwd=tmp_path, env=environment() | {"PYTHONPATH": str(ROOT)}, capture_output=True)
+    found = run_python(["-c", code, str(ROOT / "train.py"), *TINY, "images=8"], tmp_path)
     assert found.returncode in (128 + number, -number), found.stderr
     assert list(tmp_path.iterdir()) == [] and os.getcwd() == str(tmp_path)

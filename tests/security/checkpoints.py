@@ -105,6 +105,7 @@ def write_run(folder: Path, **data: Any) -> Path:
     AtomicCheckpointIO().save_checkpoint(made, path)
     (folder / run_folder.CONFIG).write_text(whole_configuration())
     (folder / run_folder.OVERRIDES).write_text("[seed=1]\n")
+    (folder / run_folder.ENVIRONMENT).write_text("{}\n")
     (folder / run_folder.METRICS).write_text(METRICS)
     return path
 

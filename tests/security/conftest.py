@@ -12,7 +12,7 @@ import os
 import resource
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -32,8 +32,6 @@ from gan.cli import main
 if __name__ == "__main__":
     sys.exit(main(sys.argv[1:]))
 """
-
-Gan = Callable[..., subprocess.CompletedProcess[str]]
 
 
 def snapshot(folder: Path) -> dict[str, int]:

@@ -6,7 +6,6 @@ import json
 import os
 import resource
 from collections.abc import Callable
-from itertools import islice
 from pathlib import Path
 
 import pytest
@@ -15,9 +14,7 @@ from PIL import Image
 from gan.config.resume import prepare
 from gan.data.decoding import cache
 from gan.data.decoding.decode import Decoder
-from gan.data.shards import pack
 from gan.data.sources.files import ImageFiles
-from gan.data.stream import StreamingDataModule
 from gan.runs import checkpoints, run_folder
 from gan.utils.errors import UserError
 from gan.utils.untrusted import MAX_BYTES, MAX_JSON, MAX_NODES, read_json, read_yaml
@@ -106,19 +103,6 @@ def classifier(cage: Cage, plant: Callable[[Path], None]) -> str:
     return cage.run("recognize", "predict", "model.ckpt", "image.png", "--recognition", "classifier")
 
 
-def shards(cage: Cage, plant: Callable[[Path], None]) -> str:
-    """Train on packed images."""
-    (cage.folder / "images").mkdir()
-    Image.new("RGB", (4, 4)).save(cage.folder / "images" / "0.png")
-    pack([str(cage.folder / "images")], cage.folder / "shards", Decoder((4, 4)), False)
-    plant(cage.folder / "shards" / "index.json")
-    with pytest.raises(UserError) as caught:
-        data = StreamingDataModule(str(cage.folder / "shards"), size=4, batch_size=1, num_workers=0)
-        data.setup("fit")
-        list(islice(data.train_dataloader(), 1))
-    return str(caught.value)
-
-
 def cached(cage: Cage, plant: Callable[[Path], None]) -> str:
     """Read images through an index of the cache, which is built again."""
     (cage.folder / "images").mkdir()
@@ -137,7 +121,6 @@ SURFACES: dict[str, tuple[Callable[[Cage, Callable[[Path], None]], str], str]] =
     "overrides.yaml": (resumed, "overrides.yaml"),
     "shared model": (shared, "config.json"),
     "classifier": (classifier, "classifier"),
-    "shards": (shards, "index.json"),
     "cache": (cached, "index.json"),
 }
 FORGED: dict[str, Callable[[Path], object]] = {

@@ -24,7 +24,7 @@ from gan.utils.errors import UserError
 from gan.utils.files import write_json
 from tests.runs.test_run_folder import save
 
-from .checkpoints import DCGAN, METRICS, checkpoint, write_run
+from .checkpoints import DCGAN, checkpoint, write_run
 from .conftest import SECRET, Cage
 
 pytestmark = pytest.mark.slow
@@ -97,11 +97,8 @@ def test_an_override_of_a_stranger_is_refused_and_nothing_happens(override: str,
 
 def test_a_configuration_does_not_read_the_environment(run: Path, cage: Cage) -> None:
     (run / run_folder.CONFIG).write_text('token: ${oc.env:SECRET_TOKEN}\nname: "\\e[2J"\n')
-    (run / run_folder.OVERRIDES).unlink()
-    other = cage.folder / "other"
-    other.mkdir()
-    (other / run_folder.CONFIG).write_text("token: x\n")
-    (other / run_folder.METRICS).write_text(METRICS)
+    write_run(cage.folder / "other")
+    (cage.folder / "other" / run_folder.CONFIG).write_text("token: x\n")
     assert "${oc.env:SECRET_TOKEN}" in cage.run("compare", "run", "other", check=0)
 
 

@@ -20,6 +20,8 @@ from gan.data.decoding.decode import Decoder
 from gan.data.shards import pack
 from gan.data.stream import StreamingDataModule
 
+from .checkpoints import Bomb
+
 pytestmark = pytest.mark.slow
 
 MEMORY = 256 << 20  # bytes that reading such a folder may take
@@ -34,14 +36,6 @@ def whole(tmp_path_factory: pytest.TempPathFactory) -> Path:
         Image.new("RGB", (4, 4), (index, 0, 0)).save(root / "images" / f"{index}.png")
     assert pack([str(root / "images")], root / "shards", Decoder((4, 4)), False) == 8
     return root / "shards"
-
-
-class Bomb:
-    def __init__(self, canary: Path) -> None:
-        self.canary = canary
-
-    def __reduce__(self) -> tuple[Any, ...]:
-        return os.system, (f"touch {self.canary}",)
 
 
 def pickles(index: dict[str, Any], folder: Path, canary: Path) -> None:
@@ -124,6 +118,7 @@ def test_hostile_shards(case: str, untouched: Path, tmp_path: Path, capsys: pyte
 INDICES: dict[str, Callable[[Path], object]] = {
     "deep": lambda path: path.write_text('{"chunks": ' + "[" * 200_000),
     "a list": lambda path: path.write_text("[]"),
+    "a number": lambda path: path.write_text("3"),
     "a pipe": lambda path: os.mkfifo(path),
     "an endless device": lambda path: path.symlink_to("/dev/zero"),
 }

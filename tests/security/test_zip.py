@@ -18,8 +18,6 @@ from .test_images import bomb, saved
 
 pytestmark = pytest.mark.slow
 
-GIGABYTE = 1 << 30
-
 
 def packed(members: dict[str, bytes]) -> bytes:
     file = BytesIO()

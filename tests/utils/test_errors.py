@@ -22,6 +22,7 @@ from gan.utils.errors import (
     to_line,
     writing,
 )
+from gan.utils.output import one_line
 
 
 @pytest.mark.parametrize(
@@ -35,6 +36,12 @@ def test_a_reason_is_never_none(error: OSError, said: str) -> None:
         raise error
     assert "None" not in str(caught.value)
     assert describe_os_error(error) == f"a file: {said.lower()}"
+
+
+def test_a_line_of_text_has_no_control_characters() -> None:
+    assert one_line("a\nb\x1b[2J\ud800\u202e") == "a\\nb\\x1b[2J\\ud800\\u202e"
+    assert one_line("Straße 写真") == "Straße 写真"
+    assert len(one_line("x" * 10**6)) <= 2000
 
 
 def test_a_long_message_keeps_both_ends() -> None:

@@ -66,8 +66,7 @@ try:
 except KeyboardInterrupt:
     print("raised")
 """
-    words = [sys.executable, "-c", code]
-    found = subprocess.run(words, env=environment() | {"PYTHONPATH": str(ROOT)}, capture_output=True, text=True)
+    found = run_python(["-c", code], ROOT)
     assert (found.returncode, found.stdout) == (0, "raised\n"), found.stderr
 
 
@@ -91,8 +90,7 @@ assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
 assert not signal.pthread_sigmask(signal.SIG_BLOCK, ())
 begun.set()
 """
-    words = [sys.executable, "-c", code]
-    found = subprocess.run(words, env=environment() | {"PYTHONPATH": str(ROOT)}, capture_output=True, text=True)
+    found = run_python(["-c", code], ROOT)
     assert (found.returncode, found.stdout) == (0, "done\nraised\n"), found.stderr
 
 
