@@ -62,8 +62,7 @@ class Fit:
 
 def add_command(commands: Any, name: str, meaning: str) -> argparse.ArgumentParser:
     """Add a sub-command and return its parser. `meaning` describes it in the list of commands and in its own help."""
-    parser: argparse.ArgumentParser = commands.add_parser(name, help=meaning, description=meaning)
-    return parser
+    return commands.add_parser(name, help=meaning, description=meaning)
 
 
 def add_run(parser: argparse.ArgumentParser) -> None:

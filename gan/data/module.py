@@ -128,8 +128,7 @@ class ImageDataModule(LightningDataModule):
 
     def class_names(self) -> list[str]:
         """Return the names of the classes, without decoding an image."""
-        names: list[str] = self.open_source().classes(self.label_option)[0]
-        return names
+        return self.open_source().classes(self.label_option)[0]
 
     def class_counts(self) -> Tensor:
         """Return the number of training images of each class, (classes,)."""

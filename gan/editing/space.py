@@ -238,8 +238,7 @@ def first_layer(generator: Any) -> nn.Module:
     of a Sequential one by one.
     """
     first: Any = next(iter(require(generator, "synthesis_layers", "another size")))
-    layer: nn.Module = first[0] if isinstance(first, nn.Sequential) else first
-    return layer
+    return first[0] if isinstance(first, nn.Sequential) else first
 
 
 @torch.no_grad()

@@ -91,5 +91,4 @@ def _created(name: str, config: Mapping[str, Any]) -> Any:
 def compute(metric: Any, real: Any, fake: Any, files: Any = (None, None)) -> dict[str, float]:
     """Return the values of a metric by name. `files` are passed if its `compute` has such an argument."""
     options = {"files": files} if "files" in inspect.signature(metric.compute).parameters else {}
-    values: dict[str, float] = metric.compute(real, fake, **options)
-    return values
+    return metric.compute(real, fake, **options)

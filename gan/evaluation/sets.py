@@ -265,8 +265,7 @@ def real_sets(data: Any, part: str, request: Request) -> Sets:
 def training_images(model: Model, checkpoint: Path, n: int) -> Tensor:
     """Return at most n training images of a run; print a note and return none if they cannot be loaded."""
     try:
-        images: Tensor = loading.load_data(model.config, checkpoint).reals(n)
-        return images
+        return loading.load_data(model.config, checkpoint).reals(n)
     except UserError as error:
         print(f"no search for copies: {error}")
         return torch.empty(0, 3, 1, 1, dtype=torch.uint8)

@@ -177,8 +177,7 @@ def encode_onnx(part: Part, about: Mapping[str, str]) -> bytes:
     for key, value in about.items():
         entry = model.metadata_props.add()
         entry.key, entry.value = key, value
-    encoded: bytes = model.SerializeToString()
-    return encoded
+    return model.SerializeToString()
 
 
 def strip_onnx(model: Any, part: Part) -> None:

@@ -82,8 +82,7 @@ def generator_parts(generator: Any, size: tuple[int, int]) -> list[Part]:
 
     def part(method: str, inputs: tuple[str, ...], output: str, example: Any, **options: Any) -> Part:
         def run(network: Any, *given: Tensor) -> Tensor:
-            y: Tensor = getattr(network, method)(*given)
-            return y
+            return getattr(network, method)(*given)
 
         name = "generator" if method == "forward" else method
         return Part(name, generator, run, Call(plain(generator), run), inputs, output, example, size, **options)

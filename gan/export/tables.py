@@ -175,8 +175,7 @@ def inputs_of(model: Translator, path: Path) -> Tensor:
     """Return inputs of a model to average over: its training images, or built-in ones, after a note, if it has none."""
     try:
         if has_data(model.config):
-            inputs: Tensor = load_data(model.config, path).inputs(NUM_INPUTS)
-            return inputs
+            return load_data(model.config, path).inputs(NUM_INPUTS)
         reason = "a shared model has no training images"
     except UserError as error:
         reason = str(error)

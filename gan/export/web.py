@@ -158,14 +158,12 @@ def with_sides(network: Any, image: Tensor, *others: Tensor) -> Tensor:
     """Call a translator with the sides of an image before padding, (N, 2), as the last input; all rows are equal."""
     *noise, sides = others
     height, width = sides[0].unbind()
-    y: Tensor = network.forward_tile(image, TilePosition(0, 0, height, width), *noise)  # type: ignore[arg-type]
-    return y
+    return network.forward_tile(image, TilePosition(0, 0, height, width), *noise)  # type: ignore[arg-type]
 
 
 def with_thumbnail(network: Any, image: Tensor, thumbnail: Tensor) -> Tensor:
     """Call a translator with the thumbnail of the image as an input."""
-    y: Tensor = network.forward_tile(image, TilePosition.whole(image), network.thumbnail_context(thumbnail))
-    return y
+    return network.forward_tile(image, TilePosition.whole(image), network.thumbnail_context(thumbnail))
 
 
 # ---- the runtime

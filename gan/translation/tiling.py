@@ -143,8 +143,7 @@ def tile_function(network: Any, image: Tensor, device: torch.device) -> Callable
 
     def run(x: Tensor, tile: Tile) -> Tensor:
         place = TilePosition(top + tile.input_rows.start, left + tile.input_columns.start, height, width, number)
-        y: Tensor = network.forward_tile(x, place, *views)
-        return y
+        return network.forward_tile(x, place, *views)
 
     return run
 

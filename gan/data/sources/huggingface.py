@@ -50,8 +50,7 @@ class HuggingFaceDataset:
         if image is None:
             raise ImageError("the cell is empty")
         try:
-            data: bytes = image["bytes"] if image["bytes"] is not None else Path(image["path"]).read_bytes()
-            return data
+            return image["bytes"] if image["bytes"] is not None else Path(image["path"]).read_bytes()
         except OSError as error:
             raise ImageError(reason(error)) from error
 
