@@ -1,6 +1,7 @@
 """Start a new model from the weights of another one. One rule: weights of equal names keep what their shapes share.
 
-Size, channels, classes and width may differ. What the other model does not have stays as initialized.
+Size, channels and width may differ. What the other model does not have stays as initialized. With other classes, or
+none, conditional BatchNorm starts from the mean of the classes.
 """
 
 from __future__ import annotations
@@ -59,7 +60,7 @@ def start_from(model: Base, source: Path) -> None:
     shown, other = f"init_from={with_addresses(str(source))}", load_state(checkpoint_of(source))
     options, theirs = flatten(model.config), flatten(other["config"])
     for role in NETWORKS:
-        weights = network_weights(other["state_dict"], *PREFIXES[role])
+        weights = with_mean_class(network_weights(other["state_dict"], *PREFIXES[role]), model.generator)
         kind = f"model.{role}._target_"
         if not weights or theirs.get(kind) != options.get(kind):
             if role == "generator":
@@ -75,8 +76,26 @@ def start_from(model: Base, source: Path) -> None:
         print_line(f"{shown}: {role}: {describe(network, copied)}")
         if model.frozen.get(role):
             print_line(f"freeze.{role}: {', '.join(model.frozen[role])}")
-    averaged = network_weights(other["state_dict"], EMA, "generator.")
+    averaged = with_mean_class(network_weights(other["state_dict"], EMA, "generator."), model.generator)
     model.ema.module.load_state_dict(copy_weights(model.generator, averaged).state)
+
+
+def with_mean_class(weights: Mapping[str, Tensor], generator: nn.Module) -> dict[str, Tensor]:
+    """Return weights in which each class of conditional BatchNorm is the mean of all, if the number of classes differs.
+
+    Without classes, they have the names of BatchNorm2d.
+    """
+    classes, result = getattr(generator, "classes", 0), dict(weights)
+    for layer in [name.removesuffix(".scale") for name in weights if name.endswith(".scale")]:
+        for part, plain in (("scale", "weight"), ("shift", "bias")):
+            values = weights[f"{layer}.{part}"]  # (classes, C)
+            if classes:
+                result[f"{layer}.{part}"] = values if len(values) == classes else values.mean(0).expand(classes, -1)
+            else:
+                result[f"{layer}.{plain}"] = values.mean(0)
+        for statistic in () if classes else ("running_mean", "running_var", "num_batches_tracked"):
+            result[f"{layer}.{statistic}"] = weights[f"{layer}.norm.{statistic}"]
+    return result
 
 
 def check_copied(model: Base, role: str, copied: Copied, shown: str) -> None:

@@ -10,7 +10,7 @@ import torch
 
 from gan.networks import dcgan
 from gan.training.base import freeze, layers
-from gan.training.initial_weights import copy_weights, start_from
+from gan.training.initial_weights import copy_weights, start_from, with_mean_class
 from gan.utils.errors import UserError
 from tests.recipes import build
 from tests.security.checkpoints import DCGAN, STYLEGAN2, checkpoint
@@ -76,3 +76,21 @@ def test_layers_are_counted_from_the_input() -> None:
 def test_wrong_numbers_are_refused(number: object) -> None:
     with pytest.raises(UserError, match=f"freeze.generator={number}: must be "):
         freeze(dcgan.Generator((16, 16), width=4, latent_dim=8), "generator", number)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("classes", [0, 3])
+def test_with_other_classes_a_generator_starts_from_the_mean_of_the_classes(classes: int) -> None:
+    torch.manual_seed(0)
+    theirs = dcgan.Generator((16, 16), width=4, latent_dim=8, classes=2).eval()
+    z, label = torch.randn(2, 8), torch.tensor([0, 1])
+    for name, weight in theirs.named_parameters():
+        if name.endswith((".scale", ".shift")):
+            torch.nn.init.normal_(weight)
+    ours = dcgan.Generator((16, 16), width=4, latent_dim=8, classes=classes).eval()
+    copied = copy_weights(ours, with_mean_class(theirs.state_dict(), ours))
+    ours.load_state_dict(copied.state)
+    assert not copied.new
+    for name, weight in theirs.named_parameters():
+        if name.endswith((".scale", ".shift")):
+            weight.data[:] = weight.data.mean(0)
+    torch.testing.assert_close(ours(z, label), theirs(z, label))

@@ -2,9 +2,9 @@
 
 python tests/benchmarks/zoo/convert.py OLD.ckpt RUN
 
-The run folder RUN gets a checkpoint with the weights, the configuration, the number of images and the classes. It
-generates, starts other runs (init_from=RUN) and can be shared, but cannot be resumed. Models written by gan share need
-no conversion.
+The run folder RUN gets a checkpoint with the weights, the configuration, the number of images and the classes. Weights
+of upsampling=nearest get the layout of Conv2d. The converted run generates, starts other runs (init_from=RUN) and can
+be shared, but cannot be resumed. Models written by gan share need no conversion.
 """
 
 from __future__ import annotations
@@ -28,6 +28,10 @@ def convert(old: Path, run: Path) -> Path:
         sys.exit(f"{old}: format {state['format']}, not 3")
     path = checkpoint_path(run, state["images"])
     path.parent.mkdir(parents=True)
+    if state["config"]["model"]["generator"].get("upsampling") == "nearest":
+        for name, weight in state["state_dict"].items():
+            if name.startswith(("generator.blocks.", "ema.module.blocks.")) and name.endswith(".0.weight"):
+                state["state_dict"][name] = weight.flip(2, 3).transpose(0, 1).contiguous()
     kept = {key: state[key] for key in (*KEYS, "classes") if key in state}
     AtomicCheckpointIO().save_checkpoint({**kept, "format": FORMAT}, path)
     (run / run_folder.CONFIG).write_text(yaml.safe_dump(state["config"]))
