@@ -38,6 +38,7 @@ TINY = {
     "stylegan2": ["model.generator.width=4", "model.discriminator.width=4", "model.generator.latent_dim=8"],
 }
 TINY["projected_light"] = [option.replace("resolution=64", "resolution=32") for option in TINY["projected"]]
+TINY["enlarge"] = TINY["pix2pix"]
 TINY["pix2pix_unet"] = ["model.generator.width=4", "model.generator.depth=3", "model.discriminator.width=4"]
 TINY["cut"] = [*TINY["pix2pix"], "penalty.patch_nce.layers=[0,4,8,12]"]
 TINY["lut"] = ["model.generator.lut_size=5", "model.generator.width=4", "model.discriminator.width=4"]
@@ -56,7 +57,7 @@ GOLDEN = Path(__file__).parent / "golden"
 
 
 # The translators, and the pairing of their data.
-TRANSLATORS = dict.fromkeys(("pix2pix", "pix2pix_unet"), "paired")
+TRANSLATORS = dict.fromkeys(("pix2pix", "pix2pix_unet", "enlarge"), "paired")
 TRANSLATORS |= dict.fromkeys(("cut", "fastcut", "cyclegan", "lut", "style"), "disjoint")
 
 
@@ -72,7 +73,9 @@ def photographs() -> str:
 def configuration(recipe: str, *options: str) -> Any:
     """Return the tiny configuration: 24 built-in images of 16 pixels, or of 32 for translators."""
     given = [f"data.batch_size={BATCH}", "data.size=16", "data.num_images=24", "data.split=null", "data.labels=false"]
-    if recipe in TRANSLATORS:
+    if recipe == "enlarge":
+        given = [given[0], "data=reduced", f"data.root={photographs()}", "data.size=16", "data.patches_per_image=2"]
+    elif recipe in TRANSLATORS:
         given = [given[0], "data=retro_filter", f"data.root={photographs()}", f"data.pairing={TRANSLATORS[recipe]}"]
         given += ["data.size=32", "data.split=file"]
     return compose([f"model={recipe}", *given, *TINY.get(recipe, OTHERS), "trainer.accelerator=cpu", *options])

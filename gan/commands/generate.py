@@ -5,16 +5,18 @@ from __future__ import annotations
 import argparse
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from gan.commands import options
 from gan.settings import TRUNCATION
-from gan.utils.errors import writing
+from gan.utils.errors import UserError, writing
 from gan.utils.files import refuse_existing
 from gan.utils.output import counting
 
 if TYPE_CHECKING:
     from torch import Tensor
+
+    from gan.translation.translator import Translator
 
 BATCH = 256  # images in memory at a time
 OUT = "generated"  # in the run folder
@@ -28,9 +30,20 @@ class Request(options.Weights):
     out: Path | None
     grid: bool
     truncation: float
+    enlarge: str | None
     label: str | None
     no_metadata: bool
     force: bool
+
+
+def load_enlarger(run: str) -> Translator:
+    """Return the translator of --enlarge."""
+    from gan import api
+
+    enlarger = api.load(run)
+    if getattr(getattr(enlarger, "network", None), "enlargement", 1) == 1:
+        raise UserError(f"--enlarge {run}: does not enlarge images; give a run of model=enlarge")
+    return enlarger
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -39,6 +52,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     options.add_out(parser, "folder for the files SEED.png; created if missing", default=OUT)
     options.add_grid(parser)
     TRUNCATION.add_to(parser)
+    parser.add_argument("--enlarge", type=options.existing_run, metavar="RUN", help="enlarge the images with a run of "
+                        "model=enlarge")  # fmt: skip
     options.add_class(parser)
     options.add_metadata(parser)
     options.add_weights(parser)
@@ -56,15 +71,20 @@ def run(request: Request) -> None:
     from gan.export import provenance
     from gan.images.convert import NO_TEXT, grid, save_png
 
+    enlarger = load_enlarger(request.enlarge) if request.enlarge else None
     described = None
     if not request.no_metadata:
-        described = provenance.from_seeds(model, seeds, request.label, truncation=request.truncation)
+        fields: dict[str, Any] = {"truncation": request.truncation}
+        if enlarger:
+            fields["enlarge"] = provenance.model_hash(enlarger.network)
+        described = provenance.from_seeds(model, seeds, request.label, **fields)
     images: list[Tensor] = []
     title = f"generating into {out}, with a model that has seen {model.images:,} images"
     with writing(out, "; files already written are complete"), counting(title, len(seeds)) as advance:
         for first in range(0, len(seeds), BATCH):
             part = seeds[first : first + BATCH]
-            generated = model.generate(part, request.truncation, request.label).pixels
+            generated: list[Tensor] = list(model.generate(part, request.truncation, request.label).pixels)
+            generated = [enlarger.of_pixels(image) for image in generated] if enlarger else generated
             for n, image in enumerate(generated, first):
                 save_png(image, files[n], described.image(image, n) if described else NO_TEXT)
             images += generated if request.grid else []

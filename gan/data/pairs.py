@@ -140,6 +140,53 @@ class StyledFiles(ImageFiles):
         return np.concatenate([pixels, decoder.fit_image(styled)])  # which has the right size already
 
 
+class ReducedFiles(ImageFiles):
+    """Image files, of which each patch is paired with its reduction, enlarged again by Lanczos.
+
+    Files with a side below that of a patch are left out: they have no detail to learn.
+    """
+
+    stacked = 2
+
+    def __init__(self, roots: Sequence[str], factor: int) -> None:
+        super().__init__(roots)
+        self.factor = factor
+        self.identity = ["reduced", factor, *self.identity]
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {"files": self.files, "factor": self.factor}
+
+    def decode(self, data: bytes, decoder: Decoder) -> Iterator[np.ndarray]:
+        image = read_first_frame(BytesIO(data), decoder.max_pixels)
+        height, width = decoder.size
+        if image.height < height or image.width < width:
+            raise ImageError(f"{image.width}x{image.height} is smaller than a patch of {width}x{height}")
+        columns, rows = image.width // self.factor * self.factor, image.height // self.factor * self.factor
+        whole = replace(decoder, size=(rows, columns), fit="crop", resample="lanczos", patches_per_image=1)
+        pixels = whole.fit_image(image.crop((0, 0, columns, rows)))
+        enlarged = enlarge(reduce(pixels, self.factor), self.factor)
+        pair = np.concatenate([enlarged, pixels])
+        for left, top, _, _ in decoder.patch_boxes(image):
+            left, top = left // self.factor * self.factor, top // self.factor * self.factor  # the grid of a whole image
+            patch = pair[:, top : top + height, left : left + width].transpose(1, 2, 0)
+            yield np.ascontiguousarray(patch).transpose(2, 0, 1)  # channels last in memory
+
+
+def reduce(pixels: np.ndarray, factor: int) -> np.ndarray:
+    """Return images (C, H, W) of 1 / factor of the size, by Lanczos."""
+    return lanczos(pixels, (pixels.shape[1] // factor, pixels.shape[2] // factor))
+
+
+def enlarge(pixels: np.ndarray, factor: int) -> np.ndarray:
+    """Return images (C, H, W) of `factor` times the size, by Lanczos."""
+    return lanczos(pixels, (pixels.shape[1] * factor, pixels.shape[2] * factor))
+
+
+def lanczos(pixels: np.ndarray, size: tuple[int, int]) -> np.ndarray:
+    planes = [Image.fromarray(plane).resize(size[::-1], Image.Resampling.LANCZOS) for plane in pixels]
+    return np.stack([np.asarray(plane) for plane in planes])
+
+
 def files_by_name(root: str) -> dict[str, File]:
     """Return the images below a folder by their names without extension."""
     files: dict[str, File] = {}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -15,7 +16,7 @@ from torch.utils.data import IterableDataset
 from gan.data.looks import registry
 from gan.data.module import DEVICE_SHARE, Batches, ImageDataModule, dataloader, position
 from gan.data.order import SEED_OFFSET, EndlessBatches
-from gan.data.pairs import MatchedFiles, SideBySideFiles, StyledFiles
+from gan.data.pairs import MatchedFiles, ReducedFiles, SideBySideFiles, StyledFiles
 from gan.utils.errors import UserError, choice
 from gan.utils.option_values import with_home
 
@@ -96,6 +97,29 @@ class PairedDataModule(ImageDataModule):
     def pairs(self, n: int, held_out: bool, side: str) -> Tensor:
         """Return n pairs, uint8 (n, 2C, H, W), whose image on `side` ("a" or "b") is used in training."""
         return self._read_rows(self._to_evaluate(n, held_out, side))
+
+
+class ReducedDataModule(PairedDataModule):
+    """Patches of images of full size, and the same patches reduced and enlarged again, for learning to enlarge images.
+
+    Args:
+        root: one or several folders or zip archives.
+        factor: of the reduction.
+        options: those of `ImageDataModule`, with fit="patches".
+    """
+
+    def __init__(self, root: str | Sequence[str], factor: int, **options: Any) -> None:
+        super().__init__(root=root, **options)
+        self.given = {"root": root, "factor": factor, **options}
+        self.factor = factor
+        choice("data.fit", self.decoder.fit, ("patches",))
+        self.decoder = replace(self.decoder, size=self.size)  # no margin for crops, which would move the reduced grid
+        if any(side % factor for side in self.size):
+            raise UserError(f"data.size={self.size[0]}x{self.size[1]}: both sides must be multiples of {factor}")
+
+    def open_source(self) -> Any:
+        self.source = self.source or ReducedFiles(self.roots or [], self.factor)
+        return self.source
 
 
 class StyledDataModule(PairedDataModule):

@@ -11,6 +11,7 @@ pixels                         digest of the image as written, in a lossless for
 seed, seeds, latent, latents   of one image or several: seeds, with ranges as pairs, or digests of latents; of a look,
                                `seed` is that of its noise
 class, truncation, size        class by name, height and width
+enlarge                        of `gan generate`: digest of the weights that enlarged the image
 settings, mix                  of `gan edit`: [name, value] in their order; {seed, class, layers or fraction}
 directions, recognition        digests of the directions and of the classifier that the settings use
 frames, fps, loop, scale, space                         of interpolations
@@ -191,6 +192,7 @@ def words_of(record: Record) -> list[str]:
     words += option("set", *(f"{name}={value}" for name, value in record.get("settings", [])))
     words += option("mix", *(f"{mix['seed']}:{part_of(mix)}" for mix in mixes))
     words += option("size", "x".join(map(str, record.get("size", []))))
+    words += option("enlarge", "ENLARGER" if "enlarge" in record else "")
     words += option("palette", "PALETTE" if "palette" in record else "")
     # Latents, and the seeds of a mix, have classes of their own.
     own_classes = of_latents or any(mix.get("class") != record.get("class") for mix in mixes)

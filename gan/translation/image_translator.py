@@ -27,14 +27,18 @@ BYTES_PER_PIXEL = 40  # upper limit of memory for reading, translating in tiles 
 
 
 class ImageFunction(Protocol):
-    """A function from an image to an image of the same size. Subclasses override what differs from the defaults.
+    """A function from an image, which may be enlarged first, to an image of the same size.
+
+    Subclasses override what differs from the defaults.
 
     Attributes:
         takes_alpha: whether pixels keep their alpha. Otherwise fully transparent pixels are white.
         bytes_per_pixel: upper limit of memory for reading, translating and writing an image.
+        enlargement: factor by which an image is enlarged by Lanczos before it is translated.
     """
 
     takes_alpha: bool = False
+    enlargement: int = 1
     bytes_per_pixel: int = BYTES_PER_PIXEL
 
     def __call__(self, pixels: np.ndarray, number: int) -> np.ndarray:
@@ -80,6 +84,8 @@ class ImageTranslator:
         return replace(self, video=Video()) if self.steady else self
 
     def __call__(self, image: Image.Image) -> Image.Image:
+        if (factor := self.function.enlargement) != 1:
+            image = image.resize((factor * image.width, factor * image.height), Image.Resampling.LANCZOS)
         result = Image.fromarray(self.translate(image))
         if self.strength < 1:
             result = Image.blend(image.convert("RGB"), result, self.strength)

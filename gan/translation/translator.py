@@ -13,8 +13,9 @@ from torch import Tensor
 from gan import settings
 from gan.data.decoding.reader import unpremultiply
 from gan.images.collection import Given, is_single, to_pil_images
+from gan.images.convert import to_pil_image
 from gan.models.loading import move, select_direction
-from gan.translation.image_translator import ImageFunction, ImageTranslator, parse_look
+from gan.translation.image_translator import BYTES_PER_PIXEL, ImageFunction, ImageTranslator, parse_look
 from gan.translation.tiling import is_tiled, tile_for_memory, translate
 from gan.utils.errors import UserError
 from gan.utils.option_values import pair
@@ -35,6 +36,8 @@ class NetworkFunction(ImageFunction):
         self.network = network
         self.channels = channels
         self.tile = tile
+        self.enlargement = getattr(network, "enlargement", 1)
+        self.bytes_per_pixel = BYTES_PER_PIXEL * self.enlargement**2
 
     def __call__(self, pixels: np.ndarray, number: int) -> np.ndarray:
         result = translate(self.network, planes_of(Image.fromarray(pixels), self.channels), self.tile)
@@ -43,6 +46,7 @@ class NetworkFunction(ImageFunction):
         return result.expand(3, -1, -1).permute(1, 2, 0).contiguous().numpy()
 
     def tile_side(self, height: int, width: int) -> int | None:
+        height, width = (side * self.enlargement for side in (height, width))
         return self.tile if is_tiled(self.network, height, width, self.tile) else None
 
 
@@ -117,6 +121,13 @@ class Translator:
             raise UserError("an image does not fit into memory; give a smaller tile") from error
 
     __call__ = translate
+
+    def of_pixels(self, image: Tensor) -> Tensor:
+        """Return the translation of an image of a generator, uint8 (C, H, W); RGBA is premultiplied."""
+        function = network_function(self.network, self.config)
+        given = to_pil_image(image)  # gray, RGB or RGBA
+        given = given.convert("RGB") if given.mode == "L" else given
+        return planes_of(ImageTranslator(function)(given), len(image))
 
 
 def translate_by_look(

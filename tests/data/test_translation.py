@@ -12,7 +12,13 @@ from gan.data.builtin.retro import draw
 from gan.data.decoding.decode import Decoder
 from gan.data.looks.registry import make_style
 from gan.data.pairs import StyledFiles
-from gan.data.translation import PairedDataModule, StyledDataModule, UnpairedDataModule, images_for_color_maps
+from gan.data.translation import (
+    PairedDataModule,
+    ReducedDataModule,
+    StyledDataModule,
+    UnpairedDataModule,
+    images_for_color_maps,
+)
 from gan.utils.errors import UserError
 
 
@@ -228,3 +234,31 @@ def test_whole_images_are_not_cut(tmp_path: Path) -> None:
     unpaired = UnpairedDataModule(str(tmp_path / "in"), str(tmp_path / "in"), **options | {"split": None})
     first, second = images_for_color_maps(unpaired, 3)
     assert unpaired.shows_patches and len(first) == 3 and torch.equal(first, second)
+
+
+@pytest.mark.parametrize("channels", [1, 3, 4])
+def test_patches_are_paired_with_their_reductions_on_the_grid_of_the_whole_image(tmp_path: Path, channels: int) -> None:
+    picture = draw(0, 2, 50, 70)  # neither side is a multiple of the factor
+    save(tmp_path / "large.png", picture)
+    save(tmp_path / "small.png", picture[:12])
+    options = {"size": 16, "batch_size": 2, "fit": "patches", "patches_per_image": 4, "channels": channels}
+    data = ReducedDataModule(str(tmp_path), 4, **options)
+    (batch,) = first(data, 1)
+    mode = {1: "L", 3: "RGB", 4: "RGBA"}[channels]
+    whole = Image.fromarray(picture[:48, :68]).convert(mode)
+    small = whole.resize((17, 12), Image.Resampling.LANCZOS).resize((68, 48), Image.Resampling.LANCZOS)
+    original, enlarged = (np.asarray(image).reshape(48, 68, channels) for image in (whole, small))
+    places = [(top, left) for top in range(0, 33, 4) for left in range(0, 53, 4)]
+    for a, b in zip(batch["a"].permute(0, 2, 3, 1).numpy(), batch["b"].permute(0, 2, 3, 1).numpy(), strict=True):
+        assert any(
+            np.array_equal(b, original[top : top + 16, left : left + 16])
+            and np.array_equal(a, enlarged[top : top + 16, left : left + 16])
+            for top, left in places
+        )
+    assert len(data) == 4
+
+
+def test_a_folder_without_an_image_of_the_size_of_a_patch_is_refused(tmp_path: Path) -> None:
+    save(tmp_path / "small.png", draw(0, 2, 16, 16)[:12, :12])
+    with pytest.raises(UserError, match="12x12 is smaller than a patch of 16x16"):
+        ReducedDataModule(str(tmp_path), 4, size=16, batch_size=2, fit="patches").setup("fit")

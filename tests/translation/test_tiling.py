@@ -5,7 +5,7 @@ import torch
 from torch import Tensor, nn
 
 from gan.images.convert import to_float, to_uint8
-from gan.networks import lut, resnet_translator, unet
+from gan.networks import enlarge, lut, resnet_translator, unet
 from gan.translation.tiling import pad, split, translate
 from tests.color_maps import give_start
 
@@ -31,6 +31,7 @@ NETWORKS = {
     "resnet, instance": lambda: resnet_translator.Generator(3, 4, 2),
     "resnet, instance, antialiased": lambda: resnet_translator.Generator(3, 4, 1, antialias=True),
     "resnet, batch": lambda: resnet_translator.Generator(3, 4, 2, norm="batch"),
+    "enlarge": lambda: enlarge.Generator(3, 4, 8, 2),
     "lut": lambda: lut.Generator(lut_size=5),
     "unet": lambda: unet.Generator(3, 4, depth=4, norm="none", residual=True),
 }
