@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Callable, Sequence
+from typing import Any
 
 import torch
 from torch import Generator, Tensor, nn
@@ -80,8 +81,17 @@ def color(x: Tensor, u: Tensor) -> Tensor:
 
 def translation(x: Tensor, u: Tensor, cell: int = 1) -> Tensor:
     height, width = x.shape[2:]
-    rows, rows_inside = _shifted(height, u[:, 0], cell)  # (N, H)
-    columns, columns_inside = _shifted(width, u[:, 1], cell)  # (N, W)
+    down, right = _shift(height, u[:, 0], cell), _shift(width, u[:, 1], cell)  # (N,)
+    if x.device.type == "cpu":
+        return Moved.apply(x, down.tolist(), right.tolist(), _fill_value(x).item())
+    return gathered(x, down, right)
+
+
+def gathered(x: Tensor, down: Tensor, right: Tensor) -> Tensor:
+    """Return images moved by whole pixels (N,), without a value that the host must wait for."""
+    height, width = x.shape[2:]
+    rows, rows_inside = _sources(height, down)  # (N, H)
+    columns, columns_inside = _sources(width, right)  # (N, W)
     pixels = (rows[:, :, None] * width + columns[:, None, :]).reshape(len(x), 1, -1).expand(-1, x.shape[1], -1)
     moved = x.flatten(2).gather(2, pixels).reshape(x.shape)  # its backward is twice as fast as that of indexing
     inside = rows_inside[:, :, None] & columns_inside[:, None, :]  # (N, H, W)
@@ -99,12 +109,37 @@ def _max_shift(side: int, cell: int) -> int:
     return round(side / 8 / cell)
 
 
-def _shifted(side: int, u: Tensor, cell: int) -> tuple[Tensor, Tensor]:
-    """Return clamped source positions (N, side) of a translation by whole cells up to side / 8, and an inside mask."""
+def _shift(side: int, u: Tensor, cell: int) -> Tensor:
+    """Return translations (N,) in pixels, by whole cells up to side / 8."""
     reach = _max_shift(side, cell)
-    shift = cell * ((u * (2 * reach + 1)).long().clamp_max(2 * reach) - reach)
-    source = torch.arange(side, device=u.device) - shift[:, None]
+    return cell * ((u * (2 * reach + 1)).long().clamp_max(2 * reach) - reach)
+
+
+def _sources(side: int, shift: Tensor) -> tuple[Tensor, Tensor]:
+    """Return clamped source positions (N, side) of translations (N,), and a mask of those that are inside."""
+    source = torch.arange(side, device=shift.device) - shift[:, None]
     return source.clamp(0, side - 1), (source >= 0) & (source < side)
+
+
+class Moved(torch.autograd.Function):
+    """Images (N, C, H, W), each moved by whole pixels, by copies of slices; the derivative moves gradients back.
+
+    On a CPU this takes half the time of gathering pixels. On a GPU, the host would have to wait for the shifts.
+    """
+
+    @staticmethod
+    def forward(context: Any, x: Tensor, down: list[int], right: list[int], fill: float) -> Tensor:
+        context.back = [-shift for shift in down], [-shift for shift in right]
+        height, width = x.shape[2:]
+        moved = torch.full_like(x, fill, memory_format=torch.channels_last)
+        for image, source, dy, dx in zip(moved, x, down, right, strict=True):
+            inner = source[:, max(-dy, 0) : height - max(dy, 0), max(-dx, 0) : width - max(dx, 0)]
+            image[:, max(dy, 0) : height + min(dy, 0), max(dx, 0) : width + min(dx, 0)] = inner
+        return moved
+
+    @staticmethod
+    def backward(context: Any, gradient: Tensor) -> tuple[Tensor, None, None, None]:
+        return Moved.apply(gradient, *context.back, 0.0), None, None, None
 
 
 def _cutout_mask(side: int, u: Tensor, cell: int, fraction: float) -> Tensor:
