@@ -27,6 +27,7 @@ from gan.utils.errors import UserError
 from gan.utils.output import first_few
 
 MAX_LISTED = 20  # maximum number of files without a partner to list in a message
+LANCZOS = Image.Resampling.LANCZOS
 LENGTH_BYTES = 8  # bytes of the length of the first file, which precedes the contents of two files
 
 
@@ -141,9 +142,9 @@ class StyledFiles(ImageFiles):
 
 
 class ReducedFiles(ImageFiles):
-    """Image files, of which each patch is paired with its reduction, enlarged again by Lanczos.
+    """Image files, of which each image or patch is paired with its reduction, enlarged again by Lanczos.
 
-    Files with a side below that of a patch are left out: they have no detail to learn.
+    With fit="patches", files with a side below that of a patch are left out: they have no detail to learn.
     """
 
     stacked = 2
@@ -158,33 +159,27 @@ class ReducedFiles(ImageFiles):
 
     def decode(self, data: bytes, decoder: Decoder) -> Iterator[np.ndarray]:
         image = read_first_frame(BytesIO(data), decoder.max_pixels)
+        if decoder.fit != "patches":
+            yield self.pair(decoder.fit_image(image))
+            return
         height, width = decoder.size
         if image.height < height or image.width < width:
             raise ImageError(f"{image.width}x{image.height} is smaller than a patch of {width}x{height}")
         columns, rows = image.width // self.factor * self.factor, image.height // self.factor * self.factor
         whole = replace(decoder, size=(rows, columns), fit="crop", resample="lanczos", patches_per_image=1)
-        pixels = whole.fit_image(image.crop((0, 0, columns, rows)))
-        enlarged = enlarge(reduce(pixels, self.factor), self.factor)
-        pair = np.concatenate([enlarged, pixels])
+        pair = self.pair(whole.fit_image(image.crop((0, 0, columns, rows))))
         for left, top, _, _ in decoder.patch_boxes(image):
             left, top = left // self.factor * self.factor, top // self.factor * self.factor  # the grid of a whole image
             patch = pair[:, top : top + height, left : left + width].transpose(1, 2, 0)
             yield np.ascontiguousarray(patch).transpose(2, 0, 1)  # channels last in memory
 
-
-def reduce(pixels: np.ndarray, factor: int) -> np.ndarray:
-    """Return images (C, H, W) of 1 / factor of the size, by Lanczos."""
-    return lanczos(pixels, (pixels.shape[1] // factor, pixels.shape[2] // factor))
-
-
-def enlarge(pixels: np.ndarray, factor: int) -> np.ndarray:
-    """Return images (C, H, W) of `factor` times the size, by Lanczos."""
-    return lanczos(pixels, (pixels.shape[1] * factor, pixels.shape[2] * factor))
-
-
-def lanczos(pixels: np.ndarray, size: tuple[int, int]) -> np.ndarray:
-    planes = [Image.fromarray(plane).resize(size[::-1], Image.Resampling.LANCZOS) for plane in pixels]
-    return np.stack([np.asarray(plane) for plane in planes])
+    def pair(self, pixels: np.ndarray) -> np.ndarray:
+        """Return an image (C, H, W) after its reduced and enlarged form, (2C, H, W)."""
+        height, width = pixels.shape[1:]
+        small = (width // self.factor, height // self.factor)
+        planes = map(Image.fromarray, pixels)
+        enlarged = [np.asarray(plane.resize(small, LANCZOS).resize((width, height), LANCZOS)) for plane in planes]
+        return np.concatenate([np.stack(enlarged), pixels])
 
 
 def files_by_name(root: str) -> dict[str, File]:

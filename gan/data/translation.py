@@ -105,14 +105,13 @@ class ReducedDataModule(PairedDataModule):
     Args:
         root: one or several folders or zip archives.
         factor: of the reduction.
-        options: those of `ImageDataModule`, with fit="patches".
+        options: those of `ImageDataModule`.
     """
 
     def __init__(self, root: str | Sequence[str], factor: int, **options: Any) -> None:
         super().__init__(root=root, **options)
         self.given = {"root": root, "factor": factor, **options}
         self.factor = factor
-        choice("data.fit", self.decoder.fit, ("patches",))
         self.decoder = replace(self.decoder, size=self.size)  # no margin for crops, which would move the reduced grid
         if any(side % factor for side in self.size):
             raise UserError(f"data.size={self.size[0]}x{self.size[1]}: both sides must be multiples of {factor}")

@@ -216,6 +216,7 @@ DATA = (
     "gan.data.sources.huggingface.data_module",
     "gan.data.translation.UnpairedDataModule",
     "gan.data.translation.PairedDataModule",
+    "gan.data.translation.ReducedDataModule",
     "gan.data.translation.StyledDataModule",
 )
 MAX_UNSAVED = 1 << 26  # numbers in the buffers of a network that checkpoints do not have
