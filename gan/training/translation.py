@@ -60,7 +60,7 @@ class Translator(GAN):
 
     def check_data(self, data: Any) -> None:
         if not hasattr(data, "inputs"):
-            raise UserError("model: a translator needs data=unpaired, data=paired or data=retro_filter")
+            raise UserError("model: a translator needs data=unpaired, data=paired, data=retro_filter or data=reduced")
         generator: Any = getattr(self.generator, "a2b", self.generator)
         discriminator: Any = getattr(self.discriminator, "a2b", self.discriminator)
         size = f"data.size={data.size[0]}x{data.size[1]}"

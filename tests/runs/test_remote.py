@@ -253,5 +253,5 @@ def test_kills_during_uploads_lose_nothing(bucket: str, tmp_path: Path) -> None:
         assert newest(lost) >= uploaded
         assert all(checkpoints.find_damage(path) is None for path in checkpoints.list_checkpoints(lost))
         for folder in (run, lost):
-            shutil.rmtree(folder)
+            shutil.rmtree(folder, ignore_errors=True)  # there is none if no upload had ended
     assert interrupted > KILLS / 4, "most kills came between two uploads"
