@@ -53,7 +53,7 @@ class Generator(nn.Module):
     def __init__(self, channels: int = 3, factor: int = 4, width: int = 48, n_blocks: int = 6) -> None:
         super().__init__()
         if factor not in FACTORS:
-            raise UserError(f"data.factor={factor}: use 2 or 4")
+            raise UserError(f"model.generator.factor={factor}: use 2 or 4")
         self.enlargement = self.multiple = factor
         doublings = int(math.log2(factor))
         self.head = nn.Sequential(nn.PixelUnshuffle(factor), nn.Conv2d(channels * factor**2, width, 3, padding=1))

@@ -63,6 +63,8 @@ class Translator(GAN):
             raise UserError("model: a translator needs data=unpaired, data=paired, data=retro_filter or data=reduced")
         generator: Any = getattr(self.generator, "a2b", self.generator)
         discriminator: Any = getattr(self.discriminator, "a2b", self.discriminator)
+        if (factor := getattr(generator, "enlargement", 1)) != getattr(data, "factor", 1):
+            raise UserError(f"model.generator.factor={factor}: needs data=reduced data.factor={factor}")
         size = f"data.size={data.size[0]}x{data.size[1]}"
         if any(side % generator.multiple for side in data.size):
             raise UserError(f"{size}: both sides must be multiples of {generator.multiple} for this generator")

@@ -21,7 +21,14 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     (folder / "images").mkdir()
     Image.fromarray(draw(0, 2, 64, 48)).save(folder / "images" / "a.png")
     options = ["images=32", "model.generator.width=8", "model.discriminator.width=8", "hydra.run.dir=enlarger"]
-    data = ["data=reduced", "data.root=images", "data.size=16", "data.factor=2", "data.split=null"]
+    data = [
+        "data=reduced",
+        "data.root=images",
+        "data.size=16",
+        "data.factor=2",
+        "model.generator.factor=2",
+        "data.split=null",
+    ]
     command([str(ROOT / "train.py"), "model=enlarge", *data, *options, "callback=checkpoint", "logger=csv"], folder)
     command([str(ROOT / "train.py"), *TINY, "images=16", "hydra.run.dir=run"], folder)
     return folder
