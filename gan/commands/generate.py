@@ -83,8 +83,8 @@ def run(request: Request) -> None:
     with writing(out, "; files already written are complete"), counting(title, len(seeds)) as advance:
         for first in range(0, len(seeds), BATCH):
             part = seeds[first : first + BATCH]
-            generated: list[Tensor] = list(model.generate(part, request.truncation, request.label).pixels)
-            generated = [enlarger.of_pixels(image) for image in generated] if enlarger else generated
+            pixels = model.generate(part, request.truncation, request.label).pixels
+            generated = enlarger.of_pixels(pixels) if enlarger else list(pixels)
             for n, image in enumerate(generated, first):
                 save_png(image, files[n], described.image(image, n) if described else NO_TEXT)
             images += generated if request.grid else []

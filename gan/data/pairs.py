@@ -21,7 +21,7 @@ from gan.data.decoding.cache import source_hash
 from gan.data.decoding.decode import Decoder
 from gan.data.decoding.reader import ImageError, read_first_frame, unpremultiply
 from gan.data.looks import color_table, registry
-from gan.data.looks.fields import resized
+from gan.data.looks.fields import resize, resized
 from gan.data.sources.files import File, ImageFiles, content, find
 from gan.utils.errors import UserError
 from gan.utils.output import first_few
@@ -142,7 +142,7 @@ class StyledFiles(ImageFiles):
 
 
 class ReducedFiles(ImageFiles):
-    """Image files, of which each image or patch is paired with its reduction, enlarged again by Lanczos.
+    """Image files. Each image or patch is paired with its reduction, enlarged again by Lanczos.
 
     With fit="patches", files with a side below that of a patch are left out: they have no detail to learn.
     """
@@ -166,19 +166,17 @@ class ReducedFiles(ImageFiles):
         if image.height < height or image.width < width:
             raise ImageError(f"{image.width}x{image.height} is smaller than a patch of {width}x{height}")
         columns, rows = image.width // self.factor * self.factor, image.height // self.factor * self.factor
-        whole = replace(decoder, size=(rows, columns), fit="crop", resample="lanczos", patches_per_image=1)
-        pair = self.pair(whole.fit_image(image.crop((0, 0, columns, rows))))
+        whole = replace(decoder, size=(rows, columns), fit="stretch", patches_per_image=1)
+        pair = self.pair(whole.fit_image(image.crop((0, 0, columns, rows))))  # of the right size: nothing is resampled
         for left, top, _, _ in decoder.patch_boxes(image):
             left, top = left // self.factor * self.factor, top // self.factor * self.factor  # the grid of a whole image
-            patch = pair[:, top : top + height, left : left + width].transpose(1, 2, 0)
-            yield np.ascontiguousarray(patch).transpose(2, 0, 1)  # channels last in memory
+            yield pair[:, top : top + height, left : left + width]
 
     def pair(self, pixels: np.ndarray) -> np.ndarray:
         """Return an image (C, H, W) after its reduced and enlarged form, (2C, H, W)."""
         height, width = pixels.shape[1:]
-        small = (width // self.factor, height // self.factor)
-        planes = map(Image.fromarray, pixels)
-        enlarged = [np.asarray(plane.resize(small, LANCZOS).resize((width, height), LANCZOS)) for plane in planes]
+        small = height // self.factor, width // self.factor
+        enlarged = [resize(resize(plane, small, LANCZOS), (height, width), LANCZOS) for plane in pixels]
         return np.concatenate([np.stack(enlarged), pixels])
 
 

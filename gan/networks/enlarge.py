@@ -30,8 +30,7 @@ class Residual(nn.Module):
         )
 
     def forward(self, x: Tensor) -> Tensor:
-        y: Tensor = x + self.layers(x)
-        return y
+        return x + self.layers(x)
 
 
 class Generator(nn.Module):
@@ -75,5 +74,4 @@ class Generator(nn.Module):
         y = self.head(x)  # (N, width, H / factor, W / factor)
         for layer in (*self.blocks, *self.up):
             y = layer(y)  # at last (N, width / SHARE, H, W)
-        detail: Tensor = self.to_image(y)  # (N, C, H, W)
-        return x + detail
+        return x + self.to_image(y)  # (N, C, H, W)

@@ -122,12 +122,12 @@ class Translator:
 
     __call__ = translate
 
-    def of_pixels(self, image: Tensor) -> Tensor:
-        """Return the translation of an image of a generator, uint8 (C, H, W); RGBA is premultiplied."""
-        function = network_function(self.network, self.config)
-        given = to_pil_image(image)  # gray, RGB or RGBA
-        given = given.convert("RGB") if given.mode == "L" else given
-        return planes_of(ImageTranslator(function)(given), len(image))
+    def of_pixels(self, images: Tensor) -> list[Tensor]:
+        """Return the translations of images of a generator, uint8 (N, C, H, W); RGBA is premultiplied."""
+        channels = images.shape[1]
+        translate = ImageTranslator(network_function(self.network, self.config))
+        given = (to_pil_image(image).convert("RGBA" if channels == 4 else "RGB") for image in images)
+        return [planes_of(translate(image), channels) for image in given]
 
 
 def translate_by_look(
