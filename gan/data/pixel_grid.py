@@ -20,6 +20,7 @@ from scipy.sparse import csc_array
 from scipy.sparse.linalg import splu
 from scipy.special import ndtr
 
+FEW_LINES = 16
 MIN_BITS = 11.0  # evidence for a grid without smoothing: log2 of the probability that edges are on it by chance
 SMOOTHING = (0.0, 0.7, 1.4, 2.8, 5.6)  # standard deviations for gradients in pixels; a cell has at least four of them
 MIN_CELLS = 8  # along the longer side
@@ -129,10 +130,12 @@ def premultiply(pixels: np.ndarray) -> np.ndarray:
 
 def exact_grid(image: np.ndarray) -> Grid | None:
     """Return the coarsest grid of squares with all edges of an image float (H, W, C); None if it may be chance."""
-    changes = [np.diff(lines, axis=1).any((0, 2)) for lines in (image, image.swapaxes(0, 1))]
-    positions = [np.flatnonzero(change) + 1 for change in changes]  # where a pixel differs from the one before it
-    side = math.gcd(*(int(np.gcd.reduce(np.diff(each), initial=0)) for each in positions))
-    if side < 2:  # 0: at most one edge along each axis
+    for lines in (FEW_LINES, max(image.shape)):  # few lines are enough for most images without a grid
+        positions = [edge_places(each[:: -(-len(each) // lines)]) for each in (image, image.swapaxes(0, 1))]
+        side = math.gcd(*(int(np.gcd.reduce(np.diff(each), initial=0)) for each in positions))
+        if side == 1:
+            return None
+    if side == 0:  # at most one edge along each axis
         return None
     offsets = [int(each[0]) % side if len(each) else 0 for each in positions]
     whole = sum(offset == 0 and length % side == 0 for offset, length in zip(offsets, image.shape[1::-1], strict=True))
@@ -140,6 +143,11 @@ def exact_grid(image: np.ndarray) -> Grid | None:
         return None
     columns, rows = (Axis(float(side), float(offset)) for offset in offsets)
     return Grid(columns, rows, 1.0, exact=True)
+
+
+def edge_places(rows: np.ndarray) -> np.ndarray:
+    """Return the places in rows (N, W, C) where a pixel differs from the one before it in any row."""
+    return np.flatnonzero(np.diff(rows, axis=1).any((0, 2))) + 1
 
 
 # ---- with smoothing, noise, or cells that have no whole number of pixels
