@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import inspect
+from typing import Any
 
 import pytest
 import torch
@@ -86,8 +87,11 @@ def test_discriminators_compare_the_images_of_a_group(network: type) -> None:
 @pytest.mark.parametrize(
     ("layer", "outputs"), [(nn.Linear(20, 30), 0), (nn.Conv2d(6, 8, 3), 0), (nn.ConvTranspose2d(6, 8, 3), 1)]
 )
-def test_the_largest_singular_value_is_1(layer: nn.Module, outputs: int) -> None:
-    layer = spectral_norm(copy.deepcopy(layer))
+def test_the_largest_singular_value_is_1(layer: Any, outputs: int) -> None:
+    torch.manual_seed(0)  # power iteration is slow for weights whose two largest singular values are nearly equal
+    layer = copy.deepcopy(layer)
+    layer.reset_parameters()
+    layer = spectral_norm(layer)
     for _ in range(100):
         weight = layer.weight
     matrix = weight.transpose(0, outputs).flatten(1)
