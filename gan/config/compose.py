@@ -311,6 +311,12 @@ def objective(cfg: DictConfig) -> str:
 
 
 @by_name
+def with_start(cfg: DictConfig, value: int) -> int:
+    """Return a value of a run that starts from another model; 0 for a run from nothing (init_from=null)."""
+    return value if cfg.init_from else 0
+
+
+@by_name
 def resumed_at(cfg: DictConfig) -> int | None:
     """Return the number of images seen at the checkpoint to resume from; None for a new run."""
     return images_at(cfg.resume)

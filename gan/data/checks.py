@@ -27,9 +27,8 @@ SIDES = (16, 32, 64)  # sides to suggest in pixels; 64 trains in minutes
 SHAPES = ((1.0, 1.0), (1.5, 1.0), (1.0, 1.5), (1.0, 0.75), (0.75, 1.0), (2.0, 1.0), (1.0, 2.0))  # height, width
 MIN_SPLIT = 500  # minimum number of images for suggesting a validation split
 FEW = 200  # number of images below which experiment=few_shot is suggested
-# (pixel art, size) -> model of the package from which a run on a CPU starts well (docs/benchmarks.md). prints64 has no
-# alpha, so it is not suggested for transparent images.
-STARTS = {(True, (32, 32)): "tiles32", (False, (64, 64)): "prints64"}
+# Models from which a run on a CPU starts better than from nothing (docs/benchmarks.md). start64 has no alpha.
+START, PIXEL_ART_START = "zoo:start64", "zoo:tiles32"
 MIN_CLASS = 10  # minimum number of images of a sub-folder that looks like a class
 MAX_CLASSES = 200
 MIN_GROUPS = 10  # minimum number of groups for suggesting a grouping of the validation split
@@ -247,10 +246,17 @@ def suggest(
         "split": split,
         "labels": labels,
         "pixel_art": pixel_art,
-        "start": STARTS.get((pixel_art, size)) if pixel_art or channels < 4 else None,
+        "start": suggest_start(pixel_art, size, channels, len(facts)),
         "images": len(facts),
         "reasons": reasons,
     }
+
+
+def suggest_start(pixel_art: bool, size: tuple[int, int], channels: int, images: int) -> str | None:
+    """Return init_from; None to start from nothing, or if experiment=few_shot has a start."""
+    if pixel_art:
+        return PIXEL_ART_START if size == (32, 32) else None
+    return START if channels < 4 and images > FEW else None
 
 
 def suggest_split(
@@ -311,8 +317,11 @@ def command(roots: Sequence[str], suggestion: dict[str, Any]) -> str:
             continue  # the filter of the experiment keeps pixels sharp at any size
         if value != (PIXEL_ART if suggestion["pixel_art"] else DEFAULTS).get(name, ...):
             words.append(f"data.{name}={as_option(value)}")
-    experiment = "pixel_art" if suggestion["pixel_art"] else "few_shot" if suggestion["images"] <= FEW else None
-    return train_command(*([f"experiment={experiment}"] if experiment else []), *words)
+    if suggestion["start"]:
+        words[:0] = [f"init_from={suggestion['start']}", *["freeze.discriminator=2"] * (suggestion["start"] == START)]
+    if experiment := "pixel_art" if suggestion["pixel_art"] else "few_shot" if suggestion["images"] <= FEW else "":
+        words.insert(0, f"experiment={experiment}")
+    return train_command(*words)
 
 
 def as_option(value: Any) -> str:

@@ -218,11 +218,13 @@ def exit_after_signal(number: int, cfg: DictConfig, model: GAN, trainer: Trainer
 
 
 def print_end(trainer: Trainer, model: GAN, data: ImageDataModule, run: Path) -> None:
-    """Print the time of the run and its parts, and commands to go on with."""
+    """Print the time of the run and its parts, the newest grid, and commands to go on with."""
     clock, run = clock_of(trainer), from_here(run)
     times = {"training": clock.seconds} | {name: seconds for name, seconds in clock.other.items() if seconds >= 1}
     spent = ", ".join(f"{duration(seconds)} of {name}" for name, seconds in times.items())
     print_line(f"{run}: {model.images_seen:,} images in {spent}")
+    if grids := sorted((run / run_folder.SAMPLES).glob("[0-9]*.png")):
+        print_line(f"newest grid: {grids[-1]}; next:")
     if checkpoints.list_checkpoints(run):
         print_line(f"gan translate {run} PATH translated" if hasattr(data, "inputs") else f"gan generate {run} --grid")
     print_line(f"gan compare {run} --out {run / 'curves.png'}")

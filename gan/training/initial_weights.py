@@ -1,7 +1,7 @@
 """Start a new model from the weights of another one. One rule: weights of equal names keep what their shapes share.
 
 Size, channels and width may differ. What the other model does not have stays as initialized. With other classes, or
-none, conditional BatchNorm starts from the mean of the classes.
+none, both networks start from the mean of the classes.
 """
 
 from __future__ import annotations
@@ -21,6 +21,7 @@ from gan.utils.output import print_line
 
 # Prefixes of the weights of each network. A shared model has only the EMA generator.
 PREFIXES = {"generator": ("generator.", EMA), "discriminator": ("discriminator.",)}
+EMBEDDING = "projection.embedding.weight"  # of the classes of a discriminator
 
 
 @dataclass
@@ -57,14 +58,18 @@ def start_from(model: Base, source: Path) -> None:
     Args:
         source: a run folder (its best checkpoint), a checkpoint, or the folder of a shared model.
     """
-    shown, other = f"init_from={with_addresses(str(source))}", load_state(checkpoint_of(source))
+    shown = f"init_from={with_addresses(str(source))}"
+    print_line(f"{shown}: the run starts from the weights of that model; init_from=null trains from nothing")
+    other = load_state(checkpoint_of(source))
     options, theirs = flatten(model.config), flatten(other["config"])
     for role in NETWORKS:
-        weights = with_mean_class(network_weights(other["state_dict"], *PREFIXES[role]), model.generator)
+        weights = with_mean_class(network_weights(other["state_dict"], *PREFIXES[role]), getattr(model, role))
         kind = f"model.{role}._target_"
         if not weights or theirs.get(kind) != options.get(kind):
             if role == "generator":
-                raise UserError(f"{shown}: its generator has another class; set model= to the recipe of that model")
+                raise UserError(
+                    f"{shown}: its generator has another class; set model= to its recipe, or init_from=null"
+                )
             if model.frozen.get(role):
                 raise UserError(f"freeze.{role}: {shown} has no such {role}; leave the option out")
             print_line(f"{shown}: has no such {role}; training starts with an untrained one")
@@ -80,12 +85,13 @@ def start_from(model: Base, source: Path) -> None:
     model.ema.module.load_state_dict(copy_weights(model.generator, averaged).state)
 
 
-def with_mean_class(weights: Mapping[str, Tensor], generator: nn.Module) -> dict[str, Tensor]:
-    """Return weights in which each class of conditional BatchNorm is the mean of all, if the number of classes differs.
+def with_mean_class(weights: Mapping[str, Tensor], network: nn.Module) -> dict[str, Tensor]:
+    """Return weights of a network that starts from the mean of their classes, if it has another number of classes.
 
-    Without classes, they have the names of BatchNorm2d.
+    Each class of conditional BatchNorm, and each embedding of a projection, is the mean of all. Without classes, the
+    means are the weights of BatchNorm2d, and the mean embedding is added to the weights of the logit.
     """
-    classes, result = getattr(generator, "classes", 0), dict(weights)
+    classes, result = getattr(network, "classes", 0), dict(weights)
     for layer in [name.removesuffix(".scale") for name in weights if name.endswith(".scale")]:
         for part, plain in (("scale", "weight"), ("shift", "bias")):
             values = weights[f"{layer}.{part}"]  # (classes, C)
@@ -95,6 +101,13 @@ def with_mean_class(weights: Mapping[str, Tensor], generator: nn.Module) -> dict
                 result[f"{layer}.{plain}"] = values.mean(0)
         for statistic in () if classes else ("running_mean", "running_var", "num_batches_tracked"):
             result[f"{layer}.{statistic}"] = weights[f"{layer}.norm.{statistic}"]
+    embedding = weights.get(EMBEDDING)  # (C, classes)
+    ours = dict(network.named_parameters()).get(EMBEDDING)
+    if embedding is not None and ours is None:
+        logit = weights["to_logit.weight"]  # (1, C, ...)
+        result["to_logit.weight"] = logit + embedding.mean(1).reshape(1, -1, *[1] * (logit.ndim - 2))
+    elif embedding is not None and ours is not None and ours.shape[1] != embedding.shape[1]:
+        result[EMBEDDING] = embedding.mean(1, keepdim=True).expand(-1, ours.shape[1])
     return result
 
 

@@ -20,7 +20,9 @@ from gan.commands.data import as_text
 from gan.config.overrides import as_typed
 from gan.data.builtin import retro
 from gan.data.checks import (
-    STARTS,
+    FEW,
+    PIXEL_ART_START,
+    START,
     FileInfo,
     command,
     inspect_file,
@@ -31,6 +33,7 @@ from gan.data.checks import (
     summarize,
 )
 from gan.data.sources.files import find
+from gan.models.address import zoo_names
 from tests.conftest import ROOT, TINY, Train, environment, run_python
 from tests.patience import PATIENCE, wait_for
 from tests.security.conftest import snapshot
@@ -180,9 +183,9 @@ def test_a_folder_of_broken_files(tmp_path: Path, gan_command: Train) -> None:
         (lambda i: noise(64, 64, i).convert("L"), {"channels": 1, "size": [64, 64]}),
         (lambda i: Image.merge("RGBA", (*noise(32, 32, i).split(), Image.radial_gradient("L").resize((32, 32)))),
          {"channels": 4, "size": [32, 32]}),
-        (lambda i: noise((40, 400)[i % 2], (400, 40)[i % 2], i), {"size": [64, 64], "fit": "pad", "start": "prints64"}),
-        (lambda i: noise(24, 24, i).quantize(8), {"resample": "nearest", "size": [16, 16], "start": None}),
-        (lambda i: noise(32, 32, i).quantize(8), {"pixel_art": True, "start": "tiles32"}),
+        (lambda i: noise((40, 400)[i % 2], (400, 40)[i % 2], i), {"size": [64, 64], "fit": "pad"}),
+        (lambda i: noise(24, 24, i).quantize(8), {"resample": "nearest", "size": [16, 16]}),
+        (lambda i: noise(32, 32, i).quantize(8), {"pixel_art": True, "start": "zoo:tiles32"}),
         (lambda i: noise(16, 16, i).quantize(8), {"resample": "auto", "size": [16, 16]}),
     ],
 )  # fmt: skip
@@ -226,14 +229,17 @@ def test_the_suggested_command_names_the_folder_to_the_letter(tmp_path: Path, mo
     assert not Path("canary").exists()
 
 
-def test_a_start_is_suggested_before_the_command(tmp_path: Path) -> None:
-    for index in range(10):
-        noise(32, 32, index).quantize(8).save(tmp_path / f"{index}.png")
-    report = report_of(tmp_path)
-    *_, advice, empty, last = as_text(report).splitlines()
-    assert advice.endswith("add init_from=zoo:tiles32")
-    assert {*STARTS.values()} <= {model.name for model in (ROOT / "gan/models/zoo").iterdir()}
-    assert (empty, last) == ("", report["suggestion"]["command"])
+def test_a_start_is_suggested() -> None:
+    def of(number: int, side: int = 64, **properties: bool) -> str:
+        facts = [FileInfo(height=side, width=side, **properties)] * number
+        return command(["pictures"], suggest(["a"] * number, facts, [], [], (side, side)))
+
+    assert {START, PIXEL_ART_START} <= {f"zoo:{name}" for name in zoo_names()}
+    assert of(FEW + 1).startswith("gan train init_from=zoo:start64 freeze.discriminator=2 data.root=")
+    assert of(FEW).startswith("gan train experiment=few_shot data.root=")
+    assert of(FEW + 1, transparent=True).startswith("gan train data.root=")
+    assert of(FEW, 32, sprite=True).startswith("gan train experiment=pixel_art init_from=zoo:tiles32 data.root=")
+    assert of(FEW, 64, sprite=True).startswith("gan train experiment=pixel_art data.root=")
 
 
 @pytest.mark.slow

@@ -19,7 +19,7 @@ from gan.utils.errors import UserError
 from tests.conftest import Train
 
 MB = 10**6
-FREE = {"cc0-1.0", "mit"}  # mit: trained on the built-in images, which are part of this program
+FREE = {"cc0-1.0", "mit", "gpl-3.0"}  # mit: trained on the built-in images, which are part of this program
 NAMES = address.zoo_names()
 
 

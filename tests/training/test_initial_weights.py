@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 import torch
 
-from gan.networks import dcgan
+from gan.networks import dcgan, resnet
 from gan.training.base import freeze, layers
 from gan.training.initial_weights import copy_weights, start_from, with_mean_class
 from gan.utils.errors import UserError
@@ -29,7 +29,7 @@ def of_dcgan() -> Any:
 
 
 def test_a_generator_of_another_class_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(UserError, match="its generator has another class"):
+    with pytest.raises(UserError, match=r"its generator has another class; .* or init_from=null"):
         start_from(of_dcgan(), save(tmp_path / "b.ckpt", checkpoint(STYLEGAN2)))
 
 
@@ -76,6 +76,19 @@ def test_layers_are_counted_from_the_input() -> None:
 def test_wrong_numbers_are_refused(number: object) -> None:
     with pytest.raises(UserError, match=f"freeze.generator={number}: must be "):
         freeze(dcgan.Generator((16, 16), width=4, latent_dim=8), "generator", number)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("classes", [0, 3])
+@pytest.mark.parametrize("kind", [dcgan.Discriminator, resnet.Discriminator])
+def test_with_other_classes_a_discriminator_starts_from_the_mean_of_the_classes(kind: Any, classes: int) -> None:
+    torch.manual_seed(0)
+    theirs, ours = (kind((16, 16), width=4, norm="none", classes=number).eval() for number in (2, classes))
+    x, label = torch.randn(3, 3, 16, 16), torch.tensor([0, 1, 2]) if classes else None
+    copied = copy_weights(ours, with_mean_class(theirs.state_dict(), ours))
+    ours.load_state_dict(copied.state)
+    assert not copied.new
+    expected = sum(theirs(x, torch.full((3,), number)) for number in (0, 1)) / 2
+    torch.testing.assert_close(ours(x, label), expected)
 
 
 @pytest.mark.parametrize("classes", [0, 3])
