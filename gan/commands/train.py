@@ -45,11 +45,7 @@ def main(words: Sequence[str], command: str = errors.COMMAND) -> None:
     escape_unprintable()
     ranks.hold_slurm_signal()
     with processes.as_keyboard_interrupt(), safe_path(), errors_in_one_line():
-        import hydra
-
-        rest = take_flags(words, command)
-        decorated = hydra.main(version_base="1.3", config_path=str(paths.CONF), config_name="train")(train)
-        launch(decorated, rest)
+        launch(train, take_flags(words, command))
 
 
 def take_flags(words: Sequence[str], command: str) -> list[str]:

@@ -16,8 +16,11 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
+import hydra
+from hydra._internal.callbacks import Callbacks
 from hydra.core.hydra_config import HydraConfig
-from hydra.types import RunMode
+from hydra.core.utils import run_job
+from hydra.types import HydraContext, RunMode
 from omegaconf import DictConfig, open_dict, read_write
 
 from gan.config import new_run, paths
@@ -33,8 +36,8 @@ from gan.utils.output import print_error, print_page
 from gan.utils.processes import global_rank, is_child
 
 
-def launch(main: Callable[[], Any], words: list[str]) -> None:
-    """Run a `@hydra.main` function with the words of a command line.
+def launch(task: Callable[[DictConfig], Any], words: list[str]) -> None:
+    """Run a function as Hydra's job, with the configuration that the words of a command line describe.
 
     Before that, answer --help without importing torch, or create and lock the run folder.
     """
@@ -46,18 +49,34 @@ def launch(main: Callable[[], Any], words: list[str]) -> None:
     before = sys.argv[1:]
     # Lightning ends the child processes with SIGTERM, also those that wait in a collective and run no Python.
     with nullcontext() if is_child() else processes.termination_as_exit(), lock.removed_unless_trained():
+        cfg = None
         if not is_child():
-            words = prepare(words)
+            words, cfg = prepare(words)
         sys.argv[1:] = [*(f"--config-dir={folder}" for folder in paths.own()), *words]  # Hydra reads them
         try:
-            main()
+            if cfg is None:
+                hydra.main(version_base="1.3", config_path=str(paths.CONF), config_name="train")(task)()
+            else:
+                run(task, cfg)
         finally:
             sys.argv[1:] = before
             lock.release()
 
 
-def prepare(argv: list[str]) -> list[str]:
+def run(task: Callable[[DictConfig], Any], cfg: DictConfig) -> None:
+    """Run a job as `hydra.main` does, which would compose its configuration twice more."""
+    callbacks = Callbacks(cfg)
+    callbacks.on_run_start(config=cfg, config_name="train")
+    context = HydraContext(config_loader=None, callbacks=callbacks)  # type: ignore[arg-type]
+    job = run_job(task, cfg, "hydra.run.dir", None, context)
+    callbacks.on_run_end(config=cfg, config_name="train", job_return=job)
+    _ = job.return_value  # raises the error of a job that failed
+
+
+def prepare(argv: list[str]) -> tuple[list[str], DictConfig | None]:
     """Return the arguments for Hydra, including the locked run folder and the checkpoint to resume from.
+
+    For a new run also return the configuration that Hydra composes of them.
 
     Raises:
         UserError: the folder is in use, or the run to resume is missing, damaged or has another configuration.
@@ -68,17 +87,18 @@ def prepare(argv: list[str]) -> list[str]:
     overrides = [word for word in argv if not word.startswith("-")]
     is_sweep = bool({"-m", "--multirun"} & set(flags))
     if INFORMATION & {flag.split("=")[0] for flag in flags}:
-        return new_run.with_data(as_typed(argv, is_sweep), quiet=True)
+        return new_run.with_data(as_typed(argv, is_sweep), quiet=True), None
     overrides = as_typed(overrides, is_sweep)
     if is_sweep:
         from gan.config import sweep
 
-        return [*flags, *sweep.prepare(overrides)]
+        return [*flags, *sweep.prepare(overrides)], None
     if any(typed_value(overrides, name) is not None for name in ("resume", "remote")):
         from gan.config import resume
 
-        return [*flags, *resume.prepare(overrides)]
-    return [*flags, *new_run.prepare(overrides)]
+        return [*flags, *resume.prepare(overrides)], None
+    overrides, cfg = new_run.prepare(overrides)
+    return [*flags, *overrides], None if flags else cfg
 
 
 # ---- errors

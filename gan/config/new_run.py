@@ -15,7 +15,7 @@ from typing import Any
 
 import yaml
 from hydra.core.hydra_config import HydraConfig
-from omegaconf import DictConfig
+from omegaconf import DictConfig, read_write
 
 from gan.config.compose import check_options, compose, literals
 from gan.config.overrides import first_alternative, is_group, key_of, value_of, without
@@ -39,10 +39,15 @@ STARTS = ("freeze.generator", "freeze.discriminator")  # options that need init_
 LOCKS = {run_folder.LOCK, run_folder.DECISION, run_folder.REMOTE}  # files of a run that starts
 
 
-def prepare(typed: list[str]) -> list[str]:
-    """Return the overrides of a new run, with its locked folder."""
+def prepare(typed: list[str]) -> tuple[list[str], DictConfig]:
+    """Return the overrides of a new run, with its locked folder, and the configuration that Hydra composes of them."""
     typed, cfg = complete(typed)
-    return with_folder(typed, create_folder(folder_of(cfg, "run"), is_named(typed)), None)
+    folder = create_folder(folder_of(cfg, "run"), is_named(typed))
+    overrides = with_folder(typed, folder, None)
+    with read_write(cfg.hydra):
+        cfg.hydra.run.dir = str(folder)
+        cfg.hydra.overrides.task = [word for word in overrides if not key_of(word).startswith("hydra")]
+    return overrides, cfg
 
 
 def complete(typed: list[str]) -> tuple[list[str], DictConfig]:
@@ -129,10 +134,12 @@ def with_data(typed: list[str], quiet: bool = False) -> list[str]:
     paths = [path for path in PATHS if value_of(typed, path) not in (None, "", "null")]
     if not paths or any(key_of(word) == "data" for word in typed):
         return typed
-    cfg = compose([first_alternative(word) for word in typed if is_group(key_of(word))])
-    if cfg.hydra.runtime.choices.data != DEFAULT:
-        return typed
-    name = DATA_OF.get(cfg.model.get("_target_"), "unpaired")
+    name = "folder"
+    if groups := [first_alternative(word) for word in typed if is_group(key_of(word))]:
+        cfg = compose(groups)
+        if cfg.hydra.runtime.choices.data != DEFAULT:
+            return typed
+        name = DATA_OF.get(cfg.model.get("_target_"), "unpaired")
     if not quiet:
         print_line(f"using data={name}, because {paths[0]} is set")
     return [f"data={name}", *typed]

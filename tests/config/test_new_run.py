@@ -13,11 +13,12 @@ import yaml
 from hydra.errors import HydraException
 from PIL import Image
 
-from gan.config.compose import compose, literals, to_plain
+from gan.config.compose import compose, literals, to_plain, unresolved
 from gan.config.launch import prepare
 from gan.config.mistakes import message_of
 from gan.config.new_run import check
 from gan.config.overrides import stored
+from gan.runs import lock
 from gan.runs.run_folder import RECORD
 from gan.utils.errors import UserError
 from tests.conftest import ROOT
@@ -59,6 +60,19 @@ def said(typed: list[str]) -> str:
     except (UserError, HydraException) as error:
         return message_of(error) or ""
     return "no mistake"
+
+
+def test_a_new_run_gets_the_configuration_that_hydra_composes_of_its_words(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    make_folders(tmp_path)
+    monkeypatch.chdir(tmp_path)
+    for typed in (["data.root=pics"], ["model=lsgan", "data.root=pics", "images=8", "hydra.run.dir=mine"]):
+        words, cfg = prepare(typed)
+        lock.release()
+        found, composed = unresolved(cfg), unresolved(compose(words))
+        differing = {name for name in composed if found[name] != composed[name]}
+        assert differing <= {"hydra.overrides.hydra", "hydra.job.override_dirname"} and found.keys() == composed.keys()
 
 
 @pytest.mark.slow
@@ -109,15 +123,15 @@ def test_the_data_group_follows_from_the_paths(
         (["model=pix2pix", "data.a=pics", "data.b=other"], "paired"),
         (["model=pix2pix", "data.root=pics"], "paired"),
     ):
-        words = prepare(typed)
+        words, _ = prepare(typed)
         assert f"data={group}" in words and compose(words).hydra.runtime.choices.data == group
         assert f"using data={group}, because data." in capsys.readouterr().out
     for typed in (["data=retro", "data.root=pics"], ["experiment=quick", "data.root=pics"], ["seed=1"]):
-        assert not [word for word in prepare(typed) if word.startswith("data=") and word not in typed]
+        assert not [word for word in prepare(typed)[0] if word.startswith("data=") and word not in typed]
         assert "using data=" not in capsys.readouterr().out
-    assert "data=folder" in prepare(["-m", "data.root=pics,other"])
+    assert "data=folder" in prepare(["-m", "data.root=pics,other"])[0]
     capsys.readouterr()
-    assert "data=folder" in prepare(["--cfg", "job", "data.root=pics"]) and not capsys.readouterr().out
+    assert "data=folder" in prepare(["--cfg", "job", "data.root=pics"])[0] and not capsys.readouterr().out
 
 
 @pytest.mark.slow
@@ -125,7 +139,7 @@ def test_a_run_is_resumed_from_another_folder(tmp_path: Path, monkeypatch: pytes
     make_folders(tmp_path)
     monkeypatch.setenv("HOME", str(tmp_path))
     monkeypatch.chdir(tmp_path)
-    words = prepare(["data.root=pics", "logger=[]", "callback=[]", "images=8", "hydra.run.dir=runs/new"])
+    words, _ = prepare(["data.root=pics", "logger=[]", "callback=[]", "images=8", "hydra.run.dir=runs/new"])
     written = [stored(word) for word in words if not word.startswith(("hydra", "resume"))]
     assert "data.root='~/pics'" in written and str(tmp_path) not in str(written)
     config = to_plain(compose(words))
@@ -136,9 +150,9 @@ def test_a_run_is_resumed_from_another_folder(tmp_path: Path, monkeypatch: pytes
     (run / "environment.jsonl").write_text("{}\n")
     save(run, 4)
     monkeypatch.chdir(tmp_path / "empty")
-    again = prepare(["resume=../runs/new"])
+    again, _ = prepare(["resume=../runs/new"])
     assert to_plain(compose([word for word in again if not word.startswith("resume")]))["data"]["root"] == "~/pics"
-    same = prepare(
+    same, _ = prepare(
         ["data.root=../pics", "logger=[]", "callback=[]", "images=8", "hydra.run.dir=../runs/new", "resume=auto"]
     )
     assert "images-000000004.ckpt" in same[-1]
@@ -147,5 +161,5 @@ def test_a_run_is_resumed_from_another_folder(tmp_path: Path, monkeypatch: pytes
         UserError, match=r"~?/pics: there is no such folder .* \(if you have moved it, add its new path and"
     ):
         prepare(["resume=../runs/new"])
-    moved = prepare(["resume=../runs/new", "data.root=../moved", "resume_force=true"])
+    moved, _ = prepare(["resume=../runs/new", "data.root=../moved", "resume_force=true"])
     assert compose(moved[:-1]).data.root == str(tmp_path / "moved")

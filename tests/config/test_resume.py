@@ -66,7 +66,7 @@ def test_a_run_that_ended_while_it_was_recorded_starts_again(count: int) -> None
     Path("run").mkdir()
     for name in run_folder.RECORD[:count]:
         Path("run", name).touch()
-    assert prepare(["images=8", "hydra.run.dir=run", "resume=auto"])[-1] == "resume=null"
+    assert prepare(["images=8", "hydra.run.dir=run", "resume=auto"])[0][-1] == "resume=null"
 
 
 def stored(run: Path, *overrides: str) -> None:
@@ -98,7 +98,7 @@ def test_resume_names_the_newest_whole_checkpoint_and_replays_the_overrides(tmp_
     save(tmp_path / "run", 100)
     torn = save(tmp_path / "run", 200)
     torn.write_bytes(b"torn")
-    cfg = compose(prepare(["resume=run", "images=900"]))
+    cfg = compose(prepare(["resume=run", "images=900"])[0])
     assert Path(cfg.resume).name == "images-000000100.ckpt"
     assert (cfg.images, cfg.hydra.run.dir) == (900, "run")
     assert cfg.loss._target_.endswith("Hinge")
@@ -117,7 +117,7 @@ def test_options_of_the_resumed_model_alone_may_be_typed_again(tmp_path: Path) -
     save(tmp_path / "run", 100)
     with pytest.raises(UserError, match="is refused"):
         prepare(["resume=run", "images=200"])
-    cfg = compose(prepare(["resume=run", "images=200", form]))
+    cfg = compose(prepare(["resume=run", "images=200", form])[0])
     assert cfg.model.generator_optimizer._target_ == "torch.optim.SGD"
     with pytest.raises(UserError, match="minutes=-1"):
         prepare(["resume=run", "minutes=-1", form])
@@ -141,13 +141,13 @@ def test_a_run_that_lost_its_checkpoints_keeps_its_logs(tmp_path: Path, capsys: 
         prepare(["loss=nonsaturating", "images=800", "hydra.run.dir=run", "resume=auto"])
     assert {name: (run / name).read_text() for name in logs} == logs
     again = ["loss=hinge", "images=800", "hydra.run.dir=run", "resume=auto"]
-    assert prepare(again)[-1] == "resume=null"
+    assert prepare(again)[0][-1] == "resume=null"
     (aside,) = (run / "checkpoints").glob("set-aside-*")
     assert {path.name: path.read_text() for path in aside.iterdir()} == logs
     assert f"run has no checkpoint and starts again; its logs were moved to run/checkpoints/{aside.name}" in (
         capsys.readouterr().out
     )
-    assert prepare(again)[-1] == "resume=null" and len(list((run / "checkpoints").iterdir())) == 1
+    assert prepare(again)[0][-1] == "resume=null" and len(list((run / "checkpoints").iterdir())) == 1
 
 
 def test_external_ranks_need_one_folder(monkeypatch: pytest.MonkeyPatch) -> None:
