@@ -84,7 +84,7 @@ def run(request: Request) -> None:
     from gan.editing import vector_files
     from gan.editing.space import Space, mix
     from gan.export import provenance
-    from gan.images.convert import NO_TEXT, grid, save_png
+    from gan.images.convert import NO_TEXT, grid, save_png, save_pngs
     from gan.recognition.classifier import WEIGHTS
     from gan.translation.tiling import memory_errors
 
@@ -115,8 +115,8 @@ def run(request: Request) -> None:
             for part in (slice(first, first + GROUP) for first in range(0, len(files), GROUP)):
                 label = None if labels is None else labels[part]
                 edited = model.synthesize(model.edit(latents[part], label, **settings), label, request.size).pixels
-                for n, image in enumerate(edited, part.start):
-                    save_png(image, files[n], described.image(image, n) if described else NO_TEXT)
+                texts = [described.image(x, n) if described else NO_TEXT for n, x in enumerate(edited, part.start)]
+                save_pngs(edited, files[part], texts)
                 images += edited if request.grid else []
                 advance(len(edited))
             if images:

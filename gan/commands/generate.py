@@ -69,7 +69,7 @@ def run(request: Request) -> None:
     import torch
 
     from gan.export import provenance
-    from gan.images.convert import NO_TEXT, grid, save_png
+    from gan.images.convert import NO_TEXT, grid, save_png, save_pngs
 
     enlarger = load_enlarger(request.enlarge) if request.enlarge else None
     described = None
@@ -85,8 +85,8 @@ def run(request: Request) -> None:
             part = seeds[first : first + BATCH]
             pixels = model.generate(part, request.truncation, request.label).pixels
             generated = enlarger.of_pixels(pixels) if enlarger else list(pixels)
-            for n, image in enumerate(generated, first):
-                save_png(image, files[n], described.image(image, n) if described else NO_TEXT)
+            texts = [described.image(image, n) if described else NO_TEXT for n, image in enumerate(generated, first)]
+            save_pngs(generated, files[first : first + BATCH], texts)
             images += generated if request.grid else []
             advance(len(part))
         if images:

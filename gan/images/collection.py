@@ -15,7 +15,7 @@ from torch import Tensor
 from gan.data.decoding.decode import SINGLE_IMAGE_FITS, Decoder
 from gan.data.decoding.reader import ImageError, to_srgb, unpremultiply
 from gan.data.sources.files import File, decode_all, find, first_image, single
-from gan.images.convert import grid, save_png, to_pil_image
+from gan.images.convert import grid, save_pngs, to_pil_image
 from gan.utils.errors import UserError, writing
 from gan.utils.option_values import pair
 
@@ -91,8 +91,7 @@ class Images(Sequence[Image.Image]):
         if not force and (existing := [path for path in paths if path.exists()]):
             raise UserError(f"{existing[0]}: exists already; give another folder, or force=True")
         with writing(folder):
-            for image, path in zip(self.pixels, paths, strict=True):
-                save_png(image, path)
+            save_pngs(self.pixels, paths)
         return paths
 
     def _repr_png_(self) -> bytes | None:

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import io
 import os
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from itertools import repeat
 from pathlib import Path
 
 import numpy as np
@@ -20,6 +22,7 @@ from gan.utils.files import write_atomically
 GRID_CELL = 64  # pixels; in a grid, smaller images are enlarged up to this side
 GRID_GAP = 2  # pixels between the images of a grid and around them
 NO_TEXT: Mapping[str, str] = {}
+WRITERS = 16  # files that are written at the same time
 
 
 def to_float(image: Tensor) -> Tensor:
@@ -75,3 +78,11 @@ def to_png(image: Tensor, text: Mapping[str, str] = NO_TEXT) -> bytes:
 def save_png(image: Tensor, path: str | os.PathLike[str], text: Mapping[str, str] = NO_TEXT) -> None:
     """Write an image uint8 (C, H, W) as PNG, atomically. Arguments as in `to_png`."""
     write_atomically(Path(path), lambda file: file.write(to_png(image, text)))
+
+
+def save_pngs(
+    images: Iterable[Tensor], paths: Iterable[Path], texts: Iterable[Mapping[str, str]] = repeat(NO_TEXT)
+) -> None:
+    """Write images as `save_png` does, several at a time: a disk confirms many files as fast as one."""
+    with ThreadPoolExecutor(WRITERS) as pool:
+        list(pool.map(save_png, images, paths, texts))  # raises the first error

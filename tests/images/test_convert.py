@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import os
+from pathlib import Path
+
 import pytest
 import torch
 
-from gan.images.convert import grid, to_float, to_uint8
+from gan.images.convert import grid, save_png, save_pngs, to_float, to_uint8
 
 
 def test_every_byte_survives_a_round_trip() -> None:
@@ -33,3 +36,21 @@ def test_small_images_are_enlarged_in_a_grid_pixel_by_pixel() -> None:
     assert picture.shape == (3, 48 + 4, 2 * 32 + 6)
     assert torch.equal(picture[:, 2:50:2, 2:34:2], images[0])
     assert torch.equal(picture[:, 3:50:2, 37:68:2], images[1])
+
+
+def test_files_that_are_written_together_are_whole_or_absent(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    images = torch.randint(0, 256, (40, 3, 8, 8), dtype=torch.uint8)
+    paths = [tmp_path / f"{n}.png" for n in range(40)]
+    save_png(images[7], tmp_path / "alone")
+    full, rename = OSError(28, "No space left on device"), os.replace
+
+    def replace(source: Path, target: Path) -> None:
+        if target.name == "30.png":
+            raise full
+        rename(source, target)
+
+    monkeypatch.setattr(os, "replace", replace)
+    with pytest.raises(OSError, match="No space left"):
+        save_pngs(images, paths)
+    assert not paths[30].exists() and paths[7].read_bytes() == (tmp_path / "alone").read_bytes()
+    assert all(path.suffix == ".png" or path.name == "alone" for path in tmp_path.iterdir())  # no temporary files
