@@ -27,7 +27,7 @@ SIDES = (16, 32, 64)  # sides to suggest in pixels; 64 trains in minutes
 SHAPES = ((1.0, 1.0), (1.5, 1.0), (1.0, 1.5), (1.0, 0.75), (0.75, 1.0), (2.0, 1.0), (1.0, 2.0))  # height, width
 MIN_SPLIT = 500  # minimum number of images for suggesting a validation split
 FEW = 200  # number of images below which experiment=few_shot is suggested
-# Models from which a run on a CPU starts better than from nothing (docs/benchmarks.md). start64 has no alpha.
+# Models from which a run on a CPU starts better than from nothing (docs/benchmarks.md)
 START, PIXEL_ART_START = "zoo:start64", "zoo:tiles32"
 MIN_CLASS = 10  # minimum number of images of a sub-folder that looks like a class
 MAX_CLASSES = 200
@@ -246,17 +246,17 @@ def suggest(
         "split": split,
         "labels": labels,
         "pixel_art": pixel_art,
-        "start": suggest_start(pixel_art, size, channels, len(facts)),
+        "start": suggest_start(pixel_art, size, len(facts)),
         "images": len(facts),
         "reasons": reasons,
     }
 
 
-def suggest_start(pixel_art: bool, size: tuple[int, int], channels: int, images: int) -> str | None:
+def suggest_start(pixel_art: bool, size: tuple[int, int], images: int) -> str | None:
     """Return init_from; None to start from nothing, or if experiment=few_shot has a start."""
     if pixel_art:
         return PIXEL_ART_START if size == (32, 32) else None
-    return START if channels < 4 and images > FEW else None
+    return START if images > FEW else None
 
 
 def suggest_split(
