@@ -312,7 +312,7 @@ def objective(cfg: DictConfig) -> str:
 
 @by_name
 def with_start(cfg: DictConfig, value: int) -> int:
-    """Return a value of a run that starts from another model; 0 for a run from nothing (init_from=null)."""
+    """Return a value of a run that starts from another model; 0 for one from scratch (init_from=null)."""
     return value if cfg.init_from else 0
 
 

@@ -27,7 +27,7 @@ SIDES = (16, 32, 64)  # sides to suggest in pixels; 64 trains in minutes
 SHAPES = ((1.0, 1.0), (1.5, 1.0), (1.0, 1.5), (1.0, 0.75), (0.75, 1.0), (2.0, 1.0), (1.0, 2.0))  # height, width
 MIN_SPLIT = 500  # minimum number of images for suggesting a validation split
 FEW = 200  # number of images below which experiment=few_shot is suggested
-# Models from which a run on a CPU starts better than from nothing (docs/benchmarks.md)
+# Models from which a run on a CPU reaches a lower KID-Lite0 than from scratch (docs/benchmarks_details.md)
 START, PIXEL_ART_START = "zoo:start64", "zoo:tiles32"
 MIN_CLASS = 10  # minimum number of images of a sub-folder that looks like a class
 MAX_CLASSES = 200
@@ -253,7 +253,7 @@ def suggest(
 
 
 def suggest_start(pixel_art: bool, size: tuple[int, int], images: int) -> str | None:
-    """Return init_from; None to start from nothing, or if experiment=few_shot has a start."""
+    """Return init_from; None to start from scratch, or if experiment=few_shot has a start."""
     if pixel_art:
         return PIXEL_ART_START if size == (32, 32) else None
     return START if images > FEW else None
@@ -318,7 +318,9 @@ def command(roots: Sequence[str], suggestion: dict[str, Any]) -> str:
         if value != (PIXEL_ART if suggestion["pixel_art"] else DEFAULTS).get(name, ...):
             words.append(f"data.{name}={as_option(value)}")
     if suggestion["start"]:
-        words[:0] = [f"init_from={suggestion['start']}", *["freeze.discriminator=2"] * (suggestion["start"] == START)]
+        words.insert(0, f"init_from={suggestion['start']}")
+        if suggestion["start"] == START and suggestion["channels"] == 3:  # the first layer has weights for RGB
+            words.insert(1, "freeze.discriminator=2")
     if experiment := "pixel_art" if suggestion["pixel_art"] else "few_shot" if suggestion["images"] <= FEW else "":
         words.insert(0, f"experiment={experiment}")
     return train_command(*words)

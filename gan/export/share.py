@@ -90,9 +90,10 @@ def sample_grid(model: Model) -> tuple[Tensor, str]:
     if not model.classes:
         return grid(model.generate(list(range(SEEDS))).pixels), f"Seeds 0 to {SEEDS - 1}"
     columns = SEEDS // 2
-    names = model.classes[:columns]
+    names = model.classes[:SEEDS]
     rows = [model.generate(list(range(columns)), label=name).pixels for name in names]
-    return grid(torch.cat(rows), columns), f"Seeds 0 to {columns - 1}, one row per class"
+    shown = "per class" if names == model.classes else f"for each of the first {SEEDS} classes"
+    return grid(torch.cat(rows), columns), f"Seeds 0 to {columns - 1}, one row {shown}"
 
 
 def translated_grid(network: Any, config: dict[str, Any], path: Path, device: str) -> tuple[Tensor | None, str]:

@@ -59,7 +59,7 @@ def start_from(model: Base, source: Path) -> None:
         source: a run folder (its best checkpoint), a checkpoint, or the folder of a shared model.
     """
     shown = f"init_from={with_addresses(str(source))}"
-    print_line(f"{shown}: the run starts from the weights of that model; init_from=null trains from nothing")
+    print_line(f"{shown}: the run starts from the weights of that model; init_from=null trains from scratch")
     other = load_state(checkpoint_of(source))
     options, theirs = flatten(model.config), flatten(other["config"])
     for role in NETWORKS:

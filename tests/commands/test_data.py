@@ -236,6 +236,7 @@ def test_a_start_is_suggested() -> None:
 
     assert {START, PIXEL_ART_START} <= {f"zoo:{name}" for name in zoo_names()}
     assert of(FEW + 1).startswith("gan train init_from=zoo:start64 freeze.discriminator=2 data.root=")
+    assert of(FEW + 1, transparent=True).startswith("gan train init_from=zoo:start64 data.root=")
     assert of(FEW).startswith("gan train experiment=few_shot data.root=")
     assert of(FEW, 32, sprite=True).startswith("gan train experiment=pixel_art init_from=zoo:tiles32 data.root=")
     assert of(FEW, 64, sprite=True).startswith("gan train experiment=pixel_art data.root=")
