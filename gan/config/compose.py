@@ -312,8 +312,8 @@ def objective(cfg: DictConfig) -> str:
 
 @by_name
 def with_start(cfg: DictConfig, value: int) -> int:
-    """Return a value of a run that starts from another model; 0 for one from scratch (init_from=null)."""
-    return value if cfg.init_from else 0
+    """Return a number of layers that a start for RGB has; 0 for other channels, and from scratch (init_from=null)."""
+    return value if cfg.init_from and cfg.data.channels == 3 else 0
 
 
 @by_name

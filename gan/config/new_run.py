@@ -95,6 +95,8 @@ def check(values: Mapping[str, Any], resumed: bool = False) -> None:
         limit = MAX_OPTION if name.startswith(NETWORKS) else (1 << 63) - 1
         if isinstance(value, int | float) and limit < abs(value) < math.inf:
             raise UserError(f"{name}={value}: is out of range: the largest number is {limit:,}")
+    if values.get("init_from") == "":
+        raise UserError("init_from=: give a run, checkpoint or shared model, or null to train from scratch")
     used = [name for name in STARTS if values.get(name, 0) != 0]
     if used and not resumed and not values.get("init_from"):
         raise UserError(f"{used[0]}={values[used[0]]}: has an effect only with init_from=RUN")

@@ -47,7 +47,8 @@ def prepare(typed: list[str]) -> list[str]:
         raise UserError(f"remote={remote}: a sweep has one folder for each job, but this is one URL; leave it out")
     named = value_of(typed, "hydra.sweep.dir") is not None
     first = checked([first_alternative(word) for word in typed])
-    if first.init_from and all(first_alternative(word) == word for word in typed if key_of(word) == "init_from"):
+    swept = {key_of(word) for word in typed if first_alternative(word) != word}
+    if first.init_from and not swept & {"init_from", "experiment", "model"}:
         typed = with_networks(typed, first)
     folder = folder_of(compose([word for word in typed if key_of(word) in ("hydra.sweep.dir", "debug")]), "sweep")
     overrides = sorted(map(stored, without(typed, "hydra.sweep.dir", "resume")))

@@ -256,7 +256,7 @@ def suggest_start(pixel_art: bool, size: tuple[int, int], images: int) -> str | 
     """Return init_from; None to start from scratch, or if experiment=few_shot has a start."""
     if pixel_art:
         return PIXEL_ART_START if size == (32, 32) else None
-    return START if images > FEW else None
+    return START if images > FEW and min(size) == 64 else None  # for other sides its layers have another scale
 
 
 def suggest_split(

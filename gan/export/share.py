@@ -21,7 +21,7 @@ from gan.export import card
 from gan.images.convert import grid, to_png
 from gan.model import Model, from_checkpoint
 from gan.models import shared_model
-from gan.models.address import checkpoint_of, folder_of
+from gan.models.address import ZOO, checkpoint_of, folder_of
 from gan.models.loading import COUNTS, load_data, load_discriminator, load_generator, seed_of, select_direction
 from gan.models.shared_model import CONFIG, SAMPLES, WEIGHTS
 from gan.translation.tiling import translate_each
@@ -72,6 +72,10 @@ def collect(
     scores = card.read_scores(run_folder, path.name, images) if run_folder else []
     if not scores:
         print_line("the model card has no scores of this checkpoint; run gan evaluate, then gan share again")
+    if str(start := config.get("init_from")).startswith(ZOO):
+        print_line(
+            f"note: the run started from {start}; `gan zoo` shows its license, which may hold for this model too"
+        )
     about, data = json.loads(files[CONFIG]), trained_on or builtin(config)
     text = card.compose(about, name, license, data, scores, caption)
     files[shared_model.CARD] = text.encode("utf-8", "backslashreplace")

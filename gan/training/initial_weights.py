@@ -6,9 +6,11 @@ none, both networks start from the mean of the classes.
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 from torch import Tensor, nn
 
@@ -71,14 +73,17 @@ def start_from(model: Base, source: Path) -> None:
                     f"{shown}: its generator has another class; set model= to its recipe, or init_from=null"
                 )
             if model.frozen.get(role):
-                raise UserError(f"freeze.{role}: {shown} has no such {role}; leave the option out")
+                raise UserError(f"freeze.{role}: {shown} has no such {role}; set freeze.{role}=0")
             print_line(f"{shown}: has no such {role}; training starts with an untrained one")
             continue
+        check_layers(model, role, theirs, shown)
         network = getattr(model, role)
         copied = copy_weights(network, weights)
         check_copied(model, role, copied, shown)
         network.load_state_dict(copied.state)
-        print_line(f"{shown}: {role}: {describe(network, copied)}")
+        before, now = (config.get(f"model.{role}.classes") for config in (theirs, options))
+        mean = f"; from the mean of {before} classes" if before and before != now else ""
+        print_line(f"{shown}: {role}: {describe(network, copied)}{mean}")
         if model.frozen.get(role):
             print_line(f"freeze.{role}: {', '.join(model.frozen[role])}")
     averaged = with_mean_class(network_weights(other["state_dict"], EMA, "generator."), model.generator)
@@ -109,6 +114,18 @@ def with_mean_class(weights: Mapping[str, Tensor], network: nn.Module) -> dict[s
     elif embedding is not None and ours is not None and ours.shape[1] != embedding.shape[1]:
         result[EMBEDDING] = embedding.mean(1, keepdim=True).expand(-1, ours.shape[1])
     return result
+
+
+def check_layers(model: Base, role: str, theirs: Mapping[str, Any], shown: str) -> None:
+    """Raise UserError if an option such as upsampling gives layers of equal names another meaning."""
+    options = flatten(model.config)
+    parameters = inspect.signature(type(getattr(model, role))).parameters
+    for name, value in theirs.items():
+        option = name.removeprefix(f"model.{role}.")
+        if option == name or option == "norm" or option not in parameters or not isinstance(value, str):
+            continue
+        if (ours := options.get(name, parameters[option].default)) != value:
+            raise UserError(f"{name}={ours}: {shown} has {value}; set {name}={value}, or init_from=null")
 
 
 def check_copied(model: Base, role: str, copied: Copied, shown: str) -> None:

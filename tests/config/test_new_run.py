@@ -35,6 +35,7 @@ MISTAKES = [
     (["model=stylegan2", "data.size=48", "data.sise=3"], "did you mean data.size"),
     (["resume=runs/frist"], "did you mean runs/first?"),
     (["init_from=prints46"], "no such run folder, checkpoint or shared model; did you mean zoo:prints64?"),
+    (["init_from="], "init_from=: give a run, checkpoint or shared model, or null to train from scratch"),
     (["freeze.generator=2"], "freeze.generator=2: has an effect only with init_from=RUN"),
     (["-m", "data.root=nowhere,pics"], "nowhere: there is no such folder"),
     (["model=lut", "data=retro_filter", "data.root=pics", "data.style=no.cube"], "there is no such color table"),

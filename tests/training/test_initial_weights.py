@@ -33,6 +33,13 @@ def test_a_generator_of_another_class_is_refused(tmp_path: Path) -> None:
         start_from(of_dcgan(), save(tmp_path / "b.ckpt", checkpoint(STYLEGAN2)))
 
 
+def test_layers_of_another_meaning_are_refused(tmp_path: Path) -> None:
+    state = checkpoint(DCGAN)
+    state["config"]["model"]["generator"]["upsampling"] = "nearest"
+    with pytest.raises(UserError, match=r"upsampling=transposed: init_from=.* has nearest; set model\.generator\.ups"):
+        start_from(of_dcgan(), save(tmp_path / "a.ckpt", state))
+
+
 def test_weights_of_equal_names_keep_the_common_slice(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     module, _ = build("dcgan", *DCGAN, "data.channels=4", "model.generator.width=8")
     module.config = {"model": checkpoint(DCGAN)["config"]["model"]}
@@ -60,7 +67,9 @@ def test_a_generator_alone_starts_with_an_untrained_discriminator(
     for network in (new.generator, new.ema.module):
         assert all(torch.equal(value, weights[f"ema.module.{name}"]) for name, value in network.state_dict().items())
     new.frozen = {"discriminator": ["from_image"]}
-    with pytest.raises(UserError, match=r"freeze\.discriminator: .*a\.ckpt has no such discriminator; leave"):
+    with pytest.raises(
+        UserError, match=r"freeze\.discriminator: .*a\.ckpt has no such discriminator; set freeze\.discriminator=0"
+    ):
         start_from(new, tmp_path / "a.ckpt")
 
 
