@@ -127,7 +127,7 @@ def test_the_data_group_follows_from_the_paths(
         words, _ = prepare(typed)
         assert f"data={group}" in words and compose(words).hydra.runtime.choices.data == group
         assert f"using data={group}, because data." in capsys.readouterr().out
-    for typed in (["data=retro", "data.root=pics"], ["experiment=quick", "data.root=pics"], ["seed=1"]):
+    for typed in (["data=retro", "data.root=pics"], ["experiment=few_shot", "data.root=pics"], ["seed=1"]):
         assert not [word for word in prepare(typed)[0] if word.startswith("data=") and word not in typed]
         assert "using data=" not in capsys.readouterr().out
     assert "data=folder" in prepare(["-m", "data.root=pics,other"])[0]
