@@ -76,7 +76,7 @@ def run(task: Callable[[DictConfig], Any], cfg: DictConfig) -> None:
 def prepare(argv: list[str]) -> tuple[list[str], DictConfig | None]:
     """Return the arguments for Hydra, including the locked run folder and the checkpoint to resume from.
 
-    For a new run also return the configuration that Hydra composes of them.
+    For a new run, on rank 0 also return the configuration that Hydra composes of them.
 
     Raises:
         UserError: the folder is in use, or the run to resume is missing, damaged or has another configuration.
@@ -98,7 +98,8 @@ def prepare(argv: list[str]) -> tuple[list[str], DictConfig | None]:
 
         return [*flags, *resume.prepare(overrides)], None
     overrides, cfg = new_run.prepare(overrides)
-    return [*flags, *overrides], None if flags else cfg
+    # Other ranks take Hydra's slower way, so that rank 0 creates the folder, and removes it after an error.
+    return [*flags, *overrides], None if flags or global_rank() else cfg
 
 
 # ---- errors
