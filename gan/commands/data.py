@@ -141,7 +141,7 @@ def as_text(report: dict[str, Any]) -> str:
     }
     lines += [f"  data.{name}={shown[name]}: {reason}" for name, reason in suggestion["reasons"].items()]
     if start := suggestion["start"]:
-        lines += [f"on a CPU, the command starts from the weights of {start}; on a GPU, leave init_from out"]
+        lines += [f"on a CPU, the command starts from the weights of {start}; on a GPU, leave init_from and freeze out"]
     return "\n".join([*lines, "", suggestion["command"]])
 
 

@@ -29,6 +29,7 @@ from gan.training import EXPECTED_WARNINGS, memory
 from gan.training.callbacks.agreement import Agreement
 from gan.training.callbacks.checkpoint import Checkpoint
 from gan.training.callbacks.loop import Interrupt, TrainingTime, clock_of, kill_workers, paused
+from gan.training.callbacks.samples import newest_grid
 from gan.training.loggers.adapter import Adapter, adapters
 from gan.training.loggers.files import JSONLines
 from gan.training.module import GAN
@@ -223,8 +224,8 @@ def print_end(trainer: Trainer, model: GAN, data: ImageDataModule, run: Path) ->
     times = {"training": clock.seconds} | {name: seconds for name, seconds in clock.other.items() if seconds >= 1}
     spent = ", ".join(f"{duration(seconds)} of {name}" for name, seconds in times.items())
     print_line(f"{run}: {model.images_seen:,} images in {spent}")
-    if grids := sorted((run / run_folder.SAMPLES).glob("[0-9]*.png")):
-        print_line(f"newest grid: {grids[-1]}; next:")
+    if grid := newest_grid(trainer):
+        print_line(f"newest grid: {grid}; next:")
     if checkpoints.list_checkpoints(run):
         print_line(f"gan translate {run} PATH translated" if hasattr(data, "inputs") else f"gan generate {run} --grid")
     print_line(f"gan compare {run} --out {run / 'curves.png'}")

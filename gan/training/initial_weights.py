@@ -14,6 +14,7 @@ from typing import Any
 
 from torch import Tensor, nn
 
+from gan.config.init_from import LEFT
 from gan.models.address import checkpoint_of, with_addresses
 from gan.models.loading import EMA, load_state, network_weights
 from gan.training.base import NETWORKS, Base, is_in, layers
@@ -65,7 +66,8 @@ def start_from(model: Base, source: Path) -> None:
     other = load_state(checkpoint_of(source))
     options, theirs = flatten(model.config), flatten(other["config"])
     for role in NETWORKS:
-        weights = with_mean_class(network_weights(other["state_dict"], *PREFIXES[role]), getattr(model, role))
+        network = getattr(model, role)
+        weights = with_mean_class(network_weights(other["state_dict"], *PREFIXES[role]), network)
         kind = f"model.{role}._target_"
         if not weights or theirs.get(kind) != options.get(kind):
             if role == "generator":
@@ -76,8 +78,7 @@ def start_from(model: Base, source: Path) -> None:
                 raise UserError(f"freeze.{role}: {shown} has no such {role}; set freeze.{role}=0")
             print_line(f"{shown}: has no such {role}; training starts with an untrained one")
             continue
-        check_layers(model, role, theirs, shown)
-        network = getattr(model, role)
+        check_layers(network, role, options, theirs, shown)
         copied = copy_weights(network, weights)
         check_copied(model, role, copied, shown)
         network.load_state_dict(copied.state)
@@ -106,25 +107,24 @@ def with_mean_class(weights: Mapping[str, Tensor], network: nn.Module) -> dict[s
                 result[f"{layer}.{plain}"] = values.mean(0)
         for statistic in () if classes else ("running_mean", "running_var", "num_batches_tracked"):
             result[f"{layer}.{statistic}"] = weights[f"{layer}.norm.{statistic}"]
-    embedding = weights.get(EMBEDDING)  # (C, classes)
-    ours = dict(network.named_parameters()).get(EMBEDDING)
-    if embedding is not None and ours is None:
-        logit = weights["to_logit.weight"]  # (1, C, ...)
-        result["to_logit.weight"] = logit + embedding.mean(1).reshape(1, -1, *[1] * (logit.ndim - 2))
-    elif embedding is not None and ours is not None and ours.shape[1] != embedding.shape[1]:
-        result[EMBEDDING] = embedding.mean(1, keepdim=True).expand(-1, ours.shape[1])
+    if (embedding := weights.get(EMBEDDING)) is not None:  # (C, classes)
+        ours, mean = dict(network.named_parameters()).get(EMBEDDING), embedding.mean(1)
+        if ours is None:
+            logit = weights["to_logit.weight"]  # (1, C, ...)
+            result["to_logit.weight"] = logit + mean.reshape(1, -1, *[1] * (logit.ndim - 2))
+        elif ours.shape[1] != embedding.shape[1]:
+            result[EMBEDDING] = mean[:, None].expand(-1, ours.shape[1])
     return result
 
 
-def check_layers(model: Base, role: str, theirs: Mapping[str, Any], shown: str) -> None:
+def check_layers(
+    network: nn.Module, role: str, options: Mapping[str, Any], theirs: Mapping[str, Any], shown: str
+) -> None:
     """Raise UserError if an option such as upsampling gives layers of equal names another meaning."""
-    options = flatten(model.config)
-    parameters = inspect.signature(type(getattr(model, role))).parameters
-    for name, value in theirs.items():
-        option = name.removeprefix(f"model.{role}.")
-        if option == name or option == "norm" or option not in parameters or not isinstance(value, str):
-            continue
-        if (ours := options.get(name, parameters[option].default)) != value:
+    for option, parameter in inspect.signature(type(network)).parameters.items():
+        name = f"model.{role}.{option}"
+        value, ours = theirs.get(name), options.get(name, parameter.default)
+        if isinstance(value, str) and ours != value and not name.endswith(LEFT):
             raise UserError(f"{name}={ours}: {shown} has {value}; set {name}={value}, or init_from=null")
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import os
 import time
 from collections.abc import Mapping
 
@@ -14,7 +13,7 @@ from rich.table import Column
 
 from gan.training.callbacks.evaluate import Evaluate
 from gan.training.callbacks.loop import clock_of
-from gan.training.callbacks.samples import Samples
+from gan.training.callbacks.samples import newest_grid
 from gan.training.module import GAN
 from gan.utils.output import bar_width, duration, print_line, shows_bars
 
@@ -78,9 +77,7 @@ class ProgressLine(Callback):
         new = "" if latest == self.scores and not self.bar else latest  # not again in each line of a log
         self.scores = latest
         numbers = " · ".join(filter(None, (listed(losses), new)))
-        last = next((c.last for c in trainer.callbacks if isinstance(c, Samples)), None)  # type: ignore[attr-defined]
-        grid = os.path.relpath(last) if last else ""
-        parts = filter(None, (clock, numbers, grid))
+        parts = filter(None, (clock, numbers, newest_grid(trainer)))
         if self.bar is None:
             print_line(" | ".join(parts))
         else:

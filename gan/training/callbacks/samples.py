@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 from lightning import Trainer
@@ -49,6 +50,12 @@ class Samples(Periodic):
         write(png, self.last)
         for logger in adapters(trainer):
             logger.log_png("samples/generated", png, pl_module.images_seen)
+
+
+def newest_grid(trainer: Trainer) -> str:
+    """Return the path of the newest grid from the working folder; an empty string if this process has written none."""
+    last = next((c.last for c in trainer.callbacks if isinstance(c, Samples)), None)  # type: ignore[attr-defined]
+    return os.path.relpath(last) if last else ""
 
 
 def write(png: bytes, path: Path) -> None:
