@@ -317,6 +317,17 @@ def with_start(cfg: DictConfig, value: int) -> int:
 
 
 @by_name
+def by_length(cfg: DictConfig, cpu: int, gpu: int) -> int:
+    """Return a number of images as by_device; in a short run in proportion to its length, but at least an eighth.
+
+    A run of 10 minutes counts as long: its number of images is not known, and equal runs shall have equal values.
+    """
+    long = by_device(100_000, 1_000_000, _root_=cfg)
+    fraction = min((cfg.images or math.inf) / long, (cfg.minutes or math.inf) / 10)
+    return round(by_device(cpu, gpu, _root_=cfg) * min(1, max(1 / 8, fraction)))
+
+
+@by_name
 def resumed_at(cfg: DictConfig) -> int | None:
     """Return the number of images seen at the checkpoint to resume from; None for a new run."""
     return images_at(cfg.resume)

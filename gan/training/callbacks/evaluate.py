@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import functools
 import math
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import torch
@@ -19,24 +20,20 @@ from gan.metrics.extractors import extractor, extractor_class, features
 from gan.metrics.kid import KIDEstimate
 from gan.metrics.prdc import NEIGHBORS
 from gan.metrics.pretrained import MissingWeights
-from gan.training.callbacks.loop import Periodic, clock_of, ends, paused
+from gan.training.callbacks.loop import Periodic, ends, paused
 from gan.training.module import GAN
-from gan.utils.errors import at_least
+from gan.utils.errors import at_least, switch
 from gan.utils.output import print_line
 
 AUTO = "auto"
-# Fraction of the time of training for evaluations at the interval `auto`. It is less than the 5 % that all evaluations
-# may take: there are also those at the start and at the end, and the speed can change after it was measured.
-TARGET = 0.02
 GATHERED = 64  # images of a rank that are sent at a time, because all of them may not fit into the memory of a GPU
 
 
 class Evaluate(Periodic):
-    """Logs eval/METRIC_EXTRACTOR for each metric and extractor, and eval/copies, at the start, regularly, at the end.
+    """Logs eval/METRIC_EXTRACTOR for each metric and extractor, and eval/copies, regularly and at the end.
 
-    The interval `auto` is set once, from the measured time of the first evaluation and the measured speed of training,
-    so that evaluations take at most 5 % of the time of training. Rank 0 decides, and the checkpoint keeps the
-    interval. The evaluations at the start and at the end of a run are made in any case.
+    The start is evaluated only if it can be the best checkpoint (`start=auto`) or if asked (`start=true`): the first
+    step should come soon. So the real images are read, and their features computed, at the first evaluation.
 
     Metrics are instances or their configurations, extractors are instances or names. An extractor whose weights are
     missing is skipped with a message.
@@ -48,7 +45,8 @@ class Evaluate(Periodic):
         self,
         metrics: Mapping[str, Any],
         extractors: Sequence[Any],
-        interval: int | str,
+        start: bool | str,
+        interval: int,
         first: int | None,
         num_images: int,
         max_real_images: int,
@@ -58,15 +56,14 @@ class Evaluate(Periodic):
         for name in self.extractors:  # on all ranks, so that all end with the error
             if isinstance(name, str):
                 extractor_class(name)
-        self.automatic = interval == AUTO
-        self.interval = None if self.automatic else at_least("callback.evaluate.interval", interval, 1)
+        self.start = start if start == AUTO else switch("callback.evaluate.start", start)
+        self.interval = at_least("callback.evaluate.interval", interval, 1)
         self.first = None if first is None else at_least("callback.evaluate.first", first, 1)
-        self.cost: float | None = None  # seconds of the first evaluation
         self.num_images = at_least("callback.evaluate.num_images", num_images, 2)
         self.max_real_images = at_least("callback.evaluate.max_real_images", max_real_images, 2)
         self.loaded: list[tuple[Any, Tensor]] = []  # on rank 0, extractors and the features of real images
-        self.originals: CopySearch | None = None  # on rank 0
-        self.ready = False  # whether rank 0 has an extractor
+        self.copies: Callable[[], CopySearch] | None = None  # on rank 0
+        self.ready: bool | None = None  # whether rank 0 has an extractor; None before the first evaluation
         self.scored_at = -1  # images seen at the last evaluation
         self.scores: dict[str, float] = {}
         self.kids: dict[str, KIDEstimate] = {}  # KIDs among the scores, with their errors
@@ -74,9 +71,9 @@ class Evaluate(Periodic):
         self.files: tuple[Tensor | None, Tensor | None] = (None, None)
 
     def on_train_start(self, trainer: Trainer, pl_module: GAN) -> None:  # type: ignore[override]
-        with paused(trainer, "evaluation"):
-            self.prepare(trainer, pl_module)
-            if (pl_module.images_seen == 0 and self.scored_at != 0) or (self.interval is None and self.cost is None):
+        wanted = pl_module.saves_start if self.start == AUTO else self.start
+        if wanted and pl_module.images_seen == 0 and self.scored_at != 0:
+            with paused(trainer, "evaluation"):
                 self.score(trainer, pl_module)
 
     def prepare(self, trainer: Trainer, pl_module: GAN) -> None:
@@ -108,22 +105,19 @@ class Evaluate(Periodic):
             if isinstance(network, torch.nn.Module):
                 network.to(pl_module.device)
             self.loaded.append((network, cached_features(network, images)))
-        self.originals = CopySearch(train, held_out, data.flips)
-
-    def set_interval(self, trainer: Trainer, pl_module: GAN) -> None:
-        """Set the interval `auto` on all ranks when rank 0 knows the speed."""
-        speed = clock_of(trainer).speed(pl_module.images_seen)
-        chosen = None if speed is None or self.cost is None else choose_interval(self.cost, speed)
-        self.interval = trainer.strategy.broadcast(chosen)
+        n = self.max_real_images  # slow, and only needed when generated images are like real ones
+        self.copies = functools.cache(lambda: CopySearch(data.reals(n), data.reals(n, held_out=True), data.flips))
 
     def act(self, trainer: Trainer, pl_module: GAN) -> None:
-        """Evaluate, unless the interval is automatic and the evaluation at the end is near."""
+        """Evaluate, unless the evaluation at the end is near."""
         rest = (trainer.max_steps - trainer.global_step) * pl_module.batch_size if trainer.max_steps > 0 else math.inf
-        if ends(trainer, pl_module) or not self.automatic or rest >= (self.interval or 0):
+        if ends(trainer, pl_module) or 4 * rest >= self.interval:
             self.score(trainer, pl_module)
 
     def score(self, trainer: Trainer, pl_module: GAN) -> None:
         """Compute and log all scores. All ranks generate images, and rank 0 measures them."""
+        if self.ready is None:
+            self.prepare(trainer, pl_module)
         if not self.ready:
             return
         started = time.monotonic()
@@ -136,12 +130,11 @@ class Evaluate(Periodic):
         self.kids = {name: value for name, value in values.items() if isinstance(value, KIDEstimate)}
         self.scored_at, self.scores = pl_module.images_seen, {name: float(value) for name, value in values.items()}
         seconds = time.monotonic() - started
-        self.cost = seconds if self.cost is None else self.cost
         pl_module.log_scalars({**self.scores, "time/evaluation": seconds})
 
     def measure(self, pl_module: GAN, fakes: Tensor) -> dict[str, float]:
         """Return all scores of generated images by logged name."""
-        assert self.originals is not None
+        assert self.copies is not None
         values: dict[str, float] = {}
         for network, real_features in self.loaded:
             real, fake = (on_device(each, pl_module.device) for each in (real_features, features(network, fakes)))
@@ -151,38 +144,17 @@ class Evaluate(Periodic):
         values |= {f"eval/{name}": value for name, value in pl_module.scores(fakes).items()}
         # Images that are too unlike real ones have no rate of copies.
         if values.get(f"eval/precision_{self.loaded[0][0].name}", 1.0) >= MIN_SIMILARITY:
-            rate = self.originals.search(fakes).rate
+            rate = self.copies().search(fakes).rate
             values |= {} if rate is None else {"eval/copies": rate}
         return values
 
     def state_dict(self) -> dict[str, Any]:
-        return {
-            "scored_at": self.scored_at,
-            "scores": self.scores,
-            "looks": self.looks,
-            "interval": self.interval if self.automatic else None,
-            "cost": self.cost,
-        }
+        return {"scored_at": self.scored_at, "scores": self.scores, "looks": self.looks}
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         self.scored_at = int(state_dict["scored_at"])
         self.scores = {str(name): float(score) for name, score in state_dict["scores"].items()}
         self.looks = int(state_dict["looks"])
-        if self.automatic:
-            self.interval = state_dict["interval"]
-        self.cost = state_dict["cost"]
-
-
-def choose_interval(cost: float, speed: float) -> int:
-    """Return the interval in images at which evaluations take TARGET of the time, rounded up to two digits.
-
-    Args:
-        cost: seconds of an evaluation.
-        speed: images of training per second.
-    """
-    images = max(1.0, cost * speed / TARGET)
-    unit = 10 ** max(0, math.floor(math.log10(images)) - 1)
-    return unit * math.ceil(images / unit)
 
 
 def gathered(share: Tensor, n: int, trainer: Trainer, pl_module: GAN) -> Tensor:

@@ -20,7 +20,6 @@ from gan.runs import lock, ranks
 from gan.training.module import GAN, crosses
 from gan.utils import processes
 
-MEASURED = 10.0  # seconds of training after which the speed is known
 MAX_UNSAVED = 180.0  # seconds of training after which a checkpoint is saved
 EXCHANGE = 0.5  # seconds between two exchanges of ranks
 
@@ -33,13 +32,11 @@ class Periodic(Callback):
     """
 
     activity = ""  # the name of its time
-    interval: int | None = None  # None: not known yet
+    interval: int
     first: int | None = None
     saves = False  # whether to act also when the run is interrupted, when the clock asks for it, and after scores
 
     def on_train_batch_end(self, trainer: Trainer, pl_module: GAN, *_: object) -> None:  # type: ignore[override]
-        if self.interval is None and trainer.global_step & (trainer.global_step - 1) == 0:  # 1, 2, 4 ... batches
-            self.set_interval(trainer, pl_module)
         if due(trainer, pl_module, self.interval, self.first) or (self.saves and may_save(trainer)):
             with paused(trainer, self.activity):
                 self.act(trainer, pl_module)
@@ -48,11 +45,8 @@ class Periodic(Callback):
         """Do what is due, on all ranks."""
         raise NotImplementedError
 
-    def set_interval(self, trainer: Trainer, pl_module: GAN) -> None:
-        """Set an interval that depends on the speed of training, if that is known, on all ranks."""
 
-
-def due(trainer: Trainer, pl_module: GAN, interval: int | None, first: int | None = None) -> bool:
+def due(trainer: Trainer, pl_module: GAN, interval: int, first: int | None = None) -> bool:
     """Return whether a periodic action is due after a batch; always at the end of the run, never at an interruption.
 
     Otherwise it is due if the images of the batch contain a multiple of `interval`, or one of first, 2 first, 4 first
@@ -60,8 +54,6 @@ def due(trainer: Trainer, pl_module: GAN, interval: int | None, first: int | Non
     """
     if ends(trainer, pl_module):
         return True
-    if interval is None:
-        return False
     after = pl_module.images_seen
     before, early = after - pl_module.batch_size, first or interval
     while early < interval:
@@ -102,7 +94,6 @@ class TrainingTime(Callback):
         self.other: dict[str, float] = defaultdict(float)  # seconds outside of the training loop, by name
         self.counted = 0.0  # seconds until the clock was last started
         self.started: float | None = None  # when the clock was last started (seconds, monotonic); None: it is stopped
-        self.warm: tuple[int, float] | None = None  # images and seconds after the first batch of this process
         self.saved = 0.0  # seconds of training at the last checkpoint
         self.must_save = False  # whether a checkpoint is due after this batch
 
@@ -116,16 +107,6 @@ class TrainingTime(Callback):
         """Seconds of training until the limit, at least 0; None without a limit."""
         return None if self.limit is None else max(0.0, self.limit - self.seconds)
 
-    def speed(self, images: int) -> float | None:
-        """Return the images per second of training, without the first batch of this process; None if too few seconds.
-
-        Args:
-            images: images seen.
-        """
-        if self.warm is None or (measured := self.seconds - self.warm[1]) < MEASURED:
-            return None
-        return (images - self.warm[0]) / measured
-
     def on_fit_start(self, trainer: Trainer, pl_module: GAN) -> None:  # type: ignore[override]
         if self.limit is not None:  # a resumed run can have reached its length already
             trainer.should_stop = trainer.should_stop or trainer.strategy.broadcast(self.seconds >= self.limit)
@@ -135,9 +116,7 @@ class TrainingTime(Callback):
             self.start()
 
     def on_train_batch_end(self, trainer: Trainer, pl_module: GAN, *_: object) -> None:  # type: ignore[override]
-        if self.warm is None:
-            self.warm = pl_module.images_seen, self.seconds
-            lock.trained()  # from now on an error keeps the run folder
+        lock.trained()  # from now on an error keeps the run folder
 
     def on_train_end(self, trainer: Trainer, pl_module: GAN) -> None:  # type: ignore[override]
         self.stop()

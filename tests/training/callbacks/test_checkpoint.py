@@ -26,7 +26,7 @@ class Scores(Evaluate):
     """An evaluation that returns given scores in order."""
 
     def __init__(self, scores: list[float], interval: int) -> None:
-        super().__init__({}, [], interval, first=interval, num_images=2, max_real_images=2)
+        super().__init__({}, [], False, interval, first=interval, num_images=2, max_real_images=2)
         self.script = iter(scores)
 
     def on_train_start(self, trainer: Trainer, pl_module: GAN) -> None:

@@ -10,11 +10,11 @@ import pytest
 import torch
 from lightning import Callback, Trainer
 
+from gan.config.compose import compose
 from gan.metrics.kid import KID
 from gan.runs import run_folder
 from gan.runs.metrics import read_metrics
-from gan.training.callbacks.evaluate import TARGET, Evaluate, choose_interval
-from gan.training.callbacks.loop import TrainingTime
+from gan.training.callbacks.evaluate import Evaluate
 from gan.utils.errors import UserError
 from tests.conftest import Train
 
@@ -29,7 +29,7 @@ def scores(run: Path) -> list[dict[str, float]]:
 @pytest.mark.slow
 def test_two_ranks_and_one_agree(train: Train, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     options = ["images=4", "data.num_images=130", "callback.evaluate.num_images=13", "data.split=file"]
-    options += ["data.validation=0.5"]
+    options += ["callback.evaluate.start=true", "data.validation=0.5"]
     options += ["callback.evaluate.extractors=[lite0,random_conv]", "objective=eval/kid_x1000_lite0", "data.flip=true"]
     found = []
     for devices in (1, 2):
@@ -77,65 +77,59 @@ def test_too_few_images_are_reported_and_training_continues(train: Train, tmp_pa
     assert "too few images to compare with (" in out and scores(tmp_path / "a") == []
 
 
-class Speed(TrainingTime):
-    """A clock that has measured a speed after some images."""
+class Counted(Evaluate):
+    """Evaluations that are only counted."""
 
-    def __init__(self, known_at: int, speed: float) -> None:
-        super().__init__()
-        self.known_at, self.measured = known_at, speed
-
-    def speed(self, images: int) -> float | None:
-        return self.measured if images >= self.known_at else None
-
-
-class Costly(Evaluate):
-    """Evaluations of a given cost, which are only counted."""
-
-    def __init__(self, interval: int | str, cost: float, first: int | None = None) -> None:
-        super().__init__({"kid": KID()}, [], interval, first, 4, 24)
-        self.given, self.made = cost, list[int]()
+    def __init__(self, start: bool | str, interval: int, first: int | None = None) -> None:
+        super().__init__({"kid": KID()}, [], start, interval, first, 4, 24)
+        self.made = list[int]()
 
     def score(self, trainer: Trainer, pl_module: Any) -> None:
-        self.cost = self.given
         self.made.append(pl_module.images_seen)
 
 
-def test_the_interval_leaves_room_below_5_percent_and_has_two_digits() -> None:
-    assert TARGET < 0.05 / 2
-    assert choose_interval(cost=5, speed=370) == 93_000
-    assert choose_interval(cost=4.32, speed=100) == 22_000
-    assert choose_interval(cost=0.001, speed=1) == 1
-    assert choose_interval(cost=0, speed=0) == 1
+@pytest.mark.parametrize(
+    ("start", "interval", "first", "made"),
+    [
+        ("auto", 16, None, [16, 32, 40]),
+        ("auto", 32, 8, [8, 16, 32, 40]),
+        (True, 36, None, [0, 40]),  # not at 36 images, shortly before the end
+        (False, 1000, None, [40]),
+    ],
+)
+def test_when_a_run_is_evaluated(start: bool | str, interval: int, first: int | None, made: list[int]) -> None:
+    evaluate = Counted(start, interval, first)
+    fit(model(), 10, evaluate)  # 40 images
+    assert evaluate.made == made
 
 
-@pytest.mark.parametrize("cost", [0.4, 0.8])
-def test_evaluations_take_at_most_a_fraction_of_the_time_and_the_last_always_runs(cost: float) -> None:
-    evaluate = Costly("auto", cost)
-    fit(model(), 50, Speed(known_at=8, speed=1.0), evaluate)  # 200 images of 4 each
-    interval = choose_interval(cost, 1.0)
-    assert evaluate.interval == interval and evaluate.made[0] == 0 and evaluate.made[-1] == 200
-    between = evaluate.made[1:-1]
-    assert between == list(range(interval, 200 - interval + 1, interval))
-    assert cost * len(between) <= 0.05 * 200
+def test_a_start_that_can_be_the_best_is_evaluated_unless_it_was_refused() -> None:
+    for start, made in (("auto", [0, 4]), (False, [4])):
+        module, evaluate = model(), Counted(start, 1000)
+        module.config = {"init_from": "run"}
+        fit(module, 1, evaluate)
+        assert evaluate.made == made
 
 
-def test_an_interval_that_was_typed_is_obeyed() -> None:
-    evaluate, doubling = Costly(16, cost=100.0), Costly(32, cost=100.0, first=8)
-    fit(model(), 10, Speed(8, 1.0), evaluate)
-    fit(model(), 10, Speed(8, 1.0), doubling)
-    assert evaluate.made == [0, 16, 32, 40] and doubling.made == [0, 8, 16, 32, 40]
-    for wrong in ("often", "8", 0):
-        with pytest.raises(UserError, match="evaluate"):
-            Evaluate({}, [], wrong, None, 4, 24)
+def test_wrong_options_are_refused() -> None:
+    for start, interval in (("auto", "often"), ("auto", 0), ("yes", 8)):
+        with pytest.raises(UserError, match=r"callback\.evaluate"):
+            Evaluate({}, [], start, interval, None, 4, 24)  # type: ignore[arg-type]
 
 
-def test_a_resumed_run_keeps_the_interval() -> None:
-    first, again, typed = Costly("auto", 1.0), Costly("auto", 9.0), Costly(16, 9.0)
-    fit(model(), 4, Speed(8, 1.0), first)
-    for callback in (again, typed):
-        callback.load_state_dict(first.state_dict())
-    assert again.interval == first.interval == 50 and again.cost == 1.0
-    assert typed.interval == 16
+@pytest.mark.parametrize(
+    ("length", "expected"),
+    [
+        ("images=100", (62, 250, 6_250)),
+        ("images=50_000", (250, 1_000, 25_000)),
+        ("images=1_000_000", (500, 2_000, 50_000)),
+        ("minutes=2.5", (125, 500, 12_500)),
+        ("minutes=60", (500, 2_000, 50_000)),
+    ],
+)
+def test_short_runs_have_smaller_evaluations(length: str, expected: tuple[int, int, int]) -> None:
+    options = compose([length, "trainer=cpu"]).callback.evaluate
+    assert (options.num_images, options.max_real_images, options.interval) == expected
 
 
 def test_evaluations_do_not_change_training() -> None:
@@ -143,7 +137,7 @@ def test_evaluations_do_not_change_training() -> None:
         def on_train_batch_end(self, trainer: Trainer, pl_module: Any, *_: object) -> None:
             evaluate.score(trainer, pl_module)
 
-    evaluate = Evaluate({"kid": KID()}, ["random_conv"], "auto", None, 16, 24)
+    evaluate = Evaluate({"kid": KID()}, ["random_conv"], False, 1000, None, 16, 24)
     plain, scored = model(), model()
     fit(plain, 6)
     fit(scored, 6, evaluate, Score())

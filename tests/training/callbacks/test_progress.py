@@ -38,7 +38,7 @@ def test_losses_are_shown_after_the_first_batch(capsys: pytest.CaptureFixture[st
 
 
 def test_scores_before_training_are_called_untrained(capsys: pytest.CaptureFixture[str]) -> None:
-    evaluate = Evaluate({"kid": KID()}, ["random_conv"], "auto", None, 40, 24)
+    evaluate = Evaluate({"kid": KID()}, ["random_conv"], True, 1000, None, 40, 24)
     fit(model(), 1, TrainingTime(), ProgressLine(plain_interval=0), evaluate)
     out = capsys.readouterr().out
     lines = [line for line in out.splitlines() if "images/s" in line]

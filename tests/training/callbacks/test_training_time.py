@@ -80,16 +80,6 @@ def test_other_parts_do_not_count_as_training(time: Clock) -> None:
     assert clock.other == {"evaluation": 90, "grids": 50}
 
 
-def test_the_speed_is_known_after_seconds_of_training(time: Clock) -> None:
-    trainer = FakeTrainer(1, clock := TrainingTime())
-    assert train(trainer, time, 7, batches=1) == 1  # the first batch also loads kernels
-    assert clock.speed(4) is None
-    train(trainer, time, 2, batches=4)
-    assert clock.speed(20) is None
-    train(trainer, time, 2, batches=1)
-    assert clock.speed(24) == 2.0
-
-
 def test_ranks_agree_about_twice_a_second_and_stop_at_the_limit(time: Clock, exchanges: list[Any]) -> None:
     assert train(FakeTrainer(2, TrainingTime(minutes=1)), time, 0.01) == pytest.approx(6000, abs=1)
     assert len(exchanges) < 150  # of 6000 batches
@@ -147,6 +137,7 @@ def test_minutes_count_training_alone_and_the_last_evaluation_runs(train: Train,
         "        return images.float().flatten(1)[:, :8]\n"
     )
     options = ["callback.evaluate.extractors=[slow.Slow]", "objective=eval/kid_x1000_slow", "minutes=0.03"]
+    options += ["callback.evaluate.start=true"]
     out = train(*options, "hydra.run.dir=a", "callback.evaluate.interval=100000", "callback.evaluate.first=null").stdout
     last = checkpoints.find_checkpoint(tmp_path / "a", "last")
     assert last is not None and checkpoints.images_of(last) > 8
