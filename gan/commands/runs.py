@@ -8,8 +8,9 @@ import time
 from contextlib import suppress
 from pathlib import Path
 
-from gan.runs import checkpoints, run_folder
-from gan.runs.comparison import best_score, generator_of, goal, status
+from gan.runs import run_folder
+from gan.runs.comparison import best_score, generator_of, how_far, progress, status
+from gan.runs.metrics import Log, each_line
 from gan.runs.run_folder import find_runs
 from gan.utils.errors import UserError
 from gan.utils.option_values import flatten
@@ -61,9 +62,8 @@ def read(folder: Path) -> tuple[str, str, str, str, str]:
     data = config.get("data")
     root = str(data.get("root") or "") if isinstance(data, dict) else ""
     name = Path(root).name or str(choices.get("data") or "retro")
-    saved = checkpoints.list_checkpoints(folder)
-    seen = checkpoints.images_of(saved[-1]) if saved else 0
-    return model, name, f"{seen:,}{goal(config)}", best_score(folder), status(folder, config)
+    far = how_far(folder, Log(each_line(folder / run_folder.METRICS)))
+    return model, name, progress(config, *far), best_score(folder), status(folder, config, *far)
 
 
 def size_of(folder: Path) -> int:

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from gan.runs import run_folder
-from gan.runs.comparison import generator_of, status
+from gan.runs.comparison import generator_of, how_far, status
 from gan.runs.metrics import Log, each_line, first_scored, json_lines
 from gan.runs.run_folder import DAMAGED
 from gan.utils.option_values import flatten, map_strings
@@ -153,7 +153,7 @@ def read_facts(folder: Path) -> Facts:
     with noting(facts, run_folder.SAMPLES):
         facts.grids = find_grids(folder / run_folder.SAMPLES)
     with noting(facts, "status"):
-        facts.status = status(folder, facts.tree, facts.log.images, facts.log.seconds)
+        facts.status = status(folder, facts.tree, *how_far(folder, facts.log))
     if facts.log.lost:
         facts.notes.append(f"{facts.log.lost:,} logged values are not finite or too large, and are left out.")
     if (path := folder / run_folder.METRICS).is_file() and path.stat().st_size > MAX_LOG:

@@ -126,33 +126,33 @@ def generator_of(config: dict[str, Any]) -> str:
     return words[-2] if len(words) > 1 else "?"
 
 
-def goal(config: dict[str, Any]) -> str:
-    """Return the length of a run as text."""
-    lengths = [f"{config['images']:,}"] if isinstance(config.get("images"), int) else []
-    lengths += [f"{config['minutes']:g} min"] if isinstance(config.get("minutes"), int | float) else []
-    return f" of {' or '.join(lengths)}" if lengths else ""
+def how_far(folder: Path, log: Log) -> tuple[int, float]:
+    """Return the images seen and the seconds of training, by the log and by the newest checkpoint."""
+    images, seconds = log.images, max(0.0, log.seconds)  # 0 if the log has none, which are NaN
+    with suppress(OSError, ValueError, IndexError):  # no checkpoint, or a damaged sidecar
+        newest = checkpoints.read_sidecar(checkpoints.list_checkpoints(folder)[-1])
+        images, seconds = max(images, newest["images"]), max(seconds, newest.get("seconds") or 0.0)
+    return images, seconds
 
 
-def status(folder: Path, config: dict[str, Any], seen: int = 0, seconds: float = 0.0) -> str:
-    """Return whether a run is running, finished, stopped before its end, or has no checkpoint.
+def progress(config: dict[str, Any], images: int, seconds: float) -> str:
+    """Return how far a run is as text, such as "50,000 of 112,000" or "16,624 in 9.2 of 12 min"."""
+    length, minutes = config.get("images"), config.get("minutes")
+    parts = [f"{images:,}", f" of {length:,}" if isinstance(length, int) else ""]
+    if isinstance(minutes, int | float):
+        parts.append(f" in {round(seconds / 60, 1):g} of {minutes:g} min")
+    return "".join(parts)
 
-    Args:
-        seen: images in the log, which may have more than the newest checkpoint.
-        seconds: of training in the log; NaN if unknown.
-    """
+
+def status(folder: Path, config: dict[str, Any], images: int, seconds: float) -> str:
+    """Return whether a run is running, finished, stopped before its end, or has no checkpoint; see `how_far`."""
     if lock.is_held(folder):
         return "running"
-    saved = checkpoints.list_checkpoints(folder)
-    if not saved:
+    if not checkpoints.list_checkpoints(folder):
         return "no checkpoint"
-    clocks = [seconds]
-    with suppress(OSError, ValueError):  # a damaged sidecar
-        newest = checkpoints.read_sidecar(saved[-1])
-        seen = max(seen, newest["images"])
-        clocks.append(newest.get("seconds") or 0.0)
-    images, minutes = config.get("images"), config.get("minutes")
-    enough = isinstance(images, int) and seen >= images
-    long_enough = isinstance(minutes, int | float) and any(clock >= 60 * minutes for clock in clocks)
+    length, minutes = config.get("images"), config.get("minutes")
+    enough = isinstance(length, int) and images >= length
+    long_enough = isinstance(minutes, int | float) and seconds >= 60 * minutes
     return "finished" if enough or long_enough else "stopped"
 
 

@@ -48,6 +48,13 @@ def test_runs_are_listed(gan_command: Train, tmp_path: Path) -> None:
     assert "runs/other: no runs yet" in gan_command("runs", "runs/other").stdout
 
 
+def test_minutes_and_images_are_those_of_the_log_before_a_checkpoint(tmp_path: Path) -> None:
+    folder = made(tmp_path / "a", 0)
+    (folder / "config.yaml").write_text((folder / "config.yaml").read_text().replace("minutes: null", "minutes: 12"))
+    (folder / "metrics.jsonl").write_text('{"images": 40, "seconds": 552.0, "loss/generator": 1.0}\n')
+    assert runs.describe(folder)[2] == "40 of 100 in 9.2 of 12 min"
+
+
 def test_a_new_folder_has_no_runs_yet(gan_command: Train) -> None:
     assert gan_command("runs").stdout == "runs: no runs yet; train one with gan train data.root=FOLDER\n"
 
