@@ -70,11 +70,3 @@ def best_stage(kids: Mapping[str, Kids], look: int = 1) -> str:
 
     good = [stage for stage, own in later if improves(own)]
     return min(good, key=lambda stage: kids[stage][first], default=start)
-
-
-def describe(kids: Mapping[str, Kids], stage: str, held_out: bool = True) -> str:
-    """Return the chosen stage and the KIDs of all, of held-out or training images."""
-    first = next(iter(kids[stage]))
-    listed = ", ".join(f"{name} {own[first]:.1f}" for name, own in kids.items())
-    images = "held-out" if held_out else "training"
-    return f"{stage} ({images} KID x 1000 in {first}, lower is better: {listed})"

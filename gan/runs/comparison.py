@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Collection
-from contextlib import suppress
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -127,10 +126,14 @@ def generator_of(config: dict[str, Any]) -> str:
 
 
 def how_far(folder: Path, log: Log) -> tuple[int, float]:
-    """Return the images seen and the seconds of training, by the log and by the newest checkpoint."""
+    """Return the images seen and the seconds of training, by the log and by the newest checkpoint.
+
+    Raises:
+        OSError, ValueError: the newest sidecar is damaged.
+    """
     images, seconds = log.images, max(0.0, log.seconds)  # 0 if the log has none, which are NaN
-    with suppress(OSError, ValueError, IndexError):  # no checkpoint, or a damaged sidecar
-        newest = checkpoints.read_sidecar(checkpoints.list_checkpoints(folder)[-1])
+    for path in checkpoints.list_checkpoints(folder)[-1:]:
+        newest = checkpoints.read_sidecar(path)
         images, seconds = max(images, newest["images"]), max(seconds, newest.get("seconds") or 0.0)
     return images, seconds
 

@@ -162,8 +162,9 @@ FINDINGS = {  # message, and what to try
         "lower learning rates, trainer.precision=32-true",
     ),
     "too strong": (
-        "the discriminator is too strong: it classifies {accuracy:.0%} of pairs correctly; the generator learns little",
-        "stronger augmentation, such as augment=ada, or a lower model.discriminator_optimizer.lr",
+        "the discriminator classifies {accuracy:.0%} of pairs correctly, so the generator may stop learning",
+        "stronger augmentation, such as augment=ada, or a lower model.discriminator_optimizer.lr, if grids and scores "
+        "no longer improve",
     ),
     "too weak": (
         "the discriminator is too weak: it classifies only {accuracy:.0%} of pairs correctly",

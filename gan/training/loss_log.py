@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import time
-from collections import defaultdict
+from collections import defaultdict, deque
 from collections.abc import Mapping
 from typing import Any
 
@@ -15,6 +15,7 @@ from torch import Tensor
 from gan.utils.errors import Diverged
 
 SKIPPED = "health/skipped_"  # + network: fraction of its updates that were skipped
+RECENT = 100  # updates whose mean loss the terminal shows
 IN_A_ROW = 10  # skipped updates, after which a network has diverged: its weights stay as they are, so more will follow
 
 
@@ -24,6 +25,7 @@ class LossLog:
     def __init__(self) -> None:
         self.pending: dict[str, list[Tensor]] = defaultdict(list)  # scalars since the last line
         self.means: dict[str, float] = {}  # the last line
+        self.recent: dict[str, deque[Tensor]] = defaultdict(lambda: deque(maxlen=RECENT))  # the last losses
         self.written: float | None = None  # when (seconds, monotonic)
         self.images = 0  # images seen at the last line
         self.skipped: dict[str, int] = {}  # last updates of each network that were all skipped, by name of SKIPPED
@@ -32,6 +34,12 @@ class LossLog:
     def add(self, terms: Mapping[str, Tensor]) -> None:
         for name, term in terms.items():
             self.pending[name].append(term.detach())
+            if name.startswith("loss/"):
+                self.recent[name].append(term.detach())
+
+    def recent_means(self) -> dict[str, float]:
+        """Means of the last RECENT values of each loss."""
+        return {name: finite_mean(torch.stack(list(terms))) for name, terms in self.recent.items()}
 
     def line(self, images: int) -> dict[str, float]:
         """Means of the finite terms since the last line, and the speed in images per second; starts a new line."""

@@ -214,7 +214,7 @@ class Translator(GAN):
         network.set_stage(stage)
         first = self.stage_extractors[0].name
         self.log_scalars({f"stage/kid_x1000_{first}_{name}": float(own[first]) for name, own in kids.items()})
-        print_line(f"stage: {stages.describe(kids, stage, self.stage_held_out)}")
+        print_line(f"stage: {stage} is used, of {', '.join(kids)}")
 
     @cached_property
     def stage_held_out(self) -> bool:

@@ -4,22 +4,26 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Mapping
+from typing import TypeVar
 
 from lightning import Callback, Trainer
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn
 from rich.table import Column
 
+from gan.evaluation.registry import meaning
 from gan.training.callbacks.evaluate import Evaluate
 from gan.training.callbacks.loop import clock_of
 from gan.training.callbacks.samples import newest_grid
 from gan.training.module import GAN
-from gan.utils.output import bar_width, duration, print_line, shows_bars
+from gan.utils.output import bar_width, duration, print_aligned, print_line, shows_bars
+
+LOSSES = ("loss/discriminator", "loss/generator")
+Kind = TypeVar("Kind", bound=Callback)
 
 
 class ProgressLine(Callback):
-    """Shows images, epoch, images/s, time left, losses, scores and the path of the last grid.
+    """Shows images, images/s, time left and mean losses in a line; each new grid, and a table of scores, above it.
 
     Speed and time left are those of training alone, as for `minutes=`. The first line comes after the first batch.
     """
@@ -32,15 +36,18 @@ class ProgressLine(Callback):
         self.bar: Progress | None = None
         self.started = 0.0  # seconds of training at the start of this process
         self.first = 0  # images seen at the start of this process
-        self.scores = ""  # those that were last shown
+        self.grid = ""  # the one that was last named
+        self.scored: tuple[int, dict[str, float]] = (-1, {})  # images and scores that were last shown
 
     def on_train_start(self, trainer: Trainer, pl_module: GAN) -> None:  # type: ignore[override]
         self.acted, self.started = time.monotonic(), clock_of(trainer).seconds
         self.first = pl_module.images_seen
+        if evaluate := callback(trainer, Evaluate):  # of the checkpoint
+            self.scored = evaluate.scored_at, evaluate.scores
         if trainer.is_global_zero and shows_bars():
             console = Console()
             wrapped = TextColumn("{task.description}", markup=False, table_column=Column(no_wrap=False))
-            self.bar = Progress(BarColumn(bar_width(console.width)), wrapped, console=console, auto_refresh=False)
+            self.bar = Progress(BarColumn(bar_width(console.width) // 2), wrapped, console=console, auto_refresh=False)
             self.bar.add_task("", total=1.0)
             self.bar.start()
         if trainer.is_global_zero:
@@ -65,23 +72,40 @@ class ProgressLine(Callback):
             self.bar = None
 
     def act(self, trainer: Trainer, pl_module: GAN) -> None:
-        """Show the present state."""
+        """Show what is new since the last call, then the present state."""
+        if (grid := newest_grid(trainer)) != self.grid:
+            self.grid = grid
+            print_line(f"grid: {grid}")
+        evaluate = callback(trainer, Evaluate)
+        if evaluate and evaluate.scores and evaluate.scored_at != self.scored[0]:
+            before, self.scored = self.scored, (evaluate.scored_at, evaluate.scores)
+            print_scores(before, self.scored)
         seen = pl_module.images_seen
         rate = (seen - self.first) / max(clock_of(trainer).seconds - self.started, 1e-9)
         left, fraction = remaining(trainer, seen, pl_module.batch_size, rate)
-        epoch = seen / max(len(trainer.datamodule), 1)  # type: ignore[attr-defined]
-        clock = f"{seen:,} images · epoch {epoch:.1f} · {rate:.0f} images/s · {left} left"
-        means = pl_module.loss_log.means or pl_module.loss_log.pending_means()  # before the first line of the log
-        losses = {name: value for name, value in means.items() if not name.startswith("health/")}
-        latest = scores(trainer)
-        new = "" if latest == self.scores and not self.bar else latest  # not again in each line of a log
-        self.scores = latest
-        numbers = " · ".join(filter(None, (listed(losses), new)))
-        parts = filter(None, (clock, numbers, newest_grid(trainer)))
+        means = pl_module.loss_log.recent_means()
+        losses = [f"{name[5].upper()} {value:.3g}" for name, value in means.items() if name in LOSSES]
+        line = f"{seen:,} images · {rate:.0f} images/s · {left} left · loss {' '.join(losses)}"
         if self.bar is None:
-            print_line(" | ".join(parts))
+            print_line(line)
         else:
-            self.bar.update(self.bar.task_ids[0], completed=fraction, description="\n".join(parts), refresh=True)
+            self.bar.update(self.bar.task_ids[0], completed=fraction, description=line, refresh=True)
+
+
+def callback(trainer: Trainer, kind: type[Kind]) -> Kind | None:
+    """Return the callback of a class; None if there is none."""
+    return next((c for c in trainer.callbacks if isinstance(c, kind)), None)  # type: ignore[attr-defined]
+
+
+def print_scores(before: tuple[int, dict[str, float]], now: tuple[int, dict[str, float]]) -> None:
+    """Print a table of scores beside those of the evaluation before, if there was one."""
+    columns = [each for each in (before, now) if each[1]]
+    headings = [f"{images:,} images" for images, _ in columns]
+    rows = []
+    for name in now[1]:
+        values = [f"{scores[name]:.4g}" if name in scores else "-" for _, scores in columns]
+        rows.append([name.removeprefix("eval/"), *values, meaning(name).better])
+    print_aligned(["score", *headings, "better"], rows, headings)
 
 
 def remaining(trainer: Trainer, seen: int, batch_size: int, rate: float) -> tuple[str, float]:
@@ -94,16 +118,3 @@ def remaining(trainer: Trainer, seen: int, batch_size: int, rate: float) -> tupl
     if (left := clock.remaining) is not None and left < seconds:
         seconds, fraction = left, clock.seconds / max(clock.seconds + left, 1e-9)
     return (duration(max(seconds, 0)) if seconds < 1e9 else "?"), fraction
-
-
-def scores(trainer: Trainer) -> str:
-    """Return the scores of the last evaluation as text, which says if they are those before training."""
-    evaluate = next((c for c in trainer.callbacks if isinstance(c, Evaluate)), None)  # type: ignore[attr-defined]
-    if evaluate is None or not evaluate.scores:
-        return ""
-    name = "before training" if getattr(trainer.lightning_module, "saves_start", False) else "untrained"
-    return (f"{name}: " if evaluate.scored_at == 0 else "") + listed(evaluate.scores)
-
-
-def listed(values: Mapping[str, float]) -> str:
-    return " · ".join(f"{name} {value:.4g}" for name, value in values.items())

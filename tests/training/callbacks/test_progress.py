@@ -6,11 +6,13 @@ import sys
 from pathlib import Path
 
 import pytest
+import torch
 
 from gan.metrics.kid import KID
 from gan.training.callbacks.evaluate import Evaluate
 from gan.training.callbacks.loop import TrainingTime
 from gan.training.callbacks.progress import ProgressLine
+from gan.training.loss_log import RECENT, LossLog
 from gan.utils.output import counting, duration
 from tests.conftest import ROOT, TINY
 from tests.terminal import in_terminal
@@ -33,22 +35,39 @@ def test_losses_are_shown_after_the_first_batch(capsys: pytest.CaptureFixture[st
     module = model(log_interval=1000)
     fit(module, 2, TrainingTime(), ProgressLine(plain_interval=0))
     first = next(line for line in capsys.readouterr().out.splitlines() if "images/s" in line)
-    assert first.startswith("4 images") and "loss/discriminator" in first and "loss/generator" in first
+    assert first.startswith("4 images") and " · loss D " in first and " G " in first
     assert module.loss_log.means == {} and len(module.loss_log.pending["loss/generator"]) == 2
 
 
-def test_scores_before_training_are_called_untrained(capsys: pytest.CaptureFixture[str]) -> None:
+def test_scores_are_a_table_beside_those_before(capsys: pytest.CaptureFixture[str]) -> None:
     evaluate = Evaluate({"kid": KID()}, ["random_conv"], True, 1000, None, 40, 24)
     fit(model(), 1, TrainingTime(), ProgressLine(plain_interval=0), evaluate)
-    out = capsys.readouterr().out
-    lines = [line for line in out.splitlines() if "images/s" in line]
-    assert "untrained: eval/kid_x1000_random_conv" in lines[0] and "untrained:" not in lines[-1]
+    lines = capsys.readouterr().out.splitlines()
+    headings = [line.split() for line in lines if line.startswith("score ")]
+    assert headings == [["score", "0", "images", "better"], ["score", "0", "images", "4", "images", "better"]]
+    scores = [line.split() for line in lines if line.startswith("kid_x1000_random_conv ")]
+    assert [len(words) for words in scores] == [3, 4] and scores[0][1] == scores[1][1] and scores[0][-1] == "lower"
+
+
+def test_losses_are_means_of_the_last_batches_also_after_a_line_of_the_log() -> None:
+    log = LossLog()
+    for value in range(2 * RECENT):
+        log.add({"loss/generator": torch.tensor(float(value)), "penalty/r1": torch.tensor(0.0)})
+    log.line(images=1)
+    assert log.recent_means() == {"loss/generator": 1.5 * RECENT - 0.5}
 
 
 @pytest.mark.slow
 def test_a_terminal_shows_a_bar(tmp_path: Path) -> None:
     words = [sys.executable, str(ROOT / "train.py"), *TINY, "images=64", "hydra.run.dir=a"]
     text = in_terminal(words, tmp_path, 160, TERM="xterm")
-    kid = "eval/kid_x1000_random_conv"
-    for part in ("━", "64 images", "epoch 2.7", "images/s", "left", "loss/generator", kid, "000000064.png"):
+    for part in (
+        "━",
+        "64 images",
+        "images/s",
+        "left",
+        "loss D",
+        "kid_x1000_random_conv",
+        "grid: a/samples/000000064.png",
+    ):
         assert part in text, part
