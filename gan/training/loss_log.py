@@ -6,6 +6,7 @@ import math
 import time
 from collections import defaultdict, deque
 from collections.abc import Mapping
+from functools import partial
 from typing import Any
 
 import torch
@@ -25,7 +26,7 @@ class LossLog:
     def __init__(self) -> None:
         self.pending: dict[str, list[Tensor]] = defaultdict(list)  # scalars since the last line
         self.means: dict[str, float] = {}  # the last line
-        self.recent: dict[str, deque[Tensor]] = defaultdict(lambda: deque(maxlen=RECENT))  # the last losses
+        self.recent: dict[str, deque[Tensor]] = defaultdict(partial(deque, maxlen=RECENT))  # the last losses
         self.written: float | None = None  # when (seconds, monotonic)
         self.images = 0  # images seen at the last line
         self.skipped: dict[str, int] = {}  # last updates of each network that were all skipped, by name of SKIPPED

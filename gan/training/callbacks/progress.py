@@ -84,8 +84,8 @@ class ProgressLine(Callback):
         rate = (seen - self.first) / max(clock_of(trainer).seconds - self.started, 1e-9)
         left, fraction = remaining(trainer, seen, pl_module.batch_size, rate)
         means = pl_module.loss_log.recent_means()
-        losses = [f"{name[5].upper()} {value:.3g}" for name, value in means.items() if name in LOSSES]
-        line = f"{seen:,} images · {rate:.0f} images/s · {left} left · loss {' '.join(losses)}"
+        losses = [f" {name[5].upper()} {value:.3g}" for name, value in means.items() if name in LOSSES]
+        line = f"{seen:,} images · {rate:.0f} images/s · {left} left{' · loss' * bool(losses)}{''.join(losses)}"
         if self.bar is None:
             print_line(line)
         else:
