@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 import time
-from typing import TypeVar
 
 from lightning import Callback, Trainer
 from rich.console import Console
@@ -19,7 +18,6 @@ from gan.training.module import GAN
 from gan.utils.output import bar_width, duration, print_aligned, print_line, shows_bars
 
 LOSSES = ("loss/discriminator", "loss/generator")
-Kind = TypeVar("Kind", bound=Callback)
 
 
 class ProgressLine(Callback):
@@ -42,7 +40,7 @@ class ProgressLine(Callback):
     def on_train_start(self, trainer: Trainer, pl_module: GAN) -> None:  # type: ignore[override]
         self.acted, self.started = time.monotonic(), clock_of(trainer).seconds
         self.first = pl_module.images_seen
-        if evaluate := callback(trainer, Evaluate):  # of the checkpoint
+        if evaluate := evaluation(trainer):  # of the checkpoint
             self.scored = evaluate.scored_at, evaluate.scores
         if trainer.is_global_zero and shows_bars():
             console = Console()
@@ -76,7 +74,7 @@ class ProgressLine(Callback):
         if (grid := newest_grid(trainer)) != self.grid:
             self.grid = grid
             print_line(f"grid: {grid}")
-        evaluate = callback(trainer, Evaluate)
+        evaluate = evaluation(trainer)
         if evaluate and evaluate.scores and evaluate.scored_at != self.scored[0]:
             before, self.scored = self.scored, (evaluate.scored_at, evaluate.scores)
             print_scores(before, self.scored)
@@ -84,17 +82,19 @@ class ProgressLine(Callback):
         rate = (seen - self.first) / max(clock_of(trainer).seconds - self.started, 1e-9)
         left, fraction = remaining(trainer, seen, pl_module.batch_size, rate)
         means = pl_module.loss_log.recent_means()
-        losses = [f" {name[5].upper()} {value:.3g}" for name, value in means.items() if name in LOSSES]
-        line = f"{seen:,} images · {rate:.0f} images/s · {left} left{' · loss' * bool(losses)}{''.join(losses)}"
+        losses = [f"{name[5].upper()} {value:.3g}" for name, value in means.items() if name in LOSSES]
+        line = f"{seen:,} images · {rate:.0f} images/s · {left} left"
+        if losses:
+            line += f" · loss {' '.join(losses)}"
         if self.bar is None:
             print_line(line)
         else:
             self.bar.update(self.bar.task_ids[0], completed=fraction, description=line, refresh=True)
 
 
-def callback(trainer: Trainer, kind: type[Kind]) -> Kind | None:
-    """Return the callback of a class; None if there is none."""
-    return next((c for c in trainer.callbacks if isinstance(c, kind)), None)  # type: ignore[attr-defined]
+def evaluation(trainer: Trainer) -> Evaluate | None:
+    """Return the callback that evaluates; None if there is none."""
+    return next((c for c in trainer.callbacks if isinstance(c, Evaluate)), None)  # type: ignore[attr-defined]
 
 
 def print_scores(before: tuple[int, dict[str, float]], now: tuple[int, dict[str, float]]) -> None:
