@@ -20,7 +20,7 @@ from gan.metrics.extractors import extractor, extractor_class, features
 from gan.metrics.kid import KIDEstimate
 from gan.metrics.prdc import NEIGHBORS
 from gan.metrics.pretrained import MissingWeights
-from gan.training.callbacks.loop import Periodic, ends, paused
+from gan.training.callbacks.loop import Periodic, clock_of, ends, paused
 from gan.training.module import GAN
 from gan.utils.errors import at_least, switch
 from gan.utils.output import print_line
@@ -110,8 +110,13 @@ class Evaluate(Periodic):
 
     def act(self, trainer: Trainer, pl_module: GAN) -> None:
         """Evaluate, unless the evaluation at the end is near."""
-        rest = (trainer.max_steps - trainer.global_step) * pl_module.batch_size if trainer.max_steps > 0 else math.inf
-        if ends(trainer, pl_module) or 4 * rest >= self.interval:
+        clock, rest = clock_of(trainer), math.inf
+        if trainer.max_steps > 0:
+            rest = (trainer.max_steps - trainer.global_step) * pl_module.batch_size
+        if clock.remaining is not None:
+            rest = min(rest, pl_module.images_seen * clock.remaining / clock.seconds)
+        near = trainer.strategy.broadcast(4 * rest < self.interval)  # the clocks of ranks differ
+        if ends(trainer, pl_module) or not near:
             self.score(trainer, pl_module)
 
     def score(self, trainer: Trainer, pl_module: GAN) -> None:

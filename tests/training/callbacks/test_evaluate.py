@@ -15,6 +15,7 @@ from gan.metrics.kid import KID
 from gan.runs import run_folder
 from gan.runs.metrics import read_metrics
 from gan.training.callbacks.evaluate import Evaluate
+from gan.training.callbacks.loop import TrainingTime
 from gan.utils.errors import UserError
 from tests.conftest import Train
 
@@ -101,6 +102,24 @@ def test_when_a_run_is_evaluated(start: bool | str, interval: int, first: int | 
     evaluate = Counted(start, interval, first)
     fit(model(), 10, evaluate)  # 40 images
     assert evaluate.made == made
+
+
+class OneImageASecond(TrainingTime):
+    """A clock with a limit of 40 seconds."""
+
+    seconds = 0.0  # type: ignore[assignment]
+
+    def __init__(self) -> None:
+        super().__init__(minutes=40 / 60)
+
+    def on_train_batch_end(self, trainer: Trainer, pl_module: Any, *_: object) -> None:
+        self.seconds = pl_module.images_seen
+
+
+def test_a_run_of_minutes_is_not_evaluated_shortly_before_its_end() -> None:
+    evaluate = Counted(False, 36)
+    fit(model(), 20, OneImageASecond(), evaluate)  # 80 images
+    assert evaluate.made == [80]
 
 
 def test_a_start_that_can_be_the_best_is_evaluated_unless_it_was_refused() -> None:
