@@ -44,7 +44,7 @@ class LossLog:
 
     def line(self, images: int) -> dict[str, float]:
         """Means of the finite terms since the last line, and the speed in images per second; starts a new line."""
-        self.means = self.pending_means()
+        self.means = {name: finite_mean(torch.stack(terms)) for name, terms in self.pending.items()}
         for name, terms in self.pending.items():
             if name.startswith(SKIPPED):
                 self.count_skipped(name, torch.stack(terms).tolist())
@@ -63,10 +63,6 @@ class LossLog:
             self.skipped[name] = 0
             self.updated.add(name)
         self.skipped[name] = self.skipped.get(name, 0) + in_a_row
-
-    def pending_means(self) -> dict[str, float]:
-        """Means of the finite terms since the last line, which continue to be collected."""
-        return {name: finite_mean(torch.stack(terms)) for name, terms in self.pending.items()}
 
     def check(self, trainer: Trainer, images: int) -> None:
         """Raise Diverged on all ranks if, on any rank, a mean or the last gradients of a network are not finite."""

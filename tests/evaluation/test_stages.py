@@ -13,7 +13,7 @@ from gan.evaluation.stages import best_stage, fit_finish, stage_kids
 from gan.metrics.extractors import extractor, features
 from gan.metrics.kid import KIDEstimate
 from gan.networks.style import Generator
-from gan.training.translation import Translator
+from gan.training.translation import STAGE_IMAGES, Translator
 
 
 def kids(files: int = 20, **stages: tuple[float, float]) -> dict[str, dict[str, KIDEstimate]]:
@@ -85,17 +85,26 @@ def test_few_files_and_many_choices_need_a_larger_difference() -> None:
     assert best_stage(kids(**stages), look=200) == "color"
 
 
-@pytest.mark.parametrize(("held_out", "word"), [(True, "held-out"), (False, "training")])
-def test_the_line_of_a_run_says_which_images_chose_the_stage(held_out: bool, word: str, capsys: Any) -> None:
+@pytest.mark.parametrize("held_out", [True, False])
+def test_held_out_images_choose_the_stage_or_training_images_if_there_are_none(held_out: bool, capsys: Any) -> None:
+    logged, chosen_by = dict[str, float](), set[bool]()
+
     def images(n: int, of_held_out: bool = False) -> Tensor:
+        if n == STAGE_IMAGES:
+            chosen_by.add(of_held_out)
         return patches(8 if held_out or not of_held_out else 0, 0)[:n]
 
     def files(n: int, of_held_out: bool = False, side: str = "b") -> Tensor:
         return torch.arange(8) // 2
 
-    run: Any = SimpleNamespace(data=SimpleNamespace(inputs=images, reals=images, files=files), log_scalars=dict)
+    run: Any = SimpleNamespace(
+        data=SimpleNamespace(inputs=images, reals=images, files=files), log_scalars=logged.update
+    )
     run.stage_extractors = [extractor("random_conv")]
     run.stage_held_out = Translator.stage_held_out.func(run)
     run.stage_targets = Translator.stage_targets.func(run)
-    Translator.choose_stage(run, Generator(width=4, carriers=2).eval(), 1)
-    assert f" ({word} KID x 1000 in random_conv, lower is better: color " in capsys.readouterr().out
+    network = Generator(width=4, carriers=2).eval()
+    Translator.choose_stage(run, network, 1)
+    assert chosen_by == {held_out}
+    assert list(logged) == [f"stage/kid_x1000_random_conv_{stage}" for stage in network.stages]
+    assert capsys.readouterr().out == f"stage: color is used, of {', '.join(network.stages)}\n"
