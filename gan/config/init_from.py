@@ -28,7 +28,7 @@ DEVICE_RULES, SIZE_RULE = ("${by_device", "${width"), "${derived:stylegan2_width
 def with_networks(typed: list[str], cfg: DictConfig) -> list[str]:
     """Return the overrides with the options of the networks of `init_from` that differ and have their default here.
 
-    Of the values that follow from the data, only its size and channels are taken; a line says which.
+    Of the values that follow from the data, only its size and channels are taken; a line names those.
 
     Args:
         cfg: the configuration that Hydra composes from the overrides.
@@ -37,9 +37,8 @@ def with_networks(typed: list[str], cfg: DictConfig) -> list[str]:
     defaults = options([f"model={choices.model}", f"data={choices.data}"])
     chosen = {key_of(word) for word in typed} | {name for name in ours if ours[name] != defaults.get(name)}
     words = [f"{name}={value}" for name, value in differing(options_of(str(cfg.init_from)), ours, chosen)]
-    if words:
-        of_data = [word for word in words if word.startswith("data.")]
-        print_line(f"init_from={cfg.init_from}: {' '.join(['networks as in that model', *of_data])}")
+    if of_data := [word for word in words if word.startswith("data.")]:
+        print_line(f"init_from={cfg.init_from}: as in that model, {' '.join(of_data)}")
     return [*words, *typed]
 
 

@@ -29,7 +29,6 @@ from gan.training import EXPECTED_WARNINGS, memory
 from gan.training.callbacks.agreement import Agreement
 from gan.training.callbacks.checkpoint import Checkpoint
 from gan.training.callbacks.loop import Interrupt, TrainingTime, clock_of, kill_workers, paused
-from gan.training.callbacks.samples import newest_grid
 from gan.training.loggers.adapter import Adapter, adapters
 from gan.training.loggers.files import JSONLines
 from gan.training.module import GAN
@@ -219,13 +218,12 @@ def exit_after_signal(number: int, cfg: DictConfig, model: GAN, trainer: Trainer
 
 
 def print_end(trainer: Trainer, model: GAN, data: ImageDataModule, run: Path) -> None:
-    """Print the time of the run and its parts, the newest grid, and commands to go on with."""
+    """Print the time of the run and its parts, and commands to go on with."""
     clock, run = clock_of(trainer), from_here(run)
     times = {"training": clock.seconds} | {name: seconds for name, seconds in clock.other.items() if seconds >= 1}
     spent = ", ".join(f"{duration(seconds)} of {name}" for name, seconds in times.items())
     print_line(f"{run}: {model.images_seen:,} images in {spent}")
-    if grid := newest_grid(trainer):
-        print_line(f"newest grid: {grid}; next:")
+    print_line("next:")
     if checkpoints.list_checkpoints(run):
         print_line(f"gan translate {run} PATH translated" if hasattr(data, "inputs") else f"gan generate {run} --grid")
     print_line(f"gan compare {run} --out {run / 'curves.png'}")

@@ -62,7 +62,7 @@ def start_from(model: Base, source: Path) -> None:
         source: a run folder (its best checkpoint), a checkpoint, or the folder of a shared model.
     """
     shown = f"init_from={with_addresses(str(source))}"
-    print_line(f"{shown}: the run starts from the weights of that model; init_from=null trains from scratch")
+    print_line(f"{shown}: starts from this model (from scratch: init_from=null)")
     other = load_state(checkpoint_of(source))
     options, theirs = flatten(model.config), flatten(other["config"])
     for role in NETWORKS:
@@ -84,7 +84,7 @@ def start_from(model: Base, source: Path) -> None:
         network.load_state_dict(copied.state)
         before, now = (config.get(f"model.{role}.classes") for config in (theirs, options))
         mean = f"; from the mean of {before} classes" if before and before != now else ""
-        print_line(f"{shown}: {role}: {describe(network, copied)}{mean}")
+        print_line(f"{role}: {describe(network, copied)}{mean}")
         if model.frozen.get(role):
             print_line(f"freeze.{role}: {', '.join(model.frozen[role])}")
     averaged = with_mean_class(network_weights(other["state_dict"], EMA, "generator."), model.generator)

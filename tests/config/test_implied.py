@@ -40,7 +40,7 @@ def test_size_and_networks_are_taken(tmp_path: Path, capsys: pytest.CaptureFixtu
     assert {"data.size", "model.generator.width", "model.discriminator.max_multiple"} < set(found)
     assert found["data.size"] == "[96,64]" and found["model.generator.width"] == "24"
     assert found["model.generator.upsampling"] == "nearest"
-    assert capsys.readouterr().out == f"{start}: networks as in that model data.size=[96,64] data.channels=1\n"
+    assert capsys.readouterr().out == f"{start}: as in that model, data.size=[96,64] data.channels=1\n"
     assert found["data.channels"] == "1" and "data.channels" not in taken(start, "data.channels=3")
 
 

@@ -46,6 +46,7 @@ class Health(Periodic):
         self.num_images = at_least("callback.health.num_images", num_images, 2)
         self.silent = silent
         self.bad: dict[str, str] = {}  # present findings by name
+        self.printed = -1  # images seen when a finding was last printed
 
     def act(self, trainer: Trainer, pl_module: GAN) -> None:
         fakes = pl_module.fakes(self.num_images)  # on all ranks: they estimate synchronized BatchNorm together
@@ -84,9 +85,10 @@ class Health(Periodic):
             self.bad[name] = finding = finding.format(**values)
             if name not in before:
                 print_line(f"health: at {pl_module.images_seen:,} images: {finding}. Try {remedy}")
+                self.printed = pl_module.images_seen
 
     def on_train_end(self, trainer: Trainer, pl_module: GAN) -> None:  # type: ignore[override]
-        if self.bad:
+        if self.bad and self.printed < pl_module.images_seen:
             print_line(f"health: at the end, {'; '.join(self.bad.values())}")
 
 

@@ -106,7 +106,7 @@ class Threads(Callback):
             self.cost, self.passed = time.perf_counter() - began, 0.0
         chosen, self.expected = next(iter(seconds.items()))
         if first or chosen != before:
-            others = ", ".join(f"with {count} {1000 * time:.0f} ms" for count, time in list(seconds.items())[1:])
+            others = ", ".join(f"with {count}: {1000 * time:.0f} ms" for count, time in list(seconds.items())[1:])
             print_line(f"threads: {chosen}; a step takes {1000 * self.expected:.0f} ms, {others}")
 
 

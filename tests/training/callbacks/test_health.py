@@ -66,14 +66,21 @@ class Constant(nn.Module):
         return self.image.expand(len(z), -1, -1, -1)
 
 
-def test_a_collapsed_generator_is_reported_once_and_at_the_end(capsys: pytest.CaptureFixture[str]) -> None:
+@pytest.mark.parametrize(("first", "times"), [(8, 2), (32, 1)])
+def test_a_collapsed_generator_is_reported_once_and_at_the_end(
+    first: int, times: int, capsys: pytest.CaptureFixture[str]
+) -> None:
     module = model()
     module.generator, module.ema.module = Constant(), Constant()
-    fit(module, 8, Health(interval=8, first=8, num_images=4, silent=0))
+    fit(module, 8, Health(interval=first, first=first, num_images=4, silent=0))  # 32 images
     said = [line for line in capsys.readouterr().out.splitlines() if line.startswith("health:")]
-    assert said[0].startswith("health: at 8 images: mode collapse: the mean distance between samples is 0% of that")
+    assert said[0].startswith(
+        f"health: at {first} images: mode collapse: the mean distance between samples is 0% of that"
+    )
     assert sum("mode collapse" in line and "Try init_from=" in line for line in said) == 1
-    assert said[-1].startswith("health: at the end, ") and "mode collapse" in said[-1]
+    assert sum("mode collapse" in line for line in said) == times and said[-1].startswith("health: at the end") == (
+        times == 2
+    )
 
 
 def test_the_accuracy_is_logged_and_checks_do_not_change_training() -> None:

@@ -64,7 +64,7 @@ def test_a_measured_step_changes_nothing(recipe: str) -> None:
 def test_training_computes_the_same_as_with_a_fixed_number(chosen: list[int], capsys: Any) -> None:
     automatic, fixed = model(), model()
     fit(automatic, 3, Threads())
-    assert capsys.readouterr().out.splitlines()[-1] == "threads: 1; a step takes 10 ms, with 2 500 ms"
+    assert capsys.readouterr().out.splitlines()[-1] == "threads: 1; a step takes 10 ms, with 2: 500 ms"
     assert torch.get_num_threads() == 2  # as before training
     fit(fixed, 3, Threads(1))
     assert "threads" not in capsys.readouterr().out
