@@ -33,7 +33,7 @@ pytestmark = pytest.mark.slow
 ATTRIBUTES = ("brightness", "contrast", "saturation", "warmth", "sharpness", "zoom", "shift_", "sefa", "pca", "NAME")
 PLACES = {"PATH": "collection", "FOLDER": "collection", "PHOTOGRAPHS": "photographs", "RETRO": "retro", "CLASS": "a"}
 PATCHED = ("translate", "zoo")  # commands that use the patches of a page
-MAX_LINES = 30  # of the output of a cell of a notebook
+MAX_LINES = 40  # of the output of a cell of a notebook; a table of scores has 7 to 9
 ELSEWHERE = ("data=cifar10", "data=fashion_mnist", "data=huggingface", "search=optuna", "hydra/launcher")  # composed
 ELSEWHERE += ("logger=wandb", "remote=")
 
@@ -342,7 +342,7 @@ def test_notebooks_run(name: str, image: str, tmp_path: Path, monkeypatch: pytes
     assert any(cell.get("outputs") for cell in notebook.cells)  # which the site shows
     notebook = NotebookClient(notebook, timeout=PATIENCE, resources={"metadata": {"path": str(ROOT)}}).execute()
     assert (tmp_path / "run" / f"{image}.png").exists()
-    for cell in notebook.cells:  # progress replaces itself instead of filling the page
+    for cell in notebook.cells:
         assert sum(str(output.get("text", "")).count("\n") for output in cell.get("outputs", [])) < MAX_LINES
 
 

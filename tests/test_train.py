@@ -346,6 +346,7 @@ def snapshot(folder: Path) -> dict[str, tuple[bytes, int]]:
 def test_a_run_folder_that_is_removed_is_not_made_again(tmp_path: Path) -> None:
     process = start("images=100000", "hydra.run.dir=a", folder=tmp_path)
     wait_for(lambda: checkpoints.list_checkpoints(tmp_path / "a"), process)
+    wait_for(lambda: list((tmp_path / "a").glob("events.out.tfevents.*")), process)  # TensorBoard is imported meanwhile
     while (tmp_path / "a").exists():  # it goes on writing meanwhile
         shutil.rmtree(tmp_path / "a", ignore_errors=True)
     assert process.wait(PATIENCE) == 2
