@@ -21,7 +21,7 @@ from PIL import Image
 from gan.data.decoding.decode import Decoder
 from gan.data.decoding.pool import CRASHED, parallel_map
 from gan.data.decoding.reader import MAX_PIXELS, ImageError, read_first_frame
-from gan.utils.errors import UserError, reason, to_line
+from gan.utils.errors import UserError, path_hint, reason, to_line
 from gan.utils.untrusted import parse_json, read_bytes
 
 _OLD = (".pcx", ".ppm", ".pgm", ".pbm", ".pnm")  # of old programs and games
@@ -202,7 +202,8 @@ def is_hidden(name: str) -> bool:
 def _refuse(error: OSError) -> None:
     if isinstance(error, FileNotFoundError):
         kind = "file" if os.path.splitext(error.filename)[1] else "folder"
-        raise UserError(f"there is no {kind} {error.filename!r}: check the path") from error
+        hint = path_hint(error.filename) or ": check the path"
+        raise UserError(f"there is no {kind} {error.filename!r}{hint}") from error
     raise UserError(f"folder {error.filename!r} cannot be read ({reason(error)})") from error
 
 
