@@ -31,7 +31,7 @@ from typing import TYPE_CHECKING, Any
 
 from PIL import Image
 
-from gan.data.decoding.reader import FORMATS, MAX_PIXELS, ImageError, header
+from gan.data.decoding.reader import MAX_PIXELS, ImageError, header, readable
 from gan.images import files
 from gan.images.files import pixel_digest
 from gan.utils.errors import UserError
@@ -135,7 +135,7 @@ def origin(path: str | os.PathLike[str]) -> Record | None:
     """
     try:
         header(path, MAX_PIXELS)  # checks size and number of frames
-        with Image.open(path, formats=FORMATS) as image:
+        with Image.open(path, formats=readable()) as image:
             text = files.read_text(image)
     except Exception as error:  # damaged files make Pillow raise nearly anything
         reason = error if isinstance(error, ImageError) else f"cannot be read ({type(error).__name__})"

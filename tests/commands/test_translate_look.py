@@ -82,6 +82,12 @@ def test_an_animation_does_not_become_one_frame(gan_command: Train, tmp_path: Pa
     assert not (tmp_path / "b.jpg").exists()
 
 
+def test_sixteen_bits_become_eight_with_a_note(gan_command: Train, tmp_path: Path) -> None:
+    Image.fromarray(np.full((9, 12), 40_000, np.uint16)).save(tmp_path / "deep.png")
+    said = gan_command("translate", "look:sepia", "deep.png", "out.png").stdout
+    assert "note: 1 file with 16 bits a channel; the results have 8" in said
+
+
 def test_a_folder_in_another_format(gan_command: Train, tmp_path: Path) -> None:
     (tmp_path / "in").mkdir()
     for name in ("a.jpg", "b.png"):
