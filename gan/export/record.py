@@ -181,6 +181,8 @@ def words_of(record: Record) -> list[str]:
     run = ["--fit", "PHOTOGRAPHS", "RETRO"] if "closed_form" in record else ["RUN"]
     if "look" in record:
         run = [typed("look:" + ",".join(record["look"]))]
+    elif record["kind"] == "translation" and "model" not in record and "closed_form" not in record:
+        run = []  # pixel art alone
     words = ["gan", command, *run, *(["INPUT", "OUTPUT"] if command == "translate" else [])]
     if "look" in record:
         words += option("seed", record.get("seed"))
