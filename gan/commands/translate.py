@@ -26,7 +26,7 @@ from gan.translation.look_sheet import LookSheet
 from gan.utils.colors import COLORS
 from gan.utils.errors import UserError, at_least, writing
 from gan.utils.option_values import pair, parse_assignments
-from gan.utils.output import counting
+from gan.utils.output import counting, print_line
 from gan.utils.processes import available_memory
 
 if TYPE_CHECKING:
@@ -221,6 +221,7 @@ def fit_color_map(request: Request, folders: tuple[str, str]) -> Chosen:
     """Return the color map of --fit, and print how near it comes to the target images."""
     from gan.translation import fitted_maps
 
+    print_line("fitting a color map ...")
     choice = fitted_maps.choose_for_folders(*folders, request.map, request.position)
     print(f"color map fitted: {choice.describe()}")
     function = fitted_maps.ClosedFormFunction(choice.color_map)
