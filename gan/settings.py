@@ -2,10 +2,10 @@
 
 A surface spells the name of a value as its users see it, and adds the reason:
 
-    STRENGTH.parse("2")              --strength 2: give a number from 0 to 1     an option of a command
-    STRENGTH.check(2)                strength=2: give a number from 0 to 1       an argument in Python
-    STRENGTH.check(2, "Strength ")   Strength 2: give a number from 0 to 1       a control of the page
-    STRENGTH.allows(2)               False                                       a field of a record
+    STRENGTH.parse("3")              --strength 3: give a number from 0 to 2     an option of a command
+    STRENGTH.check(3)                strength=3: give a number from 0 to 2       an argument in Python
+    STRENGTH.check(3, "Strength ")   Strength 3: give a number from 0 to 2       a control of the page
+    STRENGTH.allows(3)               False                                       a field of a record
 
 No torch, because commands check their options before they import it.
 """
@@ -109,8 +109,8 @@ def limit(number: float) -> str:
     return "2^63-1" if number == MAX_SEED else f"{number:,}"
 
 
-STRENGTH = Setting("strength", "blend input and translation: 0 is the input, 1 the translation (default: %(default)s)",
-                   1.0, 0, 1)  # fmt: skip
+STRENGTH = Setting("strength", "blend input and translation: 0 is the input, 1 the translation, 2 twice the change "
+                   "(default: %(default)s)", 1.0, 0, 2)  # fmt: skip
 TRUNCATION = Setting("truncation", "truncation in w: below 1, images are more typical and less varied (default: "
                      "%(default)s)", 1.0, -1000, 1000, metavar="PSI")  # fmt: skip
 TILE = Setting("tile", "side of the tiles of large images; tiles join without seams (default: as large as memory "

@@ -17,21 +17,21 @@ HUGE = "99999999999999999999"
 
 
 def test_each_surface_spells_the_value() -> None:
-    said = "give a number from 0 to 1"
+    said = "give a number from 0 to 2"
     for call, start in (
-        (lambda: STRENGTH.parse("2"), "--strength 2"),
-        (lambda: STRENGTH.check(2), "strength=2"),
-        (lambda: STRENGTH.check(2, "Strength "), "Strength 2"),
+        (lambda: STRENGTH.parse("3"), "--strength 3"),
+        (lambda: STRENGTH.check(3), "strength=3"),
+        (lambda: STRENGTH.check(3, "Strength "), "Strength 3"),
     ):
         with pytest.raises(UserError, match=f"^{start}: {said}$"):
             call()
-    assert not STRENGTH.allows(2)
+    assert not STRENGTH.allows(3)
 
 
 @pytest.mark.parametrize(
     ("setting", "allowed", "refused"),
     [
-        (STRENGTH, [0, 0.5, 1, np.float32(0.25)], [-0.1, 1.1, float("nan"), True, "a", "0.5", None, [1]]),
+        (STRENGTH, [0, 0.5, 2, np.float32(0.25)], [-0.1, 2.1, float("nan"), True, "a", "0.5", None, [1]]),
         (TILE, [64, 1000, 128.0, None, np.int64(64)], [3, -5, 1.5, 64.5, True, "64", 1 << 20]),
         (SEED, [0, 2**63 - 1], [-1, 2**63, int(HUGE), 1.5, False, None]),
         (CELL, [1, 8, "auto"], [0, 70_000, "aut", 2.5, True]),

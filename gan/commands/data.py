@@ -116,7 +116,8 @@ def as_text(report: dict[str, Any]) -> str:
         f"with transparent pixels: {report['transparent']:,}; gray: {report['gray']:,}; "
         f"pixel art: {report['sprites']:,}",
     ]
-    if (found := report["enlarged"])["images"]:
+    found = report["enlarged"]
+    if found["images"] > checks.MIN_ENLARGED * found["searched"]:
         among = f" of {found['searched']:,} searched images" if found["searched"] < report["readable"] else ""
         folders = report["folder"] if len(report["folder"]) == 1 else ["FOLDER"]
         title = f"enlarged pixel art: {found['images']:,}{among} ({counts(found['sizes'])})"
@@ -142,6 +143,9 @@ def as_text(report: dict[str, Any]) -> str:
     lines += [f"  data.{name}={shown[name]}: {reason}" for name, reason in suggestion["reasons"].items()]
     if start := suggestion["start"]:
         lines += [f"on a CPU, the command starts from the weights of {start}; on a GPU, leave init_from and freeze out"]
+    if suggestion["images"] < checks.TOO_FEW:
+        few = f"{suggestion['images']:,} images are too few for training, which would copy them"
+        lines += [f"{few}: collect a hundred, or use gan translate --fit"]
     return "\n".join([*lines, "", suggestion["command"]])
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from gan.commands import options
-from gan.settings import TRUNCATION
+from gan.settings import TRUNCATION, add_size
 from gan.utils.errors import UserError, writing
 from gan.utils.files import refuse_existing
 from gan.utils.output import counting
@@ -30,10 +30,15 @@ class Request(options.Weights):
     out: Path | None
     grid: bool
     truncation: float
+    size: tuple[int, int] | None
     enlarge: str | None
     label: str | None
     no_metadata: bool
     force: bool
+
+    def __post_init__(self) -> None:
+        if self.size and self.truncation != TRUNCATION.default:
+            raise UserError("--size and --truncation: give one of them")
 
 
 def load_enlarger(run: str) -> Translator:
@@ -52,6 +57,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     options.add_out(parser, "folder for the files SEED.png; created if missing", default=OUT)
     options.add_grid(parser)
     TRUNCATION.add_to(parser)
+    add_size(parser, "size of the images, whose shapes are stretched", "training size")
     parser.add_argument("--enlarge", type=options.existing_run, metavar="RUN", help="enlarge the images with a run of "
                         "model=enlarge")  # fmt: skip
     options.add_class(parser)
@@ -70,20 +76,26 @@ def run(request: Request) -> None:
 
     from gan.export import provenance
     from gan.images.convert import NO_TEXT, grid, save_png, save_pngs
+    from gan.translation.tiling import memory_errors
 
     enlarger = load_enlarger(request.enlarge) if request.enlarge else None
     described = None
     if not request.no_metadata:
         fields: dict[str, Any] = {"truncation": request.truncation}
+        if request.size:
+            fields["size"] = list(request.size)
         if enlarger:
             fields["enlarge"] = provenance.model_hash(enlarger.network)
         described = provenance.from_seeds(model, seeds, request.label, **fields)
     images: list[Tensor] = []
     title = f"generating into {out}, with a model that has seen {model.images:,} images"
-    with writing(out, "; files already written are complete"), counting(title, len(seeds)) as advance:
+    with writing(out, "; files already written are complete"), counting(title, len(seeds)) as advance, memory_errors():
         for first in range(0, len(seeds), BATCH):
             part = seeds[first : first + BATCH]
-            pixels = model.generate(part, request.truncation, request.label).pixels
+            if request.size:
+                pixels = model.synthesize(model.latents(part, request.label), size=request.size).pixels
+            else:
+                pixels = model.generate(part, request.truncation, request.label).pixels
             generated = enlarger.of_pixels(pixels) if enlarger else list(pixels)
             texts = [described.image(image, n) if described else NO_TEXT for n, image in enumerate(generated, first)]
             save_pngs(generated, files[first : first + BATCH], texts)

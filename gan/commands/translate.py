@@ -15,15 +15,18 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple, NoReturn
 
 from gan.commands import options
-from gan.data.looks import names_look
+from gan.data.looks import LOOK, names_look
+from gan.data.sources.files import SUFFIXES
 from gan.export.record import Records
 from gan.models.address import checkpoint_of
+from gan.runs.run_folder import CHECKPOINTS
 from gan.settings import CELL, DIRECTION, DITHER, SEED, STRENGTH, TILE
-from gan.translation.image_translator import ImageFunction, ImageTranslator, parse_look
+from gan.translation.image_translator import PLAIN, ImageFunction, ImageTranslator, parse_look
+from gan.translation.look_sheet import LookSheet
 from gan.utils.colors import COLORS
 from gan.utils.errors import UserError, at_least, writing
 from gan.utils.option_values import pair, parse_assignments
-from gan.utils.output import counting
+from gan.utils.output import counting, print_line
 from gan.utils.processes import available_memory
 
 if TYPE_CHECKING:
@@ -32,6 +35,7 @@ if TYPE_CHECKING:
 MAX_SCALE = 4  # print a note if images are larger than the training size by more than this factor
 OUT = "translated"  # in the run folder
 FORMATS = ("png", "webp", "jpg", "tif", "gif")  # of --format
+ALL = f"{LOOK}all"  # stands for all looks, on one sheet
 FITTED = "fit:"  # stands for TRANSLATOR with --fit
 FOR_RUNS = ("direction", "tile", "checkpoint", "device", "threads")  # options for trained translators
 
@@ -57,7 +61,7 @@ class Request(options.Weights, options.Fit):
     force: bool
 
     def __post_init__(self) -> None:
-        if self.palette and self.strength < 1:
+        if self.palette and self.strength != 1:
             raise UserError("--palette and --strength: blending changes the colors; give one of them")
         if self.dither != DITHER.default and not self.palette:
             raise UserError(f"--dither {self.dither}: needs a palette; add --palette, as in --palette gameboy")
@@ -79,8 +83,8 @@ class Request(options.Weights, options.Fit):
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("run", nargs="?", metavar="TRANSLATOR", help="look:NAME for a look without a "
-                        "network (--list-looks shows all); FILE.cube for a color table; or a "
-                        f"trained translator: {options.MODEL}; none with --fit")  # fmt: skip
+                        "network (--list-looks shows all, look:all tries all); FILE.cube for a color table; or a "
+                        f"trained translator: {options.MODEL}; none with --fit, or for --palette alone")  # fmt: skip
     parser.add_argument("input", metavar="INPUT", help="image, video, or folder of images and videos")
     parser.add_argument("output", nargs="?", metavar="OUTPUT", help="folder for files with the same names, created if "
                         "missing; or, for a single image, a file whose extension selects the format (default for a "
@@ -129,9 +133,19 @@ def prepare(arguments: argparse.Namespace) -> None:
         arguments.run, arguments.input, arguments.output = FITTED, arguments.run, arguments.input
     elif arguments.run is None:
         raise UserError("gan translate: give TRANSLATOR and INPUT; gan translate --help shows the arguments")
-    else:
+    elif (arguments.palette or arguments.cell != 1) and arguments.output is None and holds_images(arguments.run):
+        arguments.run, arguments.input, arguments.output = PLAIN, arguments.run, arguments.input
+    elif arguments.run != ALL:
         options.existing_run_or_look(arguments.run)
     arguments.input = options.existing_path(arguments.input)
+
+
+def holds_images(text: str) -> bool:
+    """Return whether a path is an image, or a folder that is no run or shared model."""
+    path = Path(text)
+    if path.is_dir():
+        return not any((path / name).exists() for name in (CHECKPOINTS, "config.json"))
+    return path.is_file() and path.suffix.lower() in SUFFIXES
 
 
 class Chosen(NamedTuple):
@@ -196,7 +210,9 @@ def run(request: Request) -> int:
 
 
 def choose_look(request: Request) -> Chosen:
-    """Return the look of TRANSLATOR with the parameters of --set."""
+    """Return the look of TRANSLATOR with the parameters of --set, or the sheet of all looks."""
+    if request.run == ALL:
+        return Chosen(LookSheet(), {"look": LookSheet.recorded})
     look = parse_look(request.run, parse_assignments(request.settings, "cell=6"))
     return Chosen(look, {"look": look.recorded, "seed": request.seed or None})
 
@@ -205,6 +221,7 @@ def fit_color_map(request: Request, folders: tuple[str, str]) -> Chosen:
     """Return the color map of --fit, and print how near it comes to the target images."""
     from gan.translation import fitted_maps
 
+    print_line("fitting a color map ...")
     choice = fitted_maps.choose_for_folders(*folders, request.map, request.position)
     print(f"color map fitted: {choice.describe()}")
     function = fitted_maps.ClosedFormFunction(choice.color_map)

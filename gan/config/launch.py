@@ -82,7 +82,7 @@ def prepare(argv: list[str]) -> tuple[list[str], DictConfig | None]:
         UserError: the folder is in use, or the run to resume is missing, damaged or has another configuration.
     """
     argv = [conceal(word) for word in argv]
-    check_words(argv)
+    argv = check_words(argv)
     flags = [word for word in argv if word.startswith("-")]
     overrides = [word for word in argv if not word.startswith("-")]
     is_sweep = bool({"-m", "--multirun"} & set(flags))

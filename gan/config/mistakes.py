@@ -50,8 +50,13 @@ FLAGS = WITH_VALUE | INFORMATION | {"--help", "-h", "--resolve", "--run", "-r", 
 # ---- words of the command line, before Hydra reads them
 
 
-def check_words(words: Sequence[str]) -> None:
-    """Raise UserError for the first argument that is not ours, such as a flag or a path without a name."""
+def check_words(words: Sequence[str]) -> list[str]:
+    """Return the words, with data.root= before a folder of images.
+
+    Raises:
+        UserError: an argument is not ours, such as a flag or a run folder without a name.
+    """
+    words = list(words)
     values = {index + 1 for index, word in enumerate(words) if word in WITH_VALUE}
     for index, word in enumerate(words):
         if index in values or word.partition("=")[0] in FLAGS:
@@ -61,7 +66,23 @@ def check_words(words: Sequence[str]) -> None:
         if word.startswith("+"):
             check_added(word)
         elif (word.startswith("=") or "=" not in word) and (not word.startswith("~") or word.startswith("~/")):
-            raise UserError(describe_bare(word))
+            if joined := unquoted(words, index):
+                raise UserError(f"{word}: a path with spaces needs quotes; write {shlex.quote(joined)}")
+            if not os.path.isdir(os.path.expanduser(word)) or is_run(word):
+                raise UserError(describe_bare(word))
+            words[index] = f"data.root={word}"
+    return words
+
+
+def unquoted(words: Sequence[str], index: int) -> str | None:
+    """Return the option whose value, an existing path with spaces, continues in the word at an index; else None."""
+    options = (" ".join(words[index - 1 : end]) for end in range(index + 1, len(words) + 1) if index > 0)
+    return next((text for text in options if os.path.exists(os.path.expanduser(text.partition("=")[2]))), None)
+
+
+def is_run(word: str) -> bool:
+    """Return whether a path looks like a run, whole or damaged."""
+    return os.path.isdir(Path(os.path.expanduser(word)) / "checkpoints")
 
 
 def answer(name: str) -> str | None:
@@ -92,17 +113,19 @@ def check_added(word: str) -> None:
 def describe_flag(word: str) -> str:
     """Return a line about a flag such as --epochs or --epochs=10, which is not one of Hydra's or ours."""
     name = word.partition("=")[0].lstrip("-")
-    text = answer(name) or f"options are written NAME=VALUE; {did_you_mean(name, known_options())}"
+    text = (
+        answer("dataset" if name == "data" else name)
+        or f"options are written NAME=VALUE; {did_you_mean(name, known_options())}"
+    )
     return f"{word}: no such option; {text}"
 
 
 def describe_bare(word: str) -> str:
     """Return a line about an argument without `=`, such as a folder, a run or a value after a flag or a space."""
-    path = Path(os.path.expanduser(word))
     start = f"{word}: options are written NAME=VALUE"
-    if (path / "checkpoints").is_dir() or path.suffix == ".ckpt":
+    if is_run(word) or word.endswith(".ckpt"):
         return f"{start}; to continue this run, write {shlex.quote(f'resume={word}')}"
-    if os.path.exists(path):
+    if os.path.exists(os.path.expanduser(word)):
         return f"{start}; to train on it, write {shlex.quote(f'data.root={word}')}"
     if text := answer(word):
         return f"{word}: no such option; {text}"

@@ -142,6 +142,8 @@ def with_data(typed: list[str], quiet: bool = False) -> list[str]:
         if cfg.hydra.runtime.choices.data != DEFAULT:
             return typed
         name = DATA_OF.get(cfg.model.get("_target_"), "unpaired")
+    if name == "folder" and paths[0] != "data.root":
+        raise UserError(f"{paths[0]}: is an option of models that translate; add model=style")
     if not quiet:
         print_line(f"using data={name}, because {paths[0]} is set")
     return [f"data={name}", *typed]

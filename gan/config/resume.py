@@ -31,7 +31,7 @@ from gan.utils.errors import UserError, path_hint
 from gan.utils.files import write_json
 from gan.utils.object_store import check_address
 from gan.utils.option_values import flatten, is_remote, quote, without_home
-from gan.utils.output import print_line
+from gan.utils.output import first_few, print_line
 from gan.utils.processes import global_rank, is_child, num_external_ranks
 from gan.utils.untrusted import is_plain, read_json
 
@@ -41,6 +41,7 @@ FREE = ("images", "minutes", "logger", "callback", "stop", "remote", "data.num_w
         "trainer.threads")  # fmt: skip
 DERIVED = ("trainer.strategy", "trainer.sync_batchnorm", "resume", "resume_force")
 DECISION = 300.0  # seconds that other ranks wait for the decision of rank 0
+MAX_CHANGES = 3  # in a message
 UNSEEN = 60.0  # seconds after which a run folder without a lock is taken for one that rank 0 does not share
 
 
@@ -147,12 +148,12 @@ def list_logs(run: Path) -> list[Path]:
 def prepare_resume(typed: list[str], path: Path) -> list[str]:
     """Return the overrides for resume=PATH: those of the run, replaced by typed ones with the same key."""
     if not path.exists():
-        raise UserError(f"resume={path}: no such run folder or checkpoint{path_hint(path)}")
+        raise UserError(f"resume={path}: no such run{path_hint(path) or '; gan runs lists the runs'}")
     run = run_folder.folder_of(path)
     if not (run / run_folder.OVERRIDES).exists():
         hint = run_folder.hint_inside(run) or "init_from= loads weights only"
         raise UserError(f"resume={path}: {run} is not a run folder: it has no {run_folder.OVERRIDES}; {hint}")
-    typed = with_new_length(without(typed, "hydra.run.dir"))
+    typed = with_total(with_new_length(without(typed, "hydra.run.dir")), run)
     kept = without(read_overrides(run / run_folder.OVERRIDES, typed), *map(key_of, typed))
     merged = [*kept, *typed]
     cfg = compose(merged)
@@ -167,6 +168,16 @@ def with_new_length(typed: list[str]) -> list[str]:
     for name, other in (("images", "minutes"), ("minutes", "images")):
         if value_of(typed, name) not in (None, "null") and value_of(typed, other) is None:
             return [*typed, f"{other}=null"]
+    return typed
+
+
+def with_total(typed: list[str], run: Path) -> list[str]:
+    """Return the overrides, with a length such as minutes=+10 added to that of the newest checkpoint of the run."""
+    for path in checkpoints.list_checkpoints(run)[-1:]:
+        saved = checkpoints.read_sidecar(path)
+        for name, done in (("images", saved["images"]), ("minutes", (saved.get("seconds") or 0) / 60)):
+            if str(value_of(typed, name)).startswith("+"):
+                typed = [*without(typed, name), f"{name}={done + typed_value(typed, name)}"]
     return typed
 
 
@@ -189,8 +200,10 @@ def choose_checkpoint(run: Path, path: Path, cfg: DictConfig) -> Path:
             f"resume={run}: no undamaged checkpoint in {run / run_folder.CHECKPOINTS}; train again in another folder"
         )
     if not is_unfinished(checkpoint, cfg):
-        seen = checkpoints.images_of(checkpoint)
-        print_line(f"{run} has already reached its length ({seen:,} images); set images= or minutes= to continue")
+        print_line(
+            f"{run} has already seen {checkpoints.images_of(checkpoint):,} images, the length that is set; "
+            "to continue, write how many more: images=+N or minutes=+N"
+        )
     return checkpoint
 
 
@@ -284,11 +297,11 @@ def as_list(value: Any) -> list[Any]:
 
 
 def check_same(run: Path, cfg: DictConfig) -> None:
-    """Raise UserError, which lists the differences, if a run has another configuration and resume_force is not set."""
+    """Raise UserError, which names differences, if a run has another configuration and resume_force is not set."""
     if not cfg.resume_force and (changes := differences(run, cfg)):
         raise UserError(
-            f"{run} has another configuration: {'; '.join(changes)}; only {', '.join(FREE)} may change on resume; "
-            "set resume_force=true to resume anyway"
+            f"{run} has another configuration: {first_few(changes, MAX_CHANGES, '; ')}; resume it without these "
+            f"options, start a new run with init_from={run}, or set resume_force=true to resume anyway"
         )
 
 

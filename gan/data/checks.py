@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 
 import imagehash
 import numpy as np
+from PIL import Image
 from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
 
@@ -27,12 +28,15 @@ SIDES = (16, 32, 64)  # sides to suggest in pixels; 64 trains in minutes
 SHAPES = ((1.0, 1.0), (1.5, 1.0), (1.0, 1.5), (1.0, 0.75), (0.75, 1.0), (2.0, 1.0), (1.0, 2.0))  # height, width
 MIN_SPLIT = 500  # minimum number of images for suggesting a validation split
 FEW = 200  # number of images below which experiment=few_shot is suggested
+TOO_FEW = 50  # number of images below which a run mostly copies them
 # Models from which a run on a CPU reaches a lower KID-Lite0 than from scratch (docs/benchmarks_details.md)
 START, PIXEL_ART_START = "zoo:start64", "zoo:tiles32"
 MIN_CLASS = 10  # minimum number of images of a sub-folder that looks like a class
 MAX_CLASSES = 200
 MIN_GROUPS = 10  # minimum number of groups for suggesting a grouping of the validation split
 BLANK_RANGE = 4  # maximum difference of two pixels of a blank image, of 255
+EMPTY = 0.8  # fraction of a nearly empty image that has one color; its perceptual hash says little
+MIN_ENLARGED = 0.1  # fraction of the searched images with a grid, below which grids may be chance
 MAX_SEARCHED = 500  # images in which the grid of enlarged pixel art is searched, evenly spaced
 BLOCK = 2048  # hashes to compare with the others of their bucket at a time
 MAX_HASH_DISTANCE = 3  # maximum number of different bits, of 64, in the perceptual hashes of near-duplicates
@@ -56,6 +60,7 @@ class FileInfo(NamedTuple):
     digest: str = ""  # of the pixels
     hash: int = 0  # perceptual, 64 bits
     blank: bool = False  # one color
+    empty: bool = False  # nearly: EMPTY
     searched: bool = False  # for the grid of enlarged pixel art
     enlarged: str = ""  # how often, and the size before, such as "4x from 32x32"; empty without a grid
 
@@ -89,9 +94,16 @@ def inspect_file(file: File, searched: Collection[File] = ()) -> FileInfo:
         digest=digest.of_bytes(f"{first.size}".encode() + first.convert("RGBa").tobytes()),
         hash=int(str(imagehash.phash(opaque)), 16),
         blank=all(int(np.ptp(band)) <= BLANK_RANGE for band in (red, green, blue)),
+        empty=is_empty(opaque),
         searched=file in searched,
         enlarged=f"{grid.factor} from {cells[1]}x{cells[0]}" if grid else "",
     )
+
+
+def is_empty(image: Image.Image) -> bool:
+    """Return whether most of an RGB image has one color, as in a small drawing on white."""
+    pixels = np.asarray(image.resize((32, 32), Image.Resampling.BOX), np.int16)
+    return bool(np.mean(np.abs(pixels - np.median(pixels, (0, 1))).max(2) <= BLANK_RANGE) >= EMPTY)
 
 
 def inspect_files(files: Sequence[File], advance: Callable[[int], None]) -> list[FileInfo]:
@@ -158,13 +170,13 @@ def count_values(things: Any) -> dict[str, int]:
 def duplicates(facts: Sequence[FileInfo]) -> tuple[list[list[int]], list[list[int]]]:
     """Return groups of indices of files with equal pixels, and groups of similar files, with one of equal ones.
 
-    Blank images are omitted.
+    Blank images are omitted, and nearly empty ones are not compared.
     """
     equal = defaultdict(list)
     for place, fact in enumerate(facts):
         if not fact.blank:
             equal[fact.digest].append(place)
-    first = [group[0] for group in equal.values()]
+    first = [group[0] for group in equal.values() if not facts[group[0]].empty]
     groups = find_groups(np.array([facts[place].hash for place in first], np.uint64), MAX_HASH_DISTANCE)
     near = [[first[member] for member in group] for group in groups]
     return [group for group in equal.values() if len(group) > 1], near

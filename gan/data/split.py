@@ -34,7 +34,8 @@ def select(
     hashes = np.array([_hash(key, seed) for key in group_keys(grouping, names, pixels)])
     groups = np.unique(hashes)
     if len(groups) < 2:
-        raise UserError(f"data.split={grouping}: all images are in one group; use another of {', '.join(GROUPINGS)}")
+        advice = "give at least 2 files" if grouping == "file" else f"use another of {', '.join(GROUPINGS)}"
+        raise UserError(f"data.split={grouping}: all images are in one group; {advice}")
     selected = hashes < fraction
     if not selected.any():
         selected = hashes == groups[0]

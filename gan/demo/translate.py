@@ -51,14 +51,14 @@ def palette_of(given: SimpleNamespace) -> np.ndarray | None:
     palette = None if given.palette == NO_PALETTE else read_palette(given.palette)
     if palette is None and given.dither != DITHER.default:
         raise UserError(f"Dithering {given.dither}: needs a palette; choose a Palette, or no dithering")
-    if palette is not None and given.strength < 1:
+    if palette is not None and given.strength != 1:
         raise UserError(f"a palette needs Strength 1; set Strength to 1, or Palette to {NO_PALETTE!r}")
     return palette
 
 
 def strength_slider(controls: Controls, full: str) -> None:
     controls.number(
-        settings.STRENGTH, gr.Slider(0, 1, 1, step=0.05, label="Strength", info=f"0 is the input, 1 {full}")
+        settings.STRENGTH, gr.Slider(0, 2, 1, step=0.05, label="Strength", info=f"0 is the input, 1 {full}")
     )
 
 

@@ -31,7 +31,7 @@ from typing import TYPE_CHECKING, Any
 
 from PIL import Image
 
-from gan.data.decoding.reader import FORMATS, MAX_PIXELS, ImageError, header
+from gan.data.decoding.reader import MAX_PIXELS, ImageError, header, readable
 from gan.images import files
 from gan.images.files import pixel_digest
 from gan.utils.errors import UserError
@@ -135,7 +135,7 @@ def origin(path: str | os.PathLike[str]) -> Record | None:
     """
     try:
         header(path, MAX_PIXELS)  # checks size and number of frames
-        with Image.open(path, formats=FORMATS) as image:
+        with Image.open(path, formats=readable()) as image:
             text = files.read_text(image)
     except Exception as error:  # damaged files make Pillow raise nearly anything
         reason = error if isinstance(error, ImageError) else f"cannot be read ({type(error).__name__})"
@@ -181,6 +181,8 @@ def words_of(record: Record) -> list[str]:
     run = ["--fit", "PHOTOGRAPHS", "RETRO"] if "closed_form" in record else ["RUN"]
     if "look" in record:
         run = [typed("look:" + ",".join(record["look"]))]
+    elif record["kind"] == "translation" and "model" not in record and "closed_form" not in record:
+        run = []  # pixel art alone
     words = ["gan", command, *run, *(["INPUT", "OUTPUT"] if command == "translate" else [])]
     if "look" in record:
         words += option("seed", record.get("seed"))

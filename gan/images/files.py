@@ -1,7 +1,7 @@
 """Change the pixels of image files and keep format, alpha, EXIF, resolution, frames and their durations.
 
-A text in the metadata of a file may say where the image comes from. PNG has a text chunk, GIF a comment, and JPEG, WebP
-and TIFF have an XMP packet, so that EXIF stays that of the camera. Other formats hold no text.
+A text in the metadata of a file may say where the image comes from. PNG has a text chunk, GIF a comment, and JPEG,
+WebP, AVIF and TIFF have an XMP packet, so that EXIF stays that of the camera. Other formats hold no text.
 """
 
 from __future__ import annotations
@@ -40,11 +40,12 @@ PIXEL_TAGS = (0xA002, 0xA003, 0xA005)  # width, height and interoperability tabl
 OPTIONS: dict[str, dict[str, Any]] = {
     "JPEG": {"quality": 95, "subsampling": 0},
     "WEBP": {"quality": 95},
+    "AVIF": {"quality": 90},
     "TIFF": {"compression": "tiff_deflate"},
 }
 WITHOUT_ALPHA = ("JPEG", "BMP", "PCX", "PPM")  # images are composited on white
 WHITE = (255, 255, 255)
-ANIMATED = ("GIF", "PNG", "WEBP", "TIFF")
+ANIMATED = ("GIF", "PNG", "WEBP", "AVIF", "TIFF")
 
 
 class Contents(NamedTuple):
@@ -54,6 +55,7 @@ class Contents(NamedTuple):
     images: list[np.ndarray]  # upright frames, uint8 (H, W, 3) or (H, W, 4) with straight alpha
     metadata: dict[str, Any]  # options of Pillow's `save`
     digest: str = ""  # of the bytes of the file
+    deep: bool = False  # whether the file has 16 bits a channel, of which the images have the upper eight
 
 
 def read(data: bytes, format: str | None = None, max_pixels: int = MAX_PIXELS) -> Contents:
@@ -81,7 +83,7 @@ def read(data: bytes, format: str | None = None, max_pixels: int = MAX_PIXELS) -
         total += image.width * image.height  # pages of a file may differ in size
         if total > max_pixels:
             raise TooLarge(f"its frames have more than {max_pixels:,} pixels in total")
-    return Contents(form, images, read_metadata(data, about.format, len(images)), digest.of_bytes(data))
+    return Contents(form, images, read_metadata(data, about.format, len(images)), digest.of_bytes(data), about.deep)
 
 
 def read_file(file: File, format: str | None, max_pixels: int) -> Contents:
@@ -212,7 +214,7 @@ def save_options(format: str, text: str, exif: bytes | None = None) -> dict[str,
             tags.pop(table, None)
         tags[XMP_TAG] = packet
         return {"exif": tags}
-    return {"xmp": packet} if format in ("JPEG", "WEBP") else {}
+    return {"xmp": packet} if format in ("JPEG", "WEBP", "AVIF") else {}
 
 
 def read_text(image: Image.Image) -> str | None:
@@ -221,7 +223,7 @@ def read_text(image: Image.Image) -> str | None:
     if image.format == "GIF":
         comment, start = image.info.get("comment", b""), f"{KEY} ".encode()
         text = comment[len(start) :].decode("ascii", "replace") if comment.startswith(start) else None
-    elif image.format in ("JPEG", "MPO", "WEBP", "TIFF"):
+    elif image.format in ("JPEG", "MPO", "WEBP", "AVIF", "TIFF"):
         packet = image.info.get("xmp")
         match = IN_XMP.search(packet[: 2 * MAX_TEXT]) if isinstance(packet, bytes) else None
         text = html.unescape(match[1].decode("ascii", "replace")) if match else None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -10,12 +11,14 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from gan.data.decoding.decode import Decoder
 from gan.data.decoding.reader import unpremultiply
 from gan.data.module import ImageDataModule
+from gan.data.sources.files import SUFFIXES
 from gan.data.translation import FITTED_IMAGES, WHOLE_SIDE
 from gan.images.convert import to_float, to_uint8
 from gan.models.loading import has_data, load_data
-from gan.networks.closed_form.choose import MIN_IMAGES, Choice, choose
+from gan.networks.closed_form.choose import Choice, choose
 from gan.networks.closed_form.color_map import ColorMap
 from gan.networks.closed_form.fit import visible
 from gan.networks.tile_position import TilePosition
@@ -23,7 +26,6 @@ from gan.pixel_art import fit_palette
 from gan.translation.image_translator import ImageFunction
 from gan.utils import digest
 from gan.utils.errors import UserError
-from gan.utils.output import counted
 
 OPAQUE_FROM = 128  # alpha from which a pixel counts as opaque
 MAX_PIXELS = 4_000_000  # pixels of these images, spread evenly over all, for computing a palette
@@ -56,27 +58,32 @@ class ClosedFormFunction(ImageFunction):
 
 
 def choose_for_folders(photos: str, retro: str, kind: str | None = None, position: str | None = None) -> Choice:
-    """Return the closed form from the images of one folder to those of another; see `gan.networks.closed_form.choose`.
+    """Return the closed form from images to other images; see `gan.networks.closed_form.choose`.
+
+    Args:
+        photos, retro: folders, or an image each.
 
     Raises:
-        UserError: a folder is missing, or has fewer than MIN_IMAGES readable images with visible pixels.
+        UserError: there is no image with visible pixels.
     """
     return choose(images_of(photos), images_of(retro), kind=kind, position=position)
 
 
-def small_images(folder: str) -> Tensor:
-    """Return images, spread evenly over those of a folder and scaled, uint8 (N, 4, s, s), premultiplied."""
-    data = ImageDataModule(folder, size=WHOLE_SIDE, channels=4, fit="stretch", max_images=FITTED_IMAGES)
+def small_images(path: str) -> Tensor:
+    """Return an image, or images spread evenly over those of a folder, scaled: uint8 (N, 4, s, s), premultiplied."""
+    if os.path.splitext(path)[1].lower() in SUFFIXES and os.path.isfile(path):
+        decoder = Decoder((WHOLE_SIDE, WHOLE_SIDE), channels=4, fit="stretch")
+        return torch.stack([torch.from_numpy(pixels) for pixels in decoder(path)])
+    data = ImageDataModule(path, size=WHOLE_SIDE, channels=4, fit="stretch", max_images=FITTED_IMAGES)
     data.setup("fit")
     return data.reals(FITTED_IMAGES)
 
 
-def images_of(folder: str) -> Tensor:
-    """Return `small_images` that have visible pixels; raise UserError if they are too few for a fit."""
-    images = visible(small_images(folder))
-    if len(images) < MIN_IMAGES:
-        number = counted(len(images), "readable image")
-        raise UserError(f"--fit {folder}: has {number} with visible pixels; give at least {MIN_IMAGES}")
+def images_of(path: str) -> Tensor:
+    """Return `small_images` that have visible pixels; raise UserError if there is none."""
+    images = visible(small_images(path))
+    if not len(images):
+        raise UserError(f"--fit {path}: has no image with visible pixels")
     return images
 
 

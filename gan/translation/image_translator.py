@@ -21,6 +21,7 @@ from gan.utils.video_state import Video, from_first_frame
 if TYPE_CHECKING:
     from gan.data.looks.fields import Settings
 
+PLAIN = LOOK  # a look without filters, for pixel art alone
 MAX_NUMBER = 1 << 32  # of an image
 TABLE_BYTES_PER_PIXEL = 60  # of color tables alone, measured
 BYTES_PER_PIXEL = 40  # upper limit of memory for reading, translating in tiles and writing, measured
@@ -62,7 +63,7 @@ class ImageTranslator:
 
     Args:
         function: the translation of pixels.
-        strength: weight of the translation: 0 keeps the image, 1 is the full translation.
+        strength: weight of the translation: 0 keeps the image, 1 is the full translation, 2 has twice its change.
         to_pixel_art: function from a translation, uint8 RGB (H, W, 3), and its input (H, W, 3 or 4) to pixel art, such
             as a `gan.pixel_art.PixelArt`; None keeps the translation.
         exact: whether files keep every color of the result, as a palette needs.
@@ -87,7 +88,9 @@ class ImageTranslator:
         if (factor := self.function.enlargement) != 1:
             image = image.resize((factor * image.width, factor * image.height), Image.Resampling.LANCZOS)
         result = Image.fromarray(self.translate(image))
-        if self.strength < 1:
+        if result.size != image.size:  # a sheet of looks
+            return result
+        if self.strength != 1:
             result = Image.blend(image.convert("RGB"), result, self.strength)
         if image.mode == "RGBA":
             result.putalpha(image.getchannel("A"))
@@ -143,10 +146,12 @@ class Look(ImageFunction):
 def parse_look(word: str, settings: Settings | None = None) -> Look:
     """Return the look that a word names: look:film, or filters in order, as in look:fade,scan_lines, or FILE.cube.
 
+    PLAIN has no filter.
+
     Raises:
         UserError: as `Look`.
     """
     if not word.startswith(LOOK):
         return Look(word, settings)
-    names = word.removeprefix(LOOK).split(",")
+    names = word.removeprefix(LOOK).split(",") if word != PLAIN else []
     return Look(names[0] if len(names) == 1 else names, settings)

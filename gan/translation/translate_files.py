@@ -12,12 +12,13 @@ from typing import TYPE_CHECKING
 from PIL import Image
 
 from gan.data.decoding.pool import IsolatedProcess
-from gan.data.decoding.reader import FORMATS, MAX_PIXELS, ImageError, TooLarge
+from gan.data.decoding.reader import FORMATS, MAX_PIXELS, PHONE, ImageError, TooLarge
 from gan.data.sources.files import SUFFIXES, File, find, single
 from gan.images import files as image_files
 from gan.images import video
 from gan.translation.image_translator import BYTES_PER_PIXEL
 from gan.utils.errors import UserError
+from gan.utils.output import counted, print_line
 
 if TYPE_CHECKING:
     from gan.translation.image_translator import ImageTranslator
@@ -66,6 +67,7 @@ def plan(source: Path, output: str, suffix: str | None = None) -> list[tuple[Fil
         if target.is_file():
             raise UserError(f"{target}: is a file; the output for a folder must be a folder")
         files = [(file, target / file.name) for file in find([str(source)], SUFFIXES | video.CONTAINERS.keys())]
+    files = [(file, path.with_suffix(".jpg") if path.suffix.lower() in PHONE else path) for file, path in files]
     if suffix:
         files = [(file, path if is_video(file.name) else path.with_suffix(suffix)) for file, path in files]
     read = {os.path.realpath(file.path) for file, _ in files}
@@ -113,7 +115,7 @@ def translate_files(
         apart: process in which images are read.
         describe: returns the text to embed in an image; None embeds none.
     """
-    failed, side = [], 0
+    failed, side, deep = [], 0, 0
     for file, target in todo:
         same = target.suffix.lower() == os.path.splitext(file.name)[1].lower()
         kind = format_of(target) if single_file or not same else None  # None is the format of the input
@@ -124,6 +126,7 @@ def translate_files(
                 video.convert(Path(file.path), target, translator.for_frames(), limit)
             else:
                 contents = apart(image_files.read_file, file, kind, limit)
+                deep += contents.deep
                 largest = max(image.shape[0] for image in contents.images), max(i.shape[1] for i in contents.images)
                 tile = translator.function.tile_side(*largest)
                 about = partial(describe, contents.digest, tile) if describe else None
@@ -141,4 +144,6 @@ def translate_files(
         except MemoryError:
             failed.append(f"{file.shown}: does not fit into memory; try a smaller --tile")
         advance(1)
+    if deep:
+        print_line(f"note: {counted(deep, 'file')} with 16 bits a channel; the results have 8")
     return failed, side

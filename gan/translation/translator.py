@@ -104,7 +104,7 @@ class Translator:
         Args:
             images: a path, Pillow image, array or tensor, or several, see `gan.images.collection.to_pil_images`.
             direction: "a2b", or "b2a" for a translator with both directions.
-            strength: 0 is the input, 1 the translation.
+            strength: 0 is the input, 1 the translation, 2 twice the change.
             tile: side of the tiles of large images in pixels; the default is as large as memory allows.
 
         Raises:
@@ -138,7 +138,7 @@ def translate_by_look(
     Args:
         look: look:NAME, see `gan.translation.image_translator.parse_look`.
         images: as in `Translator.translate`.
-        strength: 0 is the input, 1 the look.
+        strength: 0 is the input, 1 the look, 2 twice the change.
         seed: selects the grain and noise, together with the pixels of each image.
         parameters: those of the look, as in `vignette=0.3`.
 

@@ -144,7 +144,10 @@ MAX_NAMES = 10_000  # names of a folder that are compared
 
 
 def path_hint(path: str | os.PathLike[str]) -> str:
-    """Return a hint such as `; did you mean runs/first?` for a missing path; an empty string if none is similar."""
+    """Return a hint such as `; did you mean runs/first?` for a missing path; an empty string if none is similar.
+
+    A path that ends where another one has a space was probably typed without quotes.
+    """
     missing = Path(path)
     while not missing.parent.exists() and missing != missing.parent:
         missing = missing.parent
@@ -153,5 +156,7 @@ def path_hint(path: str | os.PathLike[str]) -> str:
             names = {entry.name.lower(): entry.name for entry in islice(entries, MAX_NAMES)}
     except OSError:
         return ""
+    if begun := [name for name in names.values() if name.startswith(f"{missing.name} ")]:
+        return f"; a path with spaces needs quotes: {shlex.quote(str(missing.parent / begun[0]))}"
     near = difflib.get_close_matches(missing.name.lower(), names, n=2, cutoff=0.6)
     return f"; did you mean {' or '.join(str(missing.parent / names[name]) for name in near)}?" if near else ""

@@ -254,6 +254,9 @@ def test_enlarged_pixel_art_is_reported(tmp_path: Path) -> None:
     assert report["enlarged"] == {"searched": 3, "images": 2, "sizes": {"4x from 24x24": 2}}
     report["suggestion"]["command"] = "gan train"
     assert "enlarged pixel art: 2 of 3 searched images (4x from 24x24 2); restore it with gan" in as_text(report)
+    assert "4 images are too few for training" in as_text(report)
+    report["enlarged"]["searched"] = 100  # so few may be chance
+    assert "enlarged pixel art" not in as_text(report)
 
 
 @pytest.mark.slow

@@ -45,6 +45,14 @@ def test_a_seed_gives_the_same_bytes_in_any_batch(run: Path, gan_command: Train,
     assert torch.equal(gan.load(run, "last").sample(1, seed=3).pixels[0], previews[3])
 
 
+def test_another_size(run: Path, gan_command: Train, tmp_path: Path) -> None:
+    gan_command("generate", str(run), "--seeds", "7", "--size", "16x32", "--out", "wide")
+    gan_command("edit", str(run), "--seeds", "7", "--size", "16x32", "--out", "edited")
+    with Image.open(tmp_path / "wide" / "7.png") as picture:
+        assert picture.size == (32, 16)
+    assert (tmp_path / "wide" / "7.png").read_bytes() == (tmp_path / "edited" / "7.png").read_bytes()
+
+
 def test_a_class_can_be_selected(run: Path, gan_command: Train, tmp_path: Path) -> None:
     gan_command("generate", str(run), "--seeds", "3,5", "--class", "sprite", "--out", "sprites")
     model = gan.load(run)

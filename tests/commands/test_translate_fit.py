@@ -57,12 +57,23 @@ def test_a_map_of_two_folders(gan_command: Train, tmp_path: Path) -> None:
     assert len(np.unique(np.asarray(result.convert("RGB")).reshape(-1, 3), axis=0)) <= 4
 
 
+@pytest.mark.slow
+def test_one_image_in_place_of_a_folder(gan_command: Train, tmp_path: Path) -> None:
+    inputs = pictures(tmp_path / "photos", 0)
+    Image.fromarray(make_style("sepia")(draw(0, 100, SIDE, SIDE), 0)).save(tmp_path / "one.png")
+    given = ("translate", "--fit", "photos", "one.png", "photos/0.png")
+    assert "color map fitted: linear (fewer than 8 images" in gan_command(*given, "a.png").stdout
+    gan_command(*given, "b.png", "--map", "linear")
+    reduced, whole = (np.asarray(Image.open(tmp_path / name)).astype(int) - inputs[0] for name in ("a.png", "b.png"))
+    assert 0 <= np.abs(reduced).mean() < np.abs(whole).mean()
+
+
 @pytest.mark.parametrize(
     ("words", "message"),
     [
         (["--fit", "a", "a", "a", "b", "c"], "give INPUT and OUTPUT, and no TRANSLATOR"),
         (["--fit", "a", "missing", "a", "b"], "no folder 'missing'"),
-        (["--fit", "a", "a", "a", "b"], "has 1 readable image with visible pixels; give at least 8"),
+        (["--fit", "a", "clear.png", "a", "b"], "--fit clear.png: has no image with visible pixels"),
         (["--fit", "a", "a", "a", "b", "--set", "x=1"], "--set: needs a look"),
         (["look:film", "a", "b", "--map", "linear"], "--map: needs --fit"),
         (["a"], "give TRANSLATOR and INPUT"),
@@ -74,6 +85,7 @@ def test_errors_are_one_line(
     monkeypatch.chdir(tmp_path)
     (tmp_path / "a").mkdir()
     Image.new("RGB", (60, 60), "red").save(tmp_path / "a" / "1.png")
+    Image.new("RGBA", (60, 60)).save(tmp_path / "clear.png")
     assert main(["translate", *words]) == 2
     error = capsys.readouterr().err
     assert message in error and error.count("\n") == 1

@@ -9,6 +9,9 @@ import pytest
 from PIL import Image
 
 import gan
+from gan.data.looks.registry import STYLES
+from gan.export.record import command_of
+from gan.translation.look_sheet import COLUMNS, GAP, LABEL, SIDE
 from gan.utils.errors import UserError
 from tests.commands.test_translate import noise
 from tests.conftest import Train, run_python
@@ -80,6 +83,42 @@ def test_an_animation_does_not_become_one_frame(gan_command: Train, tmp_path: Pa
     error = gan_command("translate", "look:film", "a.webp", "b.jpg", check=3).stderr
     assert "a.webp: has 3 frames, but JPEG holds one; use .png, .webp or .gif" in error
     assert not (tmp_path / "b.jpg").exists()
+
+
+def test_a_palette_needs_no_translator(gan_command: Train, tmp_path: Path) -> None:
+    Image.radial_gradient("L").convert("RGB").save(tmp_path / "a.png")
+    gan_command("translate", "--palette", "gameboy", "--dither", "bayer", "a.png", "b.png")
+    with Image.open(tmp_path / "b.png") as image:
+        assert len(image.convert("RGB").getcolors() or ()) == 4
+    record = gan.origin(tmp_path / "b.png")
+    assert record and command_of(record) == "gan translate INPUT OUTPUT --palette PALETTE --dither bayer"
+
+
+def test_a_sheet_shows_all_looks(gan_command: Train, tmp_path: Path) -> None:
+    Image.radial_gradient("L").convert("RGBA").save(tmp_path / "a.png")
+    gan_command("translate", "look:all", "a.png", "sheet.png", "--strength", "2")
+    with Image.open(tmp_path / "sheet.png") as image:
+        rows = -(-(len(STYLES) + 1) // COLUMNS)
+        assert image.size == (COLUMNS * (SIDE + GAP) + GAP, rows * (SIDE + LABEL) + GAP)
+    record = gan.origin(tmp_path / "sheet.png")
+    assert record and record["look"] == ["all"]
+
+
+def test_strength_above_one_exaggerates(gan_command: Train, tmp_path: Path) -> None:
+    given = np.full((9, 12, 3), (90, 120, 150), np.uint8)
+    Image.fromarray(given).save(tmp_path / "a.png")
+    results = []
+    for strength in ("1", "1.5"):
+        gan_command("translate", "look:sepia", "a.png", "b.png", "--strength", strength, "--force")
+        with Image.open(tmp_path / "b.png") as image:
+            results.append(np.asarray(image.convert("RGB"), int))
+    assert np.abs(results[1] - (1.5 * results[0] - 0.5 * given.astype(int))).max() <= 1
+
+
+def test_sixteen_bits_become_eight_with_a_note(gan_command: Train, tmp_path: Path) -> None:
+    Image.fromarray(np.full((9, 12), 40_000, np.uint16)).save(tmp_path / "deep.png")
+    said = gan_command("translate", "look:sepia", "deep.png", "out.png").stdout
+    assert "note: 1 file with 16 bits a channel; the results have 8" in said
 
 
 def test_a_folder_in_another_format(gan_command: Train, tmp_path: Path) -> None:

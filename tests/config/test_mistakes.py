@@ -16,7 +16,7 @@ from gan.utils.errors import UserError
 @pytest.fixture(autouse=True)
 def inside(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
-    for name in ("pics", "b", "runs/first/checkpoints"):
+    for name in ("pics", "b", "my old frames", "runs/first/checkpoints"):
         (tmp_path / name).mkdir(parents=True)
 
 
@@ -33,7 +33,8 @@ def said(*typed: str) -> str:
         ("--cfg job --batch-size 8", "data.batch_size=VALUE,"),
         ("+run=base", "hydra.run.dir=runs/NAME"),
         ("--nonsense", "NAME=VALUE"),
-        ("pics", "write data.root=pics"),
+        ("--data pics", "write data.root=VALUE"),
+        ("data.root=my old frames data.size=64", "write 'data.root=my old frames'"),
         ("runs/first", "write resume=runs/first"),
         ("data.size = 64", "NAME=VALUE, without spaces around ="),
         ("+sead=3", "did you mean seed"),
@@ -59,11 +60,15 @@ def test_the_trainers_own_length_is_refused() -> None:
         check_options(compose(["trainer.max_epochs=5"]))
 
 
+def test_a_folder_of_images_is_data_root() -> None:
+    assert check_words(["pics", "data.size=64"]) == ["data.root=pics", "data.size=64"]
+
+
 def test_our_own_words_pass() -> None:
     ours = ["-m", "data.root=pics", "loss=hinge,san", "penalty=[r1,r2]", "~search", "trainer.max_epochs=-1"]
     ours += ["trainer.devices=2", "seed=1", "logger=[]", "logger=tensorboard", "data.root=a=b"]
     ours += ["+trainer.detect_anomaly=true", "--multirun", "resume=auto", "data.root='my pics'", "penalty=r1,r2"]
-    check_words(ours)
+    assert check_words(ours) == ours
     check_words(["--cfg", "job"])
     for flag in FLAGS:
         check_words([flag])

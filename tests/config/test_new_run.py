@@ -130,6 +130,8 @@ def test_the_data_group_follows_from_the_paths(
     for typed in (["data=retro", "data.root=pics"], ["experiment=few_shot", "data.root=pics"], ["seed=1"]):
         assert not [word for word in prepare(typed)[0] if word.startswith("data=") and word not in typed]
         assert "using data=" not in capsys.readouterr().out
+    with pytest.raises(UserError, match=r"data\.a: is an option of models that translate; add model=style"):
+        prepare(["data.a=pics", "data.b=other"])
     assert "data=folder" in prepare(["-m", "data.root=pics,other"])[0]
     capsys.readouterr()
     assert "data=folder" in prepare(["--cfg", "job", "data.root=pics"])[0] and not capsys.readouterr().out

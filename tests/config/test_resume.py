@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import pytest
@@ -108,7 +109,16 @@ def test_a_length_that_is_reached_is_named(tmp_path: Path, capsys: pytest.Captur
     stored(tmp_path / "run", "images=800")
     save(tmp_path / "run", 800)
     prepare(["resume=run"])
-    assert "run has already reached its length (800 images); set images= or minutes=" in capsys.readouterr().out
+    assert "run has already seen 800 images, the length that is set; to continue" in capsys.readouterr().out
+
+
+def test_a_length_with_plus_is_added_to_that_of_the_run(tmp_path: Path) -> None:
+    stored(tmp_path / "run", "images=800")
+    path = checkpoints.sidecar(save(tmp_path / "run", 800))
+    path.write_text(json.dumps(json.loads(path.read_text()) | {"seconds": 90.0}))
+    longer = compose(prepare(["resume=run", "images=+200"])[0])
+    assert (longer.images, longer.minutes) == (1000, None)
+    assert compose(prepare(["resume=run", "minutes=+10"])[0]).minutes == 11.5
 
 
 def test_options_of_the_resumed_model_alone_may_be_typed_again(tmp_path: Path) -> None:

@@ -1,11 +1,15 @@
-"""Near-duplicates agree with a search of all pairs."""
+"""Near-duplicates agree with a search of all pairs, and nearly empty images are none."""
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import numpy as np
 import pytest
+from PIL import Image, ImageDraw
 
-from gan.data.checks import find_groups
+from gan.data.checks import duplicates, find_groups, inspect_file
+from gan.data.sources.files import find
 
 
 def by_all_pairs(hashes: list[int], distance: int) -> set[frozenset[int]]:
@@ -35,3 +39,14 @@ def test_none_and_one() -> None:
     assert find_groups(np.array([], np.uint64), 3) == []
     assert find_groups(np.array([5], np.uint64), 3) == []
     assert find_groups(np.array([5, 5], np.uint64), 3) == [[0, 1]]
+
+
+def test_nearly_empty_images_are_no_near_duplicates(tmp_path: Path) -> None:
+    for name, box in (("bar", (20, 44, 80, 50)), ("square", (40, 40, 56, 56)), ("dot", (46, 46, 52, 52))):
+        image = Image.new("RGB", (96, 96), "white")
+        ImageDraw.Draw(image).rectangle(box, "orange")
+        image.save(tmp_path / f"{name}.png")
+    image.save(tmp_path / "copy.png")
+    facts = [inspect_file(file) for file in find([str(tmp_path)])]
+    assert all(fact.empty for fact in facts)
+    assert duplicates(facts) == ([[1, 2]], [])

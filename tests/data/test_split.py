@@ -63,9 +63,14 @@ def test_neither_side_is_empty(fraction):
     [
         ("deck", 0.1, "data.split=deck: unknown"),
         ("file", 0.0, "data.validation=0.0"),
-        ("folder", 0.1, "all images are in one group"),
+        ("folder", 0.1, "all images are in one group; use another of"),
     ],
 )
 def test_errors(kind, fraction, message):
     with pytest.raises(UserError, match=message):
         select(kind, ["a.png", "b.png"], [], fraction)
+
+
+def test_one_file_is_too_few():
+    with pytest.raises(UserError, match="all images are in one group; give at least 2 files"):
+        select("file", ["a.png", "a.png"], [], 0.1)

@@ -26,7 +26,7 @@ def test_seeds_are_ranges() -> None:
     assert record.compact(range(16)) == [[0, 15]] and record.compact([0, 1, 2, 3, 9]) == [[0, 3], 9]
 
 
-@pytest.mark.parametrize("suffix", ["png", "gif", "jpg", "webp", "tif"])
+@pytest.mark.parametrize("suffix", ["png", "gif", "jpg", "webp", "avif", "tif"])
 def test_each_format_keeps_the_text(suffix: str, tmp_path: Path) -> None:
     path = tmp_path / f"image.{suffix}"
     image = Image.radial_gradient("L").convert("RGB")

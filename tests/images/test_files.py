@@ -75,7 +75,7 @@ def test_the_output_opens_and_looks_the_same(kind: str, mode: str, tmp_path: Pat
     assert np.abs(difference).mean() < (6 if kind == "JPEG" else 0.01)
 
 
-@pytest.mark.parametrize("kind", ["JPEG", "PNG", "WEBP"])
+@pytest.mark.parametrize("kind", ["JPEG", "PNG", "WEBP", "AVIF"])
 def test_exif_is_kept(kind: str, tmp_path: Path) -> None:
     exif = Image.Exif()
     exif[ARTIST] = "somebody"

@@ -7,7 +7,15 @@ import pytest
 import torch
 from torch import nn
 
-from gan.models.sampling import ESTIMATION_IMAGES, ESTIMATION_SEED, classes_of, generate, latents, reestimate_batch_norm
+from gan.models.sampling import (
+    ESTIMATION_IMAGES,
+    ESTIMATION_SEED,
+    classes_of,
+    generate,
+    latents,
+    reestimate_batch_norm,
+    unpadded,
+)
 from gan.networks.dcgan import Generator
 
 
@@ -40,6 +48,16 @@ def test_every_forward_pass_has_the_same_size() -> None:
         pictures = generate(Counting(), latents(range(count), 3))
         assert len(pictures) == count and pictures.unique().numel() == 1
     assert torch.equal(generate(Counting(), latents([1], 3)), generate(Counting(), latents(range(40), 3))[:1])
+
+
+def test_unpadded_passes_have_only_the_rows_asked_for() -> None:
+    torch.manual_seed(0)
+    generator, sizes = Generator((32, 32), width=8, latent_dim=6).eval(), []
+    generator.register_forward_pre_hook(lambda _, inputs: sizes.append(len(inputs[0])))
+    exact = generate(generator, latents(range(20), 6)).int()
+    with unpadded():
+        near = generate(generator, latents(range(20), 6)).int()
+    assert sizes == [16, 16, 16, 4] and (exact - near).abs().max() <= 1
 
 
 def test_batch_norm_gets_the_plain_average_of_fixed_latents() -> None:

@@ -90,3 +90,5 @@ def test_a_missing_path_has_a_hint(tmp_path: Path) -> None:
     assert path_hint(tmp_path / "runs" / "frist") == f"; did you mean {tmp_path}/runs/First?"
     assert path_hint(tmp_path / "rums" / "a") == f"; did you mean {tmp_path}/runs?"
     assert path_hint(tmp_path / "photographs") == ""
+    (tmp_path / "my frames").mkdir()
+    assert path_hint(tmp_path / "my") == f"; a path with spaces needs quotes: '{tmp_path}/my frames'"

@@ -16,14 +16,14 @@ from typing import BinaryIO, NamedTuple
 import numpy as np
 from PIL import Image, ImageCms, ImageColor, ImageFile, ImageMode, ImageOps, UnidentifiedImageError
 
-from gan.utils.errors import UserError
+from gan.utils.errors import UserError, install
 
-# Only 8 of Pillow's 43 formats, to limit attacks: those of cameras, the web and scanners, and two that old programs and
-# games write, PCX and PPM (Netpbm). The two have short decoders and their size in the header. Left out are AVIF and
-# JPEG 2000 (large libraries), TGA (no signature), EPS and WMF (run other programs), and containers of other images
-# (ICO, PSD).
-FORMATS = ("PNG", "JPEG", "WEBP", "GIF", "BMP", "TIFF", "PCX", "PPM")
-NAMES = "PNG, JPEG, WebP, GIF, BMP, TIFF, PCX or Netpbm"
+# Only 9 of Pillow's 43 formats, to limit attacks: those of cameras, the web and scanners, and two that old programs and
+# games write, PCX and PPM (Netpbm). The two have short decoders and their size in the header. Left out are JPEG 2000
+# (a large library), TGA (no signature), EPS and WMF (run other programs), and containers of other images (ICO, PSD).
+FORMATS = ("PNG", "JPEG", "WEBP", "AVIF", "GIF", "BMP", "TIFF", "PCX", "PPM")
+NAMES = "PNG, JPEG, WebP, AVIF, GIF, BMP, TIFF, PCX or Netpbm"
+PHONE = (".heic", ".heif")  # extensions of HEIF, which phones write; read with an extra, and never written
 MAX_PIXELS = 64_000_000  # limit of width * height, checked in the header; a pixel takes four bytes while decoding
 MAX_FRAMES = 10_000  # limit of the frames of a file, which are counted before decoding
 FRAMES = ("first", "all")
@@ -41,17 +41,19 @@ class TooLarge(ImageError):
 
 
 class Header(NamedTuple):
-    format: str  # one of FORMATS, or MPO
+    format: str  # one of FORMATS, MPO or HEIF
     frames: int  # number of frames that frames="all" reads
     width: int  # size of the first frame, before the EXIF rotation
     height: int
+    deep: bool = False  # PNG or TIFF with 16 bits a channel
 
 
 def header(source: Source, max_pixels: int = MAX_PIXELS) -> Header:
     """Return the header of a file; raise ImageError if it cannot be read."""
     with _opened(source, max_pixels) as file:
         image = _open_image(file, max_pixels)
-        return Header(image.format or "", _num_frames(image), *image.size)
+        deep = image.format in ("PNG", "TIFF") and any(";16" in str(tile.args) for tile in image.tile[:1])
+        return Header(image.format or "", _num_frames(image), *image.size, deep)
 
 
 def read_first_frame(source: Source, max_pixels: int = MAX_PIXELS, min_side: int = 0) -> Image.Image:
@@ -103,9 +105,20 @@ def _open_image(file: BinaryIO, max_pixels: int) -> ImageFile.ImageFile:
     Image.MAX_IMAGE_PIXELS = max_pixels  # Pillow itself raises at twice as many pixels, also within nested images
     if file.seek(0, os.SEEK_END) == 0:
         raise ImageError("the file is empty")
-    image = Image.open(file, formats=FORMATS)
+    image = Image.open(file, formats=readable())
     _check_pixels(image, max_pixels)
     return image
+
+
+@functools.cache
+def readable() -> tuple[str, ...]:
+    """Return the formats that can be read: FORMATS, and HEIF if its extra is installed."""
+    try:
+        from pillow_heif import register_heif_opener
+    except ImportError:
+        return FORMATS
+    register_heif_opener()
+    return (*FORMATS, "HEIF")
 
 
 def _check_pixels(image: Image.Image, max_pixels: int) -> None:
@@ -125,7 +138,8 @@ def _image_error(error: Exception, max_pixels: int) -> ImageError:
     if isinstance(error, Image.DecompressionBombError):
         return TooLarge(f"the image is larger than the limit of {max_pixels:,} pixels")
     if isinstance(error, UnidentifiedImageError):
-        return ImageError(f"not a {NAMES} image, or damaged at its start")
+        heif = "" if "HEIF" in readable() else f"; HEIC needs {install('heic')}"
+        return ImageError(f"not a {NAMES} image, or damaged at its start{heif}")
     if isinstance(error, MemoryError):
         return ImageError("not enough memory to decode it")
     if isinstance(error, OSError) and error.strerror:

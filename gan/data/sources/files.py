@@ -20,12 +20,13 @@ from PIL import Image
 
 from gan.data.decoding.decode import Decoder
 from gan.data.decoding.pool import CRASHED, parallel_map
-from gan.data.decoding.reader import MAX_PIXELS, ImageError, read_first_frame
-from gan.utils.errors import UserError, reason, to_line
+from gan.data.decoding.reader import MAX_PIXELS, PHONE, ImageError, read_first_frame
+from gan.utils.errors import UserError, path_hint, reason, to_line
 from gan.utils.untrusted import parse_json, read_bytes
 
 _OLD = (".pcx", ".ppm", ".pgm", ".pbm", ".pnm")  # of old programs and games
-SUFFIXES = frozenset((".png", ".jpg", ".jpeg", ".jfif", ".webp", ".gif", ".bmp", ".tif", ".tiff", *_OLD))
+_NEW = (".webp", ".avif", *PHONE)
+SUFFIXES = frozenset((".png", ".jpg", ".jpeg", ".jfif", ".gif", ".bmp", ".tif", ".tiff", *_OLD, *_NEW))
 CLUTTER: frozenset[str] = frozenset(("__macosx", "thumbs.db", "desktop.ini", "@eadir"))  # created by operating systems
 MAX_BYTES = 1 << 29  # maximum size of a file, which is read into memory before its header is checked
 MAX_TABLE = 128 << 20  # maximum size of a table of labels in bytes; enough for some millions of files
@@ -202,7 +203,8 @@ def is_hidden(name: str) -> bool:
 def _refuse(error: OSError) -> None:
     if isinstance(error, FileNotFoundError):
         kind = "file" if os.path.splitext(error.filename)[1] else "folder"
-        raise UserError(f"there is no {kind} {error.filename!r}: check the path") from error
+        hint = path_hint(error.filename) or ": check the path"
+        raise UserError(f"there is no {kind} {error.filename!r}{hint}") from error
     raise UserError(f"folder {error.filename!r} cannot be read ({reason(error)})") from error
 
 

@@ -23,8 +23,8 @@ from gan.networks.closed_form.fit import (
     VISIBLE,
     Change,
     Levels,
+    Pixels,
     draw_pixels,
-    fit,
     fit_kinds,
     quantiles,
     with_position,
@@ -71,7 +71,7 @@ class Choice(NamedTuple):
         if self.position:
             text += f", and a vignette ({no_position} leaves it out)"
         if not self.distances:
-            return f"{text} (fewer than {MIN_IMAGES} training images on a side are too few to compare color maps)"
+            return f"{text} (fewer than {MIN_IMAGES} images on a side: their contents may tint it, too)"
         if self.kind == UNCHANGED:
             return text
         before, after = self.distances[UNCHANGED], self.distances[self.kind]
@@ -83,8 +83,8 @@ def choose(
 ) -> Choice:
     """Fit the closed forms from images a to images b, uint8 (N, C, H, W), and return the best.
 
-    Images have visible pixels. RGBA is premultiplied. With fewer than MIN_IMAGES images on a side nothing is compared:
-    what is not given is linear and without position.
+    Images have visible pixels. RGBA is premultiplied. Fewer than MIN_IMAGES images on a side are too few to compare
+    maps: what is not given is linear, reduced by `shrinkage`, and without position.
 
     Args:
         kind: one of KINDS to use; None chooses, also UNCHANGED.
@@ -92,15 +92,18 @@ def choose(
         samples: pixels of each side for the fit.
     """
     if min(len(a), len(b)) < MIN_IMAGES:
+        weight = 1.0 if kind else shrinkage(opaque_colors(a), opaque_colors(b))
         kind, position = kind or "linear", None if position == "none" else position
         pixels = draw_pixels(a, seed, samples), draw_pixels(b, seed + 1, samples)
-        return Choice(kind, position, fit(*pixels, kind, position))
+        whole = change_of(kind, *pixels)
+        reduced: Change = lambda levels: levels + weight * (whole(levels) - levels)  # noqa: E731
+        return Choice(kind, position, with_position(reduced, *pixels, position))
     a, b = typical(a), typical(b)
     pixels = draw_pixels(a, seed, samples), draw_pixels(b, seed + 1, samples)
     source, target = opaque_colors(a), opaque_colors(b)
     distances = held_out_distances(a, b, seed, min(samples, HELD_OUT_SAMPLES))
     kind = kind or (best_kind(distances) if colors_differ(source, target) else UNCHANGED)
-    change = IDENTITY if kind == UNCHANGED else fit_kinds(pixels[0].levels, pixels[1].levels, [kind])[kind]
+    change = change_of(kind, *pixels)
     chosen = None if position == "none" else position or "radial"
     color_map = with_position(change, *pixels, chosen)
     if position is None:
@@ -108,6 +111,25 @@ def choose(
         if not adds_vignette(mapped(plain, source), mapped(color_map, source), target):
             chosen, color_map = None, plain
     return Choice(kind, chosen, color_map, distances)
+
+
+def shrinkage(a: Tensor, b: Tensor) -> float:
+    """Return the part of the difference of colors between few images that their contents do not explain, in 0..1.
+
+    It is the factor of the positive-part James-Stein estimator of the difference, whose expected error is smaller than
+    without the factor.
+
+    James, Stein, "Estimation with Quadratic Loss", 1961, equation 8.
+    """
+    if max(len(a), len(b)) < MIN_IMAGES:  # nothing says how much contents vary
+        return 1.0
+    squared, p, _ = hotelling_statistic(color_statistics(a), color_statistics(b))
+    return max(0.0, 1 - (p - 2) / squared)
+
+
+def change_of(kind: str, a: Pixels, b: Pixels) -> Change:
+    """Return the map of a kind, or of UNCHANGED, between pixels."""
+    return IDENTITY if kind == UNCHANGED else fit_kinds(a.levels, b.levels, [kind])[kind]
 
 
 @torch.inference_mode()
@@ -208,11 +230,17 @@ def hotelling(x: np.ndarray, y: np.ndarray) -> float:
     """
     from scipy.stats import f as f_distribution  # half a second, which a model that is only used does not need
 
+    squared, p, freedom = hotelling_statistic(x, y)
+    return float(f_distribution.sf((freedom - p + 1) / (p * freedom) * squared, p, freedom - p + 1))
+
+
+def hotelling_statistic(x: np.ndarray, y: np.ndarray) -> tuple[float, int, int]:
+    """Return the statistic of Hotelling's test of x (n, p) and y (m, p), p, and the degrees of freedom."""
     n, m, p = len(x), len(y), x.shape[1]
-    pooled = ((n - 1) * np.cov(x.T) + (m - 1) * np.cov(y.T)) / (n + m - 2) + RIDGE * np.eye(p)
+    scatter = sum((each - each.mean(0)).T @ (each - each.mean(0)) for each in (x, y))
+    pooled = scatter / (n + m - 2) + RIDGE * np.eye(p)
     difference = x.mean(0) - y.mean(0)
-    squared = n * m / (n + m) * difference @ np.linalg.solve(pooled, difference)
-    return float(f_distribution.sf((n + m - p - 1) / (p * (n + m - 2)) * squared, p, n + m - p - 1))
+    return float(n * m / (n + m) * difference @ np.linalg.solve(pooled, difference)), p, n + m - 2
 
 
 def corner_light(colors: Tensor) -> np.ndarray:

@@ -408,7 +408,7 @@ def photograph(form: str, **options: object) -> bytes:
     return encoded(Image.fromarray(pixels), form, **options).getvalue()
 
 
-@pytest.mark.parametrize("form", ["PNG", "JPEG", "WEBP", "GIF", "BMP", "TIFF"])
+@pytest.mark.parametrize("form", ["PNG", "JPEG", "WEBP", "AVIF", "GIF", "BMP", "TIFF"])
 def test_bit_rot_gives_pixels_or_an_image_error(form):
     data, rng = photograph(form), np.random.default_rng(3)
     for _ in range(60):
@@ -419,6 +419,17 @@ def test_bit_rot_gives_pixels_or_an_image_error(form):
             assert decode(io.BytesIO(rotten), (8, 8)).shape == (3, 8, 8)
         except ImageError as error:
             assert "\n" not in str(error)
+
+
+def test_heic_needs_its_extra(monkeypatch):
+    pytest.importorskip("pillow_heif")
+    reader.readable()  # registers the format
+    pixels = np.full((64, 48, 3), (200, 90, 30), np.uint8)
+    file = encoded(Image.fromarray(pixels), "HEIF")
+    assert np.abs(np.asarray(reader.read_first_frame(file), int) - pixels).max() < 8
+    monkeypatch.setattr(reader, "readable", lambda: reader.FORMATS)
+    with pytest.raises(ImageError, match=r"HEIC needs pip install 'retro-gan\[heic\]'"):
+        reader.read_first_frame(file)
 
 
 def test_formats_beyond_the_list_are_refused(tmp_path):
