@@ -10,6 +10,7 @@ from gan.settings import FPS, FRAMES, SCALE, TRUNCATION, parse_seeds
 from gan.utils import digest
 from gan.utils.errors import UserError, writing
 from gan.utils.files import refuse_existing
+from gan.utils.output import print_line
 
 OUT = "interpolation.gif"  # in the run folder
 
@@ -55,6 +56,9 @@ def run(arguments: argparse.Namespace) -> None:
         about["space"] = arguments.space
     if arguments.latents:
         _, latents, labels = vector_files.stack_latents(arguments.latents, model.generator)
+    count = len(latents if arguments.latents else seeds) - 1 + arguments.loop
+    video.check_memory(arguments.out, count * arguments.frames + 1, *model.shape[1:], arguments.scale)
+    if arguments.latents:
         frames = model.interpolate_latents(latents, labels, *length)
         about["latents"] = [digest.of_tensor(each) for each in latents]
     else:
@@ -63,4 +67,4 @@ def run(arguments: argparse.Namespace) -> None:
     text = None if arguments.no_metadata else records_of(model, **about).text()
     with writing(arguments.out):
         video.save(frames.pixels, arguments.out, arguments.fps, arguments.scale, text)
-    print(f"{arguments.out}: {len(frames)} frames, {len(frames) / arguments.fps:.1f} s")
+    print_line(f"{arguments.out}: {len(frames)} frames, {len(frames) / arguments.fps:.1f} s")
