@@ -86,7 +86,7 @@ class Summary(Callback):
     def on_multirun_start(self, config: DictConfig, **_: Any) -> None:
         self.typed = words_of(config.hydra.overrides.task)
         errors_of(config).unlink(missing_ok=True)  # of an earlier start
-        print_line(one_line(f"sweep in {config.hydra.sweep.dir}"))
+        print_line(f"sweep in {config.hydra.sweep.dir}")
 
     def on_job_start(self, config: DictConfig, **_: Any) -> None:
         self.started = time.monotonic()
