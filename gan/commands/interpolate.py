@@ -47,7 +47,6 @@ def run(arguments: argparse.Namespace) -> None:
     from gan.export.record import compact
     from gan.images import video
 
-    video.check(arguments.out)
     model = options.load_model(arguments)
     length = arguments.frames, arguments.loop
     about = {name: getattr(arguments, name) for name in ("truncation", "frames", "loop", "fps", "scale")}
@@ -57,7 +56,8 @@ def run(arguments: argparse.Namespace) -> None:
     if arguments.latents:
         _, latents, labels = vector_files.stack_latents(arguments.latents, model.generator)
     count = len(latents if arguments.latents else seeds) - 1 + arguments.loop
-    video.check_memory(arguments.out, count * arguments.frames + 1, *model.shape[1:], arguments.scale)
+    pixels = (count * arguments.frames + 1) * model.shape[1] * model.shape[2]
+    video.check(arguments.out, pixels, arguments.scale)
     if arguments.latents:
         frames = model.interpolate_latents(latents, labels, *length)
         about["latents"] = [digest.of_tensor(each) for each in latents]

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from PIL import Image
 
-from gan.data.decoding.reader import MAX_PIXELS, ImageError, composite
+from gan.data.decoding.reader import ImageError, composite
 from gan.images.files import WHITE, encode, save_options
 from gan.utils.errors import UserError, install, reason, to_line
 from gan.utils.files import write_atomically
@@ -31,23 +31,18 @@ ANIMATIONS: dict[str, tuple[str, dict[str, Any]]] = {
     ".webp": ("WEBP", {"lossless": True}),
     ".png": ("PNG", {"disposal": 1}),
 }
-FRAME_BYTES = 12  # a pixel, while a model generates all frames
-ENCODED_BYTES = 6  # an enlarged pixel, while Pillow encodes all frames; measured for GIF
+FRAME_BYTES = 12  # memory of a pixel while a model generates all frames
+ENCODED_BYTES = 6  # memory of an enlarged pixel while Pillow encodes all frames, measured for GIF
 SUFFIXES = (*ANIMATIONS, *CONTAINERS)
 
 
-def check(path: Path) -> None:
-    """Raise UserError if the extension is not one of SUFFIXES."""
+def check(path: Path, pixels: int = 0, scale: int = 1) -> None:
+    """Raise UserError if the extension is not one of SUFFIXES, or an animation of `pixels` does not fit into memory."""
     if path.suffix.lower() not in SUFFIXES:
         raise UserError(f"{path}: not an animation; use one of the extensions {', '.join(SUFFIXES)}")
-
-
-def check_memory(path: Path, frames: int, height: int, width: int, scale: int) -> None:
-    """Raise UserError if an animation does not fit into memory. Videos are written frame by frame."""
-    each = height * width * (FRAME_BYTES + (0 if path.suffix.lower() in CONTAINERS else ENCODED_BYTES * scale**2))
-    if frames * each > available_memory():
-        needed = f"{frames:,} frames of {scale * width}x{scale * height} pixels need {frames * each / 1e9:,.1f} GB"
-        raise UserError(f"{path}: {needed} of memory, and less is free; give fewer frames or a smaller scale")
+    encoded = 0 if path.suffix.lower() in CONTAINERS else ENCODED_BYTES * scale**2  # videos are written frame by frame
+    if (needed := pixels * (FRAME_BYTES + encoded)) > available_memory():
+        raise UserError(f"{path}: needs {needed / 1e9:,.1f} GB of memory; use fewer frames or a smaller scale")
 
 
 def save(frames: Tensor, path: Path, rate: float, scale: int = 1, text: str | None = None) -> None:
@@ -119,11 +114,7 @@ def save_video(images: Iterable[Image.Image], target: Path, rate: Fraction) -> N
 
 
 def convert(
-    source: Path,
-    target: Path,
-    change: Callable[[Image.Image], Image.Image],
-    apart: Callable[..., Any],
-    max_pixels: int = MAX_PIXELS,
+    source: Path, target: Path, change: Callable[[Image.Image], Image.Image], apart: Callable[..., Any], max_pixels: int
 ) -> None:
     """Change a video frame by frame and write it atomically. Keep size, rate, timestamps and the first audio track.
 
@@ -133,75 +124,57 @@ def convert(
         apart: calls a function in the process that reads and writes the video, see `IsolatedProcess`.
         max_pixels: limit of width * height of a frame; larger videos are refused before decoding.
     """
-    import_av(source)
     if target.suffix.lower() not in CONTAINERS:
         raise UserError(f"{target}: not a video; use one of {', '.join(CONTAINERS)}")
 
     def write(file: Any) -> None:
-        image = apart(start, str(source), file.name, CONTAINERS[target.suffix.lower()], max_pixels)
+        image = apart(next_frame, None, source, target, file.name, max_pixels)
         while image is not None:
-            image = apart(resume, change(image))
+            image = apart(next_frame, change(image))
 
-    try:
-        write_atomically(target, write)
-    except ImageError as error:
-        raise UserError(f"{source}: no readable video ({reason(error)})") from error
-    except ValueError as error:
-        raise UserError(f"{target}: cannot be written ({to_line(error)})") from error
+    write_atomically(target, write)
 
 
-# ---- the process that reads and writes a video
+_frames: Generator[Image.Image, Any, None]  # of the video that this process converts
 
 
-_frames: Generator[Image.Image, Image.Image, None]  # of the video that this process converts
-
-
-def start(source: str, target: str, container: str, max_pixels: int) -> Image.Image | None:
-    """Begin a conversion, and return its first frame; None if there is none."""
+def next_frame(changed: Image.Image | None, *video: Any) -> Image.Image | None:
+    """Write a changed frame, and return the next one; None at the end. Arguments of `convert_frames` begin a video."""
     global _frames
-    _frames = frames_of(source, target, container, max_pixels)
-    return next(_frames, None)
-
-
-def resume(changed: Image.Image) -> Image.Image | None:
-    """Write the changed frame, and return the next one; None at the end."""
+    if video:
+        _frames = convert_frames(*video)
     try:
         return _frames.send(changed)
     except StopIteration:
         return None
 
 
-def frames_of(source: str, target: str, container: str, max_pixels: int) -> Generator[Image.Image, Image.Image, None]:
-    """Yield the frames of a video upright, and write what is sent for each.
-
-    Raises:
-        ImageError: the video cannot be read.
-        ValueError: the result cannot be written.
-    """
-    av = import_av(Path(source))
+def convert_frames(source: Path, target: Path, partial: str, max_pixels: int) -> Generator[Image.Image, Any, None]:
+    """Yield the frames of a video upright, and write what is sent for each into the file `partial`."""
+    av = import_av(source)
     limits = {"format_whitelist": READ, "protocol_whitelist": "file", "max_pixels": str(max_pixels)}
     try:
         reader = av.open(f"file:{source}", options=limits)
     except av.FFmpegError as error:
-        raise ImageError(error.strerror) from error
+        raise UserError(f"{source}: no readable video ({error.strerror})") from error
     with reader:
-        head = reader.streams.video[0].codec_context if reader.streams.video else None
-        if head is None:
-            raise ImageError("it has no frames")
-        if head.width * head.height > max_pixels:
-            limit = f"the limit of {max_pixels:,} pixels; change it with --max-pixels"
-            raise ImageError(f"{head.width}x{head.height} is more than {limit}")
-        head.options = {"max_pixels": str(max_pixels)}  # a later frame may be larger
         try:
-            with av.open(f"file:{target}", "w", format=container) as writer:
+            if not reader.streams.video or reader.streams.video[0].codec_context is None:
+                raise ImageError("it has no frames")
+            head = reader.streams.video[0].codec_context
+            if head.width * head.height > max_pixels:
+                limit = f"the limit of {max_pixels:,} pixels; change it with --max-pixels"
+                raise ImageError(f"{head.width}x{head.height} is more than {limit}")
+            head.options = {"max_pixels": str(max_pixels)}  # a later frame may be larger
+            with av.open(f"file:{partial}", "w", format=CONTAINERS[target.suffix.lower()]) as writer:
                 yield from copy(reader, writer)
-        except av.InvalidDataError as error:
-            raise ImageError(error.strerror) from error
-        except av.FFmpegError as error:
-            raise ValueError(to_line(error)) from error
+        except (ImageError, av.InvalidDataError) as error:
+            raise UserError(f"{source}: no readable video ({reason(error)})") from error
+        except (av.FFmpegError, ValueError) as error:
+            raise UserError(f"{target}: cannot be written ({to_line(error)})") from error
 
 
-def copy(reader: Any, writer: Any) -> Generator[Image.Image, Image.Image, None]:
+def copy(reader: Any, writer: Any) -> Generator[Image.Image, Any, None]:
     """Copy all frames, as changed, and all audio packets, in the original order. Raise ImageError for a damaged one."""
     av = import_av(Path(reader.name))
     video = reader.streams.video[0]

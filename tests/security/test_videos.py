@@ -32,11 +32,12 @@ import resource, sys
 resource.setrlimit(resource.RLIMIT_DATA, (1 << 30, 1 << 30))
 from pathlib import Path
 from gan.data.decoding.pool import IsolatedProcess
+from gan.data.decoding.reader import MAX_PIXELS
 from gan.images import video
 from gan.utils.errors import UserError
 try:
     with IsolatedProcess() as apart:
-        video.convert(Path(sys.argv[1]), Path(sys.argv[2]), lambda image: image, apart)
+        video.convert(Path(sys.argv[1]), Path(sys.argv[2]), lambda image: image, apart, MAX_PIXELS)
 except UserError as error:
     print(f"error: {error}", file=sys.stderr)
     sys.exit(2)
@@ -165,7 +166,7 @@ def test_a_name_is_a_name_and_no_protocol(name: str, tmp_path: Path, monkeypatch
     monkeypatch.chdir(tmp_path)
     Path("plain.mp4").write_bytes(clip(tmp_path / SECRET))
     Path("plain.mp4").rename(name)
-    video.convert(Path(name), Path("out.mp4"), lambda image: image, lambda function, *words: function(*words))
+    video.convert(Path(name), Path("out.mp4"), lambda image: image, lambda call, *words: call(*words), 10_000)
     assert Path("out.mp4").exists()
 
 
