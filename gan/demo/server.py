@@ -42,7 +42,7 @@ MAX_UPLOAD = 64 << 20  # bytes of one upload
 MAX_UPLOADS = 8  # at the same time
 MAX_CALL = 256 << 10  # bytes of a call without its uploads
 MAX_CONNECTIONS = 600
-HEADERS_SECONDS = 10.0
+REQUEST_SECONDS = 60.0
 MAX_SESSIONS = 32  # whose state is kept, about 1 MB each
 
 API = "/gradio_api"
@@ -65,19 +65,19 @@ HEADERS = [(b"content-security-policy", POLICY.encode()), (b"x-content-type-opti
 
 
 class TimedProtocol(H11Protocol):
-    """HTTP for a connection, which is closed if its client sends no complete headers for HEADERS_SECONDS."""
+    """HTTP for a connection, which is closed if its client takes longer than REQUEST_SECONDS to send a request."""
 
     def connection_made(self, transport: Any) -> None:
         super().connection_made(transport)
-        self.close_if_silent(self)
+        self.close_if_incomplete(self)
 
-    def close_if_silent(self, last: object) -> None:
-        """Close the connection if it waits for headers since the last check, when `last` was the newest request."""
-        waits = self.conn.their_state is h11.IDLE
+    def close_if_incomplete(self, last: object) -> None:
+        """Close the connection if it waits for the same request as at the last check, and check again later."""
+        waits = self.conn.their_state in (h11.IDLE, h11.SEND_BODY)
         if waits and self.cycle is last:
             self.transport.close()
         elif not self.transport.is_closing():
-            self.loop.call_later(HEADERS_SECONDS, self.close_if_silent, self.cycle if waits else self)
+            self.loop.call_later(REQUEST_SECONDS, self.close_if_incomplete, self.cycle if waits else self)
 
 
 class Refused(Exception):
@@ -130,10 +130,10 @@ class Gate:
         is_upload = path.rstrip("/") == UPLOAD
         if request.method != "POST" or not (is_upload or CALL.fullmatch(path)):
             raise Refused(404, "not served")
-        site, origin = headers.get("sec-fetch-site", "none"), headers.get("origin")
-        if "sec-fetch-site" not in headers and origin:  # an older browser, or another machine without https
-            site = "same-origin" if origin.partition("://")[2] == headers.get("host") else "cross-site"
-        if site not in ("same-origin", "none"):
+        # Browsers send sec-fetch-site only to localhost and by https, and origin always.
+        page = headers.get("origin", "").rpartition("://")[2]
+        site = "none" if page in ("", headers.get("host")) else "cross-site"
+        if headers.get("sec-fetch-site", site) not in ("same-origin", "none"):
             raise Refused(403, "requests of other pages are not answered")
         length, limit = headers.get("content-length", ""), MAX_UPLOAD if is_upload else MAX_CALL
         if not length.isdecimal() or int(length[:20]) > limit:  # the server reads no more than this

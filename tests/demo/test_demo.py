@@ -299,8 +299,11 @@ def test_the_gate_forwards_calls_and_refuses_the_rest(tmp_path: Path) -> None:
         assert answered(gate, "POST", join, b"{}", host="localhost:7860", origin=page)[0] == status
 
 
-def test_connections_without_headers_are_closed(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(server, "HEADERS_SECONDS", 0.5)
+@pytest.mark.parametrize(
+    "begun", [b"GET / HTTP/1.1\r\nHost: a\r\n", b"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 9\r\n\r\n"]
+)
+def test_a_connection_without_a_complete_request_is_closed(begun: bytes, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(server, "REQUEST_SECONDS", 0.5)
     listener = server.listen("127.0.0.1", None)
     run = uvicorn.Server(uvicorn.Config(echo, log_level="critical", http=server.TimedProtocol, lifespan="off"))
     thread = threading.Thread(target=run.run, kwargs={"sockets": [listener]})
@@ -308,7 +311,7 @@ def test_connections_without_headers_are_closed(monkeypatch: pytest.MonkeyPatch)
     with socket.create_connection(listener.getsockname()[:2], PATIENCE) as silent:
         silent.sendall(b"GET / HTTP/1.1\r\nHost: localhost\r\n\r\n")
         assert silent.recv(1000).startswith(b"HTTP/1.1 200")
-        silent.sendall(b"GET / HTTP/1.1\r\nHost: localhost\r\n")
+        silent.sendall(begun)
         while silent.recv(1000):
             pass
     run.should_exit = True
