@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 PERIOD = 1.0  # seconds between two checks of the child processes
 GRACE = 5.0  # seconds to wait for the main thread to detect a lost process itself
-PARENT = os.getppid()  # at the start of this process
+PARENT = "RETRO_GAN_PARENT"  # variable with the number of the process that starts other ranks
 UNANSWERED = 10.0  # end the run if the main thread has not handled a signal after this many seconds
 
 
@@ -90,6 +90,8 @@ class SignalWatchdog:
         threading.Thread(target=self.listen, daemon=True).start()
         if processes.is_child():
             threading.Thread(target=self.watch_parent, daemon=True).start()
+        else:
+            os.environ[PARENT] = str(os.getpid())
 
     def listen(self) -> None:
         arrived = 0
@@ -103,7 +105,7 @@ class SignalWatchdog:
                     end_processes(self.trainer, 128 + number[0])
 
     def watch_parent(self) -> None:
-        while os.getppid() == PARENT:
+        while str(os.getppid()) == os.environ.get(PARENT):  # a parent may have died before this process got here
             time.sleep(PERIOD)
         time.sleep(GRACE)
         if not self.closed:
