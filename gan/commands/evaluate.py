@@ -16,7 +16,7 @@ from gan.models.address import with_addresses
 from gan.models.shared_model import path_in
 from gan.runs import run_folder
 from gan.utils.errors import at_least, writing
-from gan.utils.output import one_line, print_aligned, print_line
+from gan.utils.output import print_aligned, print_line
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -65,9 +65,6 @@ def run(arguments: argparse.Namespace) -> None:
     weights = arguments.weights, arguments.download
     with redirect_stdout(sys.stderr):  # keep standard output for the table or JSON
         subject = collect(request)
-        if subject.folder:
-            name = f"copies-{subject.protocol['images_seen']:09d}.png"
-            copies_png = path_in(subject.folder, subject.folder / run_folder.SAMPLES / name)
         copies, pairs = tables.search_copies(subject.sets) if len(subject.sets.train) else (None, None)
         results = [tables.evaluate(subject.sets, name, copies, request.device, *weights) for name in names]
         if subject.translations:
@@ -88,10 +85,12 @@ def run(arguments: argparse.Namespace) -> None:
         with writing(path), open(path, "a") as file:
             file.writelines(json.dumps(line) + "\n" for line in lines)
         if pairs is not None:
-            with writing(copies_png):
-                convert.save_png(convert.grid(pairs, columns=8), copies_png)
-            line = f"generated images nearest to training images, each beside its training image: {copies_png}"
-            print(one_line(line), file=sys.stderr)
+            name = f"copies-{subject.protocol['images_seen']:09d}.png"
+            path = path_in(subject.folder, subject.folder / run_folder.SAMPLES / name)
+            with writing(path):
+                convert.save_png(convert.grid(pairs, columns=8), path)
+            with redirect_stdout(sys.stderr):
+                print_line(f"generated images nearest to training images, each beside its training image: {path}")
 
 
 def print_table(extractor: Any, rows: list[Row]) -> None:

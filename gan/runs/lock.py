@@ -90,7 +90,7 @@ def is_held(run: Path) -> bool:
         owner, age = SoftFileLease(path).owner, time.time() - path.stat().st_mtime
     except OSError:
         return False
-    if owner is not None and owner.hostname == _own_host() and hasattr(os, "fork") and not is_alive(owner.pid):
+    if owner is not None and owner.hostname == _own_host() and not is_alive(owner.pid):
         return False
     return age < LEASE
 

@@ -36,10 +36,8 @@ def is_invisible(letter: str) -> bool:
 
 
 def escape_unprintable() -> None:
-    """Let stdout and stderr escape characters that they cannot encode: on Windows, a file gets cp1252 by default.
-
-    A closed stream, as after `>&-`, is opened again and discards its text.
-    """
+    """Let stdout and stderr escape characters that they cannot encode: on Windows, a file gets cp1252 by default."""
+    # Text for a stream that is closed, as after `>&-`, is discarded.
     sys.stdout, sys.stderr = (stream or open(os.devnull, "w") for stream in (sys.stdout, sys.stderr))  # noqa: SIM115
     for stream in (sys.stdout, sys.stderr):
         with suppress(AttributeError):  # a stream of another program, such as a notebook
