@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 PERIOD = 1.0  # seconds between two checks of the child processes
 GRACE = 5.0  # seconds to wait for the main thread to detect a lost process itself
-PARENT = "RETRO_GAN_PARENT"  # variable with the number of the process that starts other ranks
+PARENT = "RETRO_GAN_PARENT"  # variable with the number of the process that starts other ranks; not set by a thread
 UNANSWERED = 10.0  # end the run if the main thread has not handled a signal after this many seconds
 
 
@@ -88,7 +88,7 @@ class SignalWatchdog:
         self.writing.setblocking(False)
         self.before = signal.set_wakeup_fd(self.writing.fileno(), warn_on_full_buffer=False)
         threading.Thread(target=self.listen, daemon=True).start()
-        if processes.is_child():
+        if processes.is_child() and PARENT in os.environ:
             threading.Thread(target=self.watch_parent, daemon=True).start()
         else:
             os.environ[PARENT] = str(os.getpid())
