@@ -22,6 +22,12 @@ def test_version_and_python_m_need_no_slow_import() -> None:
     assert not imported & {"torch", "hydra", "numpy"} and "gan.commands.train" not in imported
 
 
+@pytest.mark.skipif(sys.platform == "win32", reason="the shell closes the stream")
+def test_closed_streams_are_no_error() -> None:
+    for closed in (">&-", ">&- 2>&-"):
+        assert subprocess.run(f"{sys.executable} -m gan zoo {closed}", cwd=ROOT, shell=True).returncode == 0
+
+
 def test_help_lists_train_first(capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit):
         main(["--help"])

@@ -186,6 +186,22 @@ def test_a_stopped_rank_does_not_keep_a_signal_waiting(folder: Path) -> None:
     resume(folder)
 
 
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGKILL])
+def test_a_signal_before_the_first_step_ends_all_ranks(number: int, tmp_path: Path) -> None:
+    """The first rank waits half an hour for the other one, which still imports torch, and the other way round."""
+    said = tmp_path / "said"
+    said.touch()
+    words = [str(ROOT / "train.py"), *LONG, "trainer.devices=2", "trainer.accelerator=cpu", "hydra.run.dir=run"]
+    process = Forked(words, tmp_path, said)
+    wait_for(lambda: "Initializing distributed" in said.read_text(), process)
+    (rank,) = gatherers(process)
+    if number == signal.SIGTERM:
+        os.kill(rank, signal.SIGSTOP)
+    process.send_signal(number)
+    assert process.wait() == (143 if number == signal.SIGTERM else -number)
+    wait_for(lambda: not Path(f"/proc/{rank}").exists())
+
+
 def after(code: str, *words: str) -> list[str]:
     """Return the words with which Python runs a program after some code."""
     return ["-c", f"import runpy, sys\n{code}\n{RUN}", *words]

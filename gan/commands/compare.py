@@ -14,7 +14,7 @@ from gan.runs.comparison import Run, cell, differing_options, find_named, labels
 from gan.utils.errors import UserError, writing
 from gan.utils.files import refuse_existing, write_atomically
 from gan.utils.option_values import short_name
-from gan.utils.output import first_few, one_line, print_aligned
+from gan.utils.output import first_few, one_line, print_aligned, print_line
 
 MAX_CURVES = 50
 MAX_LISTED = 5
@@ -39,7 +39,7 @@ def run(arguments: argparse.Namespace) -> None:
     else:
         print_table(table)
         if arguments.out:
-            print(f"curves: {arguments.out}")
+            print_line(f"curves: {arguments.out}")
 
 
 def trained(folders: list[Path]) -> list[Run]:

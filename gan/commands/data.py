@@ -28,7 +28,7 @@ from gan.settings import add_size
 from gan.translation import translate_files
 from gan.utils.errors import UserError, train_command, writing
 from gan.utils.files import refuse_existing
-from gan.utils.output import counted, counting, first_few, one_line
+from gan.utils.output import counted, counting, first_few, one_line, print_line
 from gan.utils.processes import available_memory
 
 MAX_UNSCALED = 1024  # pixels of a cell
@@ -101,7 +101,7 @@ def draw_sheet(files: Sequence[Any], facts: Sequence[Any], suggestion: dict[str,
     images = np.stack([pixels for pixels in decoded if pixels is not None])  # (N, C, H, W)
     with writing(f"--sheet {path}"):
         save_png(grid(torch.from_numpy(images)), path)
-    print(f"contact sheet: {path}")
+    print_line(f"contact sheet: {path}")
 
 
 def as_text(report: dict[str, Any]) -> str:

@@ -16,7 +16,7 @@ from gan.models.address import with_addresses
 from gan.models.shared_model import path_in
 from gan.runs import run_folder
 from gan.utils.errors import at_least, writing
-from gan.utils.output import print_aligned
+from gan.utils.output import print_aligned, print_line
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -49,6 +49,7 @@ def run(arguments: argparse.Namespace) -> None:
 
     from gan.evaluation import tables, translations
     from gan.evaluation.sets import Request, collect
+    from gan.images import convert
     from gan.metrics.extractors import extractor_class, features
 
     for name in names:
@@ -64,29 +65,32 @@ def run(arguments: argparse.Namespace) -> None:
     weights = arguments.weights, arguments.download
     with redirect_stdout(sys.stderr):  # keep standard output for the table or JSON
         subject = collect(request)
-        pairs = None
-        if subject.folder:  # the generated images nearest to training images, each beside its training image
-            name = f"copies-{subject.protocol['images_seen']:09d}.png"
-            pairs = path_in(subject.folder, subject.folder / run_folder.SAMPLES / name)
-        copies = tables.search_copies(subject.sets, pairs) if len(subject.sets.train) else None
+        copies, pairs = tables.search_copies(subject.sets) if len(subject.sets.train) else (None, None)
         results = [tables.evaluate(subject.sets, name, copies, request.device, *weights) for name in names]
         if subject.translations:
             extractor = results[0].extractor
             rows = translations.evaluate(subject.translations, lambda images: features(extractor, images))
             results.append(tables.Table(extractor, rows))
     lines = [line for result in results for line in tables.records(result.rows, result.extractor, subject.protocol)]
-    if subject.folder:
+    if arguments.json:
+        print("\n".join(map(json.dumps, lines)))
+    else:
+        print_line(with_addresses(subject.title))
+        for result in results:
+            print_table(result.extractor, result.rows)
+            for line in tables.warnings(result.rows[0], getattr(result.extractor, "dimension", 0)):
+                print(f"note: {line}")
+    if subject.folder:  # last, because its disk may be full or read-only
         path = subject.folder / run_folder.EVALUATION
         with writing(path), open(path, "a") as file:
             file.writelines(json.dumps(line) + "\n" for line in lines)
-    if arguments.json:
-        print("\n".join(map(json.dumps, lines)))
-        return
-    print(with_addresses(subject.title))
-    for result in results:
-        print_table(result.extractor, result.rows)
-        for line in tables.warnings(result.rows[0], getattr(result.extractor, "dimension", 0)):
-            print(f"note: {line}")
+        if pairs is not None:
+            name = f"copies-{subject.protocol['images_seen']:09d}.png"
+            path = path_in(subject.folder, subject.folder / run_folder.SAMPLES / name)
+            with writing(path):
+                convert.save_png(convert.grid(pairs, columns=8), path)
+            with redirect_stdout(sys.stderr):
+                print_line(f"generated images nearest to training images, each beside its training image: {path}")
 
 
 def print_table(extractor: Any, rows: list[Row]) -> None:

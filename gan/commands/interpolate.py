@@ -10,6 +10,7 @@ from gan.settings import FPS, FRAMES, SCALE, TRUNCATION, parse_seeds
 from gan.utils import digest
 from gan.utils.errors import UserError, writing
 from gan.utils.files import refuse_existing
+from gan.utils.output import print_line
 
 OUT = "interpolation.gif"  # in the run folder
 
@@ -46,7 +47,6 @@ def run(arguments: argparse.Namespace) -> None:
     from gan.export.record import compact
     from gan.images import video
 
-    video.check(arguments.out)
     model = options.load_model(arguments)
     length = arguments.frames, arguments.loop
     about = {name: getattr(arguments, name) for name in ("truncation", "frames", "loop", "fps", "scale")}
@@ -55,6 +55,10 @@ def run(arguments: argparse.Namespace) -> None:
         about["space"] = arguments.space
     if arguments.latents:
         _, latents, labels = vector_files.stack_latents(arguments.latents, model.generator)
+    count = len(latents if arguments.latents else seeds) - 1 + arguments.loop
+    pixels = (count * arguments.frames + 1) * model.shape[1] * model.shape[2]
+    video.check(arguments.out, pixels, arguments.scale)
+    if arguments.latents:
         frames = model.interpolate_latents(latents, labels, *length)
         about["latents"] = [digest.of_tensor(each) for each in latents]
     else:
@@ -63,4 +67,4 @@ def run(arguments: argparse.Namespace) -> None:
     text = None if arguments.no_metadata else records_of(model, **about).text()
     with writing(arguments.out):
         video.save(frames.pixels, arguments.out, arguments.fps, arguments.scale, text)
-    print(f"{arguments.out}: {len(frames)} frames, {len(frames) / arguments.fps:.1f} s")
+    print_line(f"{arguments.out}: {len(frames)} frames, {len(frames) / arguments.fps:.1f} s")

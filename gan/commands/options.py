@@ -16,7 +16,7 @@ from gan.models.shared_model import path_in
 from gan.runs import checkpoints, remote, run_folder
 from gan.settings import parse_seeds
 from gan.utils.errors import UserError, path_hint
-from gan.utils.output import shows_bars
+from gan.utils.output import one_line, print_line, shows_bars
 
 if TYPE_CHECKING:
     from gan.data.sources.files import File
@@ -242,7 +242,7 @@ def out_in_run(run: str, out: Path | None, name: str) -> Path:
     if is_elsewhere(run):
         where = "a shared model" if shared_model.is_shared(Path(run)) else "in object storage"
         reason = f"because {address.with_addresses(run)} is {where}"
-        print(f"writing to {name} in the current folder, {reason}; --out changes this")
+        print_line(f"writing to {name} in the current folder, {reason}; --out changes this")
         return Path(name)
     if Path(run).is_file():
         raise UserError(f"{run}: is not a run folder; give --out DIR")
@@ -275,7 +275,7 @@ def to_write(planned: list[tuple[File, Path]], force: bool) -> list[tuple[File, 
 def report_failed(lines: Sequence[str], total: int, what: str) -> int:
     """Print the lines of failed files, and how many of all they are. Return the exit code."""
     for line in lines[:MAX_LINES]:
-        print(line, file=sys.stderr)
+        print(one_line(line), file=sys.stderr)
     if lines:
         print(f"{len(lines)} of {total} files could not be {what}", file=sys.stderr)
     return SOME_UNREADABLE if lines else 0

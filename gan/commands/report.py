@@ -10,6 +10,7 @@ from gan.models.shared_model import path_in
 from gan.runs.comparison import find_named
 from gan.utils.errors import UserError, writing
 from gan.utils.files import refuse_existing, write_atomically
+from gan.utils.output import print_line
 
 NAME = "report.html"
 
@@ -32,4 +33,4 @@ def run(arguments: argparse.Namespace) -> None:
     data = build(folder)
     with writing(f"--out {out}"):
         write_atomically(out, lambda file: file.write(data))
-    print(f"report: {out} ({len(data) / 1e6:.1f} MB)")
+    print_line(f"report: {out} ({len(data) / 1e6:.1f} MB)")

@@ -86,7 +86,7 @@ class Summary(Callback):
     def on_multirun_start(self, config: DictConfig, **_: Any) -> None:
         self.typed = words_of(config.hydra.overrides.task)
         errors_of(config).unlink(missing_ok=True)  # of an earlier start
-        print_line(one_line(f"sweep in {config.hydra.sweep.dir}"))
+        print_line(f"sweep in {config.hydra.sweep.dir}")
 
     def on_job_start(self, config: DictConfig, **_: Any) -> None:
         self.started = time.monotonic()
@@ -119,7 +119,7 @@ class Summary(Callback):
         words = [word for word in words_of(config.hydra.overrides.task) if word not in self.typed]
         names = list(map(key_of, words))
         varied = [f"{short_name(key_of(word), names)}={word.partition('=')[2]}" for word in words]
-        return one_line(f"job {config.hydra.job.num + 1}{' with ' * bool(varied)}{', '.join(varied)}")
+        return f"job {config.hydra.job.num + 1}{' with ' * bool(varied)}{', '.join(varied)}"
 
 
 def errors_of(config: DictConfig) -> Path:

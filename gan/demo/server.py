@@ -18,9 +18,11 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
+import h11
 import uvicorn
 from fastapi import FastAPI, Request
 from fastapi.responses import JSONResponse
+from uvicorn.protocols.http.h11_impl import H11Protocol
 
 from gan.utils.errors import UserError, reason
 from gan.utils.processes import termination_as_exit
@@ -40,6 +42,7 @@ MAX_UPLOAD = 64 << 20  # bytes of one upload
 MAX_UPLOADS = 8  # at the same time
 MAX_CALL = 256 << 10  # bytes of a call without its uploads
 MAX_CONNECTIONS = 600
+REQUEST_SECONDS = 60.0
 MAX_SESSIONS = 32  # whose state is kept, about 1 MB each
 
 API = "/gradio_api"
@@ -59,6 +62,22 @@ POLICY = "; ".join([
 ])  # fmt: skip
 HEADERS = [(b"content-security-policy", POLICY.encode()), (b"x-content-type-options", b"nosniff"),
            (b"referrer-policy", b"no-referrer")]  # fmt: skip
+
+
+class TimedProtocol(H11Protocol):
+    """HTTP for a connection, which is closed if its client takes longer than REQUEST_SECONDS to send a request."""
+
+    def connection_made(self, transport: Any) -> None:
+        super().connection_made(transport)
+        self.close_if_incomplete(self)
+
+    def close_if_incomplete(self, last: object) -> None:
+        """Close the connection if it waits for the same request as at the last check, and check again later."""
+        waits = self.conn.their_state in (h11.IDLE, h11.SEND_BODY)
+        if waits and self.cycle is last:
+            self.transport.close()
+        elif not self.transport.is_closing():
+            self.loop.call_later(REQUEST_SECONDS, self.close_if_incomplete, self.cycle if waits else self)
 
 
 class Refused(Exception):
@@ -111,7 +130,10 @@ class Gate:
         is_upload = path.rstrip("/") == UPLOAD
         if request.method != "POST" or not (is_upload or CALL.fullmatch(path)):
             raise Refused(404, "not served")
-        if headers.get("sec-fetch-site", "none") not in ("same-origin", "none"):
+        # Browsers send sec-fetch-site only to localhost and by https, and origin always.
+        page = headers.get("origin", "").rpartition("://")[2]
+        site = "none" if page in ("", headers.get("host")) else "cross-site"
+        if headers.get("sec-fetch-site", site) not in ("same-origin", "none"):
             raise Refused(403, "requests of other pages are not answered")
         length, limit = headers.get("content-length", ""), MAX_UPLOAD if is_upload else MAX_CALL
         if not length.isdecimal() or int(length[:20]) > limit:  # the server reads no more than this
@@ -225,7 +247,8 @@ def serve(models: Any, host: str, started: Callable[[str], None], listener: sock
     any_host = host not in LOOPBACK
     with termination_as_exit(), prepared(models, any_host) as app:
         config = uvicorn.Config(app, log_level="critical", access_log=False, timeout_graceful_shutdown=1,
-                                limit_concurrency=MAX_CONNECTIONS, ws="none", server_header=False)  # fmt: skip
+                                limit_concurrency=MAX_CONNECTIONS, ws="none", http=TimedProtocol,
+                                server_header=False)  # fmt: skip
         started(address(listener))
         with suppress(KeyboardInterrupt):  # raised again at the end of the server
             uvicorn.Server(config).run(sockets=[listener])

@@ -25,7 +25,7 @@ from gan.models.shared_model import GENERATOR, NO_IMAGES, TRANSLATOR, path_in
 from gan.runs import checkpoints, run_folder
 from gan.utils import digest
 from gan.utils.errors import UserError
-from gan.utils.output import counting
+from gan.utils.output import counting, print_line
 
 BATCH = 256  # images generated at a time
 
@@ -130,8 +130,8 @@ def from_generator(request: Request, checkpoint: Path, model: Model) -> tuple[Se
         if shapes[0] != shapes[1]:
             raise UserError(f"--reference {reference}: has images of {shapes[0]}, and {source} generates {shapes[1]}")
         if not reference and part == "val" and len(sets.reference) < MIN_HELD_OUT:
-            print(f"note: there are only {len(sets.reference)} held-out images; scores during training are those of "
-                  f"--reference {source}:train")  # fmt: skip
+            print_line(f"note: there are only {len(sets.reference)} held-out images; scores during training are those "
+                       f"of --reference {source}:train")  # fmt: skip
         scored = "val" if len(data.reals(MIN_HELD_OUT, held_out=True)) == MIN_HELD_OUT else "train"  # in training
         seen = run == source and part == scored and (part == "train" or not use_report_half(data))
         reference = f"{run}:{part}"
@@ -267,5 +267,5 @@ def training_images(model: Model, checkpoint: Path, n: int) -> Tensor:
     try:
         return loading.load_data(model.config, checkpoint).reals(n)
     except UserError as error:
-        print(f"no search for copies: {error}")
+        print_line(f"no search for copies: {error}")
         return torch.empty(0, 3, 1, 1, dtype=torch.uint8)

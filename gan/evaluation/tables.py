@@ -7,7 +7,6 @@ or 100 repeated real images, which have a low KID but also a low recall.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from pathlib import Path
 from typing import Any, NamedTuple
 
 import torch
@@ -18,13 +17,11 @@ from gan.evaluation import registry
 from gan.evaluation.feature_cache import cached_features
 from gan.evaluation.registry import Row
 from gan.evaluation.sets import Sets
-from gan.images.convert import grid, save_png
 from gan.metrics import pretrained
 from gan.metrics.copies import MIN_SIMILARITY, CopySearch, Memorization
 from gan.metrics.distances import on_device
 from gan.metrics.extractors import extractor, features
 from gan.metrics.prdc import NEIGHBORS
-from gan.utils.errors import writing
 
 REPEATED = (20, 100)  # numbers of repeated real images, for rows that look like mode collapse
 BLUR = 4  # side of the squares that are averaged, in pixels
@@ -120,15 +117,11 @@ def measure(metrics: Sequence[Any], real: Tensor, generated: Tensor) -> dict[str
     return values
 
 
-def search_copies(sets: Sets, pairs: Path | None) -> float | None:
-    """Return the rate of copies, and save the generated images nearest to training images as a PNG."""
+def search_copies(sets: Sets) -> tuple[float | None, Tensor]:
+    """Return the rate of copies, and the `nearest_pairs`."""
     print(f"searching {len(sets.train):,} training images for copies ...")
     memorization = CopySearch(sets.train, sets.reference if sets.held_out else None, sets.flips).search(sets.generated)
-    if pairs:
-        with writing(pairs):
-            save_png(grid(nearest_pairs(sets, memorization, PAIRS), columns=8), pairs)
-        print(f"generated images nearest to training images, each beside its training image: {pairs}")
-    return memorization.rate
+    return memorization.rate, nearest_pairs(sets, memorization, PAIRS)
 
 
 def nearest_pairs(sets: Sets, memorization: Memorization, n: int) -> Tensor:

@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Generator, Iterable, Iterator
 from fractions import Fraction
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from PIL import Image
 
-from gan.data.decoding.reader import MAX_PIXELS, ImageError, composite
+from gan.data.decoding.reader import ImageError, composite
 from gan.images.files import WHITE, encode, save_options
 from gan.utils.errors import UserError, install, reason, to_line
 from gan.utils.files import write_atomically
+from gan.utils.processes import available_memory
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -30,13 +31,18 @@ ANIMATIONS: dict[str, tuple[str, dict[str, Any]]] = {
     ".webp": ("WEBP", {"lossless": True}),
     ".png": ("PNG", {"disposal": 1}),
 }
+FRAME_BYTES = 12  # memory of a pixel while a model generates all frames
+ENCODED_BYTES = 6  # memory of an enlarged pixel while Pillow encodes all frames, measured for GIF
 SUFFIXES = (*ANIMATIONS, *CONTAINERS)
 
 
-def check(path: Path) -> None:
-    """Raise UserError if the extension is not one of SUFFIXES."""
+def check(path: Path, pixels: int = 0, scale: int = 1) -> None:
+    """Raise UserError if the extension is not one of SUFFIXES, or an animation of `pixels` does not fit into memory."""
     if path.suffix.lower() not in SUFFIXES:
         raise UserError(f"{path}: not an animation; use one of the extensions {', '.join(SUFFIXES)}")
+    encoded = 0 if path.suffix.lower() in CONTAINERS else ENCODED_BYTES * scale**2  # videos are written frame by frame
+    if (needed := pixels * (FRAME_BYTES + encoded)) > available_memory():
+        raise UserError(f"{path}: needs {needed / 1e9:,.1f} GB of memory; use fewer frames or a smaller scale")
 
 
 def save(frames: Tensor, path: Path, rate: float, scale: int = 1, text: str | None = None) -> None:
@@ -108,46 +114,68 @@ def save_video(images: Iterable[Image.Image], target: Path, rate: Fraction) -> N
 
 
 def convert(
-    source: Path, target: Path, change: Callable[[Image.Image], Image.Image], max_pixels: int = MAX_PIXELS
+    source: Path, target: Path, change: Callable[[Image.Image], Image.Image], apart: Callable[..., Any], max_pixels: int
 ) -> None:
     """Change a video frame by frame and write it atomically. Keep size, rate, timestamps and the first audio track.
 
     Formats that can make FFmpeg open other files or URLs are refused.
 
     Args:
+        apart: calls a function in the process that reads and writes the video, see `IsolatedProcess`.
         max_pixels: limit of width * height of a frame; larger videos are refused before decoding.
     """
-    av = import_av(source)
     if target.suffix.lower() not in CONTAINERS:
         raise UserError(f"{target}: not a video; use one of {', '.join(CONTAINERS)}")
+
+    def write(file: Any) -> None:
+        image = apart(next_frame, None, source, target, file.name, max_pixels)
+        while image is not None:
+            image = apart(next_frame, change(image))
+
+    write_atomically(target, write)
+
+
+_frames: Generator[Image.Image, Any, None]  # of the video that this process converts
+
+
+def next_frame(changed: Image.Image | None, *video: Any) -> Image.Image | None:
+    """Write a changed frame, and return the next one; None at the end. Arguments of `convert_frames` begin a video."""
+    global _frames
+    if video:
+        _frames = convert_frames(*video)
+    try:
+        return _frames.send(changed)
+    except StopIteration:
+        return None
+
+
+def convert_frames(source: Path, target: Path, partial: str, max_pixels: int) -> Generator[Image.Image, Any, None]:
+    """Yield the frames of a video upright, and write what is sent for each into the file `partial`."""
+    av = import_av(source)
     limits = {"format_whitelist": READ, "protocol_whitelist": "file", "max_pixels": str(max_pixels)}
     try:
         reader = av.open(f"file:{source}", options=limits)
     except av.FFmpegError as error:
         raise UserError(f"{source}: no readable video ({error.strerror})") from error
-
-    def write(file: Any) -> None:
-        with av.open(file, "w", format=CONTAINERS[target.suffix.lower()]) as writer:
-            copy(reader, writer, change)
-
     with reader:
         try:
-            if not reader.streams.video:
+            if not reader.streams.video or reader.streams.video[0].codec_context is None:
                 raise ImageError("it has no frames")
             head = reader.streams.video[0].codec_context
             if head.width * head.height > max_pixels:
                 limit = f"the limit of {max_pixels:,} pixels; change it with --max-pixels"
                 raise ImageError(f"{head.width}x{head.height} is more than {limit}")
             head.options = {"max_pixels": str(max_pixels)}  # a later frame may be larger
-            write_atomically(target, write)
+            with av.open(f"file:{partial}", "w", format=CONTAINERS[target.suffix.lower()]) as writer:
+                yield from copy(reader, writer)
         except (ImageError, av.InvalidDataError) as error:
             raise UserError(f"{source}: no readable video ({reason(error)})") from error
         except (av.FFmpegError, ValueError) as error:
             raise UserError(f"{target}: cannot be written ({to_line(error)})") from error
 
 
-def copy(reader: Any, writer: Any, change: Callable[[Image.Image], Image.Image]) -> None:
-    """Change all frames and copy all audio packets, in the original order. Raise ImageError for a damaged frame."""
+def copy(reader: Any, writer: Any) -> Generator[Image.Image, Any, None]:
+    """Copy all frames, as changed, and all audio packets, in the original order. Raise ImageError for a damaged one."""
     av = import_av(Path(reader.name))
     video = reader.streams.video[0]
     sound = reader.streams.audio[0] if reader.streams.audio else None
@@ -162,7 +190,10 @@ def copy(reader: Any, writer: Any, change: Callable[[Image.Image], Image.Image])
             except av.FFmpegError as error:  # such as a frame above max_pixels
                 raise ImageError(error.strerror or str(error)) from error
             for frame in frames:
-                after = change_frame(frame, change)
+                image = frame.to_image()
+                if frame.rotation:  # counterclockwise, as in Pillow
+                    image = image.rotate(frame.rotation, expand=True)
+                after = with_pixels(frame, (yield image))
                 if written is None:
                     written = add_stream_like(video, after, writer)
                     spoken = writer.add_stream_from_template(sound) if sound is not None else None
@@ -176,13 +207,10 @@ def copy(reader: Any, writer: Any, change: Callable[[Image.Image], Image.Image])
         writer.mux(written.encode())
 
 
-def change_frame(frame: Any, change: Callable[[Image.Image], Image.Image]) -> Any:
-    """Return a frame after rotating it upright and changing it. Keep its timestamp and color space."""
-    image = frame.to_image()
-    if frame.rotation:  # counterclockwise, as in Pillow
-        image = image.rotate(frame.rotation, expand=True)
+def with_pixels(frame: Any, image: Image.Image) -> Any:
+    """Return a frame of an image with the timestamp and color space of another frame."""
     colorspace = frame.colorspace if frame.colorspace != 2 else None
-    after = to_player_format(type(frame).from_image(change(image)), colorspace, frame.color_range or LIMITED_RANGE)
+    after = to_player_format(type(frame).from_image(image), colorspace, frame.color_range or LIMITED_RANGE)
     after.pts, after.time_base = frame.pts, frame.time_base
     return after
 

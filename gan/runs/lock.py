@@ -83,15 +83,15 @@ def in_use(run: Path, holder: Any) -> str:
 def is_held(run: Path) -> bool:
     """Return whether a process is training into a folder, without changing anything.
 
-    A lock of another machine counts until LEASE seconds after its last heartbeat.
+    A lock counts until LEASE seconds after its last heartbeat; one of this machine only while its process is alive.
     """
     path = run / run_folder.LOCK
     try:
         owner, age = SoftFileLease(path).owner, time.time() - path.stat().st_mtime
     except OSError:
         return False
-    if owner is not None and owner.hostname == _own_host() and hasattr(os, "fork"):
-        return is_alive(owner.pid)
+    if owner is not None and owner.hostname == _own_host() and not is_alive(owner.pid):
+        return False
     return age < LEASE
 
 

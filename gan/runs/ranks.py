@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
 PERIOD = 1.0  # seconds between two checks of the child processes
 GRACE = 5.0  # seconds to wait for the main thread to detect a lost process itself
+PARENT = "RETRO_GAN_PARENT"  # variable with the number of the process that starts other ranks; not set by a thread
 UNANSWERED = 10.0  # end the run if the main thread has not handled a signal after this many seconds
 
 
@@ -73,19 +74,24 @@ def end_processes(trainer: Trainer, code: int) -> None:
 
 
 class SignalWatchdog:
-    """Ends a run at SIGINT, SIGTERM or SIGHUP if the main thread does not handle the signal in time.
+    """Ends a run at SIGINT, SIGTERM or SIGHUP, or without its parent, if the main thread does not do so in time.
 
     Python runs signal handlers between two bytecode instructions. A collective that waits for a stopped rank or a lost
-    machine is one instruction and takes half an hour.
+    machine is one instruction and takes half an hour. So is the wait for all ranks before the first collective.
     """
 
     def __init__(self, trainer: Trainer) -> None:
         self.trainer = trainer
+        self.closed = False
         self.handled = 0  # number of signals handled; the handler increments it
         self.reading, self.writing = socket.socketpair()  # Windows cannot make a pipe non-blocking
         self.writing.setblocking(False)
         self.before = signal.set_wakeup_fd(self.writing.fileno(), warn_on_full_buffer=False)
         threading.Thread(target=self.listen, daemon=True).start()
+        if processes.is_child() and PARENT in os.environ:
+            threading.Thread(target=self.watch_parent, daemon=True).start()
+        else:
+            os.environ[PARENT] = str(os.getpid())
 
     def listen(self) -> None:
         arrived = 0
@@ -95,10 +101,18 @@ class SignalWatchdog:
                     continue
                 arrived += 1
                 time.sleep(UNANSWERED)
-                if self.handled < arrived:
+                if self.handled < arrived and not self.closed:
                     end_processes(self.trainer, 128 + number[0])
 
+    def watch_parent(self) -> None:
+        while str(os.getppid()) == os.environ.get(PARENT):  # a parent may have died before this process got here
+            time.sleep(PERIOD)
+        time.sleep(GRACE)
+        if not self.closed:
+            end_processes(self.trainer, 2)
+
     def close(self) -> None:
+        self.closed = True
         signal.set_wakeup_fd(self.before)
         self.writing.close()  # ends the thread
 

@@ -6,6 +6,7 @@ import functools
 import logging
 import math
 import sys
+import threading
 import warnings
 from collections.abc import Callable
 from pathlib import Path
@@ -71,6 +72,8 @@ def fit(cfg: DictConfig, model: GAN, data: ImageDataModule, make_trainer: Callab
         upload.thread.start()
 
     # Fit
+    if trainer.world_size > 1 and threading.current_thread() is threading.main_thread():
+        interrupt.watchdog = ranks.SignalWatchdog(trainer)
     try:
         trainer.fit(model, data, ckpt_path=cfg.resume)
     except Diverged:
@@ -92,6 +95,8 @@ def fit(cfg: DictConfig, model: GAN, data: ImageDataModule, make_trainer: Callab
             raise memory.out_of_memory(model.batch_size // trainer.world_size, model.micro_batch) from error
         raise
     finally:
+        if interrupt.watchdog:
+            interrupt.watchdog.close()
         kill_workers()
         storage.close()
         if upload:

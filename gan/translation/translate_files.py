@@ -112,7 +112,7 @@ def translate_files(
         single_file: whether the input is one file. Then the extension of the output selects the format, and errors of a
             video are raised.
         limit: maximum number of pixels of an image.
-        apart: process in which images are read.
+        apart: process in which images are read, and videos read and written.
         describe: returns the text to embed in an image; None embeds none.
     """
     failed, side, deep = [], 0, 0
@@ -123,7 +123,7 @@ def translate_files(
         exact = {"lossless": True} if lossless else {}
         try:
             if is_video(file.name):
-                video.convert(Path(file.path), target, translator.for_frames(), limit)
+                video.convert(Path(file.path), target, translator.for_frames(), apart, limit)
             else:
                 contents = apart(image_files.read_file, file, kind, limit)
                 deep += contents.deep

@@ -37,15 +37,17 @@ def is_invisible(letter: str) -> bool:
 
 def escape_unprintable() -> None:
     """Let stdout and stderr escape characters that they cannot encode: on Windows, a file gets cp1252 by default."""
+    # Text for a stream that is closed, as after `>&-`, is discarded.
+    sys.stdout, sys.stderr = (stream or open(os.devnull, "w") for stream in (sys.stdout, sys.stderr))  # noqa: SIM115
     for stream in (sys.stdout, sys.stderr):
         with suppress(AttributeError):  # a stream of another program, such as a notebook
             stream.reconfigure(errors="backslashreplace")  # type: ignore[union-attr]
 
 
 def print_line(text: str, all_ranks: bool = False) -> None:
-    """Print a line to stdout at once, on rank 0 only by default."""
+    """Print `one_line` of a text to stdout at once, on rank 0 only by default."""
     if all_ranks or global_rank() == 0:
-        print(text, flush=True)
+        print(one_line(text), flush=True)
 
 
 def print_page(text: str) -> None:

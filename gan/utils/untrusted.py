@@ -12,7 +12,8 @@ from gan.utils.errors import UserError, reason
 
 MAX_BYTES = 1 << 18  # maximum size of a YAML file; config.yaml of a run has about 8 kB
 MAX_JSON = 1 << 20  # maximum size of a JSON file in bytes
-MAX_HEADER = 32 << 20  # maximum size of the header of a safetensors file in bytes, which is read as a whole
+MAX_HEADER = 4 << 20  # maximum size of the header of a safetensors file in bytes; enough for 30,000 tensors
+MIN_CONTAINER = 8  # mean length of a list or object in a JSON text, in bytes; an empty one takes 60 bytes of memory
 MAX_DEPTH = 32
 MAX_NODES = 20_000
 MAX_SCALAR = 8192  # characters; PATH_MAX is 4096
@@ -129,9 +130,12 @@ def read_bytes(path: Path, max_bytes: int) -> bytes:
 
 
 def parse_json(data: bytes | str) -> Any:
-    """Return the value of a JSON text; raise ValueError if it is not JSON or nested too deep."""
+    """Return the value of a JSON text; raise ValueError if it is not JSON, nested too deep, or has too many lists."""
+    text = data if isinstance(data, str) else data.decode()
+    if MIN_CONTAINER * (text.count("[") + text.count("{")) > MAX_JSON + len(text):
+        raise ValueError("it has too many lists and objects")
     try:
-        return json.loads(data)
+        return json.loads(text)
     except RecursionError as error:
         raise ValueError("it is nested too deep") from error
 

@@ -292,6 +292,11 @@ def test_wrong_options_of_unscale(words: list[str], said: str, tmp_path: Path, g
     assert not (tmp_path / "out").exists()
 
 
+def test_shards_of_huge_images(messy: Path, gan_command: Train) -> None:
+    said = gan_command("data", "pack", str(messy / "class 0"), "--out", "shards", "--size", "65536", check=2).stderr
+    assert "size 65536x65536: is more than the limit of 64,000,000 pixels" in said and said.count("\n") == 1
+
+
 @pytest.mark.slow
 def test_a_full_disk_while_packing(messy: Path, tmp_path: Path) -> None:
     """Files are limited to 1 kB: the processes that write shards fail, with an error of one line."""

@@ -35,6 +35,7 @@ def test_errors_are_one_line(runs: Path, gan_command: Train, tmp_path: Path) -> 
         ("dcgan", ["--seeds", "1"], "at least two"),
         ("stylegan2", ["--space", "z", "--truncation", "0.5"], "truncation works in w only"),
         ("dcgan", ["--frames", "0"], "--frames 0: give a whole number from 1 to"),
+        ("dcgan", ["--frames", "65536", "--scale", "64"], "GB of memory; use fewer frames or a smaller scale"),
         ("dcgan", ["--out", "a.jpg"], "use one of the extensions"),
         ("dcgan", ["--out", "there.gif"], "--force"),
     ):

@@ -9,7 +9,9 @@ import itertools
 import json
 import os
 import shutil
+import socket
 import sys
+import threading
 import zipfile
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -20,6 +22,7 @@ from urllib.parse import quote
 
 import pytest
 import torch
+import uvicorn
 from PIL import Image
 
 from gan.cli import main
@@ -31,6 +34,7 @@ from gan.utils.errors import UserError
 from tests.browser import Faults, browser
 from tests.conftest import Train
 from tests.made_run import made
+from tests.patience import PATIENCE
 from tests.security.checkpoints import DCGAN, LUT, STYLEGAN2, checkpoint
 from tests.served_demo import Demo, demo
 
@@ -291,6 +295,27 @@ def test_the_gate_forwards_calls_and_refuses_the_rest(tmp_path: Path) -> None:
     for site, status in (("same-origin", 200), ("none", 200), ("cross-site", 403), ("same-site", 403)):
         for path in (join, "/gradio_api/upload"):
             assert answered(gate, "POST", path, b"{}", **{"sec-fetch-site": site})[0] == status
+    for page, status in (("http://evil.example", 403), ("null", 403), ("http://localhost:7860", 200)):
+        assert answered(gate, "POST", join, b"{}", host="localhost:7860", origin=page)[0] == status
+
+
+@pytest.mark.parametrize(
+    "begun", [b"GET / HTTP/1.1\r\nHost: a\r\n", b"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 9\r\n\r\n"]
+)
+def test_a_connection_without_a_complete_request_is_closed(begun: bytes, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(server, "REQUEST_SECONDS", 0.5)
+    listener = server.listen("127.0.0.1", None)
+    run = uvicorn.Server(uvicorn.Config(echo, log_level="critical", http=server.TimedProtocol, lifespan="off"))
+    thread = threading.Thread(target=run.run, kwargs={"sockets": [listener]})
+    thread.start()
+    with socket.create_connection(listener.getsockname()[:2], PATIENCE) as silent:
+        silent.sendall(b"GET / HTTP/1.1\r\nHost: localhost\r\n\r\n")
+        assert silent.recv(1000).startswith(b"HTTP/1.1 200")
+        silent.sendall(begun)
+        while silent.recv(1000):
+            pass
+    run.should_exit = True
+    thread.join()
 
 
 def test_what_visitors_store_is_bounded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import signal
 import subprocess
 import sys
@@ -69,6 +70,18 @@ def test_the_lock_of_a_killed_process_is_taken_over_at_once(other: subprocess.Po
     assert (tmp_path / run_folder.LOCK).exists()
     lock.acquire(tmp_path)
     assert not lock.is_lost(tmp_path)
+
+
+def test_a_lock_of_an_earlier_process_with_the_same_number_is_not_held(
+    other: subprocess.Popen[str], tmp_path: Path
+) -> None:
+    assert lock.is_held(tmp_path)
+    path = tmp_path / run_folder.LOCK
+    other.kill()
+    other.wait()
+    path.write_text(path.read_text().replace(f"pid={other.pid}", f"pid={os.getpid()}"))
+    os.utime(path, (1, 1))
+    assert not lock.is_held(tmp_path)
 
 
 def test_a_stopped_process_keeps_its_lock(other: subprocess.Popen[str], tmp_path: Path) -> None:

@@ -118,6 +118,7 @@ def test_hostile_shards(case: str, untouched: Path, tmp_path: Path, capsys: pyte
 INDICES: dict[str, Callable[[Path], object]] = {
     "deep": lambda path: path.write_text('{"chunks": ' + "[" * 200_000),
     "a list": lambda path: path.write_text("[]"),
+    "empty lists": lambda path: path.write_text('{"shape": [' + "[]," * 5_000_000 + "1]}"),
     "a number": lambda path: path.write_text("3"),
     "a pipe": lambda path: os.mkfifo(path),
     "an endless device": lambda path: path.symlink_to("/dev/zero"),

@@ -52,7 +52,9 @@ def metrics(cage: Cage) -> str:
 
 def name_of_a_run(cage: Cage) -> str:
     write_run(cage.folder / EVIL.replace("/", ""))
-    return cage.run("compare", EVIL, check=0) + cage.run("generate", EVIL, *OUT, check=0)
+    said = cage.run("compare", EVIL, check=0) + cage.run("generate", EVIL, *OUT, check=0)
+    words = ("--frames", "2", "--out", f"out/{EVIL}.gif".replace("[2J\x1b]0;", ""))
+    return said + cage.run("interpolate", EVIL, *words, check=0)
 
 
 def latents(cage: Cage) -> str:

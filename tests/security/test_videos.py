@@ -31,10 +31,13 @@ SCRIPT = """
 import resource, sys
 resource.setrlimit(resource.RLIMIT_DATA, (1 << 30, 1 << 30))
 from pathlib import Path
+from gan.data.decoding.pool import IsolatedProcess
+from gan.data.decoding.reader import MAX_PIXELS
 from gan.images import video
 from gan.utils.errors import UserError
 try:
-    video.convert(Path(sys.argv[1]), Path(sys.argv[2]), lambda image: image)
+    with IsolatedProcess() as apart:
+        video.convert(Path(sys.argv[1]), Path(sys.argv[2]), lambda image: image, apart, MAX_PIXELS)
 except UserError as error:
     print(f"error: {error}", file=sys.stderr)
     sys.exit(2)
@@ -95,6 +98,7 @@ HOSTILE: dict[str, Callable[[Path, str], bytes]] = {  # from a place for a file,
     "no frames.mp4": lambda path, _: clip(path, frames=0),
     "wide.avi": lambda path, _: wide(path),
     "growing.avi": lambda path, _: growing(path),
+    "unknown codec.mkv": lambda path, _: clip(path).replace(b"V_MPEG4/ISO/AVC", b"V_MPEG4/ISO/XXX"),
     "noise.mp4": lambda path, _: np.random.default_rng(0).bytes(100_000),
     "playlist of a file.mp4": lambda path, _: playlist(SECRET),
     "playlist of a file.avi": lambda path, _: playlist(f"file://{path.parent / SECRET}"),
@@ -162,7 +166,7 @@ def test_a_name_is_a_name_and_no_protocol(name: str, tmp_path: Path, monkeypatch
     monkeypatch.chdir(tmp_path)
     Path("plain.mp4").write_bytes(clip(tmp_path / SECRET))
     Path("plain.mp4").rename(name)
-    video.convert(Path(name), Path("out.mp4"), lambda image: image)
+    video.convert(Path(name), Path("out.mp4"), lambda image: image, lambda call, *words: call(*words), 10_000)
     assert Path("out.mp4").exists()
 
 

@@ -7,6 +7,7 @@ the time or better, and changes the result less than another resampling filter w
 from __future__ import annotations
 
 import hashlib
+import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -63,6 +64,8 @@ class Decoder:
             raise UserError(f"channels={self.channels}: use 1, 3 or 4")
         for name, allowed in (("fit", FITS), ("resample", RESAMPLES), ("frames", FRAMES)):
             choice(name, getattr(self, name), allowed)
+        if math.prod(self.size) > MAX_PIXELS:
+            raise UserError(f"size {self.size[0]}x{self.size[1]}: is more than the limit of {MAX_PIXELS:,} pixels")
         at_least("max_pixels", self.max_pixels, 1)
         at_least("patches_per_image", self.patches_per_image, 1)
         parse_color(self.background)

@@ -177,7 +177,7 @@ class Interrupt(Callback):
         self.group: dist.ProcessGroup | None = None  # on the CPU, to avoid synchronizing the GPU
         self.exchanged = (0, 0.0)  # batches and seconds (monotonic) at the last exchange of ranks
         self.next_exchange = 0  # number of batches
-        self.watchdog: ranks.SignalWatchdog | None = None
+        self.watchdog: ranks.SignalWatchdog | None = None  # of a run on several ranks
 
     def setup(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
         ranks.watch_children(trainer)
@@ -190,8 +190,6 @@ class Interrupt(Callback):
                 if number == signal.SIGINT or signal.getsignal(number) is not signal.SIG_IGN:  # nohup ignores SIGHUP
                     self.previous[number] = signal.signal(number, self.on_signal)
             ranks.release_slurm_signal()
-            if trainer.world_size > 1:
-                self.watchdog = ranks.SignalWatchdog(trainer)
 
     def on_signal(self, number: int, frame: FrameType | None) -> None:
         """Handle SIGINT, `processes.TERMINATION` and the signal of SLURM."""
@@ -242,9 +240,6 @@ class Interrupt(Callback):
     def restore(self) -> None:
         """Restore the previous signal handlers."""
         ranks.hold_slurm_signal()
-        if self.watchdog:
-            self.watchdog.close()
-            self.watchdog = None
         for number, handler in self.previous.items():
             signal.signal(number, handler)
         self.previous.clear()
