@@ -81,9 +81,6 @@ def run(arguments: argparse.Namespace) -> None:
             for line in tables.warnings(result.rows[0], getattr(result.extractor, "dimension", 0)):
                 print(f"note: {line}")
     if subject.folder:  # last, because its disk may be full or read-only
-        path = subject.folder / run_folder.EVALUATION
-        with writing(path), open(path, "a") as file:
-            file.writelines(json.dumps(line) + "\n" for line in lines)
         if pairs is not None:
             name = f"copies-{subject.protocol['images_seen']:09d}.png"
             path = path_in(subject.folder, subject.folder / run_folder.SAMPLES / name)
@@ -91,6 +88,9 @@ def run(arguments: argparse.Namespace) -> None:
                 convert.save_png(convert.grid(pairs, columns=8), path)
             with redirect_stdout(sys.stderr):
                 print_line(f"generated images nearest to training images, each beside its training image: {path}")
+        path = subject.folder / run_folder.EVALUATION
+        with writing(path), open(path, "a") as file:
+            file.writelines(json.dumps(line) + "\n" for line in lines)
 
 
 def print_table(extractor: Any, rows: list[Row]) -> None:
