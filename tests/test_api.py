@@ -105,7 +105,7 @@ def test_translating_from_python(tmp_path: Path) -> None:
     for options, said in (
         ({"direction": "b2a"}, "only a2b"),
         ({"direction": "c"}, "choose from a2b, b2a"),
-        ({"strength": 2}, "from 0 to 1"),
+        ({"strength": 3}, "from 0 to 2"),
     ):
         with pytest.raises(gan.UserError, match=said):
             gan.translate(translator, path, **options)

@@ -173,7 +173,7 @@ def train_as_shown(words: list[str], train: Train) -> None:
             [word for word in words if not word.startswith(("hydra", "search")) and ("," not in word or "[" in word)]
         )
     elif any(re.match("resume=runs/", word) for word in words):
-        short = {"images=300000": "images=24", "minutes=40": "minutes=0.05"}
+        short = {"images=300000": "images=24", "minutes=+10": "minutes=+0.05"}
         train(*(short.get(word, word) for word in words), tiny=False)
     else:
         compose([word.split(",")[0] if sweep else word for word in words])  # to the letter
@@ -193,7 +193,8 @@ def gan_as_shown(words: list[str], gan_command: Train, folder: Path) -> None:
     if "--out" in words:
         assert out.exists()
     if words[0] == "translate":
-        assert len(list((folder / words[3]).rglob("*.png"))) == 12
+        output = words[-1] if words[1].startswith("--") else words[3]
+        assert len(list((folder / output).rglob("*.png"))) == 12
 
 
 @pytest.mark.parametrize("page", [page for page in PAGES if files(page)], ids=lambda page: page.stem)

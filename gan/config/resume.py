@@ -173,11 +173,12 @@ def with_new_length(typed: list[str]) -> list[str]:
 
 def with_total(typed: list[str], run: Path) -> list[str]:
     """Return the overrides, with a length such as minutes=+10 added to that of the newest checkpoint of the run."""
-    for path in checkpoints.list_checkpoints(run)[-1:]:
-        saved = checkpoints.read_sidecar(path)
-        for name, done in (("images", saved["images"]), ("minutes", (saved.get("seconds") or 0) / 60)):
-            if str(value_of(typed, name)).startswith("+"):
-                typed = [*without(typed, name), f"{name}={done + typed_value(typed, name)}"]
+    saved = checkpoints.list_checkpoints(run)
+    for name in ("images", "minutes"):
+        if saved and str(value_of(typed, name)).startswith("+"):
+            newest = checkpoints.read_sidecar(saved[-1])
+            done = newest["images"] if name == "images" else (newest.get("seconds") or 0) / 60
+            typed = [*without(typed, name), f"{name}={done + typed_value(typed, name)}"]
     return typed
 
 

@@ -28,7 +28,7 @@ MISTAKES = [
     (["data=folder"], "data.root is missing; add data.root=FOLDER"),
     (["data.root=pisc"], "data.root=pisc: there is no such folder or zip archive; did you mean pics?"),
     (["data.root=pics,other"], "To use it as a list, use key=[value1,value2]"),
-    (["data.a=pics"], "data.a: no such option"),
+    (["data.a=pics"], "data.a: is an option of models that translate"),
     (["model=cyclegan", "data=unpaired"], "data.a and data.b are missing"),
     (["data.root=runs/whole"], "runs/whole: is the folder of a run; give a folder of images"),
     (["seed=99999999999999999999"], "seed=99999999999999999999: is out of range: the largest number is"),
