@@ -253,11 +253,6 @@ class ImageDataModule(LightningDataModule):
         """Whether images are patches of files, so that their position in the file is unknown."""
         return self.decoder.fit == "patches"
 
-    @property
-    def flips(self) -> bool:
-        """Whether training flips images at random."""
-        return self.crop_flip is not None and self.crop_flip.flip
-
     def __len__(self) -> int:
         """Return the number of training images."""
         return len(self.rows)

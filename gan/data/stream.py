@@ -317,11 +317,6 @@ class StreamingDataModule(LightningDataModule):
         first = torch.cat(images)[:n]
         return self.crop_flip(first, 0) if held_out and self.crop_flip and n else first, torch.cat(labels)[:n]
 
-    @property
-    def flips(self) -> bool:
-        """Whether training flips images at random."""
-        return self.crop_flip is not None
-
     def __len__(self) -> int:
         """Return the number of training images."""
         return 0 if self.shards is None else len(self.shards)

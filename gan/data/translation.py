@@ -244,10 +244,6 @@ class UnpairedDataModule(LightningDataModule):
         """Return the number of the file of each image of `reals`, (n,), or of `inputs` for side="a"."""
         return (self.a if side == "a" else self.b).files(n, held_out)
 
-    @property
-    def flips(self) -> bool:
-        return self.b.flips
-
     def __len__(self) -> int:
         return len(self.a)
 

@@ -50,14 +50,12 @@ class Sets(NamedTuple):
         reference: real images to compare them with.
         train: training images in which to search for the originals of copies; empty if they are unknown.
         held_out: whether `reference` is from the same dataset as `train`, but was held out.
-        flips: whether training flips images.
     """
 
     generated: Tensor
     reference: Tensor
     train: Tensor
     held_out: bool
-    flips: bool
 
 
 class Subject(NamedTuple):
@@ -105,7 +103,6 @@ def collect(request: Request) -> Subject:
         "size": list(sets.generated.shape[2:]),
         "channels": sets.generated.shape[1],
         "memorization_images": len(sets.train),
-        "flips": sets.flips,
         "code": run_folder.git_revision(),
         "time": time.strftime("%Y-%m-%dT%H:%M:%S%z"),
     }
@@ -259,7 +256,7 @@ def real_sets(data: Any, part: str, request: Request) -> Sets:
     if part == "val" and not len(held_out):
         raise UserError("--reference RUN:val: the run has no held-out images; use RUN:train")
     reference = held_out if part == "val" else data.reals(request.images)
-    return Sets(reference[:0], reference, train, part == "val", data.flips)
+    return Sets(reference[:0], reference, train, part == "val")
 
 
 def training_images(model: Model, checkpoint: Path, n: int) -> Tensor:

@@ -18,7 +18,7 @@ from gan.evaluation.feature_cache import cached_features
 from gan.evaluation.registry import Row
 from gan.evaluation.sets import Sets
 from gan.metrics import pretrained
-from gan.metrics.copies import MIN_SIMILARITY, CopySearch, Memorization
+from gan.metrics.copies import CopySearch, Memorization
 from gan.metrics.distances import on_device
 from gan.metrics.extractors import extractor, features
 from gan.metrics.prdc import NEIGHBORS
@@ -74,11 +74,11 @@ def compare(
 
     Args:
         cached: the same as `features` with a cache, for real images that each evaluation needs.
-        copies: rate of copies for the first row. It is omitted if a low precision makes it meaningless.
+        copies: rate of copies for the first row.
     """
     reference, generated = cached(sets.reference), features(sets.generated)
     values = measure(metrics, reference, generated)
-    if copies is not None and values.get("precision", 0.0) >= MIN_SIMILARITY:
+    if copies is not None:
         values["copies"] = copies
     rows = [Row("generated", len(generated), len(reference), values)]
     images = sets.train[: len(sets.reference)] if sets.held_out else sets.reference[::2]
@@ -120,7 +120,7 @@ def measure(metrics: Sequence[Any], real: Tensor, generated: Tensor) -> dict[str
 def search_copies(sets: Sets) -> tuple[float | None, Tensor]:
     """Return the rate of copies, and the `nearest_pairs`."""
     print(f"searching {len(sets.train):,} training images for copies ...")
-    memorization = CopySearch(sets.train, sets.reference if sets.held_out else None, sets.flips).search(sets.generated)
+    memorization = CopySearch(sets.train, sets.reference if sets.held_out else None).search(sets.generated)
     return memorization.rate, nearest_pairs(sets, memorization, PAIRS)
 
 
@@ -142,7 +142,7 @@ def warnings(row: Row, dimension: int) -> list[str]:
             "compare it only at equal numbers of images, or use KID"
         )
     if "copies" not in row.values and "precision" in row.values:
-        notes.append("no rate of copies: the images are too unlike real ones, or the training images are unknown")
+        notes.append("copies: not measured, because the training images are unknown or too few")
     return notes
 
 

@@ -52,12 +52,6 @@ def distances(x: Tensor, y: Tensor) -> Tensor:
     return squared.masked_fill_(squared <= 2 * ROUNDING * of_x, 0.0).sqrt_()
 
 
-def nearest(x: Tensor, y: Tensor) -> tuple[Tensor, Tensor]:
-    """Return the distance (N,) of each row of x to the nearest row of y, and the index (N,) of that row."""
-    found = [distances(part, y).min(1) for (part,) in blocks(x)]
-    return torch.cat([part.values for part in found]), torch.cat([part.indices for part in found])
-
-
 def radii(x: Tensor, k: int) -> Tensor:
     """Return the distance (N,) of each row to the k-th nearest other row."""
     found = x.new_zeros(len(x))

@@ -6,7 +6,9 @@ import torch
 from torch import Tensor
 from torch.nn.functional import interpolate
 
-from gan.utils.colors import LUMA
+from gan.utils.colors import LUMA, YCC
+
+LUMA_SIDE, CHROMA_SIDE = 16, 4  # pixels per side of the brightness and the color of a thumbnail
 
 
 def rgb(images: Tensor) -> Tensor:
@@ -30,3 +32,12 @@ def luminance(colors: Tensor) -> Tensor:
 def resized(images: Tensor, side: int) -> Tensor:
     """Resize uint8 (N, C, H, W) to RGB in 0..255, float (N, 3, side, side): bilinear, antialiased."""
     return interpolate(rgb(images), (side, side), mode="bilinear", antialias=True)
+
+
+def thumbnails(images: Tensor) -> Tensor:
+    """Return the thumbnails (N, 288) of images uint8 (N, C, H, W). Brightness and color have equal weight."""
+    x = torch.einsum("ij,njhw->nihw", torch.tensor(YCC), rgb(images) / 255)  # (N, 3, H, W)
+    small = []
+    for channels, side in ((x[:, :1], LUMA_SIDE), (x[:, 1:], CHROMA_SIDE)):
+        small.append(interpolate(channels, (side, side), mode="bilinear", antialias=True).flatten(1) / side)
+    return torch.cat(small, 1)

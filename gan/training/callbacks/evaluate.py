@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import functools
 import math
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import torch
@@ -14,7 +13,7 @@ from torch import Tensor
 
 from gan.evaluation import registry
 from gan.evaluation.feature_cache import cached_features
-from gan.metrics.copies import MIN_HELD_OUT, MIN_SIMILARITY, CopySearch
+from gan.metrics.copies import MIN_HELD_OUT, CopySearch
 from gan.metrics.distances import on_device
 from gan.metrics.extractors import extractor, extractor_class, features
 from gan.metrics.kid import KIDEstimate
@@ -26,6 +25,7 @@ from gan.utils.errors import at_least, switch
 from gan.utils.output import print_line
 
 AUTO = "auto"
+SEARCHED = 200  # generated images that are searched for copies, to bound the time
 GATHERED = 64  # images of a rank that are sent at a time, because all of them may not fit into the memory of a GPU
 
 
@@ -62,7 +62,7 @@ class Evaluate(Periodic):
         self.num_images = at_least("callback.evaluate.num_images", num_images, 2)
         self.max_real_images = at_least("callback.evaluate.max_real_images", max_real_images, 2)
         self.loaded: list[tuple[Any, Tensor]] = []  # on rank 0, extractors and the features of real images
-        self.copies: Callable[[], CopySearch] | None = None  # on rank 0
+        self.copies: CopySearch | None = None  # on rank 0
         self.ready: bool | None = None  # whether rank 0 has an extractor; None before the first evaluation
         self.scored_at = -1  # images seen at the last evaluation
         self.scores: dict[str, float] = {}
@@ -105,8 +105,7 @@ class Evaluate(Periodic):
             if isinstance(network, torch.nn.Module):
                 network.to(pl_module.device)
             self.loaded.append((network, cached_features(network, images)))
-        n = self.max_real_images  # slow, and only needed when generated images are like real ones
-        self.copies = functools.cache(lambda: CopySearch(data.reals(n), data.reals(n, held_out=True), data.flips))
+        self.copies = CopySearch(train, held_out)
 
     def act(self, trainer: Trainer, pl_module: GAN) -> None:
         """Evaluate, unless the evaluation at the end is near."""
@@ -147,11 +146,8 @@ class Evaluate(Periodic):
                 computed = registry.compute(metric, real, fake, self.files)
                 values |= {f"eval/{name}_{network.name}": value for name, value in computed.items()}
         values |= {f"eval/{name}": value for name, value in pl_module.scores(fakes).items()}
-        # Images that are too unlike real ones have no rate of copies.
-        if values.get(f"eval/precision_{self.loaded[0][0].name}", 1.0) >= MIN_SIMILARITY:
-            rate = self.copies().search(fakes).rate
-            values |= {} if rate is None else {"eval/copies": rate}
-        return values
+        rate = self.copies.search(fakes[:SEARCHED]).rate
+        return values if rate is None else values | {"eval/copies": rate}
 
     def state_dict(self) -> dict[str, Any]:
         return {"scored_at": self.scored_at, "scores": self.scores, "looks": self.looks}

@@ -11,7 +11,7 @@ from torch import Tensor
 
 from gan.images.convert import to_float
 from gan.losses.heads import per_image
-from gan.metrics.copies import thumbnails
+from gan.metrics.pixels import thumbnails
 from gan.runs.metrics import FINDINGS, SILENT, symptoms
 from gan.training.callbacks.loop import Periodic, clock_of
 from gan.training.loss_log import SKIPPED
