@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import math
 import os
 from collections.abc import Callable, Sequence
@@ -22,6 +23,7 @@ from gan.images.collection import MODES, Given, Images, decoder_of, to_pil_image
 from gan.models import loading, sampling
 from gan.models.address import checkpoint_of
 from gan.models.sampling import NO_CLASSES, classes_of, reestimate_batch_norm
+from gan.networks.torus import make_seamless
 from gan.utils.errors import UserError, at_least, did_you_mean
 from gan.utils.output import first_few
 
@@ -66,6 +68,17 @@ class Model:
         """Move the generator to a device, such as "cuda", and return the model."""
         loading.move(self.generator, device)
         return self
+
+    def seamless(self, axes: str = "both") -> Model:
+        """Return a copy of the model whose images fit together at their borders. It needs no training.
+
+        Args:
+            axes: "x" if the right border continues at the left one, "y" for the lower and the upper border, or "both".
+        """
+        generator = make_seamless(copy.deepcopy(self.generator), axes)
+        model = Model(generator, self.images, self.config, self.classes, self.class_counts)
+        model.vectors |= self.vectors
+        return model
 
     def __repr__(self) -> str:
         channels, height, width = self.shape

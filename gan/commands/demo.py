@@ -29,6 +29,7 @@ class Request(options.Device):
     runs: list[str]
     port: int | None
     host: str
+    seamless: str | None
 
     def __post_init__(self) -> None:
         if self.port is not None and not 0 < self.port < 1 << 16:
@@ -43,6 +44,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--port", type=int, help="port of the page (default: 7860, or the next free one)")
     parser.add_argument("--host", default=HOST, help="address to listen on, such as 0.0.0.0 in a container; others "
                         "may then use the page, which has no password (default: %(default)s)")  # fmt: skip
+    options.add_seamless(parser)
     options.add_device(parser)
 
 
@@ -58,14 +60,14 @@ def run(request: Request) -> None:
     with server.listen(request.host, request.port) as listener:
         print_line("loading ...")
         options.prepare_device(request)
-        loaded = [load(run, name, request.device) for run, name in zip(runs, names, strict=True)]
+        loaded = [load(run, name, request) for run, name in zip(runs, names, strict=True)]
         if request.host not in server.LOOPBACK:
             print("warning: everyone who can reach this machine can use the page; it has no password",
                   file=sys.stderr)  # fmt: skip
         server.serve(loaded, request.host, lambda at: print_line(f"{at}  (Ctrl-C ends it)"), listener)
 
 
-def load(run: str, name: str, device: str) -> Any:
+def load(run: str, name: str, request: Request) -> Any:
     """Return a model for the page, with the run folder that it is in, if there is one."""
     from gan import api
     from gan.demo.models import PageModel
@@ -73,6 +75,7 @@ def load(run: str, name: str, device: str) -> Any:
     path = Path(run)
     folder = next((folder for folder in (path, *path.absolute().parents) if run_folder.is_run(folder)), None)
     folder = None if shared_model.is_shared(path) else folder
-    shown = PageModel(name, folder, api.load(run, "best").to(device))
+    model = options.made_seamless(api.load(run, "best").to(request.device), request)
+    shown = PageModel(name, folder, model)
     shown.add_directions()
     return shown

@@ -37,6 +37,7 @@ class Request(options.Weights):
     settings: list[str]
     mix: list[tuple[int, tuple[int, int] | float]]
     size: tuple[int, int] | None
+    seamless: str | None
     directions: Path | None
     recognition: Path | None
     out: Path | None
@@ -63,6 +64,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
                         "of seed 12, as in 12:4-8, or interpolate halfway to seed 12, as in 12:0.5; applied before "
                         "--set")  # fmt: skip
     add_size(parser, "size of the images", "training size")
+    options.add_seamless(parser)
     parser.add_argument("--directions", type=options.existing_path, metavar="FILE", help="file of gan directions "
                         f"(default: RUN/{DIRECTIONS}/{DIRECTIONS_FILE})")  # fmt: skip
     options.add_recognition(parser, "folder written by gan recognize fit; --set can also change its classes (default: "

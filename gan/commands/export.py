@@ -31,6 +31,7 @@ class Request(options.Weights, options.Fit):
 
     run: str | None  # type: ignore[assignment]  # None with --fit
     to: str
+    seamless: str | None
     out: Path
     force: bool
 
@@ -51,6 +52,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
                         "browser, without a network; cube: a color table for image and video editors")  # fmt: skip
     options.add_out(parser, "folder for the files; created if missing")
     options.add_fit(parser, "MODEL, with --to cube")
+    options.add_seamless(parser)
     options.add_weights(parser)
     options.add_force(parser)
 
@@ -77,7 +79,7 @@ def load(request: Request) -> Any:
 
     assert request.run is not None
     options.prepare_device(request)
-    return api.load(request.run, request.checkpoint)
+    return options.made_seamless(api.load(request.run, request.checkpoint), request)
 
 
 def write_networks(request: Request) -> None:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from gan.commands import options
 from gan.settings import TRUNCATION, add_size
-from gan.utils.errors import UserError, writing
+from gan.utils.errors import UserError, at_least, writing
 from gan.utils.files import refuse_existing
 from gan.utils.output import counting
 
@@ -31,6 +31,8 @@ class Request(options.Weights):
     grid: bool
     truncation: float
     size: tuple[int, int] | None
+    seamless: str | None
+    tiled: int
     enlarge: str | None
     label: str | None
     no_metadata: bool
@@ -39,6 +41,7 @@ class Request(options.Weights):
     def __post_init__(self) -> None:
         if self.size and self.truncation != TRUNCATION.default:
             raise UserError("--size and --truncation: give one of them")
+        at_least("--tiled", self.tiled, 1)
 
 
 def load_enlarger(run: str) -> Translator:
@@ -58,6 +61,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     options.add_grid(parser)
     TRUNCATION.add_to(parser)
     add_size(parser, "size of the images, whose shapes are stretched", "training size")
+    options.add_seamless(parser)
+    parser.add_argument("--tiled", type=int, default=1, metavar="N", help="repeat each image N x N times (default: 1)")
     parser.add_argument("--enlarge", type=options.existing_run, metavar="RUN", help="enlarge the images with a run of "
                         "model=enlarge")  # fmt: skip
     options.add_class(parser)
@@ -81,7 +86,7 @@ def run(request: Request) -> None:
     enlarger = load_enlarger(request.enlarge) if request.enlarge else None
     described = None
     if not request.no_metadata:
-        fields: dict[str, Any] = {"truncation": request.truncation}
+        fields: dict[str, Any] = {"truncation": request.truncation, "tiled": request.tiled}
         if request.size:
             fields["size"] = list(request.size)
         if enlarger:
@@ -97,6 +102,7 @@ def run(request: Request) -> None:
             else:
                 pixels = model.generate(part, request.truncation, request.label).pixels
             generated = enlarger.of_pixels(pixels) if enlarger else list(pixels)
+            generated = [image.repeat(1, request.tiled, request.tiled) for image in generated]
             texts = [described.image(image, n) if described else NO_TEXT for n, image in enumerate(generated, first)]
             save_pngs(generated, files[first : first + BATCH], texts)
             images += generated if request.grid else []

@@ -28,6 +28,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--space", default="", metavar="z|w", help="spherical in z or linear in w (default: w if the "
                         "model has a mapping network)")  # fmt: skip
     TRUNCATION.add_to(parser)
+    options.add_seamless(parser)
     options.add_class(parser, "in w the class of each seed, in z the class of the first seed")
     options.add_metadata(parser)
     options.add_weights(parser)

@@ -111,6 +111,11 @@ def add_weights(parser: argparse.ArgumentParser) -> None:
     add_device(parser)
 
 
+def add_seamless(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--seamless", choices=("x", "y", "both"), help="images whose left and right borders (x), upper "
+                        "and lower borders (y) or all borders fit together, for textures")  # fmt: skip
+
+
 def add_device(parser: argparse.ArgumentParser) -> None:
     """Add the options that choose the device, and the user's own code."""
     parser.add_argument("--device", default="cpu", help="cpu, cuda or mps (default: %(default)s)")
@@ -211,7 +216,16 @@ def load_model(request: Weights | argparse.Namespace) -> Model:
 
     from gan import model
 
-    return model.load_model(request.run, request.checkpoint).to(prepare_device(request))
+    loaded = model.load_model(request.run, request.checkpoint).to(prepare_device(request))
+    return made_seamless(loaded, request)
+
+
+def made_seamless(model: Any, request: Any) -> Any:
+    """Return a model with the --seamless of a request, if it has one; raise UserError for a translator."""
+    axes = getattr(request, "seamless", None)
+    if axes and not hasattr(model, "seamless"):
+        raise UserError("--seamless: needs a generator; this model is a translator")
+    return model.seamless(axes) if axes else model
 
 
 def prepare_device(request: Device | argparse.Namespace) -> str:

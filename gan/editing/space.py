@@ -21,6 +21,7 @@ from torch.nn import functional
 
 from gan.images.convert import to_uint8
 from gan.models.sampling import fixed_latents, in_chunks
+from gan.networks.torus import WHOLE, local
 from gan.utils.errors import UserError
 
 STATISTICS_LATENTS = 4096  # samples for the mean and standard deviation of w
@@ -220,15 +221,20 @@ def resized(generator: Any, size: tuple[int, int]) -> Any:
         )
     other = copy.deepcopy(generator)
     new = (size[0] // cell, size[1] // cell)
-    first_layer(other).register_forward_pre_hook(
-        lambda module, given: (functional.interpolate(given[0], new, mode="bilinear", align_corners=False), *given[1:])
-    )
+    factors = new[0] / grid[0], new[1] / grid[1]
+    first_layer(other).register_forward_pre_hook(lambda module, given: (rescaled(given[0], factors), *given[1:]))
     for module in other.modules():
         noise = getattr(module, "noise", None)
         if isinstance(noise, Tensor):
             scaled = (noise.shape[2] * new[0] // grid[0], noise.shape[3] * new[1] // grid[1])
             module.noise = functional.interpolate(noise, scaled, mode="nearest")
     return other
+
+
+@local(WHOLE)
+def rescaled(x: Tensor, factors: tuple[float, float]) -> Tensor:
+    size = [round(side * factor) for side, factor in zip(x.shape[2:], factors, strict=True)]
+    return functional.interpolate(x, size, mode="bilinear", align_corners=False)
 
 
 def first_layer(generator: Any) -> nn.Module:

@@ -36,7 +36,8 @@ def model_hash(network: nn.Module) -> str:
 def fields_of(network: nn.Module, images: int) -> dict[str, Any]:
     """Return the fields of a record that name a network, which is on its device and has seen `images` in training."""
     device = next(network.parameters()).device.type
-    return {"device": device, "model": model_hash(network), "images": images}
+    seamless = getattr(network, "seamless", None)
+    return {"device": device, "model": model_hash(network), "images": images, "seamless": seamless}
 
 
 def records_of(model: Model, **fields: Any) -> Records:

@@ -11,6 +11,7 @@ pixels                         digest of the image as written, in a lossless for
 seed, seeds, latent, latents   of one image or several: seeds, with ranges as pairs, or digests of latents; of a look,
                                `seed` is that of its noise
 class, truncation, size        class by name, height and width
+seamless, tiled                axes along which the generator wraps around; repetitions of the image
 enlarge                        of `gan generate`: digest of the weights that enlarged the image
 settings, mix                  of `gan edit`: [name, value] in their order; {seed, class, layers or fraction}
 directions, recognition        digests of the directions and of the classifier that the settings use
@@ -46,12 +47,12 @@ NEEDED: dict[str, type] = {"format": int, "software": str, "kind": str}
 NEEDED_OF_MODEL: dict[str, type] = {"model": str, "images": int}
 COMMANDS = {"interpolation": "interpolate", "translation": "translate"}
 # Options that have the name and the value of their field.
-COPIED = ("truncation", "class", "frames", "fps", "scale", "space", "direction", "strength", "cell", "dither", "tile",
-          "device")  # fmt: skip
+COPIED = ("truncation", "class", "seamless", "tiled", "frames", "fps", "scale", "space", "direction", "strength",
+          "cell", "dither", "tile", "device")  # fmt: skip
 SWITCHES = ("loop", "steady")
 # Values that say nothing, as those of an image that no option has changed.
-DEFAULTS: dict[str, Any] = {"truncation": 1, "scale": 1, "strength": 1, "cell": 1, "direction": "a2b", "dither": "none",
-                            "device": "cpu"}  # fmt: skip
+DEFAULTS: dict[str, Any] = {"truncation": 1, "tiled": 1, "scale": 1, "strength": 1, "cell": 1, "direction": "a2b",
+                            "dither": "none", "device": "cpu"}  # fmt: skip
 
 Record = dict[str, Any]
 

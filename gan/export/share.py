@@ -140,6 +140,8 @@ def encode(
     encoded = save(weights, {"format": "pt"})
     model = {"_target_": config["model"].get("_target_", "gan.training.module.GAN")}
     model |= {role: config["model"][role] for role in networks}
+    if seamless := config["model"].get("seamless"):
+        model["seamless"] = seamless
     refuse_paths("model", model)
     is_generator = hasattr(networks["generator"], "latent_dim")
     about = {

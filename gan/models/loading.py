@@ -26,6 +26,7 @@ from gan.data.looks import is_table
 from gan.models import shared_model
 from gan.models.address import checkpoint_of
 from gan.models.sampling import NO_CLASSES
+from gan.networks.torus import make_seamless
 from gan.runs import checkpoint_file
 from gan.utils import code
 from gan.utils.errors import UserError
@@ -95,6 +96,9 @@ def load_network(state: dict[str, Any], role: str, prefix: str, path: Path) -> A
     for name, value in network.state_dict().items():
         if not bool(value.isfinite().all()):
             raise UserError(f"{path}: its weights are not finite ({name}); use an earlier checkpoint")
+    axes = section(state["config"], ("model",), path).get("seamless")
+    if axes is not None:
+        make_seamless(network, axes)
     return network.to(memory_format=torch.channels_last)  # on a CPU up to 1.4 times as fast
 
 

@@ -14,8 +14,10 @@ from torch.nn import functional as F
 
 from gan.losses.heads import at_least_fp32
 from gan.networks.layers import full_precision
+from gan.networks.torus import local
 
 
+@local(2)
 def upsample(x: Tensor) -> Tensor:
     """Upsample (N, C, h, w) to (N, C, 2h, 2w). Bilinear interpolation is the same filter, but repeats the border."""
     return F.interpolate(x, scale_factor=2, mode="bilinear", align_corners=False)

@@ -27,6 +27,7 @@ from gan.networks.layers import (
     with_minibatch_std,
 )
 from gan.networks.resampling import downsample, smooth, upsample
+from gan.networks.torus import local
 from gan.utils.errors import at_least
 
 SLOPE = 0.2  # slope of the leaky ReLU
@@ -75,8 +76,21 @@ class EqualizedConv2d(EqualizedWeight):
 
     def forward(self, x: Tensor, gain: float = 1.0, halve: bool = False) -> Tensor:
         if halve:
-            return F.conv2d(smooth(x, padding=2), *self.scaled(gain), stride=2)  # (N, C, 2h, 2w) -> (N, C', h, w)
+            return smooth_down(x, *self.scaled(gain))  # (N, C, 2h, 2w) -> (N, C', h, w)
         return F.conv2d(x, *self.scaled(gain), padding=self.weight.shape[-1] // 2)
+
+
+@local(4)
+def smooth_down(x: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
+    """Filter with [1, 3, 3, 1], then convolve with 3x3: (N, C, 2h, 2w) -> (N, C', h, w)."""
+    return F.conv2d(smooth(x, padding=2), weight, bias, stride=2)
+
+
+@local(2)
+def smooth_up(x: Tensor, weight: Tensor) -> Tensor:
+    """Convolve with 3x3, transposed, then filter with [1, 3, 3, 1]: (N, C, h, w) -> (N, C', 2h, 2w)."""
+    y = F.conv_transpose2d(x, weight, stride=2)  # (N, C', 2h + 1, 2w + 1)
+    return smooth(y, padding=1, gain=4)
 
 
 class ModulatedConv2d(nn.Module):
@@ -105,8 +119,7 @@ class ModulatedConv2d(nn.Module):
                 style = style / style.abs().amax(1, keepdim=True)  # demodulation cancels this factor
         x = x * style[:, :, None, None].to(x.dtype)
         if self.upsample:
-            y = F.conv_transpose2d(x, weight.transpose(0, 1), stride=2)  # (N, after, 2h + 1, 2w + 1)
-            y = smooth(y, padding=1, gain=4)  # (N, after, 2h, 2w)
+            y = smooth_up(x, weight.transpose(0, 1))  # (N, after, 2h, 2w)
         else:
             y = F.conv2d(x, weight, padding=weight.shape[-1] // 2)
         if not self.demodulate:

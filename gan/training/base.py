@@ -13,6 +13,7 @@ from torch.optim import Optimizer
 
 from gan.contracts import Augment, Discriminator, Loss, Penalty, check
 from gan.models.sampling import FAKES_SEED, classes_of, generate, latents, reestimate_batch_norm
+from gan.networks.torus import make_seamless
 from gan.runs.checkpoint_file import FORMAT
 from gan.training import memory
 from gan.training.ema import EMA
@@ -43,6 +44,8 @@ class Settings:
     # images of one micro-batch.
     micro_batch: int | None = None
     compile: str | None = None
+    # Axes along which images wrap around, see `gan.networks.torus`
+    seamless: str | None = None
     # Layers that keep the weights of another model, from which the run starts
     freeze: Mapping[str, int] = field(default_factory=dict)
 
@@ -86,6 +89,8 @@ class Base(LightningModule):
         super().__init__()
         given = Settings(**settings)
         self.automatic_optimization = False
+        if given.seamless:
+            make_seamless(generator, given.seamless), make_seamless(discriminator, given.seamless)
         self.generator = generator
         self.discriminator = discriminator
         self.loss = loss

@@ -102,3 +102,31 @@ def test_bad_input_is_one_line(run: Path, gan_command: Train, tmp_path: Path) ->
     ):
         error = gan_command("generate", *words, check=2).stderr
         assert said in error and error.startswith("error: ") and error.count("\n") == 1
+
+
+def test_seamless_images_repeat_and_say_so(run: Path, gan_command: Train, tmp_path: Path) -> None:
+    options = ["--seeds", "0-15", "--seamless", "x"]
+    gan_command("generate", str(run), *options, "--tiled", "2", "--out", "two")
+    gan_command("generate", str(run), *options, "--out", "one")
+    with Image.open(tmp_path / "one" / "3.png") as one, Image.open(tmp_path / "two" / "3.png") as two:
+        pixels = np.array(one)
+        assert np.array_equal(np.tile(pixels, (2, 2, 1)), np.asarray(two))
+    told = gan_command("info", str(tmp_path / "two" / "3.png")).stdout
+    assert " --seamless x --tiled 2" in told
+    model = gan.load(run)
+    wrapped = model.seamless("x")
+    assert np.array_equal(np.array(wrapped.sample(4)[3]), pixels)
+    frames = wrapped.interpolate([0, 1], frames=2).pixels
+    assert torch.equal(frames[0], wrapped.sample(1).pixels[0]) and not torch.equal(frames[0], model.sample(1).pixels[0])
+
+
+def test_a_run_can_be_trained_on_a_torus(train: Train, gan_command: Train, tmp_path: Path) -> None:
+    train("images=16", "model.seamless=both", "penalty=r1", "hydra.run.dir=run")
+    pixels = gan.load(tmp_path / "run").sample(4).pixels
+    gan_command("share", "run", "shared", "--license", "CC0-1.0")
+    assert torch.equal(gan.load(tmp_path / "shared").sample(4).pixels, pixels)
+    assert "seamless" in train("model.seamless=xy", check=2).stderr
+    assert (
+        "needs a generator"
+        in gan_command("export", "zoo:film", "--to", "onnx", "--seamless", "x", "--out", "o", check=2).stderr
+    )
