@@ -35,6 +35,7 @@ COMMANDS = {
     "project": "project images to latents",
     "demo": "show models on a page in the browser, to generate, edit, translate and watch training",
     "translate": "translate images with a trained translator or a look",
+    "palette": "make a palette from images, convert palette files, list the palettes of old machines",
     "recognize": "classify images with the features of a discriminator",
     "evaluate": "evaluate the quality and memorization of the images of a run or a folder",
     "export": "export a model to ONNX, torch.export, a web page or a color table",

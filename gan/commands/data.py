@@ -22,8 +22,8 @@ from gan.data.decoding.decode import Decoder
 from gan.data.decoding.pool import cores, parallel_map
 from gan.data.shards import pack as pack_shards
 from gan.data.sources.files import decode_all, find
-from gan.pixel_art import Unscaled
-from gan.pixel_art import unscale as unscale_file
+from gan.pixel_art.cells import Unscaled
+from gan.pixel_art.cells import unscale as unscale_file
 from gan.settings import add_size
 from gan.translation import translate_files
 from gan.utils.errors import UserError, train_command, writing

@@ -34,6 +34,8 @@ class Request(options.Weights):
     seamless: str | None
     tiled: int
     enlarge: str | None
+    palette: str | None
+    dither: str
     label: str | None
     no_metadata: bool
     force: bool
@@ -42,6 +44,7 @@ class Request(options.Weights):
         if self.size and self.truncation != TRUNCATION.default:
             raise UserError("--size and --truncation: give one of them")
         at_least("--tiled", self.tiled, 1)
+        options.check_dither(self.palette, self.dither)
 
 
 def load_enlarger(run: str) -> Translator:
@@ -65,6 +68,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--tiled", type=int, default=1, metavar="N", help="repeat each image N x N times (default: 1)")
     parser.add_argument("--enlarge", type=options.existing_run, metavar="RUN", help="enlarge the images with a run of "
                         "model=enlarge")  # fmt: skip
+    options.add_palette(parser, "the images")
     options.add_class(parser)
     options.add_metadata(parser)
     options.add_weights(parser)
@@ -84,9 +88,11 @@ def run(request: Request) -> None:
     from gan.translation.tiling import memory_errors
 
     enlarger = load_enlarger(request.enlarge) if request.enlarge else None
+    palette = options.palette_of(request.palette, lambda: model.generate(seeds[:BATCH], label=request.label).pixels)
     described = None
     if not request.no_metadata:
-        fields: dict[str, Any] = {"truncation": request.truncation, "tiled": request.tiled}
+        fields: dict[str, Any] = {"truncation": request.truncation, "tiled": request.tiled, "dither": request.dither}
+        fields["palette"] = palette
         if request.size:
             fields["size"] = list(request.size)
         if enlarger:
@@ -101,6 +107,7 @@ def run(request: Request) -> None:
                 pixels = model.synthesize(model.latents(part, request.label), size=request.size).pixels
             else:
                 pixels = model.generate(part, request.truncation, request.label).pixels
+            pixels = options.in_palette(pixels, palette, request.dither)
             generated = enlarger.of_pixels(pixels) if enlarger else list(pixels)
             generated = [image.repeat(1, request.tiled, request.tiled) for image in generated]
             texts = [described.image(image, n) if described else NO_TEXT for n, image in enumerate(generated, first)]

@@ -29,6 +29,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
                         "model has a mapping network)")  # fmt: skip
     TRUNCATION.add_to(parser)
     options.add_seamless(parser)
+    options.add_palette(parser, "the frames")
     options.add_class(parser, "in w the class of each seed, in z the class of the first seed")
     options.add_metadata(parser)
     options.add_weights(parser)
@@ -39,6 +40,7 @@ def run(arguments: argparse.Namespace) -> None:
     seeds = arguments.seeds
     arguments.out = options.out_in_run(arguments.run, arguments.out, OUT)
     refuse_existing([arguments.out], arguments.force)
+    options.check_dither(arguments.palette, arguments.dither)
     if arguments.latents and (arguments.space or arguments.label or arguments.truncation != 1):
         raise UserError("--space, --truncation and --class cannot be used with --latents")
 
@@ -50,7 +52,7 @@ def run(arguments: argparse.Namespace) -> None:
 
     model = options.load_model(arguments)
     length = arguments.frames, arguments.loop
-    about = {name: getattr(arguments, name) for name in ("truncation", "frames", "loop", "fps", "scale")}
+    about = {name: getattr(arguments, name) for name in ("truncation", "frames", "loop", "fps", "scale", "dither")}
     about |= {"kind": "interpolation", "class": arguments.label}
     if arguments.space != Space(model.generator).name:
         about["space"] = arguments.space
@@ -65,7 +67,10 @@ def run(arguments: argparse.Namespace) -> None:
     else:
         about["seeds"] = compact(seeds)
         frames = model.interpolate(seeds, *length, arguments.space, arguments.truncation, arguments.label)
+    palette = options.palette_of(arguments.palette, lambda: frames.pixels)
+    shown = options.in_palette(frames.pixels, palette, arguments.dither)
+    about["palette"] = palette
     text = None if arguments.no_metadata else records_of(model, **about).text()
     with writing(arguments.out):
-        video.save(frames.pixels, arguments.out, arguments.fps, arguments.scale, text)
+        video.save(shown, arguments.out, arguments.fps, arguments.scale, text)
     print_line(f"{arguments.out}: {len(frames)} frames, {len(frames) / arguments.fps:.1f} s")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -14,11 +14,15 @@ from gan.data.looks import LOOK, names_look
 from gan.models import address, shared_model
 from gan.models.shared_model import path_in
 from gan.runs import checkpoints, remote, run_folder
-from gan.settings import parse_seeds
+from gan.settings import DITHER, parse_seeds
+from gan.utils.colors import COLORS
 from gan.utils.errors import UserError, path_hint
 from gan.utils.output import one_line, print_line, shows_bars
 
 if TYPE_CHECKING:
+    import numpy as np
+    from torch import Tensor
+
     from gan.data.sources.files import File
     from gan.model import Model
 
@@ -109,6 +113,39 @@ def add_weights(parser: argparse.ArgumentParser) -> None:
     """Add the options that choose the weights of a run, the device, and the user's own code."""
     parser.add_argument("--checkpoint", default="best", help="best, last or a file (default: %(default)s)")
     add_device(parser)
+
+
+def add_palette(parser: argparse.ArgumentParser, source: str) -> None:
+    """Add --palette and --dither. A number of colors is computed from `source`."""
+    parser.add_argument("--palette", metavar="COLORS", help=f"pixel art: {', '.join(COLORS)}; or a number of colors to "
+                        f"compute from {source}; or an image or palette file")  # fmt: skip
+    DITHER.add_to(parser)
+
+
+def check_dither(palette: str | None, dither: str) -> None:
+    if dither != DITHER.default and not palette:
+        raise UserError(f"--dither {dither}: needs a palette; add --palette, as in --palette gameboy")
+
+
+def palette_of(palette: str | None, images: Callable[[], Tensor]) -> np.ndarray | None:
+    """Return the palette of --palette, uint8 (K, 3); of a number of colors, the one that is fitted to images."""
+    if palette is None:
+        return None
+
+    from gan.pixel_art.palettes import fit_palette, read_palette  # imports scikit-image
+    from gan.translation.fitted_maps import opaque
+
+    return fit_palette(opaque(images()), int(palette)) if palette.isdecimal() else read_palette(palette)
+
+
+def in_palette(images: Tensor, palette: np.ndarray | None, dither: str) -> Tensor:
+    """Return images uint8 (N, C, H, W) in the colors of a palette, if there is one."""
+    if palette is None:
+        return images
+
+    from gan.pixel_art.cells import recolored  # imports scikit-image
+
+    return recolored(images, palette, dither)
 
 
 def add_seamless(parser: argparse.ArgumentParser) -> None:

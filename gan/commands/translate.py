@@ -20,10 +20,9 @@ from gan.data.sources.files import SUFFIXES
 from gan.export.record import Records
 from gan.models.address import checkpoint_of
 from gan.runs.run_folder import CHECKPOINTS
-from gan.settings import CELL, DIRECTION, DITHER, SEED, STRENGTH, TILE
+from gan.settings import CELL, DIRECTION, SEED, STRENGTH, TILE
 from gan.translation.image_translator import PLAIN, ImageFunction, ImageTranslator, parse_look
 from gan.translation.look_sheet import LookSheet
-from gan.utils.colors import COLORS
 from gan.utils.errors import UserError, at_least, writing
 from gan.utils.option_values import pair, parse_assignments
 from gan.utils.output import counting, print_line
@@ -63,8 +62,7 @@ class Request(options.Weights, options.Fit):
     def __post_init__(self) -> None:
         if self.palette and self.strength != 1:
             raise UserError("--palette and --strength: blending changes the colors; give one of them")
-        if self.dither != DITHER.default and not self.palette:
-            raise UserError(f"--dither {self.dither}: needs a palette; add --palette, as in --palette gameboy")
+        options.check_dither(self.palette, self.dither)
         if self.max_pixels is not None:
             at_least("--max-pixels", self.max_pixels, 1)
         if self.fit or self.is_look:
@@ -100,9 +98,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     DIRECTION.add_to(parser)
     STRENGTH.add_to(parser)
     CELL.add_to(parser)
-    parser.add_argument("--palette", metavar="COLORS", help=f"pixel art: {', '.join(COLORS)}; or a number of colors to "
-                        "compute from target images; or an image or text file with the colors")  # fmt: skip
-    DITHER.add_to(parser)
+    options.add_palette(parser, "target images")
     parser.add_argument("--format", choices=FORMATS, help="format of translated images (default: that of the input, or "
                         "of the extension of OUTPUT)")  # fmt: skip
     TILE.add_to(parser)
@@ -181,7 +177,7 @@ def run(request: Request) -> int:
     palette = load_palette(request.palette, chosen) if request.palette else None
     pixel_art = None
     if request.cell != 1 or palette is not None:
-        from gan.pixel_art import PixelArt  # imports scikit-image
+        from gan.pixel_art.cells import PixelArt  # imports scikit-image
 
         pixel_art = PixelArt(request.cell, palette, request.dither)
     translator = ImageTranslator(
@@ -254,7 +250,7 @@ def choose_network(request: Request) -> Chosen:
 
 def load_palette(palette: str, chosen: Chosen) -> np.ndarray:
     """Return the palette of --palette: by its name, read from a file, or computed from target images."""
-    from gan.pixel_art import read_palette
+    from gan.pixel_art.palettes import read_palette
 
     if not palette.isdecimal():
         return read_palette(palette)

@@ -20,7 +20,8 @@ from gan.export.provenance import fields_of
 from gan.export.record import Records
 from gan.images.files import encode
 from gan.models.loading import select_direction
-from gan.pixel_art import PixelArt, read_palette
+from gan.pixel_art.cells import PixelArt
+from gan.pixel_art.palettes import read_palette
 from gan.settings import DITHER, SEED, Setting
 from gan.translation.image_translator import ImageFunction, ImageTranslator, parse_look
 from gan.translation.tiling import tile_for_memory

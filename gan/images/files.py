@@ -91,13 +91,16 @@ def read_file(file: File, format: str | None, max_pixels: int) -> Contents:
 
 
 def colors_in(data: bytes, max_colors: int) -> np.ndarray:
-    """Return the colors of an image, uint8 (K, 3); max_colors + 1 rows if it has more than max_colors.
+    """Return the colors of an image, uint8 (K, 3), in their order if it has one row; max_colors + 1 if it has more.
 
     Raises:
         ImageError: the image cannot be read.
     """
-    counted = read_first_frame(BytesIO(data)).convert("RGB").getcolors(max_colors)
-    return np.array(sorted(color for _, color in counted) if counted else [[0] * 3] * (max_colors + 1), np.uint8)
+    image = read_first_frame(BytesIO(data)).convert("RGB")
+    if image.getcolors(max_colors) is None:
+        return np.zeros((max_colors + 1, 3), np.uint8)
+    colors = dict.fromkeys(map(tuple, np.asarray(image).reshape(-1, 3).tolist()))
+    return np.array(list(colors) if image.height == 1 else sorted(colors), np.uint8)
 
 
 def write(

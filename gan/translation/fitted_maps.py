@@ -22,7 +22,7 @@ from gan.networks.closed_form.choose import Choice, choose
 from gan.networks.closed_form.color_map import ColorMap
 from gan.networks.closed_form.fit import visible
 from gan.networks.tile_position import TilePosition
-from gan.pixel_art import fit_palette
+from gan.pixel_art.palettes import fit_palette
 from gan.translation.image_translator import ImageFunction
 from gan.utils import digest
 from gan.utils.errors import UserError
@@ -69,12 +69,13 @@ def choose_for_folders(photos: str, retro: str, kind: str | None = None, positio
     return choose(images_of(photos), images_of(retro), kind=kind, position=position)
 
 
-def small_images(path: str) -> Tensor:
+def small_images(path: str, resample: str = "auto") -> Tensor:
     """Return an image, or images spread evenly over those of a folder, scaled: uint8 (N, 4, s, s), premultiplied."""
+    options: dict[str, Any] = {"channels": 4, "fit": "stretch", "resample": resample}
     if os.path.splitext(path)[1].lower() in SUFFIXES and os.path.isfile(path):
-        decoder = Decoder((WHOLE_SIDE, WHOLE_SIDE), channels=4, fit="stretch")
+        decoder = Decoder((WHOLE_SIDE, WHOLE_SIDE), **options)
         return torch.stack([torch.from_numpy(pixels) for pixels in decoder(path)])
-    data = ImageDataModule(path, size=WHOLE_SIDE, channels=4, fit="stretch", max_images=FITTED_IMAGES)
+    data = ImageDataModule(path, size=WHOLE_SIDE, max_images=FITTED_IMAGES, **options)
     data.setup("fit")
     return data.reals(FITTED_IMAGES)
 
@@ -106,8 +107,8 @@ def target_palette(config: Mapping[str, Any], path: Path, direction: str, colors
 
 
 def palette_of_folder(folder: str, colors: int) -> np.ndarray:
-    """Return a palette uint8 (K, 3) of at most `colors` colors, computed from the images of a folder."""
-    return fit_palette(opaque(small_images(folder)), colors)
+    """Return a palette uint8 (K, 3) of at most `colors` colors, computed from an image or those of a folder."""
+    return fit_palette(opaque(small_images(folder, "nearest")), colors)  # no mixtures of colors
 
 
 def opaque(images: Tensor) -> Tensor:

@@ -65,7 +65,7 @@ class ImageTranslator:
         function: the translation of pixels.
         strength: weight of the translation: 0 keeps the image, 1 is the full translation, 2 has twice its change.
         to_pixel_art: function from a translation, uint8 RGB (H, W, 3), and its input (H, W, 3 or 4) to pixel art, such
-            as a `gan.pixel_art.PixelArt`; None keeps the translation.
+            as a `gan.pixel_art.cells.PixelArt`; None keeps the translation.
         exact: whether files keep every color of the result, as a palette needs.
         seed: selects the random parts of the function, together with the pixels of each image.
         steady: whether the frames of a file keep the random parts and statistics, see `gan.utils.video_state`.

@@ -39,7 +39,7 @@ COLORS = {
 }
 MONOCHROME = ("gameboy", "gameboy_pocket", "black_white")  # palettes of tones
 BAYER = {"bayer": 4, "bayer2": 2, "bayer4": 4, "bayer8": 8}  # sides of matrices
-DITHERS = ("none", "floyd_steinberg", *BAYER)  # see gan.pixel_art
+DITHERS = ("none", "floyd_steinberg", "atkinson", *BAYER, "blue_noise")  # see gan.pixel_art.dithering
 
 LUMA = (0.299, 0.587, 0.114)  # of red, green and blue (ITU-R BT.601)
 YCC = (LUMA, (-0.168736, -0.331264, 0.5), (0.5, -0.418688, -0.081312))  # luma, blue and red difference (JFIF)

@@ -1,0 +1,1 @@
+"""Pixel art: its cells, palettes and dithering."""
