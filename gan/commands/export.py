@@ -99,7 +99,7 @@ def write_table(request: Request) -> None:
     run = request.run or ""
     if request.fit:
         choice = fitted_maps.choose_for_folders(*request.fit, request.map, request.position)
-        print_line(f"color map fitted: {choice.describe()}")
+        print(f"color map fitted: {choice.describe()}")
         table = tables.of_color_map(choice.color_map, TABLE_SIZE, request.fit[1])
     elif names_look(run):
         table = tables.of_look(image_translator.parse_look(run), TABLE_SIZE)

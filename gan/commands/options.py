@@ -17,7 +17,7 @@ from gan.runs import checkpoints, remote, run_folder
 from gan.settings import DITHER, parse_seeds
 from gan.utils.colors import COLORS
 from gan.utils.errors import UserError, path_hint
-from gan.utils.output import one_line, print_line, shows_bars
+from gan.utils.output import counted, one_line, print_line, shows_bars
 
 if TYPE_CHECKING:
     import numpy as np
@@ -319,7 +319,7 @@ def to_write(planned: list[tuple[File, Path]], force: bool) -> list[tuple[File, 
     """Return the pairs of input and output whose output must be written, and print how many exist already."""
     todo = [(file, target) for file, target in planned if force or not target.exists()]
     if len(todo) < len(planned):
-        print(f"{len(planned) - len(todo)} existing files are skipped; use --force to overwrite")
+        print(f"{counted(len(planned) - len(todo), 'existing file')} skipped; use --force to overwrite")
     return todo
 
 

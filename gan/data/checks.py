@@ -19,13 +19,14 @@ from gan.data.decoding.pool import CRASHED, parallel_map
 from gan.data.decoding.reader import ImageError, composite, header, read_frames
 from gan.data.pixel_grid import find_grid
 from gan.data.sources.files import File, content
-from gan.data.split import group_keys
+from gan.data.split import group_keys, select
 from gan.utils import digest
 from gan.utils.errors import train_command
 from gan.utils.option_values import quote
 
 SIDES = (16, 32, 64)  # sides to suggest in pixels; 64 trains in minutes
 SHAPES = ((1.0, 1.0), (1.5, 1.0), (1.0, 1.5), (1.0, 0.75), (0.75, 1.0), (2.0, 1.0), (1.0, 2.0))  # height, width
+VALIDATION = 0.1  # default of data.validation
 MIN_SPLIT = 500  # minimum number of images for suggesting a validation split
 FEW = 200  # number of images below which experiment=few_shot is suggested
 TOO_FEW = 50  # number of images below which a run mostly copies them
@@ -288,7 +289,9 @@ def suggest_split(
     for grouping, kept in (("prefix", "files with the same prefix"), ("folder", "the files of a folder")):
         keys = list(group_keys(grouping, names, ()))
         together = sum(len(group) for group in alike if len({keys[place] for place in group}) == 1)
-        if together >= 0.8 * count and len(set(keys)) >= MIN_GROUPS and not (labels and grouping == "folder"):
+        if together < 0.8 * count or len(set(keys)) < MIN_GROUPS or (labels and grouping == "folder"):
+            continue
+        if select(grouping, names, (), VALIDATION).sum() >= VALIDATION * MIN_SPLIT:  # groups may differ in size
             return grouping, f"{enough}; {count:,} images are alike, and {kept} stay on one side"
     if exact:
         return "content", f"{enough}; images with equal pixels stay on one side, others that are alike may not"

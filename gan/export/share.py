@@ -21,7 +21,7 @@ from gan.export import card
 from gan.images.convert import grid, to_png
 from gan.model import Model, from_checkpoint
 from gan.models import shared_model
-from gan.models.address import ZOO, checkpoint_of, folder_of
+from gan.models.address import ZOO, checkpoint_of, folder_of, zoo_folder
 from gan.models.loading import COUNTS, load_data, load_discriminator, load_generator, seed_of, select_direction
 from gan.models.shared_model import CONFIG, SAMPLES, WEIGHTS
 from gan.translation.tiling import translate_each
@@ -31,6 +31,7 @@ from gan.utils.output import print_line
 
 SEEDS = 16  # images in the sample grid
 PAIRS = 4  # photographs and translations in the sample grid of a translator
+PUBLIC_DOMAIN = "cc0-1.0"
 PATH = re.compile(r"[/\\~]")  # no option of a network of gan has these characters
 
 
@@ -73,9 +74,12 @@ def collect(
     if not scores:
         print_line("the model card has no scores of this checkpoint; run gan evaluate, then gan share again")
     if str(start := config.get("init_from")).startswith(ZOO):
-        print_line(
-            f"note: the run started from {start}; `gan zoo` shows its license, which may hold for this model too"
-        )
+        front, _ = card.split((zoo_folder(start) / shared_model.CARD).read_text("utf-8"))
+        if front["license"] not in (PUBLIC_DOMAIN, license.lower()):
+            print_line(
+                f"warning: the run started from {start}, whose weights are under {front['license']}; share this model "
+                f"under it: --license {front['license']}"
+            )
     about, data = json.loads(files[CONFIG]), trained_on or builtin(config)
     text = card.compose(about, name, license, data, scores, caption)
     files[shared_model.CARD] = text.encode("utf-8", "backslashreplace")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import shlex
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -220,7 +221,9 @@ def commands(facts: Facts) -> list[str]:
     lines = []
     for command in typed:
         words = [public_word(str(word)) for word in command[:MAX_WORDS] if not str(word).startswith("resume=null")]
-        lines.append(" ".join([PROGRAMS.get(word, word) if n == 0 else word for n, word in enumerate(words)]))
+        lines.append(
+            " ".join([PROGRAMS.get(word, word) if n == 0 else shlex.quote(word) for n, word in enumerate(words)])
+        )
     return lines
 
 
@@ -254,8 +257,9 @@ def number(value: object) -> str:
 def training_scores(facts: Facts) -> Table | None:
     """Return the table of the scores during training; None if there are none."""
     log, floors = facts.log, floor_scores(facts)
+    start = "start" if facts.config.get("init_from") else "untrained"
     names = sorted(name for name in log.curves if name.startswith("eval/"))[:MAX_ROWS]
-    columns = [(title, values) for title, values in (("untrained", log.untrained), ("best", log.best),
+    columns = [(title, values) for title, values in ((start, log.untrained), ("best", log.best),
                                                      ("newest", log.newest)) if values]  # fmt: skip
     headings = ["score", *(f"{title} (at {values.get('images', 0):,} images)" for title, values in columns)]
     rows = [[title_of(name), *(number(values.get(name)) for _, values in columns)] for name in names]

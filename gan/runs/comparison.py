@@ -143,7 +143,7 @@ def progress(config: dict[str, Any], images: int, seconds: float) -> str:
     length, minutes = config.get("images"), config.get("minutes")
     parts = [f"{images:,}", f" of {length:,}" if isinstance(length, int) else ""]
     if isinstance(minutes, int | float):
-        parts.append(f" in {round(seconds / 60, 1):g} of {minutes:g} min")
+        parts.append(f" in {round(seconds / 60, 1):g} of {round(minutes, 1):g} min")
     return "".join(parts)
 
 

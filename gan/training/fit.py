@@ -228,9 +228,15 @@ def print_end(trainer: Trainer, model: GAN, data: ImageDataModule, run: Path) ->
     times = {"training": clock.seconds} | {name: seconds for name, seconds in clock.other.items() if seconds >= 1}
     spent = ", ".join(f"{duration(seconds)} of {name}" for name, seconds in times.items())
     print_line(f"{run}: {model.images_seen:,} images in {spent}")
+    best = checkpoints.best_record(run)
+    if best and best["images"] != model.images_seen:
+        which = f"the one at {best['images']:,} images" if best["images"] else "the start"
+        print_line(f"the best checkpoint is {which}, with {best['monitor']} = {best['score']:.4g}; commands use it")
     print_line("next:")
     if checkpoints.list_checkpoints(run):
-        print_line(f"gan translate {run} PATH translated" if hasattr(data, "inputs") else f"gan generate {run} --grid")
+        again = " --force" if (run / "generated").exists() else ""
+        generate = f"gan generate {run} --grid{again}"
+        print_line(f"gan translate {run} PATH translated" if hasattr(data, "inputs") else generate)
     print_line(f"gan compare {run} --out {run / 'curves.png'}")
 
 

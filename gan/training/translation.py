@@ -100,7 +100,8 @@ class Translator(GAN):
                 chosen = choose(inputs, targets, self.seed, position=self.color_position)
                 start.load_state_dict(chosen.color_map.state_dict())
                 said = chosen.describe("model.color_position=none")
-                print_line(f"color map{f' {name}' * (len(starts) > 1)} fitted: {said}")
+                for line in f"color map{f' {name}' * (len(starts) > 1)} fitted: {said}".splitlines():
+                    print_line(line)
 
     def distance_to(self, targets: Tensor) -> Callable[[Tensor], float]:
         """Return the KID of images uint8 (N, C, H, W) to targets, times 1,000, in features that choose the stage."""

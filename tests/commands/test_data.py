@@ -274,7 +274,7 @@ def test_a_folder_is_unscaled(tmp_path: Path, gan_command: Train) -> None:
             assert np.array_equal(np.asarray(image.convert("RGB")), sprite), name
     before = (tmp_path / "out" / "a.png").stat().st_mtime_ns
     (tmp_path / "in" / "broken.jpg").unlink()
-    assert "3 existing files are skipped" in gan_command("data", "unscale", "in", "out").stdout
+    assert "3 existing files skipped" in gan_command("data", "unscale", "in", "out").stdout
     assert (tmp_path / "out" / "a.png").stat().st_mtime_ns == before
 
 

@@ -44,7 +44,7 @@ def test_a_map_of_two_folders(gan_command: Train, tmp_path: Path) -> None:
         left, before = left + np.abs(mapped - truth).mean(), before + np.abs(pixels.astype(int) - truth).mean()
     assert left < 0.5 * before
     linear = ("--map", "linear", "--position", "none")
-    assert f"{COUNT} existing files are skipped" in gan_command(*given, *linear).stdout
+    assert f"{COUNT} existing files skipped" in gan_command(*given, *linear).stdout
     record = gan.origin(tmp_path / "out" / "0.png")
     assert record and set(record) >= {"closed_form", "original", "pixels"} and "model" not in record
     assert "gan translate --fit PHOTOGRAPHS RETRO INPUT" in gan_command("info", "out/0.png").stdout

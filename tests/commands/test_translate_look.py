@@ -130,7 +130,7 @@ def test_a_folder_in_another_format(gan_command: Train, tmp_path: Path) -> None:
     for name in ("a.png", "b.png"):
         with Image.open(tmp_path / "out" / name) as image:
             assert image.format == "PNG" and len(image.convert("RGB").getcolors() or ()) <= 16
-    assert "2 existing files are skipped" in gan_command(*words).stdout
+    assert "2 existing files skipped" in gan_command(*words).stdout
     gan_command("translate", "look:film", "in/b.png", "film", "--format", "webp")
     with Image.open(tmp_path / "film" / "b.webp") as image:
         assert image.format == "WEBP"

@@ -171,3 +171,14 @@ def test_weights_that_float16_has_not_stay() -> None:
     large, small, vector = torch.tensor([[1e5, 1.0]]), torch.tensor([[1.0, 0.1]]), torch.tensor([1.0, 0.1])
     assert share.halved(large).dtype == share.halved(vector).dtype == torch.float32
     assert share.halved(small).dtype == torch.float16
+
+
+@pytest.mark.slow
+def test_the_license_of_the_start_and_the_best_checkpoint_are_told(
+    train: Train, gan_command: Train, tmp_path: Path
+) -> None:
+    out = train("images=32", "init_from=zoo:start64", "callback.evaluate.interval=16", "hydra.run.dir=run").stdout
+    best = json.loads(sorted((tmp_path / "run" / "checkpoints").glob("*.json"))[-1].read_text())["best"]
+    assert ("the best checkpoint is" in out) == (best["images"] != 32)
+    assert "under gpl-3.0; share" in gan_command("share", "run", "mit", "--license", "mit").stdout
+    assert "gpl-3.0" not in gan_command("share", "run", "gpl", "--license", "gpl-3.0").stdout

@@ -55,7 +55,7 @@ def test_a_run(tmp_path: Path) -> None:
     assert sections <= set(page.ids) and "notes" not in page.ids
     assert page.tags.count("img") == 6  # four grids, two of charts
     for words in ("first", "dcgan", "finished", "32×32", "hinge", "mode collapse", "other real images", "2.5",
-                  "gan train data.root=My scans --code c", "kid_x1000_lite0", "Protocol"):  # fmt: skip
+                  "gan train 'data.root=My scans' --code c", "kid_x1000_lite0", "Protocol"):  # fmt: skip
         assert words in page.text, words
 
 

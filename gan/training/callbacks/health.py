@@ -80,7 +80,10 @@ class Health(Periodic):
         if clock_of(trainer).seconds < self.silent:
             return
         before, self.bad = self.bad, {}
+        starts = bool(pl_module.config.get("init_from"))
         for name in symptoms(values):
+            if name == "too strong" and starts:  # normal after a start from another model
+                continue
             finding, remedy = FINDINGS[name]
             self.bad[name] = finding = finding.format(**values)
             if name not in before:

@@ -105,7 +105,7 @@ def print_scores(before: tuple[int, dict[str, float]], now: tuple[int, dict[str,
     for name in now[1]:
         values = [f"{scores[name]:.4g}" if name in scores else "-" for _, scores in columns]
         rows.append([name.removeprefix("eval/"), *values, meaning(name).better])
-    print_aligned(["score", *headings, "better"], rows, headings)
+    print_aligned(["score", *headings, "better is"], rows, headings)
 
 
 def remaining(trainer: Trainer, seen: int, batch_size: int, rate: float) -> tuple[str, float]:

@@ -43,8 +43,8 @@ def test_scores_are_a_table_beside_those_before(capsys: pytest.CaptureFixture[st
     evaluate = Evaluate({"kid": KID()}, ["random_conv"], True, 1000, None, 40, 24)
     fit(model(), 1, TrainingTime(), ProgressLine(plain_interval=0), evaluate)
     lines = capsys.readouterr().out.splitlines()
-    headings = [line.split() for line in lines if line.startswith("score ")]
-    assert headings == [["score", "0", "images", "better"], ["score", "0", "images", "4", "images", "better"]]
+    headings, better = [line.split() for line in lines if line.startswith("score ")], ["better", "is"]
+    assert headings == [["score", "0", "images", *better], ["score", "0", "images", "4", "images", *better]]
     scores = [line.split() for line in lines if line.startswith("kid_x1000_random_conv ")]
     assert [len(words) for words in scores] == [3, 4] and scores[0][1] == scores[1][1] and scores[0][-1] == "lower"
 
