@@ -30,7 +30,7 @@ GATHERED = 64  # images of a rank that are sent at a time, because all of them m
 
 
 class Evaluate(Periodic):
-    """Logs eval/METRIC_EXTRACTOR for each metric and extractor, and eval/copies, regularly and at the end.
+    """Logs eval/METRIC_EXTRACTOR for each metric and extractor regularly and at the end, and eval/copies at the end.
 
     The start is evaluated only if it can be the best checkpoint (`start=auto`) or if asked (`start=true`): the first
     step should come soon. So the real images are read, and their features computed, at the first evaluation.
@@ -62,7 +62,7 @@ class Evaluate(Periodic):
         self.num_images = at_least("callback.evaluate.num_images", num_images, 2)
         self.max_real_images = at_least("callback.evaluate.max_real_images", max_real_images, 2)
         self.loaded: list[tuple[Any, Tensor]] = []  # on rank 0, extractors and the features of real images
-        self.copies: CopySearch | None = None  # on rank 0
+        self.originals: tuple[Tensor, Tensor] | None = None  # on rank 0, training and held-out images
         self.ready: bool | None = None  # whether rank 0 has an extractor; None before the first evaluation
         self.scored_at = -1  # images seen at the last evaluation
         self.scores: dict[str, float] = {}
@@ -105,7 +105,7 @@ class Evaluate(Periodic):
             if isinstance(network, torch.nn.Module):
                 network.to(pl_module.device)
             self.loaded.append((network, cached_features(network, images)))
-        self.copies = CopySearch(train, held_out)
+        self.originals = train, held_out
 
     def act(self, trainer: Trainer, pl_module: GAN) -> None:
         """Evaluate, unless the evaluation at the end is near."""
@@ -130,15 +130,15 @@ class Evaluate(Periodic):
         share = pl_module.fakes(self.num_images, trainer.global_rank, trainer.world_size)
         fakes = gathered(share, self.num_images, trainer, pl_module)
         # All ranks need the scores, because each decides whether to save a checkpoint.
-        values = trainer.strategy.broadcast(self.measure(pl_module, fakes) if trainer.is_global_zero else {})
+        last = ends(trainer, pl_module)
+        values = trainer.strategy.broadcast(self.measure(pl_module, fakes, last) if trainer.is_global_zero else {})
         self.kids = {name: value for name, value in values.items() if isinstance(value, KIDEstimate)}
         self.scored_at, self.scores = pl_module.images_seen, {name: float(value) for name, value in values.items()}
         seconds = time.monotonic() - started
         pl_module.log_scalars({**self.scores, "time/evaluation": seconds})
 
-    def measure(self, pl_module: GAN, fakes: Tensor) -> dict[str, float]:
+    def measure(self, pl_module: GAN, fakes: Tensor, last: bool) -> dict[str, float]:
         """Return all scores of generated images by logged name."""
-        assert self.copies is not None
         values: dict[str, float] = {}
         for network, real_features in self.loaded:
             real, fake = (on_device(each, pl_module.device) for each in (real_features, features(network, fakes)))
@@ -146,8 +146,10 @@ class Evaluate(Periodic):
                 computed = registry.compute(metric, real, fake, self.files)
                 values |= {f"eval/{name}_{network.name}": value for name, value in computed.items()}
         values |= {f"eval/{name}": value for name, value in pl_module.scores(fakes).items()}
-        rate = self.copies.search(fakes[:SEARCHED]).rate
-        return values if rate is None else values | {"eval/copies": rate}
+        if last and self.originals:  # a search takes seconds
+            rate = CopySearch(*self.originals).search(fakes[:SEARCHED]).rate
+            values |= {} if rate is None else {"eval/copies": rate}
+        return values
 
     def state_dict(self) -> dict[str, Any]:
         return {"scored_at": self.scored_at, "scores": self.scores, "looks": self.looks}
