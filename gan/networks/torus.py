@@ -20,6 +20,7 @@ from gan.utils.errors import UserError, choice
 AXES = {"x": (3,), "y": (2,), "both": (2, 3)}  # dimensions of (N, C, H, W) along which images wrap around
 WHOLE = -1  # a margin as large as the image
 Network = TypeVar("Network", bound=nn.Module)
+LOCAL: dict[Any, Callable[..., Tensor]] = {}  # the functions that `local` has marked, without the mark
 
 
 def make_seamless(network: Network, axes: str) -> Network:
@@ -59,7 +60,7 @@ class Torus(TorchFunctionMode):
         self, function: Any, types: Any, args: tuple[Any, ...] = (), kwargs: dict[str, Any] | None = None
     ) -> Any:
         options = kwargs or {}
-        margin = _margins[function](*args, **options) if function in _margins else 0
+        margin = MARGINS[function](*args, **options) if function in MARGINS else 0
         if not margin:
             return function(*args, **options)
         return self.wrapped(lambda x: function(x, *args[1:], **options), args[0], margin)
@@ -135,7 +136,8 @@ def local(margin: int) -> Callable[[Callable[..., Tensor]], Callable[..., Tensor
 
     def mark(function: Callable[..., Tensor]) -> Callable[..., Tensor]:
         marked: Callable[..., Tensor] = wrap_torch_function(lambda x, *args, **kwargs: (x,))(function)
-        _margins[marked] = lambda *args, **kwargs: margin
+        MARGINS[marked] = lambda *args, **kwargs: margin
+        LOCAL[marked] = function
         return marked
 
     return mark
@@ -162,4 +164,4 @@ def largest(sides: Any) -> int:
     return sides if isinstance(sides, int) else max(sides)
 
 
-_margins: dict[Any, Callable[..., int]] = {F.conv2d: convolution, F.conv_transpose2d: transposed_convolution}
+MARGINS: dict[Any, Callable[..., int]] = {F.conv2d: convolution, F.conv_transpose2d: transposed_convolution}

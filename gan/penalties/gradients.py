@@ -21,6 +21,7 @@ from torch.overrides import TorchFunctionMode
 from gan.contracts import Step
 from gan.losses.heads import Logits, at_least_fp32, per_image
 from gan.networks.layers import autocast_dtype, full_precision
+from gan.networks.torus import LOCAL
 from gan.utils.errors import UserError
 
 Options = tuple[Any, ...]  # of aten.convolution: stride, padding, dilation, transposed, output padding, groups
@@ -192,4 +193,7 @@ class SecondDerivatives(TorchFunctionMode):
     """A context that replaces the convolutions of any network, for a forward pass that will be differentiated twice."""
 
     def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        if func in LOCAL:  # its layers are replaced, too
+            with self:
+                return LOCAL[func](*args, **(kwargs or {}))
         return REPLACED.get(func, func)(*args, **(kwargs or {}))

@@ -4,18 +4,19 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
-import torch
 from PIL import Image
-from torch import Tensor
 
 from gan.data.decoding.reader import MAX_PIXELS, ImageError, unpremultiply
 from gan.data.pixel_grid import Grid, find_grid, grid_of_side, restore
 from gan.data.sources.files import File
 from gan.images import files
 from gan.pixel_art.dithering import dithered
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 OPAQUE_FROM = 128  # alpha of a pixel that keeps its color in a palette
 MIN_WEIGHT = 1e-3  # weight of a transparent pixel, for cells without other pixels
@@ -55,6 +56,8 @@ def recolored(images: Tensor, palette: np.ndarray, dither: str = "none") -> Tens
         images: gray, RGB or premultiplied RGBA.
         palette, dither: as in `to_pixel_art`.
     """
+    import torch
+
     done = []
     for image in images.cpu().numpy():
         alpha = image[3] if len(image) == 4 else None

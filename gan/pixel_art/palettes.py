@@ -5,23 +5,26 @@ from __future__ import annotations
 import re
 import struct
 from collections.abc import Callable, Iterable, Sequence
+from io import BytesIO
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
-import torch
+from PIL import Image
 from scipy.cluster.vq import kmeans2
 from skimage.color import lab2rgb, rgb2lab
-from torch import Tensor
 
 from gan.data.decoding.pool import IsolatedProcess
 from gan.data.decoding.reader import ImageError
 from gan.images import aseprite
-from gan.images.convert import to_png
 from gan.images.files import colors_in
 from gan.utils.colors import COLORS
 from gan.utils.errors import UserError, reason
 from gan.utils.files import write_atomically
 from gan.utils.untrusted import read_bytes
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 MAX_SAMPLES = 100_000  # maximum number of pixels for fitting a palette
 MAX_COLORS = 256  # maximum number of colors in a palette
@@ -38,7 +41,7 @@ def palette_of(name: str) -> np.ndarray:
 def fit_palette(images: Tensor, colors: int) -> np.ndarray:
     """Return a palette uint8 (K, 3), from dark to light, fitted to images uint8 RGB (N, 3, H, W) by k-means in Lab."""
     if not 2 <= colors <= MAX_COLORS:
-        raise UserError(f"a palette of {colors} colors: give 2 to {MAX_COLORS}")
+        raise UserError(f"--palette {colors}: give 2 to {MAX_COLORS} colors")
     pixels = images.permute(0, 2, 3, 1).reshape(-1, 3).numpy()
     pixels = pixels[np.random.default_rng(0).permutation(len(pixels))[:MAX_SAMPLES]]
     colors = min(colors, len(np.unique(pixels, axis=0)))
@@ -167,7 +170,9 @@ def as_aseprite(palette: np.ndarray) -> bytes:
 
 def as_image(palette: np.ndarray) -> bytes:
     """Return a PNG of one row, with a pixel of each color."""
-    return to_png(torch.from_numpy(palette.T[:, None].copy()))
+    encoded = BytesIO()
+    Image.fromarray(palette[None]).save(encoded, "PNG")
+    return encoded.getvalue()
 
 
 WRITERS: dict[str, Callable[[np.ndarray], bytes]] = {

@@ -96,5 +96,5 @@ def test_the_command(gan_command: Train, tmp_path: Path) -> None:
     assert (tmp_path / "made.hex").read_text().split() == ["0a0a0a", "c82828", "f0e6c8"]
     assert "use --force" in gan_command("palette", "convert", "pico8", "made.hex", check=2).stderr
     assert "is not a palette file" in gan_command("palette", "convert", "pico8", "made.txt", check=2).stderr
-    assert "give 2 to 256" in gan_command("palette", "make", "image.png", "other.gpl", "-n", "1", check=2).stderr
+    assert "give 2 to 256 colors" in gan_command("palette", "make", "image.png", "other.gpl", "-n", "1", check=2).stderr
     assert not (tmp_path / "other.gpl").exists()
