@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from gan.commands import options
+from gan.runs.run_folder import GENERATED
 from gan.settings import TRUNCATION, add_size
 from gan.utils.errors import UserError, at_least, writing
 from gan.utils.files import refuse_existing
@@ -19,7 +20,6 @@ if TYPE_CHECKING:
     from gan.translation.translator import Translator
 
 BATCH = 256  # images in memory at a time
-OUT = "generated"  # in the run folder
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -60,7 +60,7 @@ def load_enlarger(run: str) -> Translator:
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     options.add_run(parser)
     options.add_seeds(parser, "0-15")
-    options.add_out(parser, "folder for the files SEED.png; created if missing", default=OUT)
+    options.add_out(parser, "folder for the files SEED.png; created if missing", default=GENERATED)
     options.add_grid(parser)
     TRUNCATION.add_to(parser)
     add_size(parser, "size of the images, whose shapes are stretched", "training size")
@@ -76,7 +76,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(request: Request) -> None:
-    out, seeds = options.out_in_run(request.run, request.out, OUT), request.seeds
+    out, seeds = options.out_in_run(request.run, request.out, GENERATED), request.seeds
     files = [out / f"{seed}.png" for seed in seeds] + [out / "grid.png"] * request.grid
     refuse_existing(files, request.force)
     model = options.load_model(request)

@@ -7,8 +7,6 @@ from __future__ import annotations
 
 import argparse
 import re
-from pathlib import Path
-from typing import Any
 
 from gan.export import card
 from gan.models import address, shared_model
@@ -28,7 +26,7 @@ def run(arguments: argparse.Namespace) -> None:
     if arguments.name:
         folder = address.zoo_folder(arguments.name)
         about = shared_model.read_about(folder)
-        text = card.with_address(read_card(folder)[1], about, f"zoo:{folder.name}")
+        text = card.with_address(card.read(folder)[1], about, f"zoo:{folder.name}")
         print(ESCAPED.sub(r"\1", text), end="")
         return
     rows = [cells(name) for name in address.zoo_names()]
@@ -40,14 +38,9 @@ def cells(name: str) -> list[str]:
     """Return the row of a model in the order of COLUMNS."""
     folder = address.zoo_folder(name)
     about = shared_model.read_about(folder)
-    front, _ = read_card(folder)
+    front, _ = card.read(folder)
     size = f"{(folder / shared_model.WEIGHTS).stat().st_size / 1e6:.1f}"
     pixels = "any" if about["kind"] == shared_model.TRANSLATOR else card.side_lengths(about)
     classes = len(about["classes"]) or ""
     texts = (f"zoo:{name}", about["kind"], pixels, classes, card.trained_on_of(front), front["license"], size)
     return [one_line(text) for text in texts]
-
-
-def read_card(folder: Path) -> tuple[dict[str, Any], str]:
-    """Return the metadata and the text of the card of a model."""
-    return card.split((folder / shared_model.CARD).read_text("utf-8"))

@@ -92,6 +92,11 @@ def split(text: str) -> tuple[dict[str, Any], str]:
     return yaml.safe_load(front), rest.lstrip("\n")
 
 
+def read(folder: Path) -> tuple[dict[str, Any], str]:
+    """Return the metadata and the rest of the text of the card of a shared model."""
+    return split((folder / shared_model.CARD).read_text("utf-8"))
+
+
 def trained_on_of(front: Mapping[str, Any]) -> str:
     """Return the name of the training images in the metadata of a card; an empty string if it has none."""
     if datasets := front.get("datasets"):

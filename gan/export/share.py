@@ -74,7 +74,7 @@ def collect(
     if not scores:
         print_line("the model card has no scores of this checkpoint; run gan evaluate, then gan share again")
     if str(start := config.get("init_from")).startswith(ZOO):
-        front, _ = card.split((zoo_folder(start) / shared_model.CARD).read_text("utf-8"))
+        front, _ = card.read(zoo_folder(start))
         if front["license"] not in (PUBLIC_DOMAIN, license.lower()):
             print_line(
                 f"warning: the run started from {start}, whose weights are under {front['license']}; share this model "

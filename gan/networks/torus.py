@@ -84,7 +84,15 @@ def continued(x: Tensor, margins: dict[int, int]) -> Tensor:
     return x
 
 
-class Continue(torch.autograd.Function):
+class LinearFunction(torch.autograd.Function):
+    """A linear function of a tensor, whose derivative needs only its options."""
+
+    @staticmethod
+    def setup_context(context: Any, inputs: tuple[Any, ...], output: Any) -> None:
+        context.options = inputs[1:]
+
+
+class Continue(LinearFunction):
     """Continue x by a margin. Its derivative takes a third of the time of that of slices."""
 
     @staticmethod
@@ -93,15 +101,11 @@ class Continue(torch.autograd.Function):
         return torch.cat([x.narrow(dimension, end, margin), x, x.narrow(dimension, 0, margin)], dimension)
 
     @staticmethod
-    def setup_context(context: Any, inputs: tuple[Any, ...], output: Any) -> None:
-        context.options = inputs[1:]
-
-    @staticmethod
     def backward(context: Any, gradient: Tensor) -> Any:
         return Fold.apply(gradient, *context.options), None, None
 
 
-class Fold(torch.autograd.Function):
+class Fold(LinearFunction):
     """Cut a margin off and add it to the opposite ends: the derivative of `Continue`, and the other way round."""
 
     @staticmethod
@@ -111,10 +115,6 @@ class Fold(torch.autograd.Function):
         x.narrow(dimension, side - margin, margin).add_(y.narrow(dimension, 0, margin))
         x.narrow(dimension, 0, margin).add_(y.narrow(dimension, margin + side, margin))
         return x
-
-    @staticmethod
-    def setup_context(context: Any, inputs: tuple[Any, ...], output: Any) -> None:
-        context.options = inputs[1:]
 
     @staticmethod
     def backward(context: Any, gradient: Tensor) -> Any:

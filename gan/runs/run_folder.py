@@ -39,6 +39,7 @@ EVALUATION = "evaluation.jsonl"
 LOGGERS = "loggers.json"
 CHECKPOINTS = "checkpoints"
 SAMPLES = "samples"
+GENERATED = "generated"  # of gan generate
 RECOGNITION = "recognition"
 DIRECTIONS, DIRECTIONS_FILE = "directions", "directions.safetensors"  # folder of gan directions, and file in it
 PROJECTED, LATENTS_FILE = "projected", "latents.safetensors"  # folder of gan project, and file in it

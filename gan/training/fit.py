@@ -234,7 +234,7 @@ def print_end(trainer: Trainer, model: GAN, data: ImageDataModule, run: Path) ->
         print_line(f"the best checkpoint is {which}, with {best['monitor']} = {best['score']:.4g}; commands use it")
     print_line("next:")
     if checkpoints.list_checkpoints(run):
-        again = " --force" if (run / "generated").exists() else ""
+        again = " --force" if (run / run_folder.GENERATED).exists() else ""
         generate = f"gan generate {run} --grid{again}"
         print_line(f"gan translate {run} PATH translated" if hasattr(data, "inputs") else generate)
     print_line(f"gan compare {run} --out {run / 'curves.png'}")

@@ -11,7 +11,6 @@ from PIL import Image
 from safetensors import safe_open
 
 import gan
-from gan.commands.zoo import read_card
 from gan.data.builtin.retro import draw
 from gan.export import card
 from gan.models import address, shared_model
@@ -29,7 +28,7 @@ def test_each_model_is_small_and_described(name: str) -> None:
     files = {path.name: path.stat().st_size for path in folder.iterdir()}
     assert set(files) == {shared_model.WEIGHTS, shared_model.CONFIG, shared_model.CARD, shared_model.SAMPLES}
     assert sum(files.values()) <= 5 * MB
-    front, text = read_card(folder)
+    front, text = card.read(folder)
     assert front["license"] in FREE and card.trained_on_of(front)
     assert f"`{name}`" in (address.ZOO_FOLDER / "LICENSES.md").read_text()
     for heading in ("## Data", "## Training", "## Scores"):
