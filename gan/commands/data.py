@@ -24,9 +24,9 @@ from gan.data.shards import pack as pack_shards
 from gan.data.sources.files import decode_all, find
 from gan.pixel_art.cells import Unscaled
 from gan.pixel_art.cells import unscale as unscale_file
-from gan.settings import add_size
+from gan.settings import add_size, parse_size
 from gan.translation import translate_files
-from gan.utils.errors import UserError, train_command, writing
+from gan.utils.errors import UserError, at_least, train_command, writing
 from gan.utils.files import refuse_existing
 from gan.utils.output import counted, counting, first_few, one_line, print_line
 from gan.utils.processes import available_memory
@@ -52,6 +52,20 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     unscale.add_argument("--cell", type=float, metavar="PIXELS", help="side of the enlarged pixels, as in 4 or 3.5 "
                         "(default: found in each image)")  # fmt: skip
     options.add_force(unscale)
+    cutting = add_command(parts, "cut", "cut sheets of sprites, or files of Aseprite, into images")
+    cutting.add_argument("input", type=options.existing_path, metavar="SHEET", help="image or .aseprite file, or "
+                         "folder of them; sub-folders are kept")  # fmt: skip
+    cutting.add_argument("output", type=Path, metavar="OUTPUT", help="folder for PNG files, new or empty; tags of "
+                         "Aseprite become sub-folders")  # fmt: skip
+    cutting.add_argument("--cell", type=parse_size, metavar="SIZE", help="size of the cells, as in 16 or 24x16 "
+                         "(height x width; default: cut at transparent pixels)")  # fmt: skip
+    cutting.add_argument("--margin", type=int, default=0, help="pixels around all cells (default: %(default)s)")
+    cutting.add_argument("--spacing", type=int, default=0, help="pixels between cells (default: %(default)s)")
+    cutting.add_argument("--gap", type=int, default=0, help="without --cell: parts with at most this number of "
+                         "transparent pixels between them are one image (default: %(default)s)")  # fmt: skip
+    cutting.add_argument("--layers", action="store_true", help="Aseprite: cut each layer, with sub-folders of their "
+                         "names, instead of the visible image")  # fmt: skip
+    options.add_force(cutting)
     pack = add_command(parts, "pack", "write images as shards for data=stream")
     pack.add_argument("roots", nargs="+", metavar="FOLDER", help="folder or zip archive of images")
     options.add_out(pack, "folder of the shards; new or empty")
@@ -66,7 +80,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int | None:
     parts: dict[str, Callable[[argparse.Namespace], int | None]]
-    parts = {"check": check, "unscale": unscale, "pack": pack}
+    parts = {"check": check, "unscale": unscale, "cut": cut, "pack": pack}
     return parts[arguments.part](arguments)
 
 
@@ -160,6 +174,20 @@ def listed(title: str, lines: Sequence[str], count: int | None = None) -> list[s
 def counts(table: dict[str, int]) -> str:
     """Return a table as text, such as "PNG 12, JPEG 3". Its names are those of files."""
     return first_few([f"{one_line(name)} {count:,}" for name, count in table.items()], MAX_LINES)
+
+
+def cut(arguments: argparse.Namespace) -> None:
+    from gan.images.cut import Cutting, cut_all
+
+    for name in ("margin", "spacing", "gap"):
+        at_least(f"--{name}", getattr(arguments, name), 0)
+    out = arguments.output
+    if not arguments.force and out.exists() and (not out.is_dir() or any(out.iterdir())):
+        raise UserError(f"{out}: is not an empty folder; use --force to write beside its files")
+    how = Cutting(arguments.cell, arguments.margin, arguments.spacing, arguments.gap, arguments.layers)
+    with writing(out):
+        numbers = list(cut_all(arguments.input, out, how))
+    print_line(f"{out}: {counted(sum(numbers), 'image')} of {counted(len(numbers), 'sheet')}")
 
 
 def pack(arguments: argparse.Namespace) -> None:

@@ -1,5 +1,7 @@
 """Export a model to files for other programs: ONNX or torch.export; to a web page; or a color table.
 
+Export a folder of images to a sheet, a file of Aseprite or a tileset of Tiled.
+
 Each network is compared with PyTorch before it is written: outputs may differ by 1e-4, and images by 1 level (of 255).
 """
 
@@ -20,6 +22,7 @@ if TYPE_CHECKING:
     from gan.export.export import Exported
 
 FORMATS = ("onnx", "pt2")
+SHEETS = ("sheet", "aseprite", "tiled", "terrain")  # of gan.export.sheets
 WEB = "web"
 TABLE = "cube"
 TABLE_SIZE = 33  # entries along each axis
@@ -29,16 +32,19 @@ TABLE_SIZE = 33  # entries along each axis
 class Request(options.Weights, options.Fit):
     """What to export, and as which files."""
 
-    run: str | None  # type: ignore[assignment]  # None with --fit
+    run: str | None  # type: ignore[assignment]  # None with --fit and for images
+    images: Path | None
     to: str
     seamless: str | None
     out: Path
     force: bool
 
     def __post_init__(self) -> None:
+        if self.to in SHEETS and not self.images:
+            raise UserError(f"--to {self.to}: give a folder of images, such as one that gan generate has written")
         if self.fit and self.to != TABLE:
             raise UserError(f"--fit: needs --to {TABLE}; leave it out with --to {self.to}")
-        if bool(self.fit) == (self.run is not None):
+        if sum(map(bool, (self.fit, self.run, self.images))) != 1:
             raise UserError("gan export: give either MODEL or --fit PHOTOGRAPHS RETRO")
         if self.to != TABLE and names_look(self.run or ""):
             raise UserError(f"{self.run}: is a look, which has no network; use --to {TABLE}")
@@ -47,9 +53,10 @@ class Request(options.Weights, options.Fit):
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("run", nargs="?", metavar="MODEL", help=f"{options.MODEL}; for a color table also look:NAME "
                         "or FILE.cube; none with --fit")  # fmt: skip
-    parser.add_argument("--to", required=True, choices=(*FORMATS, WEB, TABLE), help="onnx: for ONNX Runtime; pt2: "
-                        "for PyTorch, without this package; web: a folder with a page that runs the model in a "
-                        "browser, without a network; cube: a color table for image and video editors")  # fmt: skip
+    parser.add_argument("--to", required=True, choices=(*FORMATS, WEB, TABLE, *SHEETS), help="onnx: for ONNX Runtime; "
+                        "pt2: for PyTorch, without this package; web: a folder with a page that runs the model in a "
+                        "browser, without a network; cube: a color table for image and video editors; sheet, aseprite, "
+                        "tiled, terrain: in place of MODEL a folder of images, as assets of a game")  # fmt: skip
     options.add_out(parser, "folder for the files; created if missing")
     options.add_fit(parser, "MODEL, with --to cube")
     options.add_seamless(parser)
@@ -60,6 +67,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def prepare(arguments: argparse.Namespace) -> None:
     """Check MODEL, or the folders of --fit."""
     options.check_fit(arguments)
+    arguments.images = None
+    if arguments.to in SHEETS and arguments.run is not None:
+        arguments.images, arguments.run = options.existing_path(arguments.run), None
     if arguments.run is not None:
         options.existing_run_or_look(arguments.run)
 
@@ -67,6 +77,11 @@ def prepare(arguments: argparse.Namespace) -> None:
 def run(request: Request) -> None:
     if request.to == TABLE:
         write_table(request)
+    elif request.images:
+        from gan.export import sheets
+
+        for path in sheets.export(request.images, request.to, request.out, request.force):
+            print_line(str(path))
     elif request.to == WEB:
         write_web_page(request)
     else:

@@ -165,7 +165,9 @@ def as_aseprite(palette: np.ndarray) -> bytes:
     """Return an Aseprite file: an image of one row, with a pixel of each color."""
     if len(palette) > 255:
         raise UserError(".aseprite: at most 255 colors, because one is transparent")
-    return aseprite.encode(np.arange(len(palette), dtype=np.uint8)[None], palette)
+    colors = np.pad(palette, ((1, 0), (0, 1)), constant_values=255)
+    colors[0] = 0
+    return aseprite.encode(np.arange(1, len(colors), dtype=np.uint8)[None, None], colors)
 
 
 def as_image(palette: np.ndarray) -> bytes:

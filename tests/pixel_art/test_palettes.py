@@ -11,7 +11,6 @@ import torch
 from PIL import Image
 
 from gan.commands.palette import SUFFIXES
-from gan.images import aseprite
 from gan.pixel_art.palettes import WRITERS, fit_palette, palette_of, read_palette, write_palette
 from gan.utils.colors import COLORS
 from gan.utils.errors import UserError
@@ -74,7 +73,7 @@ def test_files_of_other_programs(tmp_path: Path) -> None:
 
 
 def test_damaged_files_are_one_line(tmp_path: Path) -> None:
-    whole = aseprite.encode(np.zeros((1, 1), np.uint8), INKS)
+    whole = WRITERS[".aseprite"](INKS)
     cmyk = b"ASEF" + struct.pack(">HHI", 1, 0, 1) + struct.pack(">HIH", 1, 24, 1) + b"\0\0CMYK" + bytes(16)
     files = {"cut.aseprite": whole[:170], "head.ase": whole[:130], "cut.ase": b"ASEF\0\1", "cmyk.ase": cmyk}
     files |= {"many.ase": b"ASEF" + b"\xff" * 99, "short.act": b"123"}
