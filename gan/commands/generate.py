@@ -108,7 +108,8 @@ def run(request: Request) -> None:
             else:
                 pixels = model.generate(part, request.truncation, request.label).pixels
             pixels = options.in_palette(pixels, palette, request.dither)
-            generated = enlarger.of_pixels(pixels) if enlarger else list(pixels)
+            axes = getattr(model.generator, "seamless", None)
+            generated = enlarger.of_pixels(pixels, axes) if enlarger else list(pixels)
             generated = [image.repeat(1, request.tiled, request.tiled) for image in generated]
             texts = [described.image(image, n) if described else NO_TEXT for n, image in enumerate(generated, first)]
             save_pngs(generated, files[first : first + BATCH], texts)

@@ -9,6 +9,7 @@ command. Files that cannot be read or do not fit into memory are listed at the e
 from __future__ import annotations
 
 import argparse
+import math
 from collections.abc import Callable
 from dataclasses import dataclass, fields
 from pathlib import Path
@@ -27,6 +28,7 @@ from gan.utils.errors import UserError, at_least, writing
 from gan.utils.option_values import pair, parse_assignments
 from gan.utils.output import counting, print_line
 from gan.utils.processes import available_memory
+from gan.utils.seamless import AREA
 
 if TYPE_CHECKING:
     import numpy as np
@@ -51,6 +53,7 @@ class Request(options.Weights, options.Fit):
     direction: str = DIRECTION.default
     strength: float
     cell: int | str
+    seamless: str | None
     palette: str | None
     dither: str
     format: str | None
@@ -63,6 +66,8 @@ class Request(options.Weights, options.Fit):
         if self.palette and self.strength != 1:
             raise UserError("--palette and --strength: blending changes the colors; give one of them")
         options.check_dither(self.palette, self.dither)
+        if self.seamless and self.run == ALL:
+            raise UserError(f"--seamless: needs one look; {ALL} makes a sheet of all")
         if self.max_pixels is not None:
             at_least("--max-pixels", self.max_pixels, 1)
         if self.fit or self.is_look:
@@ -97,6 +102,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
                         "second")  # fmt: skip
     DIRECTION.add_to(parser)
     STRENGTH.add_to(parser)
+    options.add_seamless(parser)
     CELL.add_to(parser)
     options.add_palette(parser, "target images")
     parser.add_argument("--format", choices=FORMATS, help="format of translated images (default: that of the input, or "
@@ -181,16 +187,16 @@ def run(request: Request) -> int:
 
         pixel_art = PixelArt(request.cell, palette, request.dither)
     translator = ImageTranslator(
-        chosen.function, request.strength, pixel_art, palette is not None, request.seed or 0, request.steady
-    )
+        chosen.function, request.strength, pixel_art, palette is not None, request.seed or 0, request.seamless,
+        request.steady,
+    )  # fmt: skip
     if pixel_art and any(files.format_of(target) == "JPEG" for _, target in todo):
         print("note: JPEG changes cells and colors; add --format png")
-    limit = request.max_pixels or files.max_pixels(
-        available_memory(), pixel_art is not None, chosen.function.bytes_per_pixel
-    )
+    bytes_per_pixel = math.ceil(chosen.function.bytes_per_pixel * (AREA if request.seamless else 1))
+    limit = request.max_pixels or files.max_pixels(available_memory(), pixel_art is not None, bytes_per_pixel)
     records = Records(
-        palette, **chosen.made_by, strength=request.strength, cell=request.cell, direction=request.direction,
-        dither=request.dither, steady=request.steady,
+        palette, strength=request.strength, cell=request.cell, direction=request.direction, dither=request.dither,
+        steady=request.steady, **chosen.made_by | {"seamless": request.seamless},
     )  # fmt: skip
     describe = None if request.no_metadata else records.translation
     with (

@@ -11,7 +11,7 @@ pixels                         digest of the image as written, in a lossless for
 seed, seeds, latent, latents   of one image or several: seeds, with ranges as pairs, or digests of latents; of a look,
                                `seed` is that of its noise
 class, truncation, size        class by name, height and width
-seamless, tiled                axes along which the generator wraps around; repetitions of the image
+seamless, tiled                axes along which images wrap around; repetitions of the image
 enlarge                        of `gan generate`: digest of the weights that enlarged the image
 settings, mix                  of `gan edit`: [name, value] in their order; {seed, class, layers or fraction}
 directions, recognition        digests of the directions and of the classifier that the settings use

@@ -89,6 +89,10 @@ class Base(LightningModule):
         super().__init__()
         given = Settings(**settings)
         self.automatic_optimization = False
+        if given.seamless and not hasattr(generator, "latent_dim"):
+            raise UserError(
+                "model.seamless: needs a generator; a translator keeps borders with gan translate --seamless"
+            )
         if given.seamless:
             make_seamless(generator, given.seamless), make_seamless(discriminator, given.seamless)
         self.generator = generator

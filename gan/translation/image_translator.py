@@ -10,12 +10,14 @@ import zlib
 from collections.abc import Callable, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
 from PIL import Image
 
 from gan.data.looks import LOOK, is_table
+from gan.utils import seamless
 from gan.utils.video_state import Video, from_first_frame
 
 if TYPE_CHECKING:
@@ -23,6 +25,7 @@ if TYPE_CHECKING:
 
 PLAIN = LOOK  # a look without filters, for pixel art alone
 MAX_NUMBER = 1 << 32  # of an image
+LANCZOS_REACH = 3  # pixels
 TABLE_BYTES_PER_PIXEL = 60  # of color tables alone, measured
 BYTES_PER_PIXEL = 40  # upper limit of memory for reading, translating in tiles and writing, measured
 
@@ -68,6 +71,7 @@ class ImageTranslator:
             as a `gan.pixel_art.cells.PixelArt`; None keeps the translation.
         exact: whether files keep every color of the result, as a palette needs.
         seed: selects the random parts of the function, together with the pixels of each image.
+        seamless: axes along which the borders of images fit together and stay so, see `gan.utils.seamless`; or None.
         steady: whether the frames of a file keep the random parts and statistics, see `gan.utils.video_state`.
         video: the frames of the file that is translated, see `for_frames`.
     """
@@ -77,6 +81,7 @@ class ImageTranslator:
     to_pixel_art: Callable[[np.ndarray, np.ndarray], np.ndarray] | None = None
     exact: bool = False
     seed: int = 0
+    seamless: str | None = None
     steady: bool = False
     video: Video | None = None
 
@@ -86,7 +91,7 @@ class ImageTranslator:
 
     def __call__(self, image: Image.Image) -> Image.Image:
         if (factor := self.function.enlargement) != 1:
-            image = image.resize((factor * image.width, factor * image.height), Image.Resampling.LANCZOS)
+            image = enlarged(image, factor, self.seamless)
         result = Image.fromarray(self.translate(image))
         if result.size != image.size:  # a sheet of looks
             return result
@@ -102,8 +107,18 @@ class ImageTranslator:
         given = pixels if self.function.takes_alpha or image.mode == "RGB" else without_alpha(pixels)
         number = (zlib.crc32(pixels.tobytes()) + self.seed) % MAX_NUMBER
         with self.video.frame(pixels) if self.video else nullcontext():
-            result = self.function(given, from_first_frame(number))
+            function = partial(self.function, number=from_first_frame(number))
+            result = seamless.translated(function, given, self.seamless) if self.seamless else function(given)
         return result if self.to_pixel_art is None else self.to_pixel_art(result, pixels)
+
+
+def enlarged(image: Image.Image, factor: int, axes: str | None) -> Image.Image:
+    """Enlarge an image by Lanczos. Along axes, its opposite borders count as neighbors."""
+    margins = dict.fromkeys(seamless.AXES[axes], LANCZOS_REACH) if axes else {}
+    left, top = margins.get(1, 0), margins.get(0, 0)
+    wider = Image.fromarray(seamless.continued(np.asarray(image), margins)) if axes else image
+    box = (left, top, left + image.width, top + image.height)
+    return wider.resize((factor * image.width, factor * image.height), Image.Resampling.LANCZOS, box)
 
 
 def without_alpha(pixels: np.ndarray) -> np.ndarray:

@@ -17,8 +17,9 @@ from gan.images.convert import to_pil_image
 from gan.models.loading import move, select_direction
 from gan.translation.image_translator import BYTES_PER_PIXEL, ImageFunction, ImageTranslator, parse_look
 from gan.translation.tiling import is_tiled, tile_for_memory, translate
-from gan.utils.errors import UserError
+from gan.utils.errors import UserError, choice
 from gan.utils.option_values import pair
+from gan.utils.seamless import AXES
 
 
 class NetworkFunction(ImageFunction):
@@ -95,7 +96,12 @@ class Translator:
         return f"<gan.Translator {name}: trained at {width}x{height} pixels{both}, {self.images:,} images seen>"
 
     def translate(
-        self, images: Given, direction: str = "a2b", strength: float = 1.0, tile: int | None = None
+        self,
+        images: Given,
+        direction: str = "a2b",
+        strength: float = 1.0,
+        tile: int | None = None,
+        seamless: str | None = None,
     ) -> Image.Image | list[Image.Image]:
         """Return the translation of an image, or a list for several images: Pillow images of the same sizes.
 
@@ -106,6 +112,7 @@ class Translator:
             direction: "a2b", or "b2a" for a translator with both directions.
             strength: 0 is the input, 1 the translation, 2 twice the change.
             tile: side of the tiles of large images in pixels; the default is as large as memory allows.
+            seamless: "x", "y" or "both" for images whose borders fit together along these axes: textures.
 
         Raises:
             UserError: an image cannot be read or does not fit into memory, or an argument is out of range.
@@ -113,25 +120,26 @@ class Translator:
         settings.DIRECTION.check(direction)
         settings.STRENGTH.check(strength)
         settings.TILE.check(tile)
+        check_seamless(seamless)
         network = select_direction("this model", self.network, direction)
         function = network_function(network, self.config, tile)
         try:
-            return translate_given(ImageTranslator(function, strength), images)
+            return translate_given(ImageTranslator(function, strength, seamless=seamless), images)
         except MemoryError as error:
             raise UserError("an image does not fit into memory; give a smaller tile") from error
 
     __call__ = translate
 
-    def of_pixels(self, images: Tensor) -> list[Tensor]:
+    def of_pixels(self, images: Tensor, seamless: str | None = None) -> list[Tensor]:
         """Return the translations of images of a generator, uint8 (N, C, H, W); RGBA is premultiplied."""
         channels = images.shape[1]
-        translate = ImageTranslator(network_function(self.network, self.config))
+        translate = ImageTranslator(network_function(self.network, self.config), seamless=seamless)
         given = (to_pil_image(image).convert("RGBA" if channels == 4 else "RGB") for image in images)
         return [planes_of(translate(image), channels) for image in given]
 
 
 def translate_by_look(
-    look: str, images: Given, *, strength: float = 1.0, seed: int = 0, **parameters: float
+    look: str, images: Given, *, strength: float = 1.0, seed: int = 0, seamless: str | None = None, **parameters: float
 ) -> Image.Image | list[Image.Image]:
     """Return an image in a look, or a list for several images: Pillow images of the same sizes. Alpha is kept.
 
@@ -140,6 +148,7 @@ def translate_by_look(
         images: as in `Translator.translate`.
         strength: 0 is the input, 1 the look, 2 twice the change.
         seed: selects the grain and noise, together with the pixels of each image.
+        seamless: as in `Translator.translate`.
         parameters: those of the look, as in `vignette=0.3`.
 
     Raises:
@@ -147,7 +156,15 @@ def translate_by_look(
     """
     settings.STRENGTH.check(strength)
     settings.SEED.check(seed)
-    return translate_given(ImageTranslator(parse_look(look, parameters), strength, seed=seed), images)
+    check_seamless(seamless)
+    return translate_given(
+        ImageTranslator(parse_look(look, parameters), strength, seed=seed, seamless=seamless), images
+    )
+
+
+def check_seamless(axes: str | None) -> None:
+    if axes is not None:
+        choice("seamless", axes, AXES)
 
 
 def translate_given(translator: ImageTranslator, images: Given) -> Image.Image | list[Image.Image]:

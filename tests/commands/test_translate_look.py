@@ -60,6 +60,7 @@ def test_frames_of_an_animation_have_other_grain_and_the_same_screen(gan_command
         (["look:film", "a.png"], "look:film: give OUTPUT, a folder or a file"),
         (["look:film", "a.png", "b.png", "--tile", "128"], "--tile: needs a trained translator; look:film is a look"),
         (["look:film", "a.png", "b.png", "--set", "grain=1"], "--set grain: there is no such parameter"),
+        (["look:all", "a.png", "b.png", "--seamless", "x"], "--seamless: needs one look; look:all makes a sheet"),
         (["look:film", "a.png", "b.png", "--palette", "8"], "--palette 8: a look has no target images"),
     ],
 )

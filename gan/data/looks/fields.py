@@ -23,6 +23,7 @@ from gan.settings import Setting
 from gan.utils.colors import LUMA
 from gan.utils.errors import UserError, did_you_mean
 from gan.utils.option_values import parse_assignments
+from gan.utils.seamless import size_of
 from gan.utils.video_state import mean_over_frames
 
 # ---- a filter, and its parameters, which users type as `halftone:cell=6:angle=30`, or as `--set cell=6 angle=30`
@@ -204,9 +205,14 @@ def resample(field: np.ndarray, size: tuple[int, int]) -> np.ndarray:
     return field if field.shape == size else resize(field, size, kernel)
 
 
+def shorter_side(shape: tuple[int, ...]) -> int:
+    """Return the side in pixels of an image (H, W, ...) that lengths are fractions of."""
+    return min(size_of(shape))
+
+
 def size_within(shape: tuple[int, ...], side: float) -> tuple[int, int]:
     """Return (height, width) scaled so that the shorter side has at most `side` pixels."""
-    scale = min(1.0, side / min(shape[:2]))
+    scale = min(1.0, side / shorter_side(shape))
     return max(1, round(shape[0] * scale)), max(1, round(shape[1] * scale))
 
 

@@ -29,6 +29,7 @@ from gan.data.looks.fields import (
     mixed,
     noise,
     resample_up,
+    shorter_side,
     smooth,
 )
 from gan.utils.colors import YCC
@@ -75,7 +76,7 @@ def grain(
 ) -> FloatImage:
     """Film grain: gray noise with a scale of one pixel or a 400th of the side, strongest in midtones."""
     height, width = image.shape[:2]
-    radius = grain_size or max(0.5, min(height, width) / 800)
+    radius = grain_size or max(0.5, shorter_side(image.shape) / 800)
     noise = blurred(rng.standard_normal((height, width, 1), np.float32), radius)
     middle = luminance(image)[..., None]
     return clipped(image + grain * noise / noise.std() * np.sqrt(np.maximum(4 * middle * (1 - middle), 0.1)))
@@ -101,7 +102,7 @@ def film_grain(
     grain_color: Annotated[float, Range(0, 1, "grain in the colors, relative to luminance")] = 0.35,
 ) -> FloatImage:
     """Film grain by an autoregressive model (AV1), with a strength that depends on the intensity."""
-    size = grain_size or max(0.7, min(image.shape[:2]) / 1600)
+    size = grain_size or max(0.7, shorter_side(image.shape) / 1600)
     points = (0.4 * shadows, shadows, 1.0, highlights, 0.3 * highlights)
     channels = image @ TO_YCC.T
     scale = grain * np.interp(channels[..., 0], INTENSITIES, points).astype(np.float32)
@@ -182,7 +183,7 @@ def prussian_blue(
     """Prussian blue on paper: the amount of pigment is a curve of luminance, and absorbs red most."""
     gray = luminance(image).astype(np.float32)
     gray = 0.7 * gray + 0.3 * equalized(gray).astype(np.float32)  # as a negative made for the process
-    gray = gray + 0.35 * (gray - smooth(gray, min(gray.shape) / 90))  # contact prints are sharp
+    gray = gray + 0.35 * (gray - smooth(gray, shorter_side(gray.shape) / 90))  # contact prints are sharp
     dark = np.clip(1 - gray, 0, 1)
     pigment = density * dark**contrast / (dark**contrast + 0.55 * (1 - dark) ** contrast + 1e-6)
     return clipped(PAPER * np.exp(-pigment[..., None] * ABSORPTION))
@@ -198,7 +199,7 @@ def brushed_edge(
 ) -> FloatImage:
     """Paper coated by brush: the image ends in irregular strokes, and the coating is uneven."""
     height, width = image.shape[:2]
-    side = min(height, width)
+    side = shorter_side(image.shape)
     y, x = np.mgrid[:height, :width].astype(np.float32)
     scales = ((50, 2), (150, 3), (400, 4))  # down and across, as fractions of the side: the brush moves horizontally
     bristles = sum(noise(rng, (height, width), (side / a, side / b)) for a, b in scales) / np.float32(3**0.5)

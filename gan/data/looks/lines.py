@@ -19,6 +19,7 @@ from gan.data.looks.fields import (
     noise,
     positive,
     resample,
+    shorter_side,
     size_within,
     smooth,
 )
@@ -152,8 +153,7 @@ def engraving(
     hatching: Annotated[float, Range(0, 90, "angle between crossing lines in degrees; 0: no crossing")] = 55,
 ) -> FloatImage:
     """Engraving: lines that follow the forms, swell in shadows and are crossed by others in the darks."""
-    height, width = image.shape[:2]
-    side = min(height, width)
+    height, side = len(image), shorter_side(image.shape)
     cell = max(2.5, cell or max(4.0, side / 110))
     gray = equal_tones(luminance(image), 0.35)
     gray = gray + 0.9 * (gray - smooth(gray, cell * 0.9)) + 0.3 * (gray - smooth(gray, side / 25))
@@ -195,7 +195,7 @@ def woodcut(
     drawing", 2007; Winnemoeller, "XDoG: advanced image stylization with extended difference of Gaussians", 2011.
     """
     height, width = image.shape[:2]
-    side = min(height, width)
+    side = shorter_side(image.shape)
     cell = max(3.0, cell or max(4.0, side / 60))
     size = size_within(image.shape, max(64, side / cell * 10))  # a tenth of the distance of marks
     scale = size[0] / height

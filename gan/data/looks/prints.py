@@ -28,6 +28,7 @@ from gan.data.looks.fields import (
     palette,
     positive,
     resample,
+    shorter_side,
     size_within,
     smooth,
 )
@@ -47,7 +48,7 @@ def halftone(
     image = mixed(np.repeat(luminance(image)[..., None], 3, -1), image, color)
     cyan, magenta, yellow = np.moveaxis(1 - image, -1, 0)
     black = np.minimum(np.minimum(cyan, magenta), yellow)
-    cell = cell or max(4.0, min(image.shape[:2]) / 64)  # pixels from dot to dot
+    cell = cell or max(4.0, shorter_side(image.shape) / 64)  # pixels from dot to dot
     page = np.full_like(image, 1) * np.array([0.96, 0.93, 0.86], np.float32)
     for amount, degrees, ink in (
         (yellow - black, 0, (1.0, 0.87, 0.12)),
@@ -82,7 +83,7 @@ def poster(
     inks: Annotated[int, Range(2, 6, "number of inks")] = 6,
 ) -> FloatImage:
     """Return a screen print: flat areas in a few inks, chosen mainly by luminance."""
-    flat = kuwahara(image, brush or max(1, round(min(image.shape[:2]) / 48)))
+    flat = kuwahara(image, brush or max(1, round(shorter_side(image.shape) / 48)))
     colors = some_inks(palette(POSTER_INKS), inks)
     target = np.sort(colors @ LUMINANCE)
     tone = np.interp(equalized(luminance(flat)), np.linspace(0, 1, len(target)), target)  # so that all inks are used
@@ -115,9 +116,9 @@ def stencils(
     misregistration: Annotated[float, Range(0, 20, "displacement of plates, in thousandths of the shorter side")] = 3,
 ) -> FloatImage:
     """Screen print: stencils in a few flat inks, which overlap and are slightly misregistered."""
-    side = min(image.shape[:2])
+    side = shorter_side(image.shape)
     small = np.stack([resample(image[..., c], size_within(image.shape, WORK)) for c in range(3)], -1)
-    unit = min(small.shape[:2]) / (90 * detail)  # pixels of a feature
+    unit = min(small.shape[:2]) * side / min(image.shape[:2]) / (90 * detail)  # pixels of a feature
     tones = luminance(small)
     sharp = smooth(tones, 0.13 * unit)
     sharp = sharp + 1.6 * (sharp - smooth(tones, 0.6 * unit))  # for the key plate, which has the outlines
@@ -153,7 +154,7 @@ def drums(
     misregistration: Annotated[float, Range(0, 20, "displacement of drums, in thousandths of the shorter side")] = 3,
 ) -> FloatImage:
     """Risograph: two or three bright inks, screened by dots, with misregistered drums."""
-    side = min(image.shape[:2])
+    side = shorter_side(image.shape)
     cell = cell or max(3.0, side / 130)
     chosen = {1: [1], 2: [0, 1], 3: [2, 0, 1]}[inks]
     amounts = separate(image, palette(RISO_INKS)[chosen])
@@ -185,7 +186,7 @@ def ink_texture(
 ) -> FloatImage:
     """Uneven ink: mottled areas, and specks where the paper shows through."""
     height, width = image.shape[:2]
-    side = min(height, width)
+    side = shorter_side(image.shape)
     mottled = 0.05 * noise(rng, (height, width), max(1.0, side / 250)) + 0.03 * noise(rng, (height, width), side / 12)
     specks = np.clip(noise(rng, (height, width), max(0.8, side / 600)) - 2.6, 0, 1)
     kept = np.clip(1 - ink_noise * (np.maximum(mottled + 0.03, 0) + 0.9 * specks), 0, 1)[..., None]
@@ -202,7 +203,7 @@ def painting(
     color: Annotated[float, Range(0, 3, "saturation; 1 keeps it")] = 1.25,
 ) -> FloatImage:
     """Return an oil painting: flat areas that keep edges (Kuwahara filter), slightly more saturated."""
-    flat = kuwahara(image, brush or max(2, round(min(image.shape[:2]) / 56)))
+    flat = kuwahara(image, brush or max(2, round(shorter_side(image.shape) / 56)))
     gray = luminance(flat)[..., None]
     return clipped(gray + color * (flat - gray))
 
@@ -214,7 +215,7 @@ def washes(
     edges: Annotated[float, Range(0, 6, "darkness along edges")] = 1.5,
 ) -> FloatImage:
     """Watercolor washes on cream paper, darker along edges."""
-    side = min(image.shape[:2])
+    side = shorter_side(image.shape)
     flat = kuwahara(image, brush or max(2, round(side / 40)))
     steps = np.hypot(*np.gradient(luminance(blurred(flat, side / 160))))[..., None]
     cream = np.array([1.0, 0.98, 0.92], np.float32)
@@ -228,7 +229,7 @@ def paper(
 ) -> FloatImage:
     """Paper texture."""
     height, width = image.shape[:2]
-    rough = blurred(rng.standard_normal((height, width, 1), np.float32), max(0.7, min(height, width) / 300))
+    rough = blurred(rng.standard_normal((height, width, 1), np.float32), max(0.7, shorter_side(image.shape) / 300))
     return clipped(image * (1 + paper * rough / rough.std()))
 
 

@@ -12,8 +12,9 @@ from typing import Annotated
 import numpy as np
 from scipy.ndimage import gaussian_filter1d
 
-from gan.data.looks.fields import LUMINANCE, FloatImage, Range, blurred, clipped, noise, palette, resized
+from gan.data.looks.fields import LUMINANCE, FloatImage, Range, blurred, clipped, noise, palette, resized, shorter_side
 from gan.utils.colors import COLORS, LUMA
+from gan.utils.seamless import size_of
 
 
 def pixels(
@@ -23,7 +24,7 @@ def pixels(
 ) -> FloatImage:
     """Pixel art: cells of a 48th of the shorter side, each in the nearest of PICO-8's 16 colors."""
     height, width = image.shape[:2]
-    cell = cell or max(2, round(min(height, width) / 48))
+    cell = cell or max(2, round(shorter_side(image.shape) / 48))
     small = resized(image, (-(-height // cell), -(-width // cell)))
     colors = palette(COLORS["pico8"])
     nearest = colors[((small[:, :, None] - colors) ** 2 @ (3 * LUMINANCE + 0.5)).argmin(-1)]
@@ -39,8 +40,8 @@ def scan_lines(
 ) -> FloatImage:
     """A cathode-ray tube: every other line is dim, columns are tinted red, green and blue, and bright areas bloom."""
     height, width = image.shape[:2]
-    unit = line or max(1, round(min(height, width) / 240))  # pixels a line
-    glow = image + bloom * blurred(np.maximum(image - 0.5, 0), min(height, width) / 40)
+    unit = line or max(1, round(shorter_side(image.shape) / 240))  # pixels a line
+    glow = image + bloom * blurred(np.maximum(image - 0.5, 0), shorter_side(image.shape) / 40)
     rows = np.where(np.arange(height) // unit % 2, 1 - darkness, 1.0)[:, None, None]
     columns = 0.8 + 0.4 * np.eye(3)[np.arange(width) // unit % 3]  # (W, 3)
     return clipped(1.12 * glow * (rows * columns[None]).astype(np.float32))
@@ -63,7 +64,8 @@ def vhs_signal(
 ) -> FloatImage:
     """What VHS keeps of a signal: soft luminance with halos, and smeared colors that come late."""
     height, width = image.shape[:2]
-    microsecond, line = width / LINE, max(1.0, height / LINES)  # in pixels
+    whole = size_of(image.shape)
+    microsecond, line = whole[1] / LINE, max(1.0, whole[0] / LINES)  # in pixels
     luma, *chroma = np.moveaxis(image @ TO_YIQ.T, -1, 0)
     soft = gaussian_filter1d(luma, BLUR / (LUMA_MHZ * bandwidth) * microsecond, axis=1, mode="nearest")
     wide = gaussian_filter1d(soft, 0.2 * microsecond, axis=1, mode="nearest")
@@ -88,8 +90,9 @@ def vhs_tape(
 ) -> FloatImage:
     """The faults of tape and heads: noise in streaks, jitter of lines, torn lines at the bottom, dropouts."""
     height, width = image.shape[:2]
-    lines = min(height, LINES)
-    line, microsecond = height / lines, width / LINE
+    whole = size_of(image.shape)
+    line, microsecond = max(1.0, whole[0] / LINES), whole[1] / LINE  # in pixels
+    lines = round(height / line)
     rows = np.minimum((np.arange(height) / line).astype(int), lines - 1)  # the line of each row
     shift, torn = displacement(rng, lines, jitter, head_switching)
     channels = displaced(image @ TO_YIQ.T, shift[rows] * microsecond)
