@@ -51,6 +51,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
                         "missing; or, for a single image, a PNG file")  # fmt: skip
     unscale.add_argument("--cell", type=float, metavar="PIXELS", help="side of the enlarged pixels, as in 4 or 3.5 "
                         "(default: found in each image)")  # fmt: skip
+    unscale.add_argument("--uneven", action="store_true", help="cells differ in size, as image generators draw them")
     options.add_force(unscale)
     cutting = add_command(parts, "cut", "cut sheets of sprites, or files of Aseprite, into images")
     cutting.add_argument("input", type=options.existing_path, metavar="SHEET", help="image or .aseprite file, or "
@@ -211,7 +212,7 @@ def unscale(arguments: argparse.Namespace) -> int:
     if not todo:
         return 0
     limit = translate_files.max_pixels(available_memory() // cores(), True)
-    unscaler = partial(unscale_file, side=arguments.cell, max_pixels=limit)
+    unscaler = partial(unscale_file, side=arguments.cell, is_uneven=arguments.uneven, max_pixels=limit)
     results: list[Unscaled] = []
     crashed = Unscaled("the process crashed, took too long or ran out of memory on it")
     with (

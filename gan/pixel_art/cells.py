@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -13,6 +15,7 @@ from gan.data.decoding.reader import MAX_PIXELS, ImageError, unpremultiply
 from gan.data.pixel_grid import Grid, find_grid, grid_of_side, restore
 from gan.data.sources.files import File
 from gan.images import files
+from gan.pixel_art import uneven
 from gan.pixel_art.dithering import dithered
 
 if TYPE_CHECKING:
@@ -116,12 +119,15 @@ class Unscaled(NamedTuple):
     factor: str = ""
 
 
-def unscale(task: tuple[File, Path], side: float | None = None, max_pixels: int = MAX_PIXELS) -> Unscaled:
+def unscale(
+    task: tuple[File, Path], side: float | None = None, is_uneven: bool = False, max_pixels: int = MAX_PIXELS
+) -> Unscaled:
     """Restore a file of enlarged pixel art and write it as PNG, atomically; without a grid, write it at its size.
 
     Args:
         task: the file, and the path to write.
         side: side of the cells in pixels; None finds the grid of the file, in its first frame.
+        is_uneven: whether the cells differ in size, see `gan.pixel_art.uneven`.
         max_pixels: limit of width * height, summed over the frames of an animation.
 
     Raises:
@@ -131,14 +137,35 @@ def unscale(task: tuple[File, Path], side: float | None = None, max_pixels: int 
     try:
         contents = files.read_file(file, "PNG", max_pixels)
         first = contents.images[0]
-        grid = find_grid(first) if side is None else grid_of_side(first, side)
+        found = find_uneven(first, side) if is_uneven else find_even(first, side)
 
         def change(image: Image.Image) -> Image.Image:
-            return image if grid is None else Image.fromarray(restore(np.asarray(image), grid))
+            return image if found is None else Image.fromarray(found.restore(np.asarray(image)))
 
         files.write(contents, target, change, "PNG")
     except ImageError as error:
         return Unscaled(str(error))
     except MemoryError:
         return Unscaled("does not fit into memory")
-    return Unscaled(factor=grid.factor if grid else "")
+    return Unscaled(factor=found.factor if found else "")
+
+
+class Found(NamedTuple):
+    """How an image was enlarged, and the function that restores its frames."""
+
+    factor: str
+    restore: Callable[[np.ndarray], np.ndarray]
+
+
+def find_even(pixels: np.ndarray, side: float | None) -> Found | None:
+    grid = find_grid(pixels) if side is None else grid_of_side(pixels, side)
+    return Found(grid.factor, partial(restore, grid=grid)) if grid else None
+
+
+def find_uneven(pixels: np.ndarray, side: float | None) -> Found | None:
+    cells = uneven.find_cells(pixels, side)
+    if cells is None:
+        return None
+    rows, columns = cells
+    factor = f"{pixels.shape[0] / (len(rows) - 1):.2g}x"  # the mean over all cells
+    return Found(factor, partial(uneven.restore, rows=rows, columns=columns))
