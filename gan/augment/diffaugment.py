@@ -9,6 +9,7 @@ from typing import Any
 import torch
 from torch import Generator, Tensor, nn
 
+from gan.networks.torus import AXES
 from gan.utils.errors import UserError, at_least, choice, fraction
 
 POLICIES = ("color", "translation", "cutout")
@@ -28,10 +29,16 @@ class DiffAugment(nn.Module):
         cell: unit of translations and cutouts in pixels, so that enlarged pixel art stays on its grid.
         cutout: fraction of each side that "cutout" covers, in 0..1, rounded down to an even number of cells; 0.5 in the
             paper, 0.2 in Projected GAN.
+        wrap: axes of seamless images, "x", "y" or "both", along which translations wrap around, by up to a whole side.
     """
 
     def __init__(
-        self, policy: Sequence[str] = POLICIES, probability: float = 1.0, cell: int = 1, cutout: float = 0.5
+        self,
+        policy: Sequence[str] = POLICIES,
+        probability: float = 1.0,
+        cell: int = 1,
+        cutout: float = 0.5,
+        wrap: str | None = None,
     ) -> None:
         super().__init__()
         for name in policy:
@@ -40,6 +47,7 @@ class DiffAugment(nn.Module):
         self.probability = fraction("augment.probability", probability)
         self.cell = at_least("augment.cell", cell, 1)
         self.cutout = fraction("augment.cutout", cutout)
+        self.wrapped = AXES[choice("augment.wrap", wrap, AXES)] if wrap else ()
 
     def draw(self, n: int, size: tuple[int, int], generator: Generator) -> dict[str, Tensor]:
         """Return random numbers for n images from U(0, 1), (n, 3) or (n, 2), on the generator's device."""
@@ -57,7 +65,7 @@ class DiffAugment(nn.Module):
     def forward(self, x: Tensor, draws: dict[str, Tensor]) -> Tensor:
         transforms: dict[str, Callable[[Tensor, Tensor], Tensor]] = {
             "color": color,
-            "translation": functools.partial(translation, cell=self.cell),
+            "translation": functools.partial(translation, cell=self.cell, wrapped=self.wrapped),
             "cutout": functools.partial(cutout, cell=self.cell, fraction=self.cutout),
         }
         y = x
@@ -79,19 +87,25 @@ def color(x: Tensor, u: Tensor) -> Tensor:
     return torch.cat([rgb, alpha], 1)
 
 
-def translation(x: Tensor, u: Tensor, cell: int = 1) -> Tensor:
-    height, width = x.shape[2:]
-    down, right = _shift(height, u[:, 0], cell), _shift(width, u[:, 1], cell)  # (N,)
-    if x.device.type == "cpu":
+def translation(x: Tensor, u: Tensor, cell: int = 1, wrapped: Sequence[int] = ()) -> Tensor:
+    down, right = (
+        _any_shift(x.shape[n], u[:, n - 2], cell) if n in wrapped else _shift(x.shape[n], u[:, n - 2], cell)
+        for n in (2, 3)
+    )  # (N,)
+    if x.device.type == "cpu" and not wrapped:
         return Moved.apply(x, down.tolist(), right.tolist(), _fill_value(x).item())
-    return gathered(x, down, right)
+    return gathered(x, down, right, wrapped)
 
 
-def gathered(x: Tensor, down: Tensor, right: Tensor) -> Tensor:
-    """Return images moved by whole pixels (N,), without a value that the host must wait for."""
+def gathered(x: Tensor, down: Tensor, right: Tensor, wrapped: Sequence[int] = ()) -> Tensor:
+    """Return images moved by whole pixels (N,), without a value that the host must wait for.
+
+    Args:
+        wrapped: dimensions of (N, C, H, W) along which images wrap around.
+    """
     height, width = x.shape[2:]
-    rows, rows_inside = _sources(height, down)  # (N, H)
-    columns, columns_inside = _sources(width, right)  # (N, W)
+    rows, rows_inside = _sources(height, down, 2 in wrapped)  # (N, H)
+    columns, columns_inside = _sources(width, right, 3 in wrapped)  # (N, W)
     pixels = (rows[:, :, None] * width + columns[:, None, :]).reshape(len(x), 1, -1).expand(-1, x.shape[1], -1)
     moved = x.flatten(2).gather(2, pixels).reshape(x.shape)  # its backward is twice as fast as that of indexing
     inside = rows_inside[:, :, None] & columns_inside[:, None, :]  # (N, H, W)
@@ -115,9 +129,17 @@ def _shift(side: int, u: Tensor, cell: int) -> Tensor:
     return cell * ((u * (2 * reach + 1)).long().clamp_max(2 * reach) - reach)
 
 
-def _sources(side: int, shift: Tensor) -> tuple[Tensor, Tensor]:
-    """Return clamped source positions (N, side) of translations (N,), and a mask of those that are inside."""
+def _any_shift(side: int, u: Tensor, cell: int) -> Tensor:
+    """Return translations (N,) in pixels, by whole cells, for images that wrap around."""
+    cells = side // cell
+    return cell * (u * cells).long().clamp_max(cells - 1)
+
+
+def _sources(side: int, shift: Tensor, wraps: bool) -> tuple[Tensor, Tensor]:
+    """Return source positions (N, side) of translations (N,), clamped or wrapped, and a mask of those inside."""
     source = torch.arange(side, device=shift.device) - shift[:, None]
+    if wraps:
+        source = source % side
     return source.clamp(0, side - 1), (source >= 0) & (source < side)
 
 

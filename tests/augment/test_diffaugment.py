@@ -27,6 +27,19 @@ def test_translation_moves_by_whole_pixels_up_to_an_eighth() -> None:
     assert torch.equal(translation(x, torch.full((1, 2), 0.5)), x)
 
 
+@pytest.mark.parametrize(("wrap", "axes"), [("x", (3,)), ("y", (2,)), ("both", (2, 3))])
+def test_translations_of_seamless_images_wrap_around_by_any_distance(wrap: str, axes: tuple[int, ...]) -> None:
+    x, u = torch.randn(1, 3, 16, 24), torch.tensor([[0.999, 0.5]])
+    augment = DiffAugment(["translation"], wrap=wrap)
+    y = augment(x, {"translation": u})
+    expected = x
+    for axis, furthest, usual in ((2, 15, 2), (3, 12, 0)):
+        expected = torch.roll(expected, furthest if axis in axes else usual, axis)
+    inside = slice(None) if 2 in axes else slice(2, None)
+    assert torch.equal(y[:, :, inside], expected[:, :, inside])
+    assert 2 in axes or not y[:, :, :2].any()
+
+
 def test_cutout_covers_the_given_fraction_of_each_side() -> None:
     x, middle = torch.ones(1, 3, 40, 80), {"cutout": torch.full((1, 2), 0.5)}
     for fraction, height, width in ((0.0, 0, 0), (0.2, 8, 16), (0.5, 20, 40), (0.33, 12, 26), (1.0, 40, 80)):
