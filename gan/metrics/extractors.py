@@ -132,7 +132,7 @@ class Lite0Features(nn.Module):
 
     def __init__(self) -> None:
         super().__init__()
-        self.network = lite0.pretrained().to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+        self.network = lite0.pretrained().to(memory_format=torch.channels_last)
 
     def forward(self, images: Tensor) -> Tensor:
         return self.network(resized(images, 128).contiguous(memory_format=torch.channels_last)).mean((2, 3))

