@@ -20,6 +20,7 @@ from hydra.core.utils import JobReturn, JobStatus
 from hydra.experimental.callback import Callback
 from omegaconf import DictConfig
 
+from gan.config import search
 from gan.config.compose import compose
 from gan.config.init_from import with_networks
 from gan.config.mistakes import message_of
@@ -39,6 +40,7 @@ def prepare(typed: list[str]) -> list[str]:
 
     The folder is new, or with resume=auto the newest folder of a sweep with the same overrides.
     """
+    search.register()
     typed = with_data(typed)
     resume, remote = value_of(typed, "resume"), value_of(typed, "remote")
     if resume not in (None, "null", "auto"):

@@ -48,8 +48,6 @@ def targets(node: Any, path: str = "") -> Iterator[tuple[str, dict[str, Any]]]:
 
 @pytest.mark.parametrize("options", compositions(), ids=" ".join)
 def test_every_option_composes_and_its_arguments_exist(options: list[str]) -> None:
-    if "search=optuna" in options:
-        pytest.importorskip("hydra_plugins.hydra_optuna_sweeper")
     cfg = compose(options)
     container = OmegaConf.to_container(cfg, resolve=False)
     assert isinstance(container, dict)

@@ -66,10 +66,3 @@ def test_a_real_sweep_goes_on_after_jobs_that_fail(train: Train, tmp_path: Path)
     assert [line.partition(",")[0] for line in failed] == ["job 1 with loss=wasserstein", "job 2 with loss=wasserstein"]
     assert "augment=ada adapts" in failed[0] and "Traceback" not in result.stderr
     assert "compare the jobs with: gan compare sweep --out sweep/curves.png" in said
-
-
-@pytest.mark.slow
-def test_an_optuna_search_prints_its_trials(train: Train, tmp_path: Path) -> None:
-    pytest.importorskip("hydra_plugins.hydra_optuna_sweeper")
-    said = train("-m", "search=optuna", "hydra.sweeper.n_trials=2", "images=16", "hydra.sweep.dir=sweep").stdout
-    assert "job 2 with generator_optimizer.lr=" in said

@@ -1,4 +1,4 @@
-"""End a run early because its score no longer improves: what `stop=flat` selects."""
+"""End a run early because of its scores: what `stop=flat` and `stop=pruned` select."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from typing import Any
 
 from lightning import Callback, Trainer
 
+from gan.config.search import is_pruned
 from gan.training.callbacks.loop import last_evaluation
 from gan.training.module import GAN
 from gan.utils import errors
@@ -18,21 +19,21 @@ from gan.utils.output import print_line
 Score = tuple[int, float]  # images seen, score
 
 
-class StopWhenFlat(Callback):
-    """Ends the run when the best score has not improved by more than noise for a number of evaluations.
+class ScoreStop(Callback):
+    """Ends the run for a reason that follows from its scores, without that of the untrained network.
 
-    The noise is the median change between two successive scores. A score that falls steadily improves by several of
-    these changes, so the run goes on; a score that only fluctuates does not. Lower scores are better.
-
-    A run has at least 2 `patience` evaluations, without that of the untrained network. conf/stop describes the options.
     It must come after Evaluate in the list of callbacks, and before those that act at the end of a run.
     """
 
-    def __init__(self, monitor: str, patience: int = 5, fraction: float = 0.25) -> None:
+    name = ""  # option of `stop`
+
+    def __init__(self, monitor: str) -> None:
         self.monitor = monitor
-        self.patience = at_least("stop.patience", patience, 2)
-        self.fraction = errors.fraction("stop.fraction", fraction, below_one=True)
         self.scores: list[Score] = []
+
+    def reason(self) -> str:
+        """Return why the run should end; empty if it should go on."""
+        raise NotImplementedError
 
     def on_train_batch_end(self, trainer: Trainer, pl_module: GAN, *_: object) -> None:  # type: ignore[override]
         evaluation = last_evaluation(trainer)
@@ -42,8 +43,8 @@ class StopWhenFlat(Callback):
         self.scores.append((pl_module.images_seen, score))
         if trainer.should_stop or trainer.global_step == trainer.max_steps:
             return
-        if reason := describe_flat(self.scores, self.patience, self.fraction):
-            print_line(f"stop=flat: {self.monitor} {reason}; the run ends at {pl_module.images_seen:,} images")
+        if reason := self.reason():
+            print_line(f"stop={self.name}: {self.monitor} {reason}; the run ends at {pl_module.images_seen:,} images")
             trainer.should_stop = True
 
     def state_dict(self) -> dict[str, Any]:
@@ -52,6 +53,39 @@ class StopWhenFlat(Callback):
     def load_state_dict(self, state_dict: Mapping[str, Any]) -> None:
         if state_dict["monitor"] == self.monitor:
             self.scores = [(int(images), float(score)) for images, score in state_dict["scores"]]
+
+
+class StopWhenFlat(ScoreStop):
+    """Ends the run when the best score has not improved by more than noise for a number of evaluations.
+
+    The noise is the median change between two successive scores. A score that falls steadily improves by several of
+    these changes, so the run goes on; a score that only fluctuates does not. Lower scores are better.
+
+    A run has at least 2 `patience` evaluations. conf/stop describes the options.
+    """
+
+    name = "flat"
+
+    def __init__(self, monitor: str, patience: int = 5, fraction: float = 0.25) -> None:
+        super().__init__(monitor)
+        self.patience = at_least("stop.patience", patience, 2)
+        self.fraction = errors.fraction("stop.fraction", fraction, below_one=True)
+
+    def reason(self) -> str:
+        return describe_flat(self.scores, self.patience, self.fraction)
+
+
+class StopWhenPruned(ScoreStop):
+    """Ends a job of `search=optuna` when the pruner of the search says so. Runs on several devices are not pruned."""
+
+    name = "pruned"
+
+    def on_train_start(self, trainer: Trainer, pl_module: GAN) -> None:  # type: ignore[override]
+        self.alone = trainer.world_size == 1
+
+    def reason(self) -> str:
+        pruned = self.alone and is_pruned(len(self.scores), self.scores[-1][1])
+        return "is worse than in earlier jobs" if pruned else ""
 
 
 def describe_flat(scores: Sequence[Score], patience: int, fraction: float) -> str:
