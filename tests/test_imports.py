@@ -16,7 +16,7 @@ from gan.cli import COMMANDS
 ROOT = Path(__file__).parent.parent
 LOWER = ("losses", "penalties", "augment", "networks", "metrics", "editing")
 MAY_IMPORT_HYDRA = {"compose.py", "init_from.py", "launch.py", "mistakes.py", "new_run.py", "overrides.py", "resume.py"}
-MAY_IMPORT_HYDRA |= {"secrets.py", "sweep.py", "fit.py", "train.py"}
+MAY_IMPORT_HYDRA |= {"secrets.py", "search.py", "sweep.py", "fit.py", "train.py"}
 
 
 @functools.cache
