@@ -34,13 +34,16 @@ MODULES = {
     "gan.translation.translator": ("Translator",),
     "gan.utils.errors": ("UserError",),
 }
+__version__: str
 __all__ = ["Images", "Model", "Run", "Translator", "UserError", "load", "origin", "show", "train", "translate"]
 
 
 def __getattr__(name: str) -> object:
-    """Import a name on first use, because most of them import torch, which `gan --help` does not need."""
+    """Import a name on first use: most of them import torch, which `gan --help` does not need."""
     import importlib
 
+    if name == "__version__":
+        return importlib.import_module("importlib.metadata").version("retro-gan")
     for module, names in MODULES.items():
         if name in names:
             return getattr(importlib.import_module(module), name)

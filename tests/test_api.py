@@ -10,6 +10,7 @@ import subprocess
 import sys
 import threading
 import warnings
+from importlib.metadata import version
 from pathlib import Path
 
 import numpy as np
@@ -127,6 +128,7 @@ def test_an_interrupt_saves_a_checkpoint(tmp_path: Path) -> None:
 def test_help_and_names() -> None:
     page = pydoc.plain(pydoc.render_doc(gan))
     assert "gan.train(" in page and "model.sample(16)" in page
+    assert gan.__version__ == version("retro-gan")
     assert set(gan.__all__) <= set(dir(gan)) and all(hasattr(gan, name) for name in gan.__all__)
     assert (Path(gan.__file__).parent / "py.typed").exists()
     with pytest.raises(AttributeError, match="no attribute 'lod'"):
