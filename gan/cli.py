@@ -27,7 +27,7 @@ from gan.utils.output import escape_unprintable
 from gan.utils.processes import safe_path
 
 COMMANDS = {
-    "train": "train a GAN on a folder of images; `gan train --help` lists all options",
+    "train": "train a GAN on a folder of images; `gan train --help-all` lists all options",
     "generate": "generate images with a trained run",
     "interpolate": "interpolate between images of a trained run, as a GIF or a video",
     "directions": "find latent directions in which images change",

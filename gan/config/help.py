@@ -1,7 +1,9 @@
-"""The help page of `gan train --help`, from the files in conf/. No torch."""
+"""The help pages of `gan train --help` and `--help-all`, from the files in conf/. No torch."""
 
 from __future__ import annotations
 
+import re
+import textwrap
 from pathlib import Path
 
 from gan.config.paths import CONF, group_files, groups
@@ -24,6 +26,7 @@ brackets. hydra.run.dir=runs/NAME names the run folder. `--cfg job` prints the w
 --config-dir DIR adds your own configurations: experiment=NAME reads DIR/experiment/NAME.yaml. --code DIR adds your own
 Python code, which a configuration may name: `_target_: MODULE.CLASS`. Type both again to resume.
 """
+ALL = "--help-all describes each file and shows all options with their defaults."
 OPTIONS = """OPTIONS
 
 The names below GROUP=FILE begin with the group: `size` of data=folder is data.size, and `lr` below
@@ -31,8 +34,46 @@ The names below GROUP=FILE begin with the group: `size` of data=folder is data.s
 """
 
 
+# Options that people set most, by the file that describes them. A name below another key is written with a dot.
+COMMON = {
+    "data/folder.yaml": ("root", "size", "channels", "labels", "fit", "flip", "split", "batch_size"),
+    "train.yaml": ("minutes", "images", "seed", "init_from", "freeze.discriminator", "resume", "objective"),
+    "gan.yaml": ("generator_optimizer.lr", "seamless", "micro_batch"),
+    "trainer/default.yaml": ("devices", "precision"),
+}
+
+
 def help_page() -> str:
-    """Return the help page: usage, the names of all groups, and the files with the options, as they are."""
+    """Return the short help page: usage, the common options, and the names of the files of each group."""
+    described = [
+        (prefix_of(file) + name, comment(CONF / file, name)) for file, names in COMMON.items() for name in names
+    ]
+    options = [wrapped(f"{name:<31}{text}", 31) for name, text in described]
+    files = [wrapped(f"{group:<12}{' '.join(file.stem for file in group_files(group))}", 12) for group in groups()]
+    usage = USAGE.replace("TRAIN", train_command())
+    return "\n".join([usage, "COMMON OPTIONS", *options, "", "GROUPS, WITH THEIR FILES", *files, "", ALL])
+
+
+def wrapped(line: str, indent: int) -> str:
+    return textwrap.fill(line, 118, initial_indent="  ", subsequent_indent=" " * (indent + 2))
+
+
+def prefix_of(file: str) -> str:
+    return {"train.yaml": "", "gan.yaml": "model."}.get(file, f"{file.partition('/')[0]}.")
+
+
+def comment(file: Path, name: str) -> str:
+    """Return the comment of an option in a configuration file."""
+    *above, key = name.split(".")
+    text = content(file)
+    for part in above:
+        text = text[text.index(f"{part}:") :]
+    found = re.search(rf"^ *{key}:.*?# (.*)$", text, re.MULTILINE)
+    return found[1] if found else ""
+
+
+def whole_page() -> str:
+    """Return usage, what each file of a group is, and the files with all options, as they are."""
     usage = USAGE.replace("TRAIN", train_command())
     parts = [usage, "GROUPS\n", *map(describe_group, groups()), OPTIONS, content(CONF / "train.yaml")]
     for group in groups():

@@ -41,10 +41,10 @@ def launch(task: Callable[[DictConfig], Any], words: list[str]) -> None:
 
     Before that, answer --help without importing torch, or create and lock the run folder.
     """
-    if "--help" in words or "-h" in words:
-        from gan.config.help import help_page
+    if {"--help", "-h", "--help-all"} & set(words):
+        from gan.config.help import help_page, whole_page
 
-        print_page(help_page())
+        print_page(whole_page() if "--help-all" in words else help_page())
         return
     before = sys.argv[1:]
     # Lightning ends the child processes with SIGTERM, also those that wait in a collective and run no Python.

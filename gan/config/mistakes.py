@@ -44,7 +44,7 @@ for _names, _answer in (
 
 WITH_VALUE = {"--cfg", "-c", "--package", "-p", "--config-dir", "-cd", "--info", "-i", "--code"}
 INFORMATION = {"--cfg", "-c", "--info", "-i", "--hydra-help", "--version", "--shell-completion", "-sc"}  # no run
-FLAGS = WITH_VALUE | INFORMATION | {"--help", "-h", "--resolve", "--run", "-r", "--multirun", "-m"}
+FLAGS = WITH_VALUE | INFORMATION | {"--help", "-h", "--help-all", "--resolve", "--run", "-r", "--multirun", "-m"}
 
 
 # ---- words of the command line, before Hydra reads them

@@ -14,7 +14,7 @@ from hydra.utils import get_object
 from omegaconf import OmegaConf
 
 from gan.config.compose import DERIVED, compose
-from gan.config.help import headline, help_page
+from gan.config.help import headline, help_page, whole_page
 from gan.config.paths import CONF
 
 UNPAIRED = ("unpaired", "paper_cyclegan", "paper_cut")
@@ -68,8 +68,19 @@ def test_every_file_has_a_description(file: Path) -> None:
     assert len(headline(CONF / file.with_suffix(".yaml"))) > 10
 
 
-def test_help_has_every_file_and_option() -> None:
+def test_help_is_one_screen_or_two() -> None:
     page = help_page()
+    lines = page.splitlines()
+    assert len(lines) < 80 and max(map(len, lines)) <= 120
+    options = lines[lines.index("COMMON OPTIONS") + 1 : lines.index("GROUPS, WITH THEIR FILES") - 1]
+    names = [line[2:32].strip() for line in options if line[2] != " "]
+    assert len(names) == 20 and {"data.root", "minutes", "model.generator_optimizer.lr"} <= set(names)
+    assert all(len(line) > 45 for line in options if line[2] != " ")  # each has a description
+    assert all(re.search(rf"\b{file.stem}\b", page) for file in FILES)
+
+
+def test_the_whole_help_has_every_file_and_option() -> None:
+    page = whole_page()
     assert "images: ${length:112_000,3_000_000}  # length of the run" in page
     assert "---- data=folder\n" in page and "\nsize: 64  # side" in page
     assert all(f"{file.parent}={file.name}" in page for file in FILES)

@@ -9,7 +9,7 @@ import yaml
 
 from gan.config import paths
 from gan.config.compose import compose
-from gan.config.help import help_page
+from gan.config.help import whole_page
 from gan.config.mistakes import message_of
 from gan.config.resume import read_overrides
 from gan.utils.errors import UserError
@@ -31,7 +31,7 @@ def test_own_files_are_composed_with_ours(folder: Path) -> None:
     paths.use(folder)
     cfg = compose(["experiment=mine", "seed=3"])
     assert (cfg.images, cfg.seed, cfg.loss._target_) == (777, 3, "mylosses.Mine")
-    page = help_page()
+    page = whole_page()
     assert "experiment=mine" in page and "My experiment" in page and "experiment=quick" in page
 
 
