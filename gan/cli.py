@@ -32,6 +32,7 @@ COMMANDS = {
     "interpolate": "interpolate between images of a trained run, as a GIF or a video",
     "directions": "find latent directions in which images change",
     "edit": "edit images through their latents",
+    "blend": "blend two models: coarse layers of one, fine layers of the other",
     "project": "project images to latents",
     "demo": "show models on a page in the browser, to generate, edit, translate and watch training",
     "translate": "translate images with a trained translator or a look",

@@ -20,7 +20,7 @@ from gan.editing import space as spaces
 from gan.editing.attributes import NUM_IMAGES, POSITIONS, Attribute
 from gan.editing.space import Latents, Space, resized
 from gan.images.collection import MODES, Given, Images, decoder_of, to_pil_images
-from gan.models import loading, sampling
+from gan.models import blending, loading, sampling
 from gan.models.address import checkpoint_of
 from gan.models.sampling import NO_CLASSES, classes_of, reestimate_batch_norm
 from gan.networks.torus import make_seamless
@@ -79,6 +79,24 @@ class Model:
         model = Model(generator, self.images, self.config, self.classes, self.class_counts)
         model.vectors |= self.vectors
         return model
+
+    def blend(self, other: Model, layers: int | None = None, soft: float = 0, weight: float = 1) -> Model:
+        """Return a model with coarse layers of this model and fine layers of `other`, which started from it.
+
+        The classes are those of this model, unless all layers are those of `other`. The paper is that of
+        `gan.models.blending`.
+
+        Args:
+            layers: height in cells of the grid from which on layers are those of `other`; None for all layers.
+            soft: number of doublings of the grid below `layers` over which weights change from this model to `other`.
+            weight: fraction of `other` in its layers; 0 returns this model, above 1 exaggerates the difference.
+        """
+        shares = blending.fractions(self.generator, layers, soft, weight)
+        for model, share in ((self, 0), (other, 1)):
+            if set(shares.values()) == {share}:
+                return model
+        generator = blending.blend(self.generator, other.generator, shares, self.class_counts)
+        return Model(generator, max(self.images, other.images), self.config, self.classes, self.class_counts)
 
     def __repr__(self) -> str:
         channels, height, width = self.shape

@@ -10,8 +10,7 @@ from pathlib import Path
 
 from gan.commands import options
 from gan.export import card
-from gan.models.shared_model import CARD, CONFIG, SAMPLES, is_shared
-from gan.runs import run_folder
+from gan.models.shared_model import CARD, refuse_existing
 from gan.utils.errors import UserError
 from gan.utils.output import one_line, print_line
 
@@ -26,19 +25,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--discriminator", action="store_true", help="also share the discriminator, for gan recognize")
     parser.add_argument("--fp16", action="store_true", help="store weights in fp16, which halves the size of the "
                         "file; pixels may differ by 1 level (of 255) from those of the run")  # fmt: skip
+    parser.add_argument("--delta", metavar="BASE", help="store only the weights that differ from those of zoo:NAME or "
+                        "hf://USER/NAME, from which the run started; gan blend adds them with a weight")  # fmt: skip
     parser.add_argument("--no-samples", action="store_true", help="write no samples.png; that of a translator shows "
                         "some of your photographs")  # fmt: skip
     options.add_weights(parser)
     options.add_force(parser, "overwrite the model in a folder that is not empty, and keep its other files")
-
-
-def refuse_existing(folder: Path, force: bool) -> None:
-    """Raise UserError for a folder whose own files would be lost, or one with files and no `force`."""
-    if not force and folder.is_dir() and any(folder.iterdir()):
-        raise UserError(f"{folder}: is not empty; use --force to overwrite its model and keep its other files")
-    own = [name for name in (run_folder.CONFIG, CONFIG, CARD, SAMPLES) if (folder / name).exists()]
-    if own and not is_shared(folder):
-        raise UserError(f"{folder}: is not a shared model, and its {', '.join(own)} would be lost; give another folder")
 
 
 def run(arguments: argparse.Namespace) -> None:
@@ -58,6 +50,7 @@ def run(arguments: argparse.Namespace) -> None:
         discriminator=arguments.discriminator,
         half=arguments.fp16,
         samples=not arguments.no_samples,
+        delta=arguments.delta,
         device=options.prepare_device(arguments),
     )
     share.write(out, files)

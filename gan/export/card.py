@@ -48,15 +48,21 @@ def compose(
     trained_on: str | None,
     scores: Sequence[Score],
     samples: str,
+    origin: str = "",
 ) -> str:
     """Return the text of README.md for the content of config.json.
 
     Args:
         trained_on: name of the training images, as the user gives it.
         samples: what samples.png shows; an empty string if there is no such file.
+        origin: a paragraph about other models from which this one was made.
     """
     front = yaml.safe_dump(front_matter(about, name, license, trained_on, scores), sort_keys=False, allow_unicode=True)
     parts = [f"---\n{front}---", f"# {markdown(name)}", describe(about, trained_on)]
+    if base := about.get("base"):
+        parts.append(f"The file has only the weights that differ from those of `{base}`, which has the others.")
+    if origin:
+        parts.append(origin)
     if samples:
         parts.append(f"![{samples}]({shared_model.SAMPLES})\n\n{samples}.")
     parts += [usage(about), *([table(scores)] if scores else []), files(about)]

@@ -9,18 +9,18 @@ import hashlib
 import json
 import os
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import torch
-from safetensors.torch import save
+from safetensors.torch import load, save
 from torch import Tensor, nn
 
 from gan.export import card
 from gan.images.convert import grid, to_png
 from gan.model import Model, from_checkpoint
-from gan.models import shared_model
+from gan.models import loading, shared_model
 from gan.models.address import ZOO, checkpoint_of, folder_of, zoo_folder
 from gan.models.loading import COUNTS, load_data, load_discriminator, load_generator, seed_of, select_direction
 from gan.models.shared_model import CONFIG, SAMPLES, WEIGHTS
@@ -31,7 +31,7 @@ from gan.utils.output import print_line
 
 SEEDS = 16  # images in the sample grid
 PAIRS = 4  # photographs and translations in the sample grid of a translator
-PUBLIC_DOMAIN = "cc0-1.0"
+LICENSES = ("cc0-1.0", "mit", "gpl-3.0")  # of the models of the zoo, the strictest last
 PATH = re.compile(r"[/\\~]")  # no option of a network of gan has these characters
 
 
@@ -45,6 +45,7 @@ def collect(
     discriminator: bool = False,
     half: bool = False,
     samples: bool = True,
+    delta: str | None = None,
     device: str = "cpu",
 ) -> dict[str, bytes]:
     """Return the files of a shared model by name.
@@ -55,6 +56,7 @@ def collect(
         discriminator: also share the discriminator.
         half: store weights in fp16.
         samples: also write a sample grid.
+        delta: zoo:NAME or hf://USER/NAME, whose weights are left out where they are the same.
         device: for generating samples.
     """
     path = checkpoint_of(run, checkpoint)
@@ -64,6 +66,7 @@ def collect(
     config, images = state["config"], int(state["images"])
     classes, counts = (model.classes, model.class_counts) if model else ([], None)
     files = encode(networks, config, images, classes, counts, half)
+    files = without_base(files, delta) if delta else files
     grid_image, caption = None, ""
     if samples:
         grid_image, caption = (
@@ -73,17 +76,34 @@ def collect(
     scores = card.read_scores(run_folder, path.name, images) if run_folder else []
     if not scores:
         print_line("the model card has no scores of this checkpoint; run gan evaluate, then gan share again")
-    if str(start := config.get("init_from")).startswith(ZOO):
-        front, _ = card.read(zoo_folder(start))
-        if front["license"] not in (PUBLIC_DOMAIN, license.lower()):
-            print_line(
-                f"warning: the run started from {start}, whose weights are under {front['license']}; share this model "
-                f"under it: --license {front['license']}"
-            )
+    checked_license([str(config.get("init_from"))], license)
     about, data = json.loads(files[CONFIG]), trained_on or builtin(config)
     text = card.compose(about, name, license, data, scores, caption)
     files[shared_model.CARD] = text.encode("utf-8", "backslashreplace")
     return files | ({} if grid_image is None else {SAMPLES: to_png(grid_image)})
+
+
+def collect_blend(blended: Model, name: str, license: str, origin: str) -> dict[str, bytes]:
+    """Return the files of a shared model for a blend. Arguments are those of `gan.export.card.compose`."""
+    networks = {"generator": blended.generator}
+    files = encode(networks, blended.config, blended.images, blended.classes, blended.class_counts)
+    grid_image, caption = sample_grid(blended)
+    text = card.compose(json.loads(files[CONFIG]), name, license, None, [], caption, origin)
+    return {**files, shared_model.CARD: text.encode("utf-8", "backslashreplace"), SAMPLES: to_png(grid_image)}
+
+
+def checked_license(starts: Sequence[str], license: str | None) -> str:
+    """Return a license, by default the strictest one of the models of the zoo from which a model was made.
+
+    A warning is printed if the model needs another license.
+    """
+    found = [card.read(zoo_folder(start))[0]["license"] for start in starts if start.startswith(ZOO)]
+    required = max(found, key=LICENSES.index, default=None)
+    if license and required not in (None, LICENSES[0], license.lower()):
+        print_line(f"warning: made from weights under {required}; share the model under it: --license {required}")
+    if chosen := license or required:
+        return str(chosen)
+    raise UserError("--license: the licenses of the models are not known; give --license NAME")
 
 
 def builtin(config: dict[str, Any]) -> str | None:
@@ -159,6 +179,17 @@ def encode(
         "model": model,
         "sha256": hashlib.sha256(encoded).hexdigest(),
     }
+    return {WEIGHTS: encoded, CONFIG: json.dumps(about, indent=1).encode() + b"\n"}
+
+
+def without_base(files: Mapping[str, bytes], base: str) -> dict[str, bytes]:
+    """Return model.safetensors and config.json without the weights that equal those of a base."""
+    weights, about = load(files[WEIGHTS]), json.loads(files[CONFIG])
+    base_about, theirs = loading.read_base(base)
+    kept = [name for name in weights if name in theirs and torch.equal(weights[name].float(), theirs[name].float())]
+    encoded = save({name: value for name, value in weights.items() if name not in kept}, {"format": "pt"})
+    about |= {"format": shared_model.DELTA, "base": base, "base_sha256": base_about["sha256"], "kept": kept}
+    about["sha256"] = hashlib.sha256(encoded).hexdigest()
     return {WEIGHTS: encoded, CONFIG: json.dumps(about, indent=1).encode() + b"\n"}
 
 

@@ -24,7 +24,7 @@ from gan import networks
 from gan.data import sources
 from gan.data.looks import is_table
 from gan.models import shared_model
-from gan.models.address import checkpoint_of
+from gan.models.address import HUB, ZOO, checkpoint_of, locate
 from gan.models.sampling import NO_CLASSES
 from gan.networks.torus import make_seamless
 from gan.runs import checkpoint_file
@@ -129,17 +129,18 @@ def load_shared(path: Path) -> dict[str, Any]:
 
     The keys "shared" and "kind" show that it is a shared model. BatchNorm's statistics are final.
     """
-    about = shared_model.read_about(path.parent)
-    weights, _ = read_tensors(path)
-    with open(path, "rb") as file:
-        digest = hashlib.file_digest(file, "sha256").hexdigest()
-    if digest != about["sha256"]:
-        raise UserError(f"{path}: damaged; its checksum differs from the one in {shared_model.CONFIG}; copy or "
-                        "download it again")  # fmt: skip
+    about, weights = read_shared(path)
+    config = {name: about[name] for name in ("seed", "data", "model")}
+    if about["format"] == shared_model.DELTA:
+        base, base_weights = read_base(about["base"])
+        if base["sha256"] != about["base_sha256"]:
+            raise UserError(f"{path}: is a delta of another version of {about['base']}")
+        weights |= {name: value for name, value in base_weights.items() if name in about["kept"]}
+        config["init_from"] = about["base"]
     state = {
         "format": checkpoint_file.FORMAT,
         "state_dict": {re.sub(r"^generator\.", EMA, name): value for name, value in weights.items()},
-        "config": {name: about[name] for name in ("seed", "data", "model")},
+        "config": config,
         "images": about["images"],
         "classes": about["classes"],
         "shared": True,
@@ -147,6 +148,27 @@ def load_shared(path: Path) -> dict[str, Any]:
     }
     checkpoint_file.check_content(state, path)
     return state
+
+
+def read_shared(path: Path) -> tuple[dict[str, Any], dict[str, Tensor]]:
+    """Return the content of config.json and the weights in the file of a shared model, from the path of the file."""
+    about = shared_model.read_about(path.parent)
+    weights, _ = read_tensors(path)
+    with open(path, "rb") as file:
+        digest = hashlib.file_digest(file, "sha256").hexdigest()
+    if digest != about["sha256"]:
+        raise UserError(f"{path}: damaged; its checksum differs from the one in {shared_model.CONFIG}; copy or "
+                        "download it again")  # fmt: skip
+    return about, weights
+
+
+def read_base(base: str) -> tuple[dict[str, Any], dict[str, Tensor]]:
+    """Return `read_shared` of the base of a delta; raise UserError unless it is a whole model that others have too."""
+    if base.startswith((ZOO, HUB)):
+        about, weights = read_shared(shared_model.weights_of(locate(base)))
+        if about["format"] == shared_model.FORMAT:
+            return about, weights
+    raise UserError(f"{one_line(base)}: the base of a delta must be zoo:NAME or hf://USER/NAME, and no delta")
 
 
 def check_data(config: Any, path: Path) -> None:

@@ -26,6 +26,7 @@ CARD = "README.md"
 SAMPLES = "samples.png"
 LIBRARY = "retro-gan"
 FORMAT = 1  # version of the content; increased whenever older versions of this program cannot read it
+DELTA = 2  # format of a shared model that has only the weights in which it differs from its base, another shared model
 GENERATOR, TRANSLATOR = "generator", "translator"
 KEYS: Mapping[str, type] = {
     "library": str,
@@ -37,6 +38,11 @@ KEYS: Mapping[str, type] = {
     "data": dict,  # how images are decoded for the networks
     "model": dict,  # _target_ of the training module, and class and options of each network
     "sha256": str,  # of model.safetensors
+}
+DELTA_KEYS: Mapping[str, type] = {
+    "base": str,  # zoo:NAME or hf://USER/NAME
+    "base_sha256": str,  # of its model.safetensors
+    "kept": list,  # names of the weights that are those of the base
 }
 DATA = ("size", "channels", "fit", "patches_per_image", "resample", "background")  # options that decode images
 MAX_PATCHES = 10**4  # per image
@@ -75,6 +81,15 @@ def path_in(folder: Path, file: Path) -> Path:
     return file
 
 
+def refuse_existing(folder: Path, force: bool) -> None:
+    """Raise UserError for a folder whose own files would be lost, or one with files and no `force`."""
+    if not force and folder.is_dir() and any(folder.iterdir()):
+        raise UserError(f"{folder}: is not empty; use --force to overwrite its model and keep its other files")
+    own = [name for name in (run_folder.CONFIG, CONFIG, CARD, SAMPLES) if (folder / name).exists()]
+    if own and not is_shared(folder):
+        raise UserError(f"{folder}: is not a shared model, and its {', '.join(own)} would be lost; give another folder")
+
+
 def read_about(folder: Path) -> dict[str, Any]:
     """Return the content of the config.json of a shared model. The options of its networks are not checked here."""
     path = folder / CONFIG
@@ -84,9 +99,9 @@ def read_about(folder: Path) -> dict[str, Any]:
         raise UserError(f"{path}: cannot be read ({reason(error)})") from error
     if not isinstance(found, dict) or found.get("library") != LIBRARY:
         raise UserError(f"{path}: was not written by gan share; its library is not {LIBRARY!r}")
-    if found.get("format") != FORMAT:
+    if found.get("format") not in (FORMAT, DELTA):
         version = one_line(repr(found.get("format"))[:20])
-        raise UserError(f"{path}: has format {version}, but this version reads {FORMAT}; install a newer retro-gan")
+        raise UserError(f"{path}: has format {version}, but this version reads {DELTA}; install a newer retro-gan")
     if wrong := find_fault(found) or wrong_keys(found):
         raise UserError(f"{path}: is not valid: it {wrong}")
     return found
@@ -97,7 +112,7 @@ def wrong_keys(about: dict[str, Any]) -> str | None:
 
     The parts check the values of their options.
     """
-    for name, kind in KEYS.items():
+    for name, kind in {**KEYS, **(DELTA_KEYS if about["format"] == DELTA else {})}.items():
         if type(about.get(name)) is not kind:
             return f"has no {name} of type {kind.__name__}"
     if unknown := about["data"].keys() - set(DATA):  # such as a folder to read

@@ -6,7 +6,7 @@ fp16.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from contextlib import AbstractContextManager, nullcontext
 from functools import partial
 from typing import Any
@@ -20,6 +20,8 @@ from gan.losses.heads import at_least_fp32
 
 EPSILON = 1e-8
 HALF_STAGES = 4  # number of largest resolutions that run in autocast's precision
+EMBEDDING = "projection.embedding.weight"  # of the classes of a discriminator
+STATISTICS = ("running_mean", "running_var", "num_batches_tracked")  # of BatchNorm
 LIMIT = 256.0  # largest absolute value of activations in fp16
 
 
@@ -86,6 +88,38 @@ class Projection(nn.Module):
 
     def forward(self, features: Tensor, label: Tensor) -> Tensor:
         return (self.embedding.weight.T[label].to(features.dtype) * features).sum(1)
+
+
+def with_mean_class(weights: Mapping[str, Tensor], network: nn.Module) -> dict[str, Tensor]:
+    """Return weights for a network from those of another one, as the mean of their classes if it has other classes.
+
+    Each class of conditional BatchNorm, and each embedding of a projection, is the mean of all, or the weights of
+    BatchNorm2d. Without classes, the means are the weights of BatchNorm2d, and the mean embedding is added to the
+    weights of the logit.
+    """
+    classes, result, parameters = getattr(network, "classes", 0), dict(weights), dict(network.named_parameters())
+    for layer in [name.removesuffix(".scale") for name in weights if name.endswith(".scale")]:
+        for part, plain in (("scale", "weight"), ("shift", "bias")):
+            values = weights[f"{layer}.{part}"]  # (classes, C)
+            if classes:
+                result[f"{layer}.{part}"] = values if len(values) == classes else values.mean(0).expand(classes, -1)
+            else:
+                result[f"{layer}.{plain}"] = values.mean(0)
+        for statistic in () if classes else STATISTICS:
+            result[f"{layer}.{statistic}"] = weights[f"{layer}.norm.{statistic}"]
+    for layer in [name.removesuffix(".scale") for name in parameters if name.endswith(".scale")]:
+        if f"{layer}.weight" in weights:  # the other network has no classes
+            result[f"{layer}.scale"] = weights[f"{layer}.weight"].expand(classes, -1)
+            result[f"{layer}.shift"] = weights[f"{layer}.bias"].expand(classes, -1)
+            result |= {f"{layer}.norm.{statistic}": weights[f"{layer}.{statistic}"] for statistic in STATISTICS}
+    if (embedding := weights.get(EMBEDDING)) is not None:  # (C, classes)
+        ours, mean = parameters.get(EMBEDDING), embedding.mean(1)
+        if ours is None:
+            logit = weights["to_logit.weight"]  # (1, C, ...)
+            result["to_logit.weight"] = logit + mean.reshape(1, -1, *[1] * (logit.ndim - 2))
+        elif ours.shape[1] != embedding.shape[1]:
+            result[EMBEDDING] = mean[:, None].expand(-1, ours.shape[1])
+    return result
 
 
 def with_minibatch_std(x: Tensor, group_size: int) -> Tensor:

@@ -17,6 +17,7 @@ from torch import Tensor, nn
 from gan.config.init_from import LEFT
 from gan.models.address import checkpoint_of, with_addresses
 from gan.models.loading import EMA, load_state, network_weights
+from gan.networks.layers import with_mean_class
 from gan.training.base import NETWORKS, Base, is_in, layers
 from gan.utils.errors import UserError
 from gan.utils.option_values import flatten
@@ -24,7 +25,6 @@ from gan.utils.output import print_line
 
 # Prefixes of the weights of each network. A shared model has only the EMA generator.
 PREFIXES = {"generator": ("generator.", EMA), "discriminator": ("discriminator.",)}
-EMBEDDING = "projection.embedding.weight"  # of the classes of a discriminator
 
 
 @dataclass
@@ -89,32 +89,6 @@ def start_from(model: Base, source: Path) -> None:
             print_line(f"freeze.{role}: {', '.join(model.frozen[role])}")
     averaged = with_mean_class(network_weights(other["state_dict"], EMA, "generator."), model.generator)
     model.ema.module.load_state_dict(copy_weights(model.generator, averaged).state)
-
-
-def with_mean_class(weights: Mapping[str, Tensor], network: nn.Module) -> dict[str, Tensor]:
-    """Return weights of a network that starts from the mean of their classes, if it has another number of classes.
-
-    Each class of conditional BatchNorm, and each embedding of a projection, is the mean of all. Without classes, the
-    means are the weights of BatchNorm2d, and the mean embedding is added to the weights of the logit.
-    """
-    classes, result = getattr(network, "classes", 0), dict(weights)
-    for layer in [name.removesuffix(".scale") for name in weights if name.endswith(".scale")]:
-        for part, plain in (("scale", "weight"), ("shift", "bias")):
-            values = weights[f"{layer}.{part}"]  # (classes, C)
-            if classes:
-                result[f"{layer}.{part}"] = values if len(values) == classes else values.mean(0).expand(classes, -1)
-            else:
-                result[f"{layer}.{plain}"] = values.mean(0)
-        for statistic in () if classes else ("running_mean", "running_var", "num_batches_tracked"):
-            result[f"{layer}.{statistic}"] = weights[f"{layer}.norm.{statistic}"]
-    if (embedding := weights.get(EMBEDDING)) is not None:  # (C, classes)
-        ours, mean = dict(network.named_parameters()).get(EMBEDDING), embedding.mean(1)
-        if ours is None:
-            logit = weights["to_logit.weight"]  # (1, C, ...)
-            result["to_logit.weight"] = logit + mean.reshape(1, -1, *[1] * (logit.ndim - 2))
-        elif ours.shape[1] != embedding.shape[1]:
-            result[EMBEDDING] = mean[:, None].expand(-1, ours.shape[1])
-    return result
 
 
 def check_layers(

@@ -15,6 +15,7 @@ from PIL import Image
 
 import gan
 from gan.export import card, share
+from gan.models import address
 from gan.models.loading import load_discriminator
 from gan.models.shared_model import CARD, CONFIG, SAMPLES, WEIGHTS
 from gan.runs.checkpoint_io import AtomicCheckpointIO
@@ -165,6 +166,42 @@ def test_half_weights(run: Path, shared: Path, gan_command: Train, tmp_path: Pat
     made, expected = gan.load(half).sample(4).tensor, gan.load(run).sample(4).tensor
     assert (made.int() - expected.int()).abs().max() <= 1
     assert {value.dtype for value in gan.load(half).generator.state_dict().values()} <= {torch.float32, torch.int64}
+
+
+def test_a_delta_has_only_the_weights_that_differ(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    base = gan.load("zoo:start64")
+    other = gan.load("zoo:start64")
+    with torch.no_grad():
+        other.generator.to_image.weight += 0.01
+    whole = share.encode({"generator": other.generator}, other.config, 1, other.classes, other.class_counts, half=True)
+    files = share.without_base(whole, "zoo:start64")
+    assert len(files[WEIGHTS]) < 0.02 * len(whole[WEIGHTS])
+    share.write(tmp_path / "whole", whole)
+    share.write(tmp_path / "delta", files)
+    found, expected = gan.load(tmp_path / "delta"), gan.load(tmp_path / "whole")
+    for name, value in expected.generator.state_dict().items():
+        assert torch.equal(found.generator.state_dict()[name], value)
+    assert base.blend(found, weight=1) is found and base.blend(found, weight=0) is base
+    assert found.config["init_from"] == "zoo:start64"  # as for a run: its license
+    half = base.blend(found, weight=0.5).generator.to_image.weight
+    torch.testing.assert_close(half, base.generator.to_image.weight + 0.005, atol=2e-4, rtol=0)
+    monkeypatch.setattr(address, "ZOO_FOLDER", tmp_path)
+    with pytest.raises(UserError, match="must be zoo:NAME or hf://USER/NAME, and no delta"):
+        share.without_base(whole, "zoo:delta")
+
+
+@pytest.mark.slow
+def test_the_command_shares_a_delta(gan_command: Train, tmp_path: Path) -> None:
+    said = gan_command(
+        "share", "zoo:start64", "delta", "--delta", "zoo:start64", "--license", "gpl-3.0", "--fp16"
+    ).stdout
+    assert (
+        said and "only the weights that differ from those of `zoo:start64`" in (tmp_path / "delta" / CARD).read_text()
+    )
+    assert (tmp_path / "delta" / WEIGHTS).stat().st_size < 1000
+    gan_command("generate", "delta", "--seeds", "0", "--out", "out")
+    refused = gan_command("share", "delta", "again", "--delta", "delta", "--license", "gpl-3.0", check=2).stderr
+    assert "must be zoo:NAME" in refused and not (tmp_path / "again").exists()
 
 
 def test_weights_that_float16_has_not_stay() -> None:

@@ -16,7 +16,7 @@ import torch
 from safetensors.torch import load, save
 
 from gan.models.loading import load_discriminator
-from gan.models.shared_model import CONFIG, WEIGHTS
+from gan.models.shared_model import CONFIG, DELTA, WEIGHTS
 from gan.utils.errors import UserError
 
 from .checkpoints import write_shared
@@ -63,7 +63,8 @@ CHANGES: dict[str, tuple[tuple[str, ...], Any, str]] = {
     "many patches": (("data", "patches_per_image"), 10**8, "data.patches_per_image"),
     "another number of classes": (("classes",), ["a", "b", "c"], "do not match"),
     "another library": (("library",), "transformers", "was not written by gan share"),
-    "a newer format": (("format",), 2, "install a newer retro-gan"),
+    "a newer format": (("format",), 3, "install a newer retro-gan"),
+    "a delta without a base": (("format",), 2, "has no base of type str"),
     "another checksum": (("sha256",), "0" * 64, "checksum"),
     "deep nesting": ((*GENERATOR, "x"), json.loads("[" * 50 + "]" * 50), "too deep"),
 }
@@ -74,6 +75,15 @@ def test_a_changed_configuration(name: str, shared: Path, cage: Cage) -> None:
     keys, value, message = CHANGES[name]
     change(shared, *keys, to=value)
     assert message in cage.run(*GENERATE)
+
+
+@pytest.mark.parametrize("base", ["/etc", "s3://bucket/run", "zoo:../..", "zoo:start64"])
+def test_the_base_of_a_delta(base: str, shared: Path, cage: Cage) -> None:
+    about = json.loads((shared / CONFIG).read_text())
+    about |= {"format": DELTA, "base": base, "base_sha256": "0" * 64, "kept": [[], "generator.stem.0.weight"]}
+    (shared / CONFIG).write_text(json.dumps(about))
+    expected = {"zoo:start64": "is a delta of another version", "zoo:../..": "no such model"}
+    assert expected.get(base, "the base of a delta must be zoo:NAME") in cage.run(*GENERATE)
 
 
 def test_a_truncated_download(shared: Path, cage: Cage) -> None:

@@ -9,8 +9,9 @@ import pytest
 import torch
 
 from gan.networks import dcgan, resnet
+from gan.networks.layers import with_mean_class
 from gan.training.base import freeze, layers
-from gan.training.initial_weights import copy_weights, start_from, with_mean_class
+from gan.training.initial_weights import copy_weights, start_from
 from gan.utils.errors import UserError
 from tests.recipes import build
 from tests.security.checkpoints import DCGAN, STYLEGAN2, checkpoint
@@ -116,3 +117,12 @@ def test_with_other_classes_a_generator_starts_from_the_mean_of_the_classes(clas
         if name.endswith((".scale", ".shift")):
             weight.data[:] = weight.data.mean(0)
     torch.testing.assert_close(ours(z, label), theirs(z, label))
+
+
+def test_each_class_starts_from_a_generator_without_classes() -> None:
+    theirs, ours = (dcgan.Generator((16, 16), width=4, latent_dim=8, classes=number).eval() for number in (0, 3))
+    copied = copy_weights(ours, with_mean_class(theirs.state_dict(), ours))
+    ours.load_state_dict(copied.state)
+    z = torch.randn(3, 8)
+    assert not copied.new
+    torch.testing.assert_close(ours(z, torch.tensor([0, 1, 2])), theirs(z))

@@ -1,0 +1,55 @@
+"""Blend two generators, such as zoo:start64 and a run that started from it, and write the result as `gan share` does.
+
+Layers that compute small grids determine the layout of images, those of large grids determine texture and color.
+Pinkney, Adler, 2020, arXiv:2010.05334.
+"""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+from gan.commands import options
+from gan.models import address
+from gan.models.shared_model import refuse_existing
+from gan.utils.output import print_line
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("a", metavar="A", type=options.existing_run, help="model of the coarse layers and the classes: "
+                        f"{options.MODEL}")  # fmt: skip
+    parser.add_argument("b", metavar="B", type=options.existing_run, help="model of the fine layers; its training "
+                        "started from A")  # fmt: skip
+    parser.add_argument("--layers", type=int, metavar="K", help="use the layers of B that compute a grid of at least K "
+                        "cells in height, such as 16 (default: all layers, see --weight)")  # fmt: skip
+    parser.add_argument("--soft", type=float, default=0, metavar="D", help="change from A to B over the D doublings of "
+                        "the grid below K (default: %(default)s)")  # fmt: skip
+    parser.add_argument("--weight", type=float, default=1, metavar="W", help="interpolate the weights of these layers "
+                        "from A (0) to B (1); above 1 exaggerates the difference (default: %(default)s)")  # fmt: skip
+    options.add_out(parser, "folder to write; a new or empty one")
+    parser.add_argument("--license", type=str.lower, metavar="NAME", help="license, as for gan share (default: the "
+                        "strictest one of the models of gan zoo from which A and B come)")  # fmt: skip
+    options.add_device(parser)
+    options.add_force(parser, "overwrite the model in a folder that is not empty, and keep its other files")
+
+
+def run(arguments: argparse.Namespace) -> None:
+    out, given = arguments.out, (arguments.a, arguments.b)
+    refuse_existing(out, arguments.force)
+    device = options.prepare_device(arguments)
+
+    from gan.export import share
+    from gan.model import load_model
+
+    a, b = (load_model(address.locate(model)).to(device) for model in given)
+    blended = a.blend(b, arguments.layers, arguments.soft, arguments.weight)
+    license = share.checked_license(
+        [*given, *(str(each.config.get("init_from")) for each in (a, b))], arguments.license
+    )
+    names = [each if address.is_address(each) else Path(each).resolve().name for each in given]
+    values = {name: getattr(arguments, name) for name in ("layers", "soft", "weight")}
+    chosen = [f"--{name} {value}" for name, value in values.items() if value is not None]
+    origin = f"It is a blend of two models: `gan blend {' '.join([*names, *chosen])}`."
+    files = share.collect_blend(blended, out.resolve().name or "model", license, origin)
+    share.write(out, files)
+    print_line(f"{out}: {', '.join(files)}, {sum(map(len, files.values())) / 1e6:.1f} MB")
