@@ -1,96 +1,141 @@
-"""Measure recipes on a GPU in ten minutes: speed, memory, waits, bf16 and fp32, torch.compile and CUDA graphs.
+"""Measure training on a GPU in thirty minutes: speed, memory, waits, precisions, two devices, and whether it learns.
 
-    python tests/benchmarks/gpu.py [--out gpu.json] [--minutes 10] [--only NAME ...]
+    python tests/benchmarks/gpu.py [--out gpu.json] [--minutes 30] [--only NAME ...] [--cpu]
 
-Each measurement is a run of train.py with the defaults of a GPU, in its own process. The JSON file is written after
-each run. It contains the name of the GPU, versions and these values for each run:
+Each step has its own process and a limit. A step that fails or takes too long is one row of the table. The JSON file is
+written after each step. --cpu runs every step with tiny networks on the CPU, to test this script. Values of a step:
 
-images_per_second   mean over the timed batches, including those with lazy penalties
-ms, ms_lazy         median time of batches without lazy penalties, and of batches in which one is due
-peak_gib            peak memory of tensors
-waits               lines of code at which the host waited for the device
-losses              means of the losses over 200 batches (runs `bf16` and `fp32` only)
-error               last line of output of a run without a result
-
-`left_out` lists measurements that did not fit into --minutes.
+images_per_second, ms   mean over the timed batches, including those with lazy penalties
+host_ms                 time of the host per batch; if it is nearly `ms`, launches are the limit
+kernels, busy           kernels per batch, and their time divided by `ms`, from a profile of other batches
+top                     the kernels that take most time, and their part of it
+peak_gib, reserved_gib  memory of tensors, and with the workspaces of cuDNN and fragments that is reserved
+waits                   lines of code at which the host waited for the device
+r1_fp32, r1_bf16        relative error of the gradients of R1 in the discriminator, against fp32 on the CPU
 """
 
 from __future__ import annotations
 
 import argparse
-import io
 import json
-import multiprocessing
 import os
-import runpy
-import statistics
+import signal
+import subprocess
 import sys
 import tempfile
 import time
 import traceback
 import warnings
-from contextlib import redirect_stderr, redirect_stdout
+from contextlib import suppress
+from dataclasses import dataclass
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 
 ROOT = Path(__file__).parents[2]
 sys.path.insert(0, str(ROOT))
-os.environ["PYTORCH_NVML_BASED_CUDA_CHECK"] = "1"  # a process that has initialized CUDA cannot fork
 
 import torch  # noqa: E402
+from hydra.utils import instantiate  # noqa: E402
 from lightning import Callback  # noqa: E402
 from PIL import Image  # noqa: E402
+from torch.nn import functional as F  # noqa: E402
+from torch.profiler import ProfilerActivity, profile  # noqa: E402
 
-import gan.training.fit  # noqa: E402, F401  (imported once for all forked processes)
 from gan.data.builtin.retro import draw  # noqa: E402
+from gan.losses.heads import per_image  # noqa: E402
+from gan.penalties.gradients import SecondDerivatives  # noqa: E402
+from tests.recipes import OTHERS, TINY, TRANSLATORS, configuration  # noqa: E402
 
-WARMUP, TIMED, WATCHED = 20, 48, 16  # numbers of batches; lazy penalties are due in every 4th or 16th batch
 GIB = 2**30
 NOISE = ["dcgan", "stylegan2_ada", "r3gan", "projected", "fastgan", "sngan", "wgan_gp", "projected_light", "lsgan"]
-TRANSLATORS = {"cyclegan": "disjoint", "cut": "disjoint", "fastcut": "disjoint", "lut": "disjoint"}
-TRANSLATORS |= {"pix2pix": "paired", "pix2pix_unet": "paired"}
-SIZES = (64, 256, 128)
-COMPARED = ["dcgan", "stylegan2_ada", "r3gan", "sngan", "cyclegan"]  # losses in bf16 and fp32
+PAIRED = ["cyclegan", "cut", "fastcut", "lut", "pix2pix", "pix2pix_unet", "style"]
+LARGE = ["stylegan2_ada", "r3gan", "projected", "fastgan", "cut", "style"]  # also measured at 256 pixels
+LIMITS = {"style": 240}  # seconds; it fits color and drawings to the images before the first batch
+ON_CPU = "--cpu" in sys.argv
+TINY_RUN = ["data.batch_size=4", "trainer.accelerator=cpu", "trainer.threads=1", "callback.evaluate.num_images=8"]
+TINY_RUN += ["callback.evaluate.extractors=[random_conv]", "objective=eval/kid_x1000_random_conv"]
+FIGURES = ("images_per_second", "ms", "host_ms", "kernels", "busy", "peak_gib", "reserved_gib")
+
+
+@dataclass
+class Step:
+    """A run of train.py with options, or a function of this file without. `clock` measures batches and ends the run."""
+
+    options: list[str]
+    limit: int = 90  # seconds
+    clock: bool = True
+    needs: int = 0  # number of GPUs
 
 
 class Clock(Callback):
-    """Time batches, then record waits, and write the results.
+    """Time batches, then profile some, then record waits; write the results and end the run.
 
     Args:
         out: JSON file to write.
+        warmup, timed, watched: numbers of batches; lazy penalties are due in every 4th or 16th batch.
     """
 
-    def __init__(self, out: str) -> None:
-        self.out = Path(out)
-        self.steps: list[tuple[Any, Any, bool]] = []  # start, end, whether a lazy penalty was due
-        self.waits: set[str] = set()
+    def __init__(self, out: str, warmup: int = 20, timed: int = 48, watched: int = 16) -> None:
+        self.out, self.warmup, self.timed, self.watched = Path(out), warmup, timed, watched
+        self.host, self.result, self.waits = 0.0, dict[str, Any](), set[str]()
+        self.cuda = torch.cuda.is_available()
+        self.profile = profile(activities=[ProfilerActivity.CUDA if self.cuda else ProfilerActivity.CPU])
         self.show = warnings.showwarning
 
     def on_train_batch_start(self, trainer: Any, module: Any, batch: Any, index: int) -> None:
-        if index == WARMUP:
-            torch.cuda.synchronize()
-            torch.cuda.reset_peak_memory_stats()
+        index -= self.warmup
+        if index in (0, self.timed):
+            self.synchronize()
+        if index == 0:
+            if self.cuda:
+                torch.cuda.reset_peak_memory_stats()
             self.started = time.perf_counter()
-        elif index == WARMUP + TIMED:
-            torch.cuda.synchronize()
-            self.seconds = time.perf_counter() - self.started
-            self.peak = torch.cuda.max_memory_allocated()
-            self.watch("warn")
-        elif index == WARMUP + TIMED + WATCHED:
-            self.watch("default")
-            self.write(module)
-        if WARMUP <= index < WARMUP + TIMED:
-            self.begin = now()
+        elif index == self.timed:
+            self.measure(module, (time.perf_counter() - self.started) / self.timed)
+            self.profile.start()
+        elif index == self.timed + self.watched:
+            self.synchronize()
+            self.profile.stop()
+            self.summarize()
+            self.watch(True)
+        self.begin = time.perf_counter()
 
     def on_train_batch_end(self, trainer: Any, module: Any, outputs: Any, batch: Any, index: int) -> None:
-        if WARMUP <= index < WARMUP + TIMED:
-            self.steps.append((self.begin, now(), has_lazy(module, index)))
+        index -= self.warmup
+        if 0 <= index < self.timed:
+            self.host += time.perf_counter() - self.begin
+        elif index == self.timed + 2 * self.watched:
+            self.watch(False)
+            if trainer.is_global_zero:
+                self.out.write_text(json.dumps(self.result | {"waits": sorted(self.waits)}))
+            trainer.should_stop = True
 
-    def watch(self, mode: str) -> None:
-        """Start to collect the warnings of CUDA's debug mode, one per wait, if mode is "warn"; otherwise stop."""
-        torch.cuda.set_sync_debug_mode(mode)
-        collect = mode == "warn"
+    def synchronize(self) -> None:
+        if self.cuda:
+            torch.cuda.synchronize()
+
+    def measure(self, module: Any, seconds: float) -> None:
+        speed = {"images_per_second": round(module.batch_size / seconds, 1), "ms": round(1e3 * seconds, 2)}
+        self.result |= speed | {"host_ms": round(1e3 * self.host / self.timed, 2)}
+        self.result |= {"batch": module.batch_size, "micro_batch": module.micro_batch}
+        if self.cuda:
+            self.result["peak_gib"] = round(torch.cuda.max_memory_allocated() / GIB, 2)
+            self.result["reserved_gib"] = round(torch.cuda.max_memory_reserved() / GIB, 2)
+
+    def summarize(self) -> None:
+        """Add what the profiled batches have: on a GPU its kernels, otherwise operations of the CPU."""
+        kind = "self_device_time_total" if self.cuda else "self_cpu_time_total"
+        rows = [(row.key, getattr(row, kind), row.count) for row in self.profile.key_averages() if getattr(row, kind)]
+        total = sum(row[1] for row in rows) or 1
+        self.result["kernels"] = round(sum(row[2] for row in rows) / self.watched)
+        self.result["busy"] = round(total / self.watched / 1e3 / self.result["ms"], 2)
+        rows.sort(key=lambda row: -row[1])
+        self.result["top"] = [[name[:70], round(spent / total, 3)] for name, spent, _ in rows[:8]]
+
+    def watch(self, collect: bool) -> None:
+        """Start or stop to collect the warnings of CUDA's debug mode, one per wait."""
+        if self.cuda:
+            torch.cuda.set_sync_debug_mode("warn" if collect else "default")
         warnings.simplefilter("always" if collect else "default")
         warnings.showwarning = self.note if collect else self.show
 
@@ -99,154 +144,183 @@ class Clock(Callback):
             frames = [f"{f.filename}:{f.lineno}" for f in traceback.extract_stack() if "/gan/" in f.filename]
             self.waits.add(frames[-1].removeprefix(f"{ROOT}/") if frames else f"{filename}:{lineno}")
 
-    def write(self, module: Any) -> None:
-        plain, lazy = ([ms(a, b) for a, b, due in self.steps if due is wanted] for wanted in (False, True))
-        found = {
-            "images_per_second": round(TIMED * module.batch_size / self.seconds, 1),
-            "ms": round(statistics.median(plain), 2) if plain else None,
-            "ms_lazy": round(statistics.median(lazy), 2) if lazy else None,
-            "peak_gib": round(self.peak / GIB, 2),
-            "waits": sorted(self.waits),
-            "batch": module.batch_size,
-            "micro_batch": module.micro_batch,
-        }
-        self.out.write_text(json.dumps(found))
 
-
-def has_lazy(module: Any, batch: int) -> bool:
-    """Return whether a penalty with an interval is due in a batch."""
-    step = SimpleNamespace(batch=batch)
-    return any(part.interval > 1 and module.is_due(part, step) for part in module.penalties.values())
-
-
-def now() -> Any:
-    event = torch.cuda.Event(enable_timing=True)
-    event.record()
-    return event
-
-
-def ms(start: Any, end: Any) -> float:
-    return float(start.elapsed_time(end))
-
-
-def data_options(recipe: str, size: int) -> list[str]:
-    if recipe not in TRANSLATORS:
-        return [f"data.size={size}", "data.num_images=1024", "data.split=null", "data.labels=false"]
-    pairing = ["data.style=film", f"data.pairing={TRANSLATORS[recipe]}", "data.split=file"]
-    return ["data=retro_filter", f"data.root={Path.cwd() / 'images'}", f"data.size={size}", *pairing]
-
-
-def plan() -> dict[str, list[str]]:
-    """Return the options of each measurement by name, the most important first."""
-    timed = {(recipe, size): speed(recipe, size) for size in SIZES for recipe in [*NOISE, *TRANSLATORS]}
-    at_128 = {f"{recipe}@{size}": options for (recipe, size), options in timed.items() if size == 128}
-    others = {f"{recipe}@{size}": options for (recipe, size), options in timed.items() if size != 128}
-    compared = {
-        f"{recipe}@64 {name}": losses(recipe, 64, precision, 200)
-        for recipe in COMPARED
-        for name, precision in (("bf16", "bf16-mixed"), ("fp32", "32-true"))
-    }
-    compiled = {
-        f"dcgan@64 {backend}": [*speed("dcgan", 64), f"model.compile={backend}"]
-        for backend in ("inductor", "cudagraphs")
-    }
-    return {**others, **compared, **compiled, **at_128}
-
-
-def speed(recipe: str, size: int) -> list[str]:
-    return [f"model={recipe}", *data_options(recipe, size), "images=1_000_000"]
-
-
-def losses(recipe: str, size: int, precision: str, batches: int) -> list[str]:
-    length = ["data.batch_size=16", f"images={16 * batches}", "model.log_interval=1"]
-    return [f"model={recipe}", *data_options(recipe, size), f"trainer.precision={precision}", *length]
-
-
-def train(folder: Path, options: list[str], clock: bool) -> None:
-    """Run train.py in `folder`; called in a new process."""
-    os.chdir(folder)
-    words = ["hydra.run.dir=run", "callback=[]"]
-    if clock:
-        words += ["+callback.clock._target_=tests.benchmarks.gpu.Clock", "+callback.clock.out=clock.json"]
-    sys.argv = ["train.py", *words, *options]
-    printed, failed = io.StringIO(), False
-    try:
-        with redirect_stdout(printed), redirect_stderr(printed):
-            runpy.run_path(str(ROOT / "train.py"), run_name="__main__")
-    except SystemExit as end:
-        failed = end.code not in (None, 0)
-    except Exception:
-        failed = True
-        traceback.print_exc(file=printed)
-    Path("printed").write_text(printed.getvalue())
-    os._exit(int(failed))
-
-
-def measure(options: list[str], clock: bool, seconds: float) -> dict[str, Any]:
-    """Run train.py until the clock has written its file, the run has ended or the time is over; return the results."""
-    with tempfile.TemporaryDirectory() as name:
-        folder = Path(name)
-        process = multiprocessing.get_context("fork").Process(target=train, args=(folder, options, clock))
-        process.start()
-        deadline = time.monotonic() + seconds
-        while process.is_alive() and not (folder / "clock.json").exists() and time.monotonic() < deadline:
-            process.join(0.1)
-        time.sleep(0.2)
-        finished = process.exitcode == 0
-        process.kill()
-        process.join()
-        if (folder / "clock.json").exists():
-            return json.loads((folder / "clock.json").read_text())  # type: ignore[no-any-return]
-        metrics = folder / "run" / "metrics.jsonl"
-        if not clock and finished:
-            return {"losses": means([json.loads(line) for line in metrics.read_text().splitlines()])}
-        printed = (folder / "printed").read_text().strip().splitlines() if (folder / "printed").exists() else []
-        return {"error": printed[-1] if printed else f"no result within {seconds:.0f} s"}
-
-
-def means(lines: list[dict[str, float]]) -> dict[str, float]:
-    names = {name for line in lines for name in line if name.startswith(("loss/", "penalty/"))}
-    return {name: round(statistics.mean(line[name] for line in lines if name in line), 4) for name in sorted(names)} | {
-        "batches": len(lines)
+def versions() -> dict[str, Any]:
+    """Return the GPUs, and versions of what runs on them."""
+    cards = [torch.cuda.get_device_name(index) for index in range(torch.cuda.device_count())]
+    return {
+        "cards": cards,
+        "torch": torch.__version__,
+        "cuda": torch.version.cuda,
+        "cudnn": torch.backends.cudnn.version(),
     }
 
 
-def card(results: Any) -> None:
-    if torch.cuda.is_available():
-        results["card"] = torch.cuda.get_device_name()
-    results["torch"], results["cuda"] = torch.__version__, torch.version.cuda
+def depthwise() -> dict[str, Any]:
+    """Return ms of a 3x3 depthwise convolution and its derivatives, by precision and memory format."""
+    device, found = "cuda" if torch.cuda.is_available() else "cpu", {}
+    shape, calls = ((32, 256, 64, 64), 20) if device == "cuda" else ((2, 16, 16, 16), 2)
+    for dtype in (torch.float32, torch.bfloat16):
+        for name, memory in (("nchw", torch.contiguous_format), ("nhwc", torch.channels_last)):
+            x = torch.randn(shape, device=device, dtype=dtype).to(memory_format=memory).requires_grad_()
+            weight = torch.randn(shape[1], 1, 3, 3, device=device, dtype=dtype, requires_grad=True)
+            for calls_now in (3, calls):  # the first are not counted
+                started = time.perf_counter()
+                for _ in range(calls_now):
+                    F.conv2d(x, weight, padding=1, groups=shape[1]).sum().backward()
+                float(x.grad.sum())  # waits
+            found[f"{str(dtype)[6:]} {name}"] = round(1e3 * (time.perf_counter() - started) / calls, 3)
+    return found
+
+
+def agree(recipe: str) -> dict[str, Any]:
+    """Return the relative errors of the gradients of R1 against fp32 on the CPU."""
+    torch.backends.cuda.matmul.allow_tf32 = torch.backends.cudnn.allow_tf32 = False
+    torch.manual_seed(0)
+    network, gradients = instantiate(configuration(recipe).model.discriminator).eval(), []
+    images, device = torch.rand(4, 3, 16, 16) * 2 - 1, "cuda" if torch.cuda.is_available() else "cpu"
+    for place, bf16 in (("cpu", False), (device, False), (device, True)):
+        network.to(place).zero_grad()
+        x = images.to(place).requires_grad_()
+        with torch.autocast(place, torch.bfloat16, enabled=bf16), SecondDerivatives():
+            logits = network(x)
+        (slope,) = torch.autograd.grad(per_image(logits).sum(), x, create_graph=True)
+        slope.float().square().sum().backward()
+        parts = [each.grad.float().cpu().flatten() for each in network.parameters() if each.grad is not None]
+        gradients.append(torch.cat(parts))
+    exact, *others = gradients
+    return {
+        f"r1_{name}": float((each - exact).norm() / exact.norm())
+        for name, each in zip(("fp32", "bf16"), others, strict=True)
+    }
+
+
+def options(recipe: str, size: int, *more: str) -> list[str]:
+    """Return the options of a run; with --cpu those of a tiny one."""
+    tiny = [*TINY.get(recipe, OTHERS), *TINY_RUN, "data.num_images=64"] if ON_CPU else []
+    size = (32 if recipe in TRANSLATORS else 16) if ON_CPU else size
+    return [f"model={recipe}", f"data.size={size}", *tiny, *more]
+
+
+def speed(recipe: str, size: int, *more: str) -> list[str]:
+    """Return the options of a run without evaluation."""
+    data = [f"data.num_images={64 if ON_CPU else 1024}", "data.split=null"]
+    if recipe in TRANSLATORS:
+        data = ["data=retro_filter", "data.root=../images", "data.style=film", "data.split=file"]
+        data.append(f"data.pairing={TRANSLATORS[recipe]}")
+    unused = ("callback.", "objective=", "data.num_images=")
+    chosen = [each for each in options(recipe, size, *more) if not each.startswith(unused)]
+    return [*chosen, *data, "images=1_000_000", "callback=[]"]
+
+
+def plan() -> dict[str, Step]:
+    """Return the steps by name, the most important first."""
+    steps = {"versions": Step([]), "depthwise filters": Step([])}
+    steps |= {f"{name}@64": Step(speed(name, 64), LIMITS.get(name, 90)) for name in (*NOISE, *PAIRED)}
+    steps |= {f"{name}@256": Step(speed(name, 256), LIMITS.get(name, 90)) for name in LARGE}
+    steps |= {f"r1 {name}": Step([]) for name in ("r3gan", "stylegan2_ada", "sngan")}
+    for model in ("dcgan", "r3gan", "stylegan2_ada", "projected", "fastgan"):
+        steps[f"{model} on two devices"] = Step(speed(model, 64, "trainer.devices=2"), needs=2)
+    steps["no cuDNN search"] = Step(speed("stylegan2_ada", 256, "trainer.benchmark=false"))
+    for backend in ("inductor", "cudagraphs"):
+        steps[f"compile {backend}"] = Step(speed("dcgan", 64, f"model.compile={backend}"), 240, needs=1)
+    images = 64 if ON_CPU else 20_000
+    for precision in ("bf16-mixed", "16-mixed", "32-true"):
+        chosen = options("stylegan2_ada", 64, f"images={images}", f"trainer.precision={precision}")
+        steps[precision] = Step(chosen, 120, clock=False, needs=int(precision == "16-mixed"))
+    steps["resume"] = Step(["resume=../bf16-mixed/run", f"images={2 * images}"], 120, clock=False)
+    steps["odd size with alpha"] = Step(speed("stylegan2_ada", 64, "data.size=[96,64]", "data.channels=4"))
+    steps["classes"] = Step(speed("r3gan", 64, "data.labels=true"))
+    steps["deterministic"] = Step(speed("dcgan", 64, "trainer.deterministic=true"))
+    length = f"images={images}" if ON_CPU else "minutes=4"
+    for model in ("dcgan", "stylegan2_ada"):
+        steps[f"learn {model}"] = Step(options(model, 64, length), 330, clock=False)
+    return steps
+
+
+def run(name: str, step: Step, folder: Path, limit: float) -> dict[str, Any]:
+    """Run a step in a process and a folder of its own, and return its values, or its error."""
+    folder.mkdir()
+    words = [str(Path(__file__).resolve()), "--function", name]
+    if step.options:
+        words = [str(ROOT / "train.py"), *step.options]
+        words += [] if step.options[0].startswith("resume") else ["hydra.run.dir=run"]
+        if step.clock:
+            clock = {"_target_": "tests.benchmarks.gpu.Clock", "out": folder / "values.json"}
+            clock |= {"warmup": 1, "timed": 4, "watched": 2} if ON_CPU else {}
+            words += [f"+callback.clock.{key}={value}" for key, value in clock.items()]
+    paths = os.pathsep.join([str(ROOT), os.environ.get("PYTHONPATH", "")])
+    environment = os.environ | {"PYTHONPATH": paths} | ({"CUDA_VISIBLE_DEVICES": ""} if ON_CPU else {})
+    with open(folder / "printed", "w+") as printed:
+        process = subprocess.Popen([sys.executable, *words], cwd=folder, env=environment, stdout=printed,
+                                   stderr=subprocess.STDOUT, start_new_session=True)  # fmt: skip
+        try:
+            code = process.wait(limit)
+        except subprocess.TimeoutExpired:
+            return {"error": f"no result within {limit:.0f} s"}
+        finally:
+            with suppress(ProcessLookupError):  # also what the step has started
+                os.killpg(process.pid, signal.SIGKILL)
+        printed.seek(0)
+        lines = [line.strip() for line in printed if line.strip()]
+    last = [*lines[-1:], *(line for line in lines if "error" in line.lower())][-1:]  # others may follow an error
+    if (folder / "values.json").exists():
+        return json.loads((folder / "values.json").read_text())  # type: ignore[no-any-return]
+    if code or step.clock:
+        return {"error": f"exit code {code}: {' '.join(last)}"}
+    return last_values((folder.parent / "bf16-mixed" if name == "resume" else folder) / "run" / "metrics.jsonl")
+
+
+def last_values(metrics: Path) -> dict[str, Any]:
+    """Return the last value of each loss, score and speed of a run."""
+    values: dict[str, Any] = {}
+    for line in metrics.read_text().splitlines():
+        values |= json.loads(line)
+    wanted = ("images", "loss/", "health/skipped", "eval/kid", "time/images_per_second")
+    return {name: round(value, 4) for name, value in values.items() if name.startswith(wanted)}
+
+
+def row(name: str, values: dict[str, Any]) -> str:
+    """Return a line of the table."""
+    shown = {key: value for key, value in values.items() if key in FIGURES} or values
+    text = ", ".join(f"{key} {value}" for key, value in shown.items())
+    return f"{name:28} {text}" + (f", {len(values['waits'])} waits" if values.get("waits") else "")
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--out", type=Path, default=Path("gpu.json"))
-    parser.add_argument("--minutes", type=float, default=10)
-    parser.add_argument("--only", nargs="+", metavar="NAME", help="measurements such as r3gan@64")
+    parser.add_argument("--minutes", type=float, default=30)
+    parser.add_argument("--only", nargs="+", metavar="NAME", help="steps such as r3gan@64")
+    parser.add_argument("--cpu", action="store_true", help="run tiny steps on the CPU, to test this script")
+    parser.add_argument("--function", help=argparse.SUPPRESS)  # in the process of a step
     given = parser.parse_args()
-    if not torch.cuda.is_available():
-        print("no CUDA device: nothing to do")
+    if given.function:
+        kind, _, recipe = given.function.partition(" ")
+        values = {"versions": versions, "depthwise": depthwise, "r1": lambda: agree(recipe)}[kind]()
+        Path("values.json").write_text(json.dumps(values))
         return
-    out, deadline = given.out.resolve(), time.monotonic() + 60 * given.minutes
-    with multiprocessing.Manager() as manager, tempfile.TemporaryDirectory() as name:
-        about = manager.dict()
-        asking = multiprocessing.get_context("fork").Process(target=card, args=(about,))
-        asking.start()
-        asking.join()
-        results: dict[str, Any] = {**about, "runs": {}, "left_out": []}
-        os.chdir(name)
-        Path("images").mkdir()
+    deadline, results, cards = time.monotonic() + 60 * given.minutes, dict[str, Any](), 0
+    with tempfile.TemporaryDirectory() as name:
+        (Path(name) / "images").mkdir()
         for index in range(64):
-            Image.fromarray(draw(0, index, 256, 256)).save(Path("images") / f"{index}.png")
-        for run, options in plan().items():
-            if given.only and run not in given.only:
-                continue
+            Image.fromarray(draw(0, index, 256, 256)).save(Path(name) / "images" / f"{index}.png")
+        for step_name, step in plan().items():
             left = deadline - time.monotonic()
-            if left < 5:
-                results["left_out"].append(run)
+            if given.only and step_name not in ("versions", *given.only):
+                continue
+            if step.needs > cards and not (ON_CPU and step.needs == 2):  # --cpu has two processes in place of two GPUs
+                results[step_name] = {"skipped": "needs CUDA" if not cards else f"needs {step.needs} GPUs"}
+            elif left < 5:
+                results[step_name] = {"skipped": "no time left"}
             else:
-                results["runs"][run] = measure(options, not run.endswith(("bf16", "fp32")), min(60, left))
-                print(f"{run}: {json.dumps(results['runs'][run])}", flush=True)
-            out.write_text(json.dumps(results, indent=1) + "\n")
+                folder = Path(name) / step_name.replace(" ", "_")
+                results[step_name] = run(step_name, step, folder, min(step.limit, left))
+            print(row(step_name, results[step_name]), flush=True)
+            given.out.write_text(json.dumps(results, indent=1) + "\n")
+            cards = len(results["versions"].get("cards", ()))
+            if not cards and not given.cpu:
+                sys.exit("no CUDA device: nothing to measure; --cpu tests this script")
 
 
 if __name__ == "__main__":
