@@ -53,15 +53,16 @@ class AtomicCheckpointIO(CheckpointIO):
         else:
             self.writing = self.thread.submit(self.write, *arguments)
 
-    def write(self, target: Path, data: memoryview, record: dict[str, Any], then: Callable[[], None]) -> None:
+    def write(self, target: Path, content: io.BytesIO, record: dict[str, Any], then: Callable[[], None]) -> None:
         """Write a checkpoint and its sidecar, or set `failure`; then call `then` and `after`."""
-        record = {"sha256": hashlib.sha256(data).hexdigest(), "bytes": len(data), **record}
+        digest = hashlib.sha256(content.getbuffer()).hexdigest()
+        record = {"sha256": digest, "bytes": content.getbuffer().nbytes, **record}
         sidecar = checkpoints.sidecar(target)
         before = sidecar.read_bytes() if sidecar.exists() else None
         self.failure = None
         try:
             write_json(sidecar, record)
-            write_atomically(target, lambda file: file.write(data))
+            write_atomically(target, lambda file: file.write(content.getbuffer()))
         except OSError as error:
             if before is not None:  # the existing checkpoint stays valid
                 sidecar.write_bytes(before)
@@ -93,11 +94,11 @@ class AtomicCheckpointIO(CheckpointIO):
         checkpoints.remove(Path(path))
 
 
-def serialize(checkpoint: dict[str, Any]) -> tuple[memoryview, dict[str, Any]]:
+def serialize(checkpoint: dict[str, Any]) -> tuple[io.BytesIO, dict[str, Any]]:
     """Return the bytes of a checkpoint, and its sidecar without checksum."""
     buffer = io.BytesIO()  # in memory: on a full disk torch's writer raises a misleading error
     torch.save(checkpoint, buffer)
-    return buffer.getbuffer(), {
+    return buffer, {
         "images": checkpoint.get("images"),
         "batches": checkpoint.get("global_step"),
         "seconds": elapsed(checkpoint),
