@@ -17,6 +17,8 @@ from torch import Tensor
 from gan.losses.heads import Logits
 from gan.utils.errors import UserError
 
+PSEUDO_REAL = "pseudo_real"  # in the draws of an augmentation: whether D sees a generated image in place of a real one
+
 
 @runtime_checkable
 class Generator(Protocol):
@@ -78,6 +80,7 @@ class Discriminator(Protocol):
 
     features(x)                                list of the activations of its layers
     auxiliary(real)                            {name: scalar}, additional losses of augmented real images
+    load_pretrained()                          loads the weights of `backbone`, a frozen part, before a new run
     small_input: bool                          discriminator(x, label, small) also takes a generator's smaller images
     images_together: int                       number of images that a layer combines; micro-batches are multiples of
                                                it; 1 if missing; not needed for BatchNorm

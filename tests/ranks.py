@@ -18,6 +18,7 @@ from torch import Tensor, nn
 from torch.distributed.algorithms.ddp_comm_hooks.default_hooks import allreduce_hook
 
 from gan.augment.ada import Adaptive
+from gan.augment.apa import APA
 from gan.augment.diffaugment import DiffAugment
 from gan.contracts import Step
 from gan.data.module import ImageDataModule
@@ -96,7 +97,12 @@ def main(out: Path, ranks: int, n_critic: int, micro_batch: int, first: int = 0,
         n_critic=n_critic,
         micro_batch=micro_batch or None,
         penalties={"r1": R1(weight=1.0, interval=2), "squared_logits": SquaredLogits()},
-        augment=Adaptive(DiffAugment(["translation", "cutout"]), target=-1.0, adjustment_images=48, interval=2),
+        augment=Adaptive(
+            APA(Adaptive(DiffAugment(["translation", "cutout"]), target=-1.0, adjustment_images=48, interval=2)),
+            target=-1.0,
+            adjustment_images=48,
+            interval=2,
+        ),
     )
     record = Record()
     trainer = Trainer(

@@ -35,7 +35,7 @@ PLACES = {"PATH": "collection", "FOLDER": "collection", "PHOTOGRAPHS": "photogra
 PATCHED = ("translate", "zoo")  # commands that use the patches of a page
 MAX_LINES = 40  # of the output of a cell of a notebook; a table of scores has 7 to 9
 ELSEWHERE = ("data=cifar10", "data=fashion_mnist", "data=huggingface", "search=optuna", "hydra/launcher")  # composed
-ELSEWHERE += ("logger=wandb", "remote=")
+ELSEWHERE += ("logger=wandb", "remote=", "model.discriminator.backbone=")  # the last one from the Hub
 
 
 def placed(line: str) -> list[str]:

@@ -276,7 +276,7 @@ BAD_INPUT = [
     (["hydra.run.dir=file.txt/x"], "file.txt"),
     (["model.discriminator.norm=batch"], "norm=spectral"),
     (["hydra.run.dir=full"], "exists and is not empty"),
-    (["loss=wasserstein", "augment=ada"], "augment=ada adapts to the sign"),
+    (["loss=wasserstein", "augment=ada"], "augment=ada and apa adapt to the sign"),
 ]
 
 

@@ -176,6 +176,8 @@ class Adaptive(nn.Module):
     def feedback(self, step: Step) -> Tensor:
         """Update the probability with D's logits of real images, and return it as a tensor on the device."""
         assert step.real_logits is not None
+        for other in (part for part in self.augment.children() if hasattr(part, "feedback")):
+            other.feedback(step)  # such as ADA beside APA
         # Without delay, because DDP copies the buffers of rank 0 to all ranks
         sign = over_ranks(per_image(step.real_logits).sign().mean())
         self.signs.add_(torch.where(sign.isfinite(), sign, self.target))

@@ -50,7 +50,7 @@ def run(arguments: argparse.Namespace) -> None:
     from gan.evaluation import tables, translations
     from gan.evaluation.sets import Request, collect
     from gan.images import convert
-    from gan.metrics.extractors import extractor_class, features
+    from gan.metrics.extractors import bias_notes, extractor_class, features
 
     for name in names:
         extractor_class(name)
@@ -78,7 +78,8 @@ def run(arguments: argparse.Namespace) -> None:
         print_line(with_addresses(subject.title))
         for result in results:
             print_table(result.extractor, result.rows)
-            for line in tables.warnings(result.rows[0], getattr(result.extractor, "dimension", 0)):
+            notes = tables.warnings(result.rows[0], getattr(result.extractor, "dimension", 0))
+            for line in notes + bias_notes(result.extractor, subject.config):
                 print(f"note: {line}")
     if subject.folder:  # last, because its disk may be full or read-only
         if pairs is not None:

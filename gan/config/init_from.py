@@ -21,7 +21,7 @@ from gan.utils.option_values import flatten, pair, with_home
 from gan.utils.output import print_line
 
 NAME = re.compile(r"[A-Za-z_]\w*")  # values that need no quotes
-LEFT = ("._target_", ".norm")  # the norm of a discriminator belongs to the penalty of this run
+LEFT = ("._target_", ".norm", ".weights")  # a discriminator's norm belongs to the penalty of this run; a path
 DEVICE_RULES, SIZE_RULE = ("${by_device", "${width"), "${derived:stylegan2_width"  # in the values of conf/
 
 

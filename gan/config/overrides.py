@@ -18,7 +18,8 @@ from gan.utils.errors import UserError
 from gan.utils.option_values import quote, with_home, without_home
 
 STYLE = "data.style"  # a path only if it is a file with a color table
-READ_PATHS = ("data.root", "data.a", "data.b", "data.labels", "data.name", STYLE, "init_from")  # training reads
+DATA_PATHS = ("data.root", "data.a", "data.b", "data.labels", "data.name", STYLE)  # training reads
+READ_PATHS = (*DATA_PATHS, "init_from", "model.discriminator.weights")  # weights: not if a run is resumed
 FOLDERS = ("hydra.run.dir", "hydra.sweep.dir")  # one path each, which need not exist yet
 WORDS = ("", "null", "none", "true", "false", "auto", "???")  # values that are not paths; ./true is
 

@@ -22,7 +22,7 @@ from omegaconf import DictConfig, open_dict
 from gan.config import new_run
 from gan.config.compose import check_options, compose, literals, options, to_plain
 from gan.config.new_run import create_folder, is_named, with_folder
-from gan.config.overrides import READ_PATHS, STYLE, is_group, is_under, key_of, typed_value, value_of, without
+from gan.config.overrides import DATA_PATHS, STYLE, is_group, is_under, key_of, typed_value, value_of, without
 from gan.config.paths import folders, group_names
 from gan.config.secrets import parse
 from gan.data.looks import is_table
@@ -239,7 +239,7 @@ def read_overrides(path: Path, typed: Sequence[str]) -> list[str]:
     for word, (key, value) in untrusted.items():
         if word not in groups and (fault := reason_to_refuse(key, value, known)):
             raise refusal(path, word, fault, OWN_FILE if is_group(key) else REPEAT)
-        is_read = key in READ_PATHS and key != "init_from" and value is not None  # the checkpoint has those weights
+        is_read = key in DATA_PATHS and value is not None
         if is_read and (key != STYLE or any(map(is_table, map(str, as_list(value))))):
             print_line(f"{path.parent}: reads {key}={value}")
     return words

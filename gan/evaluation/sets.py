@@ -65,12 +65,14 @@ class Subject(NamedTuple):
         protocol: settings on which every number depends.
         folder: the run folder, or None.
         translations: the images of a translator; None for a generator or a folder.
+        config: configuration of the model; empty for a folder.
     """
 
     sets: Sets
     protocol: dict[str, Any]
     folder: Path | None
-    translations: Translations | None = None
+    translations: Translations | None
+    config: dict[str, Any]
 
     @property
     def title(self) -> str:
@@ -86,6 +88,7 @@ def collect(request: Request) -> Subject:
     if folder:
         path_in(folder, folder / run_folder.EVALUATION)
     network, translations = None, None
+    state: dict[str, Any] = {"config": {}}
     if is_model(source):
         checkpoint = checkpoint_of(source, request.checkpoint)
         network, state = loading.load_generator(checkpoint)
@@ -106,7 +109,7 @@ def collect(request: Request) -> Subject:
         "code": run_folder.git_revision(),
         "time": time.strftime("%Y-%m-%dT%H:%M:%S%z"),
     }
-    return Subject(sets, protocol, folder, translations)
+    return Subject(sets, protocol, folder, translations, state["config"])
 
 
 def digest_of_set(images: Tensor) -> str:

@@ -164,6 +164,8 @@ def encode(
     encoded = save(weights, {"format": "pt"})
     model = {"_target_": config["model"].get("_target_", "gan.training.module.GAN")}
     model |= {role: config["model"][role] for role in networks}
+    if isinstance(model.get("discriminator", {}).get("weights"), str):  # a path; its weights are among those here
+        model["discriminator"] = model["discriminator"] | {"weights": None}
     if seamless := config["model"].get("seamless"):
         model["seamless"] = seamless
     refuse_paths("model", model)

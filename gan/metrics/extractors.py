@@ -6,6 +6,7 @@ name        part of the names of metrics: eval/kid_x1000_lite0
 dimension   features per image
 resize      description of how images are resized
 weights     SHA-256 of the file of weights; empty if there is none
+backbones   names of this network in model.discriminator.backbone; missing if there are none
 
 A custom extractor needs only the name.
 """
@@ -18,7 +19,7 @@ import inspect
 import os
 import re
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from io import BytesIO
 from pathlib import Path
@@ -106,6 +107,15 @@ def fingerprint(extractor: Any) -> tuple[str, ...]:
     return getattr(extractor, "weights", ""), getattr(extractor, "resize", ""), code, device_of(extractor).type
 
 
+def bias_notes(extractor: Any, config: Mapping[str, Any]) -> list[str]:
+    """Return a note if a discriminator has an extractor's network: Kynkäänniemi et al., 2023, arXiv:2203.06026."""
+    options = config.get("model", {}).get("discriminator", {})  # a shared model may have none
+    backbone = str(options.get("backbone", "lite0")).partition(".")[0]  # without timm's tag of the weights
+    known = getattr(extractor, "backbones", ()) if "gan.networks.projected" in str(options.get("_target_")) else ()
+    note = f"{extractor.name} scores favor this model, whose discriminator uses the same network; add random_conv"
+    return [note] if backbone in known else []
+
+
 def output_of(extractor: Any, images: Tensor) -> Tensor:
     """Return an extractor's output; raise UserError if it does not return one row per image."""
     found = extractor(images)
@@ -126,6 +136,7 @@ class Lite0Features(nn.Module):
     """uint8 (N, C, H, W) -> float32 (N, 1280): the last layer before the classifier, averaged over the image."""
 
     name = "lite0"
+    backbones = ("lite0", "tf_efficientnet_lite0")
     dimension = 1280
     resize = "bilinear, antialiased, 128x128"
     weights = lite0.SHA256
@@ -214,6 +225,7 @@ class DINOv2(nn.Module):
     resize = "bicubic, antialiased, 224x224"
     weights = pretrained.KNOWN["dinov2"].sha256
     model, side = "vit_large_patch14_dinov2", 224
+    backbones = (model,)
     mean, std = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)  # of ImageNet
 
     def __init__(self, weights: str | os.PathLike[str] | None = None, download: bool = False) -> None:

@@ -66,6 +66,8 @@ def load_discriminator(run: str | os.PathLike[str], checkpoint: str = "best") ->
         torch.manual_seed(seed_of(state["config"]))
         trained = load_network(state, "discriminator", "discriminator.", path)
         untrained = network_builder(state["config"], "discriminator", path)().eval()
+    if hasattr(untrained, "load_pretrained"):  # the pretrained weights are in the checkpoint
+        untrained.backbone.load_state_dict(trained.backbone.state_dict())
     if not hasattr(trained, "features"):
         raise UserError(f"{path}: its discriminator has no features of images")
     return trained, untrained, state["config"], path

@@ -288,7 +288,7 @@ def check_parts(discriminator: Any, loss: Any, penalties: Mapping[str, Any], aug
         check(augment, Augment, "augment")
     if hasattr(augment, "feedback") and not getattr(loss, "signed_logits", True):
         raise UserError(
-            f"augment=ada adapts to the sign of D(real), which has no meaning with loss {type(loss).__name__}; "
+            f"augment=ada and apa adapt to the sign of D(real), which has no meaning with loss {type(loss).__name__}; "
             "use augment=r3gan or augment=diffaugment"
         )
 

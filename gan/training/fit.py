@@ -169,6 +169,8 @@ def prepare(cfg: DictConfig, model: GAN, data: ImageDataModule, trainer: Trainer
         from gan.training.initial_weights import start_from
 
         start_from(model, Path(locate(cfg.init_from)))
+    elif not cfg.resume and hasattr(model.discriminator, "load_pretrained"):
+        model.discriminator.load_pretrained()
     print_summary(trainer, model, data, run)
     if cfg.resume:
         print_line(describe_resumed(checkpoints.read_sidecar(Path(cfg.resume)), cfg.images, cfg.minutes))

@@ -25,6 +25,7 @@ from gan.utils.output import print_line
 
 # Prefixes of the weights of each network. A shared model has only the EMA generator.
 PREFIXES = {"generator": ("generator.", EMA), "discriminator": ("discriminator.",)}
+BACKBONE = "model.discriminator.backbone"
 
 
 @dataclass
@@ -67,6 +68,8 @@ def start_from(model: Base, source: Path) -> None:
     options, theirs = flatten(model.config), flatten(other["config"])
     for role in NETWORKS:
         network = getattr(model, role)
+        if theirs.get(BACKBONE) != options.get(BACKBONE) and hasattr(network, "load_pretrained"):
+            network.load_pretrained()  # the other model does not have these weights
         weights = with_mean_class(network_weights(other["state_dict"], *PREFIXES[role]), network)
         kind = f"model.{role}._target_"
         if not weights or theirs.get(kind) != options.get(kind):

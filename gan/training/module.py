@@ -17,7 +17,7 @@ from lightning.pytorch.strategies import ParallelStrategy
 from torch import Tensor
 from torch.nn.utils import parametrize
 
-from gan.contracts import Augmented, LatentStep, Penalty, Step
+from gan.contracts import PSEUDO_REAL, Augmented, LatentStep, Penalty, Step
 from gan.images.convert import to_float
 from gan.losses.heads import Logits, per_image
 from gan.networks.layers import autocast_dtype
@@ -172,7 +172,7 @@ class GAN(Base):
     def discriminator_loss(self, step: Step) -> Terms:
         """Return the terms of the discriminator's loss."""
         step.passes = {}
-        step.real_logits = self.judge(step, "real", step.real)
+        step.real_logits = self.judge(step, "real", self.reals_for_discriminator(step))
         step.fake_logits = self.judge(step, "fake", self.fakes_for_discriminator(step))
         loss = self.loss.discriminator(step.real_logits, step.fake_logits)
         return {"loss/discriminator": loss, **self.auxiliary(step), **self.penalty_terms("discriminator", step)}
@@ -186,6 +186,12 @@ class GAN(Base):
             if autocast_dtype(images) != torch.float16:  # there the penalty's pass is in fp32
                 return step.passes[name][1]
         return critic(images)
+
+    def reals_for_discriminator(self, step: Step) -> Tensor:
+        """Return the images that the discriminator is trained to see as real."""
+        pseudo = getattr(step.augmented, "draws", {}).get(PSEUDO_REAL)  # (N,), see `gan.augment.apa`
+        fake = step.fake.detach().to(step.real)
+        return step.real if pseudo is None else torch.where(pseudo[:, None, None, None], fake, step.real)
 
     def fakes_for_discriminator(self, step: Step) -> Tensor:
         """Return the generated images that the discriminator is trained on."""

@@ -16,12 +16,13 @@ SIZE = (8, 12)
 
 
 def made(choice: str) -> Any:
-    """Return the augmentation at its full strength."""
+    """Return the augmentation at its full strength, also of one inside of it."""
     augment = instantiate(CONFIGS[choice])
-    if isinstance(getattr(augment, "probability", None), Tensor):
-        augment.probability.fill_(1)
-    elif hasattr(augment, "probability"):
-        augment.probability = 1.0
+    for part in augment.modules():
+        if isinstance(getattr(part, "probability", None), Tensor):
+            part.probability.fill_(1)
+        elif hasattr(part, "probability"):
+            part.probability = 1.0
     return augment
 
 
@@ -35,7 +36,7 @@ def test_every_class_has_a_configuration() -> None:
 
 
 @pytest.mark.parametrize("channels", [1, 3, 4])
-@pytest.mark.parametrize("choice", CONFIGS)
+@pytest.mark.parametrize("choice", [name for name in CONFIGS if name != "apa"])  # which changes no image by itself
 def test_shape_draws_and_rows(choice: str, channels: int) -> None:
     augment, x = made(choice), torch.rand(6, channels, *SIZE) * 2 - 1
     draws = draws_of(augment, 6)

@@ -66,6 +66,16 @@ def test_a_run_is_compared_with_its_held_out_images(run: Path, gan_command: Trai
 
 
 @pytest.mark.slow
+def test_scores_in_the_backbone_of_the_discriminator_are_noted(gan_command: Train, tmp_path: Path) -> None:
+    words = ["model=projected_light", "model.discriminator.backbone_resolution=32", "images=8", "hydra.run.dir=run"]
+    words += [*TINY, "callback.evaluate.extractors=[lite0,random_conv]"]
+    trained = command([str(ROOT / "train.py"), *words], tmp_path)
+    assert trained.stdout.count("evaluate: lite0 scores favor this model") == 1
+    out = gan_command("evaluate", "run", "--images", "20", "--extractor", "lite0,random_conv").stdout
+    assert out.count("note: lite0 scores favor this model, whose discriminator uses the same network") == 1
+
+
+@pytest.mark.slow
 def test_scores_are_printed_even_if_they_cannot_be_written(run: Path, gan_command: Train) -> None:
     (run / "evaluation.jsonl").mkdir()
     run.rename(run.with_name("r\x1b[31m\nun"))

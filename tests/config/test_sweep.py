@@ -64,5 +64,5 @@ def test_a_real_sweep_goes_on_after_jobs_that_fail(train: Train, tmp_path: Path)
     assert any(line.startswith("job 4 with loss=hinge, lr=1e+30: ") for line in said)
     failed = (tmp_path / "sweep" / "errors.txt").read_text().splitlines()
     assert [line.partition(",")[0] for line in failed] == ["job 1 with loss=wasserstein", "job 2 with loss=wasserstein"]
-    assert "augment=ada adapts" in failed[0] and "Traceback" not in result.stderr
+    assert "augment=ada and apa adapt" in failed[0] and "Traceback" not in result.stderr
     assert "compare the jobs with: gan compare sweep --out sweep/curves.png" in said

@@ -14,7 +14,16 @@ from torchvision.transforms.v2.functional import gaussian_blur, rgb_to_grayscale
 
 from gan.data.builtin.retro import draw
 from gan.metrics import pretrained
-from gan.metrics.extractors import DINOv2, Lite0Features, extractor, features, fingerprint, resized_positions
+from gan.metrics.extractors import (
+    DINOv2,
+    Lite0Features,
+    RandomConv,
+    bias_notes,
+    extractor,
+    features,
+    fingerprint,
+    resized_positions,
+)
 from gan.metrics.kid import squared_mmd
 from gan.metrics.pretrained import MissingWeights, Weights
 from gan.utils.errors import UserError
@@ -168,3 +177,26 @@ def test_the_distance_grows_with_damage(extract: Lite0Features) -> None:
     same = kid(other)
     assert same < kid(gaussian_blur(other, 9, 0.7)) < kid(gaussian_blur(other, 9, 2.0))
     assert same < kid(rgb_to_grayscale(other, 3))
+
+
+@pytest.mark.parametrize(
+    ("kind", "network", "options", "biased"),
+    [
+        (Lite0Features, "projected", {}, True),  # a run from before the option
+        (Lite0Features, "projected", {"backbone": "lite0"}, True),
+        (Lite0Features, "projected", {"backbone": "tf_efficientnet_lite0.in1k"}, True),
+        (Lite0Features, "projected_light", {}, True),
+        (Lite0Features, "projected", {"backbone": "resnet18"}, False),
+        (Lite0Features, "dcgan", {}, False),
+        (DINOv2, "projected", {"backbone": "vit_large_patch14_dinov2.lvd142m"}, True),
+        (RandomConv, "projected", {}, False),
+    ],
+)
+def test_scores_in_the_backbone_of_the_discriminator_are_noted(
+    kind: Any, network: str, options: dict[str, str], biased: bool
+) -> None:
+    discriminator = {"_target_": f"gan.networks.{network}.Discriminator", **options}
+    notes = bias_notes(kind, {"model": {"discriminator": discriminator}})
+    note = f"{kind.name} scores favor this model, whose discriminator uses the same network; add random_conv"
+    assert notes == [note] * biased
+    assert not bias_notes(kind, {"model": {}})  # a shared model without its discriminator

@@ -14,6 +14,7 @@ from lightning.pytorch.plugins import MixedPrecision
 from torch import Tensor, nn
 
 from gan.augment.ada import ADA, Adaptive
+from gan.augment.apa import APA
 from gan.contracts import Step
 from gan.data.module import ImageDataModule
 from gan.losses.none import NoAdversarialLoss
@@ -251,14 +252,16 @@ def test_micro_batches_add_up_to_the_batch(n_critic: int) -> None:
     def trained(micro_batch: int | None) -> GAN:
         parts = {
             "penalties": {"r1": R1(0.1, interval=2)},
-            "augment": Adaptive(ADA(), target=-1.0, adjustment_images=100),
+            "augment": Adaptive(
+                APA(Adaptive(ADA(), target=-1.0, adjustment_images=100)), target=-1.0, adjustment_images=30, interval=2
+            ),
         }
         module = r3gan_model(Nonsaturating(), 0.01, n_critic=n_critic, micro_batch=micro_batch, **parts)
         fit(module, 6)
         return module
 
     whole, halves, uneven = (trained(micro_batch) for micro_batch in (None, 2, 3))
-    assert float(whole.augment.probability) > 0
+    assert whole.augment.probability > 0.3 and whole.augment.augment.augment.probability > 0
     for parts in (halves, uneven):
         for name, value in whole.state_dict().items():
             torch.testing.assert_close(parts.state_dict()[name], value, rtol=1e-4, atol=1e-5)

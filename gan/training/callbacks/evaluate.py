@@ -15,7 +15,7 @@ from gan.evaluation import registry
 from gan.evaluation.feature_cache import cached_features
 from gan.metrics.copies import MIN_HELD_OUT, CopySearch
 from gan.metrics.distances import on_device
-from gan.metrics.extractors import extractor, extractor_class, features
+from gan.metrics.extractors import bias_notes, extractor, extractor_class, features
 from gan.metrics.kid import KIDEstimate
 from gan.metrics.prdc import NEIGHBORS
 from gan.metrics.pretrained import MissingWeights
@@ -104,6 +104,8 @@ class Evaluate(Periodic):
                 continue
             if isinstance(network, torch.nn.Module):
                 network.to(pl_module.device)
+            for note in bias_notes(network, pl_module.config):
+                print_line(f"evaluate: {note}")
             self.loaded.append((network, cached_features(network, images)))
         self.originals = train, held_out
 
