@@ -111,6 +111,7 @@ class Space:
     def statistics(self) -> tuple[Tensor, Tensor]:
         """The mean (classes or 1, latent_dim) and standard deviation (classes or 1, 1) of the latents of each class.
 
+        A generator with a center, as imported ones have, gives the mean.
         The standard deviation is the root mean square over all dimensions.
         """
         if self.name == "z":
@@ -118,7 +119,10 @@ class Space:
         labels = [torch.tensor([label]) for label in range(self.classes)]
         latents = torch.stack([self.fixed_sample(STATISTICS_LATENTS, label) for label in labels or (None,)])
         means = latents.mean(1, keepdim=True)  # of (classes, n, latent_dim)
-        return means[:, 0], (latents - means).square().mean((1, 2))[:, None].sqrt()
+        std = (latents - means).square().mean((1, 2))[:, None].sqrt()
+        if (center := getattr(self.generator, "center", None)) is not None:  # the authors' mean of w over all classes
+            return center.cpu().expand(len(std), -1), std
+        return means[:, 0], std
 
     def truncate(self, latents: Tensor, psi: float, label: Tensor | None = None) -> Tensor:
         """Return latents (N, latent_dim) moved towards the mean: psi=0 gives the mean, psi=1 the unchanged latents.

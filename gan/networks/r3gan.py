@@ -7,6 +7,8 @@ section 4 and appendix. Generator and discriminator mirror each other.
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
+from functools import partial
 from itertools import pairwise
 
 import torch
@@ -16,19 +18,19 @@ from torch.nn import functional as F
 from gan.losses.heads import at_least_fp32
 from gan.networks.grid import base_grid
 from gan.networks.layers import full_precision, run_stage, stage_activations
-from gan.networks.resampling import downsample, upsample
-from gan.utils.errors import UserError
+from gan.networks.resampling import BORDERS, downsample, upsample
+from gan.utils.errors import UserError, choice
 
 EXPANSION = 2  # factor of the channels in a block
 CLASS_DIM = 64  # of the class embedding that is appended to the latent
-FULL_STAGES = 4  # number of stages with the full width, from the base grid; each later stage halves the channels
+FULL_STAGES = 4  # default number of stages with the full width
 SLOPE = 0.2  # slope of the leaky ReLU
 LEAKY_GAIN = math.sqrt(2 / (1 + SLOPE**2))  # keeps the variance (He et al., 2015)
 
 
-def channels_at(width: int, stages: int) -> list[int]:
-    """Return the channels of each stage, from the base grid to the full size."""
-    return [width >> max(0, stage + 1 - FULL_STAGES) for stage in range(stages)]
+def channels_at(width: int, stages: int, full_stages: int) -> list[int]:
+    """Return the channels of each stage, from the base grid to the full size; halved after `full_stages` stages."""
+    return [width >> max(0, stage + 1 - full_stages) for stage in range(stages)]
 
 
 class Block(nn.Module):
@@ -66,12 +68,13 @@ class Block(nn.Module):
 class Up(nn.Module):
     """Transition to the next stage: 1x1 if the channels change, then upsampling by 2."""
 
-    def __init__(self, before: int, after: int) -> None:
+    def __init__(self, before: int, after: int, border: str) -> None:
         super().__init__()
         self.convolution = convolution(before, after)
+        self.border = border
 
     def forward(self, x: Tensor) -> Tensor:
-        return upsample(self.convolution(x))
+        return upsample(self.convolution(x), self.border)
 
 
 class Down(nn.Module):
@@ -85,7 +88,9 @@ class Down(nn.Module):
         return self.convolution(downsample(x))
 
 
-def stages(resample: type[Up | Down], widths: list[int], blocks_per_stage: int, group_width: int) -> nn.ModuleList:
+def stages(
+    resample: Callable[[int, int], Up | Down], widths: list[int], blocks_per_stage: int, group_width: int
+) -> nn.ModuleList:
     """Return the stages: each has a transition, except the first, and its blocks."""
     total = blocks_per_stage * len(widths)
     return nn.ModuleList(
@@ -98,7 +103,12 @@ def stages(resample: type[Up | Down], widths: list[int], blocks_per_stage: int, 
 
 
 class Generator(nn.Module):
-    """Latents (N, latent_dim) -> images (N, C, H, W), nominally in [-1, 1], because there is no tanh."""
+    """Latents (N, latent_dim) -> images (N, C, H, W), nominally in [-1, 1], because there is no tanh.
+
+    Args:
+        full_stages: number of stages with the full width, from the base grid; each later stage halves the channels.
+        border: "repeat", or "zeros" as in the authors' code: what is around a feature map that is upsampled.
+    """
 
     def __init__(
         self,
@@ -109,15 +119,18 @@ class Generator(nn.Module):
         blocks_per_stage: int = 2,
         group_width: int = 16,
         classes: int = 0,
+        full_stages: int = FULL_STAGES,
+        border: str = "repeat",
     ) -> None:
         super().__init__()
+        choice("model.generator.border", border, BORDERS)
         rows, columns, doublings = base_grid((size[0], size[1]))
-        widths = channels_at(width, doublings + 1)
+        widths = channels_at(width, doublings + 1, full_stages)
         self.latent_dim = latent_dim
         self.classes = classes
         self.basis = nn.Parameter(torch.randn(widths[0], rows, columns))
         self.modulate = nn.Linear(latent_dim + bool(classes) * CLASS_DIM, widths[0], bias=False)
-        self.stages = stages(Up, widths, blocks_per_stage, group_width)
+        self.stages = stages(partial(Up, border=border), widths, blocks_per_stage, group_width)
         self.to_image = nn.Conv2d(widths[-1], channels, 1, bias=False)
         initialize(self.modulate)
         initialize(self.to_image)
@@ -155,10 +168,11 @@ class Discriminator(nn.Module):
         blocks_per_stage: int = 2,
         group_width: int = 16,
         classes: int = 0,
+        full_stages: int = FULL_STAGES,
     ) -> None:
         super().__init__()
         rows, columns, doublings = base_grid((size[0], size[1]))
-        widths = channels_at(width, doublings + 1)[::-1]
+        widths = channels_at(width, doublings + 1, full_stages)[::-1]
         self.from_image = nn.Conv2d(channels, widths[0], 1, bias=False)
         self.stages = stages(Down, widths, blocks_per_stage, group_width)
         self.pool = nn.Conv2d(widths[-1], widths[-1], (rows, columns), groups=widths[-1], bias=False)

@@ -16,11 +16,15 @@ from gan.losses.heads import at_least_fp32
 from gan.networks.layers import full_precision
 from gan.networks.torus import local
 
+BORDERS = ("repeat", "zeros")  # what is around the border of upsampled feature maps and images
+
 
 @local(2)
-def upsample(x: Tensor) -> Tensor:
+def upsample(x: Tensor, border: str = "repeat") -> Tensor:
     """Upsample (N, C, h, w) to (N, C, 2h, 2w). Bilinear interpolation is the same filter, but repeats the border."""
-    return F.interpolate(x, scale_factor=2, mode="bilinear", align_corners=False)
+    around = int(border == "zeros")
+    y = F.interpolate(F.pad(x, (around,) * 4) if around else x, scale_factor=2, mode="bilinear", align_corners=False)
+    return y[:, :, 2:-2, 2:-2] if around else y
 
 
 def downsample(x: Tensor) -> Tensor:

@@ -9,29 +9,38 @@ from __future__ import annotations
 
 import torch
 from torch import Tensor, nn
+from torch.nn import functional as F
 
 from gan.networks.closed_form.color_map import ColorMap
 from gan.networks.resampling import downsample, upsample
 from gan.networks.tile_position import TilePosition, noise_at
 from gan.networks.translator_layers import activation, initialize_translator, normalize, output_image
+from gan.utils.errors import UserError
 
 
 class Downsample(nn.Module):
-    """(N, C, h, w) -> (N, C, h/2, w/2), with a blur (Zhang, 2019, arXiv:1904.11486)."""
+    """(N, C, h, w) -> (N, C, h/2, w/2), with a blur of 4 or 3 taps (Zhang, 2019, arXiv:1904.11486)."""
+
+    def __init__(self, taps: int) -> None:
+        super().__init__()
+        self.taps = taps
 
     def forward(self, x: Tensor) -> Tensor:
-        return downsample(x)
+        if self.taps == 4:
+            return downsample(x)
+        means = F.avg_pool2d(F.pad(x, (1, 1, 1, 1), mode="reflect"), 2, stride=1)  # (N, C, h + 1, w + 1)
+        return F.avg_pool2d(means, 2)  # [1, 2, 1] at every second pixel
 
 
 class Down(nn.Sequential):
     """3x3, norm, activation, `Downsample`: (N, C, h, w) -> (N, C', h/2, w/2). Or the 3x3 has a stride of 2."""
 
-    def __init__(self, before: int, after: int, norm: str, antialias: bool) -> None:
+    def __init__(self, before: int, after: int, norm: str, antialias: bool, taps: int) -> None:
         super().__init__()
         self.convolution = nn.Conv2d(before, after, 3, 1 if antialias else 2, 1)
         self.norm = normalize(norm, after)
         self.activation = activation(norm)
-        self.downsample = Downsample() if antialias else nn.Identity()
+        self.downsample = Downsample(taps) if antialias else nn.Identity()
 
 
 class Up(nn.Module):
@@ -78,6 +87,9 @@ class Generator(nn.Module):
 
     Args:
         norm: "instance" (the paper), "batch", or "none", which keeps absolute tone.
+        antialias: blur at each change of size.
+        taps: length of the filter of that blur where the size is halved: 4, or 3 as in CUT's code, which moves feature
+            maps by half a pixel.
         noise: add noise at the full size, with a learned gain per channel, as a source of grain (Karras et al., 2019,
             arXiv:1812.04948, section 3.2). In eval mode the noise is a function of the position.
 
@@ -100,11 +112,14 @@ class Generator(nn.Module):
         antialias: bool = False,
         noise: bool = False,
         init: str = "normal",
+        taps: int = 4,
     ) -> None:
         super().__init__()
+        if taps not in (3, 4):
+            raise UserError(f"model.generator.taps={taps}: must be 3 or 4")
         self.pad = nn.ReflectionPad2d(3)
         self.stem = nn.Sequential(nn.Conv2d(channels, width, 7), normalize(norm, width), activation(norm))
-        self.down = nn.ModuleList(Down(width * m, width * m * 2, norm, antialias) for m in (1, 2))
+        self.down = nn.ModuleList(Down(width * m, width * m * 2, norm, antialias, taps) for m in (1, 2))
         self.blocks = nn.ModuleList(Residual(4 * width, norm) for _ in range(n_blocks))
         self.up = nn.ModuleList(Up(width * m * 2, width * m, norm, antialias) for m in (2, 1))
         self.to_image = nn.Conv2d(width, channels, 7, padding=3, padding_mode="reflect")

@@ -26,9 +26,9 @@ from gan.networks.layers import (
     stage_activations,
     with_minibatch_std,
 )
-from gan.networks.resampling import downsample, smooth, upsample
+from gan.networks.resampling import BORDERS, downsample, smooth, upsample
 from gan.networks.torus import local
-from gan.utils.errors import at_least
+from gan.utils.errors import at_least, choice
 
 SLOPE = 0.2  # slope of the leaky ReLU
 GAIN = math.sqrt(2)  # approximately keeps the variance
@@ -153,8 +153,11 @@ class Stage(nn.Module):
     The first stage (before=0) has only one of the two layers, without upsampling.
     """
 
-    def __init__(self, before: int, after: int, size: tuple[int, int], channels: int, latent_dim: int) -> None:
+    def __init__(
+        self, before: int, after: int, size: tuple[int, int], channels: int, latent_dim: int, border: str
+    ) -> None:
         super().__init__()
+        self.border = border
         first = [StyledLayer(before, after, size, latent_dim, upsample=True)] if before else []
         self.layers = nn.ModuleList([*first, StyledLayer(after, after, size, latent_dim, upsample=False)])
         self.to_image = ModulatedConv2d(after, channels, 1, latent_dim, demodulate=False)
@@ -165,7 +168,7 @@ class Stage(nn.Module):
         for layer, own in zip(self.layers, w, strict=False):
             x = layer(x, own)
         own_image = self.to_image(x, w[-1]) + self.image_bias[:, None, None]
-        return x, own_image if image is None else upsample(image) + own_image
+        return x, own_image if image is None else upsample(image, self.border) + own_image
 
 
 class Mapping(nn.Module):
@@ -208,6 +211,8 @@ class Generator(nn.Module):
     Args:
         style_mixing_prob: probability of style mixing in training, where coarse and fine layers get the w of different
             z (section 3.1 of arXiv:1812.04948).
+        border: "repeat", or "zeros" as in the authors' code: what is around an image that is upsampled.
+        center: keep the mean of w in a buffer, as the authors' code does: the center of truncation.
 
     Attributes:
         num_ws: number of w that `synthesis` takes: one per layer, and one for the last image.
@@ -223,8 +228,11 @@ class Generator(nn.Module):
         mapping_layers: int = 2,
         style_mixing_prob: float = 0.9,
         classes: int = 0,
+        border: str = "repeat",
+        center: bool = False,
     ) -> None:
         super().__init__()
+        choice("model.generator.border", border, BORDERS)
         rows, columns, doublings = base_grid((size[0], size[1]))
         widths = channels_at(width, max_channels, doublings + 1)
         self.latent_dim = latent_dim
@@ -233,10 +241,12 @@ class Generator(nn.Module):
         self.mapping = Mapping(latent_dim, mapping_layers, classes)
         self.constant = nn.Parameter(torch.randn(widths[0], rows, columns))
         self.stages = nn.ModuleList(
-            Stage(before, after, (rows << n, columns << n), channels, latent_dim)
+            Stage(before, after, (rows << n, columns << n), channels, latent_dim, border)
             for n, (before, after) in enumerate(pairwise([0, *widths]))
         )
         self.num_ws = 2 * len(widths)  # one per layer, and one for the last image
+        if center:
+            self.center = nn.Buffer(torch.zeros(latent_dim))
 
     @property
     def synthesis_layers(self) -> list[nn.Module]:
@@ -274,16 +284,19 @@ class Generator(nn.Module):
 
 
 class Residual(nn.Module):
-    """Two 3x3, the second with stride 2, plus a 1x1 shortcut: (N, C, 2h, 2w) -> (N, C', h, w)."""
+    """Two 3x3, the second with stride 2, plus a 1x1 shortcut if there is one: (N, C, 2h, 2w) -> (N, C', h, w)."""
 
-    def __init__(self, before: int, after: int) -> None:
+    def __init__(self, before: int, after: int, shortcut: bool = True) -> None:
         super().__init__()
         self.first = EqualizedConv2d(before, before, 3, 3)
         self.second = EqualizedConv2d(after, before, 3, 3)
-        self.shortcut = EqualizedConv2d(after, before, 1, 1, bias=None)
+        self.shortcut = EqualizedConv2d(after, before, 1, 1, bias=None) if shortcut else None
 
     def forward(self, x: Tensor) -> Tensor:
-        y = activate(self.second(activate(self.first(x, GAIN)), halve=True))  # GAIN / sqrt(2) = 1
+        y = activate(self.first(x, GAIN))
+        if self.shortcut is None:
+            return activate(self.second(y, GAIN, halve=True))
+        y = activate(self.second(y, halve=True))  # GAIN / sqrt(2) = 1
         return y + self.shortcut(downsample(x), 1 / GAIN)
 
 
@@ -292,8 +305,9 @@ class Discriminator(nn.Module):
 
     Args:
         classes: number of classes; 0 for an unconditional discriminator. With classes, the logit is the inner product
-            of the features and the normalized embedding of the class. The authors' code has eight additional linear
-            layers for the embedding.
+            of the features and the normalized embedding of the class.
+        mapping_layers: number of linear layers after the embedding; eight in the authors' code.
+        architecture: "resnet", or "orig" for blocks without shortcuts, which the ADA paper uses for CIFAR-10.
     """
 
     def __init__(
@@ -304,19 +318,25 @@ class Discriminator(nn.Module):
         max_channels: int = 512,
         mbstd_group_size: int = 4,
         classes: int = 0,
+        mapping_layers: int = 0,
+        architecture: str = "resnet",
     ) -> None:
         super().__init__()
+        shortcut = choice("model.discriminator.architecture", architecture, ("resnet", "orig")) == "resnet"
         rows, columns, doublings = base_grid((size[0], size[1]))
         widths = channels_at(width, max_channels, doublings + 1)[::-1]
         self.mbstd_group_size = self.images_together = at_least(
             "model.discriminator.mbstd_group_size", mbstd_group_size, 1
         )
         self.from_image = EqualizedConv2d(widths[0], channels, 1, 1)
-        self.blocks = nn.ModuleList(Residual(before, after) for before, after in pairwise(widths))
+        self.blocks = nn.ModuleList(Residual(before, after, shortcut) for before, after in pairwise(widths))
         self.last = EqualizedConv2d(widths[-1], widths[-1] + (mbstd_group_size > 1), 3, 3)
         self.dense = EqualizedLinear(widths[-1], widths[-1] * rows * columns)
         self.to_logit = EqualizedLinear(widths[-1] if classes else 1, widths[-1])
         self.embedding = EqualizedLinear(widths[-1], classes) if classes else None
+        self.mapping = nn.ModuleList(
+            EqualizedLinear(widths[-1], widths[-1], lr_multiplier=0.01) for _ in range(mapping_layers * bool(classes))
+        )
 
     def features(self, x: Tensor) -> list[Tensor]:
         """Return the activations after each block, from (N, width_1, H/2, W/2) to (N, width_n, rows, columns)."""
@@ -332,4 +352,6 @@ class Discriminator(nn.Module):
             if self.embedding is None:
                 return logit.flatten()
             embedding = normalize_2nd_moment(embedded(self.embedding, label)).to(logit.dtype)
+            for layer in self.mapping:
+                embedding = activate(layer(embedding, GAIN))
             return (logit * embedding).sum(1) / math.sqrt(embedding.shape[1])

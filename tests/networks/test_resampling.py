@@ -32,6 +32,7 @@ def test_upsample_equals_filtered_zero_insertion_except_at_the_border() -> None:
     wanted = F.conv2d(F.pad(one_by_one(spread), (2, 1, 2, 1)), 4 * KERNEL).reshape(2, 3, 16, 24)
     torch.testing.assert_close(upsample(x)[:, :, 1:-1, 1:-1], wanted[:, :, 1:-1, 1:-1])
     torch.testing.assert_close(upsample(torch.ones(1, 1, 4, 4)), torch.ones(1, 1, 8, 8))  # no darker rim
+    torch.testing.assert_close(upsample(x, "zeros"), wanted)  # also at the border
 
 
 def test_both_are_twice_differentiable() -> None:

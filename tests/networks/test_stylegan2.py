@@ -84,3 +84,21 @@ def test_fp16_does_not_overflow() -> None:
     assert found.dtype == torch.float16 and found.isfinite().all()
     torch.testing.assert_close(found.float(), expected, rtol=0.05, atol=1.0)
     assert activate(torch.tensor([6e4], dtype=torch.float16)).item() == 256
+
+
+def test_layers_after_the_embedding_and_blocks_without_shortcuts() -> None:
+    options = {"width": 4, "max_channels": 8, "classes": 3}
+    torch.manual_seed(0)
+    plain, mapped = (Discriminator((16, 16), mapping_layers=layers, **options).double() for layers in (0, 2))
+    mapped.load_state_dict(plain.state_dict(), strict=False)
+    x, label = torch.randn(2, 3, 16, 16, dtype=torch.float64), torch.tensor([0, 2])
+    for layer in mapped.mapping:  # each is the identity of positive numbers
+        nn.init.constant_(layer.bias, 0)
+        nn.init.eye_(layer.weight)
+        layer.weight.data *= 1 / (layer.scale * 2**0.5)
+    with torch.no_grad():
+        mapped.embedding.weight.abs_()
+        plain.embedding.weight.abs_()
+    torch.testing.assert_close(mapped(x, label), plain(x, label))
+    original = Discriminator((16, 16), architecture="orig", **options)
+    assert not any("shortcut" in name for name in original.state_dict()) and original(x.float(), label).shape == (2,)

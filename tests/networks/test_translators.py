@@ -105,3 +105,12 @@ def test_networks_of_cyclegan_equal_those_of_the_authors() -> None:
     logits = filled(patch.Discriminator(3, width=4, n_layers=2))(x)
     row = [[-2.7606571, -2.7920156, 0.5275121, -3.2989233], [-1.4122894, -0.5691177, -0.8301220, -1.4754008]]
     torch.testing.assert_close(logits[:, 2, 1:5], torch.tensor(row), rtol=1e-5, atol=1e-5)
+
+
+def test_three_taps_halve_the_size_with_reflected_borders() -> None:
+    x = torch.arange(8.0)[None, None, None] + 10 * torch.arange(8.0)[None, None, :, None] ** 2
+    rows = torch.tensor([0.5, 4.5, 16.5, 36.5])  # means of squares with the weights 1, 2 and 1
+    wanted = torch.tensor([0.5, 2, 4, 6]) + 10 * rows[:, None]
+    assert torch.equal(resnet_translator.Downsample(3)(x)[0, 0], wanted)
+    with pytest.raises(UserError, match="must be 3 or 4"):
+        resnet_translator.Generator(taps=5)
