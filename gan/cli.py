@@ -44,6 +44,7 @@ COMMANDS = {
     "report": "write a report of runs as one HTML file",
     "runs": "list runs with their scores, sizes and status",
     "share": "write a folder with a trained model to share, for a friend or the Hugging Face Hub",
+    "import": "write a shared model from published weights of StyleGAN2, R3GAN, CycleGAN, pix2pix or CUT",
     "zoo": "list the trained models that come with the package; use one as zoo:NAME",
     "info": "print versions, devices and the cache, for bug reports, or what made an image",
     "data": "check a folder of images before training, restore enlarged pixel art, pack shards",

@@ -17,12 +17,15 @@ from pathlib import Path
 import nbformat
 import numpy as np
 import pytest
+import torch
 import yaml
 from nbclient import NotebookClient
 from PIL import Image
 
 from gan.config.compose import compose
+from gan.networks.resnet_translator import Generator
 from tests.conftest import ROOT, TINY, Train, command
+from tests.models import published_files
 from tests.pages import PAGES, blocks, commands, exists, files, flags, links, spans
 from tests.patience import PATIENCE
 from tests.recipes import TINY as RECIPES
@@ -32,6 +35,10 @@ pytestmark = pytest.mark.slow
 
 ATTRIBUTES = ("brightness", "contrast", "saturation", "warmth", "sharpness", "zoom", "shift_", "sefa", "pca", "NAME")
 PLACES = {"PATH": "collection", "FOLDER": "collection", "PHOTOGRAPHS": "photographs", "RETRO": "retro", "CLASS": "a"}
+PUBLISHED = {  # files that other programs write
+    "network-snapshot.pkl": lambda path: published_files.write_ada(path, *published_files.styled()),
+    "latest_net_G.pth": lambda path: torch.save(published_files.resnet(Generator(width=4, n_blocks=1)), path),
+}
 PATCHED = ("translate", "zoo")  # commands that use the patches of a page
 MAX_LINES = 40  # of the output of a cell of a notebook; a table of scores has 7 to 9
 ELSEWHERE = ("data=cifar10", "data=fashion_mnist", "data=huggingface", "search=optuna", "hydra/launcher")  # composed
@@ -153,8 +160,10 @@ def skipped(page: Path, words: list[str]) -> bool:
 
 
 def prepare(words: list[str], trained: Callable[[str], Path], folder: Path) -> None:
-    """Provide the runs that a command reads, and remove the run that it writes."""
+    """Provide the runs and files that a command reads, and remove the run that it writes."""
     for word in words:
+        if word in PUBLISHED:
+            PUBLISHED[word](folder / word)
         found = re.fullmatch(r"(resume=|init_from=|hydra\.run\.dir=|)runs/(\w+)", word)
         if found is None:
             continue

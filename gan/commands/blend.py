@@ -12,7 +12,6 @@ from pathlib import Path
 from gan.commands import options
 from gan.models import address
 from gan.models.shared_model import refuse_existing
-from gan.utils.output import print_line
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -52,4 +51,4 @@ def run(arguments: argparse.Namespace) -> None:
     origin = f"It is a blend of two models: `gan blend {' '.join([*names, *chosen])}`."
     files = share.collect_blend(blended, out.resolve().name or "model", license, origin)
     share.write(out, files)
-    print_line(f"{out}: {', '.join(files)}, {sum(map(len, files.values())) / 1e6:.1f} MB")
+    options.report_shared(out, files, license)

@@ -5,12 +5,13 @@ from __future__ import annotations
 import argparse
 import os
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from gan.data.looks import LOOK, names_look
+from gan.export.card import OTHER
 from gan.models import address, shared_model
 from gan.models.shared_model import path_in
 from gan.runs import checkpoints, remote, run_folder
@@ -330,3 +331,26 @@ def report_failed(lines: Sequence[str], total: int, what: str) -> int:
     if lines:
         print(f"{len(lines)} of {total} files could not be {what}", file=sys.stderr)
     return SOME_UNREADABLE if lines else 0
+
+
+# ---- folders of shared models
+
+
+def add_card(parser: argparse.ArgumentParser, license: str) -> None:
+    """Add the folder of a shared model, what its card needs, --fp16 and --force. `license` says what the license is."""
+    parser.add_argument("folder", type=Path, metavar="DIR", help="folder to write; a new or empty one")
+    parser.add_argument("--license", required=True, type=str.lower, metavar="NAME", help=f"{license}: an identifier of "
+                        "the Hugging Face Hub, such as cc-by-4.0 or mit, or other")  # fmt: skip
+    parser.add_argument("--trained-on", type=one_line, metavar="NAME", help="name of the training images for the "
+                        "model card, as in 'Posters of the 1920s' or USER/NAME of a dataset on the Hub")  # fmt: skip
+    parser.add_argument("--fp16", action="store_true", help="store weights in fp16, which halves the size of the "
+                        "file; pixels may differ by 1 level (of 255) from those of the run")  # fmt: skip
+    add_force(parser, "overwrite the model in a folder that is not empty, and keep its other files")
+
+
+def report_shared(out: Path, files: Mapping[str, bytes], license: str) -> None:
+    """Print what was written, and what is left to do."""
+    size = sum(map(len, files.values()))
+    print_line(f"{out}: {', '.join(files)}, {size / 1e6:.1f} MB; {shared_model.CARD} tells how to use it")
+    if license == OTHER:
+        print_line(f"note: add the text of the license as {out / 'LICENSE'}, and its name to {out / 'README.md'}")

@@ -140,7 +140,9 @@ def describe(about: Mapping[str, Any], trained_on: str | None) -> str:
         text = f"A network ({network}) that translates images{both}{data}, at {pixels}."
     else:
         text = f"A GAN ({network}) that generates images of {pixels}{data}."
-    if about["kind"] == shared_model.TRANSLATOR and about["images"] == 0:
+    if shared_model.ORIGIN in about:
+        text += f" Its weights were imported from a file of {markdown(about[shared_model.ORIGIN])}."
+    elif about["kind"] == shared_model.TRANSLATOR and about["images"] == 0:
         text += " Its weights are those of the start of the run, because training did not improve the scores."
     else:
         text += f" It has seen {about['images']:,} images in training."

@@ -1,4 +1,4 @@
-"""Collect the files of a shared model from a run, and write its folder, see `gan.models.shared_model`.
+"""Collect the files of a shared model from a run or a published file, and write them, see `gan.models.shared_model`.
 
 No file has a path, the name of a user, or code. `gan.models.loading` reads them.
 """
@@ -23,6 +23,7 @@ from gan.model import Model, from_checkpoint
 from gan.models import loading, shared_model
 from gan.models.address import ZOO, checkpoint_of, folder_of, zoo_folder
 from gan.models.loading import COUNTS, load_data, load_discriminator, load_generator, seed_of, select_direction
+from gan.models.published.read import read
 from gan.models.shared_model import CONFIG, SAMPLES, WEIGHTS
 from gan.translation.tiling import translate_each
 from gan.utils.errors import UserError, writing
@@ -106,6 +107,21 @@ def checked_license(starts: Sequence[str], license: str | None) -> str:
     raise UserError("--license: the licenses of the models are not known; give --license NAME")
 
 
+def collect_published(path: Path, discriminator: bool, half: bool, samples: bool, device: str, **names: Any) -> Any:
+    """Return the files of a shared model with weights that another program wrote. Arguments as in `collect`."""
+    published = read(path)
+    networks = published.networks(path, discriminator)
+    counts = torch.ones(len(published.classes))
+    files = encode(networks, published.config, published.images, published.classes, counts, half, published.origin)
+    grid_image, caption = None, ""
+    if samples and hasattr(networks["generator"], "latent_dim"):
+        model = Model(networks["generator"], published.images, published.config, published.classes, counts)
+        grid_image, caption = sample_grid(model.to(device))
+    text = card.compose(json.loads(files[CONFIG]), scores=[], samples=caption, **names)
+    files[shared_model.CARD] = text.encode("utf-8", "backslashreplace")
+    return files | ({} if grid_image is None else {SAMPLES: to_png(grid_image)})
+
+
 def builtin(config: dict[str, Any]) -> str | None:
     """Return the name of the built-in images if a run was trained on them."""
     data = config["data"]
@@ -146,6 +162,7 @@ def encode(
     classes: list[str],
     class_counts: Tensor | None = None,
     half: bool = False,
+    origin: str = "",
 ) -> dict[str, bytes]:
     """Return the contents of model.safetensors and config.json.
 
@@ -153,6 +170,7 @@ def encode(
         networks: "generator", which is the EMA generator or translator with the final statistics of BatchNorm, and
             maybe "discriminator".
         class_counts: (classes,), number of training images of each class.
+        origin: the program that wrote the weights, if it is another one.
     """
     weights = {
         f"{role}.{name}": (halved(value) if half else value).detach().cpu().contiguous().clone()
@@ -180,7 +198,7 @@ def encode(
         "data": {name: config["data"][name] for name in shared_model.DATA if name in config["data"]},
         "model": model,
         "sha256": hashlib.sha256(encoded).hexdigest(),
-    }
+    } | ({shared_model.ORIGIN: origin} if origin else {})
     return {WEIGHTS: encoded, CONFIG: json.dumps(about, indent=1).encode() + b"\n"}
 
 

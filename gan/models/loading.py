@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import importlib
+import math
 import os
 import pkgutil
 import re
@@ -19,6 +20,7 @@ from torch.nn.modules.module import (
     register_module_buffer_registration_hook,
     register_module_parameter_registration_hook,
 )
+from torch.overrides import TorchFunctionMode
 
 from gan import networks
 from gan.data import sources
@@ -265,6 +267,21 @@ def network_builder(config: Any, role: str, path: Path) -> Callable[[], Any]:
     return partial(construct, section(config, ("model", role), path), partial(network_class, role), role, path)
 
 
+TOO_LARGE = "its weights do not fit its configuration, which describes a larger network"
+MAX_NUMBERS = 1 << 25  # of one tensor
+FACTORIES = (torch.empty, torch.randn, torch.zeros, torch.ones, torch.full)
+
+
+class Limited(TorchFunctionMode):
+    """A context that refuses a tensor of more than MAX_NUMBERS numbers before it has memory."""
+
+    def __torch_function__(self, function: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        size = args[0] if args and isinstance(args[0], tuple | list) else args
+        if function in FACTORIES and math.prod(size) > MAX_NUMBERS:
+            raise UserError(TOO_LARGE)
+        return function(*args, **(kwargs or {}))
+
+
 @contextmanager
 def at_most(numbers: int) -> Iterator[None]:
     """Raise UserError if networks that are built in the context have more numbers than the weights of their file.
@@ -278,11 +295,12 @@ def at_most(numbers: int) -> Iterator[None]:
         nonlocal left
         left -= 0 if tensor is None else tensor.numel()
         if left < 0:
-            raise UserError("its weights do not fit its configuration, which describes a larger network")
+            raise UserError(TOO_LARGE)
 
     hooks = [register_module_parameter_registration_hook(count), register_module_buffer_registration_hook(count)]
     try:
-        yield
+        with Limited():
+            yield
     finally:
         for hook in hooks:
             hook.remove()

@@ -44,6 +44,7 @@ DELTA_KEYS: Mapping[str, type] = {
     "base_sha256": str,  # of its model.safetensors
     "kept": list,  # names of the weights that are those of the base
 }
+ORIGIN = "origin"  # another key of a model that `gan import` wrote: what wrote its weights
 DATA = ("size", "channels", "fit", "patches_per_image", "resample", "background")  # options that decode images
 MAX_PATCHES = 10**4  # per image
 NETWORKS = ("generator", "discriminator")
