@@ -93,9 +93,9 @@ class Projection(nn.Module):
 def with_mean_class(weights: Mapping[str, Tensor], network: nn.Module) -> dict[str, Tensor]:
     """Return weights for a network from those of another one, as the mean of their classes if it has other classes.
 
-    Each class of conditional BatchNorm, and each embedding of a projection, is the mean of all, or the weights of
-    BatchNorm2d. Without classes, the means are the weights of BatchNorm2d, and the mean embedding is added to the
-    weights of the logit.
+    Each class of conditional BatchNorm, and each embedding, is the mean of all, or the weights of BatchNorm2d. Without
+    classes, the means are the weights of BatchNorm2d, and the mean embedding of a projection is added to the weights of
+    the logit.
     """
     classes, result, parameters = getattr(network, "classes", 0), dict(weights), dict(network.named_parameters())
     for layer in [name.removesuffix(".scale") for name in weights if name.endswith(".scale")]:
@@ -112,13 +112,16 @@ def with_mean_class(weights: Mapping[str, Tensor], network: nn.Module) -> dict[s
             result[f"{layer}.scale"] = weights[f"{layer}.weight"].expand(classes, -1)
             result[f"{layer}.shift"] = weights[f"{layer}.bias"].expand(classes, -1)
             result |= {f"{layer}.norm.{statistic}": weights[f"{layer}.{statistic}"] for statistic in STATISTICS}
-    if (embedding := weights.get(EMBEDDING)) is not None:  # (C, classes)
-        ours, mean = parameters.get(EMBEDDING), embedding.mean(1)
-        if ours is None:
+    for name in [name for name in weights if name.endswith("embedding.weight")]:
+        ours, theirs = parameters.get(name), weights[name]
+        if ours is not None:
+            module = network.get_submodule(name.removesuffix(".weight"))
+            axis = 0 if isinstance(module, nn.Embedding) else 1  # of the classes
+            if ours.shape[axis] != theirs.shape[axis]:
+                result[name] = theirs.mean(axis, keepdim=True).repeat_interleave(ours.shape[axis], axis)
+        elif name == EMBEDDING:  # (C, classes)
             logit = weights["to_logit.weight"]  # (1, C, ...)
-            result["to_logit.weight"] = logit + mean.reshape(1, -1, *[1] * (logit.ndim - 2))
-        elif ours.shape[1] != embedding.shape[1]:
-            result[EMBEDDING] = mean[:, None].expand(-1, ours.shape[1])
+            result["to_logit.weight"] = logit + theirs.mean(1).reshape(1, -1, *[1] * (logit.ndim - 2))
     return result
 
 

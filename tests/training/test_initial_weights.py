@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 import torch
 
-from gan.networks import dcgan, resnet
+from gan.networks import dcgan, r3gan, resnet, stylegan2
 from gan.networks.layers import with_mean_class
 from gan.training.base import freeze, layers
 from gan.training.initial_weights import copy_weights, start_from
@@ -126,3 +126,15 @@ def test_each_class_starts_from_a_generator_without_classes() -> None:
     z = torch.randn(3, 8)
     assert not copied.new
     torch.testing.assert_close(ours(z, torch.tensor([0, 1, 2])), theirs(z))
+
+
+@pytest.mark.parametrize(
+    "network", [stylegan2.Generator, stylegan2.Discriminator, r3gan.Generator, r3gan.Discriminator]
+)
+def test_each_embedding_is_the_mean_of_those_of_other_classes(network: Any) -> None:
+    theirs, ours = (network((16, 16), width=16, classes=number) for number in (2, 3))
+    (name,) = [name for name, _ in ours.named_parameters() if name.endswith("embedding.weight")]
+    axis = theirs.state_dict()[name].shape.index(2)
+    found = with_mean_class(theirs.state_dict(), ours)[name]
+    expected = theirs.state_dict()[name].mean(axis, keepdim=True).expand(ours.state_dict()[name].shape)
+    torch.testing.assert_close(found, expected)
