@@ -1,7 +1,7 @@
 """Blend two generators, such as zoo:start64 and a run that started from it, and write the result as `gan share` does.
 
-Layers that compute small grids determine the layout of images, those of large grids determine texture and color.
-Pinkney, Adler, 2020, arXiv:2010.05334.
+Layers that compute small grids determine the layout of images. Layers that compute large grids determine texture and
+color. Pinkney, Adler, 2020, arXiv:2010.05334.
 """
 
 from __future__ import annotations
@@ -23,11 +23,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
                         "cells in height, such as 16 (default: all layers, see --weight)")  # fmt: skip
     parser.add_argument("--soft", type=float, default=0, metavar="D", help="change from A to B over the D doublings of "
                         "the grid below K (default: %(default)s)")  # fmt: skip
-    parser.add_argument("--weight", type=float, default=1, metavar="W", help="interpolate the weights of these layers "
-                        "from A (0) to B (1); above 1 exaggerates the difference (default: %(default)s)")  # fmt: skip
+    parser.add_argument("--weight", type=float, default=1, metavar="W", help="interpolate these layers from A (0) "
+                        "to B (1); above 1 exaggerates the difference (default: %(default)s)")  # fmt: skip
     options.add_out(parser, "folder to write; a new or empty one")
     parser.add_argument("--license", type=str.lower, metavar="NAME", help="license, as for gan share (default: the "
-                        "strictest one of the models of gan zoo from which A and B come)")  # fmt: skip
+                        "strictest one of the models of gan zoo from which A and B come; required if they come from "
+                        "none)")  # fmt: skip
     options.add_device(parser)
     options.add_force(parser, "overwrite the model in a folder that is not empty, and keep its other files")
 

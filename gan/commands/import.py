@@ -1,4 +1,4 @@
-"""Write a shared model from a file of NVIDIA's or rosinality's StyleGAN2, R3GAN, CycleGAN, pix2pix or CUT.
+"""Write a shared model with weights of NVIDIA's or rosinality's StyleGAN2, or of R3GAN, CycleGAN, pix2pix or CUT.
 
 Nothing in the file runs as code. Commands that use a trained model, init_from and gan.load accept the result.
 """
@@ -15,9 +15,9 @@ from gan.models.shared_model import refuse_existing
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("file", type=Path, metavar="FILE", help="file of the other program, such as "
                         "network-snapshot-025000.pkl, 550000.pt or latest_net_G.pth")  # fmt: skip
-    options.add_card(parser, "license of the weights, which their authors chose")
-    parser.add_argument("--no-discriminator", action="store_true", help="leave the discriminator out, which training "
-                        "from this model and gan recognize use")  # fmt: skip
+    options.add_card(parser, "license that the authors chose for the weights")
+    parser.add_argument("--no-discriminator", action="store_true", help="leave out the discriminator; training from "
+                        "this model and gan recognize use it")  # fmt: skip
     parser.add_argument("--no-samples", action="store_true", help="write no samples.png")
     options.add_device(parser)
 

@@ -344,7 +344,7 @@ def add_card(parser: argparse.ArgumentParser, license: str) -> None:
     parser.add_argument("--trained-on", type=one_line, metavar="NAME", help="name of the training images for the "
                         "model card, as in 'Posters of the 1920s' or USER/NAME of a dataset on the Hub")  # fmt: skip
     parser.add_argument("--fp16", action="store_true", help="store weights in fp16, which halves the size of the "
-                        "file; pixels may differ by 1 level (of 255) from those of the run")  # fmt: skip
+                        "file; pixels may differ by 1 level (of 255) from those of fp32")  # fmt: skip
     add_force(parser, "overwrite the model in a folder that is not empty, and keep its other files")
 
 

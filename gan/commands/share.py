@@ -1,6 +1,7 @@
 """Write a folder with a trained model to share: weights, configuration, model card and samples.
 
-The folder contains no paths, user names or code. Commands that use a trained model, and gan.load, accept it as a run.
+The folder contains no paths, user names or code. Commands that use a trained model, and gan.load, accept it in
+place of a run.
 """
 
 from __future__ import annotations
@@ -17,8 +18,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     options.add_run(parser)
     options.add_card(parser, "license of the model")
     parser.add_argument("--discriminator", action="store_true", help="also share the discriminator, for gan recognize")
-    parser.add_argument("--delta", metavar="BASE", help="store only the weights that differ from those of zoo:NAME or "
-                        "hf://USER/NAME, from which the run started; gan blend adds them with a weight")  # fmt: skip
+    parser.add_argument("--delta", metavar="BASE", help="store only the weights that differ from those of BASE, the "
+                        "model from which the run started: zoo:NAME or hf://USER/NAME")  # fmt: skip
     parser.add_argument("--no-samples", action="store_true", help="write no samples.png; that of a translator shows "
                         "some of your photographs")  # fmt: skip
     options.add_weights(parser)

@@ -17,20 +17,20 @@ Train a GAN on a folder of retro images.
     TRAIN data=folder data.root=PATH data.size=64    your own folder
     TRAIN model=dcgan data=retro trainer.devices=2   two devices
     TRAIN -m loss=hinge,nonsaturating seed=0,1       a sweep
-    TRAIN resume=runs/NAME                           resume a run; resume=auto finds it
+    TRAIN resume=runs/NAME                           resume a run; resume=auto finds the newest
     tensorboard --logdir runs                        losses and samples
 
 Set an option with NAME=VALUE and choose a file of a group with GROUP=FILE. A list replaces the whole list, for example
 callback=[progress,samples,checkpoint], penalty=[r1,r2] or metric=[kid]. In zsh, quote arguments that contain
 brackets. hydra.run.dir=runs/NAME names the run folder. `--cfg job` prints the whole configuration.
 --config-dir DIR adds your own configurations: experiment=NAME reads DIR/experiment/NAME.yaml. --code DIR adds your own
-Python code, which a configuration may name: `_target_: MODULE.CLASS`. Type both again to resume.
+Python code, which a configuration may name: `_target_: MODULE.CLASS`. Type both options again to resume.
 """
 ALL = "--help-all describes each file and shows all options with their defaults."
 OPTIONS = """OPTIONS
 
 The names below GROUP=FILE begin with the group: `size` of data=folder is data.size, and `lr` below
-`generator_optimizer` of a model is model.generator_optimizer.lr. `# @package NAME` replaces the group.
+`generator_optimizer` of a model is model.generator_optimizer.lr. With `# @package NAME`, they begin with NAME instead.
 """
 
 
