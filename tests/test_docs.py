@@ -40,6 +40,7 @@ PUBLISHED = {  # files that other programs write
     "latest_net_G.pth": lambda path: torch.save(published_files.resnet(Generator(width=4, n_blocks=1)), path),
 }
 PATCHED = ("translate", "zoo")  # commands that use the patches of a page
+OF_TRAIN = {"--help", "--help-all", "--cfg"}
 MAX_LINES = 40  # of the output of a cell of a notebook; a table of scores has 7 to 9
 ELSEWHERE = ("data=cifar10", "data=fashion_mnist", "data=huggingface", "search=optuna", "hydra/launcher")  # composed
 ELSEWHERE += ("logger=wandb", "remote=", "model.discriminator.backbone=")  # the last one from the Hub
@@ -289,7 +290,7 @@ def test_options_and_flags_exist(page: Path) -> None:
             wrong = [word for word in words if not word.startswith(known) and not exists(word)]
             assert not wrong, f"{page.name}: {span}"
         for flag in [] if "pip install" in span else re.findall(r"(?<!\S)--[a-z][a-z0-9-]*", span):
-            assert flag in flags() | {"--help", "--cfg", "--version", "--print-completion"}, f"{page.name}: {span}"
+            assert flag in flags() | OF_TRAIN | {"--version", "--print-completion"}, f"{page.name}: {span}"
 
 
 @with_pages

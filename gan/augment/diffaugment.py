@@ -47,7 +47,7 @@ class DiffAugment(nn.Module):
         self.probability = fraction("augment.probability", probability)
         self.cell = at_least("augment.cell", cell, 1)
         self.cutout = fraction("augment.cutout", cutout)
-        self.wrapped = AXES[choice("augment.wrap", wrap, AXES)] if wrap else ()
+        self.wrapped = AXES[choice("model.seamless", wrap, AXES)] if wrap else ()
 
     def draw(self, n: int, size: tuple[int, int], generator: Generator) -> dict[str, Tensor]:
         """Return random numbers for n images from U(0, 1), (n, 3) or (n, 2), on the generator's device."""

@@ -11,7 +11,7 @@ import pytest
 import torch
 from PIL import Image
 from safetensors.numpy import load_file
-from torchvision.io import read_image
+from torchvision.transforms.functional import pil_to_tensor
 
 import gan
 from gan.data.builtin.retro import CLASSES, draw
@@ -65,7 +65,7 @@ def classes_are_set(run: str, gan_command: Train, tmp_path: Path) -> None:
         gan_command("edit", run, "--out", folder, *options, f"neon={value}")
     classifier = load(run, folder=tmp_path / "found")
     neon, same, poster = (
-        torch.stack([read_image(str(tmp_path / folder / f"{seed}.png")) for seed in range(6)])
+        torch.stack([pil_to_tensor(Image.open(tmp_path / folder / f"{seed}.png")) for seed in range(6)])
         for folder in ("neon", "same", "poster")
     )
     with torch.no_grad():
