@@ -54,7 +54,12 @@ class AtomicCheckpointIO(CheckpointIO):
             self.writing = self.thread.submit(self.write, *arguments)
 
     def write(self, target: Path, content: io.BytesIO, record: dict[str, Any], then: Callable[[], None]) -> None:
-        """Write a checkpoint and its sidecar, or set `failure`; then call `then` and `after`."""
+        """Write a checkpoint and its sidecar, or set `failure`; then call `then` and `after`.
+
+        A run folder that was removed is not made again; `gan.runs.lock` ends the run.
+        """
+        if not target.parent.parent.exists():
+            return
         digest = hashlib.sha256(content.getbuffer()).hexdigest()
         record = {"sha256": digest, "bytes": content.getbuffer().nbytes, **record}
         sidecar = checkpoints.sidecar(target)
