@@ -52,4 +52,4 @@ def run(arguments: argparse.Namespace) -> None:
     origin = f"It is a blend of two models: `gan blend {' '.join([*names, *chosen])}`."
     files = share.collect_blend(blended, out.resolve().name or "model", license, origin)
     share.write(out, files)
-    options.report_shared(out, files, license)
+    share.report(out, files, license)

@@ -38,4 +38,4 @@ def run(arguments: argparse.Namespace) -> None:
         device=options.prepare_device(arguments),
     )
     share.write(arguments.folder, files)
-    options.report_shared(arguments.folder, files, arguments.license)
+    share.report(arguments.folder, files, arguments.license)

@@ -5,13 +5,12 @@ from __future__ import annotations
 import argparse
 import os
 import sys
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from gan.data.looks import LOOK, names_look
-from gan.export.card import OTHER
 from gan.models import address, shared_model
 from gan.models.shared_model import path_in
 from gan.runs import checkpoints, remote, run_folder
@@ -346,11 +345,3 @@ def add_card(parser: argparse.ArgumentParser, license: str) -> None:
     parser.add_argument("--fp16", action="store_true", help="store weights in fp16, which halves the size of the "
                         "file; pixels may differ by 1 level (of 255) from those of fp32")  # fmt: skip
     add_force(parser, "overwrite the model in a folder that is not empty, and keep its other files")
-
-
-def report_shared(out: Path, files: Mapping[str, bytes], license: str) -> None:
-    """Print what was written, and what is left to do."""
-    size = sum(map(len, files.values()))
-    print_line(f"{out}: {', '.join(files)}, {size / 1e6:.1f} MB; {shared_model.CARD} tells how to use it")
-    if license == OTHER:
-        print_line(f"note: add the text of the license as {out / 'LICENSE'}, and its name to {out / 'README.md'}")

@@ -46,4 +46,4 @@ def run(arguments: argparse.Namespace) -> None:
         device=options.prepare_device(arguments),
     )
     share.write(out, files)
-    options.report_shared(out, files, arguments.license)
+    share.report(out, files, arguments.license)

@@ -122,6 +122,14 @@ def collect_published(path: Path, discriminator: bool, half: bool, samples: bool
     return files | ({} if grid_image is None else {SAMPLES: to_png(grid_image)})
 
 
+def report(out: Path, files: Mapping[str, bytes], license: str) -> None:
+    """Print what was written, and what is left to do."""
+    size = sum(map(len, files.values()))
+    print_line(f"{out}: {', '.join(files)}, {size / 1e6:.1f} MB; {shared_model.CARD} tells how to use it")
+    if license == card.OTHER:
+        print_line(f"note: add the text of the license as {out / 'LICENSE'}, and its name to {out / 'README.md'}")
+
+
 def builtin(config: dict[str, Any]) -> str | None:
     """Return the name of the built-in images if a run was trained on them."""
     data = config["data"]
