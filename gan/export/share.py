@@ -80,8 +80,7 @@ def collect(
     checked_license([str(config.get("init_from"))], license)
     about, data = json.loads(files[CONFIG]), trained_on or builtin(config)
     text = card.compose(about, name, license, data, scores, caption)
-    files[shared_model.CARD] = text.encode("utf-8", "backslashreplace")
-    return files | ({} if grid_image is None else {SAMPLES: to_png(grid_image)})
+    return with_card(files, text, grid_image)
 
 
 def collect_blend(blended: Model, name: str, license: str, origin: str) -> dict[str, bytes]:
@@ -90,7 +89,13 @@ def collect_blend(blended: Model, name: str, license: str, origin: str) -> dict[
     files = encode(networks, blended.config, blended.images, blended.classes, blended.class_counts)
     grid_image, caption = sample_grid(blended)
     text = card.compose(json.loads(files[CONFIG]), name, license, None, [], caption, origin)
-    return {**files, shared_model.CARD: text.encode("utf-8", "backslashreplace"), SAMPLES: to_png(grid_image)}
+    return with_card(files, text, grid_image)
+
+
+def with_card(files: Mapping[str, bytes], card: str, samples: Tensor | None) -> dict[str, bytes]:
+    """Return the files with the text of the model card, and a grid (C, H, W) of samples if there is one."""
+    found = {**files, shared_model.CARD: card.encode("utf-8", "backslashreplace")}
+    return found if samples is None else found | {SAMPLES: to_png(samples)}
 
 
 def checked_license(starts: Sequence[str], license: str | None) -> str:
@@ -118,8 +123,7 @@ def collect_published(path: Path, discriminator: bool, half: bool, samples: bool
         model = Model(networks["generator"], published.images, published.config, published.classes, counts)
         grid_image, caption = sample_grid(model.to(device))
     text = card.compose(json.loads(files[CONFIG]), scores=[], samples=caption, **names)
-    files[shared_model.CARD] = text.encode("utf-8", "backslashreplace")
-    return files | ({} if grid_image is None else {SAMPLES: to_png(grid_image)})
+    return with_card(files, text, grid_image)
 
 
 def report(out: Path, files: Mapping[str, bytes], license: str) -> None:

@@ -190,8 +190,9 @@ class GAN(Base):
     def reals_for_discriminator(self, step: Step) -> Tensor:
         """Return the images that the discriminator is trained to see as real."""
         pseudo = getattr(step.augmented, "draws", {}).get(PSEUDO_REAL)  # (N,), see `gan.augment.apa`
-        fake = step.fake.detach().to(step.real)
-        return step.real if pseudo is None else torch.where(pseudo[:, None, None, None], fake, step.real)
+        if pseudo is None:
+            return step.real
+        return torch.where(pseudo[:, None, None, None], step.fake.detach().to(step.real), step.real)
 
     def fakes_for_discriminator(self, step: Step) -> Tensor:
         """Return the generated images that the discriminator is trained on."""
