@@ -322,5 +322,5 @@ def test_ctrl_c_while_packing(messy: Path, tmp_path: Path) -> None:
     wait_for(lambda: len(children.read_text().split()) >= 2, process)  # the first tracks what processes share
     process.send_signal(signal.SIGINT)
     error = process.communicate(timeout=PATIENCE)[1]
-    assert process.returncode == 130, error
+    assert process.returncode in (130, -signal.SIGINT), error  # -SIGINT: the signal arrived during an import
     assert "Traceback" not in error
