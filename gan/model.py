@@ -20,8 +20,8 @@ from gan.editing import space as spaces
 from gan.editing.attributes import NUM_IMAGES, POSITIONS, Attribute
 from gan.editing.space import Latents, Space, resized
 from gan.images.collection import MODES, Given, Images, decoder_of, to_pil_images
-from gan.models import blending, loading, sampling
-from gan.models.address import checkpoint_of
+from gan.models import blending, loading, sampling, shared_files
+from gan.models.address import checkpoint_of, locate_pretrained
 from gan.models.sampling import NO_CLASSES, classes_of, reestimate_batch_norm
 from gan.networks.torus import make_seamless
 from gan.utils.errors import UserError, at_least, did_you_mean
@@ -63,6 +63,35 @@ class Model:
         self.class_counts = class_counts
         self.vectors: dict[str, Tensor] = {}
         self._stds: dict[str, float] = {}  # standard deviations of attributes, computed when needed
+
+    @classmethod
+    def from_pretrained(
+        cls, model: str | os.PathLike[str], revision: str | None = None, checkpoint: str = "best"
+    ) -> Model:
+        """Return a model of the Hugging Face Hub, or any other model that `gan.load` takes, except a translator.
+
+        For example: `gan.Model.from_pretrained("USER/NAME")`, which is `gan.load("hf://USER/NAME")`.
+
+        Args:
+            model: USER/NAME, or what `gan.load` takes. A folder of the name USER/NAME comes first.
+            revision: branch, tag or commit of a model on the Hub.
+            checkpoint: as in `gan.load`.
+        """
+        path = checkpoint_of(locate_pretrained(model, revision), checkpoint)
+        return from_checkpoint(path, *loading.load_generator(path))
+
+    def push_to_hub(self, repository: str, license: str, trained_on: str | None = None, private: bool = False) -> str:
+        """Upload the model to the Hugging Face Hub as `gan share --push` does, and return the URL of its page.
+
+        The model card has no scores; `gan share --push` adds those of `gan evaluate`.
+
+        Args:
+            repository: USER/NAME. It is created if it does not exist.
+            license: an identifier of the Hub such as "mit", or "other".
+            trained_on: name of the training images for the model card.
+            private: create a private repository.
+        """
+        return shared_files.push(self, repository, license, trained_on, private)
 
     def to(self, device: str) -> Model:
         """Move the generator to a device, such as "cuda", and return the model."""
@@ -355,12 +384,6 @@ def interpolate(
     path = spaces.interpolate(latents, frames, loop, spherical=space.name == "z")
     label = None if labels is None or space.name == "w" else labels[:1].expand(len(path))
     return Images(space.render_uint8(path, label, advance))
-
-
-def load_model(run: str | os.PathLike[str], checkpoint: str = "best") -> Model:
-    """Return the Model of a run folder or a checkpoint file, as `gan.load`; raise UserError for a translator."""
-    path = checkpoint_of(run, checkpoint)
-    return from_checkpoint(path, *loading.load_generator(path))
 
 
 def from_checkpoint(path: Path, generator: Any, state: dict[str, Any]) -> Model:

@@ -16,6 +16,7 @@ import re
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from numbers import Integral, Real
+from pathlib import Path
 from typing import Any
 
 from gan.utils.colors import DITHERS
@@ -25,6 +26,8 @@ MAX_SEED = 2**63 - 1
 MAX_SEEDS = 10_000_000  # in one list
 MAX_SIDE = 1 << 16  # pixels; about the largest side of most image formats
 MAX_SHOWN = 80  # characters of a wrong value in a message
+# Identifiers that the Hub accepts, see https://huggingface.co/docs/hub/repositories-licenses, August 2026
+LICENSES = Path(__file__).with_name("licenses.txt").read_text("utf-8").split()
 
 
 @dataclass(frozen=True)
@@ -165,3 +168,11 @@ def parse_seeds(text: str, where: str = "--seeds", most: int = MAX_SEEDS, twice:
             raise UserError(f"{where} {text}: too many seeds; give at most {most:,}")
         seeds += range(first, last + 1)
     return seeds if twice else list(dict.fromkeys(seeds))
+
+
+def parse_license(text: str, where: str = "--license ") -> str:
+    """Return a license in lower case; raise UserError if it is none of LICENSES."""
+    if text.lower() in LICENSES:
+        return text.lower()
+    hint = did_you_mean(text, LICENSES, "they are at huggingface.co/docs/hub/repositories-licenses;")
+    raise UserError(f"{where}{text[:MAX_SHOWN]}: the Hugging Face Hub has no such license; {hint} or give other")

@@ -12,6 +12,7 @@ from pathlib import Path
 from gan.commands import options
 from gan.models import address
 from gan.models.shared_model import refuse_existing
+from gan.settings import parse_license
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -26,7 +27,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--weight", type=float, default=1, metavar="W", help="interpolate these layers from A (0) "
                         "to B (1); above 1 exaggerates the difference (default: %(default)s)")  # fmt: skip
     options.add_out(parser, "folder to write; a new or empty one")
-    parser.add_argument("--license", type=str.lower, metavar="NAME", help="license, as for gan share (default: the "
+    parser.add_argument("--license", type=parse_license, metavar="NAME", help="license, as for gan share (default: the "
                         "strictest one of the models of gan zoo from which A and B come; required if they come from "
                         "none)")  # fmt: skip
     options.add_device(parser)
@@ -39,17 +40,18 @@ def run(arguments: argparse.Namespace) -> None:
     device = options.prepare_device(arguments)
 
     from gan.export import share
-    from gan.model import load_model
+    from gan.model import Model
+    from gan.models import shared_files
 
-    a, b = (load_model(address.locate(model)).to(device) for model in given)
+    a, b = (Model.from_pretrained(model).to(device) for model in given)
     blended = a.blend(b, arguments.layers, arguments.soft, arguments.weight)
-    license = share.checked_license(
+    license = shared_files.checked_license(
         [*given, *(str(each.config.get("init_from")) for each in (a, b))], arguments.license
     )
     names = [each if address.is_address(each) else Path(each).resolve().name for each in given]
     values = {name: getattr(arguments, name) for name in ("layers", "soft", "weight")}
     chosen = [f"--{name} {value}" for name, value in values.items() if value is not None]
     origin = f"It is a blend of two models: `gan blend {' '.join([*names, *chosen])}`."
-    files = share.collect_blend(blended, out.resolve().name or "model", license, origin)
-    share.write(out, files)
-    share.report(out, files, license)
+    about = {"name": out.resolve().name or "model", "license": license, "trained_on": None, "origin": origin}
+    files = shared_files.collect(blended, **about)
+    share.write(out, files, license)

@@ -7,6 +7,7 @@ own tab. Without RUN, the page has looks, which need no training. The page is on
 from __future__ import annotations
 
 import argparse
+import os
 import sys
 from dataclasses import dataclass
 from importlib.util import find_spec
@@ -50,7 +51,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(request: Request) -> None:
     runs = [str(address.locate(run)) for run in request.runs]
-    names = [one_line(run) for run in request.runs]
+    names = [one_line(os.environ.get("SPACE_TITLE", run)) for run in request.runs]  # a Space shows one model
     for folder in runs:
         if Path(folder).is_dir():
             options.require_checkpoint(folder)

@@ -37,5 +37,4 @@ def run(arguments: argparse.Namespace) -> None:
         samples=not arguments.no_samples,
         device=options.prepare_device(arguments),
     )
-    share.write(arguments.folder, files)
-    share.report(arguments.folder, files, arguments.license)
+    share.write(arguments.folder, files, arguments.license)

@@ -14,7 +14,7 @@ from gan.data.looks import LOOK, names_look
 from gan.models import address, shared_model
 from gan.models.shared_model import path_in
 from gan.runs import checkpoints, remote, run_folder
-from gan.settings import DITHER, parse_seeds
+from gan.settings import DITHER, parse_license, parse_seeds
 from gan.utils.colors import COLORS
 from gan.utils.errors import UserError, path_hint
 from gan.utils.output import counted, one_line, print_line, shows_bars
@@ -251,9 +251,9 @@ def load_model(request: Weights | argparse.Namespace) -> Model:
     if shows_bars():
         print(f"loading {request.run} ...", file=sys.stderr, flush=True)  # the next import takes seconds
 
-    from gan import model
+    from gan.model import Model
 
-    loaded = model.load_model(request.run, request.checkpoint).to(prepare_device(request))
+    loaded = Model.from_pretrained(request.run, checkpoint=request.checkpoint).to(prepare_device(request))
     return made_seamless(loaded, request)
 
 
@@ -335,11 +335,11 @@ def report_failed(lines: Sequence[str], total: int, what: str) -> int:
 # ---- folders of shared models
 
 
-def add_card(parser: argparse.ArgumentParser, license: str) -> None:
+def add_card(parser: argparse.ArgumentParser, license: str, **folder: Any) -> None:
     """Add the folder of a shared model, what its card needs, --fp16 and --force. `license` says what the license is."""
-    parser.add_argument("folder", type=Path, metavar="DIR", help="folder to write; a new or empty one")
-    parser.add_argument("--license", required=True, type=str.lower, metavar="NAME", help=f"{license}: an identifier of "
-                        "the Hugging Face Hub, such as cc-by-4.0 or mit, or other")  # fmt: skip
+    parser.add_argument("folder", type=Path, metavar="DIR", help="folder to write; a new or empty one", **folder)
+    parser.add_argument("--license", required=True, type=parse_license, metavar="NAME", help=f"{license}: an "
+                        "identifier of the Hugging Face Hub, such as cc-by-4.0 or mit, or other")  # fmt: skip
     parser.add_argument("--trained-on", type=one_line, metavar="NAME", help="name of the training images for the "
                         "model card, as in 'Posters of the 1920s' or USER/NAME of a dataset on the Hub")  # fmt: skip
     parser.add_argument("--fp16", action="store_true", help="store weights in fp16, which halves the size of the "

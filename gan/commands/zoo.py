@@ -8,8 +8,7 @@ from __future__ import annotations
 import argparse
 import re
 
-from gan.export import card
-from gan.models import address, shared_model
+from gan.models import address, card, shared_model
 from gan.utils.output import counted, one_line, print_aligned
 
 COLUMNS = ("model", "kind", "pixels", "classes", "trained on", "license", "MB")

@@ -24,6 +24,7 @@ WEIGHTS = "model.safetensors"
 CONFIG = "config.json"
 CARD = "README.md"
 SAMPLES = "samples.png"
+OTHER, LICENSE = "other", "LICENSE"  # a license without an identifier of the Hub, and the file with its text
 LIBRARY = "retro-gan"
 FORMAT = 1  # version of the content; increased whenever older versions of this program cannot read it
 DELTA = 2  # format of a shared model that has only the weights in which it differs from its base, another shared model

@@ -15,7 +15,7 @@ import torch
 from spectrum import power_spectrum, radial_spectrum
 from torch import Tensor
 
-from gan.model import load_model as load
+from gan.model import Model
 from gan.models.address import checkpoint_of
 from gan.models.loading import load_data
 from gan.networks.grid import base_grid
@@ -25,7 +25,7 @@ IMAGES = 1000
 
 def main(runs: list[str]) -> None:
     for run in runs:
-        model, path = load(run), checkpoint_of(run)
+        model, path = Model.from_pretrained(run), checkpoint_of(run)
         data = load_data(model.config, path)
         real = data.reals(IMAGES, held_out=True)
         fake = model.generate(list(range(IMAGES))).pixels

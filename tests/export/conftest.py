@@ -13,6 +13,7 @@ import torch
 
 from gan import api
 from gan.export import share
+from gan.models import shared_files
 from gan.runs import checkpoints, run_folder
 from gan.runs.checkpoint_io import AtomicCheckpointIO
 from tests.conftest import ROOT
@@ -67,5 +68,5 @@ def files(run: Path) -> dict[str, bytes]:
 @pytest.fixture
 def shared(files: dict[str, bytes], tmp_path: Path) -> Path:
     """Return the folder of the shared run."""
-    share.write(tmp_path / "shared", files)
+    shared_files.write(tmp_path / "shared", files)
     return tmp_path / "shared"

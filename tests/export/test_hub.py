@@ -11,7 +11,7 @@ import pytest
 from PIL import Image
 
 from gan.models import address
-from gan.models.address import download
+from gan.models.hub import download
 from gan.models.shared_model import CONFIG, WEIGHTS
 from gan.utils.errors import UserError
 from tests.conftest import environment
@@ -21,7 +21,7 @@ pytest.importorskip("huggingface_hub")
 PROGRAM = """
 import json, sys
 from gan.utils.errors import UserError
-from gan.models.address import download
+from gan.models.hub import download
 for address in sys.argv[1:]:
     try:
         print(json.dumps(str(download(address))))

@@ -14,8 +14,8 @@ import torch
 from PIL import Image
 
 import gan
-from gan.export import card, share
-from gan.models import address
+from gan.export import share
+from gan.models import address, card, shared_files
 from gan.models.loading import load_discriminator
 from gan.models.shared_model import CARD, CONFIG, SAMPLES, WEIGHTS
 from gan.runs.checkpoint_io import AtomicCheckpointIO
@@ -127,20 +127,20 @@ def test_the_command(run: Path, gan_command: Train, tmp_path: Path) -> None:
 
 
 def test_an_interrupted_write_leaves_whole_files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    share.write(tmp_path / "out", {"a": b"1"})
+    shared_files.write(tmp_path / "out", {"a": b"1"})
 
     def fail(*_: object) -> None:
         raise OSError("no space left")
 
     monkeypatch.setattr(os, "fsync", fail)
     with pytest.raises(UserError, match="out: cannot be written"):
-        share.write(tmp_path / "out", {"a": b"2", "b": b"2"})
+        shared_files.write(tmp_path / "out", {"a": b"2", "b": b"2"})
     assert {path.name: path.read_bytes() for path in (tmp_path / "out").iterdir()} == {"a": b"1"}
 
 
 def test_an_option_that_is_a_path_is_not_shared() -> None:
     with pytest.raises(UserError, match="is a path"):
-        share.refuse_paths("model", {"generator": {"parts": [{"weights": "/home/me/weights.pt"}]}})
+        shared_files.refuse_paths("model", {"generator": {"parts": [{"weights": "/home/me/weights.pt"}]}})
 
 
 @pytest.mark.slow
@@ -173,11 +173,13 @@ def test_a_delta_has_only_the_weights_that_differ(tmp_path: Path, monkeypatch: p
     other = gan.load("zoo:start64")
     with torch.no_grad():
         other.generator.to_image.weight += 0.01
-    whole = share.encode({"generator": other.generator}, other.config, 1, other.classes, other.class_counts, half=True)
+    whole = shared_files.encode(
+        {"generator": other.generator}, other.config, 1, other.classes, other.class_counts, half=True
+    )
     files = share.without_base(whole, "zoo:start64")
     assert len(files[WEIGHTS]) < 0.02 * len(whole[WEIGHTS])
-    share.write(tmp_path / "whole", whole)
-    share.write(tmp_path / "delta", files)
+    shared_files.write(tmp_path / "whole", whole)
+    shared_files.write(tmp_path / "delta", files)
     found, expected = gan.load(tmp_path / "delta"), gan.load(tmp_path / "whole")
     for name, value in expected.generator.state_dict().items():
         assert torch.equal(found.generator.state_dict()[name], value)
@@ -206,8 +208,8 @@ def test_the_command_shares_a_delta(gan_command: Train, tmp_path: Path) -> None:
 
 def test_weights_that_float16_has_not_stay() -> None:
     large, small, vector = torch.tensor([[1e5, 1.0]]), torch.tensor([[1.0, 0.1]]), torch.tensor([1.0, 0.1])
-    assert share.halved(large).dtype == share.halved(vector).dtype == torch.float32
-    assert share.halved(small).dtype == torch.float16
+    assert shared_files.halved(large).dtype == shared_files.halved(vector).dtype == torch.float32
+    assert shared_files.halved(small).dtype == torch.float16
 
 
 @pytest.mark.slow

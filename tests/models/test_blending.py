@@ -10,8 +10,8 @@ import pytest
 import torch
 
 import gan
-from gan.export import card
 from gan.model import Model
+from gan.models import card
 from gan.models.address import zoo_folder
 from gan.models.blending import fractions, grid_heights
 from gan.models.shared_model import CONFIG

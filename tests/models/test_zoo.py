@@ -12,8 +12,7 @@ from safetensors import safe_open
 
 import gan
 from gan.data.builtin.retro import draw
-from gan.export import card
-from gan.models import address, shared_model
+from gan.models import address, card, shared_model
 from gan.utils.errors import UserError
 from tests.conftest import Train
 

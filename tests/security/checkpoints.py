@@ -21,7 +21,7 @@ from gan.config.compose import compose, to_plain
 from gan.editing.space import Space
 from gan.editing.vector_files import fingerprint
 from gan.export import share
-from gan.models import loading
+from gan.models import loading, shared_files
 from gan.recognition.classifier import LayerFeatures
 from gan.runs import checkpoints, run_folder
 from gan.runs.checkpoint_file import FORMAT
@@ -120,7 +120,7 @@ def write_shared(folder: Path) -> Path:
     """Write a shared model with two classes and its discriminator."""
     path = folder.parent / "shared.ckpt"
     torch.save(checkpoint(DCGAN, ("a", "b")), path)
-    share.write(folder, share.collect(path, name="shared", license="mit", discriminator=True, samples=False))
+    shared_files.write(folder, share.collect(path, name="shared", license="mit", discriminator=True, samples=False))
     return folder
 
 

@@ -14,11 +14,12 @@ from typing import Any, NamedTuple
 import yaml
 
 from gan.models import shared_model
+from gan.models.hub import HUB
 from gan.runs import run_folder
 from gan.runs.metrics import is_number, json_lines
 from gan.utils.output import one_line
 
-HUB_NAME = re.compile(r"[A-Za-z0-9][\w.-]*/[\w.-]+", re.ASCII)  # of a dataset on the Hub
+HUB_NAME = re.compile(r"[A-Za-z0-9][\w-]*/[\w.-]+", re.ASCII)  # of a dataset on the Hub
 BUILTIN = "built-in images of retro-gan"
 TASKS = {shared_model.GENERATOR: "unconditional-image-generation", shared_model.TRANSLATOR: "image-to-image"}
 MODES = {1: "gray", 3: "RGB", 4: "RGBA"}
@@ -29,7 +30,6 @@ MAX_BYTES = 64_000_000  # of evaluation.jsonl that are read
 MAX_SCORES = 40
 SUBJECT = ("generated", "translated")  # rows of `gan evaluate` about the model itself
 PROTOCOL = ("extractor", "resize", "images", "real", "generator", "seeds", "reference_sha256", "size", "inputs", "time")
-OTHER = "other"  # license
 
 
 class Score(NamedTuple):
@@ -49,6 +49,7 @@ def compose(
     scores: Sequence[Score],
     samples: str,
     origin: str = "",
+    address: str = "DIR",
 ) -> str:
     """Return the text of README.md for the content of config.json.
 
@@ -56,6 +57,7 @@ def compose(
         trained_on: name of the training images, as the user gives it.
         samples: what samples.png shows; an empty string if there is no such file.
         origin: a paragraph about other models from which this one was made.
+        address: of the model in commands, such as hf://USER/NAME.
     """
     front = yaml.safe_dump(front_matter(about, name, license, trained_on, scores), sort_keys=False, allow_unicode=True)
     parts = [f"---\n{front}---", f"# {markdown(name)}", describe(about, trained_on)]
@@ -65,7 +67,7 @@ def compose(
         parts.append(origin)
     if samples:
         parts.append(f"![{samples}]({shared_model.SAMPLES})\n\n{samples}.")
-    parts += [usage(about), *([table(scores)] if scores else []), files(about)]
+    parts += [usage(about, address), *([table(scores)] if scores else []), files(about)]
     return "\n\n".join(parts) + "\n"
 
 
@@ -75,9 +77,11 @@ def front_matter(
     """Return the metadata of the Hub, see https://huggingface.co/docs/hub/model-cards."""
     task = TASKS[about["kind"]]
     front: dict[str, Any] = {"license": license}
-    if license == OTHER:
-        front |= {"license_name": "see-license-file", "license_link": "LICENSE"}
+    if license == shared_model.OTHER:
+        front |= {"license_name": "see-license-file", "license_link": shared_model.LICENSE}
     front |= {"library_name": shared_model.LIBRARY, "pipeline_tag": task, "tags": tags(about)}
+    if str(about.get("base")).startswith(HUB):
+        front["base_model"] = about["base"].removeprefix(HUB).partition("@")[0]
     if trained_on and HUB_NAME.fullmatch(trained_on):
         front["datasets"] = [trained_on]
     if scores:
@@ -159,7 +163,7 @@ def side_lengths(about: Mapping[str, Any]) -> str:
     return f"{width}x{height}"
 
 
-def usage(about: Mapping[str, Any], address: str = "DIR") -> str:
+def usage(about: Mapping[str, Any], address: str) -> str:
     """Return how to use the model, which commands call by an address."""
     foreign = not target_of(about).startswith("gan.networks.")
     code = " --code CODE" if foreign else ""
@@ -177,12 +181,14 @@ def usage(about: Mapping[str, Any], address: str = "DIR") -> str:
             f"`{one_line(module)}`; get it from the author, and read it first, because it runs on your computer. In "
             'Python, call `gan.utils.code.add("CODE")` first.'
         )
-    which = ""
+    which, install = "", "install the extra: `pip install 'retro-gan[hub]'`.\n\n"
     if address == "DIR":
         which = (
             "`DIR` is this folder. For a model on the Hugging Face Hub, give `hf://USER/NAME` in its place, and first "
-            "install the extra: `pip install 'retro-gan[hub]'`.\n\n"
         )
+        which += install
+    elif address.startswith(HUB):
+        which = f"First {install}"
     return f"{USE}\n\n{which}```\n{command}\n```\n\n```python\nimport gan\n\n{python}\n```{note}"
 
 

@@ -1,0 +1,125 @@
+"""Models on the Hugging Face Hub: download and upload with huggingface_hub. No torch."""
+
+from __future__ import annotations
+
+import re
+import sys
+from pathlib import Path
+from typing import Any
+
+from gan.models.shared_model import CARD, CONFIG, LIBRARY, LICENSE, SAMPLES, WEIGHTS
+from gan.utils.errors import UserError, install, reason
+from gan.utils.untrusted import MAX_JSON
+
+HUB = "hf://"
+NAME = r"[A-Za-z0-9][\w.-]{0,95}"
+REPOSITORY = re.compile(rf"{NAME}/{NAME}", re.ASCII)
+ADDRESS = re.compile(rf"{HUB}({NAME}/{NAME})(?:@([\w.-][\w./-]{{0,200}}))?", re.ASCII)
+LIMITS = {CONFIG: MAX_JSON, WEIGHTS: 4 << 30}  # maximum sizes of the files of a model on the Hub, in bytes
+NOT_UPLOADED = {".git", ".cache"}  # folders that the Hub refuses
+OF_A_NEW_REPOSITORY = {".gitattributes", CARD, LICENSE}  # files that the pages of the Hub write
+
+
+def library(what: str) -> Any:
+    """Return huggingface_hub; raise UserError if it is not installed. `what` needs it."""
+    try:
+        import huggingface_hub.errors
+    except ImportError as error:
+        raise UserError(f"{what}: needs the huggingface_hub library: {install('hub')}") from error
+    return huggingface_hub
+
+
+# ---- download
+
+
+def download(address: str) -> Path:
+    """Return the folder of a model on the Hub in the cache of huggingface_hub; without a connection, an older copy."""
+    parts = ADDRESS.fullmatch(address)
+    if parts is None or ".." in address:
+        raise UserError(f"{address}: is not the name of a model; give hf://USER/NAME or hf://USER/NAME@REVISION")
+    hub = library(address)
+    repository, revision = parts[1], parts[2]
+    try:
+        urls = {name: hub.hf_hub_url(repository, name, revision=revision) for name in LIMITS}
+        sizes: dict[str, Any] = {name: hub.get_hf_file_metadata(url).size for name, url in urls.items()}
+    except hub.errors.HfHubHTTPError as error:
+        raise failed(address, error) from error
+    except Exception:  # networks and proxies raise many kinds of error
+        sizes = {}  # the cache may have a copy
+    for name, size in sizes.items():
+        if size is None or size > LIMITS[name]:
+            raise UserError(f"{address}: its {name} is too large; the limit is {LIMITS[name]:,} bytes")
+    # Lines go to stderr, because standard output may be a table or JSON.
+    if sizes and not isinstance(hub.try_to_load_from_cache(repository, WEIGHTS, revision=revision), str):
+        print(f"downloading {address}, {sizes[WEIGHTS] / (1 << 20):.1f} MiB", file=sys.stderr, flush=True)
+    try:
+        config = Path(hub.hf_hub_download(repository, CONFIG, revision=revision, local_files_only=not sizes))
+        hub.hf_hub_download(repository, WEIGHTS, revision=config.parent.name, local_files_only=not sizes)
+    except Exception as error:  # networks, proxies and disks raise many kinds of error
+        raise failed(address, error) from error
+    if not sizes:
+        print(f"{address}: the Hub cannot be reached; using the copy in the cache", file=sys.stderr)
+    return config.parent
+
+
+def failed(address: str, error: Exception) -> UserError:
+    """Return the error for a model that cannot be downloaded, with the reason that huggingface_hub gives."""
+    return UserError(f"{address}: cannot be downloaded; check the name, or run hf auth login ({reason(error)})")
+
+
+# ---- upload
+
+
+def repository(text: str) -> str:
+    """Return the name of a repository; raise UserError if it is not USER/NAME."""
+    name = text.removeprefix(HUB)
+    if REPOSITORY.fullmatch(name) is None or ".." in name or "--" in name:
+        raise UserError(f"{text}: is not the name of a repository; give USER/NAME, as in me/posters")
+    return name
+
+
+def log_in() -> Any:
+    """Return the interface of huggingface_hub; raise UserError if the user has no token."""
+    hub = library("the Hugging Face Hub")
+    if hub.get_token() is None:
+        raise UserError("the Hugging Face Hub needs a token with write access; run hf auth login, or set HF_TOKEN")
+    return hub.HfApi()
+
+
+def upload(api: Any, folder: Path, repository: str, private: bool = False, space: bool = False) -> str:
+    """Upload a folder, and return the URL of its page. A repository is created if there is none of the name.
+
+    Args:
+        api: result of `log_in`.
+        private: refuse to upload to a public repository.
+        space: the repository is a Space, which runs app.py.
+    """
+    where: dict[str, Any] = {"repo_id": repository, "repo_type": "space" if space else "model"}
+    try:
+        sdk = "gradio" if space else None
+        url = api.create_repo(**where, private=private or None, space_sdk=sdk, exist_ok=True)
+        refuse_other(api.repo_info(**where), repository, private)
+        # A samples.png of an earlier model is removed, as in `gan.models.shared_files.write`.
+        api.upload_folder(**where, folder_path=folder, ignore_patterns=["*.cache/*"], delete_patterns=[SAMPLES],
+                          commit_message=f"Upload a model of {LIBRARY}")  # fmt: skip
+    except UserError:
+        raise
+    except Exception as error:  # networks, proxies and disks raise many kinds of error
+        raise UserError(f"{repository}: cannot be uploaded; check the name and the token ({reason(error)})") from error
+    return str(url)
+
+
+def refuse_other(about: Any, repository: str, private: bool) -> None:
+    """Raise UserError if a repository has the files of another program, or is public although it should be private."""
+    card = about.card_data or {}
+    files = {file.rfilename for file in about.siblings or ()} - OF_A_NEW_REPOSITORY
+    if files and LIBRARY not in (card.get("library_name"), *(card.get("tags") or ())):
+        raise UserError(f"{repository}: has files of another program, such as {min(files)}; give another name")
+    if private and not about.private:
+        raise UserError(f"{repository}: exists and is public; give another name, or make it private on its page")
+
+
+def sizes_of(folder: Path) -> dict[str, int]:
+    """Return the sizes in bytes of the files that `upload` uploads, by path in the folder."""
+    files = {path.relative_to(folder): path for path in sorted(folder.rglob("*")) if path.is_file()}
+    return {name.as_posix(): path.stat().st_size for name, path in files.items() if not NOT_UPLOADED & {*name.parts}}
