@@ -174,5 +174,5 @@ def parse_license(text: str, where: str = "--license ") -> str:
     """Return a license in lower case; raise UserError if it is none of LICENSES."""
     if text.lower() in LICENSES:
         return text.lower()
-    hint = did_you_mean(text, LICENSES, "they are at huggingface.co/docs/hub/repositories-licenses;")
-    raise UserError(f"{where}{text[:MAX_SHOWN]}: the Hugging Face Hub has no such license; {hint} or give other")
+    hint = did_you_mean(text, LICENSES, "see https://huggingface.co/docs/hub/repositories-licenses.")
+    raise UserError(f"{where}{text[:MAX_SHOWN]}: the Hugging Face Hub has no such license; {hint} Otherwise give other")

@@ -11,7 +11,7 @@ import sys
 import urllib.error
 import urllib.request
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -84,14 +84,18 @@ def form(name: str, data: bytes) -> tuple[bytes, str]:
     return head.encode() + data + f"\r\n--{mark}--\r\n".encode(), f"multipart/form-data; boundary={mark}"
 
 
-@contextmanager
-def demo(*words: str, folder: Path) -> Iterator[Demo]:
+def demo(*words: str, folder: Path) -> AbstractContextManager[Demo]:
     """Run `gan demo` in a folder on a free port."""
+    return served("-m", "gan", "demo", *words, folder=folder)
+
+
+@contextmanager
+def served(*words: str, folder: Path) -> Iterator[Demo]:
+    """Run Python in a folder, which prints the address of a page."""
     made = folder / f"temporary-{secrets.token_hex(4)}"
     made.mkdir()
     given = environment() | {"TMPDIR": str(made), "PYTHONUNBUFFERED": "1"}
-    command = [sys.executable, "-m", "gan", "demo", *words]
-    process = subprocess.Popen(command, cwd=folder, env=given, text=True, stdout=subprocess.PIPE,
+    process = subprocess.Popen([sys.executable, *words], cwd=folder, env=given, text=True, stdout=subprocess.PIPE,
                                stderr=subprocess.STDOUT)  # fmt: skip
     assert process.stdout
     lines = []
