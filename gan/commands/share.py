@@ -60,7 +60,7 @@ def run(arguments: argparse.Namespace) -> None:
         device=options.prepare_device(arguments),
         address=f"{hub.HUB}{push}" if push and not arguments.space else "DIR",
     )
-    files = space.with_page(files, name) if arguments.space else files
+    files = space.with_page(files, name, out) if arguments.space else files
     share.write(out, files, arguments.license)
     if api:
         print_line(hub.upload(api, out, push, arguments.private, arguments.space))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from importlib.metadata import distribution
+from pathlib import Path
 
 import yaml
 
@@ -29,14 +30,20 @@ if __name__ == "__main__":
 CPU = "--extra-index-url https://download.pytorch.org/whl/cpu"  # these wheels are several gigabytes smaller
 
 
-def with_page(files: Mapping[str, bytes], name: str) -> dict[str, bytes]:
-    """Return the files of a shared model as those of a Space, whose title is `name`."""
+def with_page(files: Mapping[str, bytes], name: str, folder: Path) -> dict[str, bytes]:
+    """Return the files of a shared model as those of a Space.
+
+    Args:
+        name: title of the Space.
+        folder: where they will be written; its app.py and requirements.txt are kept.
+    """
     front, text = card.split(files[CARD].decode())
     kept = {key: front[key] for key in KEPT if key in front}
     front = {"title": name, **FRONT, "tags": [LIBRARY, *front["tags"]], **kept}
     readme = f"---\n{yaml.safe_dump(front, sort_keys=False, allow_unicode=True)}---\n\n{text}"
-    added = {CARD: readme, "app.py": APP, "requirements.txt": f"{CPU}\n{requirement()}\n"}
-    return {**files, **{path: content.encode("utf-8", "backslashreplace") for path, content in added.items()}}
+    code = {"app.py": APP, "requirements.txt": f"{CPU}\n{requirement()}\n"}
+    added = {CARD: readme, **{path: text for path, text in code.items() if not (folder / path).exists()}}
+    return {**files, **{path: text.encode("utf-8", "backslashreplace") for path, text in added.items()}}
 
 
 def requirement() -> str:

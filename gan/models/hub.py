@@ -105,7 +105,8 @@ def upload(api: Any, folder: Path, repository: str, private: bool = False, space
     except UserError:
         raise
     except Exception as error:  # networks, proxies and disks raise many kinds of error
-        raise UserError(f"{repository}: cannot be uploaded; check the name and the token ({reason(error)})") from error
+        advice = "check the connection, the name and the token"
+        raise UserError(f"{repository}: cannot be uploaded; {advice} ({reason(error)})") from error
     return str(url)
 
 

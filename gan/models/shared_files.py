@@ -104,7 +104,7 @@ def encode(
     model |= {role: config["model"][role] for role in networks}
     if isinstance(model.get("discriminator", {}).get("weights"), str):  # a path; its weights are among those here
         model["discriminator"] = model["discriminator"] | {"weights": None}
-    if seamless := config["model"].get("seamless"):
+    if seamless := getattr(networks["generator"], "seamless", None):
         model["seamless"] = seamless
     refuse_paths("model", model)
     is_generator = hasattr(networks["generator"], "latent_dim")

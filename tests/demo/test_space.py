@@ -20,6 +20,7 @@ import gan
 from gan.demo import space
 from gan.models.shared_model import CARD, CONFIG, WEIGHTS
 from tests.conftest import ROOT, Train
+from tests.security.checkpoints import write_shared
 from tests.served_demo import served
 
 COMMIT = "0123456789abcdef0123456789abcdef01234567"
@@ -55,15 +56,19 @@ def test_the_requirement(origin: dict[str, Any] | None, expected: str, monkeypat
 def test_the_page_runs_in_a_folder_of_its_own(
     gan_command: Train, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    gan_command("share", "zoo:start64", "cards", "--license", "gpl-3.0", "--space")
+    model = gan.load(write_shared(tmp_path / "model"))
+    gan_command("share", "model", "cards", "--license", "mit", "--space")
     folder = tmp_path / "cards"
     assert {path.name for path in folder.iterdir()} >= {WEIGHTS, CONFIG, CARD, "app.py", "requirements.txt"}
     last = (folder / "requirements.txt").read_text().splitlines()[-1]
     assert Requirement(last).name == "retro-gan" and distribution("retro-gan").version in last
+    (folder / "requirements.txt").write_text("mine")
+    gan_command("share", "model", "cards", "--license", "mit", "--space", "--force")
+    assert (folder / "requirements.txt").read_text() == "mine"
     monkeypatch.setenv("SPACE_TITLE", "Old cards")
     with served("app.py", folder=folder) as page:
         front = page.get("/")
         assert front.status == 200 and b"Old cards" in front.body
         (image,), _ = page.call("generate", "3", "any class", 1, False)
         with Image.open(io.BytesIO(page.read(image["image"]))) as made:
-            assert made.tobytes() == gan.load("zoo:start64").sample(1, seed=3)[0].tobytes()
+            assert made.tobytes() == model.sample(1, seed=3)[0].tobytes()

@@ -149,7 +149,11 @@ def test_a_private_repository_stays_private(server: Hub, folder: Path) -> None:
     [
         ("me/other", {}, "me/other: has files of another program, such as config.json; give another name"),
         ("me/ours", {"private": True}, "me/ours: exists and is public"),
-        ("me/new.git", {}, r"me/new.git: cannot be uploaded; check the name and the token \(Repo_id cannot end by"),
+        (
+            "me/new.git",
+            {},
+            r"me/new.git: cannot be uploaded; .*Repo_id cannot end by",
+        ),
     ],
 )
 def test_an_upload_is_refused(
@@ -163,7 +167,9 @@ def test_an_upload_is_refused(
 
 
 def test_errors_of_the_hub_are_one_line(server: Hub, folder: Path) -> None:
-    with pytest.raises(UserError, match=r"me/new: cannot be uploaded; check the name and the token .*401"):
+    with pytest.raises(
+        UserError, match=r"me/new: cannot be uploaded; .*401"
+    ):
         hub.upload(log_in(server, "wrong"), folder, "me/new")
     (folder / CARD).write_text("---\nlicense: mine\n---\n")
     with pytest.raises(UserError, match='"license" must be one of'):

@@ -126,6 +126,12 @@ def test_the_command(run: Path, gan_command: Train, tmp_path: Path) -> None:
     )
 
 
+def test_a_seamless_copy_is_shared_as_such(run: Path, tmp_path: Path) -> None:
+    model = gan.load(run).seamless("x")
+    shared_files.write(tmp_path, shared_files.collect(model, name="x", license="mit", trained_on=None))
+    assert torch.equal(gan.load(tmp_path).sample(2).tensor, model.sample(2).tensor)
+
+
 def test_an_interrupted_write_leaves_whole_files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     shared_files.write(tmp_path / "out", {"a": b"1"})
 

@@ -7,6 +7,7 @@ messages, as in embeddings-benchmark/mteb#1111 and huggingface/huggingface_hub#4
 from __future__ import annotations
 
 import re
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -76,9 +77,9 @@ def test_the_metadata(kind: str, trained_on: str | None) -> None:
 
 
 @pytest.mark.parametrize("license", ["mit", "other"])
-def test_the_metadata_of_a_space(license: str) -> None:
+def test_the_metadata_of_a_space(license: str, tmp_path: Path) -> None:
     text = card.compose(about(TRANSLATOR), "x", license, "me/photographs", SCORES, "")
-    read = hub.SpaceCard(space.with_page({CARD: text.encode()}, "no: name")[CARD].decode())
+    read = hub.SpaceCard(space.with_page({CARD: text.encode()}, "no: name", tmp_path)[CARD].decode())
     front = read.data.to_dict()
     check_license(front)
     check_names(front)
