@@ -149,6 +149,16 @@ def plain_value(text: str) -> Any:
         return text.strip("'").replace("\\'", "'")
 
 
+def version_of(package: str) -> str | None:
+    """Return the version of an installed package, or None."""
+    from importlib.metadata import PackageNotFoundError, version  # slow to import
+
+    try:
+        return version(package)
+    except PackageNotFoundError:
+        return None
+
+
 def git_revision() -> str | None:
     """Return the git revision of this checkout, with "-dirty" if it was changed; None for an installed package.
 
