@@ -21,6 +21,7 @@ from typing import Any, NoReturn
 from gan.commands.options import locate
 from gan.models.address import with_addresses
 from gan.runs.remote import upload_results
+from gan.runs.run_folder import version_of
 from gan.utils.code import add as add_code
 from gan.utils.errors import UserError, describe_os_error, did_you_mean, to_line
 from gan.utils.output import escape_unprintable
@@ -84,15 +85,11 @@ class Parser(argparse.ArgumentParser):
 
 
 class Version(argparse.Action):
-    """Prints the version. The metadata of the package is read only then."""
+    """Prints the version."""
 
     def __call__(self, parser: argparse.ArgumentParser, *_: object) -> NoReturn:
-        from importlib.metadata import PackageNotFoundError, version
-
-        try:
-            print(f"retro-gan {version('retro-gan')}")
-        except PackageNotFoundError:
-            print("retro-gan, not installed")
+        installed = version_of("retro-gan")
+        print(f"retro-gan {installed}" if installed else "retro-gan, not installed")
         parser.exit()
 
 

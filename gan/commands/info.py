@@ -11,7 +11,6 @@ import os
 import platform
 import re
 import sys
-from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +19,7 @@ from gan.config.paths import CONF
 from gan.data.decoding import cache
 from gan.data.decoding.pool import cores
 from gan.export.record import command_of, origin, to_text
-from gan.runs.run_folder import git_revision
+from gan.runs.run_folder import git_revision, version_of
 from gan.utils.errors import UserError
 from gan.utils.output import one_line
 from gan.utils.processes import available_memory
@@ -30,6 +29,7 @@ PACKAGES = ("torchvision", "lightning", "torchmetrics", "hydra-core", "omegaconf
             "optuna", "wandb", "mlflow")  # fmt: skip
 VARIABLES = ("OMP_NUM_THREADS", "CUDA_VISIBLE_DEVICES", "RETRO_GAN_CACHE", "PYTORCH_ENABLE_MPS_FALLBACK")
 GIB = 1 << 30
+MISSING = "not installed"  # in place of a version
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -60,13 +60,13 @@ def describe() -> dict[str, str]:
     import torch
 
     revision = git_revision()
-    own = (version_of("retro-gan"), f"git {revision}" if revision else "", str(CONF.parent))
+    own = (version_of("retro-gan") or MISSING, f"git {revision}" if revision else "", str(CONF.parent))
     return {
         "retro-gan": ", ".join(filter(None, own)),
         "python": f"{platform.python_version()} {platform.python_implementation()}, {sys.executable}",
         "system": f"{platform.platform()}, {platform.machine()}",
         "torch": f"{torch.__version__}, {build_of(torch)}",
-        "packages": ", ".join(f"{name} {version_of(name)}" for name in PACKAGES),
+        "packages": ", ".join(f"{name} {version_of(name) or MISSING}" for name in PACKAGES),
         "devices": ", ".join(devices(torch)),
         "cpu": f"{os.cpu_count()} cores, {cores()} usable; {torch.get_num_threads()} threads of torch",
         "memory": f"{available_memory() / GIB:.1f} GiB available",
@@ -89,13 +89,6 @@ def devices(torch: Any) -> list[str]:
         about = torch.cuda.get_device_properties(index)
         found.append(f"cuda:{index} {about.name} {about.total_memory / GIB:.0f} GiB")
     return found + ["mps"] * torch.backends.mps.is_available()
-
-
-def version_of(package: str) -> str:
-    try:
-        return version(package)
-    except PackageNotFoundError:
-        return "not installed"
 
 
 def anonymous(text: str) -> str:

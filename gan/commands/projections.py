@@ -22,7 +22,7 @@ from gan.model import Model
 from gan.runs.run_folder import LATENTS_FILE
 from gan.utils import digest
 from gan.utils.errors import UserError
-from gan.utils.files import file_name, without_formula, write_atomically
+from gan.utils.files import file_name, without_formula, write_bytes
 
 SCORES = "scores.csv"
 
@@ -82,6 +82,6 @@ class OutputFolder:
         table.writerow(["file", *scores])
         for name, *values in zip(images, *scores.values(), strict=True):
             table.writerow([without_formula(name), *(f"{float(value):.4f}" for value in values)])
-        write_atomically(self.out / SCORES, lambda file: file.write(text.getvalue().encode()))
+        write_bytes(self.out / SCORES, text.getvalue().encode())
         medians = ", ".join(f"{name} {float(values.median()):.3f}" for name, values in scores.items())
         print(f"{len(images)} images, medians: {medians}")

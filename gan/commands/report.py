@@ -9,7 +9,7 @@ from gan.commands import options
 from gan.models.shared_model import path_in
 from gan.runs.comparison import find_named
 from gan.utils.errors import UserError, writing
-from gan.utils.files import refuse_existing, write_atomically
+from gan.utils.files import refuse_existing, write_bytes
 from gan.utils.output import print_line
 
 NAME = "report.html"
@@ -32,5 +32,5 @@ def run(arguments: argparse.Namespace) -> None:
 
     data = build(folder)
     with writing(f"--out {out}"):
-        write_atomically(out, lambda file: file.write(data))
+        write_bytes(out, data)
     print_line(f"report: {out} ({len(data) / 1e6:.1f} MB)")

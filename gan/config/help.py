@@ -34,19 +34,20 @@ The names below GROUP=FILE begin with the group: `size` of data=folder is data.s
 """
 
 
-# Options that people set most, by the file that describes them. A name below another key is written with a dot.
+# Options that people set most, by the file that describes them and the prefix of their names. A name below another key
+# is written with a dot.
 COMMON = {
-    "data/folder.yaml": ("root", "size", "channels", "labels", "fit", "flip", "split", "batch_size"),
-    "train.yaml": ("minutes", "images", "seed", "init_from", "freeze.discriminator", "resume", "objective"),
-    "gan.yaml": ("generator_optimizer.lr", "seamless", "micro_batch"),
-    "trainer/default.yaml": ("devices", "precision"),
+    ("data/folder.yaml", "data."): ("root", "size", "channels", "labels", "fit", "flip", "split", "batch_size"),
+    ("train.yaml", ""): ("minutes", "images", "seed", "init_from", "freeze.discriminator", "resume", "objective"),
+    ("gan.yaml", "model."): ("generator_optimizer.lr", "seamless", "micro_batch"),
+    ("trainer/default.yaml", "trainer."): ("devices", "precision"),
 }
 
 
 def help_page() -> str:
     """Return the short help page: usage, the common options, and the names of the files of each group."""
     described = [
-        (prefix_of(file) + name, comment(CONF / file, name)) for file, names in COMMON.items() for name in names
+        (prefix + name, comment(CONF / file, name)) for (file, prefix), names in COMMON.items() for name in names
     ]
     options = [wrapped(f"{name:<31}{text}", 31) for name, text in described]
     files = [wrapped(f"{group:<12}{' '.join(file.stem for file in group_files(group))}", 12) for group in groups()]
@@ -56,10 +57,6 @@ def help_page() -> str:
 
 def wrapped(line: str, indent: int) -> str:
     return textwrap.fill(line, 118, initial_indent="  ", subsequent_indent=" " * (indent + 2))
-
-
-def prefix_of(file: str) -> str:
-    return {"train.yaml": "", "gan.yaml": "model."}.get(file, f"{file.partition('/')[0]}.")
 
 
 def comment(file: Path, name: str) -> str:

@@ -12,7 +12,6 @@ import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, nullcontext
 from datetime import datetime
-from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
@@ -185,7 +184,7 @@ def write_record(cfg: DictConfig, run: Path, overrides: list[str]) -> None:
         "command": [without_home(sys.argv[0]), *map(stored, sys.argv[1:])],
         "git": run_folder.git_revision(),
         "python": platform.python_version(),
-        "packages": {name: version_of(name) for name in PACKAGES},
+        "packages": {name: run_folder.version_of(name) for name in PACKAGES},
         "machine": platform.platform(),
         "cores": os.cpu_count(),
     }
@@ -194,11 +193,3 @@ def write_record(cfg: DictConfig, run: Path, overrides: list[str]) -> None:
     words = without(overrides, "resume", "resume_force", "remote")
     new_run.write_yaml(run / run_folder.OVERRIDES, [stored(word) for word in words])
     new_run.write_yaml(run / run_folder.CONFIG, to_plain(cfg))
-
-
-def version_of(package: str) -> str | None:
-    """Return the version of an installed package, or None."""
-    try:
-        return version(package)
-    except PackageNotFoundError:
-        return None

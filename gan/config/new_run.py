@@ -22,7 +22,7 @@ from gan.config.overrides import first_alternative, is_group, key_of, value_of, 
 from gan.data.looks import is_table
 from gan.runs import lock, run_folder
 from gan.utils.errors import UserError, install, path_hint, reason
-from gan.utils.files import write_atomically
+from gan.utils.files import write_bytes
 from gan.utils.object_store import check_address, check_library
 from gan.utils.option_values import is_remote, quote, with_home
 from gan.utils.output import print_line
@@ -213,5 +213,4 @@ def with_folder(overrides: list[str], run: Path, checkpoint: Path | None) -> lis
 
 def write_yaml(path: Path, value: Any) -> None:
     """Write a value as YAML, atomically."""
-    text = yaml.safe_dump(value, sort_keys=False, allow_unicode=True)
-    write_atomically(path, lambda file: file.write(text.encode()))
+    write_bytes(path, yaml.safe_dump(value, sort_keys=False, allow_unicode=True).encode())

@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from gan.editing.space import Space
 from gan.utils import digest
 from gan.utils.errors import UserError
-from gan.utils.files import write_atomically
+from gan.utils.files import write_bytes
 from gan.utils.untrusted import parse_json, read_tensors
 
 
@@ -30,8 +30,7 @@ def write(path: Path, vectors: dict[str, Tensor], space: Space, **about: str) ->
     """Write vectors atomically, with the name of their space and the fingerprint of their generator as metadata."""
     about = {"space": space.name, "generator": fingerprint(space.generator), **about}
     one = {"about": json.dumps(about)}  # one key, because safetensors writes several keys in random order
-    encoded = save({name: vector.contiguous() for name, vector in vectors.items()}, one)
-    write_atomically(path, lambda file: file.write(encoded))
+    write_bytes(path, save({name: vector.contiguous() for name, vector in vectors.items()}, one))
 
 
 def read_directions(path: Path, generator: nn.Module) -> dict[str, Tensor]:

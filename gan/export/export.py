@@ -39,7 +39,7 @@ from gan.model import Model
 from gan.translation.tiling import translators
 from gan.translation.translator import Translator
 from gan.utils.errors import UserError, causes, install, writing
-from gan.utils.files import refuse_existing, write_atomically
+from gan.utils.files import refuse_existing, write_bytes
 from gan.utils.option_values import pair
 
 FORMAT_VERSION = 1
@@ -85,7 +85,7 @@ def export(model: Model | Translator, to: str, out: str | os.PathLike[str], forc
     files = [make(part, to, path, metadata(part, model)) for part, path in zip(parts, paths, strict=True)]
     with writing(out):
         for file in files:
-            write_atomically(file.path, lambda stream, file=file: stream.write(file.data))  # type: ignore[misc]
+            write_bytes(file.path, file.data)
     return files
 
 

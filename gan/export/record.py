@@ -27,7 +27,6 @@ import os
 import shlex
 from collections.abc import Iterable
 from functools import cache
-from importlib.metadata import PackageNotFoundError, version
 from typing import TYPE_CHECKING, Any
 
 from PIL import Image
@@ -35,6 +34,7 @@ from PIL import Image
 from gan.data.decoding.reader import MAX_PIXELS, ImageError, header, readable
 from gan.images import files
 from gan.images.files import pixel_digest
+from gan.runs.run_folder import version_of
 from gan.utils.errors import UserError
 from gan.utils.output import one_line
 from gan.utils.untrusted import find_fault, parse_json
@@ -63,10 +63,7 @@ Record = dict[str, Any]
 @cache
 def software() -> str:
     """Return the name and version of this program."""
-    try:
-        return f"retro-gan {version('retro-gan')}"
-    except PackageNotFoundError:
-        return "retro-gan"
+    return " ".join(filter(None, ["retro-gan", version_of("retro-gan")]))
 
 
 def make(**fields: Any) -> Record:

@@ -12,11 +12,9 @@ import json
 import math
 import posixpath
 from collections.abc import Callable, Sequence
-from functools import partial
-from io import BytesIO
 from itertools import groupby
 from pathlib import Path
-from typing import IO, Any, NamedTuple
+from typing import Any, NamedTuple
 from xml.etree import ElementTree
 
 import numpy as np
@@ -29,8 +27,9 @@ from gan.export.record import origin, software
 from gan.images import aseprite
 from gan.images.aseprite import Tag
 from gan.images.collection import find_images
+from gan.images.files import encode
 from gan.utils.errors import UserError, writing
-from gan.utils.files import refuse_existing, write_atomically
+from gan.utils.files import refuse_existing, write_bytes
 from gan.utils.output import one_line
 
 MAX_NAME = 200  # characters of the name of a class
@@ -61,7 +60,7 @@ def export(source: Path, to: str, out: Path, force: bool) -> list[Path]:
     contents = [encode(images) for encode in ENCODERS[to].values()]
     with writing(out):
         for path, content in zip(paths, contents, strict=True):
-            write_atomically(path, partial(put, content))
+            write_bytes(path, content)
     return paths
 
 
@@ -76,10 +75,6 @@ def read(file: File) -> Named:
     return Named(one_line(file.name), group, np.asarray(image.convert("RGBA")))
 
 
-def put(content: bytes, file: IO[bytes]) -> None:
-    file.write(content)
-
-
 def columns_of(count: int) -> int:
     return math.ceil(math.sqrt(count))
 
@@ -92,9 +87,7 @@ def sheet(images: Sequence[Named]) -> bytes:
     for n, image in enumerate(images):
         top, left = n // columns * height, n % columns * width
         whole[top : top + height, left : left + width] = image.pixels
-    encoded = BytesIO()
-    Image.fromarray(whole).save(encoded, "PNG")
-    return encoded.getvalue()
+    return encode(Image.fromarray(whole), "PNG", {})
 
 
 def places(images: Sequence[Named]) -> bytes:

@@ -29,7 +29,7 @@ from gan.networks.tile_position import TilePosition
 from gan.translation.tiling import thumbnail
 from gan.translation.translator import Translator
 from gan.utils.errors import UserError, writing
-from gan.utils.files import refuse_existing, write_atomically
+from gan.utils.files import refuse_existing, write_bytes
 from gan.utils.option_values import pair
 from gan.utils.output import print_line
 
@@ -80,7 +80,7 @@ def write(exported: Exported, out: Path, force: bool, source: str | None = None)
     comments = [software(), *(f"lost: {each}" for each in exported.lost)]
     data = color_table.encode_cube(exported.table, comments)
     with writing(out):
-        write_atomically(path, lambda file: file.write(data))
+        write_bytes(path, data)
     return path
 
 

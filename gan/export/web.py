@@ -28,7 +28,7 @@ from gan.networks.tile_position import TilePosition
 from gan.translation.tiling import thumbnail
 from gan.translation.translator import Translator
 from gan.utils.errors import UserError, reason, writing
-from gan.utils.files import write_atomically
+from gan.utils.files import write_bytes
 
 MODEL = "model.json"
 MAX_BYTES = 1_500_000_000  # memory of a page for a translation; WebAssembly has 4 GB
@@ -60,7 +60,7 @@ def write_page(model: Model | Translator, out: Path, package: bytes) -> list[Exp
     contents[MODEL] = describe(model, parts)
     with writing(out):
         for name, data in contents.items():
-            write_atomically(out / name, lambda file, data=data: file.write(data))  # type: ignore[misc]
+            write_bytes(out / name, data)
     return models
 
 
@@ -190,7 +190,7 @@ def find() -> bytes:
         raise UserError(f"{source}: is not {FILE}; save {URL} as {path}")
     if missing:
         with writing(path):
-            write_atomically(path, lambda file: file.write(data))
+            write_bytes(path, data)
     return data
 
 

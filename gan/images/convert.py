@@ -17,7 +17,7 @@ from torch import Tensor
 from torch.nn.functional import pad
 
 from gan.data.decoding.reader import unpremultiply
-from gan.utils.files import write_atomically
+from gan.utils.files import write_bytes
 
 GRID_CELL = 64  # pixels; in a grid, smaller images are enlarged up to this side
 GRID_GAP = 2  # pixels between the images of a grid and around them
@@ -77,7 +77,7 @@ def to_png(image: Tensor, text: Mapping[str, str] = NO_TEXT) -> bytes:
 
 def save_png(image: Tensor, path: str | os.PathLike[str], text: Mapping[str, str] = NO_TEXT) -> None:
     """Write an image uint8 (C, H, W) as PNG, atomically. Arguments as in `to_png`."""
-    write_atomically(Path(path), lambda file: file.write(to_png(image, text)))
+    write_bytes(Path(path), to_png(image, text))
 
 
 def save_pngs(

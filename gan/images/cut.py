@@ -9,10 +9,8 @@ import os
 import posixpath
 import re
 from collections.abc import Iterator
-from functools import partial
-from io import BytesIO
 from pathlib import Path
-from typing import IO, Any, NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from PIL import Image
@@ -21,8 +19,9 @@ from scipy import ndimage
 from gan.data.decoding.reader import ImageError
 from gan.data.sources.files import SUFFIXES, File, content, find, first_image, single
 from gan.images import aseprite
+from gan.images.files import encode
 from gan.utils.errors import UserError, reason
-from gan.utils.files import write_atomically
+from gan.utils.files import write_bytes
 from gan.utils.untrusted import parse_json, read_bytes
 
 SHEETS = SUFFIXES | {".aseprite", ".ase"}
@@ -74,14 +73,8 @@ def cut_all(source: Path, out: Path, how: Cutting) -> Iterator[int]:
         except (ImageError, ValueError, OSError) as error:
             raise UserError(f"{file.shown}: {reason(error) if isinstance(error, OSError) else error}") from error
         for name, pixels in images:
-            encoded = BytesIO()
-            Image.fromarray(pixels).save(encoded, "PNG")
-            write_atomically(out / f"{name}.png", partial(put, encoded.getvalue()))
+            write_bytes(out / f"{name}.png", encode(Image.fromarray(pixels), "PNG", {}))
         yield len(images)
-
-
-def put(data: bytes, file: IO[bytes]) -> None:
-    file.write(data)
 
 
 def images_of(file: File, how: Cutting) -> Iterator[tuple[str, np.ndarray]]:

@@ -31,7 +31,7 @@ from gan.data.decoding.reader import (
 from gan.data.sources.files import File, content
 from gan.utils import digest
 from gan.utils.errors import to_line
-from gan.utils.files import write_atomically
+from gan.utils.files import write_bytes
 
 # EXIF tags that are kept. Others describe the pixel layout, orientation and size, which change.
 DESCRIPTIVE = (269, 270, 271, 272, 305, 306, 315, 316, 18246, 18249, 33432, *range(40091, 40096))
@@ -136,7 +136,7 @@ def write(
         lossless = format == "PNG" and len(after) == 1
         text = save_options(format, describe(after[0] if lossless else None), contents.metadata.get("exif"))
     encoded = encode(after[0], format, OPTIONS.get(format, {}) | options | more | contents.metadata | text)
-    write_atomically(path, lambda file: file.write(encoded))
+    write_bytes(path, encoded)
 
 
 def encode(image: Image.Image, format: str, options: dict[str, Any]) -> bytes:

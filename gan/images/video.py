@@ -12,7 +12,7 @@ from PIL import Image
 from gan.data.decoding.reader import ImageError, composite
 from gan.images.files import WHITE, encode, save_options
 from gan.utils.errors import UserError, install, reason, to_line
-from gan.utils.files import write_atomically
+from gan.utils.files import write_atomically, write_bytes
 from gan.utils.processes import available_memory
 
 if TYPE_CHECKING:
@@ -67,7 +67,7 @@ def save(frames: Tensor, path: Path, rate: float, scale: int = 1, text: str | No
         encoded = encode(first, format, options)
     except ImageError as error:
         raise UserError(f"{path}: {error}") from error
-    write_atomically(path, lambda file: file.write(encoded))
+    write_bytes(path, encoded)
 
 
 def to_images(frames: Tensor, scale: int) -> Iterator[Image.Image]:

@@ -9,7 +9,7 @@ again.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
 from typing import Any
 
@@ -21,7 +21,7 @@ from torch.overrides import TorchFunctionMode
 from gan.contracts import Step
 from gan.losses.heads import Logits, at_least_fp32, per_image
 from gan.networks.layers import autocast_dtype, full_precision
-from gan.networks.torus import LOCAL
+from gan.networks.torus import LOCAL, pair
 from gan.utils.errors import UserError
 
 Options = tuple[Any, ...]  # of aten.convolution: stride, padding, dilation, transposed, output padding, groups
@@ -180,10 +180,6 @@ def apply(x: Tensor, weight: Tensor, bias: Tensor | None, options: Options) -> T
         x, weight = x.to(precision), weight.to(precision)
         bias = None if bias is None else bias.to(precision)
     return _Convolution.apply(x, weight, bias, options)
-
-
-def pair(value: int | Iterable[int]) -> tuple[int, ...]:
-    return (value, value) if isinstance(value, int) else tuple(value)
 
 
 REPLACED: dict[Any, Callable[..., Tensor]] = {torch.conv2d: conv2d, torch.conv_transpose2d: conv_transpose2d}

@@ -3,19 +3,14 @@
 Distances between colors are in CIELAB. Errors are in linear light: the mean of neighboring pixels is then the color
 that the eye sees from a distance. All methods are deterministic.
 
-    none              the nearest color
-    floyd_steinberg   error diffusion: Floyd and Steinberg, An adaptive algorithm for spatial grey scale, 1976. Rows
-                      go from left to right. With the weights of that paper, the pixels on a line of slope -1/2 do
-                      not depend on each other, so that all of them are done at once
-    atkinson          error diffusion of three quarters of the error, as Bill Atkinson wrote it for the first Macintosh:
-                      light and dark areas stay clean
-    bayer             ordered dithering with the thresholds of Bayer, An optimum method for two-level rendition of
-                      continuous-tone pictures, 1973, for any palette: the color of each threshold is that of Knoll's
-                      pattern dithering (US patent 6606166, expired). A pixel depends on its place and color only, so
-                      that tiles and the frames of a video agree. bayer2, bayer4 and bayer8 have 4, 16 and 64
-                      thresholds; bayer is bayer4
-    blue_noise        ordered dithering with thresholds without a visible pattern: each is placed in the largest void
-                      of the earlier ones (Ulichney, The void-and-cluster method for dither array generation, 1993)
+    floyd_steinberg   Floyd and Steinberg, An adaptive algorithm for spatial grey scale, 1976. The pixels on a line of
+                      slope -1/2 do not depend on each other, so that all of them are done at once
+    atkinson          as Bill Atkinson wrote it for the first Macintosh
+    bayer             Bayer, An optimum method for two-level rendition of continuous-tone pictures, 1973, for any
+                      palette: the color of each threshold is that of Knoll's pattern dithering (US patent 6606166,
+                      expired)
+    blue_noise        each threshold is placed in the largest void of the earlier ones (Ulichney, The void-and-cluster
+                      method for dither array generation, 1993)
 
 The palettes of monochrome screens have no color that is near to most colors of an image, so they show its lightness:
 black becomes the darkest and white the lightest of their tones.

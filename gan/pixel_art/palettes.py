@@ -5,7 +5,6 @@ from __future__ import annotations
 import re
 import struct
 from collections.abc import Callable, Iterable, Sequence
-from io import BytesIO
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -17,10 +16,10 @@ from skimage.color import lab2rgb, rgb2lab
 from gan.data.decoding.pool import IsolatedProcess
 from gan.data.decoding.reader import ImageError
 from gan.images import aseprite
-from gan.images.files import colors_in
+from gan.images.files import colors_in, encode
 from gan.utils.colors import COLORS
 from gan.utils.errors import UserError, reason
-from gan.utils.files import write_atomically
+from gan.utils.files import write_bytes
 from gan.utils.untrusted import read_bytes
 
 if TYPE_CHECKING:
@@ -133,8 +132,7 @@ def swatches_in(data: bytes) -> np.ndarray:
 
 def write_palette(palette: np.ndarray, path: Path) -> None:
     """Write a palette uint8 (K, 3) atomically, in the format of the suffix of the path, one of WRITERS."""
-    content = WRITERS[path.suffix.lower()](palette)
-    write_atomically(path, lambda file: file.write(content))
+    write_bytes(path, WRITERS[path.suffix.lower()](palette))
 
 
 def as_lines(palette: np.ndarray, *header: str) -> bytes:
@@ -172,9 +170,7 @@ def as_aseprite(palette: np.ndarray) -> bytes:
 
 def as_image(palette: np.ndarray) -> bytes:
     """Return a PNG of one row, with a pixel of each color."""
-    encoded = BytesIO()
-    Image.fromarray(palette[None]).save(encoded, "PNG")
-    return encoded.getvalue()
+    return encode(Image.fromarray(palette[None]), "PNG", {})
 
 
 WRITERS: dict[str, Callable[[np.ndarray], bytes]] = {

@@ -26,7 +26,7 @@ from gan.models.sampling import fresh_statistics, in_chunks
 from gan.runs.checkpoint_file import are_classes
 from gan.runs.run_folder import RECOGNITION
 from gan.utils.errors import UserError
-from gan.utils.files import write_atomically
+from gan.utils.files import write_bytes
 from gan.utils.untrusted import read_json, read_tensors
 
 WEIGHTS, ABOUT = "classifier.safetensors", "classifier.json"
@@ -191,10 +191,8 @@ def write(folder: Path, classifier: Classifier, about: dict[str, Any]) -> None:
     tensors = {f"statistics.{name}": value.contiguous() for name, value in network.named_buffers()}
     tensors |= {"weight": classifier.probe.weight.contiguous(), "bias": classifier.probe.bias}
     known = {"classes": classifier.classes, "discriminator": fingerprint(network)}
-    encoded = save(tensors)
-    write_atomically(folder / WEIGHTS, lambda file: file.write(encoded))
-    text = json.dumps(known | about, indent=1)
-    write_atomically(folder / ABOUT, lambda file: file.write(text.encode()))
+    write_bytes(folder / WEIGHTS, save(tensors))
+    write_bytes(folder / ABOUT, json.dumps(known | about, indent=1).encode())
 
 
 def read(folder: Path, discriminator: Any) -> Classifier:

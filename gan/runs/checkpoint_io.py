@@ -15,7 +15,7 @@ from lightning.fabric.plugins import CheckpointIO
 from gan.runs import checkpoints
 from gan.runs.checkpoint_file import load
 from gan.utils.errors import UserError, reason
-from gan.utils.files import write_atomically, write_json
+from gan.utils.files import write_bytes, write_json
 from gan.utils.output import print_line
 
 # Parts of a checkpoint that training needs.
@@ -67,7 +67,7 @@ class AtomicCheckpointIO(CheckpointIO):
         self.failure = None
         try:
             write_json(sidecar, record)
-            write_atomically(target, lambda file: file.write(content.getbuffer()))
+            write_bytes(target, content.getbuffer())
         except OSError as error:
             if before is not None:  # the existing checkpoint stays valid
                 sidecar.write_bytes(before)

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from gan.runs.run_folder import METRICS
-from gan.utils.files import write_atomically
+from gan.utils.files import write_bytes
 from gan.utils.untrusted import parse_json
 
 MAX_LINE = 1 << 20  # bytes
@@ -64,7 +64,7 @@ def is_number(value: object) -> bool:
 def cut_metrics(path: Path, images: int) -> None:
     """Remove the lines after `images`, because a resumed run logs them again."""
     kept = [line for line in read_metrics(path) if line["images"] <= images]
-    write_atomically(path, lambda file: file.write("".join(json.dumps(line) + "\n" for line in kept).encode()))
+    write_bytes(path, "".join(json.dumps(line) + "\n" for line in kept).encode())
 
 
 def first_scored(model: str) -> int:

@@ -1,16 +1,7 @@
 """The run folder: its layout, its configuration and its overrides. No torch, so that commands start quickly.
 
-runs/NAME/  config.yaml          the resolved configuration
-            overrides.yaml       the overrides of the command line
-            environment.jsonl    one line per start: git revision, package versions, machine
-            metrics.jsonl        one line per logged step, with the images seen; the same values as in TensorBoard
-            evaluation.jsonl     one line per score of gan evaluate
-            loggers.json         the ids of the run in W&B and MLflow, if it logs to them
-            samples/             reals.png, and a grid of fixed latents for each logged number of images seen
-            recognition/         the classifier written by gan recognize fit
-            checkpoints/         images-000012800.ckpt with a .json: SHA-256, images, the best so far
-            .lock                the process that trains into the folder (`gan.runs.lock`)
-            .remote.json         what its copy in object storage has (`gan.runs.remote`)
+docs/training.md lists its files. `.lock` names the process that trains into the folder (`gan.runs.lock`), and
+`.remote.json` what its copy in object storage has (`gan.runs.remote`).
 
 A run folder may come from an untrusted source: sizes are limited, contents are checked, and names in its files never
 lead out of the folder.
@@ -147,6 +138,16 @@ def plain_value(text: str) -> Any:
         return parse_yaml(text)
     except (ValueError, OverflowError, RecursionError, yaml.YAMLError):
         return text.strip("'").replace("\\'", "'")
+
+
+def version_of(package: str) -> str | None:
+    """Return the version of an installed package, or None."""
+    from importlib.metadata import PackageNotFoundError, version  # slow to import
+
+    try:
+        return version(package)
+    except PackageNotFoundError:
+        return None
 
 
 def git_revision() -> str | None:

@@ -76,9 +76,14 @@ def refuse_existing(files: Sequence[Path], force: bool = False, option: str = ""
         raise UserError(f"{option}{existing[0]}: exists already{count}; use --force to overwrite, or another name")
 
 
+def write_bytes(path: Path, data: bytes | memoryview) -> None:
+    """Write the whole content of a file, atomically; raise OSError as `write_atomically`."""
+    write_atomically(path, lambda file: file.write(data))
+
+
 def write_json(path: Path, value: Any) -> None:
     """Write a value as JSON, atomically."""
-    write_atomically(path, lambda file: file.write(json.dumps(value, indent=1).encode() + b"\n"))
+    write_bytes(path, json.dumps(value, indent=1).encode() + b"\n")
 
 
 def without_formula(cell: Any) -> Any:

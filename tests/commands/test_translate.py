@@ -132,15 +132,15 @@ def test_an_interrupted_command_is_resumed(
     run: Path, gan_command: Train, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     sizes = make_folder(tmp_path / "in")
-    write, left = image_files.write_atomically, [3]
+    write, left = image_files.write_bytes, [3]
 
-    def full(path: Path, function: Any) -> None:
+    def full(path: Path, data: bytes) -> None:
         left[0] -= 1
         if left[0] < 0:
             raise OSError(errno.ENOSPC, "No space left on device", str(path))
-        write(path, function)
+        write(path, data)
 
-    monkeypatch.setattr(image_files, "write_atomically", full)
+    monkeypatch.setattr(image_files, "write_bytes", full)
     error = gan_command("translate", str(run), "in", "out", check=2).stderr
     assert "No space left on device" in error and "rerun the command to continue" in error and error.count("\n") == 1
     done = {name: (tmp_path / "out" / name).stat().st_mtime_ns for name in files(tmp_path / "out")}

@@ -305,8 +305,12 @@ class Odd:
 
 @pytest.mark.parametrize("name", SIZES)
 def test_tensors_that_do_not_fit(name: str, tmp_path: Path) -> None:
-    refused(saved(tmp_path / "file", {"model.1.weight": Odd(*SIZES[name])}), "(a tensor ")
-    refused(saved(tmp_path / "file", {"model.1.weight": Odd(*SIZES[name])}, False), "(a tensor ")
+    for zipped in (True, False):  # torch.load refuses these, and with gaps the other weights are missing
+        refused(saved(tmp_path / "file", {"model.1.weight": Odd(*SIZES[name])}, zipped), str(tmp_path / "file"))
+    with files.made_up("torch_utils.persistence._reconstruct_persistent_obj"):
+        module = files.Persistent({"_parameters": {"w": Odd(*SIZES[name])}})
+        (tmp_path / "module").write_bytes(pickle.dumps({"G_ema": module}))
+    refused(tmp_path / "module", "(a tensor ")
 
 
 def shapes() -> dict[str, bytes]:

@@ -46,7 +46,7 @@ from gan.data.decoding import decode, reader
 from gan.data.decoding.decode import Decoder, decode_items
 from gan.data.decoding.pool import CRASHED, check_main_guard
 from gan.utils.errors import UserError, reason
-from gan.utils.files import write_atomically
+from gan.utils.files import write_bytes
 from gan.utils.output import counting
 from gan.utils.untrusted import read_json
 
@@ -194,7 +194,7 @@ def _save(entry: Path, index: Index, pixels: BinaryIO) -> None:
     pixels.flush()
     os.fsync(pixels.fileno())
     text = json.dumps(index._asdict())  # json.dump is slower, because it encodes in Python
-    write_atomically(entry / "index.json", lambda file: file.write(text.encode()))
+    write_bytes(entry / "index.json", text.encode())
 
 
 @functools.cache

@@ -108,7 +108,6 @@ def shown(value: float) -> str:
 # ---- fields
 
 BAND = 64  # rows
-CACHED = 1 << 15  # pixels that stay in the cache of the processor while they are used
 LUMINANCE = np.array(LUMA, np.float32)
 
 
@@ -140,24 +139,7 @@ def bands(height: int) -> Iterator[slice]:
 def blurred(image: np.ndarray, radius: float) -> FloatImage:
     """Gaussian blur of (H, W, C); `radius` is the standard deviation in pixels."""
     reach = int(np.ceil(3 * radius))
-    weights = np.exp(-0.5 * (np.arange(-reach, reach + 1, dtype=np.float32) / radius) ** 2)
-    weights = weights / weights.sum()
-    across = blur_columns(blur_columns(image, weights).swapaxes(0, 1), weights)
-    return np.ascontiguousarray(across.swapaxes(0, 1))
-
-
-def blur_columns(image: np.ndarray, weights: np.ndarray) -> np.ndarray:
-    """Correlate each column of (H, W, C) with weights. Blocks of columns stay in the cache of the processor."""
-    reach, height = len(weights) // 2, image.shape[0]
-    result = np.empty_like(image, order="C")
-    step = max(1, CACHED // (height + 2 * reach))
-    for left in range(0, image.shape[1], step):
-        padded = np.pad(image[:, left : left + step], ((reach, reach), (0, 0), (0, 0)), "edge")
-        total = weights[0] * padded[:height]
-        for tap in range(1, len(weights)):
-            total += weights[tap] * padded[tap : tap + height]
-        result[:, left : left + step] = total
-    return result
+    return np.asarray(gaussian_filter(image, (radius, radius, 0), mode="nearest", radius=(reach, reach, 0)))
 
 
 def resized(image: np.ndarray, size: tuple[int, int]) -> np.ndarray:

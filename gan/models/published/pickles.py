@@ -7,7 +7,6 @@ pickle would make by calling it is an inert `Record`. No torch.
 from __future__ import annotations
 
 import pickletools
-from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -40,17 +39,16 @@ class Record:
 
 
 class Window:
-    """A file object on a part of the memory of a file. It reads at most `max_read` bytes at once."""
+    """A file object on the memory of a file. It reads at most MAX_READ bytes at once."""
 
-    def __init__(self, view: memoryview, max_read: int = MAX_READ) -> None:
+    def __init__(self, view: memoryview) -> None:
         self.view = view
-        self.max_read = max_read
         self.position = 0
 
     def read(self, n: int = -1) -> bytes:
         left = len(self.view) - self.position
         n = left if n < 0 else min(n, left)
-        if n > self.max_read:
+        if n > MAX_READ:
             raise ValueError(f"it has a value of {n:,} bytes")
         return bytes(self.skip(n))
 
@@ -68,18 +66,9 @@ class Window:
     def tell(self) -> int:
         return self.position
 
-    def seek(self, offset: int, whence: int = 0) -> int:
-        self.position = max(0, offset + (0, self.position, len(self.view))[whence])
-        return self.position
 
-
-def load(window: Window, persistent: Callable[[Any], Any] | None = None, max_opcodes: int = MAX_OPCODES) -> Any:
-    """Return the value of the pickle that starts at the position of a window, and move the window to its end.
-
-    Bytes are memoryviews, and sets are lists.
-
-    Args:
-        persistent: returns the value for a persistent id.
+def load(window: Window) -> Any:
+    """Return the value of a pickle. Bytes are memoryviews, and sets are lists.
 
     Raises:
         ValueError, IndexError, KeyError, TypeError: it is damaged, has an opcode of old pickles, or exceeds a limit.
@@ -93,7 +82,7 @@ def load(window: Window, persistent: Callable[[Any], Any] | None = None, max_opc
     for count, (opcode, argument, start) in enumerate(codes):
         name = opcode.name
         text += 0 if TYPES.get(name) in BYTES else window.position - start
-        if count >= max_opcodes or text > MAX_TEXT:
+        if count >= MAX_OPCODES or text > MAX_TEXT:
             raise ValueError("it has too many values")
         if pickletools.markobject in opcode.stack_before:
             items, stack = stack, below.pop()
@@ -147,8 +136,6 @@ def load(window: Window, persistent: Callable[[Any], Any] | None = None, max_opc
                 state = stack.pop()
                 if isinstance(stack[-1], Record):
                     stack[-1].state = state
-            case "BINPERSID" if persistent:
-                stack.append(persistent(stack.pop()))
             case _:
                 raise ValueError(f"it has the opcode {name}")
     return stack.pop()

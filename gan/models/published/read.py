@@ -25,6 +25,8 @@ def read(path: Path) -> Published:
         return published(load_file(path))
     except Unsupported as error:
         raise UserError(f"{path}: is {error}; gan import reads {KINDS}") from error
+    except UserError:
+        raise
     except OSError as error:
         raise UserError(f"{path}: cannot be read ({reason(error)})") from error
     except Exception as error:  # a damaged or hostile file causes any kind of error

@@ -67,13 +67,8 @@ def draw_pixels(images: Tensor, seed: int = 0, count: int = SAMPLES) -> Pixels:
 
 
 def quantiles(x: np.ndarray, fractions: np.ndarray) -> np.ndarray:
-    """Return the same as np.quantile(x, fractions) for x (n,): it sorts once, which is 20 times as fast."""
-    ordered = np.sort(x)
-    place = fractions * (len(ordered) - 1)
-    lower = np.floor(place).astype(int)
-    part = place - lower
-    low, high = ordered[lower], ordered[np.minimum(lower + 1, len(ordered) - 1)]
-    return np.where(part >= 0.5, high - (high - low) * (1 - part), low + (high - low) * part)
+    """Return np.quantile(x, fractions) for x (n,), up to rounding: it sorts once, which is 20 times as fast."""
+    return np.interp(fractions * (len(x) - 1), np.arange(len(x)), np.sort(x))
 
 
 def linear(a: Levels, b: Levels) -> Change:

@@ -9,8 +9,9 @@ from typing import Any
 import torch.distributed as dist
 from lightning import Callback, Trainer
 
-from gan.config.launch import PACKAGES, version_of
+from gan.config.launch import PACKAGES
 from gan.config.overrides import is_under
+from gan.runs.run_folder import version_of
 from gan.training.module import GAN
 from gan.utils.errors import UserError
 from gan.utils.option_values import flatten

@@ -14,7 +14,7 @@ from gan.training.callbacks.loop import Periodic
 from gan.training.loggers.adapter import adapters
 from gan.training.module import GAN
 from gan.utils.errors import at_least, reason
-from gan.utils.files import write_atomically
+from gan.utils.files import write_bytes
 from gan.utils.output import print_line
 
 
@@ -61,6 +61,6 @@ def newest_grid(trainer: Trainer) -> str:
 def write(png: bytes, path: Path) -> None:
     """Write a file; if the disk is full, print a line and continue training."""
     try:
-        write_atomically(path, lambda file: file.write(png))
+        write_bytes(path, png)
     except OSError as error:
         print_line(f"{path}: not written ({reason(error)}); training continues")

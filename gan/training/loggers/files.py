@@ -17,7 +17,7 @@ from gan.runs.lock import is_lost
 from gan.runs.metrics import cut_metrics, read_metrics
 from gan.runs.run_folder import METRICS, METRICS_CSV
 from gan.utils.errors import reason
-from gan.utils.files import write_atomically
+from gan.utils.files import write_bytes
 from gan.utils.output import print_line
 
 
@@ -83,4 +83,4 @@ class CSV(File):
         table = csv.DictWriter(text, list(dict.fromkeys(name for row in self.rows for name in row)))
         table.writeheader()
         table.writerows(self.rows)
-        write_atomically(self.path, lambda file: file.write(text.getvalue().encode()))
+        write_bytes(self.path, text.getvalue().encode())
