@@ -33,7 +33,8 @@ from tests.recipes import TRANSLATORS
 pytestmark = pytest.mark.slow
 
 ATTRIBUTES = ("brightness", "contrast", "saturation", "warmth", "sharpness", "zoom", "shift_", "sefa", "pca", "NAME")
-PLACES = {"PATH": "collection", "FOLDER": "collection", "PHOTOGRAPHS": "photographs", "RETRO": "retro", "CLASS": "a"}
+PLACES = {"PATH": "collection", "FOLDER": "collection", "PHOTOGRAPHS": "photographs", "RETRO": "retro", "CLASS": "a",
+          "IMAGE": "collection/a/0.png"}  # fmt: skip
 PUBLISHED = {  # files that other programs write
     "network-snapshot.pkl": lambda path: published_files.write_ada(path, *published_files.styled()),
     "latest_net_G.pth": lambda path: torch.save(published_files.resnet(Generator(width=4, n_blocks=1)), path),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import json
 import shlex
 
 from gan.commands import options
@@ -10,7 +11,7 @@ from gan.models.address import with_addresses
 from gan.runs.run_folder import DIRECTIONS, DIRECTIONS_FILE
 from gan.utils.errors import UserError, writing
 from gan.utils.files import file_name, refuse_existing
-from gan.utils.output import counting
+from gan.utils.output import counting, print_aligned
 
 STEPS = (-3, -2, -1, 0, 1, 2, 3)  # columns of a sheet, in standard deviations
 
@@ -37,6 +38,7 @@ def run(arguments: argparse.Namespace) -> None:
     import torch
 
     from gan.editing import vector_files
+    from gan.editing.directions import NUM_MEASURED, effects
     from gan.editing.space import Space
     from gan.images.convert import grid, save_png
 
@@ -44,6 +46,7 @@ def run(arguments: argparse.Namespace) -> None:
     space = Space(model.generator)
     latents, labels = model.latents(arguments.seeds, arguments.label)
     vectors = model.directions(arguments.sefa, arguments.pca, arguments.label)
+    changed = effects(space, vectors, model.labels_of(list(range(NUM_MEASURED)), arguments.label))
     with writing(out):
         with counting(f"saving sheets in {out}", len(vectors)) as advance:
             for name, vector in vectors.items():
@@ -51,7 +54,10 @@ def run(arguments: argparse.Namespace) -> None:
                 sheet = grid(torch.stack(columns, 1).flatten(0, 1), len(columns))
                 save_png(sheet, out / file_name(name, ".png"))
                 advance(1)
-        vector_files.write(out / DIRECTIONS_FILE, vectors, space)  # last: if it exists, all other files are complete
+        # last: if it exists, all other files are complete
+        vector_files.write(out / DIRECTIONS_FILE, vectors, space, effects=json.dumps(changed))
+    if changed:
+        print_aligned(("direction", "changes most"), [*changed.items()])
     words = ["gan", "edit", with_addresses(arguments.run), "--set", f"{next(iter(vectors))}=2", "--grid"]
     words += ["--directions", str(out / DIRECTIONS_FILE)] if arguments.out else []
     print(f"try {shlex.join(words)}")

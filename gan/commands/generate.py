@@ -1,32 +1,41 @@
-"""Generate images with a trained run: one PNG per seed. A seed always gives the same bytes."""
+"""Generate images with a trained run: one PNG per seed. A seed always gives the same bytes.
+
+With --like, only the seeds whose images are most similar to a given image.
+"""
 
 from __future__ import annotations
 
 import argparse
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from gan.commands import options
 from gan.runs.run_folder import GENERATED
-from gan.settings import TRUNCATION, add_size
+from gan.settings import TRUNCATION, add_size, parse_seeds
 from gan.utils.errors import UserError, at_least, writing
 from gan.utils.files import refuse_existing
-from gan.utils.output import counting
+from gan.utils.output import counting, print_line
 
 if TYPE_CHECKING:
     from torch import Tensor
 
+    from gan.model import Model
     from gan.translation.translator import Translator
 
 BATCH = 256  # images in memory at a time
+SEEDS, SEARCHED = "0-15", "0-1999"  # the default of --seeds, and that with --like
+NEAREST = 16
 
 
 @dataclass(frozen=True, kw_only=True)
 class Request(options.Weights):
     """What to generate."""
 
-    seeds: list[int]
+    seeds: list[int] | None
+    like: Path | None
+    nearest: int | None
     out: Path | None
     grid: bool
     truncation: float
@@ -43,6 +52,10 @@ class Request(options.Weights):
     def __post_init__(self) -> None:
         if self.size and self.truncation != TRUNCATION.default:
             raise UserError("--size and --truncation: give one of them")
+        if self.nearest is not None:
+            at_least("--nearest", self.nearest, 1)
+            if not self.like:
+                raise UserError(f"--nearest {self.nearest}: needs an image; add --like IMAGE")
         at_least("--tiled", self.tiled, 1)
         options.check_dither(self.palette, self.dither)
 
@@ -57,9 +70,43 @@ def load_enlarger(run: str) -> Translator:
     return enlarger
 
 
+def nearest_seeds(
+    model: Model, request: Request, seeds: list[int], generate: Callable[[list[int]], Tensor]
+) -> list[int]:
+    """Return the seeds whose images are most similar to the image of --like, the most similar one first.
+
+    Args:
+        seeds: those to compare.
+        generate: returns the images of seeds.
+    """
+    import torch
+
+    from gan.images.collection import is_single
+    from gan.metrics.extractors import extractor, features
+
+    if not is_single(request.like):
+        raise UserError(f"--like {request.like}: give one image")
+    lite0 = extractor("lite0").to(request.device)
+    target = features(lite0, model.decode(request.like).pixels)  # (1, features)
+    distances = torch.empty(len(seeds))
+    with counting(f"comparing images with {request.like}", len(seeds)) as advance:
+        for first in range(0, len(seeds), BATCH):
+            part = features(lite0, generate(seeds[first : first + BATCH]))
+            distances[first : first + BATCH] = (part - target).norm(dim=1)
+            advance(len(part))
+    nearest = [seeds[n] for n in distances.argsort(stable=True)[: request.nearest or NEAREST]]
+    print_line(f"nearest first: {','.join(map(str, nearest))}")
+    return nearest
+
+
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     options.add_run(parser)
-    options.add_seeds(parser, "0-15")
+    parser.add_argument("--seeds", type=parse_seeds, help="seeds of the images, as in 0-15,42 (default: "
+                        f"{SEEDS}; with --like, {SEARCHED})")  # fmt: skip
+    parser.add_argument("--like", type=options.existing_path, metavar="IMAGE", help="generate only the seeds, among "
+                        "--seeds, whose images are most similar to this image in features of Lite0")  # fmt: skip
+    parser.add_argument("--nearest", type=int, metavar="N", help="with --like: number of images to generate (default: "
+                        f"{NEAREST})")  # fmt: skip
     options.add_out(parser, "folder for the files SEED.png; created if missing", default=GENERATED)
     options.add_grid(parser)
     TRUNCATION.add_to(parser)
@@ -76,9 +123,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(request: Request) -> None:
-    out, seeds = options.out_in_run(request.run, request.out, GENERATED), request.seeds
-    files = [out / f"{seed}.png" for seed in seeds] + [out / "grid.png"] * request.grid
-    refuse_existing(files, request.force)
+    out = options.out_in_run(request.run, request.out, GENERATED)
+    seeds = request.seeds or parse_seeds(SEARCHED if request.like else SEEDS)
+
+    def files_of(seeds: list[int]) -> list[Path]:
+        return [out / f"{seed}.png" for seed in seeds] + [out / "grid.png"] * request.grid
+
+    if not request.like:
+        refuse_existing(files_of(seeds), request.force)
     model = options.load_model(request)
 
     import torch
@@ -87,6 +139,15 @@ def run(request: Request) -> None:
     from gan.images.convert import NO_TEXT, grid, save_png, save_pngs
     from gan.translation.tiling import memory_errors
 
+    def generate(seeds: list[int]) -> Tensor:
+        if request.size:
+            return model.synthesize(model.latents(seeds, request.label), size=request.size).pixels
+        return model.generate(seeds, request.truncation, request.label).pixels
+
+    if request.like:
+        seeds = nearest_seeds(model, request, seeds, generate)
+        refuse_existing(files_of(seeds), request.force)
+    files = files_of(seeds)
     enlarger = load_enlarger(request.enlarge) if request.enlarge else None
     palette = options.palette_of(request.palette, lambda: model.generate(seeds[:BATCH], label=request.label).pixels)
     described = None
@@ -103,11 +164,7 @@ def run(request: Request) -> None:
     with writing(out, "; files already written are complete"), counting(title, len(seeds)) as advance, memory_errors():
         for first in range(0, len(seeds), BATCH):
             part = seeds[first : first + BATCH]
-            if request.size:
-                pixels = model.synthesize(model.latents(part, request.label), size=request.size).pixels
-            else:
-                pixels = model.generate(part, request.truncation, request.label).pixels
-            pixels = options.in_palette(pixels, palette, request.dither)
+            pixels = options.in_palette(generate(part), palette, request.dither)
             axes = getattr(model.generator, "seamless", None)
             generated = enlarger.of_pixels(pixels, axes) if enlarger else list(pixels)
             generated = [image.repeat(1, request.tiled, request.tiled) for image in generated]

@@ -85,8 +85,11 @@ class Editor:
         part = f"by 1/{1 / SHIFT:g} of the"
         info = {"zoom": f"1 magnifies by {ZOOM:g}", "shift_x": f"1 shifts right {part} width",
                 "shift_y": f"1 shifts down {part} height"}  # fmt: skip
+        effects = self.shown.effects  # they are labels, under which the names for gan edit stand
+        info |= {name: name for name in effects}
         for name in names:
-            slider = gr.Slider(-most, most, 0, step=0.05, label=name.replace("_", " "), info=info.get(name))
+            label = effects.get(name, name.replace("_", " "))
+            slider = gr.Slider(-most, most, 0, step=0.05, label=label, info=info.get(name))
             self.sliders.number(CHANGE, slider, name)
 
     def show_after(self, *events: Any) -> None:

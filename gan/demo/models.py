@@ -28,6 +28,7 @@ class PageModel:
         model: a `gan.Model` or `gan.Translator`.
         calls: ends the names of direct calls of this model.
         notes: what could not be used, for the page.
+        effects: what directions change, by their names, for the page.
     """
 
     name: str
@@ -35,6 +36,7 @@ class PageModel:
     model: Any
     calls: str = ""
     notes: list[str] = field(default_factory=list)
+    effects: dict[str, str] = field(default_factory=dict)
 
     @property
     def generates(self) -> bool:
@@ -53,6 +55,7 @@ class PageModel:
             if file.is_file():
                 directions = vector_files.read_directions(file, self.model.generator)
                 self.model.vectors |= dict(list(directions.items())[:MAX_DIRECTIONS])
+                self.effects = vector_files.read_effects(file)
             if (self.run / RECOGNITION / classifier.ABOUT).is_file():
                 classes = classifier.load(str(self.run), "best", self.run / RECOGNITION, "cpu").attributes()
                 self.model.attributes = classes | self.model.attributes

@@ -1,4 +1,4 @@
-"""The page: tabs for each model by its kind, or looks, which need no model."""
+"""The page: tabs for each model by its kind, and looks, which need no model."""
 
 from __future__ import annotations
 
@@ -41,19 +41,23 @@ def theme() -> Any:
 
 
 def build(models: Sequence[PageModel], context: Context) -> gr.Blocks:
-    """Return the page: tabs for each model, or looks without one."""
+    """Return the page: tabs for each model, after looks unless the user has trained one of the models."""
+    looks = not any(shown.run for shown in models)
     with gr.Blocks(title="retro-gan", analytics_enabled=False, delete_cache=(60, KEPT)) as blocks:
-        if len(models) == 1:
-            one_model(models[0], context, blocks)
-        elif not models:
+        if not models:
             gr.HTML(HEADING)
             looks_tab(context)
+        elif len(models) == 1 and not looks:
+            one_model(models[0], context, blocks)
         else:
             with gr.Tabs():
+                if looks:
+                    with gr.Tab("Looks and colors"):
+                        looks_tab(context)
                 for n, shown in enumerate(models):
                     shown.calls = f"_{n + 1}" if n else ""
                     with gr.Tab(shown.name):
-                        one_model(shown, context, blocks, first=n == 0)
+                        one_model(shown, context, blocks, first=n == 0 and not looks)
         blocks.unload(context.cancel)  # the visitor has closed the page
     for component in blocks.blocks.values():
         if isinstance(component, CHECKED):

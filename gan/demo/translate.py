@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from types import SimpleNamespace
 from typing import Any
 
 import gradio as gr
 import numpy as np
+from PIL import Image
 
 from gan import settings
 from gan.data.looks import LOOK
@@ -33,6 +35,8 @@ NO_PALETTE = "all colors"
 FORWARD, BACK = "to the target style", "back to photographs"
 FIRST = "film"
 SAMPLE_SIDE = 320  # pixels of the images that show all looks
+SMALL_SIDE = 512  # pixels of the image that follows the slider of the strength
+NO_IMAGE = "Upload images or a zip archive first."
 
 
 # ---- options for pixel art
@@ -57,35 +61,74 @@ def palette_of(given: SimpleNamespace) -> np.ndarray | None:
     return palette
 
 
-def strength_slider(controls: Controls, full: str) -> None:
-    controls.number(
-        settings.STRENGTH, gr.Slider(0, 2, 1, step=0.05, label="Strength", info=f"0 is the input, 1 {full}")
-    )
+def strength_slider(controls: Controls, full: str) -> Any:
+    slider = gr.Slider(0, 2, 1, step=0.05, label="Strength", info=f"0 is the input, 1 {full}")
+    return controls.number(settings.STRENGTH, slider)
 
 
 # ---- the tabs
 
+# Returns the function of images that the values of a tab select, and the fields that name it in the records.
+FunctionOf = Callable[[SimpleNamespace], tuple[ImageFunction, dict[str, Any]]]
 
-def apply(
-    context: Context,
-    results: Results,
-    given: SimpleNamespace,
-    job: tuple[gr.Request, Any],
-    function: ImageFunction,
-    made_by: dict[str, Any],
-    direction: str = "a2b",
-) -> Any:
-    """Return the values of `results.outputs` for the uploads of a call, changed by a function of images.
 
-    Args:
-        made_by: fields that name the function in the records.
+def connect(
+    context: Context, controls: Controls, results: Results, strength: Any, start: Any, function_of: FunctionOf,
+    api_name: str,
+) -> None:  # fmt: skip
+    """Change the uploads after a click on `start`, and let the slider `strength` act on the results.
+
+    While the slider is dragged, a small copy of the shown image follows it. After its release, all uploads are changed
+    again, because the files to download have the same strength.
     """
-    palette, seed = palette_of(given), getattr(given, "seed", 0)
-    pixel_art = None if given.cell == 1 and palette is None else PixelArt(given.cell, palette, given.dither)
-    translator = ImageTranslator(function, given.strength, pixel_art, palette is not None, seed)
-    options = {"strength": given.strength, "cell": given.cell, "direction": direction, "dither": given.dither}
-    records = Records(palette, **made_by, **options)
-    return translated(context, results, given.paths, translator, records.translation, job)
+    copies = gr.State(None)  # small copies of the shown image without and with the full change, and what they depend on
+
+    def prepare(given: SimpleNamespace) -> tuple[ImageTranslator, Records]:
+        function, made_by = function_of(given)
+        palette = palette_of(given)
+        pixel_art = None if given.cell == 1 and palette is None else PixelArt(given.cell, palette, given.dither)
+        translator = ImageTranslator(
+            function, given.strength, pixel_art, palette is not None, getattr(given, "seed", 0)
+        )
+        return translator, Records(palette, **made_by, strength=given.strength, cell=given.cell, dither=given.dither)
+
+    @answer
+    def change(request: gr.Request, progress: Any = PROGRESS, *values: Any) -> Any:
+        given = controls.read(values)
+        if not given.paths:
+            return results.say(NO_IMAGE)
+        translator, records = prepare(given)
+        return translated(context, results, given.paths, translator, records.translation, (request, progress))
+
+    def change_again(request: gr.Request, progress: Any = PROGRESS, shown: Any = None, *values: Any) -> Any:
+        return change(request, progress, *values) if shown else [gr.skip() for _ in results.outputs]
+
+    @answer
+    def follow(shown: Any, copies: Any, *values: Any) -> Any:
+        if not shown:
+            return gr.skip(), gr.skip()
+        (pairs, index), given = shown, controls.read(values)
+        strength, given.strength = given.strength, 1.0
+        key: Any = pairs[index], vars(given)
+        if copies is None or copies[0] != key:
+            copies = key, *fully_changed(pairs[index][0], prepare(given)[0])
+        _, before, after = copies
+        pair = [encode(image, "PNG", {}) for image in (before, Image.blend(before, after, strength))]
+        return tuple(context.keep(data, "small.png") for data in pair), copies
+
+    newest: dict[str, Any] = {"trigger_mode": "always_last", "api_visibility": "private"}
+    start.click(change, controls.inputs, results.outputs, api_name=api_name, **LONG)
+    strength.release(change_again, [results.shown, *controls.inputs], results.outputs, **newest, **LONG)
+    inputs = [results.shown, copies, *controls.inputs]
+    strength.input(follow, inputs, [results.slider, copies], show_progress="hidden", **newest, **FAST)
+
+
+def fully_changed(path: str, translator: ImageTranslator) -> tuple[Image.Image, Image.Image]:
+    """Return a small copy of an image that the page has written, and its translation, in the same size."""
+    with Image.open(path) as image:
+        image.thumbnail((SMALL_SIDE, SMALL_SIDE))
+        after = translator(image)
+        return image.resize(after.size), after
 
 
 def translate_tab(shown: PageModel, context: Context) -> None:
@@ -95,23 +138,20 @@ def translate_tab(shown: PageModel, context: Context) -> None:
             controls.add("paths", image_upload())
             controls.choice("direction", gr.Radio([FORWARD, BACK], value=FORWARD, label="Direction",
                                                   visible=hasattr(shown.model.network, "b2a")))  # fmt: skip
-            strength_slider(controls, "the translation")
+            strength = strength_slider(controls, "the translation")
             with gr.Accordion("Pixel art", open=False):
                 add_pixel_art(controls)
             start = start_buttons("Translate", context)
         with gr.Column(scale=3):
             results = Results()
 
-    @answer
-    def translate(request: gr.Request, progress: Any = PROGRESS, *values: Any) -> Any:
-        given, model = controls.read(values), shown.model
-        way = "a2b" if given.direction == FORWARD else "b2a"
+    def function_of(given: SimpleNamespace) -> tuple[ImageFunction, dict[str, Any]]:
+        model, way = shown.model, "a2b" if given.direction == FORWARD else "b2a"
         network = select_direction(shown.name, model.network, way)
         function = NetworkFunction(network, model.config["data"]["channels"], tile_for_memory(network))
-        made_by = fields_of(network, model.images)
-        return apply(context, results, given, (request, progress), function, made_by, way)
+        return function, fields_of(network, model.images) | {"direction": way}
 
-    start.click(translate, controls.inputs, results.outputs, api_name=f"translate{shown.calls}", **LONG)
+    connect(context, controls, results, strength, start, function_of, f"translate{shown.calls}")
 
 
 def parameters(look: str) -> dict[str, Parameter]:
@@ -147,7 +187,7 @@ def looks_tab(context: Context) -> None:
                        for n, options in enumerate(slider_options(FIRST))]  # fmt: skip
             controls.number(SEED.within(high=(1 << 32) - 1), gr.Number(0, label="Seed", precision=0,
                                                                        info="of grain and noise"))  # fmt: skip
-            strength_slider(controls, "the look")
+            strength = strength_slider(controls, "the look")
             with gr.Accordion("Pixel art", open=False):
                 add_pixel_art(controls)
             start = start_buttons("Apply", context)
@@ -156,12 +196,9 @@ def looks_tab(context: Context) -> None:
             samples = gr.Gallery(label="All looks (click one to choose it)", columns=5, height=560, visible=False,
                                  object_fit="contain", interactive=False, allow_preview=False)  # fmt: skip
 
-    @answer
-    def change(request: gr.Request, progress: Any = PROGRESS, *values: Any) -> Any:
-        given = controls.read(values)
+    def function_of(given: SimpleNamespace) -> tuple[ImageFunction, dict[str, Any]]:
         chosen = look_of(given)
-        made_by = {"look": chosen.recorded, "seed": given.seed or None}
-        return apply(context, results, given, (request, progress), chosen, made_by)
+        return chosen, {"look": chosen.recorded, "seed": given.seed or None}
 
     @answer
     def show_all(request: gr.Request, progress: Any = PROGRESS, paths: Any = None) -> Any:
@@ -180,7 +217,7 @@ def looks_tab(context: Context) -> None:
     def choose_look(event: gr.SelectData) -> Any:
         return [*STYLES][event.index]
 
-    start.click(change, controls.inputs, results.outputs, api_name="look", **LONG)
+    connect(context, controls, results, strength, start, function_of, "look")
     every.click(show_all, upload, samples, api_name="all_looks", **FAST)
     samples.select(answer(choose_look), None, look, **PRIVATE)
     look.change(answer(configure), look, [look, *sliders], **PRIVATE)

@@ -81,13 +81,18 @@ class Results:
     """Adds the components to the page, with a button to download all results."""
 
     def __init__(self) -> None:
-        slider = gr.ImageSlider(label="Before and after", type="filepath", height=460, interactive=False,
-                                buttons=["fullscreen"])  # fmt: skip
+        note = gr.Markdown()
+        self.slider = gr.ImageSlider(label="Before and after", type="filepath", height=460, interactive=False,
+                                     buttons=["fullscreen"])  # fmt: skip
         gallery = gr.Gallery(label="Translations", columns=6, height=260, object_fit="contain", interactive=False,
                              allow_preview=False)  # fmt: skip
-        note, pairs = gr.Markdown(), gr.State([])
-        self.outputs = [slider, gallery, pairs, gr.DownloadButton("Download", interactive=False), note]
-        gallery.select(select, pairs, slider, **PRIVATE)
+        self.shown = gr.State(None)  # the paths of all images before and after the change, and the index of one of them
+        self.outputs = [self.slider, gallery, self.shown, gr.DownloadButton("Download", interactive=False), note]
+        gallery.select(select, self.shown, [self.slider, self.shown], **PRIVATE)
+
+    def say(self, note: str) -> Any:
+        """Return the values of `outputs` for a note instead of results."""
+        return None, [], None, gr.DownloadButton("Download", interactive=False), note
 
     def show(self, context: Context, files: list[File], todo: Todo, failed: list[str], note: str) -> Any:
         """Return the values of `outputs`; raise UserError if there is no result."""
@@ -110,7 +115,7 @@ class Results:
         lines = [f"{len(failed)} of {len(todo)} files could not be changed:"] if failed else []
         lines += [f"- {public(line)}" for line in failed[:20]]
         named = [(after, target.name) for (_, after), (_, target) in zip(shots, done, strict=True)]
-        return shots[0], named, shots, ready, "\n".join([*lines, note])
+        return shots[0], named, (shots, 0), ready, "\n".join([*lines, note])
 
     def shot(self, context: Context, file: File, target: Path, data: bytes) -> tuple[str, str]:
         """Return the paths of an image before and after the change."""
@@ -123,8 +128,10 @@ class Results:
 
 
 @answer
-def select(pairs: list[Any], event: gr.SelectData) -> Any:
-    return pairs[Setting("image", default=0, low=0, high=len(pairs) - 1, whole=True).check(event.index)]
+def select(shown: Any, event: gr.SelectData) -> Any:
+    pairs, _ = shown
+    index = Setting("image", default=0, low=0, high=len(pairs) - 1, whole=True).check(event.index)
+    return pairs[index], (pairs, index)
 
 
 def translated(

@@ -1,20 +1,26 @@
 """Find directions in latent space without labels: SeFa uses the weights, GANSpace many samples.
 
-Each direction has the length of a standard deviation of latents along it.
+Each direction has the length of a standard deviation of latents along it. `effects` says what a direction changes.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import torch
 from torch import Tensor, nn
 
+from gan.editing.attributes import for_channels, measure
 from gan.editing.space import Space, network_name, require
 from gan.utils.errors import UserError
 
 NUM_LATENTS = 10_000  # samples of w for the principal components of GANSpace and for standard deviations
 NUM_IMAGES = 1_500  # images for the activations of GANSpace in z
+NUM_MEASURED = 48  # latents that are moved along a direction, to see what it changes
+MOVE = 2.0  # multiples of a direction by which they are moved, in both senses
+MIN_EFFECT = 0.25  # smallest mean change per unit of a direction, in standard deviations of the attribute over images
+MIN_SPREAD = 0.01  # standard deviations of attributes are at least this, so that invisible changes have no name
+MIN_AGREEMENT = 0.8  # smallest fraction of the images that change in the same sense
 
 
 def sefa(space: Space, label: Tensor | None = None) -> Tensor:
@@ -100,3 +106,34 @@ def fix_signs(vectors: Tensor) -> Tensor:
     """Return the vectors, with the sign of each changed so that its element of largest magnitude is positive."""
     largest = vectors.gather(1, vectors.abs().argmax(1, keepdim=True))
     return vectors * largest.sign()
+
+
+def effects(space: Space, vectors: Mapping[str, Tensor], label: Tensor | None = None) -> dict[str, str]:
+    """Return the attribute that each direction changes most, by the name of the direction, such as "less warmth".
+
+    Directions without a clear effect on any attribute are left out: those whose strongest effect is below MIN_EFFECT,
+    or whose images do not agree about its sign (MIN_AGREEMENT). The second direction with the same effect is
+    "less warmth 2".
+
+    Args:
+        vectors: directions (latent_dim,) by name.
+        label: (NUM_MEASURED,), the classes of the images, for conditional generators.
+    """
+    latents = space.fixed_sample(NUM_MEASURED, label)
+    images = space.render(latents, label)
+    attributes = for_channels(images.shape[1])
+
+    def moved(step: Tensor) -> Tensor:
+        return measure(space.render(latents + step, label), attributes.values())  # (NUM_MEASURED, attributes)
+
+    spread = measure(images, attributes.values()).std(0).clamp(min=MIN_SPREAD)
+    found: dict[str, str] = {}
+    for name, vector in vectors.items():
+        changes = (moved(MOVE * vector) - moved(-MOVE * vector)) / (2 * MOVE * spread)
+        attribute, mean = max(zip(attributes, changes.mean(0).tolist(), strict=True), key=lambda pair: abs(pair[1]))
+        same = (changes[:, list(attributes).index(attribute)] * mean > 0).float().mean()
+        if abs(mean) >= MIN_EFFECT and same >= MIN_AGREEMENT:
+            effect = attribute if mean > 0 else f"less {attribute}"
+            count = 1 + sum(other.startswith(effect) for other in found.values())
+            found[name] = effect if count == 1 else f"{effect} {count}"
+    return found

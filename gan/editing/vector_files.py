@@ -15,6 +15,7 @@ from gan.editing.space import Space
 from gan.utils import digest
 from gan.utils.errors import UserError
 from gan.utils.files import write_bytes
+from gan.utils.output import one_line
 from gan.utils.untrusted import parse_json, read_tensors
 
 
@@ -36,6 +37,12 @@ def write(path: Path, vectors: dict[str, Tensor], space: Space, **about: str) ->
 def read_directions(path: Path, generator: nn.Module) -> dict[str, Tensor]:
     """Return directions (latent_dim,) by name, in the default space of the generator."""
     return _read(path, generator, latents=False)[0]
+
+
+def read_effects(path: Path) -> dict[str, str]:
+    """Return what directions change, by their names, as `gan directions` has measured it."""
+    about = by_name(read_tensors(path)[1], "about", path)
+    return {name: one_line(effect, 40) for name, effect in by_name(about, "effects", path).items()}
 
 
 def read_latents(path: Path, generator: nn.Module) -> Stored:

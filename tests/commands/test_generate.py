@@ -67,6 +67,37 @@ def test_a_class_can_be_selected(run: Path, gan_command: Train, tmp_path: Path) 
         assert grid.size == (2 + 66, 2 + 4 * 66)  # a row a class
 
 
+def test_the_most_similar_images_are_those_of_their_seeds(run: Path, gan_command: Train, tmp_path: Path) -> None:
+    gan_command("generate", str(run), "--seeds", "0-20", "--out", "all")
+    options = ["--seeds", "0-20", "--out", "like", "--grid"]
+    said = gan_command("generate", str(run), "--like", "all/17.png", "--nearest", "3", *options).stdout
+    (line,) = (line for line in said.splitlines() if line.startswith("nearest first: "))
+    seeds = line.removeprefix("nearest first: ").split(",")
+    assert len(seeds) == 3 and seeds[0] == "17"
+    assert {path.name for path in (tmp_path / "like").iterdir()} == {"grid.png", *(f"{seed}.png" for seed in seeds)}
+    for seed in seeds:
+        assert (tmp_path / "like" / f"{seed}.png").read_bytes() == (tmp_path / "all" / f"{seed}.png").read_bytes()
+    gan_command("generate", str(run), "--seeds", line.removeprefix("nearest first: "), "--out", "again", "--grid")
+    assert (tmp_path / "like" / "grid.png").read_bytes() == (tmp_path / "again" / "grid.png").read_bytes()
+    sprites = ["--like", "all/17.png", "--nearest", "1", "--seeds", "0-15", "--class", "sprite", "--out", "sprite"]
+    gan_command("generate", str(run), *sprites)
+    (found,) = (tmp_path / "sprite").iterdir()
+    assert gan.origin(found)["class"] == "sprite"  # type: ignore[index]
+
+
+def test_errors_of_like(run: Path, gan_command: Train, tmp_path: Path) -> None:
+    (tmp_path / "broken.png").write_bytes(b"x")
+    for words, said in (
+        (["--like", "broken.png"], "broken.png: "),
+        (["--like", "."], "--like .: give one image"),
+        (["--like", "none.png"], "there is no file 'none.png'"),
+        (["--nearest", "3"], "--nearest 3: needs an image; add --like IMAGE"),
+        (["--like", "broken.png", "--nearest", "0"], "--nearest=0: must be an integer of at least 1"),
+    ):
+        error = gan_command("generate", str(run), *words, "--out", "none", check=2).stderr
+        assert said in error and error.count("\n") == 1
+
+
 def test_a_folder_of_runs_lists_them(run: Path, gan_command: Train) -> None:
     error = gan_command("generate", str(run.parent), check=2).stderr
     assert f"give one of the runs in it: {run}" in error and error.count("\n") == 1

@@ -1,4 +1,4 @@
-"""The tab of gan demo that needs no model, called without a server."""
+"""The tab of gan demo that needs no model, called without a server, and when the page has it."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
+import torch
 from PIL import Image
 
 from gan.data.looks.registry import STYLES
@@ -40,7 +41,7 @@ def call(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[..., Any
 
     def run(name: str, *values: Any) -> Any:
         try:
-            return functions[name](*VISITOR, *values)
+            return functions[name](*(() if name == "follow" else VISITOR), *values)
         except gradio.Error as error:
             return error.message
 
@@ -76,7 +77,7 @@ def test_a_look_gives_the_image_of_gan_translate_with_its_record(
 def test_what_is_refused(call: Callable[..., Any], photo: str, tmp_path: Path) -> None:
     assert "vignette nan: give a number from 0 to" in call("look", [photo], *look(slider2=float("nan")))
     assert call("look", [photo], *look(look="no")).startswith("Look no: ")
-    assert call("look", [], *look()) == "no file: drop images or a zip archive first"
+    assert call("all_looks", []) == "no file: drop images or a zip archive first"
     assert "bayer: needs a palette" in call("look", [photo], *look(dither="bayer"))
     assert "a palette needs Strength 1" in call("look", [photo], *look(palette="nes", strength=0.5))
 
@@ -90,3 +91,48 @@ def test_pixel_art(call: Callable[..., Any], photo: str, tmp_path: Path) -> None
     *_, download, _ = call("look", [photo], *look(palette="gameboy", dither="bayer", cell=5))
     with Image.open(download.value["path"]) as found:
         assert found.size == (60, 40) and len(found.convert("RGB").getcolors()) <= 4
+
+
+def test_without_an_image_the_results_say_so(call: Callable[..., Any]) -> None:
+    for nothing in (None, []):
+        slider, gallery, shown, download, said = call("look", nothing, *look())
+        assert said == "Upload images or a zip archive first."
+        assert not (slider or gallery or shown or download.value or download.interactive)
+
+
+def test_a_copy_of_the_shown_image_follows_the_strength(call: Callable[..., Any], photo: str) -> None:
+    *_, shown, _, _ = call("look", [photo, photo], *look())
+    (before, after), copies = call("follow", shown, None, [photo], *look(strength=0.3))
+    with Image.open(before) as x, Image.open(after) as y:
+        expected = translate_by_look("look:film", photo, strength=0.3)
+        assert y.tobytes() == expected.tobytes() and x.tobytes() == Image.open(photo).tobytes()  # type: ignore[union-attr]
+    (_, whole), again = call("follow", shown, copies, [photo], *look(strength=1))
+    assert again is copies and Image.open(whole).tobytes() == Image.open(shown[0][0][1]).tobytes()  # computed once
+    _, changed = call("follow", shown, copies, [photo], *look(strength=1, slider0=0.5))
+    assert changed is not copies
+    assert all(isinstance(each, dict) for each in call("follow", None, None, [photo], *look()))  # nothing to show yet
+    *_, said = call("change_again", None, [photo], *look())
+    assert isinstance(said, dict) and call("change_again", shown, [photo], *look(strength=0))[-1] == ""
+
+
+@pytest.mark.parametrize(("run", "tabs"), [(False, ["Looks and colors", "zoo:tiny"]), (True, ["Generate", "Edit"])])
+def test_looks_come_first_without_a_run_of_the_user(run: bool, tabs: list[str], tmp_path: Path) -> None:
+    from gan.demo import page
+    from gan.demo.calls import Context
+    from gan.demo.models import PageModel
+    from gan.model import Model
+    from gan.networks import dcgan
+
+    model = Model(dcgan.Generator((16, 16), width=4, latent_dim=8).eval(), 0, {})
+    model.vectors |= {"pca0": torch.zeros(8), "pca1": torch.zeros(8)}
+    shown = PageModel("zoo:tiny", tmp_path if run else None, model, effects={"pca1": "less warmth"})
+    context = Context(tmp_path)
+
+    async def build() -> Any:
+        return page.build([shown], context)
+
+    components = asyncio.run(build()).blocks.values()
+    context.close()
+    assert [each.label for each in components if isinstance(each, gradio.Tab)][:2] == tabs
+    sliders = {each.label: each.info for each in components if isinstance(each, gradio.Slider)}
+    assert sliders["pca0"] is None and sliders["less warmth"] == "pca1"

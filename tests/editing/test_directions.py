@@ -1,14 +1,14 @@
-"""SeFa is compared with NumPy, and GANSpace with random directions."""
+"""SeFa is compared with NumPy, GANSpace with random directions, and named effects with a generator of known ones."""
 
 from typing import Any
 
 import numpy as np
 import pytest
 import torch
-from torch import nn
+from torch import Tensor, nn
 from torch.nn.utils import parametrize
 
-from gan.editing.directions import activations, factorize, ganspace, principal_components, sefa
+from gan.editing.directions import activations, effects, factorize, ganspace, principal_components, sefa
 from gan.editing.space import Space
 from gan.models.sampling import fixed_latents, latents
 from gan.networks import dcgan, fastgan, r3gan, resnet, stylegan2, tutorial
@@ -110,3 +110,29 @@ def test_in_z_the_first_direction_changes_activations_most(name: str) -> None:
 
     random = nn.functional.normalize(torch.randn(30, 8))
     assert moved(vectors[0]) > max(moved(vector) for vector in random)
+
+
+class Plain(nn.Module):
+    """The elements of a latent are brightness, warmth, the kind of a pattern, and one that has no effect."""
+
+    latent_dim = 4
+    classes = 0
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.scale = nn.Parameter(torch.tensor(0.1))
+
+    def forward(self, z: Tensor, label: Tensor | None = None) -> Tensor:
+        brightness, warmth, kind, _ = (self.scale * z)[:, :, None, None].unbind(1)
+        colors = torch.stack([brightness + warmth, brightness, brightness - warmth], 1)  # (N, 3, 1, 1)
+        stripes = torch.tensor([-0.1, 0.1]).repeat(8)
+        pattern = torch.where(kind[:, None] > 0, stripes[:, None], stripes)  # rows or columns
+        return colors + pattern.expand(-1, 3, -1, -1)
+
+
+def test_a_direction_is_named_by_what_it_changes_in_most_images() -> None:
+    one = torch.eye(4)
+    vectors = {"a": one[0], "b": one[1], "c": one[2], "d": one[3], "e": -one[1], "f": one[0] + 2 * one[1], "g": -one[1]}
+    found = effects(Space(Plain().eval()), vectors)
+    assert found == {"a": "brightness", "b": "warmth", "e": "less warmth", "f": "warmth 2", "g": "less warmth 2"}
+    assert effects(Space(Plain().eval()), {"a": 0.1 * one[0]}) == {}  # weak

@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from gan.editing.space import Space
-from gan.editing.vector_files import read_directions, read_latents, stack_latents, write
+from gan.editing.vector_files import read_directions, read_effects, read_latents, stack_latents, write
 from gan.networks import dcgan, stylegan2
 from gan.utils.errors import UserError
 
@@ -38,6 +38,18 @@ def test_vectors_belong_to_their_generator(tmp_path: Path) -> None:
     for missing in (path, tmp_path / "none"):
         with pytest.raises(UserError, match="cannot be read"):
             read_directions(missing, networks[0])
+
+
+def test_effects_of_directions_are_text_of_one_line(tmp_path: Path) -> None:
+    path, space = tmp_path / "v.safetensors", Space(dcgan.Generator((16, 16), width=4, latent_dim=8))
+    write(path, {"pca0": torch.randn(8)}, space)
+    assert read_effects(path) == {}
+    write(path, {"pca0": torch.randn(8)}, space, effects='{"pca0": "less warmth", "pca1": "a\\nb", "pca2": 3}')
+    assert read_effects(path) == {"pca0": "less warmth", "pca1": "a\\nb", "pca2": "3"}
+    assert read_directions(path, space.generator).keys() == {"pca0"}
+    write(path, {"pca0": torch.randn(8)}, space, effects="[1]")
+    with pytest.raises(UserError, match="its effects cannot be read"):
+        read_effects(path)
 
 
 def test_latents_have_one_shape_and_labels(tmp_path: Path) -> None:
