@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from importlib.metadata import distribution
+from importlib.metadata import PackageNotFoundError, distribution
 from pathlib import Path
 
 import yaml
@@ -48,7 +48,10 @@ def with_page(files: Mapping[str, bytes], name: str, folder: Path) -> dict[str, 
 
 def requirement() -> str:
     """Return what installs this version of the package: its commit if it was installed from git."""
-    installed = distribution(LIBRARY)
+    try:
+        installed = distribution(LIBRARY)
+    except PackageNotFoundError:  # a checkout that is not installed
+        return f"{LIBRARY}[demo]"
     origin = json.loads(installed.read_text("direct_url.json") or "{}")
     commit = origin.get("vcs_info", {}).get("commit_id")
     return f"{LIBRARY}[demo]" + (f" @ git+{origin['url']}@{commit}" if commit else f"=={installed.version}")

@@ -92,9 +92,7 @@ def write(out: Path, files: Mapping[str, bytes], license: str) -> None:
     size = sum(map(len, files.values()))
     print_line(f"{out}: {', '.join(files)}, {size / 1e6:.1f} MB; {shared_model.CARD} tells how to use it")
     if license == shared_model.OTHER:
-        print_line(
-            f"note: add the text of the license as {out / shared_model.LICENSE}, and its name to {out / 'README.md'}"
-        )
+        print_line(f"note: add the text of the license as {out / shared_model.LICENSE}, and its name to README.md")
 
 
 def translated_grid(network: Any, config: dict[str, Any], path: Path, device: str) -> tuple[Tensor | None, str]:

@@ -167,9 +167,7 @@ def test_an_upload_is_refused(
 
 
 def test_errors_of_the_hub_are_one_line(server: Hub, folder: Path) -> None:
-    with pytest.raises(
-        UserError, match=r"me/new: cannot be uploaded; .*401"
-    ):
+    with pytest.raises(UserError, match=r"me/new: cannot be uploaded; .*401"):
         hub.upload(log_in(server, "wrong"), folder, "me/new")
     (folder / CARD).write_text("---\nlicense: mine\n---\n")
     with pytest.raises(UserError, match='"license" must be one of'):
