@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 BATCH = 256  # images in memory at a time
 SEEDS, SEARCHED = "0-15", "0-1999"  # the default of --seeds, and that with --like
 NEAREST = 16
+THUMBNAIL = 0.5  # weight of layout and color in the distance of --like; the features of Lite0 have weight 1
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -75,6 +76,9 @@ def nearest_seeds(
 ) -> list[int]:
     """Return the seeds whose images are most similar to the image of --like, the most similar one first.
 
+    The distance is that of the features of Lite0, which alone disregard whether an image is black or white, plus that
+    of thumbnails. Both are relative to their means over all seeds.
+
     Args:
         seeds: those to compare.
         generate: returns the images of seeds.
@@ -83,18 +87,21 @@ def nearest_seeds(
 
     from gan.images.collection import is_single
     from gan.metrics.extractors import extractor, features
+    from gan.metrics.pixels import thumbnails
 
     if not is_single(request.like):
         raise UserError(f"--like {request.like}: give one image")
-    lite0 = extractor("lite0").to(request.device)
-    target = features(lite0, model.decode(request.like).pixels)  # (1, features)
-    distances = torch.empty(len(seeds))
+    lite0, target = extractor("lite0").to(request.device), model.decode(request.like).pixels
+    wanted = features(lite0, target), thumbnails(target)
+    distances = torch.empty(len(seeds), 2)
     with counting(f"comparing images with {request.like}", len(seeds)) as advance:
         for first in range(0, len(seeds), BATCH):
-            part = features(lite0, generate(seeds[first : first + BATCH]))
-            distances[first : first + BATCH] = (part - target).norm(dim=1)
-            advance(len(part))
-    nearest = [seeds[n] for n in distances.argsort(stable=True)[: request.nearest or NEAREST]]
+            images = generate(seeds[first : first + BATCH])
+            pairs = zip((features(lite0, images), thumbnails(images)), wanted, strict=True)
+            distances[first : first + BATCH] = torch.stack([(x - y).norm(dim=1) for x, y in pairs], 1)
+            advance(len(images))
+    total = distances / distances.mean(0).clamp(min=1e-9) @ torch.tensor([1, THUMBNAIL])
+    nearest = [seeds[n] for n in total.argsort(stable=True)[: request.nearest or NEAREST]]
     print_line(f"nearest first: {','.join(map(str, nearest))}")
     return nearest
 
@@ -104,7 +111,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--seeds", type=parse_seeds, help="seeds of the images, as in 0-15,42 (default: "
                         f"{SEEDS}; with --like, {SEARCHED})")  # fmt: skip
     parser.add_argument("--like", type=options.existing_path, metavar="IMAGE", help="generate only the seeds, among "
-                        "--seeds, whose images are most similar to this image in features of Lite0")  # fmt: skip
+                        "--seeds, whose images are most similar to this image")  # fmt: skip
     parser.add_argument("--nearest", type=int, metavar="N", help="with --like: number of images to generate (default: "
                         f"{NEAREST})")  # fmt: skip
     options.add_out(parser, "folder for the files SEED.png; created if missing", default=GENERATED)

@@ -43,7 +43,7 @@ MAX_UPLOADS = 8  # at the same time
 MAX_CALL = 256 << 10  # bytes of a call without its uploads
 MAX_CONNECTIONS = 600
 REQUEST_SECONDS = 60.0
-MAX_SESSIONS = 32  # whose state is kept, about 1 MB each
+MAX_SESSIONS = 32  # whose state is kept, about 3 MB each
 
 API = "/gradio_api"
 FILE = f"{API}/file="

@@ -68,28 +68,26 @@ def strength_slider(controls: Controls, full: str) -> Any:
 
 # ---- the tabs
 
-# Returns the function of images that the values of a tab select, and the fields that name it in the records.
-FunctionOf = Callable[[SimpleNamespace], tuple[ImageFunction, dict[str, Any]]]
-
 
 def connect(
-    context: Context, controls: Controls, results: Results, strength: Any, start: Any, function_of: FunctionOf,
-    api_name: str,
+    context: Context, controls: Controls, results: Results, strength: Any, start: Any, api_name: str,
+    function_of: Callable[[SimpleNamespace], tuple[ImageFunction, dict[str, Any]]],
 ) -> None:  # fmt: skip
     """Change the uploads after a click on `start`, and let the slider `strength` act on the results.
 
     While the slider is dragged, a small copy of the shown image follows it. After its release, all uploads are changed
     again, because the files to download have the same strength.
+
+    Args:
+        function_of: returns the function of images that the values of the tab select, and its fields in the records.
     """
     copies = gr.State(None)  # small copies of the shown image without and with the full change, and what they depend on
 
     def prepare(given: SimpleNamespace) -> tuple[ImageTranslator, Records]:
         function, made_by = function_of(given)
-        palette = palette_of(given)
+        palette, seed = palette_of(given), getattr(given, "seed", 0)
         pixel_art = None if given.cell == 1 and palette is None else PixelArt(given.cell, palette, given.dither)
-        translator = ImageTranslator(
-            function, given.strength, pixel_art, palette is not None, getattr(given, "seed", 0)
-        )
+        translator = ImageTranslator(function, given.strength, pixel_art, palette is not None, seed)
         return translator, Records(palette, **made_by, strength=given.strength, cell=given.cell, dither=given.dither)
 
     @answer
@@ -111,9 +109,14 @@ def connect(
         strength, given.strength = given.strength, 1.0
         key: Any = pairs[index], vars(given)
         if copies is None or copies[0] != key:
-            copies = key, *fully_changed(pairs[index][0], prepare(given)[0])
+            translator, _ = prepare(given)
+            side = SMALL_SIDE // translator.function.enlargement
+            with Image.open(pairs[index][0]) as image:  # the page has written it
+                image.thumbnail((side, side))
+                after = translator(image)
+                copies = key, image.resize(after.size), after
         _, before, after = copies
-        pair = [encode(image, "PNG", {}) for image in (before, Image.blend(before, after, strength))]
+        pair = [encode(image, "PNG", {"compress_level": 1}) for image in (before, Image.blend(before, after, strength))]
         return tuple(context.keep(data, "small.png") for data in pair), copies
 
     newest: dict[str, Any] = {"trigger_mode": "always_last", "api_visibility": "private"}
@@ -121,14 +124,6 @@ def connect(
     strength.release(change_again, [results.shown, *controls.inputs], results.outputs, **newest, **LONG)
     inputs = [results.shown, copies, *controls.inputs]
     strength.input(follow, inputs, [results.slider, copies], show_progress="hidden", **newest, **FAST)
-
-
-def fully_changed(path: str, translator: ImageTranslator) -> tuple[Image.Image, Image.Image]:
-    """Return a small copy of an image that the page has written, and its translation, in the same size."""
-    with Image.open(path) as image:
-        image.thumbnail((SMALL_SIDE, SMALL_SIDE))
-        after = translator(image)
-        return image.resize(after.size), after
 
 
 def translate_tab(shown: PageModel, context: Context) -> None:
@@ -151,7 +146,7 @@ def translate_tab(shown: PageModel, context: Context) -> None:
         function = NetworkFunction(network, model.config["data"]["channels"], tile_for_memory(network))
         return function, fields_of(network, model.images) | {"direction": way}
 
-    connect(context, controls, results, strength, start, function_of, f"translate{shown.calls}")
+    connect(context, controls, results, strength, start, f"translate{shown.calls}", function_of)
 
 
 def parameters(look: str) -> dict[str, Parameter]:
@@ -217,7 +212,7 @@ def looks_tab(context: Context) -> None:
     def choose_look(event: gr.SelectData) -> Any:
         return [*STYLES][event.index]
 
-    connect(context, controls, results, strength, start, function_of, "look")
+    connect(context, controls, results, strength, start, "look", function_of)
     every.click(show_all, upload, samples, api_name="all_looks", **FAST)
     samples.select(answer(choose_look), None, look, **PRIVATE)
     look.change(answer(configure), look, [look, *sliders], **PRIVATE)

@@ -369,6 +369,7 @@ def test_errors_of_the_command(gan_command: Train, tmp_path: Path, monkeypatch: 
 def test_the_page_in_a_browser(page: Demo, command: Any) -> None:
     with browser() as chromium:
         tab, faults = chromium.new_page(viewport={"width": 1280, "height": 900}), Faults()
+        tab.set_default_timeout(1000 * PATIENCE)
         faults.watch(tab)
 
         def open_tab(name: str) -> None:
@@ -395,7 +396,7 @@ def test_the_page_in_a_browser(page: Demo, command: Any) -> None:
         wait(".grid-container", lambda files: files == seeds[:2])
 
         open_tab("Edit")
-        brightness = tab.get_by_label("number input for brightness").locator("visible=true")
+        brightness = tab.get_by_label("number input for brightness").locator("visible=true").first  # of Attributes
         brightness.fill("1")
         brightness.blur()
         wait(".pixels", lambda files: any(b"brightness" in data for data in files))
@@ -404,4 +405,21 @@ def test_the_page_in_a_browser(page: Demo, command: Any) -> None:
 
         open_tab("Training")
         tab.wait_for_selector("img.chart")
+
+        open_tab("lut.ckpt")
+        press("Translate")
+        tab.get_by_text("Upload images or a zip archive first.").locator("visible=true").wait_for()
+        assert not tab.get_by_text("Error", exact=True).locator("visible=true").count()
+        upload = {"name": "photo.png", "mimeType": "image/png", "buffer": photo(form="PNG")}
+        tab.locator("input[type=file]").last.set_input_files([upload])
+        tab.get_by_label("Clear").locator("visible=true").wait_for()  # the upload is complete
+        press("Translate")
+        tab.get_by_role("button", name="Download photo.png").wait_for()
+        box = tab.get_by_label("range slider for Strength").locator("visible=true").bounding_box()
+        tab.mouse.move(box["x"] + box["width"] / 2, box["y"] + box["height"] / 2)
+        tab.mouse.down()
+        tab.mouse.move(box["x"] + box["width"] / 4, box["y"] + box["height"] / 2, steps=5)
+        tab.wait_for_selector("img[src*='small.png']")  # while it is dragged
+        tab.mouse.up()
+        tab.wait_for_selector("img[src*='small.png']", state="detached")  # changed again
         assert not faults
