@@ -61,7 +61,7 @@ def test_the_list_and_a_card(gan_command: Train) -> None:
 @pytest.mark.parametrize("words", [("zoo", "presss"), ("generate", "zoo:presss")])
 def test_an_unknown_name_is_one_line(words: tuple[str, ...], gan_command: Train) -> None:
     said = gan_command(*words, check=2).stderr
-    assert said.count("\n") == 1 and "presss: no such model; choose from engraving, film, press, prints64," in said
+    assert said.count("\n") == 1 and "presss: no such model; choose from engraving, film, press, prints128," in said
     with pytest.raises(UserError, match=r"choose from .*press"):
         address.locate("zoo:qqqq")
 
