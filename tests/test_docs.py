@@ -199,6 +199,7 @@ def gan_as_shown(words: list[str], gan_command: Train, folder: Path) -> None:
     few["score"] = few["evaluate"]
     first, second = [*words, ""][:2]
     more = [] if "film" in second else few.get(first, few.get(second, []))
+    more = ["--seeds", "0-31"] if "--like" in words else more
     gan_command(*words, *more)
     if "--out" in words:
         assert out.exists()

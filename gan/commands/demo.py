@@ -1,7 +1,8 @@
 """Show models on a page in the browser: generate, edit, interpolate, project, translate, and watch training.
 
 RUN is a run folder, a checkpoint file, a folder written by gan share, or hf://USER/NAME. Each of several models has its
-own tab. Without RUN, the page has looks, which need no training. The page is on this machine only, and Ctrl-C ends it.
+own tab. Without a trained run of yours, the page begins with looks, which need no training. The page is on this machine
+only, and Ctrl-C ends it.
 """
 
 from __future__ import annotations

@@ -85,10 +85,9 @@ class Editor:
         part = f"by 1/{1 / SHIFT:g} of the"
         info = {"zoom": f"1 magnifies by {ZOOM:g}", "shift_x": f"1 shifts right {part} width",
                 "shift_y": f"1 shifts down {part} height"}  # fmt: skip
-        effects = self.shown.effects  # they are labels, under which the names for gan edit stand
-        info |= {name: name for name in effects}
+        info |= {name: name for name in self.shown.effects}  # the name for gan edit stands below the label
         for name in names:
-            label = effects.get(name, name.replace("_", " "))
+            label = self.shown.effects.get(name, name.replace("_", " "))
             slider = gr.Slider(-most, most, 0, step=0.05, label=label, info=info.get(name))
             self.sliders.number(CHANGE, slider, name)
 

@@ -86,7 +86,7 @@ class Results:
                                      buttons=["fullscreen"])  # fmt: skip
         gallery = gr.Gallery(label="Translations", columns=6, height=260, object_fit="contain", interactive=False,
                              allow_preview=False)  # fmt: skip
-        self.shown = gr.State(None)  # the paths of all images before and after the change, and the index of one of them
+        self.shown = gr.State(None)  # the paths of all images before and after, the index of one, and the strength
         self.outputs = [self.slider, gallery, self.shown, gr.DownloadButton("Download", interactive=False), note]
         gallery.select(select, self.shown, [self.slider, self.shown], **PRIVATE)
 
@@ -94,7 +94,9 @@ class Results:
         """Return the values of `outputs` for a note instead of results."""
         return None, [], None, gr.DownloadButton("Download", interactive=False), note
 
-    def show(self, context: Context, files: list[File], todo: Todo, failed: list[str], note: str) -> Any:
+    def show(
+        self, context: Context, files: list[File], todo: Todo, failed: list[str], note: str, strength: float
+    ) -> Any:
         """Return the values of `outputs`; raise UserError if there is no result."""
 
         def public(line: str) -> str:
@@ -115,7 +117,7 @@ class Results:
         lines = [f"{len(failed)} of {len(todo)} files could not be changed:"] if failed else []
         lines += [f"- {public(line)}" for line in failed[:20]]
         named = [(after, target.name) for (_, after), (_, target) in zip(shots, done, strict=True)]
-        return shots[0], named, (shots, 0), ready, "\n".join([*lines, note])
+        return shots[0], named, (shots, 0, strength), ready, "\n".join([*lines, note])
 
     def shot(self, context: Context, file: File, target: Path, data: bytes) -> tuple[str, str]:
         """Return the paths of an image before and after the change."""
@@ -129,9 +131,9 @@ class Results:
 
 @answer
 def select(shown: Any, event: gr.SelectData) -> Any:
-    pairs, _ = shown
+    pairs, _, strength = shown
     index = Setting("image", default=0, low=0, high=len(pairs) - 1, whole=True).check(event.index)
-    return pairs[index], (pairs, index)
+    return pairs[index], (pairs, index, strength)
 
 
 def translated(
@@ -157,7 +159,7 @@ def translated(
         with context.job(*job, len(todo), "changing images") as advance, context.isolated() as process:
             failed = translate_files(todo, translator, False, limit, advance, process, describe)[0]
         lossy = exact and any(format_of(target) == "JPEG" for _, target in todo)
-        return results.show(context, files, todo, failed, JPEG_NOTE if lossy else "")
+        return results.show(context, files, todo, failed, JPEG_NOTE if lossy else "", translator.strength)
 
 
 def target_of(file: File, taken: set[str]) -> str:
