@@ -346,10 +346,10 @@ def shortened(name: str, changes: dict[str, str]) -> nbformat.NotebookNode:
 
 
 def executed(notebook: nbformat.NotebookNode) -> nbformat.NotebookNode:
-    executed = NotebookClient(notebook, timeout=PATIENCE, resources={"metadata": {"path": str(ROOT)}}).execute()
-    for cell in executed.cells:
+    notebook = NotebookClient(notebook, timeout=PATIENCE, resources={"metadata": {"path": str(ROOT)}}).execute()
+    for cell in notebook.cells:
         assert sum(str(output.get("text", "")).count("\n") for output in cell.get("outputs", [])) < MAX_LINES
-    return executed
+    return notebook
 
 
 def test_the_first_hour_runs(tmp_path: Path) -> None:
@@ -362,8 +362,8 @@ def test_the_first_hour_runs(tmp_path: Path) -> None:
         "range(200)": "range(20)",
     }
     executed(shortened("first_hour", short))
-    with Image.open(tmp_path / "posters.gif") as animation:
-        assert animation.n_frames == 48
+    with Image.open(tmp_path / "neon.gif") as animation:
+        assert animation.is_animated
 
 
 def test_the_latent_space_runs(trained: Callable[[str], Path]) -> None:
