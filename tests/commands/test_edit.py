@@ -17,7 +17,10 @@ from tests.conftest import Train
 @pytest.mark.parametrize("name", ["dcgan", "stylegan2"])
 def test_directions_are_found_saved_and_set(name: str, runs: Path, gan_command: Train, tmp_path: Path) -> None:
     run = str(runs / name)
-    gan_command("directions", run, "--sefa", "2", "--pca", "3", "--seeds", "0-2", "--class", "neon")
+    said = gan_command("directions", run, "--sefa", "2", "--pca", "3", "--seeds", "0-2", "--class", "neon").stdout
+    effects = vector_files.read_effects(runs / name / "directions" / "directions.safetensors")
+    assert all(f"{direction:<9}  {effect}\n" in said for direction, effect in effects.items())
+    assert ("changes most" in said) == bool(effects)
     made = sorted(path.name for path in (runs / name / "directions").iterdir())
     assert made == ["directions.safetensors", "pca0.png", "pca1.png", "pca2.png", "sefa0.png", "sefa1.png"]
     with Image.open(runs / name / "directions" / "pca0.png") as sheet:
