@@ -362,7 +362,7 @@ def test_the_first_hour_runs(tmp_path: Path) -> None:
         "range(200)": "range(20)",
     }
     executed(shortened("first_hour", short))
-    with Image.open(tmp_path / "best.gif") as animation:
+    with Image.open(tmp_path / "neon.gif") as animation:
         assert animation.is_animated
 
 
