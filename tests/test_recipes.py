@@ -73,7 +73,9 @@ def test_the_first_losses_are_those_on_record(recipe: str) -> None:
     for name, values in golden.items():
         assert len(values) in (20, 20 // 5)
         # Kernels round differently on other machines, and twenty updates turn 1e-7 into 1e-2 (fastgan). So the first
-        # losses must agree to four digits, and the last ones within 5 % of the largest.
+        # losses must agree to four digits, and the last ones within 5 % of the largest. Between two machines,
+        # differences of `projected` grew from 1e-5 to 1e-3 in two updates.
         steps = np.arange(0, 20, 20 // len(values))
-        allowed = max(0.01, np.abs(values).max()) * np.minimum(0.05, 1e-4 * 1.6**steps)
+        growth = 4 if recipe == "projected" else 1.6  # of differences in an update
+        allowed = max(0.01, np.abs(values).max()) * np.minimum(0.05, 1e-4 * growth**steps)
         assert (np.abs(np.array(now[name]) - values) <= allowed).all(), (name, now[name], values)
