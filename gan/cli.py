@@ -62,6 +62,12 @@ class Parser(argparse.ArgumentParser):
     def __init__(self, *arguments: Any, **options: Any) -> None:
         super().__init__(*arguments, **options)
         self.set_defaults(parser=self)
+        self.commands: dict[str, Parser] = {}  # the parsers of sub-commands
+
+    def add_subparsers(self, **options: Any) -> Any:
+        added = super().add_subparsers(**options)
+        self.commands = added.choices
+        return added
 
     def error(self, message: str) -> NoReturn:
         message = message.removeprefix("argument ").replace("the following arguments are required:", "give")
@@ -137,7 +143,11 @@ def run(parser: Parser, words: Sequence[str]) -> int | None:
     Its module has `add_arguments` and `run`. `prepare` completes the arguments where argparse cannot. `Request` is the
     dataclass that `run` takes in place of the arguments; its checks come before anything heavy is imported.
     """
-    arguments, unknown = parser.parse_known_args(words)
+    chosen = parser.commands.get(words[0])
+    if chosen is None or chosen.commands:
+        arguments, unknown = parser.parse_known_args(words)
+    else:  # options may stand between positional arguments
+        arguments, unknown = chosen.parse_known_intermixed_args(words[1:], argparse.Namespace(command=words[0]))
     vars(arguments).pop("parser").refuse_unknown(unknown)
     command = importlib.import_module(f"gan.commands.{arguments.command}")
     if hasattr(command, "prepare"):

@@ -53,6 +53,7 @@ MISTAKES = [
     (["generate", ".", "seeds=0-3"], "gan generate seeds=0-3: no such argument; write --seeds 0-3"),
     (["--versoin"], "gan --versoin: no such option; did you mean --version"),
     (["translate", "look:film", "a.png", ""], "gan translate: an argument is empty"),
+    (["translate", "look:film", "--strength", "1", "none.png", "out.png"], "there is no file 'none.png'"),
 ]
 
 

@@ -59,7 +59,7 @@ POLICY = "; ".join([
     "default-src 'self'", "script-src 'self' 'unsafe-inline' 'unsafe-eval'", "style-src 'self' 'unsafe-inline'",
     "img-src 'self' data: blob:", "font-src 'self' data:", "media-src 'self' data: blob:", "connect-src 'self'",
     "worker-src 'self' blob:", "object-src 'none'", "base-uri 'self'", "form-action 'none'",
-    "frame-ancestors 'self' https://huggingface.co",  # which shows Spaces in a frame
+    "frame-ancestors 'self'" + " https://huggingface.co" * ("SPACE_ID" in os.environ),  # which shows Spaces in a frame
 ])  # fmt: skip
 HEADERS = [(b"content-security-policy", POLICY.encode()), (b"x-content-type-options", b"nosniff"),
            (b"referrer-policy", b"no-referrer")]  # fmt: skip

@@ -19,6 +19,7 @@ import torch
 from torch import Tensor
 
 from gan.data.decoding import cache
+from gan.editing.directions import NUM_MEASURED, effects
 from gan.editing.space import Space
 from gan.export.export import Exported, make, metadata, parts_of
 from gan.export.parts import Call, Part, noise_of, plain
@@ -82,14 +83,16 @@ def describe(model: Model | Translator, parts: list[Part]) -> bytes:
             "thumbnail_size": getattr(network, "thumbnail_size", None),
         }
     else:
-        space = Space(model.generator)
+        space, vectors = Space(model.generator), directions_of(model)
+        labels = model.labels_of(list(range(NUM_MEASURED)))
         about |= {
             "kind": "generator",
             "latent_dim": model.generator.latent_dim,
             "classes": model.classes,
             "class_edges": class_edges(model.class_counts),
             "means": [encoded(mean) for mean in space.statistics[0]] if space.name == "w" else [],  # for truncation
-            "vectors": {name: encoded(vector) for name, vector in directions_of(model).items()},
+            "vectors": {name: encoded(vector) for name, vector in vectors.items()},
+            "effects": effects(space, vectors, labels),
         }
     return json.dumps(about, indent=1).encode() + b"\n"
 

@@ -190,6 +190,7 @@ def test_a_page_of_a_generator(package: bytes, tmp_path: Path, gan_command: Trai
     assert about["title"] == "Generated images" and about["kind"] == "generator"
     assert about["classes"] == model.classes and about["class_edges"] == [1, 2] and about["means"] == []
     assert list(about["vectors"]) == ["pca0", "pca1", "pca2", "pca3"]
+    assert about["effects"].keys() <= about["vectors"].keys()
     for name in models:
         assert not [word for word in private_words(tmp_path) if word in (folder / name).read_bytes()], name
     error = gan_command(*words, check=2).stderr

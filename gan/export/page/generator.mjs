@@ -5,11 +5,12 @@ import { $, ask, drawn, guarded, save, say, seconds } from "./page.mjs";
 const MAX_IMAGES = 64;
 const MAX_SEED = 2n ** 63n - 1n;
 
-function slider(name) {
+// A slider for a direction, which is labeled with its effect if that is known.
+function slider(name, effect = name) {
   const label = document.createElement("label"), input = document.createElement("input");
   const value = document.createElement("output");
   Object.assign(input, { type: "range", min: "-3", max: "3", step: "0.1", value: "0", name });
-  label.append(`${name} `, input, value);
+  label.append(`${effect} `, input, value);
   return label;
 }
 
@@ -38,7 +39,7 @@ export function start(model) {
   model.classes.forEach((name, n) => $("class").add(new Option(name, String(n))));
   $("class-label").hidden = !model.classes.length;
   $("truncation-label").hidden = !model.parts.includes("mapping");
-  $("vectors").append(...Object.keys(model.vectors).map(slider));
+  $("vectors").append(...Object.keys(model.vectors).map((name) => slider(name, model.effects[name])));
   $("vectors").hidden = !Object.keys(model.vectors).length;
 
   const show = ({ seed, image }, n) => {
