@@ -144,7 +144,6 @@ HATCHED = 0.42  # darkness from which a second set of lines crosses the first
 
 def engraving(
     image: FloatImage,
-    rng: np.random.Generator,
     cell: Annotated[
         float, Range(0, 200, "distance of lines in pixels; 0: a 110th of the shorter side, at least 4")
     ] = 0,
@@ -183,7 +182,6 @@ def equal_tones(gray: np.ndarray, amount: float) -> np.ndarray:
 
 def woodcut(
     image: FloatImage,
-    rng: np.random.Generator,
     cell: Annotated[float, Range(0, 200, "distance of marks in pixels; 0: a 60th of the shorter side, at least 4")] = 0,
     black: Annotated[float, Range(0, 1, "amount of black")] = 0.5,
     detail: Annotated[float, Range(0, 20, "weight of outlines")] = 5,
