@@ -51,10 +51,7 @@ class DiffAugment(nn.Module):
     def draw(self, n: int, size: tuple[int, int], generator: Generator) -> dict[str, Tensor]:
         """Return random numbers for n images from U(0, 1), (n, 3) or (n, 2), on the generator's device."""
         if "translation" in self.policy and _max_shift(max(size), self.cell) < 1:
-            raise UserError(
-                f"augment.cell={self.cell}: larger than the largest translation (an eighth of {size[0]}x{size[1]} "
-                "pixels); use a smaller cell"
-            )
+            raise UserError(f"augment.cell={self.cell}: larger than an eighth of {size[0]}x{size[1]} pixels; reduce it")
         widths = {"color": 3, "translation": 2, "cutout": 2}
         names = [*self.policy, *(["chosen"] if self.probability < 1 else [])]
         return {
@@ -117,7 +114,8 @@ def _sources(side: int, u: Tensor, cell: int, wraps: bool) -> tuple[Tensor, Tens
 
     Translations are up to side / 8, or up to the side if images wrap around.
     """
-    reach, count = (0, side // cell) if wraps else (_max_shift(side, cell), 2 * _max_shift(side, cell) + 1)
+    reach = 0 if wraps else _max_shift(side, cell)
+    count = side // cell if wraps else 2 * reach + 1
     shift = cell * ((u * count).long().clamp_max(count - 1) - reach)
     source = torch.arange(side, device=u.device) - shift[:, None]
     if wraps:

@@ -164,10 +164,7 @@ def from_translator(
     if not loading.has_data(config):
         raise UserError(f"{source}: {NO_IMAGES[TRANSLATOR]}")
     if request.reference not in (None, f"{source}:val"):
-        raise UserError(
-            f"--reference {request.reference}: cannot be used with a translator, which is evaluated on the held-out "
-            "images of its run; omit --reference"
-        )
+        raise UserError(f"--reference {request.reference}: omit it; a translator is evaluated on images of its run")
     data = loading.load_data(config, checkpoint)
     unseen = use_report_half(data)
     held_out = has_held_out(data)

@@ -206,9 +206,7 @@ def read(folder: Path, discriminator: Any) -> Classifier:
     except (OSError, ValueError, TypeError, KeyError) as error:
         raise UserError(f"{folder}: its classifier cannot be read ({ABOUT}: {error})") from error
     if owner != fingerprint(discriminator):
-        raise UserError(
-            f"{folder}: its classifier belongs to another run or checkpoint; fit one with gan recognize fit"
-        )
+        raise UserError(f"{folder}: belongs to another run or checkpoint; fit a classifier with gan recognize fit")
     buffers = {f"statistics.{name}": value for name, value in discriminator.named_buffers()}
     weight, bias = (tensors.get(name, torch.empty(0)).float() for name in ("weight", "bias"))
     shapes = {name: value.shape for name, value in tensors.items() if name in buffers}
