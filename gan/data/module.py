@@ -89,6 +89,7 @@ class ImageDataModule(LightningDataModule):
             max_pixels,
             patches_per_image if fit == "patches" else 1,
         )
+        self.shows_patches = fit == "patches"  # whose position in the file is unknown
         flip = switch("data.flip", flip)
         self.crop_flip = RandomCropFlip(self.size, flip, seed) if crop or flip else None
         self.split = split
@@ -247,11 +248,6 @@ class ImageDataModule(LightningDataModule):
     def of_side(self, side: str) -> np.ndarray:
         """Return the rows that training uses for a side of pairs."""
         return self.rows
-
-    @property
-    def shows_patches(self) -> bool:
-        """Whether images are patches of files, so that their position in the file is unknown."""
-        return self.decoder.fit == "patches"
 
     def __len__(self) -> int:
         """Return the number of training images."""

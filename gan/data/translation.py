@@ -203,6 +203,7 @@ class UnpairedDataModule(LightningDataModule):
         self.b = ImageDataModule(b, seed=seed + SEED_OFFSET, **options)
         self.sides = self.a, self.b
         self.size, self.channels, self.batch_size = self.a.size, self.a.channels, self.a.batch_size
+        self.shows_patches = self.a.shows_patches
         self.classes: list[str] = []
 
     def prepare_data(self) -> None:
@@ -220,10 +221,6 @@ class UnpairedDataModule(LightningDataModule):
         streams = [side.stream(*position(self.trainer)) for side in self.sides]
         on_device = any(side.storage == "device" for side in self.sides)
         return dataloader(PairBatches(streams, self.channels), self.a.num_workers, on_device)
-
-    @property
-    def shows_patches(self) -> bool:
-        return self.a.shows_patches
 
     def use_report_half(self) -> bool:
         """Make the held-out images those of the report, and return True, if both sides have any."""

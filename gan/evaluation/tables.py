@@ -37,12 +37,7 @@ class Table(NamedTuple):
 
 
 def evaluate(
-    sets: Sets,
-    name: str,
-    copies: float | None,
-    device: str,
-    weights: str | None = None,
-    download: bool = False,
+    sets: Sets, name: str, copies: float | None, device: str, weights: str | None = None, download: bool = False
 ) -> Table:
     """Return the table of images for one extractor, with the metrics of conf/metric.
 

@@ -19,15 +19,7 @@ import numpy as np
 from PIL import Image
 from PIL.PngImagePlugin import PngInfo
 
-from gan.data.decoding.reader import (
-    MAX_PIXELS,
-    ImageError,
-    TooLarge,
-    composite,
-    header,
-    read_first_frame,
-    read_frames,
-)
+from gan.data.decoding.reader import MAX_PIXELS, ImageError, TooLarge, composite, header, read_first_frame, read_frames
 from gan.data.sources.files import File, content
 from gan.utils import digest
 from gan.utils.errors import to_line
