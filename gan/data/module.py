@@ -194,11 +194,7 @@ class ImageDataModule(LightningDataModule):
         return dataloader(self.stream(*position(self.trainer)), self.num_workers, self.storage == "device")
 
     def to_device(self, device: torch.device, share: float = DEVICE_SHARE) -> None:
-        """Move the pixels to the device if storage="device", or if storage="auto" and they fit.
-
-        Args:
-            share: largest fraction of the memory of a GPU that "auto" uses.
-        """
+        """Move the pixels to the device if storage="device", or if "auto" and they fit into a `share` of its memory."""
         size = (len(self.rows) + len(self.validation_rows)) * math.prod(self.pixels.shape[1:])  # bytes
         if self.storage == "auto" and not self.num_workers and size <= share * gpu_memory(device):
             self._load_into_memory()

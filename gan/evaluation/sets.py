@@ -198,8 +198,7 @@ def selected_on_these(request: Request, checkpoint: Path, what: str) -> bool:
 def data_of(run: Path, config: dict[str, Any] | None = None, checkpoint: Path | None = None) -> Any:
     """Return the DataModule of a run; its held-out images are those that selected no checkpoint, if it has any.
 
-    Args:
-        config, checkpoint: of the run; None for those of its best checkpoint.
+    Configuration and checkpoint are by default those of its best checkpoint.
     """
     if config is None or checkpoint is None:
         checkpoint = checkpoint_of(run)

@@ -58,14 +58,7 @@ class ClosedFormFunction(ImageFunction):
 
 
 def choose_for_folders(photos: str, retro: str, kind: str | None = None, position: str | None = None) -> Choice:
-    """Return the closed form from images to other images; see `gan.networks.closed_form.choose`.
-
-    Args:
-        photos, retro: folders, or an image each.
-
-    Raises:
-        UserError: there is no image with visible pixels.
-    """
+    """Return the closed form from images to others, each given as `small_images` takes them; see `choose`."""
     return choose(images_of(photos), images_of(retro), kind=kind, position=position)
 
 

@@ -120,11 +120,7 @@ def numbers(text: bytes, count: int) -> list[float]:
 
 
 def encode_cube(table: ColorTable, comments: Sequence[str] = ()) -> bytes:
-    """Return the content of a file.
-
-    Args:
-        comments: lines at the start of the file, without "#".
-    """
+    """Return the content of a file, which starts with comments, given without "#"."""
     title = one_line(table.title).replace('"', "'")[:MAX_TITLE]
     head = [f"# {one_line(each)}"[:MAX_LINE] for each in comments]
     head += [f'TITLE "{title}"', f"LUT_3D_SIZE {len(table.colors)}"]

@@ -202,10 +202,7 @@ def size_within(shape: tuple[int, ...], side: float) -> tuple[int, int]:
 def noise(rng: np.random.Generator, shape: tuple[int, int], radius: float | tuple[float, float]) -> np.ndarray:
     """Return Gaussian noise (H, W) with mean 0 and standard deviation 1, float32.
 
-    It is generated on a lattice of about one point a radius and interpolated.
-
-    Args:
-        radius: correlation length in pixels, of both axes or of each.
+    It is generated on a lattice of about one point a radius, which is in pixels, of both axes or of each.
     """
     down, across = (radius, radius) if isinstance(radius, int | float) else radius
     lattice = max(2, round(shape[0] / max(down, 1)) + 1), max(2, round(shape[1] / max(across, 1)) + 1)
@@ -219,11 +216,7 @@ def resample_up(field: np.ndarray, size: tuple[int, int]) -> np.ndarray:
 
 
 def edge(field: np.ndarray, slope: float) -> np.ndarray:
-    """Return 1 where a field is positive and 0 where it is negative, with an edge about one pixel wide.
-
-    Args:
-        slope: pixels for which the field changes by 1.
-    """
+    """Return 1 where a field that changes by 1 in `slope` pixels is positive, else 0; the edge is one pixel wide."""
     return np.clip(field * slope + 0.5, 0, 1).astype(np.float32)
 
 

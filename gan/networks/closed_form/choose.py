@@ -60,11 +60,7 @@ class Choice(NamedTuple):
     distances: Mapping[str, float] = MappingProxyType({})  # empty if there are too few images
 
     def describe(self, no_position: str = "--position none") -> str:
-        """Return what the closed form does to an image, and in a second line how near it comes to the targets.
-
-        Args:
-            no_position: the option that leaves out the position.
-        """
+        """Return what the closed form does to an image, and in a second line how near it comes to the targets."""
         text = self.kind
         if self.kind == UNCHANGED:
             text = "none, because the colors of the two sides do not differ by more than chance"
