@@ -113,10 +113,8 @@ def distance(wave: np.ndarray) -> np.ndarray:
 def along(field: np.ndarray, angle: np.ndarray, reach: float, steps: int = 6) -> np.ndarray:
     """Smooth a field (H, W) along its structure: the mean over a path of `reach` pixels to both sides.
 
-    Cabral and Leedom, "Imaging vector fields using line integral convolution", 1993.
-
-    Args:
-        angle: direction across the structure, in radians.
+    Cabral and Leedom, "Imaging vector fields using line integral convolution", 1993. `angle` is the direction across
+    the structure, in radians.
     """
     height, width = field.shape
     total, weights = field.astype(np.float32), 1.0
