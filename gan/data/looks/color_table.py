@@ -52,10 +52,12 @@ class ColorTable:
 
         Each pixel is independent of the others, so tiles give the same as the whole image.
         """
-        colors = image.reshape(-1, 3).astype(np.float32) / np.float32(255 if image.dtype == np.uint8 else 1)
-        position = colors.T[::-1] * np.float32(len(self.colors) - 1)  # along blue, green and red
-        channels = [map_coordinates(self.colors[..., n], position, order=1, mode="nearest") for n in range(3)]
-        return np.stack(channels, -1).clip(0, 1).reshape(image.shape)
+        scale = np.float32((len(self.colors) - 1) / (255 if image.dtype == np.uint8 else 1))
+        position = image.reshape(-1, 3).T[::-1] * scale  # in entries along blue, green and red
+        out = np.empty((image.size // 3, 3), np.float32)
+        for n in range(3):
+            map_coordinates(self.colors[..., n], position, out[:, n], order=1, mode="nearest")
+        return out.clip(0, 1, out=out).reshape(image.shape)
 
 
 def table_of(change: Callable[[np.ndarray], np.ndarray], size: int, title: str = "") -> ColorTable:
