@@ -67,11 +67,7 @@ class FileInfo(NamedTuple):
 
 
 def inspect_file(file: File, searched: Collection[File] = ()) -> FileInfo:
-    """Decode all frames of a file and return its properties; `error` is the reason if it cannot be read.
-
-    Args:
-        searched: the files in which the grid of enlarged pixel art is searched.
-    """
+    """Decode all frames of a file and return its properties; `searched` are the files whose grid is searched."""
     try:
         data = content(file)
         head = header(BytesIO(data))

@@ -89,6 +89,7 @@ class ImageDataModule(LightningDataModule):
             max_pixels,
             patches_per_image if fit == "patches" else 1,
         )
+        self.shows_patches = fit == "patches"  # whose position in the file is unknown
         flip = switch("data.flip", flip)
         self.crop_flip = RandomCropFlip(self.size, flip, seed) if crop or flip else None
         self.split = split
@@ -193,11 +194,7 @@ class ImageDataModule(LightningDataModule):
         return dataloader(self.stream(*position(self.trainer)), self.num_workers, self.storage == "device")
 
     def to_device(self, device: torch.device, share: float = DEVICE_SHARE) -> None:
-        """Move the pixels to the device if storage="device", or if storage="auto" and they fit.
-
-        Args:
-            share: largest fraction of the memory of a GPU that "auto" uses.
-        """
+        """Move the pixels to the device if storage="device", or if "auto" and they fit into a `share` of its memory."""
         size = (len(self.rows) + len(self.validation_rows)) * math.prod(self.pixels.shape[1:])  # bytes
         if self.storage == "auto" and not self.num_workers and size <= share * gpu_memory(device):
             self._load_into_memory()
@@ -247,11 +244,6 @@ class ImageDataModule(LightningDataModule):
     def of_side(self, side: str) -> np.ndarray:
         """Return the rows that training uses for a side of pairs."""
         return self.rows
-
-    @property
-    def shows_patches(self) -> bool:
-        """Whether images are patches of files, so that their position in the file is unknown."""
-        return self.decoder.fit == "patches"
 
     def __len__(self) -> int:
         """Return the number of training images."""

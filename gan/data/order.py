@@ -23,10 +23,7 @@ class EndlessBatches:
     Image k of the stream is image k mod `length` of its epoch's permutation, so that a batch may span two epochs and no
     image is dropped. The state is only the position in the stream, so that iteration can start at any batch.
 
-    Args:
-        length: number of images.
-        batch_size: number of images per batch, over all ranks.
-        start: index of the first batch.
+    `batch_size` is over all ranks, and `start` the index of the first batch.
     """
 
     def __init__(self, length: int, batch_size: int, seed: int, rank: int = 0, ranks: int = 1, start: int = 0) -> None:
@@ -78,11 +75,7 @@ class RandomCropFlip:
         self.seed = seed
 
     def __call__(self, images: Tensor, first: int) -> Tensor:
-        """Return crops (N, C, H, W) of images uint8 (N, C, H', W'), which are at least as large as `size`.
-
-        Args:
-            first: position of the first image in the stream.
-        """
+        """Return crops (N, C, H, W) of images uint8 (N, C, H', W'), at least as large, from the place `first` on."""
         height, width = self.size
         draws = uniform(self.seed, first, len(images))
         tops = (draws[:, 0] * (images.shape[2] - height + 1)).astype(int).tolist()

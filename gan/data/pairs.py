@@ -95,10 +95,8 @@ class StyledFiles(ImageFiles):
     """Photographs, each paired with itself in a look of `gan.data.looks`.
 
     The look is applied at the training size. With fit="patches" it is applied to the whole photograph, from which the
-    patches are cut: a vignette then has one center, and a screen the pitch that it has in the file.
-
-    Args:
-        full_size: apply the look to whole photographs of full size with every fit.
+    patches are cut: a vignette then has one center, and a screen the pitch that it has in the file. With `full_size`
+    this is so with every fit.
     """
 
     stacked = 2

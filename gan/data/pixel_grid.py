@@ -291,11 +291,7 @@ def restore(pixels: np.ndarray, grid: Grid) -> np.ndarray:
 
 
 def central_medians(image: np.ndarray, rows: np.ndarray, columns: np.ndarray) -> np.ndarray:
-    """Return the medians of the central halves of cells, float (h, w, C).
-
-    Args:
-        rows, columns: the borders of cells.
-    """
+    """Return the medians of the central halves of cells, float (h, w, C), whose borders are at rows and columns."""
     for axis, edges in enumerate((rows, columns)):
         margins = np.diff(edges) // 4
         parts = [np.arange(*ends) for ends in zip(edges[:-1] + margins, edges[1:] - margins, strict=True)]
@@ -340,11 +336,7 @@ def along(axis: int, change: Callable[[np.ndarray], np.ndarray], image: np.ndarr
 
 
 def cell_weights(axis: Axis, length: int, blur: float) -> csc_array:
-    """Return the weight of each cell in each pixel of a line, (length, cells). The outer cells go on beyond the image.
-
-    Args:
-        blur: standard deviation, in cells.
-    """
+    """Return the weight of each cell in each pixel of a line, (length, cells). The outer cells go on outside."""
     edges = axis.edges(length).astype(np.float64)
     pixels = np.arange(length) + 0.5
     cells = np.searchsorted(edges, pixels)[:, None] - 1 + np.arange(-REACH, REACH + 1)

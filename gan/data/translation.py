@@ -42,10 +42,7 @@ class PairBatches(IterableDataset[dict[str, Tensor]]):
 class PairedDataModule(ImageDataModule):
     """Pairs of images: files with the same names in two folders, or files with the two images side by side.
 
-    Args:
-        a, b: two folders. Give either these or `root`.
-        root: one or several folders of files whose left half is a and whose right half is b.
-        options: options of `ImageDataModule`, except labels. Both images of a pair get the same crop and flip.
+    `conf/data/paired.yaml` describes the options. Both images of a pair get the same crop and flip.
     """
 
     aligned = True  # a and b of a batch are pairs
@@ -102,10 +99,7 @@ class PairedDataModule(ImageDataModule):
 class ReducedDataModule(PairedDataModule):
     """Patches of images of full size, and the same patches reduced and enlarged again, for learning to enlarge images.
 
-    Args:
-        root: one or several folders or zip archives.
-        factor: of the reduction.
-        options: those of `ImageDataModule`.
+    `conf/data/reduced.yaml` describes the options.
     """
 
     def __init__(self, root: str | Sequence[str], factor: int, **options: Any) -> None:
@@ -124,12 +118,7 @@ class ReducedDataModule(PairedDataModule):
 class StyledDataModule(PairedDataModule):
     """Photographs and the same photographs in a known style, for evaluating translators with ground truth.
 
-    Args:
-        root: photographs.
-        style: a look, see `gan.data.looks.registry.filter_names`.
-        pairing: how training uses the pairs. "disjoint": a and b are different photographs, as in two unrelated
-            folders. "shared": a and b are the same photographs in different orders. "paired": a and b are pairs.
-        split: as in `ImageDataModule`. Its groups also stay together when photographs are divided between a and b.
+    `conf/data/retro_filter.yaml` describes the options. How training uses the pairs is `pairing`.
     """
 
     def __init__(
@@ -187,12 +176,7 @@ class StyledDataModule(PairedDataModule):
 
 
 class UnpairedDataModule(LightningDataModule):
-    """Two unrelated sets of images: inputs a and targets b.
-
-    Args:
-        a, b: one or several folders or zip archives each.
-        options: options of `ImageDataModule` for both sides. A batch has `batch_size` images of each side.
-    """
+    """Two unrelated sets of images: inputs a and targets b. `conf/data/unpaired.yaml` describes the options."""
 
     aligned = False
 
@@ -203,6 +187,7 @@ class UnpairedDataModule(LightningDataModule):
         self.b = ImageDataModule(b, seed=seed + SEED_OFFSET, **options)
         self.sides = self.a, self.b
         self.size, self.channels, self.batch_size = self.a.size, self.a.channels, self.a.batch_size
+        self.shows_patches = self.a.shows_patches
         self.classes: list[str] = []
 
     def prepare_data(self) -> None:
@@ -220,10 +205,6 @@ class UnpairedDataModule(LightningDataModule):
         streams = [side.stream(*position(self.trainer)) for side in self.sides]
         on_device = any(side.storage == "device" for side in self.sides)
         return dataloader(PairBatches(streams, self.channels), self.a.num_workers, on_device)
-
-    @property
-    def shows_patches(self) -> bool:
-        return self.a.shows_patches
 
     def use_report_half(self) -> bool:
         """Make the held-out images those of the report, and return True, if both sides have any."""

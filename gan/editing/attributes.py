@@ -44,8 +44,7 @@ def for_channels(channels: int) -> dict[str, Attribute]:
 def std(space: Space, attributes: Mapping[str, Attribute], label: Tensor | None = None) -> dict[str, float]:
     """Return the standard deviation of each attribute over the images of fixed latents: the unit of `Model.edit`.
 
-    Args:
-        label: (NUM_IMAGES,), the classes of the images, for conditional generators.
+    `label` (NUM_IMAGES,) are the classes of the images.
     """
     images = space.render(space.fixed_sample(NUM_IMAGES, label), label)
     return dict(zip(attributes, measure(images, attributes.values()).std(0).tolist(), strict=True))
@@ -133,9 +132,7 @@ def warp(images: Tensor, zoom: float = 0.0, shift_x: float = 0.0, shift_y: float
 def move(space: Space, latents: Tensor, by: Mapping[str, float], label: Tensor | None = None) -> Tensor:
     """Return latents (N, latent_dim) or (N, layers, latent_dim) near the given ones, with images zoomed and shifted.
 
-    Args:
-        by: settings of POSITIONS, in units of ZOOM and SHIFT.
-        label: (N,), the class of each latent, for conditional generators.
+    `by` has settings of POSITIONS, in units of ZOOM and SHIFT, and `label` (N,) the class of each latent.
     """
     if not any(by.values()):
         return latents

@@ -26,10 +26,8 @@ MIN_AGREEMENT = 0.8  # smallest fraction of the images that change in the same s
 def sefa(space: Space, label: Tensor | None = None) -> Tensor:
     """Return the directions of SeFa (latent_dim, latent_dim), ordered by how much they change the inputs of the layers.
 
-    Shen and Zhou, "Closed-Form Factorization of Latent Semantics in GANs", 2021, arXiv:2007.06600, equation 5.
-
-    Args:
-        label: (1,), the class of the latents for the standard deviations, for conditional generators.
+    Shen and Zhou, "Closed-Form Factorization of Latent Semantics in GANs", 2021, arXiv:2007.06600, equation 5. The
+    standard deviations are those of the class `label` (1,).
     """
     vectors = factorize(require(space.generator, "latent_weights", "SeFa", "; --sefa 0 disables SeFa")())
     return vectors * (space.fixed_sample(NUM_LATENTS, label) @ vectors.T).std(0)[:, None]
@@ -51,10 +49,7 @@ def ganspace(space: Space, count: int, label: Tensor | None = None) -> Tensor:
     Härkönen, Hertzmann, Lehtinen, Paris, "GANSpace: Discovering Interpretable GAN Controls", 2020, arXiv:2004.02546,
     section 3. In z, the rows of P (N, count) are the coordinates of activations on the principal components of the
     first layer. The directions are the rows of the least-squares solution M of P M = Z, where Z (N, latent_dim) are
-    the latents.
-
-    Args:
-        label: (1,), the class of the latents or images, for conditional generators.
+    the latents. Latents and images are those of the class `label` (1,).
     """
     if space.name == "w":
         vectors, std, _ = principal_components(space.fixed_sample(NUM_LATENTS, label), count)
@@ -113,11 +108,7 @@ def effects(space: Space, vectors: Mapping[str, Tensor], label: Tensor | None = 
 
     Directions without a clear effect on any attribute are left out: those whose strongest effect is below MIN_EFFECT,
     or whose images do not agree about its sign (MIN_AGREEMENT). The second direction with the same effect is
-    "less warmth 2".
-
-    Args:
-        vectors: directions (latent_dim,) by name.
-        label: (NUM_MEASURED,), the classes of the images, for conditional generators.
+    "less warmth 2". The directions are (latent_dim,), and `label` (NUM_MEASURED,) are the classes of the images.
     """
     latents = space.fixed_sample(NUM_MEASURED, label)
     images = space.render(latents, label)

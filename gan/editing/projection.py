@@ -150,9 +150,7 @@ def downsample(x: Tensor) -> Tensor:
 class Descent:
     """Optimize latents with Adam from step `first` up to `last` of `steps`. Target pixels that are NaN are ignored.
 
-    Args:
-        perceptual: distance to add to `image_distance`.
-        noise: initial noise on latents, as a fraction of their standard deviation.
+    The distance `perceptual` is added to `image_distance`. The unit of `noise` is that of NOISE.
     """
 
     def __init__(
@@ -276,10 +274,7 @@ def refine(
     label: Tensor | None = None,
     advance: Callable[[int], None] = lambda done: None,
 ) -> Tensor:
-    """Return latents (N, latent_dim) refined to targets (N, C, H, W), each independently of the others.
-
-    `advance` is called with PASSES after each latent.
-    """
+    """Return latents (N, latent_dim) refined to targets (N, C, H, W), each independently of the others."""
 
     def one(n: int) -> Tensor:
         labels = None if label is None else label[n : n + 1].to(space.device)

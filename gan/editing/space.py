@@ -61,10 +61,8 @@ class Space:
         if self.name not in ("z", "w"):
             raise UserError(f"latent space {name}: choose z, or w of a generator with a mapping network")
         if self.name == "w" and not mapped:
-            raise UserError(
-                f"the space w and truncation need a mapping network, which {network_name(generator)} lacks; train with "
-                "model=stylegan2 or another generator that has one"
-            )
+            lacks = f"which {network_name(generator)} lacks; train with model=stylegan2"
+            raise UserError(f"the space w and truncation need a mapping network, {lacks}")
         self.generator = generator
         self.size: int = generator.latent_dim
         self.layers: int = require(generator, "num_ws", "the space w") if self.name == "w" else 1
@@ -219,10 +217,7 @@ def resized(generator: Any, size: tuple[int, int]) -> Any:
     """
     grid, cell = grid_of(generator)
     if any(side % cell or not 0 < side <= MAX_SIDE for side in size):
-        raise UserError(
-            f"size {size[0]}x{size[1]}: both sides must be multiples of {cell} pixels, up to {MAX_SIDE}, with this "
-            "generator"
-        )
+        raise UserError(f"size {size[0]}x{size[1]}: both sides must be multiples of {cell} pixels, up to {MAX_SIDE}")
     other = copy.deepcopy(generator)
     new = (size[0] // cell, size[1] // cell)
     factors = new[0] / grid[0], new[1] / grid[1]
@@ -262,9 +257,6 @@ def grid_of(generator: Any) -> tuple[tuple[int, int], int]:
     finally:
         handle.remove()
     if not inputs or inputs[0].ndim != 4:
-        raise UserError(
-            f"{network_name(generator)}: the input of its first synthesis layer is not a grid (N, C, H, W), which "
-            "--size needs"
-        )
+        raise UserError(f"{network_name(generator)}: its first synthesis layer has no grid, which --size needs")
     rows, columns = inputs[0].shape[2:]
     return (rows, columns), image.shape[2] // rows

@@ -164,10 +164,7 @@ def from_translator(
     if not loading.has_data(config):
         raise UserError(f"{source}: {NO_IMAGES[TRANSLATOR]}")
     if request.reference not in (None, f"{source}:val"):
-        raise UserError(
-            f"--reference {request.reference}: cannot be used with a translator, which is evaluated on the held-out "
-            "images of its run; omit --reference"
-        )
+        raise UserError(f"--reference {request.reference}: omit it; a translator is evaluated on images of its run")
     data = loading.load_data(config, checkpoint)
     unseen = use_report_half(data)
     held_out = has_held_out(data)
@@ -201,8 +198,7 @@ def selected_on_these(request: Request, checkpoint: Path, what: str) -> bool:
 def data_of(run: Path, config: dict[str, Any] | None = None, checkpoint: Path | None = None) -> Any:
     """Return the DataModule of a run; its held-out images are those that selected no checkpoint, if it has any.
 
-    Args:
-        config, checkpoint: of the run; None for those of its best checkpoint.
+    Configuration and checkpoint are by default those of its best checkpoint.
     """
     if config is None or checkpoint is None:
         checkpoint = checkpoint_of(run)

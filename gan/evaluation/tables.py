@@ -37,20 +37,11 @@ class Table(NamedTuple):
 
 
 def evaluate(
-    sets: Sets,
-    name: str,
-    copies: float | None,
-    device: str,
-    weights: str | None = None,
-    download: bool = False,
+    sets: Sets, name: str, copies: float | None, device: str, weights: str | None = None, download: bool = False
 ) -> Table:
-    """Return the table of images for one extractor, with the metrics of conf/metric.
+    """Return the table of images for the extractor `name`, with the metrics of conf/metric and the rate of copies.
 
-    Args:
-        name: of the extractor.
-        copies: the rate of copies, or None.
-        weights: file or folder of the extractor's weights.
-        download: download missing weights.
+    `weights` and `download` are as for `gan.metrics.pretrained.find`.
     """
     options: dict[str, Any] = {"weights": weights, "download": download} if name in pretrained.KNOWN else {}
     network = extractor(name, **options)
@@ -70,11 +61,9 @@ def evaluate(
 def compare(
     sets: Sets, features: Features, cached: Features, metrics: Sequence[Any], copies: float | None = None
 ) -> list[Row]:
-    """Return all rows of the table. The first is that of the generated images.
+    """Return all rows of the table. The first is that of the generated images, with the rate of copies.
 
-    Args:
-        cached: the same as `features` with a cache, for real images that each evaluation needs.
-        copies: rate of copies for the first row.
+    `cached` is the same as `features` with a cache, for real images that each evaluation needs.
     """
     reference, generated = cached(sets.reference), features(sets.generated)
     values = measure(metrics, reference, generated)

@@ -56,8 +56,7 @@ class Translations(NamedTuple):
 def evaluate(images: Translations, features: Callable[[Tensor], Tensor]) -> list[Row]:
     """Return all rows of the table. The first are those of the translator and of its stages.
 
-    Args:
-        features: function that maps uint8 (N, C, H, W) to (N, D), for the KID to the target and to the inputs.
+    `features` maps uint8 (N, C, H, W) to (N, D), for the KID to the target and to the inputs.
     """
     target, inputs = features(images.target), features(images.inputs)
     perceptual = PerceptualDistance()
@@ -130,11 +129,7 @@ def translate_all(network: Any, data: Any, n: int) -> Translations:
 
 
 def by_stage(network: Any, inputs: Tensor, outputs: Tensor) -> dict[str, Tensor]:
-    """Return the translations of each stage of a network by name; empty if it has no stages.
-
-    Args:
-        outputs: those of the present stage.
-    """
+    """Return the translations of each stage of a network by name, if it has any. The present one has `outputs`."""
     if not hasattr(network, "set_stage"):
         return {}
     chosen, found = network.stage, {}

@@ -19,15 +19,7 @@ import numpy as np
 from PIL import Image
 from PIL.PngImagePlugin import PngInfo
 
-from gan.data.decoding.reader import (
-    MAX_PIXELS,
-    ImageError,
-    TooLarge,
-    composite,
-    header,
-    read_first_frame,
-    read_frames,
-)
+from gan.data.decoding.reader import MAX_PIXELS, ImageError, TooLarge, composite, header, read_first_frame, read_frames
 from gan.data.sources.files import File, content
 from gan.utils import digest
 from gan.utils.errors import to_line
@@ -91,11 +83,7 @@ def read_file(file: File, format: str | None, max_pixels: int) -> Contents:
 
 
 def colors_in(data: bytes, max_colors: int) -> np.ndarray:
-    """Return the colors of an image, uint8 (K, 3), in their order if it has one row; max_colors + 1 if it has more.
-
-    Raises:
-        ImageError: the image cannot be read.
-    """
+    """Return the colors of an image, uint8 (K, 3), in their order if it has one row; max_colors + 1 if it has more."""
     image = read_first_frame(BytesIO(data)).convert("RGB")
     if image.getcolors(max_colors) is None:
         return np.zeros((max_colors + 1, 3), np.uint8)

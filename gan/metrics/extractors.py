@@ -121,9 +121,7 @@ def output_of(extractor: Any, images: Tensor) -> Tensor:
     found = extractor(images)
     if not isinstance(found, Tensor) or found.ndim != 2 or len(found) != len(images):
         shape = tuple(getattr(found, "shape", ())) or type(found).__name__
-        raise UserError(
-            f"extractor {extractor.name}: returned {shape} for {len(images)} images; return one row per image"
-        )
+        raise UserError(f"{extractor.name}: returned {shape} for {len(images)} images; return one row per image")
     return found
 
 

@@ -9,14 +9,11 @@ from gan.metrics.distances import checked
 
 
 def frechet_distance(x: Tensor, y: Tensor) -> float:
-    """Return |m - m'|^2 + tr(S + S' - 2 (S S')^1/2) of the normal distributions fitted to two sets.
+    """Return |m - m'|^2 + tr(S + S' - 2 (S S')^1/2) of the normals fitted to features (N, D) and (M, D).
 
     Heusel et al., "GANs Trained by a Two Time-Scale Update Rule", 2017, arXiv:1706.08500, equation 6. For small numbers
     of images it is biased upward, by an amount that depends on the model, so compare only at equal numbers. It is
     computed in float64 on the CPU.
-
-    Args:
-        x, y: features (N, D) and (M, D).
     """
     x, y = (features.cpu() for features in checked("Fréchet distance", x, y))
     difference = x.mean(0) - y.mean(0)  # (D,)
@@ -26,15 +23,11 @@ def frechet_distance(x: Tensor, y: Tensor) -> float:
     if min(n, m) < d:
         common = torch.linalg.svdvals(x @ y.T).sum() / ((n - 1) * (m - 1)) ** 0.5  # without a D x D matrix
     else:
-        root = _root(x.T @ x / (n - 1))
+        values, vectors = torch.linalg.eigh(x.T @ x / (n - 1))
+        root = (vectors * values.clamp_min(0).sqrt()) @ vectors.T  # (D, D)
         product = root @ (y.T @ y / (m - 1)) @ root  # symmetric, with the eigenvalues of S S'
         common = torch.linalg.eigvalsh(product).clamp_min(0).sqrt().sum()
     return max(0.0, float(difference.square().sum() + spread - 2 * common))
-
-
-def _root(covariance: Tensor) -> Tensor:
-    values, vectors = torch.linalg.eigh(covariance)
-    return (vectors * values.clamp_min(0).sqrt()) @ vectors.T  # (D, D)
 
 
 class FrechetDistance:

@@ -12,7 +12,7 @@ NEIGHBORS = 5  # as in Naeem et al., 2020
 
 
 def prdc(x: Tensor, y: Tensor, k: int = NEIGHBORS) -> dict[str, float]:
-    """Return precision, recall, density and coverage of a generated set y and a real set x.
+    """Return precision, recall, density and coverage of generated features y (M, D) and real features x (N, D).
 
     The ball of an image reaches to its k-th nearest neighbor in the same set; an image on its rim is outside.
 
@@ -20,9 +20,6 @@ def prdc(x: Tensor, y: Tensor, k: int = NEIGHBORS) -> dict[str, float]:
     - recall: fraction of x that is in a ball of y (diversity; Kynkäänniemi et al., 2019, arXiv:1904.06991);
     - density: mean number of balls of x that contain an image of y, divided by k; can be above 1;
     - coverage: fraction of x whose ball contains an image of y (Naeem et al., 2020, arXiv:2002.09797).
-
-    Args:
-        x, y: real features (N, D) and generated ones (M, D).
     """
     x, y = checked("precision and recall", x, y, least=at_least("k", k, 1) + 1)
     of_x, of_y = radii(x, k), radii(y, k)
@@ -42,11 +39,7 @@ def prdc(x: Tensor, y: Tensor, k: int = NEIGHBORS) -> dict[str, float]:
 
 
 class PrecisionRecall:
-    """The metrics `precision`, `recall`, `density` and `coverage`.
-
-    Args:
-        k: number of nearest neighbors.
-    """
+    """The metrics `precision`, `recall`, `density` and `coverage`, with k nearest neighbors."""
 
     def __init__(self, k: int = NEIGHBORS) -> None:
         self.k = at_least("metric.precision_recall.k", k, 1)

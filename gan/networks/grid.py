@@ -21,10 +21,8 @@ def base_grid(size: tuple[int, int]) -> tuple[int, int, int]:
         if height % 2**n == width % 2**n == 0 and height >> n in CELLS and width >> n in CELLS
     ]
     if not fits:
-        raise UserError(
-            f"size {height}x{width}: the networks need a grid of 3 to 8 cells per side times a power of two; "
-            "such as 64, 80, 96, 112 or 128 (data.size=[height,width])"
-        )
+        need = "the networks need a grid of 3 to 8 cells per side times a power of two, such as 64, 80 or 96"
+        raise UserError(f"size {height}x{width}: {need} (data.size=[height,width])")
     return max(fits, key=lambda fit: (min(fit[0], fit[1]) >= 4, fit[2]))
 
 

@@ -49,9 +49,7 @@ class Block(nn.Module):
         inside = EXPANSION * channels
         groups = max(1, inside // group_width)
         if inside % groups:
-            raise UserError(
-                f"model.generator.group_width={group_width}: does not divide {inside} channels; change it or the width"
-            )
+            raise UserError(f"model.generator.group_width={group_width}: does not divide {inside} channels; change one")
         self.expand = nn.Conv2d(channels, inside, 1)
         self.mix = nn.Conv2d(inside, inside, 3, padding=1, groups=groups)
         self.project = nn.Conv2d(inside, channels, 1, bias=False)

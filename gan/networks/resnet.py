@@ -121,9 +121,8 @@ class Discriminator(nn.Module):
         widths = [channels, *reversed(channels_at(width, max_multiple * width, doublings + 1))]
         halvings = doublings if halvings is None else at_least("model.discriminator.halvings", halvings, 1)
         if halvings > doublings:
-            raise UserError(
-                f"model.discriminator.halvings={halvings}: {size[0]}x{size[1]} pixels can be halved {doublings} times"
-            )
+            most = f"{size[0]}x{size[1]} pixels can be halved {doublings} times"
+            raise UserError(f"model.discriminator.halvings={halvings}: {most}")
         self.blocks = nn.ModuleList(
             Down(before, after, first=index == 0, halve=index < halvings)
             for index, (before, after) in enumerate(pairwise(widths))

@@ -144,10 +144,9 @@ class Generator(ReadsBuffers):
         return distance(to_levels(made))
 
     def fit_inks(self, inputs: Tensor, targets: Tensor, distance: Callable[[Tensor], float], others: float) -> None:
-        """Fit a drawing in inks, and keep it if it is much nearer to the targets than `others`, the other closed forms.
+        """Fit a drawing to patches (N, 3, s, s) in [-1, 1], and keep it if it is much nearer to the targets.
 
-        Args:
-            inputs, targets: patches (N, 3, s, s) in [-1, 1].
+        `others` is the distance of the other closed forms.
         """
         inks, lines = self.texture.inks, self.texture.flow_lines
 

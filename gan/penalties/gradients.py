@@ -68,10 +68,8 @@ def refuse_latents(generator: nn.Module, name: str) -> None:
 def refuse_batch_norm(discriminator: nn.Module, name: str) -> None:
     """Raise UserError if D has BatchNorm. Then D(x) depends on the other images, and grad_x D(x) is not defined."""
     if any(isinstance(module, nn.modules.batchnorm._BatchNorm) for module in discriminator.modules()):
-        raise UserError(
-            f"penalty={name}: a gradient penalty needs a discriminator without BatchNorm; "
-            "use model.discriminator.norm=spectral (or none), or remove the penalty"
-        )
+        advice = "use model.discriminator.norm=spectral (or none), or remove the penalty"
+        raise UserError(f"penalty={name}: a gradient penalty needs a discriminator without BatchNorm; {advice}")
 
 
 # ---- Convolutions whose second derivatives are convolutions

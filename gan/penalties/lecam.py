@@ -38,8 +38,7 @@ class LeCam(nn.Module):
         both = *heads(step.real_logits), *heads(step.fake_logits)
         if len(both) != 2:
             raise UserError(
-                f"penalty=lecam: needs a discriminator with one head, but this one has {len(both) // 2}; remove the "
-                "penalty"
+                f"penalty=lecam: needs a discriminator with one head, not {len(both) // 2}; remove the penalty"
             )
         real, fake = map(at_least_fp32, both)
         self.update(torch.stack([real.detach().mean(), fake.detach().mean()]).float())

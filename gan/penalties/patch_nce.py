@@ -94,10 +94,8 @@ class PatchNCE(nn.Module):
         """Return the outputs of the generator's `layers`."""
         encoder: list[nn.Module] = getattr(generator, "encoder", [])
         if max(self.layers) >= len(encoder):
-            raise UserError(
-                f"penalty.patch_nce.layers={self.layers}: this generator has {len(encoder)} layers to compare; use "
-                "model=cut, cyclegan or pix2pix, and indices of their layers"
-            )
+            advice = "use model=cut, cyclegan or pix2pix, and indices of their layers"
+            raise UserError(f"penalty.patch_nce.layers={self.layers}: this generator has {len(encoder)}; {advice}")
         outputs = activations(x, encoder[: max(self.layers) + 1])
         return [outputs[layer] for layer in self.layers]
 

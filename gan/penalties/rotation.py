@@ -54,7 +54,5 @@ class Rotation(nn.Module):
         """Return the logits (N, 4) of the four rotations."""
         features: Tensor = discriminator.features(images)[-1]  # type: ignore[operator]
         if torch.is_grad_enabled() and not features.requires_grad:
-            raise UserError(
-                "penalty=rotation: the features of this discriminator are frozen; use another model, such as dcgan"
-            )
+            raise UserError("penalty=rotation: the features of this discriminator are frozen; use another model")
         return self.head(F.adaptive_avg_pool1d(features.flatten(1)[:, None], self.embedding_dim)[:, 0])

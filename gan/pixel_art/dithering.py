@@ -66,11 +66,7 @@ def dithered(
 
 
 class Nearest:
-    """Finds the nearest color of a palette to colors in linear light, with a table.
-
-    Args:
-        palette: uint8 (K, 3).
-    """
+    """Finds the nearest color of a palette uint8 (K, 3) to colors in linear light, with a table."""
 
     def __init__(self, palette: np.ndarray) -> None:
         centers = (np.indices((LEVELS, LEVELS, LEVELS)).reshape(3, -1).T + 0.5) / LEVELS

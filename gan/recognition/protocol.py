@@ -130,12 +130,7 @@ def measure(
     parts: Sequence[Split],
     advance: Callable[[int], None] = lambda done: None,
 ) -> Score:
-    """Return how well a classifier of features predicts the labels (N,) of images uint8 (N, C, H, W).
-
-    Args:
-        parts: the result of `splits`.
-        advance: called after each split, with 1.
-    """
+    """Return how well a classifier of features predicts the labels (N,) of images uint8 (N, C, H, W), for `splits`."""
     predictions, selected = [], []
     for train, validation, test in parts:
         features = baseline.build(images[train])(images)

@@ -33,17 +33,13 @@ BAND = 1 << 20  # pixels that are mapped at a time
 
 
 class ClosedFormFunction(ImageFunction):
-    """Applies a color map. Tiles are not needed, because a pixel depends on nothing but its color and position.
-
-    Attributes:
-        recorded: what names the color map in a record.
-    """
+    """Applies a color map. Tiles are not needed, because a pixel depends on nothing but its color and position."""
 
     bytes_per_pixel = 60
 
     def __init__(self, color_map: ColorMap) -> None:
         self.color_map = color_map
-        self.recorded = digest.of_tensors(color_map.state_dict().items())
+        self.recorded = digest.of_tensors(color_map.state_dict().items())  # names the color map in a record
 
     @torch.inference_mode()
     def __call__(self, pixels: np.ndarray, number: int) -> np.ndarray:
@@ -58,14 +54,7 @@ class ClosedFormFunction(ImageFunction):
 
 
 def choose_for_folders(photos: str, retro: str, kind: str | None = None, position: str | None = None) -> Choice:
-    """Return the closed form from images to other images; see `gan.networks.closed_form.choose`.
-
-    Args:
-        photos, retro: folders, or an image each.
-
-    Raises:
-        UserError: there is no image with visible pixels.
-    """
+    """Return the closed form from images to others, each given as `small_images` takes them; see `choose`."""
     return choose(images_of(photos), images_of(retro), kind=kind, position=position)
 
 
@@ -89,12 +78,7 @@ def images_of(path: str) -> Tensor:
 
 
 def target_palette(config: Mapping[str, Any], path: Path, direction: str, colors: int) -> np.ndarray:
-    """Return a palette uint8 (K, 3) of at most `colors` colors, computed from target images.
-
-    Args:
-        config: the configuration of a translator.
-        path: the translator, for messages.
-        direction: "a2b" or "b2a".
+    """Return a palette uint8 (K, 3) of at most `colors` colors, computed from target images of a translator at a path.
 
     Raises:
         UserError: the number of colors is out of range, or the target images are not there.

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 import torch
 
-from gan.augment.diffaugment import DiffAugment, Moved, color, cutout, gathered, translation
+from gan.augment.diffaugment import DiffAugment, color, cutout, translation
 
 
 def random(seed: int = 0) -> torch.Generator:
@@ -73,17 +73,3 @@ def test_cells_stay_together() -> None:
     y = augment(art, augment.draw(8, (32, 32), random()))
     assert torch.equal(y, y[:, :, ::4, ::4].repeat_interleave(4, 2).repeat_interleave(4, 3))
     assert not torch.equal(y, art)
-
-
-@pytest.mark.parametrize("channels", [3, 4])
-def test_slices_on_a_cpu_move_images_as_indices_on_a_gpu(channels: int) -> None:
-    torch.manual_seed(0)
-    x = torch.randn(3, channels, 6, 8, dtype=torch.float64, requires_grad=True)
-    down, right = [1, 0, -2], [-1, 0, 2]
-    fill = -1.0 if channels == 4 else 0.0
-    moved = Moved.apply(x, down, right, fill)
-    expected = gathered(x, torch.tensor(down), torch.tensor(right))
-    assert torch.equal(moved, expected)
-    gradients = [torch.autograd.grad(y.square().sum(), x)[0] for y in (moved, expected)]
-    assert torch.equal(*gradients)
-    assert torch.autograd.gradgradcheck(lambda y: Moved.apply(y, down, right, fill).square(), x)

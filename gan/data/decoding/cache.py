@@ -105,10 +105,8 @@ def load_images(source: Any, decoder: Decoder, items: Sequence[int] | None = Non
                 index = _update(entry, source, decoder, numbers, shape)
         pixels = _mapped(entry, index, shape)
     except OSError as error:
-        raise UserError(
-            f"cache: {folder()} cannot be used ({reason(error)}); free disk space, or set RETRO_GAN_CACHE to a folder "
-            "that can be written"
-        ) from error
+        why = f"cannot be used ({reason(error)}); free disk space, or set RETRO_GAN_CACHE to another folder"
+        raise UserError(f"cache: {folder()} {why}") from error
     cached = [index.items[source.keys[number]] for number in numbers]
     return CachedImages(
         pixels,

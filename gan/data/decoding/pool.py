@@ -36,10 +36,7 @@ CRASHED = f"the decoder crashed, took more than {MAX_SECONDS} s or ran out of me
 
 
 def parallel_map(
-    function: Callable[[Task], Result],
-    tasks: Sequence[Task],
-    on_crash: Callable[[Task], Result],
-    trusted: bool = False,
+    function: Callable[[Task], Result], tasks: Sequence[Task], on_crash: Callable[[Task], Result], trusted: bool = False
 ) -> Iterator[list[Result]]:
     """Yield lists of results of `function`, in order. They are computed in other processes, even on one core.
 

@@ -6,7 +6,6 @@ Adobe, "Cube LUT Specification", version 1.0, 2013, without curves (LUT_1D_SIZE)
 from __future__ import annotations
 
 import io
-import itertools
 import os
 from array import array
 from collections.abc import Callable, Sequence
@@ -15,9 +14,10 @@ from functools import lru_cache
 from pathlib import Path
 
 import numpy as np
+from scipy.ndimage import map_coordinates
 
 from gan.data.looks import is_table
-from gan.data.looks.fields import Filter, FloatImage
+from gan.data.looks.fields import Filter
 from gan.utils import digest
 from gan.utils.errors import UserError, reason
 from gan.utils.option_values import with_home
@@ -26,7 +26,6 @@ from gan.utils.untrusted import read_bytes
 
 MIN_SIZE, MAX_SIZE = 2, 144  # entries along each axis of a table
 MAX_VALUE = 1e4  # largest absolute value of an entry; 1 is white
-CHUNK = 1 << 14  # pixels at a time, so that memory is limited and the processor's cache holds them
 MAX_BYTES = 128 << 20  # of a file; a table of MAX_SIZE with seven digits has 84 MB
 MAX_LINE = 250  # bytes, by the specification
 MAX_TITLE = 200  # characters
@@ -53,33 +52,12 @@ class ColorTable:
 
         Each pixel is independent of the others, so tiles give the same as the whole image.
         """
-        pixels = image.reshape(-1, 3)
-        out = np.empty(pixels.shape, np.float32)
-        last = len(self.colors) - 1
-        for start in range(0, len(pixels), CHUNK):
-            part = pixels[start : start + CHUNK]
-            x = (part / np.float32(255) if part.dtype == np.uint8 else part).T.astype(np.float32)  # (3, pixels)
-            position = (x * np.float32(last)).clip(0, last)
-            out[start : start + CHUNK] = trilinear(self.colors, position).T.clip(0, 1)
-        return out.reshape(image.shape)
-
-
-def trilinear(colors: np.ndarray, position: np.ndarray) -> np.ndarray:
-    """Return the entries (3, P) of a table (N, N, N, 3) at positions (3, P) along red, green and blue.
-
-    The sum of the eight nearest entries, weighted by their distance on each axis.
-    """
-    size = len(colors)
-    lower = np.minimum(position.astype(np.int32), size - 2)
-    upper_weight = position - lower
-    first = (lower[2] * size + lower[1]) * size + lower[0]
-    entries = colors.reshape(-1, 3)
-    total = np.zeros((len(first), 3), np.float32)
-    for blue, green, red in itertools.product((0, 1), repeat=3):
-        weight = [upper_weight[n] if up else 1 - upper_weight[n] for n, up in enumerate((red, green, blue))]
-        corner = entries.take(first + ((blue * size + green) * size + red), 0)
-        total += corner * (weight[0] * weight[1] * weight[2])[:, None]
-    return total.T
+        scale = np.float32((len(self.colors) - 1) / (255 if image.dtype == np.uint8 else 1))
+        position = image.reshape(-1, 3).T[::-1] * scale  # in entries along blue, green and red
+        out = np.empty((image.size // 3, 3), np.float32)
+        for n in range(3):
+            map_coordinates(self.colors[..., n], position, out[:, n], order=1, mode="nearest")
+        return out.clip(0, 1, out=out).reshape(image.shape)
 
 
 def table_of(change: Callable[[np.ndarray], np.ndarray], size: int, title: str = "") -> ColorTable:
@@ -144,11 +122,7 @@ def numbers(text: bytes, count: int) -> list[float]:
 
 
 def encode_cube(table: ColorTable, comments: Sequence[str] = ()) -> bytes:
-    """Return the content of a file.
-
-    Args:
-        comments: lines at the start of the file, without "#".
-    """
+    """Return the content of a file, which starts with comments, given without "#"."""
     title = one_line(table.title).replace('"', "'")[:MAX_TITLE]
     head = [f"# {one_line(each)}"[:MAX_LINE] for each in comments]
     head += [f'TITLE "{title}"', f"LUT_3D_SIZE {len(table.colors)}"]
@@ -179,12 +153,7 @@ def table_filter(name: str) -> Filter:
 @lru_cache(maxsize=4)
 def _filter(path: str, version: object) -> Filter:
     """Return the filter of a file. It is read again when it has changed."""
-    table = read_table(path)
-
-    def apply(image: FloatImage, rng: np.random.Generator) -> FloatImage:
-        return table.apply(image)
-
-    return apply
+    return read_table(path).apply
 
 
 def recorded(names: Sequence[str]) -> list[str]:

@@ -29,7 +29,8 @@ from gan.utils.video_state import mean_over_frames
 # ---- a filter, and its parameters, which users type as `halftone:cell=6:angle=30`, or as `--set cell=6 angle=30`
 
 FloatImage = np.ndarray  # (H, W, 3), float32 in 0..1
-# An image and a random generator -> an image. Parameters with defaults follow, each as Annotated[float, Range(...)].
+# An image and, if the filter is random, a generator `rng` -> an image. Parameters with defaults follow, each as
+# Annotated[float, Range(...)].
 Filter = Callable[..., FloatImage]
 
 
@@ -201,10 +202,7 @@ def size_within(shape: tuple[int, ...], side: float) -> tuple[int, int]:
 def noise(rng: np.random.Generator, shape: tuple[int, int], radius: float | tuple[float, float]) -> np.ndarray:
     """Return Gaussian noise (H, W) with mean 0 and standard deviation 1, float32.
 
-    It is generated on a lattice of about one point a radius and interpolated.
-
-    Args:
-        radius: correlation length in pixels, of both axes or of each.
+    It is generated on a lattice of about one point a radius, which is in pixels, of both axes or of each.
     """
     down, across = (radius, radius) if isinstance(radius, int | float) else radius
     lattice = max(2, round(shape[0] / max(down, 1)) + 1), max(2, round(shape[1] / max(across, 1)) + 1)
@@ -218,11 +216,7 @@ def resample_up(field: np.ndarray, size: tuple[int, int]) -> np.ndarray:
 
 
 def edge(field: np.ndarray, slope: float) -> np.ndarray:
-    """Return 1 where a field is positive and 0 where it is negative, with an edge about one pixel wide.
-
-    Args:
-        slope: pixels for which the field changes by 1.
-    """
+    """Return 1 where a field that changes by 1 in `slope` pixels is positive, else 0; the edge is one pixel wide."""
     return np.clip(field * slope + 0.5, 0, 1).astype(np.float32)
 
 
@@ -230,16 +224,3 @@ def positive(field: np.ndarray) -> np.ndarray:
     """Return 1 where a field is positive and 0 where it is negative, with an edge one pixel wide everywhere."""
     slope = np.hypot(*np.gradient(field)) if min(field.shape) > 1 else 1.0
     return np.clip(field / np.maximum(slope, 1e-6) + 0.5, 0, 1).astype(np.float32)
-
-
-def moved(field: np.ndarray, down: float, across: float) -> np.ndarray:
-    """Return a field (H, W) moved by a number of pixels, also by fractions; its border is repeated."""
-    height, width = field.shape
-    for axis, distance in ((0, down), (1, across)):
-        whole = int(np.floor(distance))
-        part = np.float32(distance - whole)
-        length = (height, width)[axis]
-        first = np.take(field, np.clip(np.arange(length) - whole, 0, length - 1), axis)
-        second = np.take(field, np.clip(np.arange(length) - whole - 1, 0, length - 1), axis)
-        field = first if part == 0 else first * (1 - part) + second * part
-    return field

@@ -113,10 +113,8 @@ def distance(wave: np.ndarray) -> np.ndarray:
 def along(field: np.ndarray, angle: np.ndarray, reach: float, steps: int = 6) -> np.ndarray:
     """Smooth a field (H, W) along its structure: the mean over a path of `reach` pixels to both sides.
 
-    Cabral and Leedom, "Imaging vector fields using line integral convolution", 1993.
-
-    Args:
-        angle: direction across the structure, in radians.
+    Cabral and Leedom, "Imaging vector fields using line integral convolution", 1993. `angle` is the direction across
+    the structure, in radians.
     """
     height, width = field.shape
     total, weights = field.astype(np.float32), 1.0
@@ -144,7 +142,6 @@ HATCHED = 0.42  # darkness from which a second set of lines crosses the first
 
 def engraving(
     image: FloatImage,
-    rng: np.random.Generator,
     cell: Annotated[
         float, Range(0, 200, "distance of lines in pixels; 0: a 110th of the shorter side, at least 4")
     ] = 0,
@@ -183,7 +180,6 @@ def equal_tones(gray: np.ndarray, amount: float) -> np.ndarray:
 
 def woodcut(
     image: FloatImage,
-    rng: np.random.Generator,
     cell: Annotated[float, Range(0, 200, "distance of marks in pixels; 0: a 60th of the shorter side, at least 4")] = 0,
     black: Annotated[float, Range(0, 1, "amount of black")] = 0.5,
     detail: Annotated[float, Range(0, 20, "weight of outlines")] = 5,

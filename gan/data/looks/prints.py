@@ -10,6 +10,7 @@ from __future__ import annotations
 from typing import Annotated
 
 import numpy as np
+from scipy.ndimage import shift
 from scipy.spatial import cKDTree
 
 from gan.data.looks.fields import (
@@ -23,7 +24,6 @@ from gan.data.looks.fields import (
     equalized,
     luminance,
     mixed,
-    moved,
     noise,
     palette,
     positive,
@@ -39,7 +39,6 @@ POSTER_INKS = "1b2a41 c8452f e9a03b 2f7f79 8fb7a8 f3e6c8"
 
 def halftone(
     image: FloatImage,
-    rng: np.random.Generator,
     cell: Annotated[float, Range(0, 500, "distance of dots in pixels; 0: a 64th of the shorter side, at least 4")] = 0,
     angle: Annotated[float, Range(-45, 45, "turns all screens, in degrees")] = 0,
     color: Annotated[float, Range(0, 1, "0: one black screen")] = 1,
@@ -78,7 +77,6 @@ def hills(across: np.ndarray, down: np.ndarray) -> np.ndarray:
 
 def poster(
     image: FloatImage,
-    rng: np.random.Generator,
     brush: Annotated[int, Range(0, 200, "radius of the flat areas in pixels; 0: a 48th of the shorter side")] = 0,
     inks: Annotated[int, Range(2, 6, "number of inks")] = 6,
 ) -> FloatImage:
@@ -110,7 +108,6 @@ WORK = 1000  # pixels of the shorter side at which plates are computed
 
 def stencils(
     image: FloatImage,
-    rng: np.random.Generator,
     inks: Annotated[int, Range(2, 4, "2: red and near-black; 3: also blue; 4: also yellow")] = 4,
     detail: Annotated[float, Range(0.3, 4, "fineness of the stencils; 1: features of a 90th of the shorter side")] = 1,
     misregistration: Annotated[float, Range(0, 20, "displacement of plates, in thousandths of the shorter side")] = 3,
@@ -136,7 +133,8 @@ def stencils(
     for number, (shape, ink) in enumerate(zip(shapes, (*colors, key), strict=True)):
         plate = positive(resample(shape, image.shape[:2]))  # cut with smooth outlines
         down, across = misregistration / 1000 * side * DIRECTIONS[number - len(colors)]
-        page = page * (1 - moved(plate, down, across)[..., None] * (1 - ink / STOCK))
+        plate = shift(plate, (down, across), order=1, mode="nearest")
+        page = page * (1 - plate[..., None] * (1 - ink / STOCK))
     return clipped(page)
 
 
@@ -148,7 +146,6 @@ def overprints(inks: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 
 def drums(
     image: FloatImage,
-    rng: np.random.Generator,
     inks: Annotated[int, Range(1, 3, "1: blue; 2: also pink; 3: also yellow")] = 2,
     cell: Annotated[float, Range(0, 500, "distance of dots in pixels; 0: a 130th of the shorter side, at least 3")] = 0,
     misregistration: Annotated[float, Range(0, 20, "displacement of drums, in thousandths of the shorter side")] = 3,
@@ -161,7 +158,7 @@ def drums(
     page = np.broadcast_to(STOCK, image.shape)
     for n, number in enumerate(chosen):
         down, across = misregistration / 1000 * side * DIRECTIONS[number]
-        amount = moved(amounts[..., n], down, across)
+        amount = shift(amounts[..., n], (down, across), order=1, mode="nearest")
         covered = screen(amount, RISO_ANGLES[number], cell)
         page = page * (1 - 0.97 * covered[..., None] * (1 - palette(RISO_INKS)[number] / STOCK))
     return clipped(page)
@@ -180,9 +177,7 @@ def separate(image: FloatImage, inks: np.ndarray) -> np.ndarray:
 
 
 def ink_texture(
-    image: FloatImage,
-    rng: np.random.Generator,
-    ink_noise: Annotated[float, Range(0, 2, "unevenness of the ink")] = 1,
+    image: FloatImage, rng: np.random.Generator, ink_noise: Annotated[float, Range(0, 2, "unevenness of the ink")] = 1
 ) -> FloatImage:
     """Uneven ink: mottled areas, and specks where the paper shows through."""
     height, width = image.shape[:2]
@@ -198,7 +193,6 @@ def ink_texture(
 
 def painting(
     image: FloatImage,
-    rng: np.random.Generator,
     brush: Annotated[int, Range(0, 200, "radius of the strokes in pixels; 0: a 56th of the shorter side")] = 0,
     color: Annotated[float, Range(0, 3, "saturation; 1 keeps it")] = 1.25,
 ) -> FloatImage:
@@ -210,7 +204,6 @@ def painting(
 
 def washes(
     image: FloatImage,
-    rng: np.random.Generator,
     brush: Annotated[int, Range(0, 200, "radius of the washes in pixels; 0: a 40th of the shorter side")] = 0,
     edges: Annotated[float, Range(0, 6, "darkness along edges")] = 1.5,
 ) -> FloatImage:

@@ -1,12 +1,13 @@
 """All filters and looks by name. A look is a named sequence of filters: the ground truth of data=retro_filter.
 
-A filter maps an image (H, W, 3), float32 in 0..1, and a random generator to an image. Lengths are fractions of the
-shorter side, so that an image has the same look at any size, unless a parameter sets them in pixels. Cells of prints
-and of pixel art are at least two pixels.
+A filter maps an image (H, W, 3), float32 in 0..1, to an image. Lengths are fractions of the shorter side, so that an
+image has the same look at any size, unless a parameter sets them in pixels. Cells of prints and of pixel art are at
+least two pixels.
 """
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Callable, Sequence
 from functools import partial
 from typing import NamedTuple
@@ -44,8 +45,6 @@ FILTERS: dict[str, Filter] = {
         screens.vhs_signal, screens.vhs_tape,
     )
 }  # fmt: skip
-# random, so a translator cannot predict them
-STOCHASTIC = {"grain", "film_grain", "paper", "brushed_edge", "ink_texture", "vhs_tape"}
 MIN_SIDE = 4  # pixels; smaller images are padded, because filters need neighbors
 
 
@@ -85,7 +84,7 @@ def make_style(style: str | Sequence[str]) -> Callable[[np.ndarray, int], np.nda
     for name, own in map(split_word, filter_names(style)):
         function = filter_of(name)
         known = parameters_of(function)  # which make 6.0 an integer where the filter needs one
-        steps.append((function, {key: known[key].check(value) for key, value in own.items()}))
+        steps.append((function, is_random(name), {key: known[key].check(value) for key, value in own.items()}))
 
     def apply(pixels: np.ndarray, seed: int) -> np.ndarray:
         rng = np.random.default_rng(seed)
@@ -94,8 +93,8 @@ def make_style(style: str | Sequence[str]) -> Callable[[np.ndarray, int], np.nda
         if min(height, width) < MIN_SIDE:
             missing = [(0, max(0, MIN_SIDE - side)) for side in (height, width)]
             image = np.pad(image, (*missing, (0, 0)), "edge")
-        for function, own in steps:
-            image = function(image, rng, **own)
+        for function, random, own in steps:
+            image = function(image, rng, **own) if random else function(image, **own)
         return np.rint(255 * clipped(image[:height, :width])).astype(np.uint8)
 
     return apply
@@ -126,8 +125,12 @@ def filter_names(style: str | Sequence[str], settings: Settings | None = None) -
 
 
 def predictable(style: str | Sequence[str]) -> list[str]:
-    """Return the filters of a style that are not random, in order."""
-    return [word for word in filter_names(style) if split_word(word)[0] not in STOCHASTIC]
+    """Return the filters of a style that are not random, in order: a translator cannot predict the others."""
+    return [word for word in filter_names(style) if not is_random(split_word(word)[0])]
+
+
+def is_random(name: str) -> bool:
+    return "rng" in inspect.signature(filter_of(name)).parameters
 
 
 def filter_of(name: str) -> Filter:
@@ -149,7 +152,7 @@ def pilgram_filter(name: str) -> Filter:
         needs = "" if pilgram else f"; pilgram's filters, such as 1977, need {install('styles')}"
         raise UserError(f"{LOOK}{name} is not known; {hint}{needs}")
 
-    def apply(image: FloatImage, rng: np.random.Generator) -> FloatImage:
+    def apply(image: FloatImage) -> FloatImage:
         filtered = filters[name](Image.fromarray(np.rint(255 * image).astype(np.uint8)))
         return np.asarray(filtered.convert("RGB"), np.float32) / 255
 
@@ -183,8 +186,8 @@ def table_of_look(filters: Sequence[str], size: int, title: str = "") -> tuple[C
     """
     steps, left_out = [], []
     for name, own in map(split_word, filters):
-        change = partial(filter_of(name), rng=np.random.default_rng(0), **own)
-        if name not in STOCHASTIC and is_pointwise(change):
+        change = partial(filter_of(name), **own)
+        if not is_random(name) and is_pointwise(change):
             steps.append(change)
         else:
             left_out.append(name)

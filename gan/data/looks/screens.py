@@ -19,7 +19,6 @@ from gan.utils.seamless import size_of
 
 def pixels(
     image: FloatImage,
-    rng: np.random.Generator,
     cell: Annotated[int, Range(0, 500, "side of a cell in pixels; 0: a 48th of the shorter side, at least 2")] = 0,
 ) -> FloatImage:
     """Pixel art: cells of a 48th of the shorter side, each in the nearest of PICO-8's 16 colors."""
@@ -33,7 +32,6 @@ def pixels(
 
 def scan_lines(
     image: FloatImage,
-    rng: np.random.Generator,
     line: Annotated[int, Range(0, 100, "height of a line in pixels; 0: a 240th of the shorter side")] = 0,
     darkness: Annotated[float, Range(0, 1, "light that every other line loses")] = 0.38,
     bloom: Annotated[float, Range(0, 2, "light around bright areas")] = 0.35,
@@ -57,7 +55,6 @@ BLUR = (2 * np.log(10)) ** 0.5 / (2 * np.pi)  # standard deviation in time of su
 
 def vhs_signal(
     image: FloatImage,
-    rng: np.random.Generator,
     bandwidth: Annotated[float, Range(0.2, 4, "bandwidth relative to VHS")] = 1,
     delay: Annotated[float, Range(0, 4, "delay of the colors, in microseconds")] = 0.5,
     sharpening: Annotated[float, Range(0, 3, "sharpening by the player, which leaves halos")] = 1.2,

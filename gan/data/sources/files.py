@@ -97,9 +97,7 @@ def _member(file: File) -> bytes:
     archive = _archive(file.root, os.stat(file.root).st_mtime_ns, os.getpid())
     member = archive.getinfo(file.name)
     if member.compress_type not in COMPRESSIONS:
-        raise ImageError(
-            f"compression method {member.compress_type} is not supported; create the archive again with deflate"
-        )
+        raise ImageError(f"compression method {member.compress_type} is not supported; create an archive with deflate")
     data = bytearray()
     with archive.open(member) as opened:
         while piece := opened.read(PIECE):

@@ -60,11 +60,7 @@ class Choice(NamedTuple):
     distances: Mapping[str, float] = MappingProxyType({})  # empty if there are too few images
 
     def describe(self, no_position: str = "--position none") -> str:
-        """Return what the closed form does to an image, and in a second line how near it comes to the targets.
-
-        Args:
-            no_position: the option that leaves out the position.
-        """
+        """Return what the closed form does to an image, and in a second line how near it comes to the targets."""
         text = self.kind
         if self.kind == UNCHANGED:
             text = "none, because the colors of the two sides do not differ by more than chance"
@@ -102,7 +98,8 @@ def choose(
     pixels = draw_pixels(a, seed, samples), draw_pixels(b, seed + 1, samples)
     source, target = opaque_colors(a), opaque_colors(b)
     distances = held_out_distances(a, b, seed, min(samples, HELD_OUT_SAMPLES))
-    kind = kind or (best_kind(distances) if colors_differ(source, target) else UNCHANGED)
+    differ = hotelling(color_statistics(source), color_statistics(target)) < SIGNIFICANCE
+    kind = kind or (best_kind(distances) if differ else UNCHANGED)
     change = change_of(kind, *pixels)
     chosen = None if position == "none" else position or "radial"
     color_map = with_position(change, *pixels, chosen)
@@ -216,11 +213,6 @@ def typical(images: Tensor) -> Tensor:
     distance = np.abs(statistics - np.median(statistics, 0))
     limit = OUTLIER * (np.quantile(distance, 0.9, axis=0) + FLOOR)
     return images[torch.from_numpy((distance <= limit).all(1))]
-
-
-def colors_differ(a: Tensor, b: Tensor) -> bool:
-    """Return whether the colors of two sets of images (N, 3, H, W), in levels, differ by more than chance."""
-    return hotelling(color_statistics(a), color_statistics(b)) < SIGNIFICANCE
 
 
 def hotelling(x: np.ndarray, y: np.ndarray) -> float:

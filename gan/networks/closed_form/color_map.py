@@ -60,11 +60,7 @@ def sampled(luts: Tensor, color: Tensor) -> Tensor:
 
 
 def gathered(luts: Tensor, color: Tensor) -> Tensor:
-    """Return the same as `sampled`: the sum of the eight nearest entries, weighted by their distance on each axis.
-
-    Args:
-        luts: (N or 1, 3, P, P, P).
-    """
+    """Return the same as `sampled`: the sum of the eight nearest entries, weighted by their distance on each axis."""
     size = luts.shape[-1]
     position = (color.clamp(-1, 1) + 1) * ((size - 1) / 2)  # (N, 3, h, w), in entries along red, green and blue
     lower = position.floor().clamp(max=size - 2)
@@ -83,11 +79,7 @@ def gathered(luts: Tensor, color: Tensor) -> Tensor:
 
 
 def rows_and_columns(position: TilePosition, like: Tensor) -> tuple[Tensor, Tensor]:
-    """Return the centers of the rows (h, 1) and columns (1, w) of a tile as fractions of the image's sides.
-
-    Args:
-        like: the tile (N, C, h, w).
-    """
+    """Return the centers of rows (h, 1) and columns (1, w) of a tile (N, C, h, w) as fractions of the image's sides."""
     height, width = like.shape[2:]
     rows = torch.arange(height, device=like.device, dtype=like.dtype).add(position.top + 0.5) / position.height
     columns = torch.arange(width, device=like.device, dtype=like.dtype).add(position.left + 0.5) / position.width

@@ -227,14 +227,9 @@ def table_of(change: Change) -> Tensor:
     return torch.from_numpy(mapped.T).float().reshape(3, *(TABLE_SIZE,) * 3)
 
 
-def fit(a: Pixels, b: Pixels, kind: str, position: str | None = None) -> ColorMap:
-    """Return a closed form that maps `a` to `b`.
-
-    Args:
-        kind: one of KINDS.
-        position: "radial", or None for a map of colors alone.
-    """
-    return with_position(fit_kinds(a.levels, b.levels, [kind])[kind], a, b, position)
+def fit(a: Pixels, b: Pixels, kind: str) -> ColorMap:
+    """Return a map of colors from `a` to `b`; `kind` is one of KINDS."""
+    return ColorMap(table_of(fit_kinds(a.levels, b.levels, [kind])[kind]))
 
 
 def with_position(change: Change, a: Pixels, b: Pixels, position: str | None) -> ColorMap:

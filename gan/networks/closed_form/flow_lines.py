@@ -178,10 +178,7 @@ def mean_direction(inputs: Tensor, targets: Tensor, frequency: float) -> Tensor:
 def structure(luminance: Tensor, sigma: float) -> tuple[Tensor, Tensor]:
     """Return the structure tensor of luminance (N, 1, h, w) as a complex number: real and imaginary part (N, 1, h, w).
 
-    Half of its argument is the direction across the structure.
-
-    Args:
-        sigma: standard deviation of the blur of the tensor in pixels.
+    Half of its argument is the direction across the structure. It is blurred by a standard deviation `sigma` in pixels.
     """
     x = F.pad(blur(luminance, FINE), (1,) * 4, mode="replicate")
     across, down = x[..., 1:-1, 2:] - x[..., 1:-1, :-2], x[..., 2:, 1:-1] - x[..., :-2, 1:-1]

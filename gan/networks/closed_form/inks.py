@@ -167,22 +167,14 @@ class Inks(ReadsBuffers):
         return self.uneven.field(white) if self.settings["unevenness"] else None
 
     def mixed(self, logits: Tensor, field: Tensor | None) -> Tensor:
-        """Return the colors (N, 3, h, w) of inks whose fractions have the logits (N, K, h, w).
-
-        Args:
-            field: (N or 1, 1, h, w) of `field`.
-        """
+        """Return the colors (N, 3, h, w) of inks whose fractions have the logits (N, K, h, w), varied by a `field`."""
         fractions = logits.softmax(1)
         colors = torch.einsum("nkhw,kc->nchw", fractions, self.palette[: self.count])
         return colors if field is None else colors + self.uneven(fractions, field)
 
     @torch.no_grad()
     def fit_colors(self, inputs: Tensor, targets: Tensor, start: ColorMap, has_lines: bool) -> None:
-        """Fit the palette and `tone` to patches (N, 3, s, s) and (M, 3, s, s) in [-1, 1].
-
-        Args:
-            start: the color map to use without lines.
-        """
+        """Fit the palette and `tone`, without lines `start`, to patches (N, 3, s, s) and (M, 3, s, s) in [-1, 1]."""
         count = 2 if has_lines else INKS
         palette = k_means(targets.movedim(1, -1).reshape(-1, 3)[is_flat(targets).flatten()], count)
         order = luminance(palette[:, :, None, None]).flatten().argsort()

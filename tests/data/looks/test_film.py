@@ -37,7 +37,7 @@ def test_the_strength_follows_the_intensity() -> None:
 
 def test_the_pigment_absorbs_red_most_and_follows_luminance() -> None:
     ramp = np.tile(np.linspace(0, 1, 200, dtype=np.float32)[None, :, None], (80, 1, 3))
-    after = prussian_blue(ramp, np.random.default_rng(0))[40]
+    after = prussian_blue(ramp)[40]
     assert (np.diff(after[20:-20], axis=0) > -1e-3).all() and after[-1] == pytest.approx(PAPER, abs=0.02)
     density = -np.log(after[10] / PAPER)
     assert density / density[0] == pytest.approx(ABSORPTION / ABSORPTION[0], rel=0.01)

@@ -15,8 +15,6 @@ from gan.data.looks.prints import (
     stencils,
 )
 
-RNG = np.random.default_rng(0)
-
 
 def test_overprints_multiply() -> None:
     plates, colors = overprints(palette("ffff00 00ffff"))
@@ -28,7 +26,7 @@ def test_overprints_multiply() -> None:
 def test_a_screen_print_has_the_colors_of_its_inks_over_each_other() -> None:
     image = draw(0, 2, 120, 160).astype(np.float32) / 255
     for inks in (2, 3, 4):
-        page = stencils(image, RNG, inks=inks).reshape(-1, 3)
+        page = stencils(image, inks=inks).reshape(-1, 3)
         _, allowed = overprints(palette(SCREEN_INKS))
         far = np.abs(page[:, None] - allowed).max(-1).min(1)
         assert (far < 0.01).mean() > 0.7  # the rest are edges
@@ -50,7 +48,7 @@ def test_inks_are_found_again() -> None:
 def test_drums_are_misregistered_by_a_fraction_of_the_side() -> None:
     image = np.full((200, 200, 3), 0.97, np.float32)
     image[80:120, 80:120] = 0
-    near, far = (drums(image, RNG, misregistration=amount) for amount in (0, 20))
+    near, far = (drums(image, misregistration=amount) for amount in (0, 20))
     changed = np.abs(near - far).max(-1) > 0.2
     rows = np.flatnonzero(changed.any(1))
     assert 78 <= rows[0] <= 84 and 120 <= rows[-1] <= 125  # blue moves by 0.9 x 20 / 1000 x 200 pixels

@@ -13,8 +13,6 @@ from gan.data.looks.registry import FILTERS, STYLES, filter_names, listing, make
 from gan.utils.colors import COLORS
 from gan.utils.errors import UserError
 
-RNG = np.random.default_rng(0)
-
 
 def picture(height: int = 60, width: int = 80) -> np.ndarray:
     return draw(0, 2, height, width)
@@ -55,7 +53,7 @@ def test_an_unknown_style_names_a_similar_one(monkeypatch: pytest.MonkeyPatch) -
 
 
 def test_the_vignette_darkens_the_corners_by_55_percent() -> None:
-    light = vignette(np.ones((101, 101, 3), np.float32), RNG)
+    light = vignette(np.ones((101, 101, 3), np.float32))
     assert light[50, 50] == pytest.approx(1) and light[0, 0] == pytest.approx(0.45)
 
 

@@ -76,8 +76,8 @@ def test_a_transport_finds_a_curve_that_is_not_linear() -> None:
 
 def test_a_correction_finds_a_vignette() -> None:
     a, b, truth = draw_pixels(A, 0, FEW), draw_pixels(vignette(B), 1, FEW), vignette(HELD_OUT)
-    plain, corrected = (error(fit.fit(a, b, "linear", position), HELD_OUT, truth) for position in (None, "radial"))
-    assert corrected < 0.5 * plain
+    corrected = fit.with_position(fit.linear(a.levels, b.levels), a, b, "radial")
+    assert error(corrected, HELD_OUT, truth) < 0.5 * error(fit.fit(a, b, "linear"), HELD_OUT, truth)
 
 
 def chosen(a: Tensor, b: Tensor, monkeypatch: pytest.MonkeyPatch) -> choose.Choice:
@@ -178,7 +178,8 @@ def test_images_of_one_color_stay_finite() -> None:
     flat = torch.full((8, 3, 16, 16), 77, dtype=torch.uint8)
     for kind in KINDS:
         for position in (None, "radial"):
-            change = fit.fit(draw_pixels(flat, 0, 500), draw_pixels(flat + 50, 1, 500), kind, position)
+            a, b = draw_pixels(flat, 0, 500), draw_pixels(flat + 50, 1, 500)
+            change = fit.with_position(fit.fit_kinds(a.levels, b.levels, [kind])[kind], a, b, position)
             assert torch.isfinite(change.table).all()
             assert torch.isfinite(change.position).all()
             assert error(change, flat, flat + 50) < 2
