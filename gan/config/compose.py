@@ -31,8 +31,6 @@ from gan.utils.option_values import flatten, pair, quote, without_home
 from gan.utils.processes import DDP, num_external_ranks
 
 ONE = ("model", "data", "trainer", "loss", "augment", "schedule", "stop")  # groups with one part, not a list of them
-
-
 _composing = ContextVar("_composing", default=False)
 DERIVED: dict[str, Callable[..., Any]] = {}  # functions of the configuration, by the NAME in ${derived:NAME}
 
@@ -136,10 +134,8 @@ def device_of(accelerator: str) -> str:
     if accelerator not in available:
         raise UserError(f"trainer.accelerator={accelerator}: {did_you_mean(accelerator, available)}")
     if not available[accelerator]:
-        raise UserError(
-            f"trainer.accelerator={accelerator}: torch {torch.__version__} finds none on this machine; "
-            "use trainer.accelerator=auto or trainer=cpu"
-        )
+        found = f"torch {torch.__version__} finds none on this machine"
+        raise UserError(f"trainer.accelerator={accelerator}: {found}; use trainer.accelerator=auto or trainer=cpu")
     if accelerator in ("auto", "gpu"):
         return "cuda" if cuda else "mps" if mps else "cpu"
     return accelerator
@@ -330,12 +326,7 @@ def by_length(cfg: DictConfig, cpu: int, gpu: int) -> int:
 @by_name
 def resumed_at(cfg: DictConfig) -> int | None:
     """Return the number of images seen at the checkpoint to resume from; None for a new run."""
-    return images_at(cfg.resume)
-
-
-def images_at(checkpoint: str | None) -> int | None:
-    """Return the number of images seen at a checkpoint; None without a checkpoint."""
-    return checkpoints.images_of(Path(checkpoint)) if checkpoint else None
+    return checkpoints.images_of(Path(cfg.resume)) if cfg.resume else None
 
 
 for _resolver in (by_device, width, length, at_most, sides, derived):

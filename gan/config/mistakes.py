@@ -66,18 +66,10 @@ def check_words(words: Sequence[str]) -> list[str]:
         if word.startswith("+"):
             check_added(word)
         elif (word.startswith("=") or "=" not in word) and (not word.startswith("~") or word.startswith("~/")):
-            if joined := unquoted(words, index):
-                raise UserError(f"{word}: a path with spaces needs quotes; write {shlex.quote(joined)}")
             if not os.path.isdir(os.path.expanduser(word)) or is_run(word):
                 raise UserError(describe_bare(word))
             words[index] = f"data.root={word}"
     return words
-
-
-def unquoted(words: Sequence[str], index: int) -> str | None:
-    """Return the option whose value, an existing path with spaces, continues in the word at an index; else None."""
-    options = (" ".join(words[index - 1 : end]) for end in range(index + 1, len(words) + 1) if index > 0)
-    return next((text for text in options if os.path.exists(os.path.expanduser(text.partition("=")[2]))), None)
 
 
 def is_run(word: str) -> bool:
@@ -113,10 +105,8 @@ def check_added(word: str) -> None:
 def describe_flag(word: str) -> str:
     """Return a line about a flag such as --epochs or --epochs=10, which is not one of Hydra's or ours."""
     name = word.partition("=")[0].lstrip("-")
-    text = (
-        answer("dataset" if name == "data" else name)
-        or f"options are written NAME=VALUE; {did_you_mean(name, known_options())}"
-    )
+    text = answer("dataset" if name == "data" else name)
+    text = text or f"options are written NAME=VALUE; {did_you_mean(name, known_options())}"
     return f"{word}: no such option; {text}"
 
 

@@ -197,14 +197,10 @@ def choose_checkpoint(run: Path, path: Path, cfg: DictConfig) -> Path:
         return path
     checkpoint = checkpoints.repair(run)
     if checkpoint is None:
-        raise UserError(
-            f"resume={run}: no undamaged checkpoint in {run / run_folder.CHECKPOINTS}; train again in another folder"
-        )
+        raise UserError(f"resume={run}: has no undamaged checkpoint; train again in another folder")
     if not is_unfinished(checkpoint, cfg):
-        print_line(
-            f"{run} has already seen {checkpoints.images_of(checkpoint):,} images, the length that is set; "
-            "to continue, write how many more: images=+N or minutes=+N"
-        )
+        seen = f"{checkpoints.images_of(checkpoint):,} images"
+        print_line(f"{run} has already seen {seen}, the length that is set; to continue, add images=+N or minutes=+N")
     return checkpoint
 
 
@@ -300,10 +296,9 @@ def as_list(value: Any) -> list[Any]:
 def check_same(run: Path, cfg: DictConfig) -> None:
     """Raise UserError, which names differences, if a run has another configuration and resume_force is not set."""
     if not cfg.resume_force and (changes := differences(run, cfg)):
-        raise UserError(
-            f"{run} has another configuration: {first_few(changes, MAX_CHANGES, '; ')}; resume it without these "
-            f"options, start a new run with init_from={run}, or set resume_force=true to resume anyway"
-        )
+        shown = first_few(changes, MAX_CHANGES, "; ")
+        advice = f"leave out these options, start a new run with init_from={run}, or set resume_force=true"
+        raise UserError(f"{run} has another configuration: {shown}; {advice}")
 
 
 def is_same(run: Path, cfg: DictConfig) -> bool:
@@ -359,9 +354,7 @@ def decide_on_rank_0(run: Path, decide: Callable[[], Path | None]) -> Path | Non
         if waited > UNSEEN and not (run / run_folder.LOCK).exists():
             return None
         time.sleep(lock.POLL)
-    raise UserError(
-        f"{run}: rank 0 did not choose a checkpoint in time; check that all machines can access this folder"
-    )
+    raise UserError(f"{run}: rank 0 did not choose a checkpoint in time; can all machines access this folder?")
 
 
 def job_name() -> str | None:

@@ -104,9 +104,8 @@ def of_translator(model: Translator, size: int, name: str, images: Callable[[], 
         start = of_color_map(model.network.start, size, name)
         return start._replace(name="translator", lost=[*start.lost, "texture is left out"])
     if not isinstance(model.network, lut.Generator):
-        raise UserError(
-            f"{name}: its colors depend on other pixels; only a look, model=lut or model=style has a color table"
-        )
+        why = "its colors depend on other pixels; only a look, model=lut or model=style has a color table"
+        raise UserError(f"{name}: {why}")
     colors, lost = mean_function(model.network, images())
     return Exported("translator", table_of(colors, size, Path(name).name), lost)
 
@@ -123,10 +122,8 @@ def mean_function(network: lut.Generator, images: Tensor) -> tuple[Colors, list[
     (places, margin), lost = places_of(network.start)
     if contexts.shape[0] > 1 and network.entries.shape[0] > 1:
         apart = float((contexts - mean).abs().mean() * 127.5)
-        lost.append(
-            f"LUTs are mixed as in the mean of {len(images)} images; the mix of a single image differs from it by "
-            f"{apart:.1f} levels (of 255) on average"
-        )
+        mixed = f"LUTs are mixed as in the mean of {len(images)} images"
+        lost.append(f"{mixed}; the mix of a single image differs by {apart:.1f} levels (of 255) on average")
 
     def translate(x: Tensor, position: TilePosition) -> Tensor:
         y = network.forward_tile(with_channels(x, network.channels), position, mean.expand(len(x), -1, -1, -1, -1))

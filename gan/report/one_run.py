@@ -221,9 +221,7 @@ def commands(facts: Facts) -> list[str]:
     lines = []
     for command in typed:
         words = [public_word(str(word)) for word in command[:MAX_WORDS] if not str(word).startswith("resume=null")]
-        lines.append(
-            " ".join([PROGRAMS.get(word, word) if n == 0 else shlex.quote(word) for n, word in enumerate(words)])
-        )
+        lines.append(" ".join([PROGRAMS.get(word, word) for word in words[:1]] + list(map(shlex.quote, words[1:]))))
     return lines
 
 

@@ -19,7 +19,7 @@ from hydra.utils import instantiate
 from lightning import Trainer
 from omegaconf import DictConfig
 
-from gan.config.compose import images_at, to_plain
+from gan.config.compose import resumed_at, to_plain
 from gan.config.launch import in_sweep
 from gan.data.module import ImageDataModule
 from gan.data.order import per_rank_batch_size
@@ -148,7 +148,7 @@ def build_trainer(
         return make(
             max_steps=-1 if cfg.images is None else -(-cfg.images // data.batch_size),
             callbacks=[interrupt, Agreement(run), clock, *parts],
-            logger=[*adapters, JSONLines(str(run), lambda: clock.seconds, images_at(cfg.resume))],
+            logger=[*adapters, JSONLines(str(run), lambda: clock.seconds, resumed_at(cfg))],
             plugins=[storage],
             default_root_dir=str(run),
             enable_checkpointing=saves,
@@ -196,10 +196,8 @@ def print_summary(trainer: Trainer, model: GAN, data: ImageDataModule, run: Path
     """Print the run folder, the numbers of parameters, and the devices."""
     networks = (("generator", model.generator), ("discriminator", model.discriminator))
     counts = [f"{name} {sum(p.numel() for p in network.parameters()):,}" for name, network in networks]
-    device = f"{trainer.num_devices} x {trainer.strategy.root_device.type}"
-    print_line(
-        f"{from_here(run)}: {', '.join(counts)} parameters; batch {data.batch_size}; {device}, {trainer.precision}"
-    )
+    device = f"{trainer.num_devices} x {trainer.strategy.root_device.type}, {trainer.precision}"
+    print_line(f"{from_here(run)}: {', '.join(counts)} parameters; batch {data.batch_size}; {device}")
 
 
 def describe_resumed(sidecar: dict[str, Any], images: int | None, minutes: float | None) -> str:

@@ -74,9 +74,7 @@ def start_from(model: Base, source: Path) -> None:
         kind = f"model.{role}._target_"
         if not weights or theirs.get(kind) != options.get(kind):
             if role == "generator":
-                raise UserError(
-                    f"{shown}: its generator has another class; set model= to its recipe, or init_from=null"
-                )
+                raise UserError(f"{shown}: its generator has another class; set its model=, or init_from=null")
             if model.frozen.get(role):
                 raise UserError(f"freeze.{role}: {shown} has no such {role}; set freeze.{role}=0")
             print_line(f"{shown}: has no such {role}; training starts with an untrained one")

@@ -125,10 +125,8 @@ def out_of_memory(batch: int, micro_batch: int | None) -> UserError:
     size = min(batch, micro_batch or batch)
     option = f"model.micro_batch={size // 2} (for networks without BatchNorm)"
     smaller = f"set {option}, with resume_force=true to resume; or " if size > 1 else ""
-    return UserError(
-        f"the GPU is out of memory; {smaller}start a new run with a smaller data.batch_size, data.size or width of the "
-        "networks"
-    )
+    new = "start a new run with a smaller data.batch_size, data.size or width of the networks"
+    return UserError(f"the GPU is out of memory; {smaller}{new}")
 
 
 # ---- A step of a copy

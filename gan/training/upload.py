@@ -67,7 +67,5 @@ class Upload:
         if not self.failure:
             print_line(f"uploaded to {address}")
         else:
-            print_line(
-                f"remote={address}: the last files were not uploaded ({self.failure}); {run} contains them; upload "
-                f"them with: {train_command()} resume={run} remote={address}"
-            )
+            later = f"{run} contains them; upload them with: {train_command()} resume={run} remote={address}"
+            print_line(f"remote={address}: the last files were not uploaded ({self.failure}); {later}")

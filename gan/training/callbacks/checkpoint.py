@@ -144,10 +144,8 @@ def check_finite(trainer: Trainer, pl_module: GAN) -> None:
     """Raise Diverged if a weight or a state of an optimizer is not finite."""
     for name, value in (*pl_module.state_dict().items(), *optimizer_states(trainer)):
         if not torch.isfinite(value).all():
-            raise Diverged(
-                f"training diverged: {name} is not finite at {pl_module.images_seen} images; the last checkpoint is "
-                "unchanged; lower the learning rate"
-            )
+            what = f"training diverged: {name} is not finite at {pl_module.images_seen} images"
+            raise Diverged(f"{what}; the last checkpoint is unchanged; lower the learning rate")
 
 
 def optimizer_states(trainer: Trainer) -> Iterator[tuple[str, Tensor]]:

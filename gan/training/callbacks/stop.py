@@ -108,6 +108,5 @@ def describe_flat(scores: Sequence[Score], patience: int, fraction: float) -> st
     gain = best - min(score for _, score in newest)
     if gain > noise:
         return ""
-    return (
-        f"has not improved by more than {noise:.3g} since {best:.4g} at {images:,} images, in {len(newest)} evaluations"
-    )
+    since = f"since {best:.4g} at {images:,} images, in {len(newest)} evaluations"
+    return f"has not improved by more than {noise:.3g} {since}"

@@ -96,15 +96,13 @@ class Adapter(Logger):
         image = Image.open(io.BytesIO(png))
         if isinstance(self.logger, TensorBoardLogger):
             pixels = np.asarray(image)
-            self.send(
-                lambda: self.logger.experiment.add_image(name, pixels, images, dataformats="HWC"[: pixels.ndim]), images
-            )
+            axes = "HWC"[: pixels.ndim]
+            self.send(lambda: self.logger.experiment.add_image(name, pixels, images, dataformats=axes), images)
         elif isinstance(self.logger, WandbLogger):
             self.send(lambda: self.logger.log_image(name, [image], images), images)
         elif isinstance(self.logger, MLFlowLogger):
-            self.send(
-                lambda: self.logger.experiment.log_image(self.logger.run_id, image, key=name, step=images), images
-            )
+            run = self.logger.run_id
+            self.send(lambda: self.logger.experiment.log_image(run, image, key=name, step=images), images)
 
     def send(self, call: Callable[[], object], images: int | None = None) -> None:
         """Queue a call of the logger. It is dropped if the logger is too slow, or has the value already."""
