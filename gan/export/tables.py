@@ -22,7 +22,7 @@ from gan.export.parts import example_images
 from gan.export.record import software
 from gan.images.convert import to_float, to_uint8
 from gan.metrics.pixels import luminance
-from gan.models.loading import has_data, load_data
+from gan.models.loading import load_data
 from gan.networks import lut, style
 from gan.networks.closed_form.color_map import ColorMap
 from gan.networks.tile_position import TilePosition
@@ -171,10 +171,7 @@ def flat_areas(translate: Callable[[Tensor, TilePosition], Tensor], places: int 
 def inputs_of(model: Translator, path: Path) -> Tensor:
     """Return inputs of a model to average over: its training images, or built-in ones, after a note, if it has none."""
     try:
-        if has_data(model.config):
-            return load_data(model.config, path).inputs(NUM_INPUTS)
-        reason = "a shared model has no training images"
+        return load_data(model.config, path).inputs(NUM_INPUTS)
     except UserError as error:
-        reason = str(error)
-    print_line(f"note: built-in images take the place of the training images: {reason}")
+        print_line(f"note: built-in images take the place of the training images: {error}")
     return to_uint8(example_images(NUM_INPUTS, model.config["data"]["channels"], pair(model.config["data"]["size"])))

@@ -80,11 +80,7 @@ class Adapter(Logger):
         """Do nothing: `log_config` logs the configuration."""
 
     def log_config(self, config: dict[str, Any], choices: dict[str, Any]) -> None:
-        """Log the configuration of a new run.
-
-        Args:
-            choices: the options that the user has typed, by name.
-        """
+        """Log the configuration of a new run; `choices` are the options that the user has typed, by name."""
         if isinstance(self.logger, TensorBoardLogger):
             text = f"```yaml\n{yaml.safe_dump(config, sort_keys=False)}\n```"
             self.send(lambda: self.logger.experiment.add_text("config", text, 0))
