@@ -203,9 +203,8 @@ def set_aside(run: Path, paths: Iterable[Path]) -> Path:
 def set_aside_later(run: Path, images: int) -> None:
     """Move the checkpoints after `images` aside, because training resumes from `images`."""
     later = [path for path in list_checkpoints(run) if int(path.stem.removeprefix("images-")) > images]
-    if not later:
-        return
-    print_line(f"moved later checkpoints to {set_aside(run, later)}")
+    if later:
+        print_line(f"moved later checkpoints to {set_aside(run, later)}")
 
 
 def remove(checkpoint: Path) -> None:

@@ -63,7 +63,7 @@ def fit(cfg: DictConfig, model: GAN, data: ImageDataModule, make_trainer: Callab
         from gan.training.upload import Upload  # only runs with a copy need the libraries of object storage
 
         upload = Upload(cfg.remote, from_here(run))
-    storage, interrupt = AtomicCheckpointIO(background=True, after=upload.notify if upload else nothing), Interrupt()
+    storage, interrupt = AtomicCheckpointIO(background=True, after=upload.due.set if upload else nothing), Interrupt()
 
     # Trainer
     trainer = build_trainer(cfg, data, run, make_trainer, storage, interrupt)
@@ -127,12 +127,7 @@ def build_trainer(
     storage: AtomicCheckpointIO,
     interrupt: Interrupt,
 ) -> Trainer:
-    """Return the Trainer of a run.
-
-    Args:
-        make: `make_trainer` with the options of conf/trainer.
-        storage: writes checkpoints.
-    """
+    """Return the Trainer of a run. `make` is `make_trainer` with the options of conf/trainer."""
     choice("trainer.precision", str(cfg.trainer.precision), PRECISIONS)
     stop = instantiate(cfg.stop) if "_target_" in cfg.stop else None
     # debug= may set options of callbacks that are not used, which have no target.

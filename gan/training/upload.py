@@ -25,13 +25,9 @@ class Upload:
 
     def __init__(self, address: str, run: Path) -> None:
         self.remote = RemoteRun(address, run)
-        self.due, self.ending = threading.Event(), threading.Event()
+        self.due, self.ending = threading.Event(), threading.Event()  # `due` requests an upload
         self.failure = ""  # why the last upload failed
         self.thread = threading.Thread(target=self.work, name="upload", daemon=True)
-
-    def notify(self) -> None:
-        """Request an upload, because a checkpoint was saved."""
-        self.due.set()
 
     def work(self) -> None:
         """Upload until `finish` is called."""

@@ -88,18 +88,10 @@ class Checkpoint(Periodic, LightningCheckpoint):
         trainer.save_checkpoint(path, storage_options=then)
 
     def written(self, storage: AtomicCheckpointIO, before: tuple[Any, ...]) -> None:
-        """Remove old checkpoints, or forget a best one that was not saved.
-
-        Args:
-            before: score, name and `start` of the best checkpoint before this one.
-        """
+        """Remove checkpoints that are no longer needed, oldest first, or restore what was best `before` a failure."""
         if storage.failure:  # the disk is full: keep the previous best checkpoint and remove nothing
             self.best_score, self.best, self.start = before
             return
-        self.prune()
-
-    def prune(self) -> None:
-        """Remove complete checkpoints that are no longer needed, oldest first."""
         complete = [path for path in checkpoints.list_checkpoints(self.run) if checkpoints.is_complete(path)]
         for path in complete[: -self.keep]:
             if path.name != self.best:
