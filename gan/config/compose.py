@@ -147,7 +147,6 @@ def device(cfg: DictConfig) -> str:
 
 
 def by_device(cpu: Any, gpu: Any, *, _root_: DictConfig) -> Any:
-    """Return the first value on a CPU, the second on a GPU."""
     return cpu if device(_root_) == "cpu" else gpu
 
 
@@ -160,7 +159,6 @@ def width(cpu: int, gpu: int, *, _root_: DictConfig) -> int:
 
 
 def length(cpu: int, gpu: int, *, _root_: DictConfig) -> int | None:
-    """Return the length of a run in images; None if the run has a length in minutes."""
     return by_device(cpu, gpu, _root_=_root_) if _root_.minutes is None else None
 
 
@@ -180,7 +178,6 @@ def several_devices(cfg: DictConfig) -> bool:
 
 
 def at_most(limit: int, value: Any) -> int:
-    """Return a value, but at most `limit`; `limit` for None."""
     return limit if value is None else min(limit, value)
 
 

@@ -144,12 +144,7 @@ def translated(
     describe: Describe,
     job: tuple[gr.Request, Any],
 ) -> Any:
-    """Return the values of `results.outputs` for the translations of uploads.
-
-    Args:
-        paths: of the uploads.
-        job: the request and the progress for `Context.job`.
-    """
+    """Return the values of `results.outputs` for the translations of uploads. `job` is for `Context.job`."""
     exact = translator.to_pixel_art is not None  # cells and colors that JPEG would change
     limit = min(calls.MAX_PIXELS, max_pixels(available_memory(), exact, translator.function.bytes_per_pixel))
     files = find_files(paths, context)

@@ -53,7 +53,7 @@ def acquire(run: Path) -> None:
     release()
     run_folder.refuse_links(run)
     path = run / run_folder.LOCK
-    times = {"lease_duration": LEASE, "heartbeat_interval": HEARTBEAT}
+    times: dict[str, Any] = {"lease_duration": LEASE, "heartbeat_interval": HEARTBEAT}
     lease = SoftFileLease(path, **times, on_compromise=_stop, thread_local=False)
     try:
         try:

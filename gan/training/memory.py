@@ -117,11 +117,7 @@ def example(model: Any, data: Any, n: int, device: torch.device) -> dict[str, Te
 
 
 def out_of_memory(batch: int, micro_batch: int | None) -> UserError:
-    """Return the error for a step that did not fit into the memory of a GPU.
-
-    Args:
-        batch: images per batch on a device.
-    """
+    """Return the error for a step that did not fit into the memory of a GPU, with `batch` images on each device."""
     size = min(batch, micro_batch or batch)
     option = f"model.micro_batch={size // 2} (for networks without BatchNorm)"
     smaller = f"set {option}, with resume_force=true to resume; or " if size > 1 else ""
@@ -133,11 +129,7 @@ def out_of_memory(batch: int, micro_batch: int | None) -> UserError:
 
 
 def copy_of(model: Any, memo: dict[int, Any] | None = None) -> Any:
-    """Return a copy of a GAN without its Trainer that never logs.
-
-    Args:
-        memo: copies of parts, by the id of the part, as `copy.deepcopy` takes them.
-    """
+    """Return a copy of a GAN without its Trainer that never logs. `memo` is that of `copy.deepcopy`."""
     shell = copy.copy(model)
     shell.__dict__ |= {"_trainer": None, "loss_log": LossLog(), "log_interval": 2**62}
     return copy.deepcopy(shell, memo)
@@ -146,13 +138,9 @@ def copy_of(model: Any, memo: dict[int, Any] | None = None) -> Any:
 def step_of(
     copied: Any, batch: Mapping[str, Tensor], device: torch.device, precision: torch.dtype | None
 ) -> Callable[[], None]:
-    """Return a function that runs a training step of a copied model without a Trainer, with every lazy penalty.
+    """Return a function that runs a training step of a result of `copy_of`, with every lazy penalty.
 
-    Args:
-        copied: the result of `copy_of`.
-        batch: a batch of one device.
-        device: that of the model.
-        precision: dtype of autocast; None: no autocast.
+    `precision` is the dtype of autocast; None: no autocast.
     """
     copied.batch_size = len(next(iter(batch.values())))
     copied._trainer = OneDevice(copied.configure_optimizers())

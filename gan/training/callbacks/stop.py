@@ -89,12 +89,7 @@ class StopWhenPruned(ScoreStop):
 
 
 def describe_flat(scores: Sequence[Score], patience: int, fraction: float) -> str:
-    """Return how long the best score has not improved by more than noise; empty if it improves, or scores are too few.
-
-    Args:
-        scores: images seen and score of all evaluations, in order.
-        patience, fraction: see `StopWhenFlat`.
-    """
+    """Return how long the best score has not improved by more than noise; empty if it has, or scores are too few."""
     if len(scores) < 2 * patience:
         return ""
     recent = (1 - fraction) * scores[-1][0]  # images
