@@ -44,10 +44,7 @@ def run(arguments: argparse.Namespace) -> None:
 
 
 def describe(folder: Path) -> tuple[str, str, str, str, str]:
-    """Return the model, data, images, best score and status of a run folder.
-
-    A folder whose files cannot be read, or have impossible values, is "damaged".
-    """
+    """Return model, data, images, best score and status of a run folder, "damaged" if its files are not valid."""
     try:
         config, choices = run_folder.read_config(folder), run_folder.read_choices(folder)
         options = flatten(config)

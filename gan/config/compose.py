@@ -120,11 +120,7 @@ def check_packages(loggers: DictConfig) -> None:
 
 
 def device_of(accelerator: str) -> str:
-    """Return the device "cuda", "mps" or "cpu" of trainer.accelerator.
-
-    Raises:
-        UserError: the accelerator is unknown, or this machine does not have it.
-    """
+    """Return the device "cuda", "mps" or "cpu" of trainer.accelerator; raise UserError if this machine has none."""
     if _composing.get():
         raise RuntimeError("not needed to compose")  # OmegaConf leaves the value unresolved
     import torch

@@ -51,11 +51,7 @@ FLAGS = WITH_VALUE | INFORMATION | {"--help", "-h", "--help-all", "--resolve", "
 
 
 def check_words(words: Sequence[str]) -> list[str]:
-    """Return the words, with data.root= before a folder of images.
-
-    Raises:
-        UserError: an argument is not ours, such as a flag or a run folder without a name.
-    """
+    """Return the words, with data.root= before a folder of images; raise UserError if one is not ours."""
     words = list(words)
     values = {index + 1 for index, word in enumerate(words) if word in WITH_VALUE}
     for index, word in enumerate(words):
@@ -66,10 +62,18 @@ def check_words(words: Sequence[str]) -> list[str]:
         if word.startswith("+"):
             check_added(word)
         elif (word.startswith("=") or "=" not in word) and (not word.startswith("~") or word.startswith("~/")):
+            if joined := unquoted(words, index):
+                raise UserError(f"{word}: a path with spaces needs quotes; write {shlex.quote(joined)}")
             if not os.path.isdir(os.path.expanduser(word)) or is_run(word):
                 raise UserError(describe_bare(word))
             words[index] = f"data.root={word}"
     return words
+
+
+def unquoted(words: Sequence[str], index: int) -> str | None:
+    """Return the option whose value, an existing path with spaces, continues in the word at an index; else None."""
+    options = (" ".join(words[index - 1 : end]) for end in range(index + 1, len(words) + 1) if index > 0)
+    return next((text for text in options if os.path.exists(os.path.expanduser(text.partition("=")[2]))), None)
 
 
 def is_run(word: str) -> bool:

@@ -88,10 +88,7 @@ def with_remote(typed: list[str]) -> list[str]:
 
 
 def prepare_auto(typed: list[str], cfg: DictConfig, folder: Path) -> list[str]:
-    """Return the overrides for resume=auto.
-
-    The run is the named one, the newest unfinished run with this configuration, or a new one.
-    """
+    """Return the overrides of the named run, the newest unfinished one with this configuration, or a new one."""
     if is_named(typed):
         return with_folder(typed, folder, decide_on_rank_0(folder, lambda: resume_or_create(folder, cfg)))
     configs = folder.parent.glob(f"*/{run_folder.CONFIG}")
@@ -183,10 +180,7 @@ def with_total(typed: list[str], run: Path) -> list[str]:
 
 
 def choose_checkpoint(run: Path, path: Path, cfg: DictConfig) -> Path:
-    """Return the checkpoint for resume=PATH.
-
-    Lock and repair the folder. If PATH is a checkpoint, move later checkpoints aside.
-    """
+    """Lock and repair a folder, and return the checkpoint for resume=PATH; move those after PATH aside."""
     lock.acquire(run)
     remote.fetch_run(cfg.remote, run)
     if path.is_file():
@@ -263,11 +257,7 @@ def refusal(path: Path, word: str, fault: str, advice: str = REPEAT) -> UserErro
 
 
 def reason_to_refuse(key: str, value: Any, known: dict[str, Any]) -> str | None:
-    """Return why an option is not accepted from a file; None if it is accepted.
-
-    Args:
-        known: the options of the configuration and their unresolved values.
-    """
+    """Return why an option is not accepted from a file, or None; `known` are the options of the configuration."""
     if is_group(key):
         return " or ".join(f"there is no such file in {folder.name}/{key}" for folder in folders())
     if FORBIDDEN.fullmatch(key):

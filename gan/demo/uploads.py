@@ -34,11 +34,7 @@ Todo = list[tuple[File, Path]]  # uploads, and the path of the result of each
 
 
 def find_files(paths: Sequence[str] | None, context: Context) -> list[File]:
-    """Return the image files of uploads, also those in zip archives, without unpacking them.
-
-    Raises:
-        UserError: there are none, or too many, or too many bytes.
-    """
+    """Return the image files of uploads and in zip archives; raise UserError if there are none, or too many."""
     files: list[File] = []
     for path in paths or []:
         name = one_line(os.path.basename(path))

@@ -112,11 +112,7 @@ def of_translator(model: Translator, size: int, name: str, images: Callable[[], 
 
 @torch.inference_mode()
 def mean_function(network: lut.Generator, images: Tensor) -> tuple[Colors, list[str]]:
-    """Return the function of colors of a network, and what is lost.
-
-    Args:
-        images: uint8 (N, C, H, W); the mix of the LUTs is the mean over these.
-    """
+    """Return the function of colors of a network, for the mean of images uint8 (N, C, H, W), and what it loses."""
     contexts = network.global_context(to_float(thumbnail(images, network.thumbnail_size)))
     mean = contexts.mean(0, keepdim=True)
     (places, margin), lost = places_of(network.start)

@@ -135,11 +135,7 @@ class Facts:
 
 
 def read_facts(folder: Path) -> Facts:
-    """Return the facts of a run. What is missing or damaged becomes a note.
-
-    Raises:
-        UserError: the folder has no configuration that can be read.
-    """
+    """Return the facts of a run, with notes about what is damaged; raise UserError if its configuration is."""
     facts = Facts(folder, run_folder.read_config(folder))
     with noting(facts, run_folder.OVERRIDES):
         facts.choices = run_folder.read_choices(folder)

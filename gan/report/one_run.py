@@ -51,11 +51,7 @@ def build(folder: Path) -> bytes:
 
 
 def watch(folder: Path) -> str:
-    """Return the newest state of a run as HTML without a style sheet, see `gan.report.page.style`.
-
-    Raises:
-        UserError: its configuration cannot be read.
-    """
+    """Return the newest state of a run as HTML, without `page.style`; raise UserError as `build`."""
     facts = read_facts(folder)
     return render_parts(header(facts), [images(facts, facts.grids.grids[-1:]), curves(facts), health(facts)])
 

@@ -55,10 +55,7 @@ def list_checkpoints(run: Path) -> list[Path]:
 
 
 def is_complete(checkpoint: Path) -> bool:
-    """Return whether a checkpoint and its sidecar exist and the size is correct.
-
-    `find_damage` also compares the checksum.
-    """
+    """Return whether a checkpoint and its sidecar exist and its size is correct; `find_damage` compares checksums."""
     try:
         expected = read_sidecar(checkpoint)
         return checkpoint.stat().st_size == expected.get("bytes", checkpoint.stat().st_size)

@@ -57,11 +57,7 @@ def copy_weights(network: nn.Module, weights: Mapping[str, Tensor]) -> Copied:
 
 
 def start_from(model: Base, source: Path) -> None:
-    """Give a new model the weights of another one, and print what was kept.
-
-    Args:
-        source: a run folder (its best checkpoint), a checkpoint, or the folder of a shared model.
-    """
+    """Give a new model the weights of a run (its best checkpoint), checkpoint or shared model; print what was kept."""
     shown = f"init_from={with_addresses(str(source))}"
     print_line(f"{shown}: starts from this model (from scratch: init_from=null)")
     other = load_state(checkpoint_of(source))

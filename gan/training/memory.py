@@ -34,10 +34,7 @@ BATCH = 64
 def choose(model: Any, trainer: Trainer) -> int | None:
     """Return the images per forward pass on a device for a new run, the same on all ranks; None for the whole batch.
 
-    On CUDA it is the largest micro-batch that fits, elsewhere that of the options.
-
-    Raises:
-        UserError: none fits.
+    On CUDA it is the largest micro-batch that fits, elsewhere that of the options; raise UserError if none fits.
     """
     device, n = trainer.strategy.root_device, model.batch_size // trainer.world_size
     options = micro_batches(model, n)
