@@ -99,6 +99,9 @@ def execute(words: Sequence[str]) -> int:
         if words[:1] == ["train"]:  # Hydra reads the options
             importlib.import_module("gan.commands.train").main(words[1:])
             return 0
+        if words[:1] == ["--version"]:
+            print(f"retro-gan {version_of('retro-gan') or '(not installed)'}")
+            return 0
         parser = build_parser(next((word for word in words if not word.startswith("-")), None))
         if not words:
             parser.print_help(sys.stderr)
@@ -146,8 +149,7 @@ def build_parser(chosen: str | None) -> Parser:
     """Return the parser. Only the chosen sub-command is imported and gets its options."""
     parser = Parser(prog="gan", description="Train GANs on folders of retro images, and work with them.",
                     epilog=EXAMPLES, formatter_class=argparse.RawDescriptionHelpFormatter)  # fmt: skip
-    version = "" if chosen else f"retro-gan {version_of('retro-gan') or '(not installed)'}"  # slow to find
-    parser.add_argument("--version", action="version", version=version, help="print the version")
+    parser.add_argument("--version", action="store_true", help="print the version")
     subparsers = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
     for name, meaning in COMMANDS.items():
         subparser = subparsers.add_parser(name, help=meaning)
