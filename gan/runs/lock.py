@@ -53,8 +53,9 @@ def acquire(run: Path) -> None:
     release()
     run_folder.refuse_links(run)
     path = run / run_folder.LOCK
-    times: dict[str, Any] = {"lease_duration": LEASE, "heartbeat_interval": HEARTBEAT}
-    lease = SoftFileLease(path, **times, on_compromise=_stop, thread_local=False)
+    lease = SoftFileLease(
+        path, lease_duration=LEASE, heartbeat_interval=HEARTBEAT, on_compromise=_stop, thread_local=False
+    )
     try:
         try:
             lease.acquire(timeout=FIRST_TRY, poll_interval=POLL)

@@ -127,7 +127,7 @@ class Translator(GAN):
         return self.ema.module
 
     def chosen(self, images: Callable[[int, bool], Tensor], n: int) -> Tensor:
-        """Return exactly n images of `images`, a method of the data: held-out ones if there are any, repeated."""
+        """Return exactly n images of a method of the data, such as `inputs`: held-out if any, repeated if too few."""
         found = images(n, True)
         found = found if len(found) else images(n, False)
         return found[torch.arange(n) % len(found)]
