@@ -100,7 +100,8 @@ def execute(words: Sequence[str]) -> int:
             importlib.import_module("gan.commands.train").main(words[1:])
             return 0
         if words[:1] == ["--version"]:
-            print(f"retro-gan {version_of('retro-gan') or '(not installed)'}")
+            installed = version_of("retro-gan")
+            print(f"retro-gan {installed}" if installed else "retro-gan, not installed")
             return 0
         parser = build_parser(next((word for word in words if not word.startswith("-")), None))
         if not words:

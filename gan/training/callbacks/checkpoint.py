@@ -88,10 +88,14 @@ class Checkpoint(Periodic, LightningCheckpoint):
         trainer.save_checkpoint(path, storage_options=then)
 
     def written(self, storage: AtomicCheckpointIO, before: tuple[Any, ...]) -> None:
-        """Remove checkpoints that are no longer needed, oldest first, or restore what was best `before` a failure."""
+        """Remove old checkpoints; if this one was not saved, restore what was best `before`."""
         if storage.failure:  # the disk is full: keep the previous best checkpoint and remove nothing
             self.best_score, self.best, self.start = before
             return
+        self.prune()
+
+    def prune(self) -> None:
+        """Remove complete checkpoints that are no longer needed, oldest first."""
         complete = [path for path in checkpoints.list_checkpoints(self.run) if checkpoints.is_complete(path)]
         for path in complete[: -self.keep]:
             if path.name != self.best:
