@@ -31,25 +31,14 @@ class Generator(Protocol):
     synthesis_layers             modules from the smallest grid to the image (for --size and GANSpace)
     small_output: bool           generator(z, label, small=True) also returns smaller images, a second output; a
                                  discriminator with `small_input` takes them
+    mapping(z, label)            w (N, latent_dim), an intermediate latent, such as StyleGAN's
+    synthesis(w)                 images for w (N, latent_dim), or (layers, N, latent_dim), a w for each layer
     """
 
     latent_dim: int
 
     def __call__(self, z: Tensor, label: Tensor | None = None) -> Tensor:
         """Return images for z (N, latent_dim)."""
-        ...
-
-
-@runtime_checkable
-class MappedGenerator(Generator, Protocol):
-    """A generator with an intermediate latent space w, such as StyleGAN."""
-
-    def mapping(self, z: Tensor, label: Tensor | None = None) -> Tensor:
-        """Return w (N, latent_dim) for z (N, latent_dim)."""
-        ...
-
-    def synthesis(self, w: Tensor) -> Tensor:
-        """Return images for w (N, latent_dim), or for (layers, N, latent_dim) with a separate w for each layer."""
         ...
 
 

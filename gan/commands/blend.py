@@ -45,9 +45,8 @@ def run(arguments: argparse.Namespace) -> None:
 
     a, b = (Model.from_pretrained(model).to(device) for model in given)
     blended = a.blend(b, arguments.layers, arguments.soft, arguments.weight)
-    license = shared_files.checked_license(
-        [*given, *(str(each.config.get("init_from")) for each in (a, b))], arguments.license
-    )
+    starts = [*given, *(str(each.config.get("init_from")) for each in (a, b))]
+    license = shared_files.checked_license(starts, arguments.license)
     names = [each if address.is_address(each) else Path(each).resolve().name for each in given]
     values = {name: getattr(arguments, name) for name in ("layers", "soft", "weight")}
     chosen = [f"--{name} {value}" for name, value in values.items() if value is not None]

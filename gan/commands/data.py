@@ -215,10 +215,7 @@ def unscale(arguments: argparse.Namespace) -> int:
     unscaler = partial(unscale_file, side=arguments.cell, is_uneven=arguments.uneven, max_pixels=limit)
     results: list[Unscaled] = []
     crashed = Unscaled("the process crashed, took too long or ran out of memory on it")
-    with (
-        writing(arguments.output, options.RERUN),
-        counting(f"writing into {arguments.output}", len(todo)) as advance,
-    ):
+    with writing(arguments.output, options.RERUN), counting(f"writing into {arguments.output}", len(todo)) as advance:
         for part in parallel_map(unscaler, todo, lambda task: crashed):
             results += part
             advance(len(part))

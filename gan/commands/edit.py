@@ -132,11 +132,7 @@ def run(request: Request) -> None:
 
 
 def add_vectors_and_classes(model: Model, names: set[str], request: Request) -> None:
-    """Add the directions and the classes of the run to the model, if `names` of changes need any.
-
-    Raises:
-        UserError: there is no such attribute, direction or class.
-    """
+    """Add directions and classes of the run that `names` of changes need; raise UserError if one does not exist."""
     from gan.editing import vector_files
     from gan.editing.attributes import POSITIONS
     from gan.recognition import classifier

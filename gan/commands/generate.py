@@ -77,11 +77,7 @@ def nearest_seeds(
     """Return the seeds whose images are most similar to the image of --like, the most similar one first.
 
     The distance is that of the features of Lite0, which alone disregard whether an image is black or white, plus that
-    of thumbnails. Both are relative to their means over all seeds.
-
-    Args:
-        seeds: those to compare.
-        generate: returns the images of seeds.
+    of thumbnails. Both are relative to their means over all seeds. `generate` returns the images of seeds.
     """
     import torch
 

@@ -77,6 +77,10 @@ def add_seeds(parser: Any, default: str, help: str = "seeds of the images", type
     parser.add_argument("--seeds", default=default, type=type, help=f"{help}, as in 0-15,42 (default: %(default)s)")
 
 
+def add_images(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("images", metavar="IMAGES", type=existing_path, help="image, or folder or zip archive of them")
+
+
 def add_latents(parser: Any) -> None:
     parser.add_argument("--latents", type=existing_path, metavar="FILE", help="latents of images, written by gan "
                         "project")  # fmt: skip
@@ -276,10 +280,7 @@ def prepare_device(request: Device | argparse.Namespace) -> str:
     try:
         torch.empty(1, device=request.device)
     except (RuntimeError, AssertionError) as error:
-        raise UserError(
-            f"--device {request.device}: torch cannot use it here; give cpu, cuda, cuda:1 or mps; gan info lists the "
-            "devices"
-        ) from error
+        raise UserError(f"--device {request.device}: torch cannot use it here; gan info lists the devices") from error
     return str(request.device)
 
 

@@ -14,7 +14,7 @@ from gan.commands.options import add_command
 from gan.utils.colors import COLORS
 from gan.utils.errors import UserError, writing
 from gan.utils.files import refuse_existing
-from gan.utils.output import counted, one_line, print_aligned, print_line
+from gan.utils.output import counted, first_few, one_line, print_aligned, print_line
 
 SUFFIXES = (".gpl", ".hex", ".pal", ".act", ".ase", ".aseprite", ".png")  # of gan.pixel_art.palettes.WRITERS
 FILE = "palette file, whose suffix sets the format: " + ", ".join(SUFFIXES)
@@ -42,8 +42,9 @@ def palette_file(text: str) -> Path:
 
 def run(arguments: argparse.Namespace) -> None:
     if arguments.part == "list":
-        rows = [(name, str(len(colors.split())), colors) for name, colors in COLORS.items()]
-        print_aligned(("palette", "colors", ""), [(*row[:2], shortened(row[2])) for row in rows], right=("colors",))
+        palettes = [(name, colors.split()) for name, colors in COLORS.items()]
+        rows = [(name, str(len(colors)), first_few(colors, 8, " ")) for name, colors in palettes]
+        print_aligned(("palette", "colors", ""), rows, right=("colors",))
         return
     refuse_existing([arguments.out], arguments.force)
 
@@ -58,8 +59,3 @@ def run(arguments: argparse.Namespace) -> None:
     with writing(arguments.out):
         write_palette(palette, arguments.out)
     print_line(f"{arguments.out}: {counted(len(palette), 'color')}")
-
-
-def shortened(colors: str, most: int = 8) -> str:
-    """Return the first of colors that are separated by spaces."""
-    return " ".join(colors.split()[:most]) + " ..." * (len(colors.split()) > most)

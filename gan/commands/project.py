@@ -36,9 +36,7 @@ class Request(options.Weights):
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     options.add_run(parser)
-    parser.add_argument(
-        "images", type=options.existing_path, metavar="IMAGES", help="image, or folder or zip archive of images"
-    )
+    options.add_images(parser)
     options.add_out(parser, "output folder; created if missing", default=PROJECTED)
     parser.add_argument("--space", default="", metavar="w+", help="latent space to search; w+ has a separate w for "
                         "each layer (default: w if the model has a mapping network, else z)")  # fmt: skip

@@ -28,11 +28,7 @@ SCORES = "scores.csv"
 
 
 class OutputFolder:
-    """The output folder, with the latents found so far.
-
-    Args:
-        request: a `gan.commands.project.Request`.
-    """
+    """The output folder of a `gan.commands.project.Request`, with the latents found so far."""
 
     def __init__(self, model: Model, out: Path, request: Any) -> None:
         self.model, self.out, self.request = model, out, request

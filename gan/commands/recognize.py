@@ -36,9 +36,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     fit.add_argument("--no-baselines", action="store_true", help="measure only the discriminator's features")
     predict = add_command(parts, "predict", "classify images; the exit code is 3 if some could not be read")
     options.add_run(predict)
-    predict.add_argument(
-        "images", type=options.existing_path, metavar="IMAGES", help="image, or folder or zip archive of images"
-    )
+    options.add_images(predict)
     options.add_out(fit, f"folder of the classifier (default: RUN/{RECOGNITION})", required=False)
     options.add_recognition(predict, f"folder written by gan recognize fit (default: RUN/{RECOGNITION})")
     for part in (fit, predict):

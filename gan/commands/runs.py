@@ -44,26 +44,16 @@ def run(arguments: argparse.Namespace) -> None:
 
 
 def describe(folder: Path) -> tuple[str, str, str, str, str]:
-    """Return the model, data, images, best score and status of a run folder.
-
-    A folder whose files cannot be read, or have impossible values, is "damaged".
-    """
+    """Return model, data, images, best score and status of a run folder, "damaged" if its files are not valid."""
     try:
-        return read(folder)
+        config, choices = run_folder.read_config(folder), run_folder.read_choices(folder)
+        options = flatten(config)
+        model = str(choices.get("model") or generator_of(options))
+        name = Path(str(options.get("data.root") or "")).name or str(choices.get("data") or "retro")
+        far = how_far(folder, Log(each_line(folder / run_folder.METRICS)))
+        return model, name, progress(config, *far), best_score(folder), status(folder, config, *far)
     except run_folder.DAMAGED:
         return "?", "?", "?", "?", "damaged"
-
-
-def read(folder: Path) -> tuple[str, str, str, str, str]:
-    """Return what `describe` returns for an undamaged folder."""
-    config = run_folder.read_config(folder)
-    choices = run_folder.read_choices(folder)
-    model = str(choices.get("model") or generator_of(flatten(config)))
-    data = config.get("data")
-    root = str(data.get("root") or "") if isinstance(data, dict) else ""
-    name = Path(root).name or str(choices.get("data") or "retro")
-    far = how_far(folder, Log(each_line(folder / run_folder.METRICS)))
-    return model, name, progress(config, *far), best_score(folder), status(folder, config, *far)
 
 
 def size_of(folder: Path) -> int:

@@ -49,11 +49,7 @@ def main(words: Sequence[str], command: str = errors.COMMAND) -> None:
 
 
 def take_flags(words: Sequence[str], command: str) -> list[str]:
-    """Use the folders of --code and --config-dir, and return the other words.
-
-    Raises:
-        UserError: a folder does not exist or may not be used.
-    """
+    """Use the folders of --code and --config-dir, and return the other words; raise UserError if one cannot be used."""
     parser = Parser(add_help=False, allow_abbrev=False)
     add_arguments(parser)
     flags, rest = parser.parse_known_args(words)

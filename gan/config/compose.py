@@ -31,8 +31,6 @@ from gan.utils.option_values import flatten, pair, quote, without_home
 from gan.utils.processes import DDP, num_external_ranks
 
 ONE = ("model", "data", "trainer", "loss", "augment", "schedule", "stop")  # groups with one part, not a list of them
-
-
 _composing = ContextVar("_composing", default=False)
 DERIVED: dict[str, Callable[..., Any]] = {}  # functions of the configuration, by the NAME in ${derived:NAME}
 
@@ -122,11 +120,7 @@ def check_packages(loggers: DictConfig) -> None:
 
 
 def device_of(accelerator: str) -> str:
-    """Return the device "cuda", "mps" or "cpu" of trainer.accelerator.
-
-    Raises:
-        UserError: the accelerator is unknown, or this machine does not have it.
-    """
+    """Return the device "cuda", "mps" or "cpu" of trainer.accelerator; raise UserError if this machine has none."""
     if _composing.get():
         raise RuntimeError("not needed to compose")  # OmegaConf leaves the value unresolved
     import torch
@@ -136,10 +130,8 @@ def device_of(accelerator: str) -> str:
     if accelerator not in available:
         raise UserError(f"trainer.accelerator={accelerator}: {did_you_mean(accelerator, available)}")
     if not available[accelerator]:
-        raise UserError(
-            f"trainer.accelerator={accelerator}: torch {torch.__version__} finds none on this machine; "
-            "use trainer.accelerator=auto or trainer=cpu"
-        )
+        found = f"torch {torch.__version__} finds none on this machine"
+        raise UserError(f"trainer.accelerator={accelerator}: {found}; use trainer.accelerator=auto or trainer=cpu")
     if accelerator in ("auto", "gpu"):
         return "cuda" if cuda else "mps" if mps else "cpu"
     return accelerator
@@ -151,7 +143,6 @@ def device(cfg: DictConfig) -> str:
 
 
 def by_device(cpu: Any, gpu: Any, *, _root_: DictConfig) -> Any:
-    """Return the first value on a CPU, the second on a GPU."""
     return cpu if device(_root_) == "cpu" else gpu
 
 
@@ -164,7 +155,6 @@ def width(cpu: int, gpu: int, *, _root_: DictConfig) -> int:
 
 
 def length(cpu: int, gpu: int, *, _root_: DictConfig) -> int | None:
-    """Return the length of a run in images; None if the run has a length in minutes."""
     return by_device(cpu, gpu, _root_=_root_) if _root_.minutes is None else None
 
 
@@ -184,7 +174,6 @@ def several_devices(cfg: DictConfig) -> bool:
 
 
 def at_most(limit: int, value: Any) -> int:
-    """Return a value, but at most `limit`; `limit` for None."""
     return limit if value is None else min(limit, value)
 
 
@@ -330,12 +319,7 @@ def by_length(cfg: DictConfig, cpu: int, gpu: int) -> int:
 @by_name
 def resumed_at(cfg: DictConfig) -> int | None:
     """Return the number of images seen at the checkpoint to resume from; None for a new run."""
-    return images_at(cfg.resume)
-
-
-def images_at(checkpoint: str | None) -> int | None:
-    """Return the number of images seen at a checkpoint; None without a checkpoint."""
-    return checkpoints.images_of(Path(checkpoint)) if checkpoint else None
+    return checkpoints.images_of(Path(cfg.resume)) if cfg.resume else None
 
 
 for _resolver in (by_device, width, length, at_most, sides, derived):

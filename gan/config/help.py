@@ -46,10 +46,8 @@ COMMON = {
 
 def help_page() -> str:
     """Return the short help page: usage, the common options, and the names of the files of each group."""
-    described = [
-        (prefix + name, comment(CONF / file, name)) for (file, prefix), names in COMMON.items() for name in names
-    ]
-    options = [wrapped(f"{name:<31}{text}", 31) for name, text in described]
+    common = [(file, prefix, name) for (file, prefix), names in COMMON.items() for name in names]
+    options = [wrapped(f"{prefix + name:<31}{comment(CONF / file, name)}", 31) for file, prefix, name in common]
     files = [wrapped(f"{group:<12}{' '.join(file.stem for file in group_files(group))}", 12) for group in groups()]
     usage = USAGE.replace("TRAIN", train_command())
     return "\n".join([usage, "COMMON OPTIONS", *options, "", "GROUPS, WITH THEIR FILES", *files, "", ALL])

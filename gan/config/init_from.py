@@ -43,10 +43,7 @@ def with_networks(typed: list[str], cfg: DictConfig) -> list[str]:
 
 
 def options_of(text: str) -> dict[str, Any]:
-    """Return the options of the model of init_from; empty for a checkpoint outside of a run, and for the Hub.
-
-    A model on the Hub is downloaded later.
-    """
+    """Return the options of the model of init_from; empty for a checkpoint outside of a run, and for the Hub."""
     if text.startswith(address.HUB):
         return {}
     source = Path(with_home(address.locate(text)))

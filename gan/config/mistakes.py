@@ -51,11 +51,7 @@ FLAGS = WITH_VALUE | INFORMATION | {"--help", "-h", "--help-all", "--resolve", "
 
 
 def check_words(words: Sequence[str]) -> list[str]:
-    """Return the words, with data.root= before a folder of images.
-
-    Raises:
-        UserError: an argument is not ours, such as a flag or a run folder without a name.
-    """
+    """Return the words, with data.root= before a folder of images; raise UserError if one is not ours."""
     words = list(words)
     values = {index + 1 for index, word in enumerate(words) if word in WITH_VALUE}
     for index, word in enumerate(words):
@@ -113,10 +109,8 @@ def check_added(word: str) -> None:
 def describe_flag(word: str) -> str:
     """Return a line about a flag such as --epochs or --epochs=10, which is not one of Hydra's or ours."""
     name = word.partition("=")[0].lstrip("-")
-    text = (
-        answer("dataset" if name == "data" else name)
-        or f"options are written NAME=VALUE; {did_you_mean(name, known_options())}"
-    )
+    text = answer("dataset" if name == "data" else name)
+    text = text or f"options are written NAME=VALUE; {did_you_mean(name, known_options())}"
     return f"{word}: no such option; {text}"
 
 

@@ -191,9 +191,7 @@ def create_folder(folder: Path, named: bool) -> Path:
             attempt += 1
             free = folder.with_name(f"{folder.name}-{attempt}")
         except OSError as error:
-            raise UserError(
-                f"{free}: cannot be created ({reason(error)}); name another folder with hydra.run.dir=FOLDER"
-            ) from error
+            raise UserError(f"{free}: cannot be created ({reason(error)}); use hydra.run.dir=FOLDER") from error
 
 
 def holds_nothing(folder: Path) -> bool:

@@ -19,9 +19,8 @@ def use(*added: Path) -> None:
             raise UserError(f"--config-dir {folder}: no such folder")
         ours = sorted(path.relative_to(CONF) for path in CONF.rglob("*.yaml"))
         if same := [path for path in ours if (folder / path).is_file()]:
-            raise UserError(
-                f"--config-dir {folder}: {same[0].as_posix()} has the name of a file of retro-gan; rename it"
-            )
+            name = same[0].as_posix()
+            raise UserError(f"--config-dir {folder}: {name} has the name of a file of retro-gan; rename it")
     _own[:] = [folder.resolve() for folder in added]
 
 
@@ -42,9 +41,8 @@ def groups() -> list[str]:
 
 def group_files(group: str) -> list[Path]:
     """Return the files of a group, by name."""
-    return sorted(
-        (path for folder in folders() for path in (folder / group).glob("*.yaml")), key=lambda path: path.stem
-    )
+    files = [path for folder in folders() for path in (folder / group).glob("*.yaml")]
+    return sorted(files, key=lambda path: path.stem)
 
 
 def group_names(group: str) -> list[str]:

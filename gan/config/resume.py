@@ -88,10 +88,7 @@ def with_remote(typed: list[str]) -> list[str]:
 
 
 def prepare_auto(typed: list[str], cfg: DictConfig, folder: Path) -> list[str]:
-    """Return the overrides for resume=auto.
-
-    The run is the named one, the newest unfinished run with this configuration, or a new one.
-    """
+    """Return the overrides of the named run, the newest unfinished one with this configuration, or a new one."""
     if is_named(typed):
         return with_folder(typed, folder, decide_on_rank_0(folder, lambda: resume_or_create(folder, cfg)))
     configs = folder.parent.glob(f"*/{run_folder.CONFIG}")
@@ -183,10 +180,7 @@ def with_total(typed: list[str], run: Path) -> list[str]:
 
 
 def choose_checkpoint(run: Path, path: Path, cfg: DictConfig) -> Path:
-    """Return the checkpoint for resume=PATH.
-
-    Lock and repair the folder. If PATH is a checkpoint, move later checkpoints aside.
-    """
+    """Lock and repair a folder, and return the checkpoint for resume=PATH; move those after PATH aside."""
     lock.acquire(run)
     remote.fetch_run(cfg.remote, run)
     if path.is_file():
@@ -197,14 +191,10 @@ def choose_checkpoint(run: Path, path: Path, cfg: DictConfig) -> Path:
         return path
     checkpoint = checkpoints.repair(run)
     if checkpoint is None:
-        raise UserError(
-            f"resume={run}: no undamaged checkpoint in {run / run_folder.CHECKPOINTS}; train again in another folder"
-        )
+        raise UserError(f"resume={run}: has no undamaged checkpoint; train again in another folder")
     if not is_unfinished(checkpoint, cfg):
-        print_line(
-            f"{run} has already seen {checkpoints.images_of(checkpoint):,} images, the length that is set; "
-            "to continue, write how many more: images=+N or minutes=+N"
-        )
+        seen = f"{checkpoints.images_of(checkpoint):,} images"
+        print_line(f"{run} has already seen {seen}, the length that is set; to continue, add images=+N or minutes=+N")
     return checkpoint
 
 
@@ -267,11 +257,7 @@ def refusal(path: Path, word: str, fault: str, advice: str = REPEAT) -> UserErro
 
 
 def reason_to_refuse(key: str, value: Any, known: dict[str, Any]) -> str | None:
-    """Return why an option is not accepted from a file; None if it is accepted.
-
-    Args:
-        known: the options of the configuration and their unresolved values.
-    """
+    """Return why an option is not accepted from a file, or None; `known` are the options of the configuration."""
     if is_group(key):
         return " or ".join(f"there is no such file in {folder.name}/{key}" for folder in folders())
     if FORBIDDEN.fullmatch(key):
@@ -300,10 +286,9 @@ def as_list(value: Any) -> list[Any]:
 def check_same(run: Path, cfg: DictConfig) -> None:
     """Raise UserError, which names differences, if a run has another configuration and resume_force is not set."""
     if not cfg.resume_force and (changes := differences(run, cfg)):
-        raise UserError(
-            f"{run} has another configuration: {first_few(changes, MAX_CHANGES, '; ')}; resume it without these "
-            f"options, start a new run with init_from={run}, or set resume_force=true to resume anyway"
-        )
+        shown = first_few(changes, MAX_CHANGES, "; ")
+        advice = f"leave out these options, start a new run with init_from={run}, or set resume_force=true"
+        raise UserError(f"{run} has another configuration: {shown}; {advice}")
 
 
 def is_same(run: Path, cfg: DictConfig) -> bool:
@@ -359,9 +344,7 @@ def decide_on_rank_0(run: Path, decide: Callable[[], Path | None]) -> Path | Non
         if waited > UNSEEN and not (run / run_folder.LOCK).exists():
             return None
         time.sleep(lock.POLL)
-    raise UserError(
-        f"{run}: rank 0 did not choose a checkpoint in time; check that all machines can access this folder"
-    )
+    raise UserError(f"{run}: rank 0 did not choose a checkpoint in time; can all machines access this folder?")
 
 
 def job_name() -> str | None:

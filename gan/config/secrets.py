@@ -112,11 +112,8 @@ def name_variables(text: str) -> str:
 
     A value that is an existing path is no secret, and commands find the images of a run by it.
     """
-    secret = [
-        (name, value)
-        for name, value in os.environ.items()
-        if (name in _read or NAME.search(name)) and not os.path.exists(value)
-    ]
+    named = [(name, value) for name, value in os.environ.items() if name in _read or NAME.search(name)]
+    secret = [(name, value) for name, value in named if not os.path.exists(value)]
     for name, value in sorted(secret, key=lambda pair: -len(pair[1])):
         if len(value) >= MIN_LENGTH or (value and value == text and name in _read and NAME.search(name)):
             text = text.replace(value, f"${{oc.env:{name}}}")

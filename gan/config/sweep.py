@@ -75,14 +75,10 @@ def earlier_folder(records: Iterable[Path], overrides: list[str]) -> Path | None
 
 
 class Summary(Callback):
-    """Prints a line per job of a sweep. A job that fails gets the objective inf, and the next job starts.
-
-    Attributes:
-        typed: the overrides of the sweep; an override that only a job has is one of its options.
-    """
+    """Prints a line per job of a sweep. A job that fails gets the objective inf, and the next job starts."""
 
     def __init__(self) -> None:
-        self.typed: list[str] = []
+        self.typed: list[str] = []  # overrides of the sweep; others that a job has are its options
         self.started = 0.0
 
     def on_multirun_start(self, config: DictConfig, **_: Any) -> None:

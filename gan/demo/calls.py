@@ -54,11 +54,7 @@ class Cancelled(Exception):
 
 
 class Context:
-    """What the tabs share.
-
-    Args:
-        folder: the folder of the server for uploads and results. Nothing else is served.
-    """
+    """What the tabs share. `folder` is the one of the server for uploads and results; nothing else is served."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder

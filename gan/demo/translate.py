@@ -153,9 +153,8 @@ def translate_tab(shown: PageModel, context: Context) -> None:
 
 def parameters(look: str) -> dict[str, Parameter]:
     """Return the parameters of a look by name."""
-    return {
-        name: parameter for each in STYLES[look].filters for name, parameter in parameters_of(FILTERS[each]).items()
-    }
+    filters = [parameters_of(FILTERS[each]) for each in STYLES[look].filters]
+    return {name: parameter for of_one in filters for name, parameter in of_one.items()}
 
 
 MAX_PARAMETERS = max(len(parameters(look)) for look in STYLES)

@@ -34,11 +34,7 @@ Todo = list[tuple[File, Path]]  # uploads, and the path of the result of each
 
 
 def find_files(paths: Sequence[str] | None, context: Context) -> list[File]:
-    """Return the image files of uploads, also those in zip archives, without unpacking them.
-
-    Raises:
-        UserError: there are none, or too many, or too many bytes.
-    """
+    """Return the image files of uploads and in zip archives; raise UserError if there are none, or too many."""
     files: list[File] = []
     for path in paths or []:
         name = one_line(os.path.basename(path))
@@ -144,12 +140,7 @@ def translated(
     describe: Describe,
     job: tuple[gr.Request, Any],
 ) -> Any:
-    """Return the values of `results.outputs` for the translations of uploads.
-
-    Args:
-        paths: of the uploads.
-        job: the request and the progress for `Context.job`.
-    """
+    """Return the values of `results.outputs` for the translations of uploads. `job` is for `Context.job`."""
     exact = translator.to_pixel_art is not None  # cells and colors that JPEG would change
     limit = min(calls.MAX_PIXELS, max_pixels(available_memory(), exact, translator.function.bytes_per_pixel))
     files = find_files(paths, context)

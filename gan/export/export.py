@@ -106,10 +106,8 @@ def make(part: Part, to: str, path: Path, about: Mapping[str, str]) -> Exported:
     data = encode(part, about)
     difference = compare(part, open_function(data, part))
     if not (difference.floats <= MAX_DIFFERENCE and difference.levels <= MAX_LEVELS):
-        raise UserError(
-            f"{path}: not written, because it differs from PyTorch by {difference}; at most {MAX_DIFFERENCE:g} and "
-            f"{MAX_LEVELS} of 255 are allowed"
-        )
+        limit = f"at most {MAX_DIFFERENCE:g} and {MAX_LEVELS} of 255 are allowed"
+        raise UserError(f"{path}: not written, because it differs from PyTorch by {difference}; {limit}")
     return Exported(path, data, difference)
 
 

@@ -104,11 +104,7 @@ class Records:
         self.fields = {"format": FORMAT, "software": software(), "palette": colors} | fields
 
     def text(self, image: Image.Image | None = None, **fields: Any) -> str:
-        """Return the record of an image as text.
-
-        Args:
-            image: the image as it is written, if the format is lossless.
-        """
+        """Return the record of an image as text; `image` is what is written, if the format is lossless."""
         return to_text(make(**(self.fields | fields), pixels=None if image is None else pixel_digest(image)))
 
     def translation(self, original: str, tile: int | None, image: Image.Image | None) -> str:

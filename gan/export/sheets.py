@@ -173,10 +173,6 @@ def terrain_tiles(images: Sequence[Named]) -> list[Named]:
     return [Named(str(n), "", pixels) for n, pixels in enumerate(terrain.tiles_of(first, second))]
 
 
-def terrain_sheet(images: Sequence[Named]) -> bytes:
-    return sheet(terrain_tiles(images))
-
-
 def terrain_tileset(images: Sequence[Named]) -> bytes:
     """Return a tileset of Tiled with a terrain, which Tiled calls a Wang set of corners."""
     root = tileset_element(terrain_tiles(images), "terrain")
@@ -194,5 +190,5 @@ ENCODERS: dict[str, dict[str, Callable[[Sequence[Named]], bytes]]] = {
     "sheet": {"sheet.png": sheet, "sheet.json": places},
     "aseprite": {"images.aseprite": animation},
     "tiled": {"tiles.png": sheet, "tiles.tsx": tileset},
-    "terrain": {"terrain.png": terrain_sheet, "terrain.tsx": terrain_tileset},
+    "terrain": {"terrain.png": lambda images: sheet(terrain_tiles(images)), "terrain.tsx": terrain_tileset},
 }

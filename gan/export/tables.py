@@ -22,7 +22,7 @@ from gan.export.parts import example_images
 from gan.export.record import software
 from gan.images.convert import to_float, to_uint8
 from gan.metrics.pixels import luminance
-from gan.models.loading import has_data, load_data
+from gan.models.loading import load_data
 from gan.networks import lut, style
 from gan.networks.closed_form.color_map import ColorMap
 from gan.networks.tile_position import TilePosition
@@ -104,29 +104,22 @@ def of_translator(model: Translator, size: int, name: str, images: Callable[[], 
         start = of_color_map(model.network.start, size, name)
         return start._replace(name="translator", lost=[*start.lost, "texture is left out"])
     if not isinstance(model.network, lut.Generator):
-        raise UserError(
-            f"{name}: its colors depend on other pixels; only a look, model=lut or model=style has a color table"
-        )
+        why = "its colors depend on other pixels; only a look, model=lut or model=style has a color table"
+        raise UserError(f"{name}: {why}")
     colors, lost = mean_function(model.network, images())
     return Exported("translator", table_of(colors, size, Path(name).name), lost)
 
 
 @torch.inference_mode()
 def mean_function(network: lut.Generator, images: Tensor) -> tuple[Colors, list[str]]:
-    """Return the function of colors of a network, and what is lost.
-
-    Args:
-        images: uint8 (N, C, H, W); the mix of the LUTs is the mean over these.
-    """
+    """Return the function of colors of a network, for the mean of images uint8 (N, C, H, W), and what it loses."""
     contexts = network.global_context(to_float(thumbnail(images, network.thumbnail_size)))
     mean = contexts.mean(0, keepdim=True)
     (places, margin), lost = places_of(network.start)
     if contexts.shape[0] > 1 and network.entries.shape[0] > 1:
         apart = float((contexts - mean).abs().mean() * 127.5)
-        lost.append(
-            f"LUTs are mixed as in the mean of {len(images)} images; the mix of a single image differs from it by "
-            f"{apart:.1f} levels (of 255) on average"
-        )
+        mixed = f"LUTs are mixed as in the mean of {len(images)} images"
+        lost.append(f"{mixed}; the mix of a single image differs by {apart:.1f} levels (of 255) on average")
 
     def translate(x: Tensor, position: TilePosition) -> Tensor:
         y = network.forward_tile(with_channels(x, network.channels), position, mean.expand(len(x), -1, -1, -1, -1))
@@ -174,10 +167,7 @@ def flat_areas(translate: Callable[[Tensor, TilePosition], Tensor], places: int 
 def inputs_of(model: Translator, path: Path) -> Tensor:
     """Return inputs of a model to average over: its training images, or built-in ones, after a note, if it has none."""
     try:
-        if has_data(model.config):
-            return load_data(model.config, path).inputs(NUM_INPUTS)
-        reason = "a shared model has no training images"
+        return load_data(model.config, path).inputs(NUM_INPUTS)
     except UserError as error:
-        reason = str(error)
-    print_line(f"note: built-in images take the place of the training images: {reason}")
+        print_line(f"note: built-in images take the place of the training images: {error}")
     return to_uint8(example_images(NUM_INPUTS, model.config["data"]["channels"], pair(model.config["data"]["size"])))

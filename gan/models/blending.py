@@ -62,12 +62,9 @@ def fractions(generator: Any, layers: int | None, soft: float, weight: float) ->
 
 
 def blend(generator: Any, other: Any, shares: Mapping[str, float], class_counts: Tensor = NO_CLASSES) -> Any:
-    """Return a generator whose weights are interpolated from those of `generator` to those of `other`.
+    """Return a copy of a generator with weights interpolated to those of `other`, each by its fraction in `shares`.
 
     The classes are those of `generator`. BatchNorm's statistics are estimated again.
-
-    Args:
-        shares: the fraction of `other` in each weight, see `fractions`.
     """
     blended, weights = copy.deepcopy(generator), with_mean_class(other.state_dict(), generator)
     state = blended.state_dict()

@@ -76,11 +76,7 @@ def load_discriminator(run: str | os.PathLike[str], checkpoint: str = "best") ->
 
 
 def load_generator(path: Path) -> tuple[Any, dict[str, Any]]:
-    """Return the generator of a checkpoint with the weights of its EMA, in eval mode, and the checkpoint's contents.
-
-    Args:
-        path: a checkpoint file, or the model.safetensors of a shared model.
-    """
+    """Return the generator of a checkpoint with the weights of its EMA, in eval mode, and what `load_state` returns."""
     state = load_state(path)
     return load_network(state, "generator", EMA, path), state
 

@@ -55,11 +55,8 @@ def draw(panels: Sequence[Panel], together: bool = False) -> Figure:
     for row, panel in zip(axes, panels, strict=True):
         drawn |= draw_panel(row, panel)
         if not together and len(panel.lines) > 1:
-            plain(
-                row[0].legend(
-                    row[0].lines[: len(panel.lines)], [one_line(line.name) for line in panel.lines], fontsize="small"
-                )
-            )
+            texts = [one_line(line.name) for line in panel.lines]
+            plain(row[0].legend(row[0].lines[: len(texts)], texts, fontsize="small"))
     for axis in axes[-1]:  # all panels begin with the first image
         axis.set_xlim(-0.03 * axis.get_xlim()[1], axis.get_xlim()[1])
     axes[-1][0].set_xlabel("images seen")

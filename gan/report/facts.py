@@ -18,7 +18,7 @@ from gan.runs import run_folder
 from gan.runs.comparison import generator_of, how_far, status
 from gan.runs.metrics import Log, each_line, first_scored, json_lines
 from gan.runs.run_folder import DAMAGED
-from gan.utils.option_values import flatten, map_strings
+from gan.utils.option_values import flatten
 
 MAX_LOG = 1 << 26  # bytes of metrics.jsonl, from its beginning
 MAX_LINES = 20_000  # of evaluation.jsonl and environment.jsonl
@@ -135,11 +135,7 @@ class Facts:
 
 
 def read_facts(folder: Path) -> Facts:
-    """Return the facts of a run. What is missing or damaged becomes a note.
-
-    Raises:
-        UserError: the folder has no configuration that can be read.
-    """
+    """Return the facts of a run, with notes about what is damaged; raise UserError if its configuration is."""
     facts = Facts(folder, run_folder.read_config(folder))
     with noting(facts, run_folder.OVERRIDES):
         facts.choices = run_folder.read_choices(folder)
@@ -202,8 +198,3 @@ def public_word(word: str) -> str:
     """Return a word of a command line, such as data.root=/home/me/scans, as data.root=scans."""
     key, separator, value = word.partition("=")
     return f"{key}={public(value)}" if separator else public(word)
-
-
-def public_tree(tree: Any) -> Any:
-    """Return nested containers with `public` applied to every string."""
-    return map_strings(tree, public)

@@ -12,10 +12,11 @@ import yaml
 from gan.data.decoding.reader import ImageError
 from gan.evaluation.registry import meaning
 from gan.report.charts import Line, Panel, draw, to_svg
-from gan.report.facts import Facts, public, public_tree, public_word, read_facts
+from gan.report.facts import Facts, public, public_word, read_facts
 from gan.report.page import Embedded, Header, Part, Section, embed, evenly, render, render_parts
-from gan.runs.metrics import FINDINGS, SILENT, Point, symptoms
+from gan.runs.metrics import FINDINGS, SILENT, symptoms
 from gan.utils.errors import reason
+from gan.utils.option_values import map_strings
 from gan.utils.output import duration, first_few, shortened
 
 GRIDS_BYTES = 2_200_000  # of all grids together, before they become text
@@ -50,11 +51,7 @@ def build(folder: Path) -> bytes:
 
 
 def watch(folder: Path) -> str:
-    """Return the newest state of a run as HTML without a style sheet, see `gan.report.page.style`.
-
-    Raises:
-        UserError: its configuration cannot be read.
-    """
+    """Return the newest state of a run as HTML, without `page.style`; raise UserError as `build`."""
     facts = read_facts(folder)
     return render_parts(header(facts), [images(facts, facts.grids.grids[-1:]), curves(facts), health(facts)])
 
@@ -123,18 +120,13 @@ def panels_of(facts: Facts) -> list[Panel]:
     """Return a panel for each score, the objective first, and one each for losses and penalties."""
     known, floors = facts.log.curves, floor_scores(facts)
     names = sorted(known, key=lambda name: (name != facts.objective, name))
-    panels = [Panel(title_of(name), [Line(name, thinned(known[name]))], floors.get(name), is_fraction(name))
+    panels = [Panel(title_of(name), [Line(name, evenly(known[name], MAX_POINTS))], floors.get(name), is_fraction(name))
               for name in names if name.startswith("eval/")]  # fmt: skip
     for begin, title in (("loss/", "losses"), ("penalty/", "penalties, as added to the losses")):
         members = [name for name in names if name.startswith(begin)]
-        lines = [Line(name.removeprefix(begin), thinned(known[name]), n) for n, name in enumerate(members)]
+        lines = [Line(name.removeprefix(begin), evenly(known[name], MAX_POINTS), n) for n, name in enumerate(members)]
         panels += [Panel(title, lines)] if lines else []
     return panels
-
-
-def thinned(points: list[Point]) -> list[Point]:
-    """Return at most MAX_POINTS points of a curve, with the first and the last."""
-    return evenly(points, MAX_POINTS)
 
 
 def scored(facts: Facts) -> Section:
@@ -175,7 +167,7 @@ def health(facts: Facts) -> Section:
     for name, values in findings(facts):
         finding, remedy = FINDINGS[name]
         problems.append(f"{finding.format(**values)}. Try {remedy}.")
-    lines = [Line(name, thinned(points), n) for n, (name, points) in enumerate(known.items())]
+    lines = [Line(name, evenly(points, MAX_POINTS), n) for n, (name, points) in enumerate(known.items())]
     parts = [Part("list", problems or ["Nothing is wrong in the newest values."])]
     return Section("health", "Health", [*parts, *chart([Panel("health values", lines, from_zero=True)])], lead)
 
@@ -207,11 +199,11 @@ def configuration(facts: Facts) -> Section:
         values["packages"] = first_few([f"{name} {version}" for name, version in packages.items()], 20)
     machine = [(name, public(shortened(str(value), 800))) for name, value in values.items() if value]
     typed = [f"{name}={public(str(value))}" for name, value in facts.choices.items()][:MAX_WORDS]
-    lines = yaml.safe_dump(public_tree(facts.tree), sort_keys=False, allow_unicode=True)[:MAX_CONFIG].splitlines()
+    options = yaml.safe_dump(map_strings(facts.tree, public), sort_keys=False, allow_unicode=True)
     return Section("configuration", "Configuration", [
         Part("code", commands(facts)[-5:]), Part("code", typed or ["All options have their default."]),
         Part("heading", "Machine"), Part("pairs", machine),
-        Part("details", ("All options (config.yaml)", lines)),
+        Part("details", ("All options (config.yaml)", options[:MAX_CONFIG].splitlines())),
     ], "The commands that started the run, typed options, the machine and all options. Paths are short.")  # fmt: skip
 
 
@@ -221,9 +213,7 @@ def commands(facts: Facts) -> list[str]:
     lines = []
     for command in typed:
         words = [public_word(str(word)) for word in command[:MAX_WORDS] if not str(word).startswith("resume=null")]
-        lines.append(
-            " ".join([PROGRAMS.get(word, word) if n == 0 else shlex.quote(word) for n, word in enumerate(words)])
-        )
+        lines.append(" ".join([PROGRAMS.get(word, word) for word in words[:1]] + list(map(shlex.quote, words[1:]))))
     return lines
 
 

@@ -37,10 +37,8 @@ def load(path: Path, map_location: Any = "cpu") -> dict[str, Any]:
         with warnings.catch_warnings(action="ignore"):  # warnings about pickles, which are refused below
             checkpoint = torch.load(path, map_location=map_location, weights_only=True)
     except pickle.UnpicklingError as error:
-        raise UserError(
-            f"{path}: refused; checkpoints of this program contain tensors and plain containers only, "
-            "and other objects could run code"
-        ) from error
+        why = "checkpoints of this program contain tensors and plain containers only; other objects could run code"
+        raise UserError(f"{path}: refused; {why}") from error
     except Exception as error:  # truncated zip files raise many kinds of error
         raise UserError(f"{path}: not a checkpoint, or truncated ({type(error).__name__})") from error
     check_tensors(checkpoint, path)
@@ -104,10 +102,8 @@ def check_content(checkpoint: Any, path: Path) -> None:
     version = checkpoint.get("format")
     if type(version) is not int or version != FORMAT:
         shown = version if type(version) is int and 0 <= version < 1000 else "unknown"
-        raise UserError(
-            f"{path}: checkpoint format {shown}, but this version reads format {FORMAT}; "
-            "install the version that wrote it, or train again"
-        )
+        advice = "install the version that wrote it, or train again"
+        raise UserError(f"{path}: checkpoint format {shown}, but this version reads format {FORMAT}; {advice}")
     state, config, images, classes = (*(checkpoint[key] for key in KEYS), checkpoint.get("classes", []))
     valid = {
         "state_dict": isinstance(state, dict) and all(isinstance(name, str) for name in state),
@@ -121,6 +117,5 @@ def check_content(checkpoint: Any, path: Path) -> None:
 
 def are_classes(names: list[Any]) -> bool:
     """Return whether all elements of a list can be class names: strings such as names of folders."""
-    return len(names) <= MAX_CLASSES and all(
-        isinstance(name, str) and len(name) <= MAX_CLASS_NAME and is_text(name) for name in names
-    )
+    valid = (isinstance(name, str) and len(name) <= MAX_CLASS_NAME and is_text(name) for name in names)
+    return len(names) <= MAX_CLASSES and all(valid)

@@ -55,10 +55,7 @@ def list_checkpoints(run: Path) -> list[Path]:
 
 
 def is_complete(checkpoint: Path) -> bool:
-    """Return whether a checkpoint and its sidecar exist and the size is correct.
-
-    `find_damage` also compares the checksum.
-    """
+    """Return whether a checkpoint and its sidecar exist and its size is correct; `find_damage` compares checksums."""
     try:
         expected = read_sidecar(checkpoint)
         return checkpoint.stat().st_size == expected.get("bytes", checkpoint.stat().st_size)
@@ -203,9 +200,8 @@ def set_aside(run: Path, paths: Iterable[Path]) -> Path:
 def set_aside_later(run: Path, images: int) -> None:
     """Move the checkpoints after `images` aside, because training resumes from `images`."""
     later = [path for path in list_checkpoints(run) if int(path.stem.removeprefix("images-")) > images]
-    if not later:
-        return
-    print_line(f"moved later checkpoints to {set_aside(run, later)}")
+    if later:
+        print_line(f"moved later checkpoints to {set_aside(run, later)}")
 
 
 def remove(checkpoint: Path) -> None:

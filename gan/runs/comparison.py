@@ -126,11 +126,7 @@ def generator_of(config: dict[str, Any]) -> str:
 
 
 def how_far(folder: Path, log: Log) -> tuple[int, float]:
-    """Return the images seen and the seconds of training, by the log and by the newest checkpoint.
-
-    Raises:
-        OSError, ValueError: the newest sidecar is damaged.
-    """
+    """Return images seen and seconds of training, by the log and the newest checkpoint; raise as `read_sidecar`."""
     images, seconds = log.images, max(0.0, log.seconds)  # 0 if the log has none, which are NaN
     for path in checkpoints.list_checkpoints(folder)[-1:]:
         newest = checkpoints.read_sidecar(path)

@@ -27,10 +27,8 @@ def read_metrics(path: Path) -> list[dict[str, Any]]:
 def each_line(path: Path, max_bytes: int | None = None) -> Iterator[dict[str, Any]]:
     """Yield the lines of a metrics.jsonl, each with its number of images. Only one line is in memory.
 
-    An incomplete last line, lines that this program does not write, and values that are not numbers are skipped.
-
-    Args:
-        max_bytes: read only the first bytes; None: all.
+    An incomplete last line, lines that this program does not write, and values that are not numbers are skipped, and
+    what follows the first `max_bytes`.
     """
     for data in json_lines(path, max_bytes):
         if is_number(data.get("images")) and isinstance(data["images"], int):
@@ -68,11 +66,7 @@ def cut_metrics(path: Path, images: int) -> None:
 
 
 def first_scored(model: str) -> int:
-    """Return the number of images from which on scores count: 0 for translators, which are also saved before training.
-
-    Args:
-        model: name of the class of the model.
-    """
+    """Return the images from which on scores of a class count: 0 for translators, which are saved before training."""
     return 0 if model.startswith("gan.training.translation.") else 1
 
 

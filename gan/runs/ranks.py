@@ -33,9 +33,8 @@ def is_rank_lost(error: Exception) -> bool:
 
 def rank_lost(run: Path) -> UserError:
     """Return the error of a run that has lost a rank."""
-    return UserError(
-        f"another process of this run has died or does not answer; continue with: {train_command()} resume={run}"
-    )
+    how = f"continue with: {train_command()} resume={run}"
+    return UserError(f"another process of this run has died or does not answer; {how}")
 
 
 def watch_children(trainer: Trainer) -> None:

@@ -125,10 +125,9 @@ def read_overrides(run: Path) -> list[str]:
 
 def read_choices(run: Path) -> dict[str, str | float | bool]:
     """Return the overrides of a run by option, except those of Hydra, loggers and callbacks."""
-    pairs = (word.lstrip("+~").partition("=") for word in read_overrides(run))
-    typed = {
-        name: plain_value(value) for name, _, value in pairs if not name.startswith(("hydra", "logger", "callback"))
-    }
+    words = (word.lstrip("+~") for word in read_overrides(run))
+    pairs = (word.partition("=") for word in words if not word.startswith(("hydra", "logger", "callback")))
+    typed = {name: plain_value(value) for name, _, value in pairs}
     return {name: value if isinstance(value, int | float | str) else str(value) for name, value in typed.items()}
 
 

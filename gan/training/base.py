@@ -90,9 +90,7 @@ class Base(LightningModule):
         given = Settings(**settings)
         self.automatic_optimization = False
         if given.seamless and not hasattr(generator, "latent_dim"):
-            raise UserError(
-                "model.seamless: needs a generator; a translator keeps borders with gan translate --seamless"
-            )
+            raise UserError("model.seamless: needs a generator; for a translator, use gan translate --seamless")
         if given.seamless:
             make_seamless(generator, given.seamless), make_seamless(discriminator, given.seamless)
         self.generator = generator
@@ -287,10 +285,8 @@ def check_parts(discriminator: Any, loss: Any, penalties: Mapping[str, Any], aug
     if augment is not None:
         check(augment, Augment, "augment")
     if hasattr(augment, "feedback") and not getattr(loss, "signed_logits", True):
-        raise UserError(
-            f"augment=ada and apa adapt to the sign of D(real), which has no meaning with loss {type(loss).__name__}; "
-            "use augment=r3gan or augment=diffaugment"
-        )
+        why = f"augment=ada and apa adapt to the sign of D(real), which has no meaning with loss {type(loss).__name__}"
+        raise UserError(f"{why}; use augment=r3gan or augment=diffaugment")
 
 
 # ---- Layers that keep their weights

@@ -19,7 +19,7 @@ from hydra.utils import instantiate
 from lightning import Trainer
 from omegaconf import DictConfig
 
-from gan.config.compose import images_at, to_plain
+from gan.config.compose import resumed_at, to_plain
 from gan.config.launch import in_sweep
 from gan.data.module import ImageDataModule
 from gan.data.order import per_rank_batch_size
@@ -63,7 +63,7 @@ def fit(cfg: DictConfig, model: GAN, data: ImageDataModule, make_trainer: Callab
         from gan.training.upload import Upload  # only runs with a copy need the libraries of object storage
 
         upload = Upload(cfg.remote, from_here(run))
-    storage, interrupt = AtomicCheckpointIO(background=True, after=upload.notify if upload else nothing), Interrupt()
+    storage, interrupt = AtomicCheckpointIO(background=True, after=upload.due.set if upload else nothing), Interrupt()
 
     # Trainer
     trainer = build_trainer(cfg, data, run, make_trainer, storage, interrupt)
@@ -127,12 +127,7 @@ def build_trainer(
     storage: AtomicCheckpointIO,
     interrupt: Interrupt,
 ) -> Trainer:
-    """Return the Trainer of a run.
-
-    Args:
-        make: `make_trainer` with the options of conf/trainer.
-        storage: writes checkpoints.
-    """
+    """Return the Trainer of a run. `make` is `make_trainer` with the options of conf/trainer."""
     choice("trainer.precision", str(cfg.trainer.precision), PRECISIONS)
     stop = instantiate(cfg.stop) if "_target_" in cfg.stop else None
     # debug= may set options of callbacks that are not used, which have no target.
@@ -148,7 +143,7 @@ def build_trainer(
         return make(
             max_steps=-1 if cfg.images is None else -(-cfg.images // data.batch_size),
             callbacks=[interrupt, Agreement(run), clock, *parts],
-            logger=[*adapters, JSONLines(str(run), lambda: clock.seconds, images_at(cfg.resume))],
+            logger=[*adapters, JSONLines(str(run), lambda: clock.seconds, resumed_at(cfg))],
             plugins=[storage],
             default_root_dir=str(run),
             enable_checkpointing=saves,
@@ -196,10 +191,8 @@ def print_summary(trainer: Trainer, model: GAN, data: ImageDataModule, run: Path
     """Print the run folder, the numbers of parameters, and the devices."""
     networks = (("generator", model.generator), ("discriminator", model.discriminator))
     counts = [f"{name} {sum(p.numel() for p in network.parameters()):,}" for name, network in networks]
-    device = f"{trainer.num_devices} x {trainer.strategy.root_device.type}"
-    print_line(
-        f"{from_here(run)}: {', '.join(counts)} parameters; batch {data.batch_size}; {device}, {trainer.precision}"
-    )
+    device = f"{trainer.num_devices} x {trainer.strategy.root_device.type}, {trainer.precision}"
+    print_line(f"{from_here(run)}: {', '.join(counts)} parameters; batch {data.batch_size}; {device}")
 
 
 def describe_resumed(sidecar: dict[str, Any], images: int | None, minutes: float | None) -> str:

@@ -57,11 +57,7 @@ def copy_weights(network: nn.Module, weights: Mapping[str, Tensor]) -> Copied:
 
 
 def start_from(model: Base, source: Path) -> None:
-    """Give a new model the weights of another one, and print what was kept.
-
-    Args:
-        source: a run folder (its best checkpoint), a checkpoint, or the folder of a shared model.
-    """
+    """Give a new model the weights of a run (its best checkpoint), checkpoint or shared model; print what was kept."""
     shown = f"init_from={with_addresses(str(source))}"
     print_line(f"{shown}: starts from this model (from scratch: init_from=null)")
     other = load_state(checkpoint_of(source))
@@ -74,9 +70,7 @@ def start_from(model: Base, source: Path) -> None:
         kind = f"model.{role}._target_"
         if not weights or theirs.get(kind) != options.get(kind):
             if role == "generator":
-                raise UserError(
-                    f"{shown}: its generator has another class; set model= to its recipe, or init_from=null"
-                )
+                raise UserError(f"{shown}: its generator has another class; set its model=, or init_from=null")
             if model.frozen.get(role):
                 raise UserError(f"freeze.{role}: {shown} has no such {role}; set freeze.{role}=0")
             print_line(f"{shown}: has no such {role}; training starts with an untrained one")

@@ -34,10 +34,7 @@ BATCH = 64
 def choose(model: Any, trainer: Trainer) -> int | None:
     """Return the images per forward pass on a device for a new run, the same on all ranks; None for the whole batch.
 
-    On CUDA it is the largest micro-batch that fits, elsewhere that of the options.
-
-    Raises:
-        UserError: none fits.
+    On CUDA it is the largest micro-batch that fits, elsewhere that of the options; raise UserError if none fits.
     """
     device, n = trainer.strategy.root_device, model.batch_size // trainer.world_size
     options = micro_batches(model, n)
@@ -117,29 +114,19 @@ def example(model: Any, data: Any, n: int, device: torch.device) -> dict[str, Te
 
 
 def out_of_memory(batch: int, micro_batch: int | None) -> UserError:
-    """Return the error for a step that did not fit into the memory of a GPU.
-
-    Args:
-        batch: images per batch on a device.
-    """
+    """Return the error for a step that did not fit into the memory of a GPU, with `batch` images on each device."""
     size = min(batch, micro_batch or batch)
     option = f"model.micro_batch={size // 2} (for networks without BatchNorm)"
     smaller = f"set {option}, with resume_force=true to resume; or " if size > 1 else ""
-    return UserError(
-        f"the GPU is out of memory; {smaller}start a new run with a smaller data.batch_size, data.size or width of the "
-        "networks"
-    )
+    new = "start a new run with a smaller data.batch_size, data.size or width of the networks"
+    return UserError(f"the GPU is out of memory; {smaller}{new}")
 
 
 # ---- A step of a copy
 
 
 def copy_of(model: Any, memo: dict[int, Any] | None = None) -> Any:
-    """Return a copy of a GAN without its Trainer that never logs.
-
-    Args:
-        memo: copies of parts, by the id of the part, as `copy.deepcopy` takes them.
-    """
+    """Return a copy of a GAN without its Trainer that never logs. `memo` is that of `copy.deepcopy`."""
     shell = copy.copy(model)
     shell.__dict__ |= {"_trainer": None, "loss_log": LossLog(), "log_interval": 2**62}
     return copy.deepcopy(shell, memo)
@@ -148,13 +135,9 @@ def copy_of(model: Any, memo: dict[int, Any] | None = None) -> Any:
 def step_of(
     copied: Any, batch: Mapping[str, Tensor], device: torch.device, precision: torch.dtype | None
 ) -> Callable[[], None]:
-    """Return a function that runs a training step of a copied model without a Trainer, with every lazy penalty.
+    """Return a function that runs a training step of a result of `copy_of`, with every lazy penalty.
 
-    Args:
-        copied: the result of `copy_of`.
-        batch: a batch of one device.
-        device: that of the model.
-        precision: dtype of autocast; None: no autocast.
+    `precision` is the dtype of autocast; None: no autocast.
     """
     copied.batch_size = len(next(iter(batch.values())))
     copied._trainer = OneDevice(copied.configure_optimizers())

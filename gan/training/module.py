@@ -98,11 +98,7 @@ class GAN(Base):
         self.loss_log.add({SKIPPED + network: skipped, **terms})
 
     def accumulate(self, losses: Terms, fraction: float, terms: Terms) -> None:
-        """Accumulate the gradients of a micro-batch, and add its losses to `terms`.
-
-        Args:
-            fraction: fraction of the batch that is in the micro-batch.
-        """
+        """Accumulate the gradients of a micro-batch, a fraction of the batch, and add its losses to `terms`."""
         # Disable autocast, so that operations computed in fp32 have a backward pass in fp32.
         with torch.autocast(self.device.type, enabled=False):
             self.manual_backward(functools.reduce(torch.add, losses.values()) * fraction)

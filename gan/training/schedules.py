@@ -32,15 +32,9 @@ class Schedule:
         shape: str = "linear",
         hold: float = 0.0,
     ) -> None:
-        try:
-            self.start, self.end = np.asarray(start, float), np.asarray(end, float)
-            valid = self.start.shape == self.end.shape and np.isfinite([self.start, self.end]).all()
-        except (TypeError, ValueError):
-            valid = False
-        if not valid:
-            raise UserError(
-                f"model.schedules: start={start} and end={end} must be two numbers or two lists of equal length"
-            )
+        self.start, self.end = np.asarray(start, float), np.asarray(end, float)
+        if self.start.shape != self.end.shape or not np.isfinite([self.start, self.end]).all():
+            raise UserError(f"model.schedules: start={start} and end={end}: give two numbers or lists of equal length")
         self.shape = choice("model.schedules: shape", shape, SHAPES)
         self.images = None if images is None else at_least("model.schedules: images", images, 1)
         self.hold = fraction("model.schedules: hold", hold, below_one=True)
@@ -59,10 +53,8 @@ def flattened(schedules: Mapping[str, Any] | None) -> dict[str, Callable[[int], 
     found = {path: value for path, value in flatten(schedules or {}).items() if value not in (None, {})}
     for path, value in found.items():
         if not callable(value):
-            raise UserError(
-                f"model.schedules.{path}={value}: is not a schedule; use null to disable it, or set "
-                f"model.{path}={value} for a constant value"
-            )
+            advice = f"use null to disable it, or set model.{path}={value} for a constant value"
+            raise UserError(f"model.schedules.{path}={value}: is not a schedule; {advice}")
     return found
 
 

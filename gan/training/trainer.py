@@ -25,12 +25,7 @@ OWN_BUFFERS: dict[str, Any] = {NEW if NEW in inspect.signature(DistributedDataPa
 
 
 def make_trainer(*, callbacks: Sequence[Callback] = (), threads: int | str = "auto", **options: Any) -> Trainer:
-    """Return a Trainer that runs torch with a number of threads: what conf/trainer configures.
-
-    Args:
-        threads: see `Threads`.
-        options: options of Lightning's Trainer.
-    """
+    """Return a Trainer of Lightning with these options and with `Threads`: what conf/trainer configures."""
     return Trainer(callbacks=[Threads(threads), *callbacks], **options)
 
 

@@ -127,11 +127,7 @@ class Translator(GAN):
         return self.ema.module
 
     def chosen(self, images: Callable[[int, bool], Tensor], n: int) -> Tensor:
-        """Return exactly n images: held-out images if there are any, repeated if there are too few.
-
-        Args:
-            images: a method of the data, such as `inputs`.
-        """
+        """Return exactly n images of a method of the data, such as `inputs`: held-out if any, repeated if too few."""
         found = images(n, True)
         found = found if len(found) else images(n, False)
         return found[torch.arange(n) % len(found)]
@@ -184,11 +180,9 @@ class Translator(GAN):
         return max(available, NEIGHBORS + 1)
 
     def fake_files(self, n: int) -> Tensor:
-        """Return the number of the file from which each of n `fakes` is made, (n,)."""
         return self.chosen(partial(self.data.files, side="a"), n)
 
     def fakes(self, n: int, rank: int = 0, ranks: int = 1) -> Tensor:
-        """Return translations `rank`, `rank + ranks`, ... of n translations, to measure."""
         return translate_each(self.averaged_generator(), self.chosen(self.data.inputs, n)[rank::ranks])
 
     # ---- Stages

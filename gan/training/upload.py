@@ -25,13 +25,9 @@ class Upload:
 
     def __init__(self, address: str, run: Path) -> None:
         self.remote = RemoteRun(address, run)
-        self.due, self.ending = threading.Event(), threading.Event()
+        self.due, self.ending = threading.Event(), threading.Event()  # `due` requests an upload
         self.failure = ""  # why the last upload failed
         self.thread = threading.Thread(target=self.work, name="upload", daemon=True)
-
-    def notify(self) -> None:
-        """Request an upload, because a checkpoint was saved."""
-        self.due.set()
 
     def work(self) -> None:
         """Upload until `finish` is called."""
@@ -67,7 +63,5 @@ class Upload:
         if not self.failure:
             print_line(f"uploaded to {address}")
         else:
-            print_line(
-                f"remote={address}: the last files were not uploaded ({self.failure}); {run} contains them; upload "
-                f"them with: {train_command()} resume={run} remote={address}"
-            )
+            later = f"{run} contains them; upload them with: {train_command()} resume={run} remote={address}"
+            print_line(f"remote={address}: the last files were not uploaded ({self.failure}); {later}")

@@ -15,8 +15,6 @@ from gan.utils.output import one_line
 
 SCRIPT = "python train.py"
 COMMAND = "gan train"
-
-
 _started = [COMMAND]  # the command for training that the user typed, and its options that must be typed again
 
 
@@ -115,11 +113,7 @@ def describe_os_error(error: OSError) -> str:
 
 @contextmanager
 def writing(what: object, then: str = "") -> Iterator[None]:
-    """Turn an OSError into a UserError that names the path that could not be written.
-
-    Args:
-        then: appended to the message, for example that existing files are unchanged.
-    """
+    """Turn an OSError into a UserError that names the path that could not be written, and ends with `then`."""
     try:
         yield
     except OSError as error:

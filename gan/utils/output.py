@@ -105,11 +105,7 @@ def bar_width(columns: int) -> int:
 
 @contextmanager
 def counting(title: str, total: int) -> Iterator[Callable[[int], None]]:
-    """Show progress towards `total`: a bar on a terminal, otherwise lines.
-
-    Yields:
-        A function to call with the number of items just completed.
-    """
+    """Show progress towards `total` as a bar or lines. Yield a function to call with the number of items just done."""
     if not shows_bars():
         started = time.monotonic()
         print_line(f"{title}: {total} ...", all_ranks=True)

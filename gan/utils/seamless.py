@@ -8,8 +8,7 @@ the colors of all pixels.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from contextvars import ContextVar
 
 import numpy as np
@@ -28,15 +27,6 @@ def size_of(shape: tuple[int, ...]) -> tuple[int, int]:
     return _SIZE.get() or (shape[0], shape[1])
 
 
-@contextmanager
-def original_size(pixels: np.ndarray) -> Iterator[None]:
-    token = _SIZE.set((pixels.shape[0], pixels.shape[1]))
-    try:
-        yield
-    finally:
-        _SIZE.reset(token)
-
-
 def translated(function: Callable[[np.ndarray], np.ndarray], pixels: np.ndarray, axes: str) -> np.ndarray:
     """Return the seamless result, uint8 (H, W, C), of a function of images of any size.
 
@@ -46,8 +36,11 @@ def translated(function: Callable[[np.ndarray], np.ndarray], pixels: np.ndarray,
         axes: "x", "y" or "both".
     """
     margins = {n: max(MIN_MARGIN, round(MARGIN * pixels.shape[n] / STEP) * STEP) for n in AXES[axes]}
-    with original_size(pixels):
+    token = _SIZE.set((pixels.shape[0], pixels.shape[1]))
+    try:
         result = function(continued(pixels, margins))
+    finally:
+        _SIZE.reset(token)
     for n in AXES[axes]:
         margin = margins.pop(n)
         result = cut(result.swapaxes(0, n), margin, margins.get(1 - n, 0)).swapaxes(0, n)

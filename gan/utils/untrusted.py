@@ -94,34 +94,19 @@ def find_fault(tree: Any) -> str | None:
 
 
 def read_json(path: Path, max_bytes: int = MAX_JSON) -> Any:
-    """Return the value of a JSON file.
-
-    Raises:
-        OSError: the file cannot be read.
-        ValueError: the file is not JSON, or exceeds a limit.
-    """
+    """Return the value of a JSON file; raise OSError, or ValueError if it is not JSON, or exceeds a limit."""
     return parse_json(read_bytes(path, max_bytes))
 
 
 def open_regular(path: Path) -> IO[bytes]:
-    """Open a file for reading.
-
-    Raises:
-        OSError: the file cannot be opened.
-        ValueError: the file is a pipe or device, which could block forever.
-    """
+    """Open a file for reading; raise OSError, or ValueError for a pipe or device, which could block forever."""
     if path.exists() and not path.is_file():
         raise ValueError("it is not a regular file")
     return open(path, "rb")
 
 
 def read_bytes(path: Path, max_bytes: int) -> bytes:
-    """Return the content of a file.
-
-    Raises:
-        OSError: the file cannot be read.
-        ValueError: the file is larger than `max_bytes`, or is a pipe or device, which could block forever.
-    """
+    """Return the content of a file; raise as `open_regular`, or ValueError if it is larger than `max_bytes`."""
     with open_regular(path) as file:
         data = file.read(max_bytes + 1)
     if len(data) > max_bytes:

@@ -18,7 +18,7 @@ from PIL import Image
 
 from gan.report.charts import Line, Panel, draw, to_svg
 from gan.report.facts import public, public_word, read_facts
-from gan.report.one_run import build, thinned
+from gan.report.one_run import MAX_POINTS, build
 from gan.report.page import embed, evenly, sha256
 from gan.runs import run_folder
 from gan.runs.metrics import Log, Point
@@ -128,7 +128,7 @@ def test_numbers_of_odd_size(tmp_path: Path) -> None:
 def test_a_log_has_few_curves_and_thinned_points(tmp_path: Path) -> None:
     log = read_facts(made(tmp_path / "a", [{"images": n, f"loss/{n}": 1.0} for n in range(500)])).log
     assert len(log.curves) == 60 and not log.complete and log.images == 499
-    points = thinned([Point(n, n / 10, float(n)) for n in range(10_000)])
+    points = evenly([Point(n, n / 10, float(n)) for n in range(10_000)], MAX_POINTS)
     assert len(points) == 300 and points[0].value == 0 and points[-1].value == 9999
 
 

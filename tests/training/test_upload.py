@@ -40,7 +40,7 @@ def test_a_checkpoint_is_uploaded_soon_and_the_rest_at_the_end(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     started, remote = uploading(monkeypatch, None)
-    started.notify()
+    started.due.set()
     assert remote.pushed.acquire(timeout=10)
     started.finish()
     assert remote.pushed.acquire(timeout=10)
@@ -51,7 +51,7 @@ def test_a_checkpoint_is_uploaded_soon_and_the_rest_at_the_end(
 def test_a_store_that_fails_for_a_time(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
     started, remote = uploading(monkeypatch, StoreError("the bucket is full"), StoreError("the bucket is full"), None)
     for _ in range(3):
-        started.notify()
+        started.due.set()
         assert remote.pushed.acquire(timeout=10)
     started.finish()
     assert capsys.readouterr().out.splitlines() == [

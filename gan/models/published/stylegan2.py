@@ -70,9 +70,8 @@ blocks.{n}.shortcut.weight  b{side}.skip.weight   {side}x{side}/Skip/weight     
 def names(table: str, origin: int, **places: object) -> dict[str, str]:
     """Return the names here by the names in a column of a table, whose {parts} are replaced."""
     rows = [row.split() for row in table.format(**places).strip().splitlines()]
-    return {
-        row[1 + origin].replace("*", kind): row[0].replace("*", kind) for row in rows for kind in ("weight", "bias")
-    }
+    pairs = [(row[1 + origin], row[0]) for row in rows]
+    return {theirs.replace("*", kind): ours.replace("*", kind) for theirs, ours in pairs for kind in ("weight", "bias")}
 
 
 def generator_names(origin: int) -> dict[str, str]:
@@ -121,9 +120,8 @@ def from_tensorflow(networks: tuple[Record, Record, Record]) -> Published:
     for name, usual in USUAL.items():
         if any(network["static_kwargs"].get(name, usual) != usual for network in (generator, discriminator)):
             raise Unsupported(f"{ORIGINS[TENSORFLOW]} with another {name} than {usual}")
-    theirs, of_d = (
-        {name: in_order(name, value) for name, value in variables(each)} for each in (generator, discriminator)
-    )
+    both = (variables(generator), variables(discriminator))
+    theirs, of_d = ({name: in_order(name, value) for name, value in each} for each in both)
     return published(TENSORFLOW, theirs, of_d, discriminator["static_kwargs"].get("mbstd_group_size"))
 
 

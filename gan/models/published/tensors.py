@@ -112,9 +112,8 @@ def of_module(module: Any) -> tuple[dict[str, Tensor], dict[str, Any]]:
         for name, value in [*state.get("_parameters", {}).items(), *state.get("_buffers", {}).items()]:
             if value is not None:
                 tensors[f"{prefix}{name}"] = tensor(value)
-        attributes |= {
-            f"{prefix}{name}": value for name, value in state.items() if isinstance(value, str | int | float)
-        }
+        plain = {name: value for name, value in state.items() if isinstance(value, str | int | float)}
+        attributes |= {f"{prefix}{name}": value for name, value in plain.items()}
         waiting += [(f"{prefix}{name}.", child) for name, child in state.get("_modules", {}).items()]
         if len(waiting) > MAX_MODULES or len(prefix) > MAX_NAME:
             raise ValueError("it has too many modules")

@@ -36,9 +36,8 @@ def from_resnet(weights: Weights) -> Published:
     starts = [re.match(r"model\.\d{1,3}\.conv_block\.", name) for name in values]
     blocks = sorted({start[0] for start in starts if start}, key=lambda start: int(start.split(".")[1]))
     for n, start in enumerate(blocks):
-        modules |= places(
-            values, start, [(f"blocks.{n}.layers.{layer}", f"blocks.{n}.layers.{layer + 1}") for layer in (0, 3)]
-        )
+        pairs = [(f"blocks.{n}.layers.{layer}", f"blocks.{n}.layers.{layer + 1}") for layer in (0, 3)]
+        modules |= places(values, start, pairs)
     result = renamed(values, modules)
     for name in [name.removesuffix(".weight") for name, value in result.items() if value.ndim == 4]:
         if f"{name}.bias" not in result:  # with BatchNorm, the authors' convolutions have none

@@ -42,9 +42,8 @@ class Agreement(Callback):
         starts: list[Any] = [None] * trainer.world_size
         dist.all_gather_object(starts, start)
         if names := differing(starts):
-            raise UserError(
-                f"the ranks differ in {', '.join(names[:3])}; start all with the same options, versions and images"
-            )
+            shown = ", ".join(names[:3])
+            raise UserError(f"the ranks differ in {shown}; start all with the same options, versions and images")
 
 
 def differing(starts: Sequence[dict[str, Any]]) -> list[str]:

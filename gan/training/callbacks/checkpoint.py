@@ -88,11 +88,7 @@ class Checkpoint(Periodic, LightningCheckpoint):
         trainer.save_checkpoint(path, storage_options=then)
 
     def written(self, storage: AtomicCheckpointIO, before: tuple[Any, ...]) -> None:
-        """Remove old checkpoints, or forget a best one that was not saved.
-
-        Args:
-            before: score, name and `start` of the best checkpoint before this one.
-        """
+        """Remove old checkpoints; if this one was not saved, restore what was best `before`."""
         if storage.failure:  # the disk is full: keep the previous best checkpoint and remove nothing
             self.best_score, self.best, self.start = before
             return
@@ -144,10 +140,8 @@ def check_finite(trainer: Trainer, pl_module: GAN) -> None:
     """Raise Diverged if a weight or a state of an optimizer is not finite."""
     for name, value in (*pl_module.state_dict().items(), *optimizer_states(trainer)):
         if not torch.isfinite(value).all():
-            raise Diverged(
-                f"training diverged: {name} is not finite at {pl_module.images_seen} images; the last checkpoint is "
-                "unchanged; lower the learning rate"
-            )
+            what = f"training diverged: {name} is not finite at {pl_module.images_seen} images"
+            raise Diverged(f"{what}; the last checkpoint is unchanged; lower the learning rate")
 
 
 def optimizer_states(trainer: Trainer) -> Iterator[tuple[str, Tensor]]:

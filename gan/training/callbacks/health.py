@@ -62,9 +62,8 @@ class Health(Periodic):
             labels: list[Any] = [None] * 3
             if len(pl_module.class_counts):
                 labels = [data.real_labels(n), data.real_labels(n, held_out=True), pl_module.fake_labels(n)]
-            values["overfitting"], error = overfitting(
-                *map(functools.partial(logits, pl_module), (train, held_out, fakes), labels)
-            )
+            judged = map(functools.partial(logits, pl_module), (train, held_out, fakes), labels)
+            values["overfitting"], error = overfitting(*judged)
         pl_module.log_scalars({f"health/{name}": value for name, value in values.items()})
         means = pl_module.loss_log.means
         values |= {name: means[f"health/{name}"] for name in ("accuracy", "augment") if f"health/{name}" in means}

@@ -219,8 +219,7 @@ class Interrupt(Callback):
     def exchange(self, wanted: list[int], batches: int, left: float | None) -> list[int]:
         """Return the largest values of all ranks, and agree on the batch of the next exchange, the first one wanted.
 
-        Args:
-            left: seconds of training until the limit, or None.
+        `left` is the time of training until the limit in seconds, or None.
         """
         (before, then), now = self.exchanged, time.monotonic()
         per_second = (batches - before) / (now - then) if before else 0.0

@@ -89,12 +89,7 @@ class StopWhenPruned(ScoreStop):
 
 
 def describe_flat(scores: Sequence[Score], patience: int, fraction: float) -> str:
-    """Return how long the best score has not improved by more than noise; empty if it improves, or scores are too few.
-
-    Args:
-        scores: images seen and score of all evaluations, in order.
-        patience, fraction: see `StopWhenFlat`.
-    """
+    """Return how long the best score has not improved by more than noise; empty if it has, or scores are too few."""
     if len(scores) < 2 * patience:
         return ""
     recent = (1 - fraction) * scores[-1][0]  # images
@@ -108,6 +103,5 @@ def describe_flat(scores: Sequence[Score], patience: int, fraction: float) -> st
     gain = best - min(score for _, score in newest)
     if gain > noise:
         return ""
-    return (
-        f"has not improved by more than {noise:.3g} since {best:.4g} at {images:,} images, in {len(newest)} evaluations"
-    )
+    since = f"since {best:.4g} at {images:,} images, in {len(newest)} evaluations"
+    return f"has not improved by more than {noise:.3g} {since}"

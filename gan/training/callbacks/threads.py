@@ -141,8 +141,7 @@ def choose(work: Callable[[], object], limit: int) -> dict[int, float]:
 def time_of(work: Callable[[], object], threads: int, shortest: float) -> float:
     """Return the mean time of `work` with a number of threads, in seconds. A first call warms up if it is short.
 
-    Args:
-        shortest: time with the best number so far, in seconds.
+    `shortest` is the time with the best number so far.
     """
     torch.set_num_threads(threads)
     started = time.perf_counter()

@@ -80,11 +80,7 @@ class Adapter(Logger):
         """Do nothing: `log_config` logs the configuration."""
 
     def log_config(self, config: dict[str, Any], choices: dict[str, Any]) -> None:
-        """Log the configuration of a new run.
-
-        Args:
-            choices: the options that the user has typed, by name.
-        """
+        """Log the configuration of a new run; `choices` are the options that the user has typed, by name."""
         if isinstance(self.logger, TensorBoardLogger):
             text = f"```yaml\n{yaml.safe_dump(config, sort_keys=False)}\n```"
             self.send(lambda: self.logger.experiment.add_text("config", text, 0))
@@ -93,18 +89,15 @@ class Adapter(Logger):
 
     def log_png(self, name: str, png: bytes, images: int) -> None:
         """Show an image at a number of images seen."""
-        image = Image.open(io.BytesIO(png))
+        image, logger = Image.open(io.BytesIO(png)), self.logger
         if isinstance(self.logger, TensorBoardLogger):
             pixels = np.asarray(image)
-            self.send(
-                lambda: self.logger.experiment.add_image(name, pixels, images, dataformats="HWC"[: pixels.ndim]), images
-            )
+            axes = "HWC"[: pixels.ndim]
+            self.send(lambda: logger.experiment.add_image(name, pixels, images, dataformats=axes), images)
         elif isinstance(self.logger, WandbLogger):
-            self.send(lambda: self.logger.log_image(name, [image], images), images)
+            self.send(lambda: logger.log_image(name, [image], images), images)
         elif isinstance(self.logger, MLFlowLogger):
-            self.send(
-                lambda: self.logger.experiment.log_image(self.logger.run_id, image, key=name, step=images), images
-            )
+            self.send(lambda: logger.experiment.log_image(logger.run_id, image, key=name, step=images), images)
 
     def send(self, call: Callable[[], object], images: int | None = None) -> None:
         """Queue a call of the logger. It is dropped if the logger is too slow, or has the value already."""
