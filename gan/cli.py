@@ -139,9 +139,9 @@ def run(parser: Parser, words: Sequence[str]) -> int | None:
     dataclass that `run` takes in place of the arguments; its checks come before anything heavy is imported.
     """
     chosen = parser.commands.get(words[0])
-    if chosen is None or chosen.commands:
+    if chosen is None or chosen.commands or {"-h", "--help"} & {*words}:
         arguments, unknown = parser.parse_known_args(words)
-    else:  # options may stand between positional arguments
+    else:  # options may stand between positional arguments; the help page would miss those
         arguments, unknown = chosen.parse_known_intermixed_args(words[1:], argparse.Namespace(command=words[0]))
     vars(arguments).pop("parser").refuse_unknown(unknown)
     command = importlib.import_module(f"gan.commands.{arguments.command}")
