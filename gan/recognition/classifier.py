@@ -222,6 +222,6 @@ def read(folder: Path, discriminator: Any) -> Classifier:
 def load(
     run: str | os.PathLike[str], checkpoint: str = "best", folder: Path | None = None, device: str = "cpu"
 ) -> Classifier:
-    """Return the classifier that `gan recognize fit` has written for a run; the default is that in its folder."""
+    """Return the classifier that `gan recognize fit` has written for a run; by default the one in its folder."""
     discriminator, *_ = load_discriminator(run, checkpoint)
     return read(folder or Path(run) / RECOGNITION, discriminator.to(device))
