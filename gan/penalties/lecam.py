@@ -37,9 +37,7 @@ class LeCam(nn.Module):
         assert step.real_logits is not None and step.fake_logits is not None
         both = *heads(step.real_logits), *heads(step.fake_logits)
         if len(both) != 2:
-            raise UserError(
-                f"penalty=lecam: needs a discriminator with one head, not {len(both) // 2}; remove the penalty"
-            )
+            raise UserError(f"penalty=lecam: needs a discriminator with one head, not {len(both) // 2}; remove it")
         real, fake = map(at_least_fp32, both)
         self.update(torch.stack([real.detach().mean(), fake.detach().mean()]).float())
         average_real, average_fake = (self.averages / self.bias_correction).unbind()

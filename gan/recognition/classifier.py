@@ -21,7 +21,6 @@ from torch.nn.functional import adaptive_max_pool2d
 from gan.editing.attributes import Attribute
 from gan.editing.vector_files import fingerprint
 from gan.images.convert import to_float
-from gan.metrics.extractors import device_of
 from gan.models.loading import load_discriminator
 from gan.models.sampling import fresh_statistics, in_chunks
 from gan.runs.checkpoint_file import are_classes
@@ -56,9 +55,14 @@ class LayerFeatures:
         if images is not None:
             reestimate(self.network, images)
 
+    @property
+    def device(self) -> torch.device:
+        parameter: Tensor = next(self.network.parameters())
+        return parameter.device
+
     def __call__(self, images: Tensor) -> Tensor:
         with torch.no_grad():
-            return in_chunks(lambda x, label: self.pooled(to_float(x)), device_of(self.network), images)
+            return in_chunks(lambda x, label: self.pooled(to_float(x)), self.device, images)
 
     def pooled(self, x: Tensor) -> Tensor:
         layers = self.network.features(x)
@@ -168,7 +172,7 @@ class Classifier(NamedTuple):
 
     def log_odds(self, n: int, images: Tensor) -> Tensor:
         """Return the log-odds (N,) of class n for images (N, C, H, W) in [-1, 1]. They are differentiable."""
-        logits = self.probe(self.layers.pooled(images.to(device_of(self.layers.network))).to(self.probe.weight))
+        logits = self.probe(self.layers.pooled(images.to(self.layers.device)).to(self.probe.weight))
         others = logits[:, torch.arange(len(self.classes)) != n].logsumexp(1)
         return (logits[:, n] - others).to(images)
 
@@ -218,6 +222,6 @@ def read(folder: Path, discriminator: Any) -> Classifier:
 def load(
     run: str | os.PathLike[str], checkpoint: str = "best", folder: Path | None = None, device: str = "cpu"
 ) -> Classifier:
-    """Return the classifier that `gan recognize fit` has written for a run; the default is that in its folder."""
+    """Return the classifier that `gan recognize fit` has written for a run; by default the one in its folder."""
     discriminator, *_ = load_discriminator(run, checkpoint)
     return read(folder or Path(run) / RECOGNITION, discriminator.to(device))

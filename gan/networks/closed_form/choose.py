@@ -98,8 +98,9 @@ def choose(
     pixels = draw_pixels(a, seed, samples), draw_pixels(b, seed + 1, samples)
     source, target = opaque_colors(a), opaque_colors(b)
     distances = held_out_distances(a, b, seed, min(samples, HELD_OUT_SAMPLES))
-    differ = hotelling(color_statistics(source), color_statistics(target)) < SIGNIFICANCE
-    kind = kind or (best_kind(distances) if differ else UNCHANGED)
+    if kind is None:
+        differ = hotelling(color_statistics(source), color_statistics(target)) < SIGNIFICANCE
+        kind = best_kind(distances) if differ else UNCHANGED
     change = change_of(kind, *pixels)
     chosen = None if position == "none" else position or "radial"
     color_map = with_position(change, *pixels, chosen)
