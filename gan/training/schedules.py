@@ -34,7 +34,7 @@ class Schedule:
     ) -> None:
         self.start, self.end = np.asarray(start, float), np.asarray(end, float)
         if self.start.shape != self.end.shape or not np.isfinite([self.start, self.end]).all():
-            raise UserError(f"model.schedules: start={start} and end={end}: give two numbers or lists of equal length")
+            raise UserError(f"model.schedules: start={start}, end={end}: give two numbers or two lists of equal length")
         self.shape = choice("model.schedules: shape", shape, SHAPES)
         self.images = None if images is None else at_least("model.schedules: images", images, 1)
         self.hold = fraction("model.schedules: hold", hold, below_one=True)
