@@ -67,8 +67,14 @@ def pytest_collection_finish() -> None:
     gc.enable()
 
 
+EXPECTED_ON_NEW_PYTHON = (
+    ".*unclosed database.*",  # of Optuna and MLflow, which close none
+    ".*Guards may run slower on Python 3.13.0.*",  # torch.compile
+)
+
+
 def pytest_configure(config: pytest.Config) -> None:
-    for message in EXPECTED_WARNINGS:
+    for message in (*EXPECTED_WARNINGS, *EXPECTED_ON_NEW_PYTHON):
         config.addinivalue_line("filterwarnings", f"ignore:{message}")
 
 
