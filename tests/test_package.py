@@ -7,11 +7,13 @@ import shutil
 import subprocess
 import sys
 import tarfile
+import tomllib
 import venv
 import zipfile
 from pathlib import Path
 
 import pytest
+from packaging.requirements import Requirement
 from PIL import Image
 
 from gan.config.paths import CONF
@@ -142,3 +144,15 @@ def test_an_editable_install_uses_the_checkout(tmp_path: Path) -> None:
     variables = {name: value for name, value in environment().items() if name != "PYTHONPATH"}
     run = subprocess.run([python, "-c", code], cwd=tmp_path, env=variables, capture_output=True, text=True)
     assert run.stdout.strip() == str(source / "conf"), run.stderr
+
+
+@pytest.mark.parametrize("constraints", ["locked.txt", "floors.txt"])
+def test_versions_that_ci_installs_are_allowed(constraints: str) -> None:
+    lines = [line.partition("#")[0] for line in (ROOT / ".ci" / constraints).read_text().splitlines()]
+    pinned = [Requirement(line) for line in lines if line.strip()]
+    versions = {each.name: each.specifier for each in pinned if each.marker is None or each.marker.evaluate()}
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    extras = [word for words in project["optional-dependencies"].values() for word in words]
+    for needed in map(Requirement, [*project["dependencies"], *extras]):
+        for version in versions.get(needed.name.replace("_", "-").lower(), ()):
+            assert needed.specifier.contains(version.version), f"{needed} and {needed.name}{version}"
