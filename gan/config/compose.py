@@ -204,7 +204,8 @@ def precision(cfg: DictConfig) -> str:
     kind = device(cfg)
     if kind == "cuda":
         return "bf16-mixed" if torch.cuda.is_bf16_supported(including_emulation=False) else "16-mixed"
-    native = kind == "cpu" and torch.cpu.get_capabilities().get("avx512_bf16", False)
+    known = hasattr(torch.cpu, "get_capabilities")  # torch 2.10 does not have it
+    native = known and kind == "cpu" and torch.cpu.get_capabilities().get("avx512_bf16", False)
     return "bf16-mixed" if native else "32-true"
 
 
