@@ -90,6 +90,15 @@ class Parser(argparse.ArgumentParser):
             raise UserError(f"{self.prog} {word}: no such {'option' if word.startswith('-') else 'argument'}; {hint}")
 
 
+class Version(argparse.Action):
+    """Prints the version."""
+
+    def __call__(self, parser: argparse.ArgumentParser, *_: object) -> NoReturn:
+        installed = version_of("retro-gan")
+        print(f"retro-gan {installed}" if installed else "retro-gan, not installed")
+        parser.exit()
+
+
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run a sub-command and return its exit code: 2 after an error that users can fix, which is printed in one line."""
     escape_unprintable()
@@ -104,10 +113,6 @@ def execute(words: Sequence[str]) -> int:
     try:
         if words[:1] == ["train"]:  # Hydra reads the options
             importlib.import_module("gan.commands.train").main(words[1:])
-            return 0
-        if words[:1] == ["--version"]:
-            installed = version_of("retro-gan")
-            print(f"retro-gan {installed}" if installed else "retro-gan, not installed")
             return 0
         parser = build_parser(next((word for word in words if not word.startswith("-")), None))
         if not words:
@@ -160,7 +165,7 @@ def build_parser(chosen: str | None) -> Parser:
     """Return the parser. Only the chosen sub-command is imported and gets its options."""
     parser = Parser(prog="gan", description="Train GANs on folders of retro images, and work with them.",
                     epilog=EXAMPLES, formatter_class=argparse.RawDescriptionHelpFormatter)  # fmt: skip
-    parser.add_argument("--version", action="store_true", help="print the version")
+    parser.add_argument("--version", action=Version, nargs=0, help="print the version")
     subparsers = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
     for name, meaning in COMMANDS.items():
         subparser = subparsers.add_parser(name, help=meaning)

@@ -66,7 +66,7 @@ def print_table(table: list[dict[str, Any]]) -> None:
     """Print a row per run, with columns as wide as needed."""
     names = list(dict.fromkeys(name for row in table for name in row))
     titles = [short_name(name.removeprefix("eval/"), names) for name in names]
-    headings = ["time" if title == "seconds" else one_line(title) for title in titles]
+    headings = ["time" if name == "seconds" else one_line(title) for name, title in zip(names, titles, strict=True)]
     rows = [[one_line(cell(name, row.get(name))) for name in names] for row in table]
     print_aligned(headings, rows)
 

@@ -115,8 +115,8 @@ def test_csv_grows_columns_and_goes_on_at_the_checkpoint(tmp_path: Path) -> None
         {"images": "8", "loss": "1.0", "eval/kid": ""},
         {"images": "16", "loss": "0.5", "eval/kid": "2.0"},
     ]
-    line = {"images": 8, "time": 1.5, "seconds": 1.0, "loss": 1.0}
-    (tmp_path / run_folder.METRICS).write_text(json.dumps(line) + "\n")
+    lines = [{"images": 8, "time": 1.5, "seconds": 1.0, "loss": 1.0}, {"images": 16, "time": 2.5, "loss": 0.5}]
+    (tmp_path / run_folder.METRICS).write_text("".join(json.dumps(line) + "\n" for line in lines))
     CSV(str(tmp_path), resumed_at=8).log_metrics({"loss": 0.4}, 16)
     assert rows(tmp_path) == [{"images": "8", "loss": "1.0"}, {"images": "16", "loss": "0.4"}]
 

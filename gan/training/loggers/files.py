@@ -70,8 +70,12 @@ class CSV(File):
     def __init__(self, run: str, resumed_at: int | None = None) -> None:
         super().__init__()
         self.path = Path(run) / METRICS_CSV
-        lines = [] if resumed_at is None else read_metrics(Path(run) / METRICS)  # JSONLines has cut them
-        self.rows = [{name: line[name] for name in line if name not in ("time", "seconds")} for line in lines]
+        lines = [] if resumed_at is None else read_metrics(Path(run) / METRICS)
+        self.rows = [
+            {name: value for name, value in line.items() if name not in ("time", "seconds")}
+            for line in lines
+            if line["images"] <= (resumed_at or 0)
+        ]
 
     def log_metrics(self, metrics: Mapping[str, float], step: int | None = None) -> None:
         self.rows.append({"images": step, **metrics})
