@@ -164,7 +164,8 @@ def from_translator(
     if not loading.has_data(config):
         raise UserError(f"{source}: {NO_IMAGES[TRANSLATOR]}")
     if request.reference not in (None, f"{source}:val"):
-        raise UserError(f"--reference {request.reference}: omit it; a translator is evaluated on images of its run")
+        reason = "a translator is evaluated on the held-out images of its run"
+        raise UserError(f"--reference {request.reference}: omit it; {reason}")
     data = loading.load_data(config, checkpoint)
     unseen = use_report_half(data)
     held_out = has_held_out(data)
