@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import inspect
 from collections.abc import Generator, Sequence
 from contextlib import contextmanager
 from typing import Any
@@ -18,10 +17,6 @@ from gan.training.callbacks.progress import ProgressLine
 from gan.training.callbacks.threads import Threads
 from gan.utils.errors import UserError
 from gan.utils.processes import DDP
-
-# Buffers are not sent in forward passes; torch 2.13 has renamed the option.
-OLD, NEW = "broadcast_buffers", "forward_sync_buffers"
-OWN_BUFFERS: dict[str, Any] = {NEW if NEW in inspect.signature(DistributedDataParallel).parameters else OLD: False}
 
 
 def make_trainer(*, callbacks: Sequence[Callback] = (), threads: int | str = "auto", **options: Any) -> Trainer:
@@ -69,7 +64,9 @@ class DDPPerNetwork(DDPStrategy):
         parts = [Reduced(model.trained_parts(network)) for network in NETWORKS]
         parts[0].extend(rest)  # without gradients; rank 0 also sends their initial state
         trained = [part for part in parts if part.trained]
-        self.reducers = [DistributedDataParallel(part, **OWN_BUFFERS, **self._ddp_kwargs) for part in trained]
+        self.reducers = [DistributedDataParallel(part, **self._ddp_kwargs) for part in trained]
+        for reducer in self.reducers:
+            reducer.broadcast_buffers = False  # afterwards; as an option, torch < 2.13 would not send the initial state
 
     def pre_backward(self, closure_loss: Tensor) -> None:
         for reducer in self.reducers:
