@@ -95,7 +95,7 @@ def write_shard(path: Path, images: np.ndarray, labels: np.ndarray) -> None:
     rows["image"], rows["label"] = images, labels
     encoded = io.BytesIO()  # np.save into a file does not say why a write fails, such as a full disk
     np.save(encoded, rows)
-    path.write_bytes(encoded.getbuffer())
+    path.write_bytes(encoded.getvalue())
 
 
 def read_shard(path: Path, images: int, shape: tuple[int, ...], classes: int) -> tuple[np.ndarray, np.ndarray]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import json
+import re
 import socket
 import struct
 import threading
@@ -202,7 +203,7 @@ def test_mlflow(train: Train, tmp_path: Path) -> None:
     assert (run.info.status, run.info.run_name) == ("FINISHED", "a")
     assert run.data.params["data/size"] == "16" and run.data.params["overrides/data.size"] == "16"
     grids = [artifact.path for artifact in client.list_artifacts(run.info.run_id, "images")]
-    assert sorted({int(path.split("+")[2]) for path in grids if "real" not in path}) == GRIDS
+    assert sorted({int(re.split("[+%]", path)[2]) for path in grids if "real" not in path}) == GRIDS
     assert not {"mlflow.user", "mlflow.source.name", "mlflow.source.git.commit"} & set(run.data.tags)
     assert out.count(f"mlflow: run {run.info.run_id} in ") == 2
 
