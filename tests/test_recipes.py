@@ -78,7 +78,4 @@ def test_the_first_losses_are_those_on_record(recipe: str) -> None:
         steps = np.arange(0, 20, 20 // len(values))
         growth = 4 if recipe == "projected" else 1.6  # of differences in an update
         allowed = max(0.01, np.abs(values).max()) * np.minimum(0.05, 1e-4 * growth**steps)
-        if name == "penalty/blurred_content" and torch.__version__ < (2, 11):
-            # It begins at 0, where the first update of Adam follows the signs of rounding errors, other in torch 2.10.
-            allowed[1:] = np.abs(values).max()
         assert (np.abs(np.array(now[name]) - values) <= allowed).all(), (name, now[name], values)
