@@ -186,13 +186,25 @@ def test_a_stopped_rank_does_not_keep_a_signal_waiting(folder: Path) -> None:
     resume(folder)
 
 
-@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGKILL])
-def test_a_signal_before_the_first_step_ends_all_ranks(number: int, tmp_path: Path) -> None:
+BEFORE_THE_GROUP = """
+import time, torch.distributed
+real = torch.distributed.init_process_group
+def slow(*words, **options): return time.sleep(60), real(*words, **options)
+torch.distributed.init_process_group = slow
+"""
+
+
+@pytest.mark.parametrize(
+    ("number", "code"),
+    [(signal.SIGTERM, ""), (signal.SIGTERM, BEFORE_THE_GROUP), (signal.SIGKILL, "")],
+    ids=["in a collective", "in Python", "killed"],
+)
+def test_a_signal_before_the_first_step_ends_all_ranks(number: int, code: str, tmp_path: Path) -> None:
     """The first rank waits half an hour for the other one, which still imports torch, and the other way round."""
     said = tmp_path / "said"
     said.touch()
     words = [str(ROOT / "train.py"), *LONG, "trainer.devices=2", "trainer.accelerator=cpu", "hydra.run.dir=run"]
-    process = Forked(words, tmp_path, said)
+    process = Forked(after(code, *words), tmp_path, said)
     wait_for(lambda: "Initializing distributed" in said.read_text(), process)
     (rank,) = gatherers(process)
     if number == signal.SIGTERM:

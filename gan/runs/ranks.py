@@ -60,13 +60,18 @@ def _watch(trainer: Trainer, children: list[subprocess.Popen[bytes]]) -> None:
         end_processes(trainer, 2)
 
 
+def kill_children(trainer: Trainer) -> None:
+    """Kill the ranks that this process has started; those that wait in a collective or are stopped, too."""
+    for process in getattr(trainer.strategy.launcher, "procs", ()):
+        process.kill()
+
+
 def end_processes(trainer: Trainer, code: int) -> None:
     """Kill the child processes, print the error, and exit.
 
     Other ways to exit may never end: a destructor of gloo waits for its threads, and they wait for Python's lock.
     """
-    for process in getattr(trainer.strategy.launcher, "procs", ()):
-        process.kill()
+    kill_children(trainer)
     print_error(str(rank_lost(Path(trainer.default_root_dir))))
     lock.remove()
     os._exit(code)

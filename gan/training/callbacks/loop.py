@@ -234,6 +234,8 @@ class Interrupt(Callback):
         self.restore()
 
     def on_exception(self, trainer: Trainer, pl_module: LightningModule, exception: BaseException) -> None:
+        if isinstance(exception, SystemExit):  # a signal before training; the other ranks wait for this one
+            ranks.kill_children(trainer)
         self.restore()
 
     def restore(self) -> None:
