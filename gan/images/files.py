@@ -47,7 +47,7 @@ class Contents(NamedTuple):
     images: list[np.ndarray]  # upright frames, uint8 (H, W, 3) or (H, W, 4) with straight alpha
     metadata: dict[str, Any]  # options of Pillow's `save`
     digest: str = ""  # of the bytes of the file
-    deep: bool = False  # whether the file has 16 bits a channel, of which the images have the upper eight
+    deep: bool = False  # whether the file has 16 bits a channel; images keep the upper eight
 
 
 def read(data: bytes, format: str | None = None, max_pixels: int = MAX_PIXELS) -> Contents:

@@ -74,7 +74,7 @@ class Published:
 
 
 def sides(value: Tensor) -> list[int]:
-    """Return the shape of a tensor without dimensions of length 1, of which the programs have different ones."""
+    """Return the shape of a tensor without dimensions of length 1; the programs differ in these."""
     return [side for side in value.shape if side != 1]
 
 
