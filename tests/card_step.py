@@ -1,4 +1,4 @@
-"""Run training steps on a simulated GPU. Report waits for the device, tensors elsewhere and counts of operations.
+"""Run training steps on a simulated GPU. Report waits for the device, tensors elsewhere, operations and memory.
 
     python -m tests.card_step [--size 64] [--faults] VARIANT ...
 
@@ -25,7 +25,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
 from gan.training.module import GAN
-from tests.fake_step import build, fake_mode, fake_step, made_up_device
+from tests.fake_step import GIB, LiveBytes, build, fake_mode, fake_step, made_up_device
 
 ROOT = f"{Path(__file__).parents[1]}/"
 aten = torch.ops.aten
@@ -82,7 +82,7 @@ def place(op: Any) -> str:
 
 def watched_step(module: Any, batch: dict[str, Tensor]) -> dict[str, Any]:
     """Return the report of the second of two steps."""
-    with made_up_device() as device, fake_mode():
+    with made_up_device() as device, fake_mode(), LiveBytes(device.type) as count:
         step, _ = fake_step(module, batch, device, module.micro_batch)
         for _ in range(2):
             with Watch(device) as watch:
@@ -93,6 +93,7 @@ def watched_step(module: Any, batch: dict[str, Tensor]) -> dict[str, Any]:
         "convolutions": watch.kernels["convolution"],
         "convolution_backwards": watch.kernels["convolution_backward"],
         "kernels": sum(watch.kernels.values()),
+        "gib": count.peak / GIB,
     }
 
 

@@ -1,4 +1,4 @@
-"""In a training step, all tensors are on the device, and the host never waits for it.
+"""In a training step, all tensors are on the device, the host never waits for it, and the batch fits into its memory.
 
 `tests.card_step` runs the steps on fake tensors of a simulated GPU, in its own process.
 """
@@ -17,6 +17,8 @@ from tests.recipes import RECIPES
 
 PARTS = 3  # processes that share the variants, because all of them take minutes
 MAX_CONVOLUTIONS = 500  # forward convolutions of a step with all lazy penalties; r3gan at 256 pixels has the most
+MAX_GIB = 22  # peak of a whole batch; a GPU with 24 GiB has that much free
+DIVIDED = ("r3gan",)  # recipes whose batch of 64 pixels needs micro-batches; test_memory counts them
 OF_RECIPES = {
     "blurred_content", "cycle", "lut_regularization", "patch_nce", "patch_nce_fast", "path_length", "r1_texture",
     "reconstruction", "identity",
@@ -65,3 +67,5 @@ def test_a_step_stays_on_the_device(words: list[str]) -> None:
     assert {name: step for name, step in found.items() if step["waits"] or step["elsewhere"]} == {}
     counts = {name: step["convolutions"] for name, step in found.items()}
     assert {name: count for name, count in counts.items() if not 0 < count <= MAX_CONVOLUTIONS} == {}
+    if "--size" not in words:
+        assert {name for name, step in found.items() if not 0 < step["gib"] <= MAX_GIB} == {*DIVIDED} & {*words}

@@ -144,21 +144,21 @@ def test_a_killed_rank_ends_the_other(folder: Path) -> None:
     resume(folder)
 
 
-def test_torchrun_goes_on_after_a_rank_was_killed_three_times(tmp_path: Path) -> None:
-    options = [str(ROOT / "train.py"), *TINY, "images=1200", "callback.checkpoint.interval=100"]
+def test_torchrun_goes_on_after_each_rank_was_killed(tmp_path: Path) -> None:
+    options = [str(ROOT / "train.py"), *TINY, "images=1000", "callback.checkpoint.interval=100"]
     options += ["trainer.devices=2", "trainer.accelerator=cpu"]
     command([*options, "hydra.run.dir=whole"], tmp_path)
-    launch = ["-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2", "--max-restarts", "3"]
+    launch = ["-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2", "--max-restarts", "2"]
     words = [*launch, *options, "hydra.run.dir=killed", "resume=auto"]
     saved = tmp_path / "killed" / "checkpoints"
     process = Forked(words, tmp_path, tmp_path / "said", TORCH_DISABLE_SHARE_RDZV_TCP_STORE="1")
-    for restart, images in enumerate((200, 500, 800)):
+    for restart, images in enumerate((200, 500)):
         wait_for(lambda images=images: newest(saved) >= images, process)
-        os.kill(children(process.pid)[restart % 2], signal.SIGKILL)
+        os.kill(children(process.pid)[restart], signal.SIGKILL)
     assert process.wait() == 0, process.communicate()
-    assert process.communicate()[0].count("resumes at") == 3
+    assert process.communicate()[0].count("resumes at") == 2
     whole, killed = (
-        torch.load(tmp_path / run / "checkpoints" / "images-000001200.ckpt", weights_only=True)["state_dict"]
+        torch.load(tmp_path / run / "checkpoints" / "images-000001000.ckpt", weights_only=True)["state_dict"]
         for run in ("whole", "killed")
     )
     assert all(torch.equal(value, killed[name]) for name, value in whole.items()) and len(whole) == len(killed)

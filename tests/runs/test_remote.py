@@ -3,12 +3,8 @@
 from __future__ import annotations
 
 import hashlib
-import os
 import random
 import shutil
-import signal
-import subprocess
-import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -19,8 +15,8 @@ from gan.runs import checkpoints
 from gan.runs.remote import RemoteRun
 from gan.utils.files import write_json
 from gan.utils.object_store import StoreError
-from tests.patience import PATIENCE
-from tests.programs import ROOT, environment
+from tests.patience import wait_for
+from tests.programs import ROOT, Forked
 from tests.store import s3
 
 pytestmark = pytest.mark.slow
@@ -236,14 +232,10 @@ def test_kills_during_uploads_lose_nothing(bucket: str, tmp_path: Path) -> None:
     for kill in range(KILLS):
         run, log = tmp_path / str(kill), tmp_path / f"{kill}.log"
         RemoteRun(address, run).pull()
-        with open(log, "w") as out:
-            words = [sys.executable, "-c", UPLOADS, address, str(run)]
-            process = subprocess.Popen(words, cwd=ROOT, env=environment() | {"PYTHONPATH": str(ROOT)}, stdout=out)
-        end = time.monotonic() + PATIENCE
-        while "begin" not in log.read_text() and time.monotonic() < end:
-            time.sleep(0.01)
+        process = Forked(["-c", UPLOADS, address, str(run)], ROOT, log)
+        wait_for(lambda log=log: log.exists() and "begin" in log.read_text(), process)
         time.sleep(random.Random(kill).uniform(0, 0.5))
-        os.kill(process.pid, signal.SIGKILL)
+        process.kill()
         process.wait()
         lines = [line.split() for line in log.read_text().splitlines()]
         interrupted += lines[-1][0] == "begin"
