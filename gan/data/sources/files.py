@@ -22,12 +22,15 @@ from gan.data.decoding.decode import Decoder
 from gan.data.decoding.pool import CRASHED, parallel_map
 from gan.data.decoding.reader import MAX_PIXELS, PHONE, ImageError, read_first_frame
 from gan.utils.errors import UserError, path_hint, reason, to_line
+from gan.utils.output import first_few, print_line
 from gan.utils.untrusted import parse_json, read_bytes
 
 _OLD = (".pcx", ".ppm", ".pgm", ".pbm", ".pnm")  # of old programs and games
 _NEW = (".webp", ".avif", *PHONE)
 SUFFIXES = frozenset((".png", ".jpg", ".jpeg", ".jfif", ".gif", ".bmp", ".tif", ".tiff", *_OLD, *_NEW))
 CLUTTER: frozenset[str] = frozenset(("__macosx", "thumbs.db", "desktop.ini", "@eadir"))  # created by operating systems
+GRID, IN_RECORD = "grid.png", b'"kind":"grid"'  # name of the file that --grid writes, and part of its record
+MAX_LISTED = 3  # grids
 MAX_BYTES = 1 << 29  # maximum size of a file, which is read into memory before its header is checked
 MAX_TABLE = 128 << 20  # maximum size of a table of labels in bytes; enough for some millions of files
 PIECE = 1 << 20  # bytes of an archive's member to read at a time
@@ -56,7 +59,8 @@ def find(roots: Sequence[str], suffixes: Collection[str] = SUFFIXES) -> list[Fil
     """Return the images of the folders and zip archives `roots`: sorted in each root by the bytes of their names.
 
     Files that count as images are those of `scan`, in folders with the extensions `suffixes`. Archives are not
-    unpacked, so that member names which point outside the archive do no harm; `content` rejects them.
+    unpacked, so that member names which point outside the archive do no harm; `content` rejects them. Grids that the
+    program wrote are left out.
     """
     real = [os.path.realpath(root) for root in roots]
     if doubled := next((root for number, root in enumerate(roots) if real[number] in real[:number]), None):
@@ -64,12 +68,39 @@ def find(roots: Sequence[str], suffixes: Collection[str] = SUFFIXES) -> list[Fil
     files: list[File] = []
     for root in roots:
         archived = os.path.isfile(root) and root.lower().endswith(".zip")
-        images = _members(root) if archived else scan(root, suffixes)
+        images = without_grids(_members(root) if archived else scan(root, suffixes))
         if not images:
             known = ", ".join(sorted(suffixes))
             raise UserError(f"no image in {root!r}: use a folder or zip archive with files of type {known}")
         files += images
     return files
+
+
+def without_grids(files: list[File]) -> list[File]:
+    """Return the files without the grids of `--grid`, which show other images of the folder, and print their names."""
+    grids = tuple(file for file in files if is_grid(file))
+    report_grids(grids)
+    return [file for file in files if file not in grids]
+
+
+def is_grid(file: File) -> bool:
+    """Return whether a file is a grid that the program wrote: its record says so, which PNG has before the pixels.
+
+    Only files with the name of such grids are opened, because a folder may have many thousands of images.
+    """
+    if posixpath.basename(file.name) != GRID:
+        return False
+    with suppress(ImageError):  # reported when the image is decoded
+        return IN_RECORD in content(file).partition(b"IDAT")[0]
+    return False
+
+
+@functools.cache
+def report_grids(grids: tuple[File, ...]) -> None:
+    """Print the grids that are left out, once for each folder, which some commands list twice."""
+    if grids:
+        names = first_few([file.shown for file in grids], MAX_LISTED)
+        print_line(f"skipped: {names}, written by --grid; to use a grid as an image, rename it")
 
 
 def single(path: Path) -> File:

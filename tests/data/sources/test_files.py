@@ -11,11 +11,15 @@ import zipfile
 from pathlib import Path
 
 import pytest
+import torch
 from PIL import Image
 
 from gan.data.decoding.decode import Decoder
 from gan.data.decoding.reader import ImageError
 from gan.data.sources.files import ImageFiles, content, find, read_labels
+from gan.export.record import make, to_text
+from gan.images.convert import grid, save_png
+from gan.images.files import KEY
 from gan.utils.errors import UserError
 
 
@@ -250,3 +254,25 @@ def test_bad_tables(tmp_path: Path, file: str, text: str, message: str) -> None:
         read_labels(str(tmp_path / file), NAMES)
     with pytest.raises(UserError, match=r"data\.labels=absent\.csv: .*No such file"):
         read_labels("absent.csv", NAMES)
+
+
+def test_grids_of_the_program_are_no_images_of_a_folder(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    record = {KEY: to_text(make(format=1, kind="grid", palette="00" * 768, seeds=[[0, 99]]))}
+    images = torch.zeros(4, 3, 8, 8, dtype=torch.uint8)
+    (tmp_path / "a").mkdir()
+    save_png(grid(images), tmp_path / "a" / "grid.png", record)
+    save_png(images[0], tmp_path / "a" / "0.png", {KEY: to_text(make(format=1, kind="image", seed=0))})
+    save_png(images[0], tmp_path / "grid.png")  # of somebody else
+    (tmp_path / "b").mkdir()
+    (tmp_path / "b" / "grid.png").write_bytes(b"")
+    for _ in range(2):  # as commands do that list a folder twice
+        assert [file.name for file in find([str(tmp_path)])] == ["a/0.png", "b/grid.png", "grid.png"]
+    lines = capsys.readouterr().out.splitlines()
+    assert len(lines) == 1 and os.path.join("a", "grid.png") in lines[0]
+    root = archive(
+        tmp_path / "x.zip", {"grid.png": (tmp_path / "a" / "grid.png").read_bytes(), "0.png": png((1, 0, 0))}
+    )
+    assert ImageFiles([root]).names == ["0.png"]
+    (tmp_path / "a" / "0.png").unlink()
+    with pytest.raises(UserError, match="no image"):
+        find([str(tmp_path / "a")])
