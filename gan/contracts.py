@@ -9,7 +9,7 @@ from __future__ import annotations
 import weakref
 from collections.abc import Callable
 from dataclasses import dataclass, field, fields, replace
-from typing import Any, Literal, Protocol, Self, runtime_checkable
+from typing import Any, Literal, Protocol, Self, get_type_hints, runtime_checkable
 
 import torch
 from torch import Tensor
@@ -196,6 +196,21 @@ def check(part: Any, contract: type, what: str) -> None:
         raise UserError(f"{what}: {type(part).__name__} has no {lacks}; see {contract.__name__} in gan/contracts.py")
 
 
+def check_step(penalty: Any, step: type[Step], name: str) -> None:
+    """Raise UserError if a penalty does not fit the step of a model: the annotation of its `step` names another one.
+
+    Args:
+        step: the class of the model's step.
+        name: name of the penalty in the message.
+    """
+    try:
+        needed = get_type_hints(penalty.forward).get("step", Step)
+    except NameError:  # a name that is imported for type checkers only
+        return
+    if isinstance(needed, type) and issubclass(needed, Step) and not issubclass(step, needed):
+        raise UserError(f"penalty={name}: is for {needed.models}, not for this model")
+
+
 def _members(contract: type) -> list[str]:
     members: set[str] = set()
     for kind in contract.__mro__:
@@ -227,7 +242,11 @@ class Step:
 
     The training step fills it in this order: `generate` sets `fake`; the discriminator's loss sets both logits and
     `passes`; the generator's loss replaces `fake_logits`, since D has changed by then.
+
+    `models` names the models that make a step of this class, for messages.
     """
+
+    models = "all models"
 
     batch: int  # number of batches before this one
     real: Tensor  # (N, C, H, W) in [-1, 1], images that are real for the discriminator
@@ -270,6 +289,8 @@ class Step:
 class LatentStep(Step):
     """A step of a generator that maps latents to images."""
 
+    models = "models that generate images from latents, such as model=dcgan"
+
     z: Tensor  # (N, latent_dim)
     fake_small: Tensor | None = None  # the generator's smaller images, if both networks support them
 
@@ -291,6 +312,8 @@ class LatentStep(Step):
 class TranslationStep(Step):
     """A step of a translator from images a to images b. `real` and `fake` are images of b."""
 
+    models = "translators, such as model=cut"
+
     real_a: Tensor
 
     def generate(self) -> None:
@@ -301,6 +324,8 @@ class TranslationStep(Step):
 class PairStep(TranslationStep):
     """A step whose discriminator sees both input and translation, augmented in the same way (pix2pix)."""
 
+    models = "model=pix2pix"
+
     def critic(self, x: Tensor) -> Logits:
         """D(augment(a), augment(x))."""
         both = torch.cat([self.augmented(self.real_a), self.augmented(x)], 1)
@@ -310,6 +335,8 @@ class PairStep(TranslationStep):
 @dataclass(kw_only=True)
 class CycleStep(TranslationStep):
     """A step of one direction. `other` is the step of the other direction (CycleGAN)."""
+
+    models = "model=cyclegan, whose generators translate in both directions"
 
     pool: Callable[[Tensor, int], Tensor]  # of earlier generated images, for the discriminator
     get_other: Callable[[], CycleStep | None] = field(init=False, repr=False)  # returns the other step; see `connect`

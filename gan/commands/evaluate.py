@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from gan.commands import options
+from gan.config import paths
 from gan.evaluation.registry import Row, meaning
 from gan.metrics import pretrained
 from gan.models.address import with_addresses
@@ -34,12 +35,15 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--json", action="store_true", help="print a JSON object per number instead of the table")
     parser.add_argument("--weights", metavar="PATH", help="file or folder of an extractor's weights")
     parser.add_argument("--download", action="store_true", help="download missing weights")
+    parser.add_argument("--config-dir", type=Path, action="append", default=[], metavar="DIR", help="folder with your "
+                        "own configurations; the metrics in DIR/metric are computed, too")  # fmt: skip
     options.add_weights(parser)
 
 
 def run(arguments: argparse.Namespace) -> None:
     at_least("--images", arguments.images, 2)
     at_least("--memorization", arguments.memorization, 1)
+    paths.use(*arguments.config_dir)
     names = arguments.extractor.split(",")
     for name in names:  # fail before the slow part
         if name in pretrained.KNOWN:

@@ -21,7 +21,7 @@ from typing import Any
 
 import hydra
 from hydra.core.global_hydra import GlobalHydra
-from omegaconf import DictConfig, OmegaConf, open_dict
+from omegaconf import DictConfig, ListConfig, OmegaConf, open_dict
 
 from gan.config import secrets
 from gan.config.paths import CONF, group_names, own
@@ -177,9 +177,9 @@ def at_most(limit: int, value: Any) -> int:
     return limit if value is None else min(limit, value)
 
 
-def sides(size: Any) -> list[int]:
+def sides(size: Any) -> ListConfig:
     """Return [height, width] of data.size."""
-    return list(pair(OmegaConf.to_container(size) if OmegaConf.is_config(size) else size))
+    return OmegaConf.create(list(pair(OmegaConf.to_container(size) if OmegaConf.is_config(size) else size)))
 
 
 # ---- ${derived:NAME}

@@ -76,7 +76,12 @@ def meaning(logged: str) -> Score:
 
 def create(metrics: Mapping[str, Any]) -> list[Any]:
     """Return metrics from their configurations; a metric in place of a configuration is returned as it is."""
-    return [_created(name, one) if isinstance(one, Mapping) else one for name, one in metrics.items()]
+    from gan import contracts  # imports torch
+
+    created = {name: _created(name, one) if isinstance(one, Mapping) else one for name, one in metrics.items()}
+    for name, metric in created.items():
+        contracts.check(metric, contracts.Metric, f"metric={name}")
+    return list(created.values())
 
 
 def _created(name: str, config: Mapping[str, Any]) -> Any:

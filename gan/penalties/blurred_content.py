@@ -6,7 +6,6 @@ from torch import Tensor, nn
 
 from gan.contracts import TranslationStep
 from gan.networks.resampling import blur
-from gan.penalties.gradients import refuse_latents
 
 
 class BlurredContent(nn.Module):
@@ -27,7 +26,6 @@ class BlurredContent(nn.Module):
         self.interval = interval
 
     def forward(self, step: TranslationStep) -> Tensor:
-        refuse_latents(step.generator, "blurred_content")
         content = step.generator.content(step.real_a) if hasattr(step.generator, "content") else step.real_a
         difference = blur(step.fake.float() - content.float(), self.sigma)
         return self.weight * difference.abs().mean()

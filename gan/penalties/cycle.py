@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from torch import Tensor, nn
 
-from gan.contracts import CycleStep, Step
-from gan.utils.errors import UserError
+from gan.contracts import CycleStep
 
 
 class CycleConsistency(nn.Module):
@@ -22,8 +21,6 @@ class CycleConsistency(nn.Module):
         self.weight = weight
         self.interval = interval
 
-    def forward(self, step: Step) -> Tensor:
-        if not isinstance(step, CycleStep):
-            raise UserError("penalty=cycle: this model has no generator of the other direction; use model=cyclegan")
+    def forward(self, step: CycleStep) -> Tensor:
         back: Tensor = step.other.generator(step.fake)
         return self.weight * (back.float() - step.real_a.float()).abs().mean()

@@ -60,11 +60,6 @@ def penalty_precision(x: Tensor) -> AbstractContextManager[object]:
     return full_precision(x) if autocast_dtype(x) == torch.float16 else nullcontext()
 
 
-def refuse_latents(generator: nn.Module, name: str) -> None:
-    if hasattr(generator, "latent_dim"):
-        raise UserError(f"penalty={name}: needs a translator, but this model generates images from noise")
-
-
 def refuse_batch_norm(discriminator: nn.Module, name: str) -> None:
     """Raise UserError if D has BatchNorm. Then D(x) depends on the other images, and grad_x D(x) is not defined."""
     if any(isinstance(module, nn.modules.batchnorm._BatchNorm) for module in discriminator.modules()):

@@ -11,7 +11,7 @@ from lightning import LightningModule
 from torch import Tensor, nn
 from torch.optim import Optimizer
 
-from gan.contracts import Augment, Discriminator, Loss, Penalty, check
+from gan.contracts import Augment, Discriminator, Generator, LatentStep, Loss, Penalty, Step, check, check_step
 from gan.models.sampling import FAKES_SEED, classes_of, generate, latents, reestimate_batch_norm
 from gan.networks.torus import make_seamless
 from gan.runs.checkpoint_file import FORMAT
@@ -70,6 +70,8 @@ class Base(LightningModule):
     loss: Any
     penalties: Any
     augment: Any
+    generator_contract: type = Generator
+    step_type: type[Step] = LatentStep  # the class of the step that `make_step` returns; penalties may need one
     needs_pairs = False  # whether each image of the data must have its ground truth
     judges_alone = True  # whether the discriminator sees an image without the input of the translation
     estimated_at = -1  # images seen when BatchNorm's statistics of the EMA generator were last estimated
@@ -98,7 +100,8 @@ class Base(LightningModule):
         self.loss = loss
         self.penalties = nn.ModuleDict(dict(penalties or {}))
         self.augment = augment
-        check_parts(discriminator, loss, self.penalties, augment)
+        check(getattr(generator, "a2b", generator), self.generator_contract, "model.generator")
+        check_parts(discriminator, loss, self.penalties, augment, self.step_type)
         # Names of the layers that keep their weights, for each network
         self.frozen = {role: freeze(getattr(self, role), role, number) for role, number in (given.freeze or {}).items()}
         self.ema = EMA(generator, given.ema_half_life, given.ema_warmup)
@@ -169,7 +172,10 @@ class Base(LightningModule):
 
     def on_train_start(self) -> None:
         """Apply the options of the optimizers: their states are those of the checkpoint, and options may be changed."""
-        for optimizer, options in zip(self.trainer.optimizers, self.optimizer_options, strict=True):
+        self.check_optimizers()
+        for optimizer, options in zip(
+            self.trainer.optimizers, self.optimizer_options, strict=False
+        ):  # or a further one
             for group, group_options in zip(optimizer.param_groups, options, strict=True):
                 group.update(group_options)
 
@@ -177,6 +183,25 @@ class Base(LightningModule):
         """Log the losses since the last line. A run that is resumed logs them later."""
         if self.trainer.loggers and self.loss_log.pending and not self.interrupted:
             self.log_losses()
+
+    def check_optimizers(self) -> None:
+        """Raise UserError if weights of a subclass are in no optimizer, which would never train them."""
+        optimized = {
+            weight for each in self.trainer.optimizers for group in each.param_groups for weight in group["params"]
+        }
+        for name, weight in self.named_parameters():
+            if weight.requires_grad and weight not in optimized:
+                raise UserError(
+                    f"{type(self).__name__}.{name}: no optimizer updates it; add one in configure_optimizers"
+                )
+
+    def check_updates(self) -> None:
+        """Raise UserError if a further optimizer of a subclass has updated nothing: `update` freezes its weights."""
+        for optimizer in self.trainer.optimizers[len(NETWORKS) :]:
+            weights = [weight for group in optimizer.param_groups for weight in group["params"]]
+            if not optimizer.state and all(weight.grad is None for weight in weights):
+                name = next(name for name, weight in self.named_parameters() if weight is weights[0])
+                raise UserError(f"{type(self).__name__}.{name}: its optimizer got no gradient; add an update for it")
 
     # ---- Log
 
@@ -189,6 +214,7 @@ class Base(LightningModule):
         """Log the means since the last line; raise Diverged on all ranks if they show that training has failed."""
         self.log_scalars(self.loss_log.line(self.images_seen))
         self.loss_log.check(self.trainer, self.images_seen)
+        self.check_updates()
 
     def log_scalars(self, scalars: Mapping[str, float]) -> None:
         """Log against images seen. Lightning's own `log` counts steps and keeps them in fp32."""
@@ -276,12 +302,15 @@ def options_of(group: Mapping[str, Any]) -> dict[str, Any]:
     return {name: value for name, value in group.items() if name != "params"}
 
 
-def check_parts(discriminator: Any, loss: Any, penalties: Mapping[str, Any], augment: Any) -> None:
+def check_parts(
+    discriminator: Any, loss: Any, penalties: Mapping[str, Any], augment: Any, step_type: type[Step]
+) -> None:
     """Raise UserError if a part lacks a member of its contract, or if two parts are incompatible."""
     check(discriminator, Discriminator, "model.discriminator")
     check(loss, Loss, "loss")
     for name, penalty in penalties.items():
         check(penalty, Penalty, f"penalty.{name}")
+        check_step(penalty, step_type, name)
     if augment is not None:
         check(augment, Augment, "augment")
     if hasattr(augment, "feedback") and not getattr(loss, "signed_logits", True):
@@ -314,7 +343,7 @@ def freeze(network: nn.Module, role: str, number: int) -> list[str]:
         number: number of layers, in the order of `layers`.
     """
     known = layers(network)
-    if at_least(f"freeze.{role}", number, 0) >= len(known):
+    if at_least(f"freeze.{role}", number, 0) >= max(len(known), 1):
         raise UserError(f"freeze.{role}={number}: must be less than {len(known)}; the layers are {', '.join(known)}")
     names = known[:number]
     for name, parameter in network.named_parameters():

@@ -60,9 +60,12 @@ class DDPPerNetwork(DDPStrategy):
 
     def configure_ddp(self) -> None:
         model: Any = self.lightning_module
-        rest = [part for name, part in model.named_children() if name not in (*NETWORKS, "penalties")]
+        rest = {name: part for name, part in model.named_children() if name not in (*NETWORKS, "penalties")}
+        for name, part in rest.items():
+            if any(weight.requires_grad for weight in part.parameters()):
+                raise UserError(f"{name}: its gradients are not exchanged between devices; set trainer.devices=1")
         parts = [Reduced(model.trained_parts(network)) for network in NETWORKS]
-        parts[0].extend(rest)  # without gradients; rank 0 also sends their initial state
+        parts[0].extend(rest.values())  # without gradients; rank 0 also sends their initial state
         trained = [part for part in parts if part.trained]
         self.reducers = [DistributedDataParallel(part, **self._ddp_kwargs) for part in trained]
         for reducer in self.reducers:

@@ -14,6 +14,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from gan import contracts
 from gan.contracts import CycleStep, PairStep, Step, TranslationStep, connect
 from gan.data.translation import FITTED_IMAGES, images_for_color_maps
 from gan.evaluation import stages
@@ -39,6 +40,7 @@ class Translator(GAN):
     `fit_color_map` has no effect on generators that have no color map `start`; conf/model describes the options.
     """
 
+    generator_contract = contracts.Translator
     step_type: type[TranslationStep] = TranslationStep
     saves_start = True  # the color map can be the best translation
     num_translations = 1  # number of images that `translations` returns per image
@@ -242,6 +244,7 @@ class CycleGAN(Translator):
     Zhu et al., 2017, arXiv:1703.10593. Both networks are `gan.networks.translator_layers.Bidirectional`.
     """
 
+    step_type = CycleStep
     num_translations = 2  # the translation, and the translation back
 
     def __init__(self, *args: Any, pool_size: int = 50, **options: Any) -> None:
@@ -250,7 +253,7 @@ class CycleGAN(Translator):
 
     def make_step(self, batch: dict[str, Tensor]) -> CycleStep:
         """Return the step from a to b, which knows the step from b to a: both have the same augmentation."""
-        both = super().make_step(batch)
+        both = TranslationStep(real_a=to_float(batch["a"]), **self.parts_of(batch["b"], batch))
         generator, discriminator = both.generator, both.discriminator
         shared: dict[str, Any] = {"batch": both.batch, "label": both.label, "augmented": both.augmented}
         a2b = CycleStep(

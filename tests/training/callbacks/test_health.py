@@ -71,7 +71,7 @@ def test_a_collapsed_generator_is_reported_once_and_at_the_end(
     first: int, times: int, capsys: pytest.CaptureFixture[str]
 ) -> None:
     module = model()
-    module.generator, module.ema.module = Constant(), Constant()
+    module.generator, module.ema.module = Constant(), Constant().requires_grad_(False)
     fit(module, 8, Health(interval=first, first=first, num_images=4, silent=0))  # 32 images
     said = [line for line in capsys.readouterr().out.splitlines() if line.startswith("health:")]
     assert said[0].startswith(
@@ -118,7 +118,7 @@ def test_the_first_minute_is_silent_and_a_finding_that_lasts_is_reported_after_i
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     module, clock = model(), TrainingTime()
-    module.generator, module.ema.module = Constant(), Constant()
+    module.generator, module.ema.module = Constant(), Constant().requires_grad_(False)
     health = Health(interval=8, first=8, num_images=4)
     fit(module, 4, clock, health)
     assert "health:" not in capsys.readouterr().out and health.bad == {}
