@@ -22,7 +22,17 @@ from omegaconf import DictConfig, open_dict
 from gan.config import new_run
 from gan.config.compose import check_options, compose, literals, options, to_plain
 from gan.config.new_run import create_folder, is_named, with_folder
-from gan.config.overrides import DATA_PATHS, STYLE, is_group, is_under, key_of, typed_value, value_of, without
+from gan.config.overrides import (
+    DATA_PATHS,
+    READ_PATHS,
+    STYLE,
+    is_group,
+    is_under,
+    key_of,
+    typed_value,
+    value_of,
+    without,
+)
 from gan.config.paths import folders, group_names
 from gan.config.secrets import parse
 from gan.data.looks import is_table
@@ -209,6 +219,7 @@ FORBIDDEN = re.compile(
 )
 EXTRACTORS = "callback.evaluate.extractors"
 NAME = r"[A-Za-z0-9_]+"
+NULL_AS_TEXT = {f"{key}=''": f"{key}=null" for key in READ_PATHS}  # null was once stored as an empty text
 
 
 def read_overrides(path: Path, typed: Sequence[str]) -> list[str]:
@@ -221,7 +232,7 @@ def read_overrides(path: Path, typed: Sequence[str]) -> list[str]:
         UserError: the file cannot be read, or an override could run code, reads the environment, or writes
             outside of the run folder.
     """
-    words = run_folder.read_overrides(path.parent)
+    words = [NULL_AS_TEXT.get(word, word) for word in run_folder.read_overrides(path.parent)]
     replaced = {key_of(word) for word in typed}
     untrusted = {word: plain_assignment(path, word) for word in words if key_of(word) not in replaced}
     groups = [word for word, (key, value) in untrusted.items() if selects_files(key, value)]

@@ -99,12 +99,11 @@ def parse(override: str) -> Override:
 
 
 def parsed_value(override: str) -> Any:
-    """Return the value of an override as Hydra parses it, "" for null, and None if Hydra cannot parse it."""
+    """Return the value of an override as Hydra parses it; None for null, and if Hydra cannot parse it."""
     try:
-        value = parse(override).value()
+        return parse(override).value()
     except (HydraException, RecursionError):
         return None
-    return "" if value is None else value
 
 
 def name_variables(text: str) -> str:

@@ -12,6 +12,7 @@ from gan.config import resume
 from gan.config.compose import compose, to_plain
 from gan.config.launch import prepare
 from gan.config.new_run import create_folder
+from gan.config.overrides import stored as as_stored
 from gan.config.resume import differences, read_overrides, with_new_length
 from gan.runs import checkpoints, lock, run_folder
 from gan.utils.errors import UserError
@@ -103,6 +104,20 @@ def test_resume_names_the_newest_whole_checkpoint_and_replays_the_overrides(tmp_
     assert Path(cfg.resume).name == "images-000000100.ckpt"
     assert (cfg.images, cfg.hydra.run.dir) == (900, "run")
     assert cfg.loss._target_.endswith("Hinge")
+
+
+@pytest.mark.parametrize("form", ["null", "''"])  # the second is what older versions stored for null
+def test_a_run_whose_paths_are_null_is_resumed(form: str, tmp_path: Path) -> None:
+    typed = [f"{key}=null" for key in ("init_from", "data.root", "data.labels", "model.discriminator.weights")]
+    assert list(map(as_stored, typed)) == typed
+    run = tmp_path / "run"
+    stored(run, "model=projected", "images=800", *typed)
+    (run / run_folder.OVERRIDES).write_text(
+        yaml.safe_dump(["model=projected", "images=800", *(word.replace("null", form) for word in typed)])
+    )
+    save(run, 100)
+    cfg = compose(prepare(["resume=run", "images=900"])[0])
+    assert cfg.init_from is cfg.data.root is cfg.data.labels is cfg.model.discriminator.weights is None
 
 
 def test_a_length_that_is_reached_is_named(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
