@@ -137,11 +137,11 @@ def add_size(parser: Any, help: str, meaning: str = "%(default)s", default: str 
     parser.add_argument("--size", metavar="SIZE", type=parse_size, default=default, help=help)
 
 
-def parse_size(text: str) -> tuple[int, int]:
-    """Return the (height, width) of the option --size, such as "64" or "96x64"."""
+def parse_size(text: str, option: str = "--size") -> tuple[int, int]:
+    """Return the (height, width) of an option, such as "64" or "96x64"."""
     sides = [int(side) for side in text.lower().split("x") if re.fullmatch(r"\d{1,9}", side, re.ASCII)]
     if len(sides) != len(text.split("x")) or len(sides) not in (1, 2) or not all(map(SIDE.allows, sides)):
-        raise UserError(f"--size {text}: give one side or height x width in pixels, as in 64 or 96x64")
+        raise UserError(f"{option} {text}: give one side or height x width in pixels, as in 64 or 96x64")
     return sides[0], sides[-1]
 
 

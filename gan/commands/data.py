@@ -58,8 +58,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
                          "folder of them; sub-folders are kept")  # fmt: skip
     cutting.add_argument("output", type=Path, metavar="OUTPUT", help="folder for PNG files, new or empty; tags of "
                          "Aseprite become sub-folders")  # fmt: skip
-    cutting.add_argument("--cell", type=parse_size, metavar="SIZE", help="size of the cells, as in 16 or 24x16 "
-                         "(height x width; default: cut at transparent pixels)")  # fmt: skip
+    cutting.add_argument("--cell", type=partial(parse_size, option="--cell"), metavar="SIZE", help="size of the "
+                         "cells, as in 16 or 24x16 (height x width; default: cut at transparent pixels)")  # fmt: skip
     cutting.add_argument("--margin", type=int, default=0, help="pixels around all cells (default: %(default)s)")
     cutting.add_argument("--spacing", type=int, default=0, help="pixels between cells (default: %(default)s)")
     cutting.add_argument("--gap", type=int, default=0, help="without --cell: parts with at most this number of "
@@ -184,7 +184,9 @@ def cut(arguments: argparse.Namespace) -> None:
         at_least(f"--{name}", getattr(arguments, name), 0)
     out = arguments.output
     if not arguments.force and out.exists() and (not out.is_dir() or any(out.iterdir())):
-        raise UserError(f"{out}: is not an empty folder; use --force to write beside its files")
+        raise UserError(
+            f"{out}: is not an empty folder; use --force to write into it and overwrite files of the same name"
+        )
     how = Cutting(arguments.cell, arguments.margin, arguments.spacing, arguments.gap, arguments.layers)
     with writing(out):
         numbers = list(cut_all(arguments.input, out, how))

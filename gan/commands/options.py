@@ -97,7 +97,18 @@ def add_out(
     """Add --out. With `default`, a name in the run folder for `out_in_run`, the option is not required."""
     if default:
         required, help = False, f"{help} (default: RUN/{default})"
-    parser.add_argument("--out", required=required, type=Path, metavar=metavar, help=help)
+    kind = out_folder if metavar == "DIR" else Path
+    parser.add_argument("--out", required=required, type=kind, metavar=metavar, help=help)
+
+
+def out_folder(text: str) -> Path:
+    """Return the folder of --out; raise UserError if it looks like a file of images, which would become a folder."""
+    from gan.data.sources.files import SUFFIXES  # imports numpy
+
+    path = Path(text)
+    if path.suffix.lower() in SUFFIXES | {".aseprite", ".ase"} and not path.is_dir():
+        raise UserError(f"--out {text}: is the name of a file; give a folder, as in --out {path.with_suffix('')}")
+    return path
 
 
 def add_grid(parser: argparse.ArgumentParser) -> None:

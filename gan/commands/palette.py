@@ -48,9 +48,10 @@ def run(arguments: argparse.Namespace) -> None:
         return
     refuse_existing([arguments.out], arguments.force)
 
-    from gan.pixel_art.palettes import read_palette, write_palette
+    from gan.pixel_art.palettes import check_colors, read_palette, write_palette
 
     if arguments.part == "make":
+        check_colors(arguments.colors, "-n")
         from gan.translation.fitted_maps import palette_of_folder
 
         palette = palette_of_folder(str(arguments.images), arguments.colors)

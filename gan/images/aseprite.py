@@ -7,7 +7,8 @@ from __future__ import annotations
 
 import struct
 import zlib
-from collections.abc import Iterator, Sequence
+from collections import defaultdict
+from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
@@ -23,7 +24,12 @@ LAYER_HEADER = struct.Struct("<6HB3x")  # flags, kind, depth, 2 unused, blend mo
 CEL_HEADER = struct.Struct("<HhhBHh5x")  # layer, left, top, opacity, kind, order
 ENTRY = struct.Struct("<H4B")  # flags, red, green, blue, alpha
 OPACITY_IS_VALID = 1  # flag of the header
-MAX_FRAMES, MAX_PIXELS = 4096, 64 << 20  # the second one over all frames
+MAX_FILE = 64 << 20  # bytes
+MAX_FRAMES, MAX_CHUNKS, MAX_TAGS = 4096, 1 << 17, 4096
+MAX_PIXELS = 64 << 20  # over all frames
+MAX_SIDES = 1 << 25  # height * width of a frame or cel, for which a few bytes can stand
+MAX_CELS = MAX_PIXELS * 5 // 4  # pixels of all cels
+BAND = 1 << 12  # pixels to composite at a time, which fit into the cache
 
 
 class Tag(NamedTuple):
@@ -34,19 +40,40 @@ class Tag(NamedTuple):
     last: int
 
 
-@dataclass
-class Layer:
-    """A layer; `visible` also depends on the groups that it is in.
+class Cel(NamedTuple):
+    """The image of a layer in a frame.
 
     Attributes:
-        cels: straight RGBA (H, W, 4) by frame; frames without an image of this layer are missing.
+        size: height * width.
+        order: by which it is moved among the layers.
+        pixels: decompresses it, uint8 (h, w, 4), straight RGBA, because all images together may exceed memory.
     """
+
+    top: int
+    left: int
+    size: int
+    order: int
+    pixels: Callable[[], np.ndarray]
+
+    def place_on(self, canvas: np.ndarray) -> None:
+        """Composite the image on a canvas uint8 (H, W, 4), cut at its borders, in bands: `over` needs much memory."""
+        height, width = canvas.shape[:2]
+        image = self.pixels()[max(-self.top, 0) : max(height - self.top, 0)]
+        image = image[:, max(-self.left, 0) : max(width - self.left, 0)]
+        below = canvas[max(self.top, 0) :, max(self.left, 0) :][: len(image), : image.shape[1]]
+        step = max(1, BAND // max(image.shape[1], 1))
+        for row in range(0, len(image), step):
+            below[row : row + step] = over(image[row : row + step], below[row : row + step])
+
+
+@dataclass
+class Layer:
+    """A layer; `visible` also depends on the groups that it is in."""
 
     name: str
     visible: bool
     opacity: int = 255
-    cels: dict[int, np.ndarray] = field(default_factory=dict)
-    order: dict[int, int] = field(default_factory=dict)  # by which an image is moved among the layers, by frame
+    cels: dict[int, Cel] = field(default_factory=dict)  # by frame; frames without an image of this layer are missing
 
 
 @dataclass
@@ -66,16 +93,22 @@ class Sprite:
     tags: list[Tag]
     palette: np.ndarray
 
-    def frames(self, layers: Sequence[Layer] | None = None) -> np.ndarray:
-        """Return the frames uint8 (F, H, W, 4), straight RGBA, of layers; the default is the visible ones."""
+    def frames(self, layers: Sequence[Layer] | None = None) -> Iterator[tuple[int, np.ndarray]]:
+        """Yield the number and the image uint8 (H, W, 4), straight RGBA, of each frame in which layers have cels.
+
+        Args:
+            layers: the default is the visible ones.
+        """
         shown = [layer for layer in self.layers if layer.visible] if layers is None else layers
-        done = np.zeros((len(self.durations), self.height, self.width, 4), np.uint8)
-        for n, frame in enumerate(done):
-            ordered = sorted(enumerate(shown), key=lambda pair: (pair[0] + pair[1].order.get(n, 0), pair[0]))
-            for _, layer in ordered:
-                if n in layer.cels:
-                    frame[:] = over(layer.cels[n], frame)
-        return done
+        cels = defaultdict(list)
+        for number, layer in enumerate(shown):
+            for frame, cel in layer.cels.items():
+                cels[frame].append((number + cel.order, number, cel))
+        for frame in sorted(cels):
+            canvas = np.zeros((self.height, self.width, 4), np.uint8)
+            for _, _, cel in sorted(cels[frame], key=lambda entry: entry[:2]):
+                cel.place_on(canvas)
+            yield frame, canvas
 
 
 def over(top: np.ndarray, bottom: np.ndarray) -> np.ndarray:
@@ -95,20 +128,23 @@ def is_aseprite(data: bytes) -> bool:
 
 def palette_of(data: bytes) -> np.ndarray:
     """Return the colors of the palette of a file, uint8 (K, 3), without transparent ones. Errors as in `read`."""
-    palette = read(data).palette
+    palette = read(data, (PALETTE,)).palette
     if not len(palette):
         raise ValueError("it has no palette")
     return palette[palette[:, 3] > 0, :3]
 
 
-def read(data: bytes, max_pixels: int = MAX_PIXELS) -> Sprite:
+def read(data: bytes, kinds: Collection[int] = (PALETTE, LAYER, CEL, TAGS)) -> Sprite:
     """Return the content of a file.
+
+    Args:
+        kinds: the chunks to read.
 
     Raises:
         ValueError: the file is damaged, too large, or has what is not read.
     """
     try:
-        return Reader(data, max_pixels).sprite
+        return Reader(data, kinds).sprite
     except (struct.error, IndexError, zlib.error) as error:
         raise ValueError("it is cut short or damaged") from error
 
@@ -116,27 +152,33 @@ def read(data: bytes, max_pixels: int = MAX_PIXELS) -> Sprite:
 class Reader:
     """Reads the chunks of a file into `sprite`."""
 
-    def __init__(self, data: bytes, max_pixels: int) -> None:
+    def __init__(self, data: bytes, kinds: Collection[int]) -> None:
         _, _, count, width, height, self.depth, self.flags, _, self.transparent, _ = HEADER.unpack_from(data)
         if self.depth not in (8, 16, 32) or not width or not height:
             raise ValueError("it is damaged")
-        if count > MAX_FRAMES or count * width * height > max_pixels:
-            raise ValueError(f"it has more than {MAX_FRAMES:,} frames or {max_pixels:,} pixels")
+        if len(data) > MAX_FILE or count > MAX_FRAMES:
+            raise ValueError(f"it has more than {MAX_FILE:,} bytes or {MAX_FRAMES:,} frames")
+        if width * height > MAX_SIDES or count * width * height > MAX_PIXELS:
+            raise ValueError(f"it has more than {MAX_SIDES:,} pixels, or {MAX_PIXELS:,} in all frames")
         self.sprite = Sprite(height, width, [], [], [], np.zeros((0, 4), np.uint8))
         self.all_layers: list[Layer | None] = []  # with groups, as None
         self.groups: list[bool] = []  # whether the groups that the next layer is in are visible
-        self.left = max_pixels * 4  # pixels of cels that may still be read
+        self.left, self.chunks_left = MAX_CELS, MAX_CHUNKS
         place = HEADER.size
         for number in range(count):
             size, magic, _, duration, _ = FRAME_HEADER.unpack_from(data, place)
             if magic != FRAME or size < FRAME_HEADER.size:
                 raise ValueError("it is damaged")
             self.sprite.durations.append(duration)
-            for kind, content in chunks(data, place):
-                self.add(number, kind, content)
+            for kind, content in chunks(memoryview(data)[place : place + size]):
+                self.chunks_left -= 1
+                if kind in kinds:
+                    self.add(number, kind, content)
+                if self.chunks_left < 0 or len(self.sprite.tags) > MAX_TAGS:
+                    raise ValueError(f"it has more than {MAX_CHUNKS:,} chunks or {MAX_TAGS:,} tags")
             place += size
 
-    def add(self, frame: int, kind: int, content: bytes) -> None:
+    def add(self, frame: int, kind: int, content: memoryview) -> None:
         if kind == PALETTE:
             self.sprite.palette = palette_in(content, self.sprite.palette)
         elif kind == LAYER:
@@ -146,10 +188,10 @@ class Reader:
         elif kind == TAGS:
             self.sprite.tags += tags_in(content)
 
-    def add_layer(self, content: bytes) -> None:
+    def add_layer(self, content: memoryview) -> None:
         flags, kind, depth, _, _, blend, opacity = LAYER_HEADER.unpack_from(content)
         name, _ = string_at(content, LAYER_HEADER.size)
-        visible = bool(flags & 1) and all(self.groups[:depth])
+        visible = bool(flags & 1) and all(self.groups[max(depth - 1, 0) : depth])  # which its own groups have decided
         self.groups[depth:] = [visible]
         if kind == 1:  # a group
             self.all_layers.append(None)
@@ -162,7 +204,7 @@ class Reader:
         self.all_layers.append(layer)
         self.sprite.layers.append(layer)
 
-    def add_cel(self, frame: int, content: bytes) -> None:
+    def add_cel(self, frame: int, content: memoryview) -> None:
         number, left, top, opacity, kind, order = CEL_HEADER.unpack_from(content)
         layer = self.all_layers[number]
         if layer is None:
@@ -170,47 +212,56 @@ class Reader:
         if kind == LINKED:
             (source,) = struct.unpack_from("<H", content, CEL_HEADER.size)
             if source in layer.cels:
-                layer.cels[frame] = layer.cels[source]
+                self.keep(layer, frame, layer.cels[source]._replace(order=order))
             return
         width, height = struct.unpack_from("<2H", content, CEL_HEADER.size)
-        self.left -= width * height
-        if kind not in (RAW, COMPRESSED) or self.left < 0:
+        if kind not in (RAW, COMPRESSED) or width * height > MAX_SIDES:
             raise ValueError("it has cels that are too large, or of an unknown kind")
-        size = width * height * self.depth // 8
-        pixels = content[CEL_HEADER.size + 4 :]
-        pixels = zlib.decompressobj().decompress(pixels, size + 1) if kind == COMPRESSED else pixels
-        if len(pixels) != size:
-            raise ValueError("it is cut short or damaged")
-        image = self.to_rgba(np.frombuffer(pixels, np.uint8).reshape(height, width, -1))
-        image[..., 3] = np.rint(image[..., 3] * (opacity / 255) * (layer.opacity / 255))
-        layer.cels[frame] = placed(image, top, left, self.sprite.height, self.sprite.width)
-        layer.order[frame] = order
+        size, packed, palette = width * height * self.depth // 8, content[CEL_HEADER.size + 4 :], self.sprite.palette
+        alphas = np.rint(np.arange(256) * (opacity / 255) * (layer.opacity / 255)).astype(np.uint8)
 
-    def to_rgba(self, pixels: np.ndarray) -> np.ndarray:
+        def pixels() -> np.ndarray:
+            data = zlib.decompressobj().decompress(packed, size + 1) if kind == COMPRESSED else packed
+            if len(data) != size:
+                raise ValueError("it is cut short or damaged")
+            image = self.to_rgba(np.frombuffer(data, np.uint8).reshape(height, width, self.depth // 8), palette)
+            image[..., 3] = alphas[image[..., 3]]
+            return image
+
+        self.keep(layer, frame, Cel(top, left, width * height, order, pixels))
+        pixels()  # raises an error before an image is written
+
+    def keep(self, layer: Layer, frame: int, cel: Cel) -> None:
+        layer.cels[frame] = cel
+        self.left -= cel.size
+        if self.left < 0:
+            raise ValueError(f"its cels are too large: they have more than {MAX_CELS:,} pixels")
+
+    def to_rgba(self, pixels: np.ndarray, palette: np.ndarray) -> np.ndarray:
         """Convert pixels uint8 (H, W, bytes) to straight RGBA."""
         if self.depth == 32:
             return pixels.copy()
         if self.depth == 16:  # gray and alpha
             return pixels[..., [0, 0, 0, 1]]
         colors = np.zeros((256, 4), np.uint8)
-        colors[: len(self.sprite.palette)] = self.sprite.palette
+        colors[: len(palette)] = palette
         colors[self.transparent] = 0
         return colors[pixels[..., 0]]
 
 
-def chunks(data: bytes, place: int) -> Iterator[tuple[int, bytes]]:
-    """Yield the kind and content of each chunk of the frame at a place of a file."""
-    _, _, old_count, _, count = FRAME_HEADER.unpack_from(data, place)
-    place += FRAME_HEADER.size
+def chunks(frame: memoryview) -> Iterator[tuple[int, memoryview]]:
+    """Yield the kind and content of each chunk of a frame."""
+    _, _, old_count, _, count = FRAME_HEADER.unpack_from(frame)
+    place = FRAME_HEADER.size
     for _ in range(count or old_count):
-        size, kind = CHUNK_HEADER.unpack_from(data, place)
-        if size < CHUNK_HEADER.size or place + size > len(data):
+        size, kind = CHUNK_HEADER.unpack_from(frame, place)
+        if size < CHUNK_HEADER.size or place + size > len(frame):
             raise ValueError("it is cut short or damaged")
-        yield kind, data[place + CHUNK_HEADER.size : place + size]
+        yield kind, frame[place + CHUNK_HEADER.size : place + size]
         place += size
 
 
-def palette_in(content: bytes, before: np.ndarray) -> np.ndarray:
+def palette_in(content: memoryview, before: np.ndarray) -> np.ndarray:
     """Return the palette uint8 (K, 4) after a chunk that changes a range of the colors of the one before."""
     count, first, last = struct.unpack_from("<3I", content)
     if not first <= last < count <= 256:
@@ -225,7 +276,7 @@ def palette_in(content: bytes, before: np.ndarray) -> np.ndarray:
     return palette
 
 
-def tags_in(content: bytes) -> list[Tag]:
+def tags_in(content: memoryview) -> list[Tag]:
     (count,) = struct.unpack_from("<H", content)
     tags, place = [], 10
     for _ in range(count):
@@ -235,20 +286,10 @@ def tags_in(content: bytes) -> list[Tag]:
     return tags
 
 
-def string_at(content: bytes, place: int) -> tuple[str, int]:
+def string_at(content: memoryview, place: int) -> tuple[str, int]:
     """Return the string at a place, and the place after it."""
     (length,) = struct.unpack_from("<H", content, place)
-    return content[place + 2 : place + 2 + length].decode("utf-8", "replace"), place + 2 + length
-
-
-def placed(image: np.ndarray, top: int, left: int, height: int, width: int) -> np.ndarray:
-    """Return a transparent image (height, width, 4) with an image at a position, cut at the borders."""
-    canvas = np.zeros((height, width, 4), np.uint8)
-    rows, columns = slice(max(top, 0), top + len(image)), slice(max(left, 0), left + image.shape[1])
-    part = image[max(-top, 0) :, max(-left, 0) :]
-    target = canvas[rows, columns] if top + len(image) > 0 and left + image.shape[1] > 0 else canvas[:0]
-    target[:] = part[: target.shape[0], : target.shape[1]]
-    return canvas
+    return str(content[place + 2 : place + 2 + length], "utf-8", "replace"), place + 2 + length
 
 
 # ---- write

@@ -8,9 +8,11 @@ from __future__ import annotations
 import os
 import posixpath
 import re
+from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
+from xml.parsers import expat
 
 import numpy as np
 from PIL import Image
@@ -26,9 +28,13 @@ from gan.utils.untrusted import parse_json, read_bytes
 
 SHEETS = SUFFIXES | {".aseprite", ".ase"}
 MAX_NAME = 80  # characters of a file or folder that has the name of an image, a tag or a layer
-MAX_DESCRIPTION = 16 << 20  # bytes
-ELEMENT, ATTRIBUTE = re.compile(r"<SubTexture\s([^<>]*)>"), re.compile(r'(\w+)="([^"]*)"')  # of Sparrow's XML
-MAX_PARTS = 65_536
+MAX_DEPTH = 8  # folders in the name of an image
+MAX_DESCRIPTION = 8 << 20  # bytes
+MAX_SHEET = 1 << 25  # pixels
+MAX_IMAGES, MAX_PIXELS = 1 << 13, 1 << 27  # that are cut from one sheet
+MAX_CELLS = 1 << 16  # that the user asks for
+DAMAGED = "the file beside it that describes it is damaged"
+BAND = 1 << 20  # pixels to count at a time
 EVERY_NEIGHBOR = np.ones((3, 3), int)  # pixels that touch at a corner belong together
 
 
@@ -62,51 +68,78 @@ class Cutting(NamedTuple):
 
 
 def cut_all(source: Path, out: Path, how: Cutting) -> Iterator[int]:
-    """Write the images of a sheet, or of all sheets of a folder, and yield the number of images of each sheet.
+    """Write the images of a sheet, or of all sheets of a folder, and yield the number of files of each sheet.
+
+    An image whose name is taken gets a number: hero.png, hero-2.png. The order of sheets, and of images in a sheet, is
+    always the same, so that names are the same when a folder is cut again.
 
     Raises:
         UserError: a sheet cannot be read or cut; the images of the sheets before it are written.
     """
+    names: Counter[str] = Counter()
     for file in find([str(source)], SHEETS) if source.is_dir() else [single(source)]:
         try:
-            images = list(images_of(file, how))
+            images = images_of(file, how)
         except (ImageError, ValueError, OSError) as error:
             raise UserError(f"{file.shown}: {reason(error) if isinstance(error, OSError) else error}") from error
+        count = 0
         for name, pixels in images:
-            write_bytes(out / f"{name}.png", encode(Image.fromarray(pixels), "PNG", {}))
-        yield len(images)
+            write_bytes(out / f"{numbered(name, names)}.png", encode(Image.fromarray(pixels), "PNG", {}))
+            count += 1
+        yield count
+
+
+def numbered(name: str, names: Counter[str]) -> str:
+    """Return a name that is not in `names`, and add it; upper and lower case are equal on some systems."""
+    new = name
+    while names[new.casefold()]:
+        names[name.casefold()] += 1
+        new = f"{name}-{names[name.casefold()]}"
+    names[new.casefold()] = 1
+    return new
 
 
 def images_of(file: File, how: Cutting) -> Iterator[tuple[str, np.ndarray]]:
-    """Yield the images of a sheet that are not empty, uint8 (H, W, 4), with their paths, without a suffix."""
+    """Read a sheet, and return an iterator over its images that are not empty.
+
+    Each image is uint8 (H, W, 4) and has its path, without a suffix. Errors are raised before the first image.
+    """
     folder, name = posixpath.split(file.name)
     stem, suffix = posixpath.splitext(name)
     if suffix.lower() in (".aseprite", ".ase"):
-        found = frames_of(aseprite.read(content(file)), stem, how)
+        images = frames_of(aseprite.read(content(file)), stem, how)
     else:
-        found = parts_of(np.asarray(first_image(file).convert("RGBA")), file, stem, how)
-    yield from ((posixpath.join(folder, path), pixels) for path, pixels in found if pixels[..., 3].any())
+        images = parts_of(np.asarray(first_image(file, MAX_SHEET).convert("RGBA")), file, stem, how)
+    return ((posixpath.join(folder, path), pixels) for path, pixels in images if pixels[..., 3].any())
+
+
+def check_size(images: int, pixels: int = 0, most: int = MAX_IMAGES) -> None:
+    """Raise ValueError if a sheet has too many images, or too many pixels in all images, which may overlap."""
+    if images > most or pixels > MAX_PIXELS:
+        raise ValueError(f"it has more than {most:,} images, or images of more than {MAX_PIXELS:,} pixels in all")
 
 
 def frames_of(sprite: aseprite.Sprite, stem: str, how: Cutting) -> Iterator[tuple[str, np.ndarray]]:
-    """Yield the frames, or those of each layer, in folders with the names of the tags or layers."""
+    """Return the frames, or those of each layer, in folders with the names of the tags or layers."""
     if how.layers:
-        for layer in sprite.layers:
-            for n, frame in enumerate(sprite.frames([layer])):
-                yield posixpath.join(safe(layer.name), f"{stem}-{n:03}"), frame
-        return
-    tags = {n: tag.name for tag in reversed(sprite.tags) for n in range(tag.first, tag.last + 1)}
-    for n, frame in enumerate(sprite.frames()):
-        yield posixpath.join(safe(tags.get(n, "")), f"{stem}-{n:03}"), frame
+        count = sum(len(layer.cels) for layer in sprite.layers)
+        check_size(count, count * sprite.height * sprite.width)
+        return (
+            (posixpath.join(safe(layer.name), f"{stem}-{n:03}"), frame)
+            for layer in sprite.layers
+            for n, frame in sprite.frames([layer])
+        )
+    end = len(sprite.durations)
+    tags = {n: tag.name for tag in reversed(sprite.tags) for n in range(tag.first, min(tag.last + 1, end))}
+    return ((posixpath.join(safe(tags.get(n, "")), f"{stem}-{n:03}"), frame) for n, frame in sprite.frames())
 
 
 def parts_of(sheet: np.ndarray, file: File, stem: str, how: Cutting) -> Iterator[tuple[str, np.ndarray]]:
-    """Yield the parts of a sheet uint8 (H, W, 4): its cells, those that its description names, or separated ones."""
+    """Return the parts of a sheet uint8 (H, W, 4): its cells, those that its description names, or separated ones."""
     if how.cell is None and (places := description_of(file)):
-        yield from ((name, turned(part.of(sheet), rotated)) for name, part, rotated in checked(places, sheet))
-        return
+        return ((name, turned(part.of(sheet), rotated)) for name, part, rotated in checked(places, sheet))
     parts = by_parts(sheet, how.gap) if how.cell is None else by_grid(sheet, how.cell, how.margin, how.spacing)
-    yield from ((f"{stem}-{n:03}", part.of(sheet)) for n, part in enumerate(parts))
+    return ((f"{stem}-{n:03}", part.of(sheet)) for n, part in enumerate(parts))
 
 
 # ---- descriptions: a JSON or XML file beside the sheet, with the name and place of each image
@@ -120,15 +153,36 @@ def description_of(file: File) -> list[Place]:
     if not file.archived and os.path.isfile(f"{stem}.json"):
         return places_in_json(parse_json(read_bytes(Path(f"{stem}.json"), MAX_DESCRIPTION)))
     if not file.archived and os.path.isfile(f"{stem}.xml"):
-        text = read_bytes(Path(f"{stem}.xml"), MAX_DESCRIPTION).decode("utf-8", "replace")
-        return [place_of(dict(ATTRIBUTE.findall(found)), "width", "height") for found in ELEMENT.findall(text)]
+        return places_in_xml(read_bytes(Path(f"{stem}.xml"), MAX_DESCRIPTION))
     return []
+
+
+def places_in_xml(data: bytes) -> list[Place]:
+    """Return the places of the elements SubTexture. Entities, which could expand a few bytes, are refused."""
+    places: list[Place] = []
+
+    def refuse(*declaration: object) -> None:
+        raise ValueError(DAMAGED)
+
+    def add(name: str, attributes: dict[str, str]) -> None:
+        if name == "SubTexture":
+            places.append(place_of(attributes, "width", "height"))
+
+    parser = expat.ParserCreate()
+    parser.StartDoctypeDeclHandler, parser.StartElementHandler = refuse, add
+    try:
+        parser.Parse(data, True)
+    except expat.ExpatError as error:
+        raise ValueError(DAMAGED) from error
+    return places
 
 
 def places_in_json(described: Any) -> list[Place]:
     frames = described.get("frames") if isinstance(described, dict) else None
     if isinstance(frames, dict):
         frames = [{"filename": name, **frame} for name, frame in frames.items() if isinstance(frame, dict)]
+    if not isinstance(frames, list | None):
+        raise ValueError(DAMAGED)
     wanted = [frame for frame in frames or [] if isinstance(frame, dict) and isinstance(frame.get("frame"), dict)]
     return [
         place_of(frame["frame"] | {"name": frame.get("filename"), "rotated": frame.get("rotated")}, "w", "h")
@@ -140,22 +194,21 @@ def place_of(values: dict[str, Any], width: str, height: str) -> Place:
     """Return a place; raise ValueError if it is damaged."""
     try:
         top, left, rows, columns = (int(values[name]) for name in ("y", "x", height, width))
-    except (KeyError, TypeError, ValueError) as error:
-        raise ValueError("the file beside it that describes it is damaged") from error
+    except (KeyError, TypeError, ValueError, OverflowError) as error:
+        raise ValueError(DAMAGED) from error
     rotated = values.get("rotated") in (True, "true", "True")
     part = Part(top, left, columns, rows) if rotated else Part(top, left, rows, columns)
     name = posixpath.splitext(str(values.get("name")))[0]
-    return posixpath.join(*map(safe, name.split("/"))), part, rotated
+    return posixpath.join(*(safe(part) or "_" for part in name.rsplit("/", MAX_DEPTH))), part, rotated
 
 
 def checked(places: list[Place], sheet: np.ndarray) -> list[Place]:
-    """Return places; raise ValueError if one is outside of the sheet, or two have one name."""
+    """Return places; raise ValueError if one is outside of the sheet, or they are too many."""
     for _, part, _ in places:
         inside = part.top + part.height <= sheet.shape[0] and part.left + part.width <= sheet.shape[1]
         if min(part) < 0 or min(part[2:]) < 1 or not inside:
             raise ValueError("the file beside it that describes it names places outside of it")
-    if len({name for name, _, _ in places}) < len(places):
-        raise ValueError("the file beside it that describes it has two images of one name")
+    check_size(len(places), sum(part.height * part.width for _, part, _ in places))
     return places
 
 
@@ -188,12 +241,14 @@ def by_grid(sheet: np.ndarray, cell: tuple[int, int], margin: int = 0, spacing: 
     used = [2 * margin + n * (length + spacing) - spacing for n, length in zip(counts, cell, strict=True)]
     if min(counts) < 1 or tuple(used) != tuple(sides):
         raise ValueError(f"{sides[1]}x{sides[0]} pixels are not a grid of cells of {width}x{height}")
-    places = ((row, column) for row in range(counts[0]) for column in range(counts[1]))
-    parts = [
-        Part(margin + row * (height + spacing), margin + column * (width + spacing), height, width)
-        for row, column in places
-    ]
-    return [part for part in parts if part.of(sheet)[..., 3].any()]
+    alpha = sheet[: sides[0] - margin, : sides[1] - margin, 3]
+    for axis, (count, length) in enumerate(zip(counts, cell, strict=True)):
+        starts = margin + np.arange(count) * (length + spacing)
+        borders = np.stack([starts, starts + length], 1).ravel()[:-1]  # every second range lies between two cells
+        alpha = np.maximum.reduceat(alpha, borders, axis).take(range(0, len(borders), 2), axis)
+    check_size(int(np.count_nonzero(alpha)), most=MAX_CELLS)
+    tops, lefts = margin + np.argwhere(alpha).T * [[height + spacing], [width + spacing]]
+    return [Part(top, left, height, width) for top, left in zip(tops.tolist(), lefts.tolist(), strict=True)]
 
 
 def by_parts(sheet: np.ndarray, gap: int = 0, smallest: int = 4) -> list[Part]:
@@ -209,12 +264,12 @@ def by_parts(sheet: np.ndarray, gap: int = 0, smallest: int = 4) -> list[Part]:
     shown = sheet[..., 3] > 0
     if shown.all():
         raise ValueError("it has no transparent pixels that separate its parts; give the size of its cells")
-    near = ndimage.maximum_filter(shown, gap + 1)
+    near = ndimage.maximum_filter(shown, [min(gap, side) + 1 for side in shown.shape])
     labels, count = ndimage.label(near, EVERY_NEIGHBOR)
-    if count > MAX_PARTS:
-        raise ValueError(f"it has more than {MAX_PARTS:,} parts")
+    check_size(count)
     labels[~shown] = 0
-    sizes = np.bincount(labels.ravel(), minlength=count + 1)
+    bands = np.array_split(labels.ravel(), 1 + labels.size // BAND)  # of which bincount makes int64
+    sizes = np.sum([np.bincount(band, minlength=count + 1) for band in bands], 0)
     parts = []
     for number, found in enumerate(ndimage.find_objects(labels, count), 1):
         if found is not None and sizes[number] >= smallest:
@@ -225,29 +280,18 @@ def by_parts(sheet: np.ndarray, gap: int = 0, smallest: int = 4) -> list[Part]:
 
 def merged(parts: list[Part]) -> list[Part]:
     """Return parts without those that lie within another one, such as an eye in a ring."""
-    kept: list[Part] = []
-    for part in sorted(parts, key=lambda each: -each.height * each.width):
-        if not any(contains(other, part) for other in kept):
-            kept.append(part)
-    return kept
-
-
-def contains(outer: Part, inner: Part) -> bool:
-    return (
-        outer.top <= inner.top
-        and outer.left <= inner.left
-        and outer.top + outer.height >= inner.top + inner.height
-        and outer.left + outer.width >= inner.left + inner.width
-    )
+    ordered = sorted(parts, key=lambda part: -part.height * part.width)
+    corners = [(part.top, part.left, -part.top - part.height, -part.left - part.width) for part in ordered]
+    edges = np.array(corners, np.int32).reshape(-1, 4).T
+    return [part for n, part in enumerate(ordered) if not (edges[:, :n] <= edges[:, n, None]).all(0).any()]
 
 
 def in_rows(parts: list[Part]) -> list[Part]:
     """Return parts from left to right in rows: a part is in the row of an earlier one whose middle it covers."""
     rows: list[list[Part]] = []
     for part in sorted(parts):
-        row = next((row for row in rows if part.top <= row[0].top + row[0].height / 2), None)
-        if row is None:
-            rows.append([part])
+        if rows and part.top <= rows[-1][0].top + rows[-1][0].height / 2:
+            rows[-1].append(part)
         else:
-            row.append(part)
+            rows.append([part])
     return [part for row in rows for part in sorted(row, key=lambda each: each.left)]

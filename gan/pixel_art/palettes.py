@@ -27,8 +27,8 @@ if TYPE_CHECKING:
 
 MAX_SAMPLES = 100_000  # maximum number of pixels for fitting a palette
 MAX_COLORS = 256  # maximum number of colors in a palette
-MAX_FILE = 1 << 28  # bytes of a palette in an image file
-MAX_TEXT = 1 << 20  # bytes of a palette in a text file
+MAX_FILE = 1 << 26  # bytes of a palette in an image file
+MAX_TEXT = 1 << 20  # bytes of a palette in a text or swatch file
 SWATCHES, SWATCH, NORMAL = b"ASEF", 0x0001, 2  # of Adobe Swatch Exchange: magic, kind of block, kind of color
 
 
@@ -37,10 +37,15 @@ def palette_of(name: str) -> np.ndarray:
     return np.frombuffer(bytes.fromhex(COLORS[name]), np.uint8).reshape(-1, 3)
 
 
+def check_colors(colors: int, option: str = "--palette") -> None:
+    """Raise UserError if a palette cannot have this number of colors."""
+    if not 2 <= colors <= MAX_COLORS:
+        raise UserError(f"{option} {colors}: give 2 to {MAX_COLORS} colors")
+
+
 def fit_palette(images: Tensor, colors: int) -> np.ndarray:
     """Return a palette uint8 (K, 3), from dark to light, fitted to images uint8 RGB (N, 3, H, W) by k-means in Lab."""
-    if not 2 <= colors <= MAX_COLORS:
-        raise UserError(f"--palette {colors}: give 2 to {MAX_COLORS} colors")
+    check_colors(colors)
     pixels = images.permute(0, 2, 3, 1).reshape(-1, 3).numpy()
     pixels = pixels[np.random.default_rng(0).permutation(len(pixels))[:MAX_SAMPLES]]
     colors = min(colors, len(np.unique(pixels, axis=0)))
@@ -110,6 +115,8 @@ def color_table_in(data: bytes) -> np.ndarray:
 
 def swatches_in(data: bytes) -> np.ndarray:
     """Return the RGB and gray colors of an Adobe Swatch Exchange file."""
+    if len(data) > MAX_TEXT:
+        raise ValueError(f"it has more than {MAX_TEXT:,} bytes")
     colors, place = [], 12
     try:
         for _ in range(struct.unpack_from(">I", data, 8)[0]):

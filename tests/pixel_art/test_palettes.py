@@ -76,6 +76,7 @@ def test_damaged_files_are_one_line(tmp_path: Path) -> None:
     whole = WRITERS[".aseprite"](INKS)
     cmyk = b"ASEF" + struct.pack(">HHI", 1, 0, 1) + struct.pack(">HIH", 1, 24, 1) + b"\0\0CMYK" + bytes(16)
     files = {"cut.aseprite": whole[:170], "head.ase": whole[:130], "cut.ase": b"ASEF\0\1", "cmyk.ase": cmyk}
+    files |= {"large.ase": b"ASEF" + struct.pack(">HHI", 1, 0, 1 << 20) + bytes(6 << 20)}
     files |= {"many.ase": b"ASEF" + b"\xff" * 99, "short.act": b"123"}
     for name, content in files.items():
         (tmp_path / name).write_bytes(content)
@@ -96,4 +97,7 @@ def test_the_command(gan_command: Train, tmp_path: Path) -> None:
     assert "use --force" in gan_command("palette", "convert", "pico8", "made.hex", check=2).stderr
     assert "is not a palette file" in gan_command("palette", "convert", "pico8", "made.txt", check=2).stderr
     assert "give 2 to 256 colors" in gan_command("palette", "make", "image.png", "other.gpl", "-n", "1", check=2).stderr
+    for count in ("0", "-1", "257", "100000000000"):  # before the images are read
+        error = gan_command("palette", "make", "made.gpl", "other.gpl", "-n", count, check=2).stderr
+        assert f"-n {count}: give 2 to 256" in error
     assert not (tmp_path / "other.gpl").exists()
