@@ -56,6 +56,9 @@ EXAMPLES = """examples:
   gan COMMAND --help                        show the arguments of a command"""
 
 
+COUNTS = ("-n", "--n", "--num", "--count", "--num-images")  # of other programs, for a number of images
+
+
 class Parser(argparse.ArgumentParser):
     """A parser whose errors are one line. The parser of the chosen sub-command is added to the result as `parser`."""
 
@@ -85,6 +88,8 @@ class Parser(argparse.ArgumentParser):
             known = re.findall(r"--[a-z][a-z0-9-]*", self.format_help())
             name, _, value = word.partition("=")
             hint = did_you_mean(name, known) if word.startswith("-") else f"see {self.prog} --help"
+            if name in COUNTS and "--seeds" in known:
+                hint = "for 16 images, write --seeds 0-15"
             if value and not word.startswith("-"):  # as gan train has options
                 hint = f"write --{name} {value}" if f"--{name}" in known else hint
             raise UserError(f"{self.prog} {word}: no such {'option' if word.startswith('-') else 'argument'}; {hint}")

@@ -54,6 +54,12 @@ MISTAKES = [
     (["--versoin"], "gan --versoin: no such option; did you mean --version"),
     (["translate", "look:film", "a.png", ""], "gan translate: an argument is empty"),
     (["translate", "look:film", "--strength", "1", "none.png", "out.png"], "there is no file 'none.png'"),
+    (["translate", "pics", "look:film", "out"], "look:film: give it first"),
+    (["generate", ".", "--num", "16"], "gan generate --num: no such option; for 16 images, write --seeds 0-15"),
+    (
+        ["export", "runs/first/checkpoints/images-000000100.ckpt", "--to", "tiled", "--out", "x"],
+        "--to tiled: give a folder of images",
+    ),
 ]
 
 

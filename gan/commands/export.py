@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from gan.commands import options
 from gan.data.looks import names_look
+from gan.models.address import is_model
 from gan.utils.errors import UserError
 from gan.utils.output import print_aligned, print_line
 
@@ -68,7 +69,7 @@ def prepare(arguments: argparse.Namespace) -> None:
     """Check MODEL, or the folders of --fit."""
     options.check_fit(arguments)
     arguments.images = None
-    if arguments.to in SHEETS and arguments.run is not None:
+    if arguments.to in SHEETS and arguments.run is not None and not is_model(Path(arguments.run)):
         arguments.images, arguments.run = options.existing_path(arguments.run), None
     if arguments.run is not None:
         options.existing_run_or_look(arguments.run)

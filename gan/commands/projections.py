@@ -60,7 +60,7 @@ class OutputFolder:
         if projected.labels is not None:
             self.labels |= dict(zip(images, projected.labels.tolist(), strict=True))
         for (name, target), image in zip(images.items(), self.synthesize(list(images)), strict=True):
-            save_png(grid(torch.stack([target, image]), 2), self.out / file_name(name, ".png"))
+            save_png(grid(torch.stack([target, image]), 2), self.out / file_name(name.removesuffix(".png"), ".png"))
         about = {"labels": json.dumps(self.labels), "digests": json.dumps(self.digests), "options": self.options}
         vector_files.write(self.out / LATENTS_FILE, self.latents, self.space, **about)
 

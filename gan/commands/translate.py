@@ -139,6 +139,8 @@ def prepare(arguments: argparse.Namespace) -> None:
         arguments.run, arguments.input, arguments.output = PLAIN, arguments.run, arguments.input
     elif arguments.run != ALL:
         options.existing_run_or_look(arguments.run)
+    if names_look(arguments.input):
+        raise UserError(f"{arguments.input}: give it first, as in gan translate look:film photo.jpg out")
     arguments.input = options.existing_path(arguments.input)
 
 

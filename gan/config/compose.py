@@ -26,11 +26,15 @@ from omegaconf import DictConfig, ListConfig, OmegaConf, open_dict
 from gan.config import secrets
 from gan.config.paths import CONF, group_names, own
 from gan.runs import checkpoints
-from gan.utils.errors import UserError, at_least, choice, did_you_mean, install
+from gan.utils.errors import UserError, at_least, choice, install
 from gan.utils.option_values import flatten, pair, quote, without_home
 from gan.utils.processes import DDP, num_external_ranks
 
 ONE = ("model", "data", "trainer", "loss", "augment", "schedule", "stop")  # groups with one part, not a list of them
+# Options of the Trainer that `fit` sets, or that would end a run beside `images` and `minutes` -> their values.
+SET_BY_RUN = {"max_epochs": -1, "limit_val_batches": 0} | dict.fromkeys(
+    ("max_steps", "max_time", "limit_train_batches", "enable_checkpointing")
+)
 _composing = ContextVar("_composing", default=False)
 DERIVED: dict[str, Callable[..., Any]] = {}  # functions of the configuration, by the NAME in ${derived:NAME}
 
@@ -99,13 +103,14 @@ def check_options(cfg: DictConfig) -> None:
             raise UserError("images and minutes are both null; set one of them to limit the run")
         if cfg.images is not None:
             at_least("images", cfg.images, 1)
-    if cfg.minutes is not None and (isinstance(cfg.minutes, str) or not 0 < cfg.minutes < math.inf):
+    if cfg.minutes is not None and not (isinstance(cfg.minutes, int | float) and 0 < cfg.minutes < math.inf):
         raise UserError(f"minutes={cfg.minutes}: must be a number greater than 0")
     at_least("seed", cfg.seed, 0)
     check_packages(cfg.logger)
     choice("objective_mode", cfg.objective_mode, ("best", "last"))
-    if cfg.trainer.max_epochs != -1:  # Lightning's own length, which would have an effect beside ours
-        raise UserError("trainer.max_epochs: set the length with images=N or minutes=N")
+    for name, value in SET_BY_RUN.items():
+        if cfg.trainer.get(name, value) != value:
+            raise UserError(f"trainer.{name}: the run sets it itself; set the length with images=N or minutes=N")
 
 
 def check_packages(loggers: DictConfig) -> None:
@@ -127,8 +132,7 @@ def device_of(accelerator: str) -> str:
 
     cuda, mps = torch.cuda.is_available(), torch.backends.mps.is_available()
     available = {"auto": True, "cpu": True, "cuda": cuda, "mps": mps, "gpu": cuda or mps}
-    if accelerator not in available:
-        raise UserError(f"trainer.accelerator={accelerator}: {did_you_mean(accelerator, available)}")
+    choice("trainer.accelerator", accelerator, available)
     if not available[accelerator]:
         found = f"torch {torch.__version__} finds none on this machine"
         raise UserError(f"trainer.accelerator={accelerator}: {found}; use trainer.accelerator=auto or trainer=cpu")

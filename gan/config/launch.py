@@ -5,6 +5,7 @@ What only some commands need is imported by those: a resumed run, a sweep, and t
 
 from __future__ import annotations
 
+import functools
 import json
 import os
 import platform
@@ -29,7 +30,7 @@ from gan.config.overrides import as_typed, stored, typed_value, without
 from gan.config.secrets import conceal, words_of
 from gan.runs import lock, run_folder
 from gan.utils import processes
-from gan.utils.errors import causes, child_words, to_line
+from gan.utils.errors import causes, child_words, repeat, to_line
 from gan.utils.option_values import without_home
 from gan.utils.output import print_error, print_page
 from gan.utils.processes import global_rank, is_child
@@ -148,6 +149,8 @@ def start_run(cfg: DictConfig) -> Path:
     job, sweeping = HydraConfig.get(), in_sweep()
     isolate_job()
     run = Path(job.runtime.output_dir)
+    words = words_of(job.overrides.task)  # type: ignore[arg-type]
+    repeat(functools.partial(words_to_repeat, [stored(word) for word in words]))
     if sweeping:
         lock.acquire(run)
     if cfg.resume == "auto":  # a job of a sweep, in its own folder
@@ -157,8 +160,15 @@ def start_run(cfg: DictConfig) -> Path:
         with open_dict(cfg):
             cfg.resume = str(checkpoint) if checkpoint else None
     if global_rank() == 0 or (sweeping and not is_child()):
-        write_record(cfg, run, words_of(job.overrides.task))  # type: ignore[arg-type]
+        write_record(cfg, run, words)
     return run
+
+
+def words_to_repeat(words: list[str]) -> list[str]:
+    """Return the overrides of this run that must be typed again to resume it."""
+    from gan.config.resume import refused_words  # new runs do not need it before they are stopped
+
+    return refused_words(without(words, "resume", "resume_force", "remote"))
 
 
 def isolate_job() -> None:

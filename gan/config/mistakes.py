@@ -71,9 +71,11 @@ def check_words(words: Sequence[str]) -> list[str]:
 
 
 def unquoted(words: Sequence[str], index: int) -> str | None:
-    """Return the option whose value, an existing path with spaces, continues in the word at an index; else None."""
+    """Return the path with spaces that begins at an index, or the option with one that continues there; else None."""
+    paths = (" ".join(words[index:end]) for end in range(index + 2, len(words) + 1))
     options = (" ".join(words[index - 1 : end]) for end in range(index + 1, len(words) + 1) if index > 0)
-    return next((text for text in options if os.path.exists(os.path.expanduser(text.partition("=")[2]))), None)
+    texts = ((text, text.partition("=")[2] or text) for text in (*options, *paths))
+    return next((text for text, path in texts if os.path.exists(os.path.expanduser(path))), None)
 
 
 def is_run(word: str) -> bool:

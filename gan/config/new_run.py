@@ -92,7 +92,7 @@ def check(values: Mapping[str, Any], resumed: bool = False) -> None:
         if not os.path.exists(path):
             raise UserError(f"{name}={path}: there is no such {what}{path_hint(path)}{moved}")
     for name, value in values.items():  # with larger ones it would train, but the run could not be read again
-        limit = MAX_OPTION if name.startswith(NETWORKS) else (1 << 63) - 1
+        limit = MAX_OPTION if name.startswith((*NETWORKS, "data.batch_size")) else (1 << 63) - 1
         if isinstance(value, int | float) and limit < abs(value) < math.inf:
             raise UserError(f"{name}={value}: is out of range: the largest number is {limit:,}")
     if values.get("init_from") == "":

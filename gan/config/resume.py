@@ -203,8 +203,13 @@ def choose_checkpoint(run: Path, path: Path, cfg: DictConfig) -> Path:
     if checkpoint is None:
         raise UserError(f"resume={run}: has no undamaged checkpoint; train again in another folder")
     if not is_unfinished(checkpoint, cfg):
-        seen = f"{checkpoints.images_of(checkpoint):,} images"
-        print_line(f"{run} has already seen {seen}, the length that is set; to continue, add images=+N or minutes=+N")
+        before, seen = run_folder.read_config(run), f"{checkpoints.images_of(checkpoint):,} images"
+        is_new = any(before.get(name) != cfg[name] for name in ("images", "minutes"))  # it would be stored
+        reached = f"{run} has already seen {seen}, {'more than ' * is_new}the length that is set"
+        line = f"{reached}; to continue, add images=+N or minutes=+N"
+        if is_new:
+            raise UserError(line)
+        print_line(line)
     return checkpoint
 
 
@@ -244,6 +249,20 @@ def read_overrides(path: Path, typed: Sequence[str]) -> list[str]:
         if is_read and (key != STYLE or any(map(is_table, map(str, as_list(value))))):
             print_line(f"{path.parent}: reads {key}={value}")
     return words
+
+
+def refused_words(words: Sequence[str]) -> list[str]:
+    """Return the overrides that resuming refuses to take from a run folder, as far as it does not depend on conf/."""
+    return [word for word in words if not is_accepted(word)]
+
+
+def is_accepted(word: str) -> bool:
+    """Return whether resuming takes an existing option from a run folder."""
+    try:
+        key, value = plain_assignment(Path(), word)
+    except UserError:
+        return False
+    return is_group(key) or not reason_to_refuse(key, value, {key: value})
 
 
 def plain_assignment(path: Path, word: str) -> tuple[str, Any]:

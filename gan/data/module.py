@@ -19,7 +19,7 @@ from torch.utils.data import DataLoader, IterableDataset, get_worker_info
 
 from gan.data.builtin import retro
 from gan.data.decoding import cache
-from gan.data.decoding.decode import Decoder
+from gan.data.decoding.decode import FITS, Decoder
 from gan.data.decoding.reader import MAX_PIXELS
 from gan.data.order import EndlessBatches, RandomCropFlip, stored_size
 from gan.data.split import select
@@ -78,7 +78,7 @@ class ImageDataModule(LightningDataModule):
         self.batch_size = at_least("data.batch_size", batch_size, 1)
         self.seed = seed
         self.label_option = with_home(labels)
-        crop = fit in ("random_crop", "patches")
+        crop = choice("data.fit", fit, ("random_crop", *FITS)) in ("random_crop", "patches")
         self.decoder = Decoder(
             stored_size(self.size) if crop else self.size,
             channels,

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from gan.runs.run_folder import CHECKPOINTS, SAMPLES
-from gan.utils.errors import UserError, path_hint
+from gan.utils.errors import UserError, path_hint, resume_command
 from gan.utils.files import TEMPORARY, is_alive, replace, temporary
 from gan.utils.output import print_line
 from gan.utils.untrusted import read_json
@@ -105,11 +105,18 @@ def find_checkpoint(run: str | os.PathLike[str], checkpoint: str = "best") -> Pa
     if checkpoint not in SELECTED:
         return existing(checkpoint)
     if not folder.is_dir():
-        raise UserError(f"{folder}: no such run folder")
+        raise UserError(f"{folder}: no such run folder; a look is written look:NAME")
     candidates = list_checkpoints(folder)[::-1]
     if checkpoint == "best" and (path := best(folder)) in candidates:
         candidates = [path, *(each for each in candidates if each != path)]
     return first_undamaged(folder, candidates)
+
+
+def how_to_continue(run: Path) -> str:
+    """Return the end of a message about this run, which was stopped: the command that continues it."""
+    if not list_checkpoints(run):
+        return "no checkpoint was saved; start it again"
+    return f"continue with: {resume_command(run)}"
 
 
 def existing(checkpoint: str) -> Path:

@@ -11,9 +11,9 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from gan.runs import lock
+from gan.runs import checkpoints, lock
 from gan.utils import processes
-from gan.utils.errors import UserError, train_command
+from gan.utils.errors import UserError
 from gan.utils.output import print_error
 
 if TYPE_CHECKING:
@@ -33,7 +33,7 @@ def is_rank_lost(error: Exception) -> bool:
 
 def rank_lost(run: Path) -> UserError:
     """Return the error of a run that has lost a rank."""
-    how = f"continue with: {train_command()} resume={run}"
+    how = checkpoints.how_to_continue(run)
     return UserError(f"another process of this run has died or does not answer; {how}")
 
 

@@ -35,7 +35,7 @@ from gan.training.loggers.files import JSONLines
 from gan.training.module import GAN
 from gan.training.schedules import drop_overridden_schedules
 from gan.training.trainer import ordered
-from gan.utils.errors import Diverged, UserError, choice, train_command
+from gan.utils.errors import Diverged, UserError, choice
 from gan.utils.option_values import check_cpu_devices
 from gan.utils.output import duration, print_line
 from gan.utils.processes import global_rank, is_child
@@ -82,8 +82,7 @@ def fit(cfg: DictConfig, model: GAN, data: ImageDataModule, make_trainer: Callab
         raise
     except (Exception, SystemExit) as error:
         if interrupt.at_once:
-            how = f"stopped at once, without saving; continue with: {train_command()} resume={run}"
-            print_line(how, all_ranks=True)
+            print_line(f"stopped at once, without saving; {checkpoints.how_to_continue(run)}", all_ranks=True)
             sys.exit(128 + interrupt.received)
         if isinstance(error.__context__, KeyboardInterrupt):  # before the first batch; Lightning exits with 1
             sys.exit(130)
@@ -210,7 +209,7 @@ def describe_resumed(sidecar: dict[str, Any], images: int | None, minutes: float
 def exit_after_signal(number: int, cfg: DictConfig, model: GAN, trainer: Trainer, run: Path) -> None:
     """Print how to continue, requeue a job of SLURM, and exit as after a signal."""
     finished = (cfg.images is not None and model.images_seen >= cfg.images) or clock_of(trainer).remaining == 0
-    then = ", the end of the run" if finished else f"; continue with: {train_command()} resume={run}"
+    then = ", the end of the run" if finished else f"; {checkpoints.how_to_continue(run)}"
     print_line(f"stopped at {model.images_seen:,} images{then}")
     if number == ranks.SIGNAL and not finished and trainer.is_global_zero:
         print_line(ranks.requeue())

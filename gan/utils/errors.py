@@ -6,7 +6,7 @@ import difflib
 import math
 import os
 import shlex
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator
 from contextlib import contextmanager
 from itertools import islice
 from pathlib import Path
@@ -16,6 +16,7 @@ from gan.utils.output import one_line
 SCRIPT = "python train.py"
 COMMAND = "gan train"
 _started = [COMMAND]  # the command for training that the user typed, and its options that must be typed again
+_repeated: list[Callable[[], list[str]]] = [list]  # returns the overrides that must be typed again to resume
 
 
 def started_as(command: str, *flags: str) -> None:
@@ -26,6 +27,16 @@ def started_as(command: str, *flags: str) -> None:
 def train_command(*words: str) -> str:
     """Return the command for training as a user types it, with --code and --config-dir, which must be typed again."""
     return " ".join([_started[0], *map(shlex.quote, [*_started[1:], *words])])
+
+
+def repeat(overrides: Callable[[], list[str]]) -> None:
+    """Record a function that returns the overrides which must be typed again to resume this run."""
+    _repeated[:] = [overrides]
+
+
+def resume_command(run: Path) -> str:
+    """Return the command that continues this run, with all that must be typed again."""
+    return train_command(f"resume={run}", *_repeated[0]())
 
 
 def child_words() -> list[str]:

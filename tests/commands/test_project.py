@@ -46,7 +46,7 @@ def test_a_folder_is_projected_and_edited(runs: Path, gan_command: Train, tmp_pa
     points, labels, _ = vector_files.read_latents(tmp_path / "out" / "latents.safetensors", model.generator)
     assert labels.keys() == set(names)
     gan_command("edit", run, "--latents", "out/latents.safetensors", "--out", "same")
-    with Image.open(tmp_path / "same" / "own.png.png") as file:
+    with Image.open(tmp_path / "same" / "own.png") as file:
         drawn = torch.frombuffer(bytearray(file.tobytes()), dtype=torch.uint8).view(16, 16, 3).permute(2, 0, 1)
     assert (drawn.float() - picture.float()).abs().mean() < 8
 
@@ -97,7 +97,7 @@ def test_w_plus_is_edited_by_layers(runs: Path, gan_command: Train, tmp_path: Pa
         model.synthesize(points["one.png"][None]).pixels[0],
     )
     for folder, size in (("mixed", (16, 16)), ("wide", (24, 32))):
-        with Image.open(tmp_path / folder / "one.png.png") as file:
+        with Image.open(tmp_path / folder / "one.png") as file:
             assert file.size == size
     error = gan_command("edit", run, *latents, "--out", "new", "--mix", "7:0-9", check=2).stderr
     assert "layers 0-9: this generator has layers 0-5" in error and error.count("\n") == 1

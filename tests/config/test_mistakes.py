@@ -58,6 +58,25 @@ def test_a_key_that_does_not_exist_is_answered_with_ours(word: str, ours: str, m
 def test_the_trainers_own_length_is_refused() -> None:
     with pytest.raises(UserError, match="set the length with images=N"):
         check_options(compose(["trainer.max_epochs=5"]))
+    for word in ("+trainer.max_steps=5", "+trainer.max_time=00:01", "trainer.limit_val_batches=1"):
+        with pytest.raises(UserError, match="the run sets it itself"):
+            check_options(compose([word.replace("00:01", "'00:01'")]))
+    check_options(compose(["trainer.max_epochs=-1", "+trainer.log_every_n_steps=1"]))
+
+
+def test_a_length_that_is_a_list_is_refused() -> None:
+    with pytest.raises(UserError, match=r"minutes=\[1\]: must be a number"):
+        check_options(compose(["minutes=[1]"]))
+
+
+def test_a_folder_with_spaces_without_quotes_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "game gfx").mkdir()
+    with pytest.raises(UserError, match="write 'game gfx'"):
+        check_words(["game", "gfx", "minutes=1"])
+    (tmp_path / "game").mkdir()
+    with pytest.raises(UserError, match="write 'game gfx'"):
+        check_words(["game", "gfx", "minutes=1"])
 
 
 def test_a_folder_of_images_is_data_root() -> None:

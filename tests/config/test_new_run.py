@@ -32,6 +32,7 @@ MISTAKES = [
     (["model=cyclegan", "data=unpaired"], "data.a and data.b are missing"),
     (["data.root=runs/whole"], "runs/whole: is the folder of a run; give a folder of images"),
     (["seed=99999999999999999999"], "seed=99999999999999999999: is out of range: the largest number is"),
+    (["data.batch_size=10000000000"], "data.batch_size=10000000000: is out of range"),
     (["model=stylegan2", "data.size=48", "data.sise=3"], "did you mean data.size"),
     (["resume=runs/frist"], "did you mean runs/first?"),
     (["init_from=prints46"], "no such run folder, checkpoint or shared model; did you mean zoo:prints64?"),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shlex
 from pathlib import Path
 
 import pytest
@@ -13,9 +14,9 @@ from gan.config.compose import compose, to_plain
 from gan.config.launch import prepare
 from gan.config.new_run import create_folder
 from gan.config.overrides import stored as as_stored
-from gan.config.resume import differences, read_overrides, with_new_length
+from gan.config.resume import differences, read_overrides, refused_words, with_new_length
 from gan.runs import checkpoints, lock, run_folder
-from gan.utils.errors import UserError
+from gan.utils.errors import UserError, repeat
 from tests.runs.test_run_folder import save
 
 
@@ -125,6 +126,33 @@ def test_a_length_that_is_reached_is_named(tmp_path: Path, capsys: pytest.Captur
     save(tmp_path / "run", 800)
     prepare(["resume=run"])
     assert "run has already seen 800 images, the length that is set; to continue" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("length", ["images=400", "minutes=0.5"])
+def test_a_length_that_was_passed_is_refused(length: str, tmp_path: Path) -> None:
+    stored(tmp_path / "run", "images=800")
+    path = checkpoints.sidecar(save(tmp_path / "run", 800))
+    path.write_text(json.dumps(json.loads(path.read_text()) | {"seconds": 90.0}))
+    before = (tmp_path / "run" / run_folder.OVERRIDES).read_text()
+    with pytest.raises(UserError, match=r"more than the length that is set; .*minutes=\+N"):
+        prepare(["resume=run", length])
+    assert (tmp_path / "run" / run_folder.OVERRIDES).read_text() == before
+
+
+def test_overrides_that_must_be_typed_again() -> None:
+    again = ["+callback.mine._target_=mycb.GradNorm", "logger.mlflow.tracking_uri=http://x", "~search"]
+    assert refused_words(["images=8", "loss=hinge", "data.size=[8,8]", "init_from=null", *again]) == again
+
+
+def test_the_command_to_continue_needs_a_checkpoint(tmp_path: Path) -> None:
+    assert "no checkpoint was saved" in checkpoints.how_to_continue(tmp_path)
+    save(tmp_path, 100)
+    repeat(lambda: ["+callback.mine._target_=a b"])
+    try:
+        words = shlex.split(checkpoints.how_to_continue(tmp_path))
+    finally:
+        repeat(list)
+    assert words[-2:] == [f"resume={tmp_path}", "+callback.mine._target_=a b"]
 
 
 def test_a_length_with_plus_is_added_to_that_of_the_run(tmp_path: Path) -> None:

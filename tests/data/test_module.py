@@ -190,6 +190,8 @@ def test_patches_of_a_file_stay_on_one_side_of_the_split(tmp_path: Path) -> None
     assert some.shape[1:] == (3, 28, 28) and set(some.unique().tolist()) == trained
     with pytest.raises(UserError, match="built-in images are generated at the training size"):
         ImageDataModule(fit="patches").setup("fit")
+    with pytest.raises(UserError, match=r"data\.fit=letterbox: unknown; use .*random_crop"):
+        ImageDataModule(fit="letterbox")
 
 
 def test_half_of_the_held_out_files_is_kept_for_the_report(tmp_path: Path) -> None:
