@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 from collections.abc import Mapping, Sequence
 from functools import cached_property
@@ -18,10 +19,9 @@ from gan.models import address
 from gan.models.address import checkpoint_of
 from gan.models.loading import load_generator
 from gan.runs import checkpoints, run_folder
-from gan.runs.metrics import first_scored, read_metrics
+from gan.runs.metrics import Objective, read_metrics
 from gan.translation.translator import Translator, translate_by_look
 from gan.utils.errors import UserError, path_hint
-from gan.utils.option_values import flatten
 
 
 def load(run: str | os.PathLike[str], checkpoint: str = "best") -> Any:
@@ -136,11 +136,10 @@ class Run:
         return str(self.path)
 
     def __repr__(self) -> str:
-        saved, score = checkpoints.list_checkpoints(self.path), str(self.config.get("objective"))
+        saved, objective = checkpoints.list_checkpoints(self.path), Objective.of(self.config)
         images = f"{checkpoints.images_of(saved[-1]):,} images seen" if saved else "no checkpoint"
-        since = first_scored(str(flatten(self.config).get("model._target_")))
-        best = min((line[score] for line in self.metrics if score in line and line["images"] >= since), default=None)
-        return f"<gan.Run {self.path}: {images}{'' if best is None else f', best {score} {best:.4g}'}>"
+        best = objective.best(self.metrics)
+        return f"<gan.Run {self.path}: {images}{f', best {objective.name} {best:.4g}' if math.isfinite(best) else ''}>"
 
     def _repr_html_(self) -> str:
         from gan.report import one_run, page  # matplotlib and jinja2

@@ -23,6 +23,7 @@ import hydra
 from hydra.core.global_hydra import GlobalHydra
 from omegaconf import DictConfig, ListConfig, OmegaConf, open_dict
 
+from gan import kinds
 from gan.config import secrets
 from gan.config.paths import CONF, group_names, own
 from gan.runs import checkpoints
@@ -107,7 +108,6 @@ def check_options(cfg: DictConfig) -> None:
         raise UserError(f"minutes={cfg.minutes}: must be a number greater than 0")
     at_least("seed", cfg.seed, 0)
     check_packages(cfg.logger)
-    choice("objective_mode", cfg.objective_mode, ("best", "last"))
     for name, value in SET_BY_RUN.items():
         if cfg.trainer.get(name, value) != value:
             raise UserError(f"trainer.{name}: the run sets it itself; set the length with images=N or minutes=N")
@@ -302,6 +302,12 @@ def objective(cfg: DictConfig) -> str:
     else:
         predictable = kind == "PairedDataModule"
     return "eval/ciede2000" if predictable else "eval/kid_x1000_lite0"
+
+
+@by_name
+def kind(cfg: DictConfig) -> str:
+    """Return the kind of the model, which its class decides."""
+    return kinds.of_class(str(cfg.model.get("_target_"))).name
 
 
 @by_name

@@ -13,7 +13,7 @@ from typing import Any
 from omegaconf import DictConfig
 
 from gan.config.compose import options, unresolved
-from gan.config.overrides import key_of
+from gan.config.overrides import derived, key_of
 from gan.models import address, shared_model
 from gan.runs import run_folder
 from gan.utils.errors import UserError, path_hint
@@ -25,19 +25,22 @@ LEFT = ("._target_", ".norm", ".weights")  # a discriminator's norm belongs to t
 DEVICE_RULES, SIZE_RULE = ("${by_device", "${width"), "${derived:stylegan2_width"  # in the values of conf/
 
 
-def with_networks(typed: list[str], cfg: DictConfig) -> list[str]:
+def with_networks(typed: list[str], cfg: DictConfig, run: Path | None = None) -> list[str]:
     """Return the overrides with the options of the networks of `init_from` that differ and have their default here.
 
     Of the values that follow from the data, only its size and channels are taken; a line names those.
 
     Args:
         cfg: the configuration that Hydra composes from the overrides.
+        run: the run to resume, which has taken the options already; the model of `init_from` may be gone.
     """
     ours, choices = unresolved(cfg), cfg.hydra.runtime.choices
     defaults = options([f"model={choices.model}", f"data={choices.data}"])
     chosen = {key_of(word) for word in typed} | {name for name in ours if ours[name] != defaults.get(name)}
-    words = [f"{name}={value}" for name, value in differing(options_of(str(cfg.init_from)), ours, chosen)]
-    if of_data := [word for word in words if word.startswith("data.")]:
+    words = [f"{name}={value}" for name, value in differing(options_of(str(run or cfg.init_from)), ours, chosen)]
+    derived.update(map(key_of, words))
+    of_data = [word for word in words if word.startswith("data.")]
+    if of_data and run is None:
         print_line(f"init_from={cfg.init_from}: as in that model, {' '.join(of_data)}")
     return [*words, *typed]
 

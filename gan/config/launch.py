@@ -26,7 +26,7 @@ from omegaconf import DictConfig, open_dict, read_write
 from gan.config import new_run, paths
 from gan.config.compose import check_options, to_plain
 from gan.config.mistakes import INFORMATION, check_words, message_of
-from gan.config.overrides import as_typed, stored, typed_value, without
+from gan.config.overrides import as_typed, derived, stored, typed_value, without
 from gan.config.secrets import conceal, words_of
 from gan.runs import lock, run_folder
 from gan.utils import processes
@@ -81,6 +81,7 @@ def prepare(argv: list[str]) -> tuple[list[str], DictConfig | None]:
     Raises:
         UserError: the folder is in use, or the run to resume is missing, damaged or has another configuration.
     """
+    derived.clear()
     argv = [conceal(word) for word in argv]
     argv = check_words(argv)
     flags = [word for word in argv if word.startswith("-")]
@@ -200,6 +201,6 @@ def write_record(cfg: DictConfig, run: Path, overrides: list[str]) -> None:
     }
     with open(run / run_folder.ENVIRONMENT, "a") as file:
         file.write(json.dumps(line) + "\n")
-    words = without(overrides, "resume", "resume_force", "remote")
+    words = without(overrides, "resume", "resume_force", "remote", *derived)
     new_run.write_yaml(run / run_folder.OVERRIDES, [stored(word) for word in words])
     new_run.write_yaml(run / run_folder.CONFIG, to_plain(cfg))

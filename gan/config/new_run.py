@@ -17,6 +17,7 @@ import yaml
 from hydra.core.hydra_config import HydraConfig
 from omegaconf import DictConfig, read_write
 
+from gan import kinds
 from gan.config.compose import check_options, compose, literals
 from gan.config.overrides import first_alternative, is_group, key_of, value_of, without
 from gan.data.looks import is_table
@@ -29,8 +30,6 @@ from gan.utils.output import print_line
 from gan.utils.processes import global_rank, num_external_ranks
 from gan.utils.untrusted import MAX_OPTION
 
-# Class of a model -> its data with a path; other translators take unpaired data.
-DATA_OF = {"gan.training.module.GAN": "folder", "gan.training.translation.Pix2Pix": "paired"}
 PATHS = ("data.root", "data.a", "data.b")
 NETWORKS = ("model.generator.", "model.discriminator.")  # prefixes of the options of networks
 HUGGING_FACE = "gan.data.sources.huggingface.data_module"
@@ -141,7 +140,7 @@ def with_data(typed: list[str], quiet: bool = False) -> list[str]:
         cfg = compose(groups)
         if cfg.hydra.runtime.choices.data != DEFAULT:
             return typed
-        name = DATA_OF.get(cfg.model.get("_target_"), "unpaired")
+        name = kinds.of_class(str(cfg.model.get("_target_"))).data
     if name == "folder" and paths[0] != "data.root":
         raise UserError(f"{paths[0]}: is an option of models that translate; add model=style")
     if not quiet:

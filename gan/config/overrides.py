@@ -21,6 +21,7 @@ STYLE = "data.style"  # a path only if it is a file with a color table
 DATA_PATHS = ("data.root", "data.a", "data.b", "data.labels", "data.name", STYLE)  # training reads
 READ_PATHS = (*DATA_PATHS, "init_from", "model.discriminator.weights")  # weights: not if a run is resumed
 FOLDERS = ("hydra.run.dir", "hydra.sweep.dir")  # one path each, which need not exist yet
+derived: set[str] = set()  # keys of overrides that the program has added to those of this command line
 WORDS = ("", "null", "none", "true", "false", "auto", "???")  # values that are not paths; ./true is
 
 

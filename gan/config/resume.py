@@ -49,7 +49,8 @@ RUNS = Path("runs")  # folder of a run with a copy in object storage, if none wa
 # Options that may change on resume, and options that are computed from such options.
 FREE = ("images", "minutes", "logger", "callback", "stop", "remote", "data.num_workers", "trainer.devices",
         "trainer.threads")  # fmt: skip
-DERIVED = ("trainer.strategy", "trainer.sync_batchnorm", "resume", "resume_force")
+DERIVED = ("trainer.strategy", "trainer.sync_batchnorm", "resume", "resume_force", "kind")
+REMOVED = ("objective_mode",)  # options of older runs
 DECISION = 300.0  # seconds that other ranks wait for the decision of rank 0
 MAX_CHANGES = 3  # in a message
 UNSEEN = 60.0  # seconds after which a run folder without a lock is taken for one that rank 0 does not share
@@ -164,6 +165,11 @@ def prepare_resume(typed: list[str], path: Path) -> list[str]:
     kept = without(read_overrides(run / run_folder.OVERRIDES, typed), *map(key_of, typed))
     merged = [*kept, *typed]
     cfg = compose(merged)
+    if cfg.init_from:
+        from gan.config.init_from import with_networks
+
+        merged = with_networks(merged, cfg, run)
+        cfg = compose(merged)
     check_options(cfg)
     new_run.check(literals(cfg), resumed=True)
     check_same(run, cfg)
@@ -237,12 +243,16 @@ def read_overrides(path: Path, typed: Sequence[str]) -> list[str]:
         UserError: the file cannot be read, or an override could run code, reads the environment, or writes
             outside of the run folder.
     """
-    words = [NULL_AS_TEXT.get(word, word) for word in run_folder.read_overrides(path.parent)]
+    stored_words = without(run_folder.read_overrides(path.parent), *REMOVED)
+    words = [NULL_AS_TEXT.get(word, word) for word in stored_words]
     replaced = {key_of(word) for word in typed}
     untrusted = {word: plain_assignment(path, word) for word in words if key_of(word) not in replaced}
     groups = [word for word, (key, value) in untrusted.items() if selects_files(key, value)]
     known = options([*groups, *(word for word in typed if is_group(key_of(word)))]) if untrusted else {}
     for word, (key, value) in untrusted.items():
+        if key not in known and is_under(key, filter(is_group, replaced)):  # of another model than the typed one
+            words.remove(word)
+            continue
         if word not in groups and (fault := reason_to_refuse(key, value, known)):
             raise refusal(path, word, fault, OWN_FILE if is_group(key) else REPEAT)
         is_read = key in DATA_PATHS and value is not None
@@ -337,7 +347,7 @@ def differences(run: Path, cfg: DictConfig) -> list[str]:
             now.pop(key, None)
         now.images = before.get("images")  # `images` may change, and with it the lengths of schedules
     old, new = flatten(before), flatten(to_plain(now))
-    keys = [key for key in sorted({*old, *new}) if not is_under(key, (*FREE, *DERIVED))]
+    keys = [key for key in sorted({*old, *new}) if not is_under(key, (*FREE, *DERIVED, *REMOVED))]
     return [f"{key}: {old.get(key)} -> {new.get(key)}" for key in keys if old.get(key) != new.get(key)]
 
 

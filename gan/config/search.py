@@ -35,10 +35,12 @@ class Search(Sweeper):
     Attributes:
         trial: the trial whose job runs in this process, or None.
         pruned: whether its job was ended by the pruner.
+        direction: minimize or maximize, which the objective decides.
     """
 
     trial: Any = None
     pruned = False
+    direction = "minimize"
 
     def __init__(
         self, n_trials: int, study_name: str, storage: str | None, sampler: Any, pruner: Any, params: dict[str, str]
@@ -73,7 +75,7 @@ class Search(Sweeper):
 
         optuna.logging.set_verbosity(optuna.logging.WARNING)
         storage = self.storage or f"sqlite:///{self.folder / 'search.db'}"
-        options = {"sampler": self.sampler, "pruner": self.pruner, "load_if_exists": True}
+        options = {"sampler": self.sampler, "pruner": self.pruner, "direction": self.direction, "load_if_exists": True}
         try:
             study = optuna.create_study(study_name=self.study_name, storage=storage, **options)
         except Exception as error:  # databases have their own

@@ -20,6 +20,7 @@ from hydra.core.utils import JobReturn, JobStatus
 from hydra.experimental.callback import Callback
 from omegaconf import DictConfig
 
+from gan import scores
 from gan.config import search
 from gan.config.compose import compose
 from gan.config.init_from import with_networks
@@ -49,6 +50,7 @@ def prepare(typed: list[str]) -> list[str]:
         raise UserError(f"remote={remote}: a sweep has one folder for each job, but this is one URL; leave it out")
     named = value_of(typed, "hydra.sweep.dir") is not None
     first = checked([first_alternative(word) for word in typed])
+    search.Search.direction = "maximize" if scores.sign(first.objective, first) < 0 else "minimize"
     swept = {key_of(word) for word in typed if first_alternative(word) != word}
     if first.init_from and not swept & {"init_from", "experiment", "model"}:
         typed = with_networks(typed, first)
@@ -75,7 +77,7 @@ def earlier_folder(records: Iterable[Path], overrides: list[str]) -> Path | None
 
 
 class Summary(Callback):
-    """Prints a line per job of a sweep. A job that fails gets the objective inf, and the next job starts."""
+    """Prints a line per job of a sweep. A job that fails gets the worst objective, and the next job starts."""
 
     def __init__(self) -> None:
         self.typed: list[str] = []  # overrides of the sweep; others that a job has are its options
@@ -99,7 +101,8 @@ class Summary(Callback):
         if failed:
             # Hydra's sweepers raise the error after the last job, or after this one, and later jobs would be lost. The
             # error also keeps the tensors of its frames.
-            job_return.status, job_return.return_value = JobStatus.COMPLETED, math.inf
+            worst = scores.sign(config.objective, config) * math.inf
+            job_return.status, job_return.return_value = JobStatus.COMPLETED, worst
         if failed and not isinstance(value, Diverged) and global_rank() == 0:
             with open(errors_of(config), "a", encoding="utf-8", errors="backslashreplace") as file:
                 file.write(f"{line}\n")

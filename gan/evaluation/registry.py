@@ -1,7 +1,7 @@
-"""The metrics that training and `gan evaluate` compute, and what all scores mean. No torch.
+"""The metrics that training and `gan evaluate` compute. No torch.
 
 The registry of metrics is conf/metric. A file there names the class of a metric and describes its values. Tables,
-reports and model cards take titles and directions from it.
+reports and model cards take titles and directions from it (`gan.scores`).
 """
 
 from __future__ import annotations
@@ -14,16 +14,10 @@ from typing import Any, NamedTuple
 
 import yaml
 
+from gan import scores
 from gan.config.paths import group_files
+from gan.scores import Score
 from gan.utils.errors import UserError
-
-
-class Score(NamedTuple):
-    """What a number means. `better` is "lower", "higher" or, for a number that is neither, an empty string."""
-
-    title: str
-    better: str = ""
-    digits: int = 3
 
 
 class Row(NamedTuple):
@@ -35,20 +29,6 @@ class Row(NamedTuple):
     values: dict[str, float]
 
 
-OTHERS = {  # scores that no metric of conf/metric computes: the rate of copies, and those of translators
-    "copies": Score("copies", "lower"),
-    "gain": Score("gain", "higher"),
-    "ciede2000": Score("ΔE00", "lower", 2),
-    "psnr": Score("PSNR", "higher", 2),
-    "ssim": Score("SSIM", "higher"),
-    "perceptual": Score("perceptual", "lower", 4),
-    "kid_target_x1000": Score("KID to target", "lower", 1),
-    "kid_source_x1000": Score("KID to source", "", 1),
-    "luminance_correlation": Score("lum. corr."),  # dots and lines lower it, and should
-    "luminance_ssim": Score("lum. SSIM"),
-}
-
-
 def registered() -> dict[str, dict[str, Any]]:
     """Return the configurations of all metrics by name, also those of --config-dir."""
     found: dict[str, dict[str, Any]] = {}
@@ -58,20 +38,14 @@ def registered() -> dict[str, dict[str, Any]]:
 
 
 @functools.cache
-def scores() -> dict[str, Score]:
+def described() -> dict[str, Score]:
     """Return the meaning of all scores by name."""
-    described: dict[str, Score] = {}
-    for name, config in registered().items():
-        values = config.get("_scores_", {name: [name]})
-        described |= {value: Score(*description) for value, description in values.items()}
-    return described | OTHERS
+    return scores.described(registered())
 
 
 def meaning(logged: str) -> Score:
     """Return the meaning of a score as it is logged, such as eval/kid_x1000_lite0."""
-    name = logged.removeprefix("eval/")
-    fitting = [begin for begin in scores() if name == begin or name.startswith(f"{begin}_")]
-    return scores()[max(fitting, key=len)] if fitting else Score(name)
+    return scores.meaning(logged, described())
 
 
 def create(metrics: Mapping[str, Any]) -> list[Any]:

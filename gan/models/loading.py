@@ -22,7 +22,7 @@ from torch.nn.modules.module import (
 )
 from torch.overrides import TorchFunctionMode
 
-from gan import networks
+from gan import kinds, networks
 from gan.data import sources
 from gan.data.looks import is_table
 from gan.models import shared_model
@@ -59,7 +59,7 @@ def load_discriminator(run: str | os.PathLike[str], checkpoint: str = "best") ->
     """
     path = checkpoint_of(run, checkpoint)
     state = load_state(path)
-    if str(section(state["config"], ("model",), path).get("_target_")).startswith("gan.training.translation."):
+    if kinds.of(state["config"]) is kinds.TRANSLATOR:
         raise UserError(f"{path}: is a translator; its discriminator sees patches only and has no features of images")
     if not any(name.startswith("discriminator.") for name in state["state_dict"]):
         advice = "; its author can share it with gan share --discriminator" if state.get("shared") else ""
@@ -130,7 +130,7 @@ def load_shared(path: Path) -> dict[str, Any]:
     The keys "shared" and "kind" show that it is a shared model. BatchNorm's statistics are final.
     """
     about, weights = read_shared(path)
-    config = {name: about[name] for name in ("seed", "data", "model")}
+    config = {name: about[name] for name in ("seed", "data", "model", "kind")}
     if about["format"] == shared_model.DELTA:
         base, base_weights = read_base(about["base"])
         if base["sha256"] != about["base_sha256"]:

@@ -15,6 +15,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from gan import kinds
 from gan.runs import run_folder
 from gan.utils.errors import UserError, reason
 from gan.utils.output import one_line
@@ -28,7 +29,7 @@ OTHER, LICENSE = "other", "LICENSE"  # a license without an identifier of the Hu
 LIBRARY = "retro-gan"
 FORMAT = 1  # version of the content; increased whenever older versions of this program cannot read it
 DELTA = 2  # format of a shared model that has only the weights in which it differs from its base, another shared model
-GENERATOR, TRANSLATOR = "generator", "translator"
+GENERATOR, TRANSLATOR = kinds.GENERATOR.name, kinds.TRANSLATOR.name
 KEYS: Mapping[str, type] = {
     "library": str,
     "format": int,

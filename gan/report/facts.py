@@ -16,7 +16,7 @@ from typing import Any, NamedTuple
 
 from gan.runs import run_folder
 from gan.runs.comparison import generator_of, how_far, status
-from gan.runs.metrics import Log, each_line, first_scored, json_lines
+from gan.runs.metrics import Log, Objective, each_line, json_lines
 from gan.runs.run_folder import DAMAGED
 from gan.utils.option_values import flatten
 
@@ -140,8 +140,7 @@ def read_facts(folder: Path) -> Facts:
     with noting(facts, run_folder.OVERRIDES):
         facts.choices = run_folder.read_choices(folder)
     with noting(facts, run_folder.METRICS):
-        since = first_scored(str(facts.config.get("model._target_")))
-        facts.log = Log(each_line(folder / run_folder.METRICS, MAX_LOG), facts.objective, since)
+        facts.log = Log(each_line(folder / run_folder.METRICS, MAX_LOG), Objective.of(facts.tree))
     with noting(facts, run_folder.ENVIRONMENT):
         facts.starts = last_lines(folder / run_folder.ENVIRONMENT)
     with noting(facts, run_folder.EVALUATION):

@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 
 import yaml
 
+from gan import scores
 from gan.data.decoding.reader import ImageError
 from gan.evaluation.registry import meaning
 from gan.report.charts import Line, Panel, draw, to_svg
@@ -266,9 +267,10 @@ def protocol_of_training(facts: Facts) -> str:
     names = ", ".join(map(str, extractors)) if isinstance(extractors, list) else "unknown"
     real = "held-out images" if get("data.split") else "training images, because none are held out"
     count, limit = number(get("callback.evaluate.num_images")), number(get("callback.evaluate.max_real_images"))
+    extreme = "highest" if scores.sign(facts.objective, facts.tree) < 0 else "lowest"
     return (f"Protocol: features {names}; {count} images of the EMA generator against at most {limit} {real}. "
-            f"Best means the lowest {facts.objective.removeprefix('eval/')}. Do not compare scores on other features, "
-            "or precision, recall and Fréchet distances at other numbers of images.")  # fmt: skip
+            f"Best means the {extreme} {facts.objective.removeprefix('eval/')}. Do not compare scores on other "
+            "features, or precision, recall and Fréchet distances at other numbers of images.")  # fmt: skip
 
 
 def floor_scores(facts: Facts) -> dict[str, float]:

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from gan.runs import checkpoints, lock, remote, run_folder
-from gan.runs.metrics import Log, each_line, first_scored
+from gan.runs.metrics import Log, Objective, each_line
 from gan.runs.remote import with_addresses
 from gan.utils.errors import UserError
 from gan.utils.option_values import flatten, is_remote, short_name
@@ -51,10 +51,8 @@ def find_named(names: list[str]) -> list[Path]:
 
 
 def load(folder: Path) -> Run:
-    config, choices = flatten(run_folder.read_config(folder)), run_folder.read_choices(folder)
-    since = first_scored(str(config.get("model._target_")))
-    log = Log(each_line(folder / run_folder.METRICS), str(config.get("objective")), since)
-    return Run(folder, config, choices, log)
+    config, choices = run_folder.read_config(folder), run_folder.read_choices(folder)
+    return Run(folder, flatten(config), choices, Log(each_line(folder / run_folder.METRICS), Objective.of(config)))
 
 
 def differing_options(found: list[Run]) -> list[str]:

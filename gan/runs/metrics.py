@@ -8,7 +8,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from gan.runs.run_folder import METRICS
+from gan import kinds, scores
 from gan.utils.files import write_bytes
 from gan.utils.untrusted import parse_json
 
@@ -65,21 +65,27 @@ def cut_metrics(path: Path, images: int) -> None:
     write_bytes(path, "".join(json.dumps(line) + "\n" for line in kept).encode())
 
 
-def first_scored(model: str) -> int:
-    """Return the images from which on scores of a class count: 0 for translators, which are saved before training."""
-    return 0 if model.startswith("gan.training.translation.") else 1
+class Objective(NamedTuple):
+    """The score that selects the best checkpoint of a run."""
 
+    name: str
+    sign: int = 1  # -1 if higher values are better
+    since: int = 1  # images from which on values count: 0 if the start can be the best, as `gan.kinds` says
 
-def logged_objective(run: Path, name: str, mode: str, since: int = 1) -> float:
-    """Return the best or last logged value of `name`; inf if it is missing or not finite.
+    @classmethod
+    def of(cls, config: Mapping[str, Any]) -> Objective:
+        """Return the objective of a run from its configuration."""
+        name = str(config.get("objective"))
+        return cls(name, scores.sign(name, config), 0 if kinds.start_counts(config) else 1)
 
-    Args:
-        mode: "best" is the smallest finite value, "last" the last value.
-        since: images from which on values count; see `first_scored`.
-    """
-    values = [line[name] for line in read_metrics(run / METRICS) if name in line and line["images"] >= since]
-    finite = [value if math.isfinite(value) else math.inf for value in values] or [math.inf]
-    return min(finite) if mode == "best" else finite[-1]
+    def values(self, lines: Iterable[Mapping[str, Any]]) -> list[float]:
+        """Return the values that count; one that is not finite is the worst one, `sign` x inf."""
+        values = [line[self.name] for line in lines if self.name in line and line["images"] >= self.since]
+        return [value if math.isfinite(value) else self.sign * math.inf for value in values]
+
+    def best(self, lines: Iterable[Mapping[str, Any]]) -> float:
+        """Return the best value; the worst one, `sign` x inf, if there is none."""
+        return min(self.values(lines), key=lambda value: self.sign * value, default=self.sign * math.inf)
 
 
 class Point(NamedTuple):
@@ -94,8 +100,7 @@ class Log:
     """The curves and the scores in the lines of metrics.jsonl. A run may come from someone else, so both have limits.
 
     Args:
-        objective: the score by which the best line is chosen; lower is better.
-        since: images from which on a line may be the best, see `first_scored`.
+        objective: the score by which the best line is chosen.
 
     Attributes:
         curves: the points of each metric by name, such as eval/fd_lite0.
@@ -108,34 +113,36 @@ class Log:
         complete: whether all metrics are among the curves.
     """
 
-    def __init__(self, lines: Iterable[Mapping[str, Any]] = (), objective: str = "", since: int = 1) -> None:
+    def __init__(self, lines: Iterable[Mapping[str, Any]] = (), objective: Objective | None = None) -> None:
         self.curves: dict[str, list[Point]] = {}
         self.untrained: dict[str, float] = {}
         self.newest: dict[str, float] = {}
         self.best: dict[str, float] = {}
         self.images, self.seconds, self.lost, self.complete = 0, math.nan, 0, True
+        name, sign, since = objective or Objective("")
         for line in lines:
             images, seconds = max(0, line["images"]), float(line.get("seconds", math.nan))
             seconds = seconds if 0 <= seconds <= LARGEST else math.nan
             self.images = max(self.images, images)
             self.seconds = seconds if math.isnan(self.seconds) else max(self.seconds, seconds)
-            shown = {name: float(value) for name, value in line.items() if name.startswith(SHOWN)}
-            for name in shown.keys() - self.curves.keys():
-                if len(self.curves) < MAX_CURVES and len(name) <= MAX_NAME:
-                    self.curves[name] = []
+            shown = {key: float(value) for key, value in line.items() if key.startswith(SHOWN)}
+            for key in shown.keys() - self.curves.keys():
+                if len(self.curves) < MAX_CURVES and len(key) <= MAX_NAME:
+                    self.curves[key] = []
                 else:
                     self.complete = False
-            finite = {name: value for name, value in shown.items() if name in self.curves and abs(value) <= LARGEST}
-            self.lost += sum(name in self.curves for name in shown) - len(finite)
-            for name, value in finite.items():
-                self.curves[name].append(Point(images, seconds, value))
-            scores = {name: value for name, value in finite.items() if name.startswith("eval/")}
-            scored = {**scores, "images": images, "seconds": seconds}
-            if scores and images:
+            finite = {key: value for key, value in shown.items() if key in self.curves and abs(value) <= LARGEST}
+            self.lost += sum(key in self.curves for key in shown) - len(finite)
+            for key, value in finite.items():
+                self.curves[key].append(Point(images, seconds, value))
+            evaluated = {key: value for key, value in finite.items() if key.startswith("eval/")}
+            scored = {**evaluated, "images": images, "seconds": seconds}
+            if evaluated and images:
                 self.newest = scored
-            elif scores:
-                self.untrained = scores
-            if images >= since and scores.get(objective, math.inf) < self.best.get(objective, math.inf):
+            elif evaluated:
+                self.untrained = evaluated
+            worst = sign * math.inf
+            if images >= since and sign * evaluated.get(name, worst) < sign * self.best.get(name, worst):
                 self.best = scored
 
 

@@ -139,11 +139,6 @@ class Base(LightningModule):
 
     # ---- Start and end
 
-    @property
-    def saves_start(self) -> bool:
-        """Whether the scores before training can be the best, so that the model is also saved then."""
-        return bool(self.config.get("init_from"))
-
     def check_data(self, data: Any) -> None:
         """Raise UserError where the data is not what the model is trained on."""
         if hasattr(data, "inputs"):

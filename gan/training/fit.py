@@ -25,7 +25,7 @@ from gan.data.module import ImageDataModule
 from gan.data.order import per_rank_batch_size
 from gan.runs import checkpoints, ranks, run_folder
 from gan.runs.checkpoint_io import AtomicCheckpointIO, nothing
-from gan.runs.metrics import first_scored, logged_objective, read_metrics
+from gan.runs.metrics import Objective, read_metrics
 from gan.training import EXPECTED_WARNINGS, memory
 from gan.training.callbacks.agreement import Agreement
 from gan.training.callbacks.checkpoint import Checkpoint
@@ -48,7 +48,7 @@ def fit(cfg: DictConfig, model: GAN, data: ImageDataModule, make_trainer: Callab
     """Train to `images` or `minutes`, and return the objective; exit with 128 + its number after a signal, such as 130.
 
     Returns:
-        The objective; inf if there was no evaluation.
+        The objective; the worst value, inf or -inf, if there was no evaluation.
     """
     for message in EXPECTED_WARNINGS:
         warnings.filterwarnings("ignore", message)
@@ -235,13 +235,14 @@ def print_end(trainer: Trainer, model: GAN, data: ImageDataModule, run: Path) ->
 
 
 def objective(run: Path, cfg: DictConfig) -> float:
-    """Return the value that a sweep minimizes; print a line if its name was never logged.
+    """Return the value by which a sweep compares jobs; print a line if its name was never logged.
 
     A single run without scores prints nothing, because only a sweep needs them.
     """
-    value = logged_objective(run, cfg.objective, cfg.objective_mode, first_scored(cfg.model._target_))
-    if value == math.inf:
-        logged = {name for line in read_metrics(run / run_folder.METRICS) for name in line}
+    lines = read_metrics(run / run_folder.METRICS)
+    value = Objective.of(cfg).best(lines)
+    if not math.isfinite(value):
+        logged = {name for line in lines for name in line}
         scores = sorted(name for name in logged if name.startswith(SCORE))
         if cfg.objective not in logged and (scores or in_sweep()):
             others = f"choose from {', '.join(scores)}" if scores else "add evaluate to callback="

@@ -42,7 +42,6 @@ class Translator(GAN):
 
     generator_contract = contracts.Translator
     step_type: type[TranslationStep] = TranslationStep
-    saves_start = True  # the color map can be the best translation
     num_translations = 1  # number of images that `translations` returns per image
 
     def __init__(

@@ -14,7 +14,7 @@ import pytest
 import yaml
 
 from gan.runs import checkpoints, run_folder
-from gan.runs.metrics import cut_metrics, first_scored, logged_objective, read_metrics
+from gan.runs.metrics import Log, Objective, cut_metrics, read_metrics
 from gan.utils.errors import UserError
 from gan.utils.files import write_atomically, write_json
 from tests.conftest import full_disk
@@ -78,22 +78,29 @@ def test_metrics_are_cut_and_a_torn_last_line_is_dropped(tmp_path: Path) -> None
     assert [line["images"] for line in read_metrics(path)] == [10, 20]
 
 
+METRIC = {"precision_recall": {"_scores_": {"density": ["density", "higher", 3]}}}
+TRANSLATOR = {"model": {"_target_": "gan.training.translation.CycleGAN"}}  # of an older run
+
+
 @pytest.mark.parametrize(
-    ("values", "mode", "expected"),
+    ("values", "options", "expected"),
     [
-        ([3, 1, 2], "best", 1),
-        ([3, 1, 2], "last", 2),
-        ([], "best", math.inf),
-        ([1, math.nan], "last", math.inf),
-        ([1, math.nan], "best", 1),
+        ([3, 1, 2], {}, 1),
+        ([], {}, math.inf),
+        ([1, math.nan], {}, 1),
+        ([3, 1, 2], TRANSLATOR, 0),
+        ([3, 1, 2], {"init_from": "zoo:tiles32"}, 0),
+        ([3, 1, 2], {"objective": "eval/density_lite0", "metric": METRIC}, 3),
+        ([math.nan], {"objective": "eval/density_lite0", "metric": METRIC}, -math.inf),
+        ([-3, -1], {"objective": "eval/ssim", **TRANSLATOR}, 0),
+        ([3, 1, 2], {"objective": "eval/mine", "metric": {"mine": {"_scores_": {"mine": 3}}}}, 1),  # damaged
     ],
 )
-def test_objective(values: list[float], mode: str, expected: float, tmp_path: Path) -> None:
-    lines = [json.dumps({"images": i, "eval/kid": value}) for i, value in enumerate([0, *values])]  # untrained
-    (tmp_path / run_folder.METRICS).write_text("".join(line + "\n" for line in lines))
-    assert logged_objective(tmp_path, "eval/kid", mode) == expected
-    since = first_scored("gan.training.translation.CycleGAN")
-    assert logged_objective(tmp_path, "eval/kid", "best", since) == 0 and first_scored("gan.training.module.GAN") == 1
+def test_the_best_value_of_the_objective(values: list[float], options: dict[str, Any], expected: float) -> None:
+    objective = Objective.of({"objective": "eval/kid", "kind": "unknown"} | options)
+    lines = [{"images": i, objective.name: value} for i, value in enumerate([0, *values])]  # untrained
+    assert objective.best(lines) == expected
+    assert Log(lines, objective).best.get(objective.name, expected) == expected
 
 
 def scored(run: Path, images: int, best: int | None) -> Path:

@@ -14,6 +14,7 @@ from lightning.pytorch.callbacks import Checkpoint as LightningCheckpoint
 from torch import Tensor
 from torch.nn.modules.batchnorm import _BatchNorm
 
+from gan import kinds, scores
 from gan.metrics.kid import KIDEstimate, is_clearly_lower
 from gan.runs import checkpoints, lock
 from gan.runs.checkpoint_io import AtomicCheckpointIO
@@ -31,7 +32,7 @@ class Checkpoint(Periodic, LightningCheckpoint):
 
     Lightning runs callbacks of this type last, after samples and scores of the same batch. Checkpoints are saved only
     in `on_train_batch_end`, where the counters of Lightning's loops are between two batches, not between two epochs,
-    and, of a translator, before the first batch: training may never improve on the color map it starts from.
+    and before the first batch if the start can be the best: training may never improve on a color map.
     """
 
     activity = "checkpoints"
@@ -42,12 +43,15 @@ class Checkpoint(Periodic, LightningCheckpoint):
         self.interval = at_least("callback.checkpoint.interval", interval, 1)
         self.keep = at_least("callback.checkpoint.keep", keep, 1)
         self.monitor = monitor
-        self.best_score = math.inf
+        self.sign = 1  # -1 if higher scores are better
+        self.best_score: float | None = None
         self.best: str | None = None  # file name
         self.start: KIDEstimate | None = None  # score of the start, with its error, while the start is the best
 
     def on_train_start(self, trainer: Trainer, pl_module: GAN) -> None:  # type: ignore[override]
-        if pl_module.saves_start and pl_module.images_seen == 0 and self.is_better(last_evaluation(trainer)):
+        self.sign = scores.sign(str(self.monitor), pl_module.config)
+        may_be_best = kinds.start_counts(pl_module.config) and pl_module.images_seen == 0
+        if may_be_best and self.is_better(last_evaluation(trainer)):
             with paused(trainer, "checkpoints"):
                 self.save(trainer, pl_module)
 
@@ -66,7 +70,7 @@ class Checkpoint(Periodic, LightningCheckpoint):
         score, kid = evaluation.scores.get(str(self.monitor), math.nan), evaluation.kids.get(str(self.monitor))
         if self.start is not None and kid is not None:
             return is_clearly_lower(kid, self.start, evaluation.looks)
-        return score < self.best_score
+        return math.isfinite(score) and (self.best_score is None or self.sign * score < self.sign * self.best_score)
 
     def save(self, trainer: Trainer, pl_module: GAN) -> None:
         """Save a checkpoint. A thread writes it, and then calls `written`."""

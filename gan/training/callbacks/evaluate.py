@@ -11,6 +11,7 @@ import torch
 from lightning import Trainer
 from torch import Tensor
 
+from gan import kinds
 from gan.evaluation import registry
 from gan.evaluation.feature_cache import cached_features
 from gan.metrics.copies import MIN_HELD_OUT, CopySearch
@@ -71,7 +72,7 @@ class Evaluate(Periodic):
         self.files: tuple[Tensor | None, Tensor | None] = (None, None)
 
     def on_train_start(self, trainer: Trainer, pl_module: GAN) -> None:  # type: ignore[override]
-        wanted = pl_module.saves_start if self.start == AUTO else self.start
+        wanted = kinds.start_counts(pl_module.config) if self.start == AUTO else self.start
         if wanted and pl_module.images_seen == 0 and self.scored_at != 0:
             with paused(trainer, "evaluation"):
                 self.score(trainer, pl_module)

@@ -9,6 +9,7 @@ from typing import Any
 
 from lightning import Callback, Trainer
 
+from gan import scores
 from gan.config.search import is_pruned
 from gan.training.callbacks.loop import last_evaluation
 from gan.training.module import GAN
@@ -30,6 +31,10 @@ class ScoreStop(Callback):
     def __init__(self, monitor: str) -> None:
         self.monitor = monitor
         self.scores: list[Score] = []
+        self.sign = 1  # -1 if higher scores are better
+
+    def on_train_start(self, trainer: Trainer, pl_module: GAN) -> None:  # type: ignore[override]
+        self.sign = scores.sign(self.monitor, pl_module.config)
 
     def reason(self) -> str:
         """Return why the run should end; empty if it should go on."""
@@ -58,8 +63,8 @@ class ScoreStop(Callback):
 class StopWhenFlat(ScoreStop):
     """Ends the run when the best score has not improved by more than noise for a number of evaluations.
 
-    The noise is the median change between two successive scores. A score that falls steadily improves by several of
-    these changes, so the run goes on; a score that only fluctuates does not. Lower scores are better.
+    The noise is the median change between two successive scores. A score that improves steadily gains several of
+    these changes, so the run goes on; a score that only fluctuates does not.
 
     A run has at least 2 `patience` evaluations. conf/stop describes the options.
     """
@@ -72,7 +77,7 @@ class StopWhenFlat(ScoreStop):
         self.fraction = errors.fraction("stop.fraction", fraction, below_one=True)
 
     def reason(self) -> str:
-        return describe_flat(self.scores, self.patience, self.fraction)
+        return describe_flat(self.scores, self.patience, self.fraction, self.sign)
 
 
 class StopWhenPruned(ScoreStop):
@@ -81,6 +86,7 @@ class StopWhenPruned(ScoreStop):
     name = "pruned"
 
     def on_train_start(self, trainer: Trainer, pl_module: GAN) -> None:  # type: ignore[override]
+        super().on_train_start(trainer, pl_module)
         self.alone = trainer.world_size == 1
 
     def reason(self) -> str:
@@ -88,8 +94,12 @@ class StopWhenPruned(ScoreStop):
         return "is worse than in earlier jobs" if pruned else ""
 
 
-def describe_flat(scores: Sequence[Score], patience: int, fraction: float) -> str:
-    """Return how long the best score has not improved by more than noise; empty if it has, or scores are too few."""
+def describe_flat(scores: Sequence[Score], patience: int, fraction: float, sign: int = 1) -> str:
+    """Return how long the best score has not improved by more than noise; empty if it has, or scores are too few.
+
+    Args:
+        sign: -1 if higher scores are better.
+    """
     if len(scores) < 2 * patience:
         return ""
     recent = (1 - fraction) * scores[-1][0]  # images
@@ -99,8 +109,8 @@ def describe_flat(scores: Sequence[Score], patience: int, fraction: float) -> st
     if len(before) < patience:
         return ""
     noise = statistics.median(abs(b - a) for (_, a), (_, b) in zip(scores[begin - 1 :], newest, strict=False))
-    images, best = min(before, key=lambda score: score[1])
-    gain = best - min(score for _, score in newest)
+    images, best = min(before, key=lambda score: sign * score[1])
+    gain = sign * best - min(sign * score for _, score in newest)
     if gain > noise:
         return ""
     since = f"since {best:.4g} at {images:,} images, in {len(newest)} evaluations"

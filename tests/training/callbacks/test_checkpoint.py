@@ -9,6 +9,7 @@ import pytest
 import torch
 from lightning import Callback, Trainer
 
+from gan import kinds
 from gan.data.module import ImageDataModule
 from gan.metrics.kid import KIDEstimate
 from gan.runs import checkpoints, lock, run_folder
@@ -91,7 +92,7 @@ def test_the_start_of_a_translator_is_kept_unless_training_is_clearly_better(
         def score(self, trainer: Trainer, pl_module: GAN) -> None:
             self.note_score(monitor, pl_module)
 
-    monkeypatch.setattr(GAN, "saves_start", True)
+    monkeypatch.setattr(kinds, "start_counts", lambda config: True)
     fit(4, FromStart(scores, interval=8), Checkpoint(str(tmp_path), interval=8, keep=1, monitor=monitor))
     assert images(tmp_path) == sorted({best, 16})
     path = checkpoints.best(tmp_path)
@@ -121,7 +122,7 @@ def test_a_missing_best_does_not_prevent_the_next(tmp_path: Path) -> None:
 
 
 def test_the_error_of_the_start_survives_a_resume(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(GAN, "saves_start", True)
+    monkeypatch.setattr(kinds, "start_counts", lambda config: True)
     name = "eval/kid_x1000_lite0"
 
     class Start(Scores):
