@@ -4,78 +4,58 @@ from __future__ import annotations
 
 import argparse
 import json
-import sys
 from pathlib import Path
-from typing import Any
 
 from gan.commands import options
 from gan.report.charts import Line, Panel, draw
-from gan.runs.comparison import Run, cell, differing_options, find_named, labels, load, summary
+from gan.runs import table
+from gan.runs.comparison import Run, differing_options, find_trained, labels
 from gan.utils.errors import UserError, writing
 from gan.utils.files import refuse_existing, write_atomically
-from gan.utils.option_values import short_name
-from gan.utils.output import first_few, one_line, print_aligned, print_line
+from gan.utils.output import print_line
 
 MAX_CURVES = 50
-MAX_LISTED = 5
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("runs", nargs="+", metavar="RUN", help="run folder, or folder of runs such as a sweep")
     options.add_out(parser, "file for curves of the metrics over images and over time", required=False, metavar="PNG")
-    parser.add_argument("--json", action="store_true", help="print a JSON object per run instead of the table")
+    formats = parser.add_mutually_exclusive_group()
+    formats.add_argument("--json", action="store_true", help="print a JSON object per run instead of the table")
+    for name, text in (("csv", "as CSV"), ("markdown", "in Markdown"), ("latex", "as a tabular of LaTeX")):
+        formats.add_argument(f"--{name}", action="store_true", help=f"print the table {text}: mean and standard "
+                             "deviation over seeds if runs differ in the seed, otherwise a row per run")  # fmt: skip
     options.add_force(parser, "overwrite an existing PNG")
 
 
 def run(arguments: argparse.Namespace) -> None:
     refuse_existing([arguments.out] if arguments.out else [], arguments.force, "--out ")
-    found = trained(find_named(arguments.runs))
-    names = differing_options(found)
-    table = [summary(one, names) for one in found]
+    found = find_trained(arguments.runs)
     if arguments.out:
-        plot(found, labels(found, names), arguments.out)
+        plot(found, labels(found, differing_options(found)), arguments.out)
+    rows, over_seeds = table.of_runs(found), table.over_seeds(found)
     if arguments.json:
-        print("\n".join(json.dumps(row) for row in table))
+        print("\n".join(json.dumps(row) for row in rows))
+    elif arguments.csv:
+        print(table.to_csv(over_seeds or rows), end="")
+    elif arguments.markdown:
+        print(table.to_markdown(over_seeds or rows, found[0].meanings))
+    elif arguments.latex:
+        print(table.to_latex(over_seeds or rows, found[0].meanings))
     else:
-        print_table(table)
+        table.print_text(rows, over_seeds)
         if arguments.out:
             print_line(f"curves: {arguments.out}")
 
 
-def trained(folders: list[Path]) -> list[Run]:
-    """Return the runs that have trained, and print a line about the others; raise UserError if there is none."""
-    runs, others = [], []
-    for folder in folders:
-        try:
-            run = load(folder)
-        except UserError as error:
-            others.append(str(error))
-            continue
-        if run.log.images:
-            runs.append(run)
-        else:
-            others.append(f"{folder}: never trained")
-    if not runs:
-        raise UserError(f"{others[0]}; no other run can be compared")
-    if others:
-        print(one_line(f"note: left out: {first_few(others, MAX_LISTED)}"), file=sys.stderr)
-    return runs
-
-
-def print_table(table: list[dict[str, Any]]) -> None:
-    """Print a row per run, with columns as wide as needed."""
-    names = list(dict.fromkeys(name for row in table for name in row))
-    titles = [short_name(name.removeprefix("eval/"), names) for name in names]
-    headings = ["time" if name == "seconds" else one_line(title) for name, title in zip(names, titles, strict=True)]
-    rows = [[one_line(cell(name, row.get(name))) for name in names] for row in table]
-    print_aligned(headings, rows)
-
-
 def plot(found: list[Run], names: list[str], path: Path) -> None:
-    """Plot each metric over images and over minutes, with one legend of the runs' names beside the panels."""
-    metrics = sorted({name for one in found for name in one.log.curves if name.startswith("eval/")})
+    """Plot each metric over images and over minutes, first the objective, with one legend below the panels."""
+    curves = {name for one in found for name, points in one.log.curves.items() if len(points) > 1}
+    metrics = sorted(
+        (name for name in curves if name.startswith("eval/")), key=lambda name: (name != found[0].objective.name, name)
+    )
     if not metrics:
-        raise UserError("--out: no run has an evaluation, so there are no curves")
+        raise UserError("--out: no run has two evaluations, so there are no curves")
     if len(metrics) > MAX_CURVES:
         raise UserError(f"--out: {len(metrics):,} metrics are too many to plot; give fewer runs")
     panels = []

@@ -1,4 +1,4 @@
-"""A sweep: its folder, a line per job, and a file with the errors of jobs. No torch.
+"""A sweep: its folder, a line per job, a table of all jobs, and a file with the errors of jobs. No torch.
 
 Hydra calls `Summary`. `gan compare` compares the jobs, which are runs in the folder of the sweep.
 """
@@ -28,12 +28,14 @@ from gan.config.mistakes import message_of
 from gan.config.new_run import checked, create_folder, folder_of, with_data, write_yaml
 from gan.config.overrides import first_alternative, key_of, stored, value_of, without
 from gan.config.secrets import words_of
-from gan.runs import lock
-from gan.utils.errors import Diverged, UserError, to_line
+from gan.runs import comparison, lock, table
+from gan.utils.errors import Diverged, UserError, to_line, writing
 from gan.utils.option_values import quote, short_name
 from gan.utils.output import duration, one_line, print_line
 from gan.utils.processes import global_rank
 from gan.utils.untrusted import read_yaml
+
+RESULTS = "results.csv"  # in the folder of a sweep: a row per job
 
 
 def prepare(typed: list[str]) -> list[str]:
@@ -109,6 +111,9 @@ class Summary(Callback):
 
     def on_multirun_end(self, config: DictConfig, **_: Any) -> None:
         folder = Path(config.hydra.sweep.dir)
+        with suppress(UserError):  # no job has trained
+            if global_rank() == 0:
+                print_results(folder)
         curves = shlex.quote(str(folder / "curves.png"))
         print_line(f"compare the jobs with: gan compare {shlex.quote(str(folder))} --out {curves}")
         if errors_of(config).exists():
@@ -121,6 +126,15 @@ class Summary(Callback):
         names = list(map(key_of, words))
         varied = [f"{short_name(key_of(word), names)}={word.partition('=')[2]}" for word in words]
         return f"job {config.hydra.job.num + 1}{' with ' * bool(varied)}{', '.join(varied)}"
+
+
+def print_results(folder: Path) -> None:
+    """Print the table of the jobs, the best one first, and write results.csv; raise UserError if no job has trained."""
+    runs = comparison.find_trained([str(folder)])
+    rows = table.of_runs(runs)
+    table.print_text(rows, table.over_seeds(runs))
+    with writing(folder / RESULTS):
+        (folder / RESULTS).write_text(table.to_csv(rows), "utf-8")
 
 
 def errors_of(config: DictConfig) -> Path:

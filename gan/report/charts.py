@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
 STYLES = ("-", "--", ":", "-.")  # of lines: beyond ten lines, colors repeat
 MAX_DOTS = 40  # points of a line that are shown as dots
+MAX_HALF = 60  # characters of a line of the legend that fits half of the width
 LOG_RANGE = 20  # ratio of largest and smallest value from which the axis is logarithmic
 GRAY, GREEN = "#808080", "#3f8f3a"  # readable on light and on dark pages
 
@@ -41,15 +42,15 @@ def draw(panels: Sequence[Panel], together: bool = False) -> Figure:
     """Return a figure with a row for each panel: on the left over images seen, on the right over minutes.
 
     Args:
-        together: show one legend beside all panels, if there are several lines; otherwise panels have their own.
+        together: show one legend below all panels, if there are several lines; otherwise panels have their own.
     """
     from matplotlib.figure import Figure
 
     names = {line.number: one_line(line.name) for panel in panels for line in panel.lines if line.points}
-    beside = together and len(names) > 1
-    height = max(2.4 * len(panels), 0.5 + 0.19 * len(names) * beside)  # inches, of the panels or of the legend
-    width = 10 + (0.4 + 0.075 * max(map(len, names.values())) if beside else 0)
-    figure = Figure(figsize=(width, height), layout="constrained")
+    below = together and len(names) > 1
+    legend_columns = 2 if below and max(map(len, names.values())) <= MAX_HALF else 1
+    height = 2.4 * len(panels) + 0.2 * -(-len(names) // legend_columns) * below  # inches
+    figure = Figure(figsize=(10, height), layout="constrained")
     axes: Any = figure.subplots(len(panels), 2, sharex="col", sharey="row", squeeze=False)
     drawn: dict[int, Any] = {}
     for row, panel in zip(axes, panels, strict=True):
@@ -61,10 +62,14 @@ def draw(panels: Sequence[Panel], together: bool = False) -> Figure:
         axis.set_xlim(-0.03 * axis.get_xlim()[1], axis.get_xlim()[1])
     axes[-1][0].set_xlabel("images seen")
     axes[-1][1].set_xlabel("minutes of training, without evaluations")
-    if beside:
+    if below:
         numbers = sorted(names)
         texts = [names[number] for number in numbers]
-        plain(figure.legend([drawn[n] for n in numbers], texts, loc="outside right upper", fontsize="small"))
+        plain(
+            figure.legend(
+                [drawn[n] for n in numbers], texts, loc="outside lower left", ncols=legend_columns, fontsize="small"
+            )
+        )
     return figure
 
 

@@ -4,21 +4,25 @@ from __future__ import annotations
 
 import json
 import math
+import sys
 from collections.abc import Collection
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from gan import scores
 from gan.runs import checkpoints, lock, remote, run_folder
 from gan.runs.metrics import Log, Objective, each_line
 from gan.runs.remote import with_addresses
+from gan.scores import Score
 from gan.utils.errors import UserError
 from gan.utils.option_values import flatten, is_remote, short_name
-from gan.utils.output import duration, one_line, shortened
+from gan.utils.output import duration, first_few, one_line, shortened
 
 # Options that do not change the result of a run.
 IGNORED = ("logger", "callback", "metric", "data.num_workers", "objective", "resume")
 MAX_CELL = 28  # characters
 MAX_LABEL = 80  # characters in the legend
+MAX_LISTED = 5  # runs that are left out
 
 
 class Run(NamedTuple):
@@ -28,6 +32,8 @@ class Run(NamedTuple):
     config: dict[str, Any]  # options by dotted names
     choices: dict[str, Any]  # the options that the user has typed, with groups such as model
     log: Log
+    objective: Objective
+    meanings: dict[str, Score]  # of its scores
 
     def option(self, name: str) -> Any:
         """Return the value of an option or a typed group; None if the run has no such option."""
@@ -52,19 +58,42 @@ def find_named(names: list[str]) -> list[Path]:
 
 def load(folder: Path) -> Run:
     config, choices = run_folder.read_config(folder), run_folder.read_choices(folder)
-    return Run(folder, flatten(config), choices, Log(each_line(folder / run_folder.METRICS), Objective.of(config)))
+    objective, meanings = Objective.of(config), scores.described(config.get("metric") or {})
+    log = Log(each_line(folder / run_folder.METRICS), objective)
+    return Run(folder, flatten(config), choices, log, objective, meanings)
 
 
-def differing_options(found: list[Run]) -> list[str]:
+def find_trained(names: list[str]) -> list[Run]:
+    """Return the runs that have trained, and print a line about the others; raise UserError if there is none."""
+    runs, others = [], []
+    for folder in find_named(names):
+        try:
+            run = load(folder)
+        except UserError as error:
+            others.append(str(error))
+            continue
+        if run.log.images:
+            runs.append(run)
+        else:
+            others.append(f"{folder}: never trained")
+    if not runs:
+        raise UserError(f"{others[0]}; no other run can be compared")
+    if others:
+        print(one_line(f"note: left out: {first_few(others, MAX_LISTED)}"), file=sys.stderr)
+    return runs
+
+
+def differing_options(found: list[Run], without: str = "") -> list[str]:
     """Return the options that differ between runs: the typed ones if they explain all differences.
 
-    If options always change together, return only the one with the shortest name.
+    If options always change together, return only the one with the shortest name. Options named `without`, such as
+    seed and data.seed, are left out.
     """
-    typed = differing(found, {name for one in found for name in one.choices})
+    typed = differing(found, {name for one in found for name in one.choices if name.rpartition(".")[2] != without})
     rest: dict[str, list[Run]] = {}
     for one in found:
         rest.setdefault(json.dumps([one.option(name) for name in typed], default=str), []).append(one)
-    every = {name for one in found for name in one.config if not name.endswith("_partial_")}
+    every = {name for one in found for name in one.config if name.rpartition(".")[2] not in ("_partial_", without)}
     names = every if any(differing(alike, every) for alike in rest.values()) else typed
     names = differing(found, names)
     values = {name: json.dumps([one.option(name) for one in found], default=str) for name in names}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import json
 from pathlib import Path
 from typing import Any
@@ -100,3 +101,44 @@ def test_labels_are_the_options_that_differ(tmp_path: Path) -> None:
     wide = [of(f"w{n}", **{f"option{m}": "x" * 30 if m else n for m in range(9)}) for n in range(2)]
     made = labels(wide, sorted(wide[0].config))
     assert all(len(label) <= MAX_LABEL for label in made) and made[0] != made[1]
+
+
+def sweep(tmp_path: Path, **config: Any) -> None:
+    """Two recipes with three seeds: their scores are 1 to 3 and 4 to 6, and the last has none."""
+    for number in range(6):
+        lines = [{"images": 100, "seconds": 1, "eval/kid_x1000_lite0": number + 1, "eval/recall_lite0": 0.1 * number}]
+        folder = make(
+            tmp_path / "sweep" / str(number), {"seed": number % 3, **config}, lines if number < 5 else [{"images": 9}]
+        )
+        choice = [f"model={('dcgan', 'ls_gan')[number // 3]}", f"seed={number % 3}"]
+        (folder / run_folder.OVERRIDES).write_text(yaml.safe_dump(choice))
+
+
+def test_runs_are_sorted_and_seeds_are_combined(tmp_path: Path, gan_command: Any) -> None:
+    sweep(tmp_path, metric={"kid": {"_scores_": {"kid_x1000": ["KID", "lower", 2]}}})
+    out = gan_command("compare", "sweep").stdout.split("mean ± standard deviation over seeds:\n")
+    assert [line.split()[0] for line in out[0].splitlines()[1:7]] == [f"sweep/{number}" for number in range(6)]
+    assert [line.split()[:5] for line in out[1].splitlines()] == [
+        ["model", "runs", "kid_x1000_lite0", "recall_lite0"], ["dcgan", "3", "2", "±", "1"],
+        ["ls_gan", "3", "4.5", "±", "0.71"],
+    ]  # fmt: skip
+    rows = list(csv.DictReader(gan_command("compare", "sweep", "--csv").stdout.splitlines()))
+    assert float(rows[0]["eval/kid_x1000_lite0"]) == 2 and float(rows[0]["eval/kid_x1000_lite0 sd"]) == 1
+    latex = gan_command("compare", "sweep", "--latex").stdout
+    assert r"ls\_gan & 3 & 4.5 $\pm$ 0.71" in latex and "& KID &" in latex and r"\bottomrule" in latex
+    assert "| dcgan | 3 | 2 ± 1 |" in gan_command("compare", "sweep", "--markdown").stdout
+    single = gan_command("compare", "sweep/0", "sweep/3", "--csv").stdout.splitlines()
+    assert single[1].startswith("sweep/0,dcgan,1")  # no seed differs: a row per run
+
+
+def test_the_best_run_is_first_if_higher_is_better(tmp_path: Path, gan_command: Any) -> None:
+    metric = {"prdc": {"_scores_": {"recall": ["recall", "higher", 2]}}}
+    sweep(tmp_path, objective="eval/recall_lite0", metric=metric)
+    out = gan_command("compare", "sweep").stdout.splitlines()
+    assert [line.split()[0] for line in out[1:7]] == [f"sweep/{number}" for number in (4, 3, 2, 1, 0, 5)]
+
+
+def test_options_that_change_with_the_seed_are_not_combined(tmp_path: Path, gan_command: Any) -> None:
+    for number in range(2):
+        make(tmp_path / "sweep" / str(number), {"seed": number, "model": {"lr": number}})
+    assert "over seeds" not in gan_command("compare", "sweep").stdout

@@ -14,8 +14,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from lightning.pytorch.loggers import Logger
+from lightning.pytorch.loggers import Logger, TensorBoardLogger
 from PIL import Image
+from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
 from gan.config.compose import check_packages, compose
 from gan.runs import run_folder
@@ -294,3 +295,17 @@ def test_a_run_folder_may_not_say_where_values_are_sent(tmp_path: Path) -> None:
         with pytest.raises(UserError, match="where files are written or values are sent"):
             read_overrides(path, [])
         assert read_overrides(path, [word])  # typed, and therefore trusted
+
+
+def test_tensorboard_has_the_typed_options_and_the_objective(tmp_path: Path) -> None:
+    logger = TensorBoardLogger(str(tmp_path), name="", version="", default_hp_metric=False)
+    adapted = Adapter("tensorboard", lambda: logger, tmp_path)
+    adapted.open()
+    adapted.log_config({"objective": "eval/kid", "seed": 1}, {"model": "lsgan", "seed": 1})
+    for images in (100, 200):
+        adapted.log_metrics({"eval/kid": 0.5 / images}, images)
+    adapted.finalize("success")
+    events = EventAccumulator(str(tmp_path)).Reload()
+    content = events.SummaryMetadata("_hparams_/session_start_info").plugin_data.content
+    assert b"lsgan" in content and b"seed" in content
+    assert {event.step for event in events.Scalars("eval/kid")} == {100, 200}

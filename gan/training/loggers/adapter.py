@@ -53,6 +53,8 @@ class Adapter(Logger):
         self.calls: queue.Queue[Callable[[], object] | None] = queue.Queue(MAX_WAITING)
         self.thread: threading.Thread | None = None
         self.warned = False
+        self.hyperparameters: dict[str, Any] | None = None  # for TensorBoard, until the first score
+        self.objective = ""
 
     def open(self) -> None:
         """Create the logger, and print where it logs to. Until then, and on other ranks, nothing is logged."""
@@ -75,6 +77,10 @@ class Adapter(Logger):
     def log_metrics(self, metrics: Mapping[str, float], step: int | None = None) -> None:
         values = dict(metrics)
         self.send(lambda: self.logger.log_metrics(values, step), step)
+        if self.hyperparameters is not None and self.objective in values:
+            options, score = self.hyperparameters, {self.objective: values[self.objective]}
+            self.hyperparameters = None  # later values of the score follow by its name
+            self.send(lambda: self.logger.log_hyperparams(options, score, step), step)
 
     def log_hyperparams(self, *_: Any, **__: Any) -> None:
         """Do nothing: `log_config` logs the configuration."""
@@ -84,6 +90,7 @@ class Adapter(Logger):
         if isinstance(self.logger, TensorBoardLogger):
             text = f"```yaml\n{yaml.safe_dump(config, sort_keys=False)}\n```"
             self.send(lambda: self.logger.experiment.add_text("config", text, 0))
+            self.hyperparameters, self.objective = choices, config["objective"]
         else:
             self.send(lambda: self.logger.log_hyperparams({**config, "overrides": choices}))
 

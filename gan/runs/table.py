@@ -1,0 +1,149 @@
+"""The table of several runs, or of means over seeds: as text, CSV, Markdown and LaTeX. No torch."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import math
+import re
+import statistics
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, NamedTuple
+
+from gan.runs.comparison import Run, cell, differing_options, summary
+from gan.scores import Score, meaning
+from gan.utils.option_values import short_name
+from gan.utils.output import one_line, print_aligned
+
+SEED = "seed"
+Row = dict[str, Any]  # values by the full names of options and scores
+
+
+class Spread(NamedTuple):
+    """The values of a score over seeds."""
+
+    mean: float
+    deviation: float  # standard deviation of a sample; NaN for one value
+
+    def __str__(self) -> str:
+        return f"{self.mean:.4g}" if math.isnan(self.deviation) else f"{self.mean:.4g} ± {self.deviation:.2g}"
+
+
+def of_runs(runs: Sequence[Run]) -> list[Row]:
+    """Return a row per run with the options in which the runs differ, the best run first."""
+    names = differing_options(list(runs))
+    return ranked([summary(run, names) for run in runs], runs)
+
+
+def over_seeds(runs: Sequence[Run]) -> list[Row]:
+    """Return a row per combination of options, with the `Spread` of each score over seeds; [] if no seed differs."""
+    names = differing_options(list(runs), without=SEED)
+    groups: dict[str, list[Run]] = {}
+    for run in runs:
+        groups.setdefault(json.dumps([run.option(name) for name in names], default=str), []).append(run)
+    if all(len({run.option(SEED) for run in group}) == 1 for group in groups.values()):
+        return []
+    rows = []
+    for group in groups.values():
+        row: Row = {name: group[0].option(name) for name in names} | {"runs": len(group)}
+        for score in dict.fromkeys(score for run in group for score in run.scores):
+            values = [run.scores[score] for run in group if score in run.scores]
+            row[score] = Spread(statistics.fmean(values), statistics.stdev(values) if len(values) > 1 else math.nan)
+        rows.append(row)
+    return ranked(rows, runs)
+
+
+def ranked(rows: list[Row], runs: Sequence[Run]) -> list[Row]:
+    """Return the rows with the best value of the runs' objective first, and those without one last.
+
+    Rows of runs with several objectives stay as they are.
+    """
+    objectives = {run.objective for run in runs}
+    if len(objectives) > 1:
+        return rows
+    (objective,) = objectives
+
+    def order(row: Row) -> float:
+        value = row.get(objective.name, math.nan)
+        value = value.mean if isinstance(value, Spread) else value
+        return math.inf if math.isnan(value) else objective.sign * value
+
+    return sorted(rows, key=order)
+
+
+# ---- Formats
+
+
+def print_text(rows: list[Row], over_seeds: list[Row]) -> None:
+    """Print the rows of runs, and below them those over seeds."""
+    print_rows(rows)
+    if over_seeds:
+        print("\nmean ± standard deviation over seeds:")
+        print_rows(over_seeds)
+
+
+def print_rows(rows: list[Row]) -> None:
+    """Print rows with columns as wide as needed."""
+    names = columns(rows)
+    headings = ["time" if name == "seconds" else heading for name, heading in zip(names, short(names), strict=True)]
+    print_aligned(headings, [[one_line(text(name, row.get(name))) for name in names] for row in rows])
+
+
+def to_csv(rows: list[Row]) -> str:
+    """Return the rows as CSV with full names; the mean and the standard deviation have a column each."""
+    names = columns(rows)
+    spread = {name for row in rows for name, value in row.items() if isinstance(value, Spread)}
+    headings = [part for name in names for part in ([name, f"{name} sd"] if name in spread else [name])]
+    file = io.StringIO()
+    writer = csv.writer(file, lineterminator="\n")
+    writer.writerow(headings)
+    for row in rows:
+        values = [row.get(name) for name in names]
+        writer.writerow([part for value in values for part in (value if isinstance(value, Spread) else [value])])
+    return file.getvalue()
+
+
+def to_markdown(rows: list[Row], meanings: Mapping[str, Score]) -> str:
+    """Return the rows as a table in Markdown, with the titles of scores."""
+    table = cells(rows, meanings, lambda value: value.replace("|", "\\|"))
+    lines = [f"| {' | '.join(line)} |" for line in table]
+    return "\n".join([lines[0], "|" + "---|" * len(table[0]), *lines[1:]])
+
+
+def to_latex(rows: list[Row], meanings: Mapping[str, Score]) -> str:
+    """Return the rows as a tabular of LaTeX, which needs the package booktabs."""
+    table = cells(rows, meanings, in_latex)
+    lines = [" & ".join(line) + r" \\" for line in table]
+    begin = rf"\begin{{tabular}}{{{'l' * len(table[0])}}}"
+    return "\n".join([begin, r"\toprule", lines[0], r"\midrule", *lines[1:], r"\bottomrule", r"\end{tabular}"])
+
+
+def cells(rows: list[Row], meanings: Mapping[str, Score], write: Callable[[str], str]) -> list[list[str]]:
+    """Return the headings and the texts of all rows. Scores have their titles if each title is that of one score."""
+    names = columns(rows)
+    titles = [meaning(name, meanings).title if name.startswith("eval/") else "" for name in names]
+    headings = [
+        title if title and titles.count(title) == 1 else name for title, name in zip(titles, short(names), strict=True)
+    ]
+    return [[write(one_line(value)) for value in headings]] + [
+        [write(one_line(text(name, row.get(name)))) for name in names] for row in rows
+    ]
+
+
+def in_latex(value: str) -> str:
+    """Return text with the special characters of LaTeX escaped, and ± and × as formulas."""
+    value = re.sub(r"([&%$#_{}])", r"\\\1", value.replace("\\", "/"))
+    return value.replace("~", r"\~{}").replace("^", r"\^{}").replace("±", r"$\pm$").replace("×", r"$\times$")
+
+
+def columns(rows: list[Row]) -> list[str]:
+    return list(dict.fromkeys(name for row in rows for name in row))
+
+
+def short(names: list[str]) -> list[str]:
+    return [one_line(short_name(name.removeprefix("eval/"), names)) for name in names]
+
+
+def text(name: str, value: Any) -> str:
+    return str(value) if isinstance(value, Spread) else cell(name, value)
