@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from gan.augment.ada import ADA, Adaptive
 from gan.augment.apa import APA
 from gan.augment.diffaugment import DiffAugment
-from gan.contracts import PSEUDO_REAL, Augmented, Step
+from gan.contracts import PSEUDO_REAL, Augmented, LatentStep, Step
 from gan.losses.hinge import Hinge
 from gan.losses.wasserstein import Wasserstein
 from gan.training.base import check_parts
@@ -38,7 +38,9 @@ class Judge(nn.Module):
 def model_of(probability: float, augment: Any = None) -> GAN:
     adaptive = Adaptive(APA(augment), max_probability=1.0)
     adaptive.probability.fill_(probability)
-    return GAN(nn.Linear(1, 1), Judge(), Hinge(), none, none, augment=adaptive, batch_size=8)
+    generator = nn.Linear(1, 1)
+    generator.latent_dim = 1  # type: ignore[assignment]
+    return GAN(generator, Judge(), Hinge(), none, none, augment=adaptive, batch_size=8)
 
 
 def step_of(model: GAN, n: int = 400) -> Step:
@@ -115,4 +117,4 @@ def test_the_configuration_is_the_published_one() -> None:
 
 def test_a_loss_without_signs_is_refused() -> None:
     with pytest.raises(UserError, match="augment=ada and apa adapt to the sign"):
-        check_parts(Judge(), Wasserstein(), {}, Adaptive(APA()))
+        check_parts(Judge(), Wasserstein(), {}, Adaptive(APA()), LatentStep)

@@ -120,6 +120,7 @@ def test_the_data_group_follows_from_the_paths(
     monkeypatch.chdir(tmp_path)
     for typed, group in (
         (["data.root=pics"], "folder"),
+        (["data.root=pics", "model._target_=tests.test_kinds.OwnGAN"], "folder"),
         (["data.root=[pics,other]", "model=sngan"], "folder"),
         (["model=cut", "data.a=pics", "data.b=other"], "unpaired"),
         (["model=pix2pix", "data.a=pics", "data.b=other"], "paired"),

@@ -21,7 +21,7 @@ from gan.report.facts import public, public_word, read_facts
 from gan.report.one_run import MAX_POINTS, build
 from gan.report.page import embed, evenly, sha256
 from gan.runs import run_folder
-from gan.runs.metrics import Log, Point
+from gan.runs.metrics import Log, Objective, Point
 from gan.utils.errors import UserError
 from tests.made_run import KID, LINES, made
 from tests.valid_html import Page
@@ -133,10 +133,10 @@ def test_a_log_has_few_curves_and_thinned_points(tmp_path: Path) -> None:
 
 
 def test_the_best_line_is_that_of_the_objective() -> None:
-    log = Log(LINES, KID)
+    log = Log(LINES, Objective(KID))
     assert log.best[KID] == 300 and log.newest[KID] == 350 and log.untrained[KID] == 900
     assert log.seconds == 120 and log.images == 6000
-    translator = Log([{"images": 0, KID: 90.0}, *LINES[1:]], KID, since=0)  # its start can be the best
+    translator = Log([{"images": 0, KID: 90.0}, *LINES[1:]], Objective(KID, since=0))  # its start can be the best
     assert translator.best == {KID: 90.0, "images": 0, "seconds": pytest.approx(math.nan, nan_ok=True)}
 
 

@@ -70,6 +70,17 @@ def test_the_best_is_kept_and_named(tmp_path: Path) -> None:
     assert (checkpoints.best_record(tmp_path) or {})["monitor"] == "eval/kid"
 
 
+def test_the_best_is_the_highest_if_the_metric_says_so(tmp_path: Path) -> None:
+    class Configured(Callback):
+        def setup(self, trainer: Trainer, pl_module: GAN, stage: str) -> None:  # type: ignore[override]
+            pl_module.config = {"metric": {"mine": {"_scores_": {"kid": ["mine", "higher"]}}}}
+
+    scores = Scores([3.0, 5.0, float("nan"), 1.0], interval=8)
+    fit(8, Configured(), scores, Checkpoint(str(tmp_path), interval=8, keep=1, monitor="eval/kid"))
+    path = checkpoints.best(tmp_path)
+    assert path is not None and checkpoints.images_of(path) == 16
+
+
 @pytest.mark.parametrize(
     ("monitor", "scores", "best"),
     [
