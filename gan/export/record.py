@@ -46,10 +46,11 @@ FORMAT = 1  # version of the record; increased whenever older programs would mak
 NEEDED: dict[str, type] = {"format": int, "software": str, "kind": str}
 NEEDED_OF_MODEL: dict[str, type] = {"model": str, "images": int}
 COMMANDS = {"interpolation": "interpolate", "translation": "translate"}
-# Options that have the name and the value of their field.
-COPIED = ("truncation", "class", "seamless", "tiled", "frames", "fps", "scale", "space", "direction", "strength",
-          "cell", "dither", "tile", "device")  # fmt: skip
-SWITCHES = ("loop", "steady")
+# Fields that are no options, or that become options in another way. Every other field has the name and the value of its
+# option, so that the command has a new option, too.
+NO_OPTIONS = {"format", "software", "kind", "model", "images", "look", "closed_form", "pixels", "seed", "seeds",
+              "latent", "latents", "size", "settings", "mix", "directions", "recognition", "original", "enlarge",
+              "palette"}  # fmt: skip
 # Values that say nothing, as those of an image that no option has changed.
 DEFAULTS: dict[str, Any] = {"truncation": 1, "tiled": 1, "scale": 1, "strength": 1, "cell": 1, "direction": "a2b",
                             "dither": "none", "device": "cpu"}  # fmt: skip
@@ -192,9 +193,8 @@ def words_of(record: Record) -> list[str]:
     words += option("palette", "PALETTE" if "palette" in record else "")
     # Latents, and the seeds of a mix, have classes of their own.
     own_classes = of_latents or any(mix.get("class") != record.get("class") for mix in mixes)
-    for name in COPIED:
-        words += option(name, None if name == "class" and own_classes else record.get(name))
-    words += [f"--{name}" for name in SWITCHES if record.get(name)]
+    for name in sorted(record.keys() - NO_OPTIONS - ({"class"} if own_classes else set())):
+        words += [f"--{typed(name)}"] if record[name] is True else option(typed(name), record[name])
     return [*words, "--grid"] if record["kind"] == "grid" else words
 
 

@@ -68,6 +68,12 @@ def test_a_command_has_only_options_of_the_program() -> None:
             record.command_of(GOOD | wrong)
 
 
+def test_the_command_has_each_field_that_is_an_option() -> None:
+    """Regression: an option that no list named was left out, so that the command made another image."""
+    command = shlex.split(record.command_of(GOOD | {"seed": 3, "flip": True, "clean": "rims", "tiled": 2}))
+    assert command == ["gan", "generate", "RUN", "--seeds", "3", "--clean", "rims", "--flip", "--tiled", "2"]
+
+
 def test_long_texts_are_ignored(tmp_path: Path) -> None:
     options = files.save_options("PNG", "x" * (files.MAX_TEXT + 1))
     Image.new("RGB", (4, 4)).save(tmp_path / "long.png", **options)
