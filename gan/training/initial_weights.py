@@ -1,12 +1,14 @@
 """Start a new model from the weights of another one. One rule: weights of equal names keep what their shapes share.
 
-Size, channels and width may differ. What the other model does not have stays as initialized. With other classes, or
-none, both networks start from the mean of the classes.
+Size, channels and width may differ. What the other model does not have stays as initialized. At another size, the
+layers of both networks are counted from the smallest grid. With other classes, or none, both networks start from the
+mean of the classes.
 """
 
 from __future__ import annotations
 
 import inspect
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -25,6 +27,7 @@ from gan.utils.output import print_line
 
 # Prefixes of the weights of each network. A shared model has only the EMA generator.
 PREFIXES = {"generator": ("generator.", EMA), "discriminator": ("discriminator.",)}
+NUMBERED = re.compile(r"(blocks|stages|excitations)\.(\d+)\.(.+)")  # layers of discriminators, from the image on
 BACKBONE = "model.discriminator.backbone"
 
 
@@ -56,6 +59,32 @@ def copy_weights(network: nn.Module, weights: Mapping[str, Tensor]) -> Copied:
     return copied
 
 
+def counted_from_the_last(weights: Mapping[str, Tensor], discriminator: nn.Module) -> dict[str, Tensor]:
+    """Return the weights of another discriminator with the numbers that the layers of equal grids have in this one.
+
+    The numbers count from the image, so at another size they belong to other grids. Without `from_image`, the first
+    block is the layer that sees the image, and remains the first.
+    """
+    names = {name: NUMBERED.fullmatch(name) for name in weights}
+    theirs = {int(match[2]) for match in names.values() if match and match[1] != "excitations"}
+    blocks: Any = getattr(discriminator, "blocks", None) or getattr(discriminator, "stages", ())
+    shift = len(blocks) - len(theirs)
+    first = 0 if hasattr(discriminator, "from_image") else 1
+    result = {}
+    for name, match in names.items():
+        if match is None or not shift:
+            result[name] = weights[name]
+            continue
+        before, rest = int(match[2]), match[3]
+        after = before + shift if before >= first else before
+        if match[1] == "stages":  # of R3GAN; all but the first begin with a transition
+            position, rest = rest.split(".", 1)
+            rest = f"{int(position) + (before == 0) - (after == 0)}.{rest}"
+        if after >= min(before, first):
+            result[f"{match[1]}.{after}.{rest}"] = weights[name]
+    return result
+
+
 def start_from(model: Base, source: Path) -> None:
     """Give a new model the weights of a run (its best checkpoint), checkpoint or shared model; print what was kept."""
     shown = f"init_from={with_addresses(str(source))}"
@@ -76,6 +105,8 @@ def start_from(model: Base, source: Path) -> None:
             print_line(f"{shown}: has no such {role}; training starts with an untrained one")
             continue
         check_layers(network, role, options, theirs, shown)
+        if role == "discriminator":
+            weights = counted_from_the_last(weights, network)
         copied = copy_weights(network, weights)
         check_copied(model, role, copied, shown)
         network.load_state_dict(copied.state)

@@ -8,10 +8,10 @@ from typing import Any
 import pytest
 import torch
 
-from gan.networks import dcgan, r3gan, resnet, stylegan2
+from gan.networks import dcgan, fastgan, r3gan, resnet, stylegan2, tutorial
 from gan.networks.layers import with_mean_class
 from gan.training.base import freeze, layers
-from gan.training.initial_weights import copy_weights, start_from
+from gan.training.initial_weights import copy_weights, counted_from_the_last, start_from
 from gan.utils.errors import UserError
 from tests.recipes import build
 from tests.security.checkpoints import DCGAN, STYLEGAN2, checkpoint
@@ -138,3 +138,41 @@ def test_each_embedding_is_the_mean_of_those_of_other_classes(network: Any) -> N
     found = with_mean_class(theirs.state_dict(), ours)[name]
     expected = theirs.state_dict()[name].mean(axis, keepdim=True).expand(ours.state_dict()[name].shape)
     torch.testing.assert_close(found, expected)
+
+
+@pytest.mark.parametrize(("before", "after"), [(32, 64), (64, 32)])
+@pytest.mark.parametrize(
+    ("network", "options"),
+    [
+        (dcgan.Discriminator, {"width": 8, "max_multiple": 1}),
+        (resnet.Discriminator, {"width": 8, "max_multiple": 1}),
+        (tutorial.Discriminator, {"width": 8}),
+        (stylegan2.Discriminator, {"width": 8, "max_channels": 8}),
+        (r3gan.Discriminator, {"width": 16}),
+        (fastgan.Discriminator, {"width": 8}),
+    ],
+)
+def test_layers_of_discriminators_keep_their_grid_at_another_size(
+    network: Any, options: dict[str, int], before: int, after: int
+) -> None:
+    theirs, ours = (network((size, size), **options).eval() for size in (before, after))
+    copied = copy_weights(ours, counted_from_the_last(theirs.state_dict(), ours))
+    ours.load_state_dict(copied.state)
+    their_blocks, our_blocks = (list(getattr(model, "blocks", None) or model.stages) for model in (theirs, ours))
+    shared = min(len(their_blocks), len(our_blocks)) - 1  # the first block of a network may be another one
+    for their_block, our_block in zip(their_blocks[-shared:], our_blocks[-shared:], strict=True):
+        for name, value in their_block.named_parameters():
+            new = our_block.get_parameter(name)
+            common = tuple(slice(min(sides)) for sides in zip(value.shape, new.shape, strict=True))
+            assert torch.equal(value[common], new[common]), name
+    if network is r3gan.Discriminator:  # all stages but the first begin with a transition
+        assert torch.equal(their_blocks[-shared - 1][-1].expand.bias, our_blocks[-shared - 1][-1].expand.bias)
+    assert (before < after) == any(name.startswith(("blocks.", "stages.")) for name in copied.new)
+
+
+def test_a_new_layer_of_a_larger_image_cannot_be_frozen(tmp_path: Path) -> None:
+    module, _ = build("dcgan", *DCGAN, "data.size=32")
+    module.config = {"model": checkpoint(DCGAN)["config"]["model"]}
+    module.frozen = {"discriminator": ["from_image", "blocks.0"]}
+    with pytest.raises(UserError, match=r"freeze\.discriminator: blocks\.0 is new and must be trained"):
+        start_from(module, save(tmp_path / "a.ckpt", checkpoint(DCGAN)))
