@@ -121,6 +121,7 @@ class Model:
             weight: fraction of `other` in its layers; 0 returns this model, above 1 exaggerates the difference.
         """
         shares = blending.fractions(self.generator, layers, soft, weight)
+        blending.fitting_weights(self.generator, other.generator, shares)  # also where the result is one of the models
         for model, share in ((self, 0), (other, 1)):
             if set(shares.values()) == {share}:
                 return model

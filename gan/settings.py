@@ -128,6 +128,13 @@ DITHER = Setting("dither", "dithering with the colors of --palette (default: %(d
 FRAMES = Setting("frames", "frames from one image to the next (default: %(default)s)", 30, 1, 1 << 16, whole=True)
 FPS = Setting("fps", "frames per second (default: %(default)s)", 25, 0.1, 1000)
 SCALE = Setting("scale", "factor that enlarges pixels (default: %(default)s)", 1, 1, 64, whole=True)
+TILED = Setting("tiled", "repeat each image N x N times (default: %(default)s)", 1, 1, 64, whole=True, metavar="N")
+BLEND = Setting("weight", "interpolate these layers from A (0) to B (1); above 1 exaggerates the difference (default: "
+                "%(default)s)", 1, -1000, 1000, metavar="W")  # fmt: skip
+LAYERS = Setting("layers", "use the layers of B that compute a grid of at least K cells in height, such as 16 "
+                 "(default: all layers, see --weight)", None, 1, MAX_SIDE, whole=True, metavar="K")  # fmt: skip
+SOFT = Setting("soft", "change from A to B over the D doublings of the grid below K (default: %(default)s)", 0, 0, 16,
+               metavar="D")  # fmt: skip
 SIDE = Setting("size", "side of an image", None, 1, MAX_SIDE, whole=True, unit=" pixels")
 
 

@@ -12,7 +12,7 @@ from pathlib import Path
 from gan.commands import options
 from gan.models import address
 from gan.models.shared_model import refuse_existing
-from gan.settings import parse_license
+from gan.settings import BLEND, LAYERS, SOFT, parse_license
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -20,12 +20,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
                         f"{options.MODEL}")  # fmt: skip
     parser.add_argument("b", metavar="B", type=options.existing_run, help="model of the fine layers; its training "
                         "started from A")  # fmt: skip
-    parser.add_argument("--layers", type=int, metavar="K", help="use the layers of B that compute a grid of at least K "
-                        "cells in height, such as 16 (default: all layers, see --weight)")  # fmt: skip
-    parser.add_argument("--soft", type=float, default=0, metavar="D", help="change from A to B over the D doublings of "
-                        "the grid below K (default: %(default)s)")  # fmt: skip
-    parser.add_argument("--weight", type=float, default=1, metavar="W", help="interpolate these layers from A (0) "
-                        "to B (1); above 1 exaggerates the difference (default: %(default)s)")  # fmt: skip
+    for setting in (LAYERS, SOFT, BLEND):
+        setting.add_to(parser)
     options.add_out(parser, "folder to write; a new or empty one")
     parser.add_argument("--license", type=parse_license, metavar="NAME", help="license, as for gan share (default: the "
                         "strictest one of the models of gan zoo from which A and B come; required if they come from "

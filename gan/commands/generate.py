@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from gan.commands import options
 from gan.runs.run_folder import GENERATED
-from gan.settings import TRUNCATION, add_size, parse_seeds
+from gan.settings import TILED, TRUNCATION, add_size, parse_seeds
 from gan.utils.errors import UserError, at_least, writing
 from gan.utils.files import refuse_existing
 from gan.utils.output import counting, print_line
@@ -57,7 +57,6 @@ class Request(options.Weights):
             at_least("--nearest", self.nearest, 1)
             if not self.like:
                 raise UserError(f"--nearest {self.nearest}: needs an image; add --like IMAGE")
-        at_least("--tiled", self.tiled, 1)
         options.check_dither(self.palette, self.dither)
 
 
@@ -115,7 +114,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     TRUNCATION.add_to(parser)
     add_size(parser, "size of the images, whose shapes are stretched", "training size")
     options.add_seamless(parser)
-    parser.add_argument("--tiled", type=int, default=1, metavar="N", help="repeat each image N x N times (default: 1)")
+    TILED.add_to(parser)
     parser.add_argument("--enlarge", type=options.existing_run, metavar="RUN", help="enlarge the images with a run of "
                         "model=enlarge")  # fmt: skip
     options.add_palette(parser, "the images")
@@ -165,14 +164,15 @@ def run(request: Request) -> None:
     images: list[Tensor] = []
     title = f"generating into {out}, with a model that has seen {model.images:,} images"
     with writing(out, "; files already written are complete"), counting(title, len(seeds)) as advance, memory_errors():
-        for first in range(0, len(seeds), BATCH):
-            part = seeds[first : first + BATCH]
+        batch = max(1, BATCH // request.tiled**2)  # what is repeated takes as much memory
+        for first in range(0, len(seeds), batch):
+            part = seeds[first : first + batch]
             pixels = options.in_palette(generate(part), palette, request.dither)
             axes = getattr(model.generator, "seamless", None)
             generated = enlarger.of_pixels(pixels, axes) if enlarger else list(pixels)
             generated = [image.repeat(1, request.tiled, request.tiled) for image in generated]
             texts = [described.image(image, n) if described else NO_TEXT for n, image in enumerate(generated, first)]
-            save_pngs(generated, files[first : first + BATCH], texts)
+            save_pngs(generated, files[first : first + batch], texts)
             images += generated if request.grid else []
             advance(len(part))
         if images:

@@ -26,8 +26,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
                         "some of your photographs")  # fmt: skip
     parser.add_argument("--space", action="store_true", help="also write a Space of the Hugging Face Hub into the "
                         "folder, app.py and requirements.txt, which shows the page of gan demo")  # fmt: skip
-    parser.add_argument("--push", type=hub.repository, metavar="USER/NAME", help="upload the folder to the Hugging "
-                        "Face Hub; a repository is created if there is none; DIR is then NAME by default")  # fmt: skip
+    parser.add_argument("--push", type=hub.repository, metavar="USER/NAME", help="upload the files that it "
+                        "writes to the Hugging Face Hub; a repository is created if there is none; DIR is then NAME by "
+                        "default")  # fmt: skip
     parser.add_argument("--private", action="store_true", help="with --push: the repository is private")
     parser.add_argument("--dry-run", action="store_true", help="with --push: list the files, and upload nothing")
     options.add_weights(parser)
@@ -62,9 +63,8 @@ def run(arguments: argparse.Namespace) -> None:
     )
     files = space.with_page(files, name, out) if arguments.space else files
     share.write(out, files, arguments.license)
-    if api:
-        print_line(hub.upload(api, out, push, arguments.private, arguments.space))
-    elif push:
-        for path, size in hub.sizes_of(out).items():
+    if push:
+        for path, size in hub.sizes_of(out, arguments.space).items():
             print_line(f"{size:>13,} bytes  {path}")
-        print_line("dry run: nothing was uploaded")
+        uploaded = api and hub.upload(api, out, push, arguments.private, arguments.space)
+        print_line(uploaded or "dry run: nothing was uploaded")

@@ -16,6 +16,7 @@ from torch import Tensor
 
 from gan.models.sampling import NO_CLASSES, fixed_latents, reestimate_batch_norm
 from gan.networks.layers import with_mean_class
+from gan.settings import BLEND, LAYERS, SOFT
 from gan.utils.errors import UserError
 
 PARAMETRIZATION = "parametrizations"  # in names of modules that compute a weight, not a grid
@@ -53,12 +54,22 @@ def grid_heights(generator: Any) -> dict[str, int]:
 
 def fractions(generator: Any, layers: int | None, soft: float, weight: float) -> dict[str, float]:
     """Return the fraction of the other generator in each weight, by name. Arguments are those of `gan.Model.blend`."""
+    for setting, value in ((LAYERS, layers), (SOFT, soft), (BLEND, weight)):
+        setting.check(value)
     if layers is None:
         return dict.fromkeys(generator.state_dict(), weight)
-    if layers < 1 or soft < 0:
-        raise UserError(f"layers={layers}, soft={soft}: layers must be at least 1, and soft at least 0")
     below = {name: max(0.0, math.log2(layers / height)) for name, height in grid_heights(generator).items()}
     return {name: weight * max(0.0, 1 - each / max(soft, 1e-9)) for name, each in below.items()}
+
+
+def fitting_weights(generator: Any, other: Any, shares: Mapping[str, float]) -> dict[str, Tensor]:
+    """Return the weights of `other` for `generator`; raise UserError if those with a share do not fit."""
+    weights = with_mean_class(other.state_dict(), generator)
+    for name, value in generator.state_dict().items():
+        fits = name in weights and weights[name].shape == value.shape
+        if type(generator) is not type(other) or (shares[name] and not fits):
+            raise UserError(f"blend: {name} differs in shape or type; both models need the same network and size")
+    return weights
 
 
 def blend(generator: Any, other: Any, shares: Mapping[str, float], class_counts: Tensor = NO_CLASSES) -> Any:
@@ -66,13 +77,11 @@ def blend(generator: Any, other: Any, shares: Mapping[str, float], class_counts:
 
     The classes are those of `generator`. BatchNorm's statistics are estimated again.
     """
-    blended, weights = copy.deepcopy(generator), with_mean_class(other.state_dict(), generator)
+    blended, weights = copy.deepcopy(generator), fitting_weights(generator, other, shares)
     state = blended.state_dict()
-    for name in (name for name, share in shares.items() if share):
-        if type(generator) is not type(other) or name not in weights or weights[name].shape != state[name].shape:
-            raise UserError(f"blend: {name} differs in shape or type; both models need the same network and size")
-        if state[name].is_floating_point():
-            state[name] = torch.lerp(state[name], weights[name].to(state[name]), shares[name])
+    for name, share in shares.items():
+        if share and state[name].is_floating_point():
+            state[name] = torch.lerp(state[name], weights[name].to(state[name]), share)
     blended.load_state_dict(state)
     reestimate_batch_norm(blended, blended.latent_dim, class_counts)
     return blended

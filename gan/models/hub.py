@@ -16,7 +16,8 @@ NAME = r"[A-Za-z0-9][\w.-]{0,95}"
 REPOSITORY = re.compile(rf"{NAME}/{NAME}", re.ASCII)
 ADDRESS = re.compile(rf"{HUB}({NAME}/{NAME})(?:@([\w.-][\w./-]{{0,200}}))?", re.ASCII)
 LIMITS = {CONFIG: MAX_JSON, WEIGHTS: 4 << 30}  # maximum sizes of the files of a model on the Hub, in bytes
-NOT_UPLOADED = {".git", ".cache"}  # folders that the Hub refuses
+MODEL_FILES = (WEIGHTS, CONFIG, CARD, SAMPLES, LICENSE)  # files that are uploaded, and no others
+SPACE_FILES = ("app.py", "requirements.txt")  # and these of a Space
 OF_A_NEW_REPOSITORY = {".gitattributes", CARD, LICENSE}  # files that the pages of the Hub write
 
 
@@ -87,7 +88,7 @@ def log_in() -> Any:
 
 
 def upload(api: Any, folder: Path, repository: str, private: bool = False, space: bool = False) -> str:
-    """Upload a folder, and return the URL of its page. A repository is created if there is none of the name.
+    """Upload the files of `sizes_of`, and return the URL of their page. A repository is created if there is none.
 
     Args:
         api: result of `log_in`.
@@ -100,8 +101,8 @@ def upload(api: Any, folder: Path, repository: str, private: bool = False, space
         url = api.create_repo(**where, private=private or None, space_sdk=sdk, exist_ok=True)
         refuse_other(api.repo_info(**where), repository, private)
         # A samples.png of an earlier model is removed, as in `gan.models.shared_files.write`.
-        api.upload_folder(**where, folder_path=folder, ignore_patterns=["*.cache/*"], delete_patterns=[SAMPLES],
-                          commit_message=f"Upload a model of {LIBRARY}")  # fmt: skip
+        api.upload_folder(**where, folder_path=folder, allow_patterns=[*sizes_of(folder, space)],
+                          delete_patterns=[SAMPLES], commit_message=f"Upload a model of {LIBRARY}")  # fmt: skip
     except UserError:
         raise
     except Exception as error:  # networks, proxies and disks raise many kinds of error
@@ -120,7 +121,7 @@ def refuse_other(about: Any, repository: str, private: bool) -> None:
         raise UserError(f"{repository}: exists and is public; give another name, or make it private on its page")
 
 
-def sizes_of(folder: Path) -> dict[str, int]:
-    """Return the sizes in bytes of the files that `upload` uploads, by path in the folder."""
-    files = {path.relative_to(folder): path for path in sorted(folder.rglob("*")) if path.is_file()}
-    return {name.as_posix(): path.stat().st_size for name, path in files.items() if not NOT_UPLOADED & {*name.parts}}
+def sizes_of(folder: Path, space: bool = False) -> dict[str, int]:
+    """Return the sizes in bytes of the files of a folder that `upload` uploads, by name. Links are left out."""
+    files = (folder / name for name in MODEL_FILES + SPACE_FILES * space)
+    return {path.name: path.stat().st_size for path in files if path.is_file() and not path.is_symlink()}

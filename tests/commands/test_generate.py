@@ -169,3 +169,9 @@ def test_a_run_can_be_trained_on_a_torus(train: Train, gan_command: Train, tmp_p
         "needs a generator"
         in gan_command("export", "zoo:film", "--to", "onnx", "--seamless", "x", "--out", "o", check=2).stderr
     )
+
+
+@pytest.mark.parametrize("number", ["0", "65", "100000", "two"])
+def test_repetitions_have_a_limit(number: str, gan_command: Train) -> None:
+    said = gan_command("generate", "zoo:tiles32", "--seeds", "0", "--tiled", number, check=2).stderr
+    assert f"--tiled {number}: give a whole number from 1 to 64" in said

@@ -120,21 +120,25 @@ def log_in(server: Hub, token: str = TOKEN) -> Any:
 def folder(files: dict[str, bytes], tmp_path: Path) -> Path:
     """Return a shared model with a license, and with files that are not uploaded."""
     shared_files.write(tmp_path / "cards", {name: files[name] for name in (WEIGHTS, CONFIG, CARD)})
-    for name in ("LICENSE", ".git/config", ".cache/huggingface/x", "a [b]/.cache/x", "a [b]/.git/x", "a [b]/c.txt"):
+    for name in ("LICENSE", ".env", ".git/config", ".cache/huggingface/x", "a [b]/c.txt", "raw/LICENSE", "photo.png"):
         (tmp_path / "cards" / name).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / "cards" / name).write_text(name)
+    (tmp_path / "id_rsa").write_text("private")
+    (tmp_path / "cards" / "app.py").symlink_to(tmp_path / "id_rsa")
+    (tmp_path / "cards" / "requirements.txt").write_text("retro-gan[demo]")
     return tmp_path / "cards"
 
 
 @pytest.mark.parametrize(("repository", "kind"), [("me/new", ""), ("me/ours", ""), ("me/new", "spaces/")])
-def test_an_upload_equals_the_folder(server: Hub, folder: Path, repository: str, kind: str) -> None:
+def test_an_upload_has_the_files_of_the_model_only(server: Hub, folder: Path, repository: str, kind: str) -> None:
     url = hub.upload(log_in(server), folder, repository, space=bool(kind))
     assert url == f"{server.address}/{kind}{repository}"
     found = server.models[f"{kind}{repository}"]
     new = {name: found[name] for name in found if name not in (".gitattributes", "notes.txt")}
-    assert set(new) == {WEIGHTS, CONFIG, CARD, "LICENSE", "a [b]/c.txt"}  # and no samples.png of an earlier model
+    # No samples.png of an earlier model, no file that gan share did not write, and no link.
+    assert set(new) == {WEIGHTS, CONFIG, CARD, "LICENSE"} | ({"requirements.txt"} if kind else set())
     assert all(data == (folder / name).read_bytes() for name, data in new.items())
-    assert hub.sizes_of(folder) == {name: len(data) for name, data in new.items()}
+    assert hub.sizes_of(folder, bool(kind)) == {name: len(data) for name, data in new.items()}
     assert ("notes.txt" in found) == (repository == "me/ours") and not server.private
 
 
@@ -226,7 +230,9 @@ def test_the_command_pushes_what_another_command_loads(run: Path, tmp_path: Path
     with serving({}, {}) as server:
         share = ["-m", "gan.cli", "share", str(run), "--license", "mit"]
         done = python([*share, "--push", "me/cards"], server, tmp_path)
-        assert done.stdout.splitlines()[-1] == f"{server.address}/me/cards"
+        *listed, url = done.stdout.splitlines()
+        assert url == f"{server.address}/me/cards"
+        assert {line.split()[-1] for line in listed if " bytes  " in line} == {WEIGHTS, CONFIG, CARD, SAMPLES}
         assert server.models["me/cards"].pop(".gitattributes") == b""
         assert server.models["me/cards"] == {path.name: path.read_bytes() for path in (tmp_path / "cards").iterdir()}
         python(["-m", "gan.cli", "generate", "hf://me/cards", "--seeds", "0"], server, tmp_path)

@@ -63,8 +63,15 @@ def test_soft_layers_and_weights() -> None:
     a, b = of_dcgan(0), of_dcgan(1)
     half = weights(a.blend(b, weight=0.5))["stem.0.weight"]
     torch.testing.assert_close(half, (weights(a)["stem.0.weight"] + weights(b)["stem.0.weight"]) / 2)
-    with pytest.raises(UserError, match="layers=0, soft=0: layers must be at least 1"):
+    with pytest.raises(UserError, match="layers=0: give a whole number from 1"):
         a.blend(b, 0)
+
+
+@pytest.mark.parametrize("value", [float("nan"), float("inf"), 1e308])
+def test_weights_and_softness_without_limits_are_refused(value: float) -> None:
+    for options in ({"weight": value}, {"weight": -value}, {"soft": value}, {"soft": value, "layers": 8}):
+        with pytest.raises(UserError, match="give a number from"):
+            of_dcgan(0).blend(of_dcgan(1), **options)  # type: ignore[arg-type]
 
 
 def test_the_classes_are_those_of_the_coarse_layers() -> None:
@@ -81,8 +88,9 @@ def test_the_classes_are_those_of_the_coarse_layers() -> None:
 
 def test_models_that_do_not_fit_are_refused() -> None:
     for other in (of_dcgan(1, size=64), model_of(r3gan.Generator((32, 32), width=32, latent_dim=8, group_width=8))):
-        with pytest.raises(UserError, match="both models need the same network and size"):
-            of_dcgan(0).blend(other, 8)
+        for layers in (8, None):  # with all layers, the result would be the other model
+            with pytest.raises(UserError, match="both models need the same network and size"):
+                of_dcgan(0).blend(other, layers)
 
 
 def test_each_layer_has_the_height_of_its_grid() -> None:
