@@ -9,9 +9,9 @@ from io import BytesIO
 from itertools import pairwise
 from typing import Any, NamedTuple
 
-import imagehash
 import numpy as np
 from PIL import Image
+from scipy.fft import dctn
 from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
 
@@ -36,11 +36,12 @@ MIN_CLASS = 10  # minimum number of images of a sub-folder that looks like a cla
 MAX_CLASSES = 200
 MIN_GROUPS = 10  # minimum number of groups for suggesting a grouping of the validation split
 BLANK_RANGE = 4  # maximum difference of two pixels of a blank image, of 255
-EMPTY = 0.8  # fraction of a nearly empty image that has one color; its perceptual hash says little
 MIN_ENLARGED = 0.1  # fraction of the searched images with a grid, below which grids may be chance
 MAX_SEARCHED = 500  # images in which the grid of enlarged pixel art is searched, evenly spaced
 BLOCK = 2048  # hashes to compare with the others of their bucket at a time
 MAX_HASH_DISTANCE = 3  # maximum number of different bits, of 64, in the perceptual hashes of near-duplicates
+THUMBNAIL = 16  # side in pixels
+MIN_CORRELATION = 0.95  # of the thumbnails of near-duplicates; flat drawings have similar hashes by chance
 
 # The options of data=folder, and those that experiment=pixel_art changes.
 DEFAULTS = {"channels": 3, "fit": "crop", "resample": "auto", "split": None, "labels": False}
@@ -61,7 +62,7 @@ class FileInfo(NamedTuple):
     digest: str = ""  # of the pixels
     hash: int = 0  # perceptual, 64 bits
     blank: bool = False  # one color
-    empty: bool = False  # nearly: EMPTY
+    thumbnail: bytes = b""  # RGB, THUMBNAIL pixels a side
     searched: bool = False  # for the grid of enlarged pixel art
     enlarged: str = ""  # how often, and the size before, such as "4x from 32x32"; empty without a grid
 
@@ -89,18 +90,22 @@ def inspect_file(file: File, searched: Collection[File] = ()) -> FileInfo:
         gray=bool(np.abs(red - green).max() <= 2 and np.abs(green - blue).max() <= 2),
         sprite=max(first.size) <= 64 and opaque.getcolors(max(1, first.width * first.height // 2)) is not None,
         digest=digest.of_bytes(f"{first.size}".encode() + first.convert("RGBa").tobytes()),
-        hash=int(str(imagehash.phash(opaque)), 16),
+        hash=perceptual_hash(opaque),
         blank=all(int(np.ptp(band)) <= BLANK_RANGE for band in (red, green, blue)),
-        empty=is_empty(opaque),
+        thumbnail=opaque.resize((THUMBNAIL, THUMBNAIL), Image.Resampling.BOX).tobytes(),
         searched=file in searched,
         enlarged=f"{grid.factor} from {cells[1]}x{cells[0]}" if grid else "",
     )
 
 
-def is_empty(image: Image.Image) -> bool:
-    """Return whether most of an RGB image has one color, as in a small drawing on white."""
-    pixels = np.asarray(image.resize((32, 32), Image.Resampling.BOX), np.int16)
-    return bool(np.mean(np.abs(pixels - np.median(pixels, (0, 1))).max(2) <= BLANK_RANGE) >= EMPTY)
+def perceptual_hash(image: Image.Image) -> int:
+    """Return 64 bits, whether each of the lowest frequencies of an image is above their median. They are those of pHash.
+
+    Zauner, "Implementation and Benchmarking of Perceptual Image Hash Functions", 2010.
+    """
+    gray = np.asarray(image.convert("L").resize((32, 32), Image.Resampling.LANCZOS), float)
+    low = dctn(gray)[:8, :8]
+    return int.from_bytes(np.packbits(low > np.median(low)).tobytes(), "big")
 
 
 def inspect_files(files: Sequence[File], advance: Callable[[int], None]) -> list[FileInfo]:
@@ -167,47 +172,55 @@ def count_values(things: Any) -> dict[str, int]:
 def duplicates(facts: Sequence[FileInfo]) -> tuple[list[list[int]], list[list[int]]]:
     """Return groups of indices of files with equal pixels, and groups of similar files, with one of equal ones.
 
-    Blank images are omitted, and nearly empty ones are not compared.
+    Blank images are omitted. Similar files have similar hashes and correlated thumbnails.
     """
     equal = defaultdict(list)
     for place, fact in enumerate(facts):
         if not fact.blank:
             equal[fact.digest].append(place)
-    first = [group[0] for group in equal.values() if not facts[group[0]].empty]
-    groups = find_groups(np.array([facts[place].hash for place in first], np.uint64), MAX_HASH_DISTANCE)
+    first = [group[0] for group in equal.values()]
+    hashes = np.array([facts[place].hash for place in first], np.uint64)
+    thumbnails = np.frombuffer(b"".join(facts[place].thumbnail for place in first), np.uint8)
+    groups = find_groups(hashes, thumbnails.reshape(len(first), -1), MAX_HASH_DISTANCE) if first else []
     near = [[first[member] for member in group] for group in groups]
     return [group for group in equal.values() if len(group) > 1], near
 
 
-def find_groups(hashes: np.ndarray, distance: int) -> list[list[int]]:
-    """Return groups of indices of hashes, uint64 (N,), that differ in at most `distance` bits.
+def find_groups(hashes: np.ndarray, thumbnails: np.ndarray, distance: int) -> list[list[int]]:
+    """Return groups of indices of similar images: hashes, uint64 (N,), differ in at most `distance` bits, and
+    thumbnails, uint8 (N, D), have a correlation of at least MIN_CORRELATION.
 
-    Groups are transitive: each hash is near at least one other of its group. Hashes without a near one are omitted. The
-    bits are divided into `distance` + 1 bands. Near hashes agree in at least one band, so only such pairs are compared.
+    Groups are transitive: each image is near at least one other of its group. Images without a near one are omitted.
+    The bits are divided into `distance` + 1 bands. Near hashes agree in at least one band, so only such pairs are
+    compared.
     """
-    if not len(hashes):
-        return []
-    distinct, place = np.unique(hashes, return_inverse=True)
     near: list[np.ndarray] = []
     edges = np.linspace(0, 64, distance + 2).astype(int)
     for low, high in pairwise(edges.tolist()):
-        band = (distinct >> np.uint64(low)) & np.uint64((1 << (high - low)) - 1)
+        band = (hashes >> np.uint64(low)) & np.uint64((1 << (high - low)) - 1)
         order = np.argsort(band, kind="stable")
         for bucket in np.split(order, np.flatnonzero(np.diff(band[order])) + 1):
             if len(bucket) < 2:
                 continue
-            bits = np.unpackbits(distinct[bucket].view(np.uint8).reshape(-1, 8), axis=1).astype(np.float32)  # (n, 64)
-            ones = bits.sum(1)
+            bits = np.unpackbits(hashes[bucket].view(np.uint8).reshape(-1, 8), axis=1).astype(np.float32)  # (n, 64)
+            ones, centered = bits.sum(1), standardized(thumbnails[bucket])
             for first in range(0, len(bucket), BLOCK):
                 part = slice(first, first + BLOCK)
-                different = ones[part, None] + ones - 2 * bits[part] @ bits.T
-                near.append(bucket[np.argwhere(different <= distance) + np.array([first, 0])])
+                alike = ones[part, None] + ones - 2 * bits[part] @ bits.T <= distance
+                alike &= centered[part] @ centered.T >= MIN_CORRELATION
+                near.append(bucket[np.argwhere(alike) + np.array([first, 0])])
     rows, columns = np.concatenate([np.empty((0, 2), int), *near]).T
-    graph = coo_array((np.ones(len(rows), bool), (rows, columns)), shape=(len(distinct), len(distinct)))
+    graph = coo_array((np.ones(len(rows), bool), (rows, columns)), shape=(len(hashes), len(hashes)))
     groups = defaultdict(list)
-    for index, group in enumerate(connected_components(graph, directed=False)[1][place].tolist()):
+    for index, group in enumerate(connected_components(graph, directed=False)[1].tolist()):
         groups[group].append(index)
     return [group for group in groups.values() if len(group) > 1]
+
+
+def standardized(rows: np.ndarray) -> np.ndarray:
+    """Return rows with mean 0 and norm 1, float32, whose products are correlations. Constant rows become 0."""
+    centered = rows - rows.mean(1, keepdims=True, dtype=np.float32)
+    return np.asarray(centered / np.maximum(np.linalg.norm(centered, axis=1, keepdims=True), 1e-6))
 
 
 def suggest(
