@@ -160,7 +160,8 @@ def read(data: bytes) -> Image.Image:
     if data[:300].lstrip()[:1] == b"<":
         import resvg_py
 
-        data = bytes(resvg_py.svg_to_bytes(svg_string=data.decode(), width=4 * SIZE))
+        text = re.sub(r'(width|height)="([\d.]+)pt"', r'\1="\2"', data.decode(), count=2)  # resvg refuses some points
+        data = bytes(resvg_py.svg_to_bytes(svg_string=text, width=4 * SIZE))
     image = Image.open(io.BytesIO(data))
     image.draft("RGB", (8 * SIZE, 8 * SIZE))  # JPEG: decode at a smaller size
     return image.convert("RGBA")
