@@ -21,7 +21,7 @@ MAX_GIB = 22  # peak of a whole batch; a GPU with 24 GiB has that much free
 DIVIDED = ("r3gan",)  # recipes whose batch of 64 pixels needs micro-batches; test_memory counts them
 OF_RECIPES = {
     "blurred_content", "cycle", "lut_regularization", "patch_nce", "patch_nce_fast", "path_length", "r1_texture",
-    "reconstruction", "identity",
+    "reconstruction", "reconstruction_texture", "identity",
 }  # fmt: skip
 PENALTIES = sorted({path.stem for path in (CONF / "penalty").glob("*.yaml")} - OF_RECIPES)
 VARIANTS = [

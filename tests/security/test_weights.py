@@ -164,7 +164,7 @@ def test_results_planted_for_gan_project_are_checked(what: str, cage: Cage) -> N
     Image.new("RGB", (16, 16)).save(cage.folder / "image.png")
     words = ("project", "dcgan.ckpt", "image.png", "--out", "out", "--starts", "1", "--steps", "10")
     cage.run(*words, check=0)
-    (cage.folder / "out" / "image.png.png").unlink()
+    (cage.folder / "out" / "image.png").unlink()
     file = cage.folder / "out" / "latents.safetensors"
     tensors = {"../../x": torch.zeros(3)} if what == "vectors" else load(file.read_bytes())
     write_latents(cage.folder, tensors, **({"digests": "[1]"} if what == "digests" else {}))
