@@ -326,6 +326,9 @@ def as_list(value: Any) -> list[Any]:
 def check_same(run: Path, cfg: DictConfig) -> None:
     """Raise UserError, which names differences, if a run has another configuration and resume_force is not set."""
     if not cfg.resume_force and (changes := differences(run, cfg)):
+        default, now = compose([]).hydra.runtime.choices.model, cfg.hydra.runtime.choices.model
+        if (model := run_folder.read_choices(run).get("model", default)) != now:  # the cause of most differences
+            changes = [f"model: {model} -> {now}", *changes]
         shown = first_few(changes, MAX_CHANGES, "; ")
         advice = f"leave out these options, start a new run with init_from={run}, or set resume_force=true"
         raise UserError(f"{run} has another configuration: {shown}; {advice}")
