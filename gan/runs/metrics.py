@@ -78,14 +78,9 @@ class Objective(NamedTuple):
         name = str(config.get("objective"))
         return cls(name, scores.sign(name, config), 0 if kinds.start_counts(config) else 1)
 
-    def values(self, lines: Iterable[Mapping[str, Any]]) -> list[float]:
-        """Return the values that count; one that is not finite is the worst one, `sign` x inf."""
-        values = [line[self.name] for line in lines if self.name in line and line["images"] >= self.since]
-        return [value if math.isfinite(value) else self.sign * math.inf for value in values]
-
     def best(self, lines: Iterable[Mapping[str, Any]]) -> float:
-        """Return the best value; the worst one, `sign` x inf, if there is none."""
-        return min(self.values(lines), key=lambda value: self.sign * value, default=self.sign * math.inf)
+        """Return the value of the best line; the worst value, `sign` x inf, if there is none."""
+        return Log(lines, self).best.get(self.name, self.sign * math.inf)
 
 
 class Point(NamedTuple):
@@ -105,7 +100,8 @@ class Log:
     Attributes:
         curves: the points of each metric by name, such as eval/fd_lite0.
         untrained: the scores at 0 images.
-        best: the line with the best value of the objective.
+        best: the line of the best checkpoint, which is logged as best/NAME: it may not be the one with the best value,
+            because the start is kept unless a score is clearly better. Without checkpoints, that with the best value.
         newest: the last line with scores.
         images: images seen.
         seconds: seconds of training, NaN if unknown.
@@ -120,12 +116,14 @@ class Log:
         self.best: dict[str, float] = {}
         self.images, self.seconds, self.lost, self.complete = 0, math.nan, 0, True
         name, sign, since = objective or Objective("")
+        selected, last = f"best/{name.removeprefix('eval/')}", self.best
+        worst, selects = sign * math.inf, False  # whether the run names its best checkpoint
         for line in lines:
             images, seconds = max(0, line["images"]), float(line.get("seconds", math.nan))
             seconds = seconds if 0 <= seconds <= LARGEST else math.nan
             self.images = max(self.images, images)
             self.seconds = seconds if math.isnan(self.seconds) else max(self.seconds, seconds)
-            shown = {key: float(value) for key, value in line.items() if key.startswith(SHOWN)}
+            shown = {key: float(value) for key, value in line.items() if key.startswith(SHOWN) or key == name}
             for key in shown.keys() - self.curves.keys():
                 if len(self.curves) < MAX_CURVES and len(key) <= MAX_NAME:
                     self.curves[key] = []
@@ -141,9 +139,12 @@ class Log:
                 self.newest = scored
             elif evaluated:
                 self.untrained = evaluated
-            worst = sign * math.inf
-            if images >= since and sign * evaluated.get(name, worst) < sign * self.best.get(name, worst):
-                self.best = scored
+            if name in finite:
+                last = scored | {name: finite[name]}
+                is_best = images >= since and sign * finite[name] < sign * self.best.get(name, worst)
+                self.best = last if is_best and not selects else self.best
+            if selected in line and images == last.get("images"):
+                self.best, selects = last, True
 
 
 # ---- health

@@ -137,6 +137,8 @@ def test_the_best_line_is_that_of_the_objective() -> None:
     assert log.best[KID] == 300 and log.newest[KID] == 350 and log.untrained[KID] == 900
     assert log.seconds == 120 and log.images == 6000
     translator = Log([{"images": 0, KID: 90.0}, *LINES[1:]], Objective(KID, since=0))  # its start can be the best
+    kept = Log([LINES[0], {"images": 0, "best/kid_x1000_lite0": 900.0}, *LINES[1:]], Objective(KID, since=0))
+    assert kept.best[KID] == 900 and kept.newest[KID] == 350  # the run has kept its start as the best checkpoint
     assert translator.best == {KID: 90.0, "images": 0, "seconds": pytest.approx(math.nan, nan_ok=True)}
 
 

@@ -43,6 +43,13 @@ def test_a_flat_score_ends_the_run_but_not_before_there_are_enough_evaluations()
     assert stops_at([200.0] * 60, patience=3) == 6
 
 
+def test_a_score_that_is_better_when_higher_does_not_end_the_run_while_it_rises() -> None:
+    rising = [(1000 * (index + 1), index / 100) for index in range(40)]
+    assert not describe_flat(rising, 5, 0.25, sign=-1) and describe_flat(rising, 5, 0.25)
+    flat = [(images, -value) for images, value in rising]
+    assert "since 0 at 1,000 images" in describe_flat(flat, 5, 0.25, sign=-1).replace("-0", "0")
+
+
 def test_the_newest_evaluations_cover_a_fraction_of_the_images() -> None:
     scores = [(1000 * (index + 1), 200.0) for index in range(40)]
     assert f"{len(scores) // 2} evaluations" in describe_flat(scores, 2, 0.5)
