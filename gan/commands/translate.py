@@ -229,7 +229,7 @@ def fit_color_map(request: Request, folders: tuple[str, str]) -> Chosen:
     choice = fitted_maps.choose_for_folders(*folders, request.map, request.position)
     print(f"color map fitted: {choice.describe()}")
     function = fitted_maps.ClosedFormFunction(choice.color_map)
-    made_by = {"closed_form": function.recorded}
+    made_by = {"closed_form": function.recorded, "map": request.map, "position": request.position}
     return Chosen(function, made_by, None, lambda colors: fitted_maps.palette_of_folder(folders[1], colors))
 
 

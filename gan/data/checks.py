@@ -99,7 +99,7 @@ def inspect_file(file: File, searched: Collection[File] = ()) -> FileInfo:
 
 
 def perceptual_hash(image: Image.Image) -> int:
-    """Return 64 bits, whether each of the lowest frequencies of an image is above their median. They are those of pHash.
+    """Return 64 bits: whether each of the lowest frequencies of an image is above their median, as in pHash.
 
     Zauner, "Implementation and Benchmarking of Perceptual Image Hash Functions", 2010.
     """

@@ -18,6 +18,7 @@ directions, recognition        digests of the directions and of the classifier t
 frames, fps, loop, scale, space                         of interpolations
 original, tile                                          digest of the original file; side of the tiles
 direction, strength, cell, palette, dither, steady      of translations; palette as hexadecimal digits
+map, position                  of `gan translate --fit`, if they were chosen
 """
 
 from __future__ import annotations

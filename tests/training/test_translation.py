@@ -97,7 +97,7 @@ def test_a_translation_does_not_depend_on_the_batch() -> None:
         (["model=dcgan", "data=unpaired", "data.a=PHOTOS", "data.b=PHOTOS"], "takes latents, not images to translate"),
         (["model=pix2pix"], "a translator needs data=unpaired, data=paired, data=retro_filter or"),
         (["model=pix2pix", "data=retro_filter", "data.root=PHOTOS"], "need pairs: use data=paired"),
-        (["model=dcgan", "penalty=[reconstruction]"], "need pairs: use data=paired"),
+        (["model=dcgan", "penalty=[reconstruction]"], "penalty=reconstruction: is for translators"),
         (["model=cut", "data=retro_filter", "data.root=PHOTOS", "data.split=file", "data.style=fade", "data.size=8"],
          "data.size=8x8: this discriminator needs sides of at least 12 pixels"),
     ],
