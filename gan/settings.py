@@ -125,6 +125,9 @@ SEED = Setting("seed", "seed of the grain and noise of a look (default: 0)", 0, 
 DIRECTION = Setting("direction", "b2a translates from the target style to photographs, with model=cyclegan only "
                     "(default: %(default)s)", "a2b", words=("a2b", "b2a"))  # fmt: skip
 DITHER = Setting("dither", "dithering with the colors of --palette (default: %(default)s)", "none", words=DITHERS)
+AUTOCONTRAST = Setting("autocontrast", "stretch the lightness of each image before it gets the colors of --palette; "
+                       "auto: for palettes of one hue, such as gameboy (default: %(default)s)", "auto",
+                       words=("auto", "on", "off"))  # fmt: skip
 FRAMES = Setting("frames", "frames from one image to the next (default: %(default)s)", 30, 1, 1 << 16, whole=True)
 FPS = Setting("fps", "frames per second (default: %(default)s)", 25, 0.1, 1000)
 SCALE = Setting("scale", "factor that enlarges pixels (default: %(default)s)", 1, 1, 64, whole=True)

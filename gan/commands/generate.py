@@ -9,7 +9,7 @@ import argparse
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from gan.commands import options
 from gan.runs.run_folder import GENERATED
@@ -46,6 +46,7 @@ class Request(options.Weights):
     enlarge: str | None
     palette: str | None
     dither: str
+    autocontrast: str
     label: str | None
     no_metadata: bool
     force: bool
@@ -57,7 +58,7 @@ class Request(options.Weights):
             at_least("--nearest", self.nearest, 1)
             if not self.like:
                 raise UserError(f"--nearest {self.nearest}: needs an image; add --like IMAGE")
-        options.check_dither(self.palette, self.dither)
+        options.check_palette(self)
 
 
 def load_enlarger(run: str) -> Translator:
@@ -154,7 +155,7 @@ def run(request: Request) -> None:
     palette = options.palette_of(request.palette, lambda: model.generate(seeds[:BATCH], label=request.label).pixels)
     described = None
     if not request.no_metadata:
-        fields: dict[str, Any] = {"truncation": request.truncation, "tiled": request.tiled, "dither": request.dither}
+        fields = {name: getattr(request, name) for name in ("truncation", "tiled", "dither", "autocontrast")}
         fields["palette"] = palette
         if request.size:
             fields["size"] = list(request.size)
@@ -167,7 +168,7 @@ def run(request: Request) -> None:
         batch = max(1, BATCH // request.tiled**2)  # what is repeated takes as much memory
         for first in range(0, len(seeds), batch):
             part = seeds[first : first + batch]
-            pixels = options.in_palette(generate(part), palette, request.dither)
+            pixels = options.in_palette(generate(part), palette, request)
             axes = getattr(model.generator, "seamless", None)
             generated = enlarger.of_pixels(pixels, axes) if enlarger else list(pixels)
             generated = [image.repeat(1, request.tiled, request.tiled) for image in generated]

@@ -40,7 +40,7 @@ def run(arguments: argparse.Namespace) -> None:
     seeds = arguments.seeds
     arguments.out = options.out_in_run(arguments.run, arguments.out, OUT)
     refuse_existing([arguments.out], arguments.force)
-    options.check_dither(arguments.palette, arguments.dither)
+    options.check_palette(arguments)
     if arguments.latents and (arguments.space or arguments.label or arguments.truncation != 1):
         raise UserError("--space, --truncation and --class cannot be used with --latents")
 
@@ -49,10 +49,12 @@ def run(arguments: argparse.Namespace) -> None:
     from gan.export.provenance import records_of
     from gan.export.record import compact
     from gan.images import video
+    from gan.utils.video_state import Video
 
     model = options.load_model(arguments)
     length = arguments.frames, arguments.loop
-    about = {name: getattr(arguments, name) for name in ("truncation", "frames", "loop", "fps", "scale", "dither")}
+    names = ("truncation", "frames", "loop", "fps", "scale", "dither", "autocontrast")
+    about = {name: getattr(arguments, name) for name in names}
     about |= {"kind": "interpolation", "class": arguments.label}
     if arguments.space != Space(model.generator).name:
         about["space"] = arguments.space
@@ -68,7 +70,7 @@ def run(arguments: argparse.Namespace) -> None:
         about["seeds"] = compact(seeds)
         frames = model.interpolate(seeds, *length, arguments.space, arguments.truncation, arguments.label)
     palette = options.palette_of(arguments.palette, lambda: frames.pixels)
-    shown = options.in_palette(frames.pixels, palette, arguments.dither)
+    shown = options.in_palette(frames.pixels, palette, arguments, Video())
     about["palette"] = palette
     text = None if arguments.no_metadata else records_of(model, **about).text()
     with writing(arguments.out):

@@ -14,7 +14,7 @@ from gan.data.looks import LOOK, names_look
 from gan.models import address, shared_model
 from gan.models.shared_model import path_in
 from gan.runs import checkpoints, remote, run_folder
-from gan.settings import DITHER, parse_license, parse_seeds
+from gan.settings import AUTOCONTRAST, DITHER, parse_license, parse_seeds
 from gan.utils.colors import COLORS
 from gan.utils.errors import UserError, path_hint
 from gan.utils.output import counted, one_line, print_line, shows_bars
@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 
     from gan.data.sources.files import File
     from gan.model import Model
+    from gan.utils.video_state import Video
 
 SOME_UNREADABLE = 3  # exit code
 MAX_LINES = 20  # maximum number of failed files to list
@@ -131,15 +132,19 @@ def add_weights(parser: argparse.ArgumentParser) -> None:
 
 
 def add_palette(parser: argparse.ArgumentParser, source: str) -> None:
-    """Add --palette and --dither. A number of colors is computed from `source`."""
+    """Add --palette, --dither and --autocontrast. A number of colors is computed from `source`."""
     parser.add_argument("--palette", metavar="COLORS", help=f"pixel art: {', '.join(COLORS)}; or a number of colors to "
                         f"compute from {source}; or an image or palette file")  # fmt: skip
     DITHER.add_to(parser)
+    AUTOCONTRAST.add_to(parser)
 
 
-def check_dither(palette: str | None, dither: str) -> None:
-    if dither != DITHER.default and not palette:
-        raise UserError(f"--dither {dither}: needs a palette; add --palette, as in --palette gameboy")
+def check_palette(request: Any) -> None:
+    """Raise UserError if an option of `add_palette` needs a palette."""
+    for setting in (DITHER, AUTOCONTRAST):
+        value = getattr(request, setting.name)
+        if value != setting.default and not request.palette:
+            raise UserError(f"--{setting.name} {value}: needs a palette; add --palette, as in --palette gameboy")
 
 
 def palette_of(palette: str | None, images: Callable[[], Tensor]) -> np.ndarray | None:
@@ -153,14 +158,14 @@ def palette_of(palette: str | None, images: Callable[[], Tensor]) -> np.ndarray 
     return fit_palette(opaque(images()), int(palette)) if palette.isdecimal() else read_palette(palette)
 
 
-def in_palette(images: Tensor, palette: np.ndarray | None, dither: str) -> Tensor:
-    """Return images uint8 (N, C, H, W) in the colors of a palette, if there is one."""
+def in_palette(images: Tensor, palette: np.ndarray | None, request: Any, video: Video | None = None) -> Tensor:
+    """Return images uint8 (N, C, H, W), or the frames of a video, in the colors of a palette, if there is one."""
     if palette is None:
         return images
 
     from gan.pixel_art.cells import recolored  # imports scikit-image
 
-    return recolored(images, palette, dither)
+    return recolored(images, palette, request.dither, request.autocontrast, video)
 
 
 def add_seamless(parser: argparse.ArgumentParser) -> None:

@@ -56,6 +56,7 @@ class Request(options.Weights, options.Fit):
     seamless: str | None
     palette: str | None
     dither: str
+    autocontrast: str
     format: str | None
     tile: int | None = TILE.default
     max_pixels: int | None
@@ -65,7 +66,7 @@ class Request(options.Weights, options.Fit):
     def __post_init__(self) -> None:
         if self.palette and self.strength != 1:
             raise UserError("--palette and --strength: blending changes the colors; give one of them")
-        options.check_dither(self.palette, self.dither)
+        options.check_palette(self)
         if self.seamless and self.run == ALL:
             raise UserError(f"--seamless: needs one look; {ALL} makes a sheet of all")
         if self.max_pixels is not None:
@@ -187,7 +188,7 @@ def run(request: Request) -> int:
     if request.cell != 1 or palette is not None:
         from gan.pixel_art.cells import PixelArt  # imports scikit-image
 
-        pixel_art = PixelArt(request.cell, palette, request.dither)
+        pixel_art = PixelArt(request.cell, palette, request.dither, request.autocontrast)
     translator = ImageTranslator(
         chosen.function, request.strength, pixel_art, palette is not None, request.seed or 0, request.seamless,
         request.steady,
@@ -198,7 +199,7 @@ def run(request: Request) -> int:
     limit = request.max_pixels or files.max_pixels(available_memory(), pixel_art is not None, bytes_per_pixel)
     records = Records(
         palette, strength=request.strength, cell=request.cell, direction=request.direction, dither=request.dither,
-        steady=request.steady, **chosen.made_by | {"seamless": request.seamless},
+        autocontrast=request.autocontrast, steady=request.steady, **chosen.made_by | {"seamless": request.seamless},
     )  # fmt: skip
     describe = None if request.no_metadata else records.translation
     with (

@@ -24,7 +24,7 @@ from gan.images.files import encode
 from gan.models.loading import select_direction
 from gan.pixel_art.cells import PixelArt
 from gan.pixel_art.palettes import read_palette
-from gan.settings import DITHER, SEED, Setting
+from gan.settings import AUTOCONTRAST, DITHER, SEED, Setting
 from gan.translation.image_translator import ImageFunction, ImageTranslator, parse_look
 from gan.translation.tiling import tile_for_memory
 from gan.translation.translator import NetworkFunction
@@ -49,6 +49,9 @@ def add_pixel_art(controls: Controls) -> None:
     controls.choice("palette", gr.Dropdown([NO_PALETTE, *COLORS], value=NO_PALETTE, label="Palette"))
     controls.choice("dither", gr.Dropdown(list(DITHER.words), value=DITHER.default, label="Dithering",
                                                    info="mixes the colors of a palette"))  # fmt: skip
+    controls.choice("autocontrast", gr.Dropdown(list(AUTOCONTRAST.words), value=AUTOCONTRAST.default,
+                                                label="Autocontrast", info="before the colors become those of a "
+                                                "palette; auto: if it has one hue"))  # fmt: skip
 
 
 def palette_of(given: SimpleNamespace) -> np.ndarray | None:
@@ -86,9 +89,11 @@ def connect(
     def prepare(given: SimpleNamespace) -> tuple[ImageTranslator, Records]:
         function, made_by = function_of(given)
         palette, seed = palette_of(given), getattr(given, "seed", 0)
-        pixel_art = None if given.cell == 1 and palette is None else PixelArt(given.cell, palette, given.dither)
+        art = given.cell, palette, given.dither, given.autocontrast
+        pixel_art = None if given.cell == 1 and palette is None else PixelArt(*art)
         translator = ImageTranslator(function, given.strength, pixel_art, palette is not None, seed)
-        return translator, Records(palette, **made_by, strength=given.strength, cell=given.cell, dither=given.dither)
+        said = {name: getattr(given, name) for name in ("strength", "cell", "dither", "autocontrast")}
+        return translator, Records(palette, **made_by, **said)
 
     @answer
     def change(request: gr.Request, progress: Any = PROGRESS, *values: Any) -> Any:

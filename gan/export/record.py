@@ -19,6 +19,7 @@ frames, fps, loop, scale, space                         of interpolations
 original, tile                                          digest of the original file; side of the tiles
 direction, strength, cell, palette, dither, steady      of translations; palette as hexadecimal digits
 map, position                  of `gan translate --fit`, if they were chosen
+autocontrast                                            with a palette; older versions had none, which is off
 """
 
 from __future__ import annotations
@@ -104,6 +105,8 @@ class Records:
     def __init__(self, palette: np.ndarray | None = None, **fields: Any) -> None:
         colors = None if palette is None else palette.tobytes().hex()
         self.fields = {"format": FORMAT, "software": software(), "palette": colors} | fields
+        if not colors:
+            self.fields.pop("autocontrast", None)
 
     def text(self, image: Image.Image | None = None, **fields: Any) -> str:
         """Return the record of an image as text; `image` is what is written, if the format is lossless."""
@@ -192,6 +195,8 @@ def words_of(record: Record) -> list[str]:
     words += option("size", "x".join(map(str, record.get("size", []))))
     words += option("enlarge", "ENLARGER" if "enlarge" in record else "")
     words += option("palette", "PALETTE" if "palette" in record else "")
+    if "palette" in record and "autocontrast" not in record:  # of a version without the option
+        words += option("autocontrast", "off")
     # Latents, and the seeds of a mix, have classes of their own.
     own_classes = of_latents or any(mix.get("class") != record.get("class") for mix in mixes)
     for name in sorted(record.keys() - NO_OPTIONS - ({"class"} if own_classes else set())):

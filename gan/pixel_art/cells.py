@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import nullcontext
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -17,6 +18,7 @@ from gan.data.sources.files import File
 from gan.images import files
 from gan.pixel_art import uneven
 from gan.pixel_art.dithering import dithered
+from gan.utils.video_state import Video
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -31,6 +33,7 @@ def to_pixel_art(
     palette: np.ndarray | None = None,
     alpha: np.ndarray | None = None,
     dither: str = "none",
+    autocontrast: str = "off",
 ) -> np.ndarray:
     """Return pixel art of an image, uint8 RGB (H, W, 3): each cell has one color, its mean or one of a palette.
 
@@ -40,6 +43,7 @@ def to_pixel_art(
         palette: (K, 3), uint8 RGB; None keeps the mean colors.
         alpha: (H, W), the weight of each pixel in the mean of its cell.
         dither: one of `gan.utils.colors.DITHERS`, for a palette.
+        autocontrast: whether to stretch the lightness for a palette, as in `dithered`.
     """
     height, width = image.shape[:2]
     rows, columns = cell_edges(cell, height, width)
@@ -48,16 +52,19 @@ def to_pixel_art(
     weight = cell_means(seen, rows, columns)
     small = np.rint(cell_means(image * seen, rows, columns) / weight).clip(0, 255).astype(np.uint8)
     if palette is not None:
-        small = dithered(small, palette, dither, weight[..., 0] > MIN_WEIGHT)
+        small = dithered(small, palette, dither, weight[..., 0] > MIN_WEIGHT, autocontrast)
     return small.repeat(np.diff(rows), 0).repeat(np.diff(columns), 1)
 
 
-def recolored(images: Tensor, palette: np.ndarray, dither: str = "none") -> Tensor:
+def recolored(
+    images: Tensor, palette: np.ndarray, dither: str = "none", autocontrast: str = "off", video: Video | None = None
+) -> Tensor:
     """Return images uint8 (N, C, H, W) in the colors of a palette, as RGB or RGBA; pixels become opaque or transparent.
 
     Args:
         images: gray, RGB or premultiplied RGBA.
-        palette, dither: as in `to_pixel_art`.
+        palette, dither, autocontrast: as in `to_pixel_art`.
+        video: the video whose frames the images are; None for images that do not belong together.
     """
     import torch
 
@@ -65,7 +72,9 @@ def recolored(images: Tensor, palette: np.ndarray, dither: str = "none") -> Tens
     for image in images.cpu().numpy():
         alpha = image[3] if len(image) == 4 else None
         color = unpremultiply(image)[:3] if len(image) == 4 else np.broadcast_to(image, (3, *image.shape[1:]))
-        pixels = to_pixel_art(color.transpose(1, 2, 0), 1, palette, alpha, dither).transpose(2, 0, 1)
+        color = np.ascontiguousarray(color.transpose(1, 2, 0))
+        with video.frame(color) if video else nullcontext():
+            pixels = to_pixel_art(color, 1, palette, alpha, dither, autocontrast).transpose(2, 0, 1)
         if alpha is not None:
             opaque = alpha >= OPAQUE_FROM
             pixels = np.concatenate([pixels * opaque, 255 * opaque[None].astype(np.uint8)])
@@ -94,12 +103,13 @@ class PixelArt:
     Args:
         cell: side of a cell in pixels, or "auto" for the grid of the input; an input without a grid has cells of one
             pixel.
-        palette, dither: as in `to_pixel_art`.
+        palette, dither, autocontrast: as in `to_pixel_art`.
     """
 
     cell: int | str = 1
     palette: np.ndarray | None = None
     dither: str = "none"
+    autocontrast: str = "off"
 
     def __call__(self, image: np.ndarray, source: np.ndarray) -> np.ndarray:
         """Return pixel art uint8 (H, W, 3) of a translation of the same shape.
@@ -109,7 +119,7 @@ class PixelArt:
         """
         alpha = source[..., 3] if source.shape[2] == 4 else None
         cell = (find_grid(source) or 1) if isinstance(self.cell, str) else self.cell
-        return to_pixel_art(image, cell, self.palette, alpha, self.dither)
+        return to_pixel_art(image, cell, self.palette, alpha, self.dither, self.autocontrast)
 
 
 class Unscaled(NamedTuple):

@@ -13,19 +13,22 @@ that the eye sees from a distance. All methods are deterministic.
                       method for dither array generation, 1993)
 
 The palettes of monochrome screens have no color that is near to most colors of an image, so they show its lightness:
-black becomes the darkest and white the lightest of their tones.
+black becomes the darkest and white the lightest of their tones. Few photographs have both, so autocontrast stretches
+their lightness first.
 """
 
 from __future__ import annotations
 
+import warnings
 from functools import cache
 
 import numpy as np
 from scipy.spatial import cKDTree
-from skimage.color import rgb2lab
+from skimage.color import lab2rgb, rgb2lab
 
 from gan.pixel_art.palettes import palette_of
 from gan.utils.colors import BAYER, MONOCHROME
+from gan.utils.video_state import mean_over_frames
 
 LEVELS = 32  # of each channel in the table of nearest colors
 LIGHT = 4096  # steps of linear light in the table of sRGB levels
@@ -36,6 +39,9 @@ DIFFUSION = {
     "atkinson": dict.fromkeys([(0, 1), (0, 2), (1, -1), (1, 0), (1, 1), (2, 0)], 1 / 8),
 }
 THRESHOLDS, NOISE_SIDE, VOID = 64, 64, 1.5  # of blue noise; the last is the standard deviation of a pixel's influence
+STRETCHED = (1, 99)  # percentiles of lightness that become 0 and 100
+MIN_RANGE = 25.0  # of lightness, which a smaller range is extended to: a stretch would show the noise of flat images
+MIN_CHROMA, MAX_ANGLE = 10.0, 45.0  # in CIELAB: a color with less chroma has no hue; largest distance from the mean hue
 BLOCK = 1 << 16  # pixels of ordered dithering at once
 # sRGB (IEC 61966-2-1): the linear light of each of 256 levels, and the level of Nearest for each step of linear light
 SRGB, STEPS = np.arange(256) / 255, np.arange(LIGHT + 1) / LIGHT
@@ -45,24 +51,52 @@ BINS = np.minimum(TO_SRGB * LEVELS, LEVELS - 1).astype(np.int32)
 
 
 def dithered(
-    image: np.ndarray, palette: np.ndarray, method: str = "none", seen: np.ndarray | None = None
+    image: np.ndarray,
+    palette: np.ndarray,
+    method: str = "none",
+    seen: np.ndarray | None = None,
+    autocontrast: str = "off",
 ) -> np.ndarray:
     """Return an image uint8 (H, W, 3) in the colors of a palette uint8 (K, 3).
 
     Args:
         method: one of `gan.utils.colors.DITHERS`.
         seen: bool (H, W), the pixels that are not transparent; others do not pass errors on.
+        autocontrast: whether to stretch the lightness: "on", "off", or "auto" for palettes of one hue.
     """
+    seen = np.ones(image.shape[:2], bool) if seen is None else seen
+    if seen.any() and (autocontrast == "on" or (autocontrast == "auto" and has_one_hue(palette))):
+        image = stretched(image, seen)
     if any(np.array_equal(palette, palette_of(name)) for name in MONOCHROME):
         image = to_tones(image, palette)
     if method == "none":
         nearest = cKDTree(rgb2lab(palette / 255.0)).query(rgb2lab(image / 255))[1]
     elif method in DIFFUSION:
-        seen = np.ones(image.shape[:2], bool) if seen is None else seen
         nearest = error_diffusion(image, palette, seen, DIFFUSION[method])
     else:
         nearest = ordered(image, palette, bayer_matrix(BAYER[method]) if method in BAYER else blue_noise_matrix())
     return palette[nearest]
+
+
+def has_one_hue(palette: np.ndarray) -> bool:
+    """Return whether the colors of a palette uint8 (K, 3) differ only in lightness and chroma, apart from grays."""
+    a, b = rgb2lab(palette / 255.0)[:, 1:].T
+    chroma = np.hypot(a, b)
+    direction = np.hypot(a.sum(), b.sum())
+    along = (a * a.sum() + b * b.sum()) / max(direction, 1e-6)  # the part of the chroma in the direction of the mean
+    return bool(np.all((chroma < MIN_CHROMA) | (along >= np.cos(np.radians(MAX_ANGLE)) * chroma)))
+
+
+def stretched(image: np.ndarray, seen: np.ndarray) -> np.ndarray:
+    """Return an image uint8 (H, W, 3) whose lightness has the full range. The frames of a video share the stretch."""
+    lab = rgb2lab(image / 255)
+    low, high = mean_over_frames(np.percentile(lab[..., 0][seen], STRETCHED))
+    width = max(high - low, MIN_RANGE)
+    low = min(max((low + high - width) / 2, 0), 100 - width)
+    lab[..., 0] = ((lab[..., 0] - low) / width).clip(0, 1) * 100
+    with warnings.catch_warnings():  # colors that sRGB does not have at their new lightness are clipped
+        warnings.simplefilter("ignore")
+        return np.rint(255 * lab2rgb(lab)).astype(np.uint8)
 
 
 class Nearest:

@@ -109,7 +109,7 @@ class ImageTranslator:
         with self.video.frame(pixels) if self.video else nullcontext():
             function = partial(self.function, number=from_first_frame(number))
             result = seamless.translated(function, given, self.seamless) if self.seamless else function(given)
-        return result if self.to_pixel_art is None else self.to_pixel_art(result, pixels)
+            return result if self.to_pixel_art is None else self.to_pixel_art(result, pixels)
 
 
 def enlarged(image: Image.Image, factor: int, axes: str | None) -> Image.Image:

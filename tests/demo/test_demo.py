@@ -40,7 +40,7 @@ from tests.served_demo import Demo, demo
 
 CLASSES = ("poster", "neon")
 ANY, FORWARD = "any class", "to the target style"
-PIXELS = {"cell": 1, "palette": "all colors", "dither": "none"}
+PIXELS = {"cell": 1, "palette": "all colors", "dither": "none", "autocontrast": "auto"}
 ATTRIBUTES = 5  # sliders
 DIRECTIONS = 2
 POSITIONS = 3

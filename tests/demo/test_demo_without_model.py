@@ -20,7 +20,7 @@ from gan.images.convert import to_pil_image, to_uint8
 from gan.translation.translator import translate_by_look
 
 gradio = pytest.importorskip("gradio")
-PIXELS = {"cell": 1, "palette": "all colors", "dither": "none"}
+PIXELS = {"cell": 1, "palette": "all colors", "dither": "none", "autocontrast": "auto"}
 LOOK = {"look": "film", **{f"slider{n}": None for n in range(7)}, "seed": 0, "strength": 1, **PIXELS}
 VISITOR = SimpleNamespace(session_hash="visitor"), lambda *_, **__: None  # the request, and what shows the progress
 

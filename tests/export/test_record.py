@@ -78,3 +78,10 @@ def test_long_texts_are_ignored(tmp_path: Path) -> None:
     options = files.save_options("PNG", "x" * (files.MAX_TEXT + 1))
     Image.new("RGB", (4, 4)).save(tmp_path / "long.png", **options)
     assert gan.origin(tmp_path / "long.png") is None
+
+
+def test_records_of_versions_without_autocontrast_keep_the_contrast() -> None:
+    old = {"format": 1, "software": "retro-gan 0.1.0", "kind": "translation", "palette": "0f380f9bbc0f"}
+    assert record.command_of(old) == "gan translate INPUT OUTPUT --palette PALETTE --autocontrast off"
+    assert record.command_of(old | {"autocontrast": "on"}).endswith("--autocontrast on")
+    assert "autocontrast" not in record.Records(None, kind="translation", autocontrast="auto").text()

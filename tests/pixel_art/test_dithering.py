@@ -12,10 +12,13 @@ from gan.pixel_art.dithering import (
     blue_noise_matrix,
     dithered,
     error_diffusion,
+    has_one_hue,
+    stretched,
     to_light,
 )
 from gan.pixel_art.palettes import palette_of
-from gan.utils.colors import DITHERS, MONOCHROME
+from gan.utils.colors import COLORS, DITHERS, MONOCHROME
+from gan.utils.video_state import Video
 
 RAMP = np.broadcast_to(np.linspace(0, 255, 64)[None, :, None], (48, 64, 3)).astype(np.uint8)
 
@@ -97,3 +100,36 @@ def test_blue_noise_has_no_low_frequencies() -> None:
     power = np.abs(np.fft.fft2(matrix - matrix.mean())) ** 2
     frequency = np.hypot(*np.meshgrid(np.fft.fftfreq(64), np.fft.fftfreq(64)))
     assert power[(frequency > 0) & (frequency < 0.15)].mean() < 0.1 * power[frequency > 0.3].mean()
+
+
+def test_a_gray_photograph_gets_all_tones_with_autocontrast() -> None:
+    image = np.rint(90 + 0.3 * RAMP).astype(np.uint8)  # neither dark nor light
+    palette = palette_of("gameboy")
+
+    def shares(autocontrast: str, image: np.ndarray = image) -> list[float]:
+        done = dithered(image, palette, "atkinson", autocontrast=autocontrast)
+        return [float((done == color).all(2).mean()) for color in palette]
+
+    assert min(shares("off")) < 0.02 and min(shares("auto")) > 0.02
+    flat = np.full_like(image, 128) + np.random.default_rng(0).integers(0, 3, image.shape, dtype=np.uint8)
+    assert np.ptp(stretched(flat, np.ones(flat.shape[:2], bool))) < 16  # noise stays noise
+    with_white = np.where(RAMP < 128, 255, RAMP).astype(np.uint8)
+    seen = RAMP[..., 0] >= 128
+    assert stretched(with_white, seen)[seen].min() < 8  # transparent pixels do not count
+
+
+def test_palettes_of_one_hue() -> None:
+    one = {name for name in COLORS if has_one_hue(palette_of(name))}
+    assert one == set(MONOCHROME)
+    assert has_one_hue(np.array([[30, 10, 0], [120, 60, 20], [240, 200, 150]], np.uint8))  # sepia
+
+
+def test_the_frames_of_a_video_share_the_stretch() -> None:
+    palette, video = palette_of("gameboy"), Video()
+    frames = [np.clip(RAMP * scale, 0, 255).astype(np.uint8) for scale in (0.8, 0.84)]
+    with video.frame(frames[0]):
+        first = dithered(frames[0], palette, autocontrast="on")
+    with video.frame(frames[1]):
+        second = dithered(frames[1], palette, autocontrast="on")
+    assert np.array_equal(first, dithered(frames[0], palette, autocontrast="on"))
+    assert not np.array_equal(second, dithered(frames[1], palette, autocontrast="on"))
