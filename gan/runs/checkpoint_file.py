@@ -13,7 +13,8 @@ import torch
 from torch import Tensor
 
 from gan.runs import checkpoints
-from gan.utils.errors import UserError
+from gan.utils import pickles
+from gan.utils.errors import UserError, reason
 from gan.utils.files import is_text
 from gan.utils.untrusted import find_fault
 
@@ -32,7 +33,7 @@ def load(path: Path, map_location: Any = "cpu") -> dict[str, Any]:
         raise UserError(f"{path}: no such checkpoint")
     if checkpoints.sidecar(path).exists() and (reason := checkpoints.find_damage(path)):
         raise UserError(f"{path}: damaged, {reason}")
-    check_archive(path)
+    check_values(path, check_archive(path))
     try:
         with warnings.catch_warnings(action="ignore"):  # warnings about pickles, which are refused below
             checkpoint = torch.load(path, map_location=map_location, weights_only=True)
@@ -46,8 +47,8 @@ def load(path: Path, map_location: Any = "cpu") -> dict[str, Any]:
     return checkpoint
 
 
-def check_archive(path: Path) -> None:
-    """Raise UserError if a file is not an uncompressed zip archive, as torch writes it.
+def check_archive(path: Path) -> list[zipfile.ZipInfo]:
+    """Return the members of an uncompressed zip archive, as torch writes it; raise UserError for another file.
 
     Compressed members could be a thousand times larger in memory. torch's older formats are pickles, whose size in
     memory cannot be checked before they are read.
@@ -62,6 +63,21 @@ def check_archive(path: Path) -> None:
     stored = all(member.compress_type == zipfile.ZIP_STORED for member in members)
     if not is_archive or not stored or sum(member.file_size for member in members) > path.stat().st_size:
         raise UserError(f"{path}: refused; not a checkpoint of this program, an uncompressed archive, or truncated")
+    return members
+
+
+def check_values(path: Path, members: list[zipfile.ZipInfo]) -> None:
+    """Raise UserError if the pickle of a checkpoint has more values than `pickles.load` accepts, or slow keys of dicts.
+
+    torch's reader has no such limits. A file of a few megabytes could take a gigabyte, or a quarter of an hour.
+    """
+    for member in members:
+        if member.filename.endswith("/data.pkl"):
+            try:
+                with zipfile.ZipFile(path) as archive:
+                    pickles.load(pickles.Window(memoryview(archive.read(member))))
+            except Exception as error:  # a damaged or hostile pickle causes any kind of error
+                raise UserError(f"{path}: refused; not a checkpoint of this program ({reason(error)})") from error
 
 
 def check_tensors(checkpoint: Any, path: Path) -> None:

@@ -94,6 +94,14 @@ def test_u_net(norm: str, tmp_path: Path) -> None:
     same(saved(tmp_path / "parallel.pth", parallel), generator=network)
 
 
+@pytest.mark.parametrize("zip_format", [True, False])
+def test_networks_may_share_storages(zip_format: bool, tmp_path: Path) -> None:
+    generator, discriminator = files.styled()
+    content = files.rosinality(generator, discriminator)
+    content["g"] = content["g_ema"]
+    same(saved(tmp_path / "tied.pt", content, zip_format), generator=generator, discriminator=discriminator)
+
+
 def test_the_center_is_that_of_the_file() -> None:
     generator, _ = files.styled(classes=3)
     space = Space(generator)
@@ -330,7 +338,56 @@ def shapes() -> dict[str, bytes]:
         found["thousands of modules"] = pickle.dumps({"G_ema": module})
         tree = files.module_tree(wide, {}, files.Persistent)
         found["a huge network"] = pickle.dumps({"G_ema": tree})
+    return found | shared_storages() | endless_components()
+
+
+class Storage:
+    """Saved as a storage of numbers, which is a file of torch.save in a pickle."""
+
+    def __init__(self, data: bytes) -> None:
+        self.data = data
+
+    def __reduce__(self) -> Any:
+        return torch.storage._load_from_bytes, (self.data,)
+
+
+class Flat:
+    """Saved as a tensor of all numbers of a storage."""
+
+    def __init__(self, storage: Storage, count: int) -> None:
+        self.arguments = (storage, 0, (count,), (1,), False, {})
+
+    def __reduce__(self) -> Any:
+        return torch._utils._rebuild_tensor_v2, self.arguments
+
+
+def shared_storages() -> dict[str, bytes]:
+    """Return files whose tensors take a hundred times the memory of the file."""
+    numbers = torch.zeros(2_000_000)
+    archive, older = io.BytesIO(), io.BytesIO()
+    torch.save(numbers.untyped_storage(), archive)
+    torch.save(numbers._typed_storage(), older, _use_new_zipfile_serialization=False)
+    deflated = io.BytesIO()
+    with zipfile.ZipFile(archive) as stored, zipfile.ZipFile(deflated, "w", zipfile.ZIP_DEFLATED) as other:
+        for member in stored.infolist():
+            other.writestr(member.filename, stored.read(member))
+    found = {}
+    for name, data in (("a deflated storage", deflated.getvalue()), ("one storage of many names", older.getvalue())):
+        one = Storage(data)
+        parameters = {f"synthesis.b4.{n}": Flat(one, len(numbers)) for n in range(100)}
+        with files.made_up("torch_utils.persistence._reconstruct_persistent_obj"):
+            module = files.Persistent({"_parameters": parameters | {"synthesis.b4.const": Flat(one, len(numbers))}})
+            found[name] = pickle.dumps({"G_ema": module})
+        found[f"{name} in a state dict"] = pickle.dumps(parameters)
     return found
+
+
+def endless_components() -> dict[str, bytes]:
+    state: dict[str, Any] = {"version": 4, "static_kwargs": {}, "variables": [("lod", 0)]}
+    with files.made_up("dnnlib.tflib.network.Network", kind=files.Network):
+        network = files.Network(state)
+        state["components"] = {f"c{n}": network for n in range(2000)}
+        return {"components that are the network itself": pickle.dumps((network, network, network))}
 
 
 RUN = """

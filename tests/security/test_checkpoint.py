@@ -110,6 +110,17 @@ def test_what_was_forged_is_refused(name: str, cage: Cage) -> None:
     assert not (cage.folder / "out").exists()
 
 
+@pytest.mark.parametrize("name", ["many lists", "keys of one hash"])
+def test_pickles_that_are_slow_or_large_are_refused(name: str, cage: Cage) -> None:
+    keys = b"".join(b"\x8a\x0a" + (n * (2**61 - 1)).to_bytes(10, "little") + b"N" for n in range(40_000))
+    pickles = {"many lists": b"](" + b"]" * 9_000_000 + b"e.", "keys of one hash": b"}(" + keys + b"u."}
+    with zipfile.ZipFile(cage.folder / "forged.ckpt", "w") as archive:
+        archive.writestr("forged/data.pkl", b"\x80\x02" + pickles[name])
+        archive.writestr("forged/version", "3\n")
+    error = cage.run("generate", "forged.ckpt", "--out", "out", "--seeds", "0")
+    assert "forged.ckpt: refused; not a checkpoint of this program (it has " in error
+
+
 def test_an_unmodified_checkpoint_generates_images(cage: Cage) -> None:
     for name, options in (("dcgan", DCGAN), ("stylegan2", STYLEGAN2)):
         torch.save(checkpoint(options, ["cat", "dog"]), cage.folder / f"{name}.ckpt")

@@ -6,11 +6,11 @@ from pathlib import Path
 from typing import Any
 
 from gan.models.published import r3gan, stylegan2, translators
-from gan.models.published.pickles import Record
 from gan.models.published.result import Published, Unsupported
 from gan.models.published.tensors import load_file, of_module, state_dict
 from gan.utils.errors import UserError, reason
 from gan.utils.output import one_line
+from gan.utils.pickles import Record
 
 KINDS = "StyleGAN2, StyleGAN2-ADA, R3GAN, CycleGAN, pix2pix or CUT"
 

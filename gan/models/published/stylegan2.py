@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from itertools import count
 from typing import Any
 
 import torch
 from torch import Tensor
 
-from gan.models.published.pickles import Record
 from gan.models.published.result import Published, Unsupported, renamed
-from gan.models.published.tensors import of_module, state_dict, state_of, tensor
+from gan.models.published.tensors import check_sizes, modules, of_module, state_dict, state_of, tensor
+from gan.utils.pickles import Record
 
 ORIGINS = ("StyleGAN2-ADA (PyTorch)", "StyleGAN2 (TensorFlow)", "StyleGAN2 (rosinality)")
 PYTORCH, TENSORFLOW, ROSINALITY = range(3)  # columns of the tables
@@ -21,7 +20,6 @@ USUAL = {"resample_kernel": [1, 3, 3, 1], "nonlinearity": "lrelu", "mapping_nonl
          "mapping_lrmul": LR_MULTIPLIER}  # fmt: skip
 MIN_VERSION = 4  # of a network of TensorFlow; earlier ones are StyleGAN and Progressive GAN
 MBSTD_GROUP = 4  # default group size of the minibatch standard deviation
-MAX_COMPONENTS = 3  # of a network of TensorFlow, within each other
 MAX_STAGES = 12
 MAX_LAYERS = 64  # of a mapping network
 
@@ -120,18 +118,17 @@ def from_tensorflow(networks: tuple[Record, Record, Record]) -> Published:
     for name, usual in USUAL.items():
         if any(network["static_kwargs"].get(name, usual) != usual for network in (generator, discriminator)):
             raise Unsupported(f"{ORIGINS[TENSORFLOW]} with another {name} than {usual}")
-    both = (variables(generator), variables(discriminator))
-    theirs, of_d = ({name: in_order(name, value) for name, value in each} for each in both)
+    _, of_d, theirs = map(variables, networks)
     return published(TENSORFLOW, theirs, of_d, discriminator["static_kwargs"].get("mbstd_group_size"))
 
 
-def variables(network: dict[str, Any], prefix: str = "") -> Iterator[tuple[str, Tensor]]:
-    """Yield the variables of a network of TensorFlow and of its components by name."""
-    for name, value in network["variables"]:
-        if name != "lod":  # a constant
-            yield f"{prefix}{name}", tensor(value)
-    for name, component in network["components"].items() if prefix.count("/") < MAX_COMPONENTS else ():
-        yield from variables(state_of(component), f"{prefix}{name}/")
+def variables(network: Record) -> dict[str, Tensor]:
+    """Return the variables of a network of TensorFlow and of its components by name."""
+    parts = modules(network, "/", "components")
+    pairs = [(f"{prefix}{name}", value) for prefix, part in parts for name, value in part["variables"] if name != "lod"]
+    found = {name: tensor(value) for name, value in pairs}  # without lod, a constant
+    check_sizes(found)
+    return {name: in_order(name, value) for name, value in found.items()}
 
 
 def in_order(name: str, value: Tensor) -> Tensor:

@@ -13,7 +13,7 @@ from typing import Any
 MAX_READ = 1 << 25  # bytes of one value
 MAX_LINE = 4096  # bytes of a value that ends with its line
 MAX_NAME = 200  # characters of the name of a module or class
-MAX_OPCODES = 500_000  # a snapshot of StyleGAN2-ADA has about 40,000
+MAX_OPCODES = 500_000  # a snapshot of StyleGAN2-ADA has about 40,000, a checkpoint of this program about 20,000
 MAX_TEXT = 1 << 24  # bytes of all values together that are not bytes
 MAX_KEY = 2**60  # below it, different integers have different hashes
 DICTS = ("collections.OrderedDict", "collections.defaultdict", "dnnlib.util.EasyDict")
@@ -67,8 +67,11 @@ class Window:
         return self.position
 
 
-def load(window: Window) -> Any:
+def load(window: Window, storages: dict[str, Record] | None = None, max_opcodes: int = MAX_OPCODES) -> Any:
     """Return the value of a pickle. Bytes are memoryviews, and sets are lists.
+
+    Args:
+        storages: the storages of torch.save that the pickle names are added: the kind of each, by its name.
 
     Raises:
         ValueError, IndexError, KeyError, TypeError: it is damaged, has an opcode of old pickles, or exceeds a limit.
@@ -78,11 +81,12 @@ def load(window: Window) -> Any:
     memo: dict[int, Any] = {}
     items: list[Any] = []
     text = 0
+    storages = {} if storages is None else storages
     codes: Any = pickletools.genops(window)  # type: ignore[arg-type]
     for count, (opcode, argument, start) in enumerate(codes):
         name = opcode.name
         text += 0 if TYPES.get(name) in BYTES else window.position - start
-        if count >= MAX_OPCODES or text > MAX_TEXT:
+        if count >= max_opcodes or text > MAX_TEXT:
             raise ValueError("it has too many values")
         if pickletools.markobject in opcode.stack_before:
             items, stack = stack, below.pop()
@@ -132,6 +136,12 @@ def load(window: Window) -> Any:
                 arguments, kind = stack.pop(), stack.pop()
                 kind = kind if isinstance(kind, str) else ""
                 stack.append({} if kind in DICTS else Record(kind, arguments))
+            case "BINPERSID":
+                match stack.pop():
+                    case ("storage", str(kind), str(place), _, int(), *views) if views in ([], [None]):
+                        stack.append(storages.setdefault(place, Record(kind, place)))
+                    case _:
+                        raise ValueError("it has a storage of another kind")
             case "BUILD":
                 state = stack.pop()
                 if isinstance(stack[-1], Record):
