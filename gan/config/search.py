@@ -7,6 +7,7 @@ jobs resume in their folders.
 from __future__ import annotations
 
 import sys
+import time
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -20,6 +21,8 @@ from omegaconf import DictConfig
 
 from gan.utils.errors import UserError, at_least, reason
 from gan.utils.output import print_line
+
+ATTEMPTS, PAUSE = 5, 0.4  # to open the database, and seconds between two of them
 
 
 class Search(Sweeper):
@@ -76,10 +79,14 @@ class Search(Sweeper):
         optuna.logging.set_verbosity(optuna.logging.WARNING)
         storage = self.storage or f"sqlite:///{self.folder / 'search.db'}"
         options = {"sampler": self.sampler, "pruner": self.pruner, "direction": self.direction, "load_if_exists": True}
-        try:
-            study = optuna.create_study(study_name=self.study_name, storage=storage, **options)
-        except Exception as error:  # databases have their own
-            raise UserError(f"hydra.sweeper.storage={storage}: {reason(error)}") from error
+        for attempt in range(ATTEMPTS):
+            try:
+                study = optuna.create_study(study_name=self.study_name, storage=storage, **options)
+                break
+            except Exception as error:  # databases have their own; another process may be creating the tables
+                if attempt == ATTEMPTS - 1:
+                    raise UserError(f"hydra.sweeper.storage={storage}: {reason(error)}") from error
+                time.sleep(PAUSE)
         if study.trials:
             self.sampler.reseed_rng()
         return study

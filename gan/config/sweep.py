@@ -41,7 +41,8 @@ RESULTS = "results.csv"  # in the folder of a sweep: a row per job
 def prepare(typed: list[str]) -> list[str]:
     """Return the overrides of a sweep, with its folder and `Summary`.
 
-    The folder is new, or with resume=auto the newest folder of a sweep with the same overrides.
+    The folder is new, or with resume=auto the newest folder of a sweep with the same overrides that no other process
+    uses. The process locks it to its end: the jobs in it, and the trials of a search, are those of one process.
     """
     search.register()
     typed = with_data(typed)
@@ -58,8 +59,10 @@ def prepare(typed: list[str]) -> list[str]:
         typed = with_networks(typed, first)
     folder = folder_of(compose([word for word in typed if key_of(word) in ("hydra.sweep.dir", "debug")]), "sweep")
     overrides = sorted(map(stored, without(typed, "hydra.sweep.dir", "resume")))
-    before = earlier_folder([folder / lock.SWEEP] if named else folder.parent.glob(f"*/{lock.SWEEP}"), overrides)
+    others = (record for record in folder.parent.glob(f"*/{lock.SWEEP}") if not lock.is_held(record.parent))
+    before = earlier_folder([folder / lock.SWEEP] if named else others, overrides)
     if resume == "auto" and before is not None:
+        lock.acquire(before)
         print_line(f"resuming {before}")
         folder = before
     else:

@@ -35,27 +35,25 @@ LOST = "this folder was removed or moved, or another process has taken it over; 
 SCHEDULED = ("SLURM_JOB_ID", "TORCHELASTIC_RUN_ID", "LSB_JOBID", "PBS_JOBID")  # set by schedulers that restart jobs
 
 
-class _Held:
-    """The lock that this process holds. A process holds at most one."""
-
-    lease: SoftFileLease | None = None
-    run: Path | None = None
+# The locks that this process holds, by folder: that of a run, and in a sweep also that of the sweep's folder around it.
+_held: dict[Path, SoftFileLease] = {}
 
 
 def acquire(run: Path) -> None:
-    """Lock a run folder on rank 0, and release the previous lock. Other ranks share the lock.
+    """Lock a run folder on rank 0, and release other locks, except that of a sweep around it. Other ranks share locks.
 
     If the folder is in use, wait if a scheduler started this process, which may restart a job while its previous
     process is still ending, or if the other process is on another machine. Otherwise raise UserError.
     """
-    if is_child() or global_rank() != 0 or (_Held.lease is not None and run.resolve() == _Held.run):
+    folder = run.resolve()
+    if is_child() or global_rank() != 0 or folder in _held:
         return
-    release()
+    release(around=folder)
     run_folder.refuse_links(run)
-    path = run / run_folder.LOCK
     lease = SoftFileLease(
-        path, lease_duration=LEASE, heartbeat_interval=HEARTBEAT, on_compromise=_stop, thread_local=False
-    )
+        run / run_folder.LOCK, lease_duration=LEASE, heartbeat_interval=HEARTBEAT, thread_local=False,
+        on_compromise=lambda _: _stop(folder),
+    )  # fmt: skip
     try:
         try:
             lease.acquire(timeout=FIRST_TRY, poll_interval=POLL)
@@ -71,13 +69,14 @@ def acquire(run: Path) -> None:
                 raise UserError(in_use(run, lease.owner)) from None
     except OSError as error:
         raise UserError(f"{run}: cannot be written ({error.strerror or error})") from error
-    _Held.lease, _Held.run = lease, run.resolve()
+    _held[folder] = lease
 
 
 def in_use(run: Path, holder: Any) -> str:
     """Return a message with the process that holds the lock."""
     who = "another process" if holder is None else f"process {holder.pid} on {holder.hostname.partition('?')[0]}"
-    return f"{run}: {who} is training in this folder; stop it first, or use another folder with hydra.run.dir="
+    option = "hydra.sweep.dir" if (run / SWEEP).exists() else "hydra.run.dir"
+    return f"{run}: {who} is training in this folder; stop it first, or use another folder with {option}="
 
 
 def is_held(run: Path) -> bool:
@@ -101,24 +100,25 @@ def _own_host() -> str | None:
         return probe.owner and probe.owner.hostname
 
 
-def release() -> None:
-    """Release the lock, if this process holds one."""
-    if _Held.lease is not None:
+def release(around: Path | None = None) -> None:
+    """Release the locks that this process holds, except those of folders `around` a path."""
+    for folder in [folder for folder in _held if around is None or folder not in around.parents]:
+        lease = _held.pop(folder)
         with suppress(OSError):
-            (Path(_Held.lease.lock_file).parent / run_folder.DECISION).unlink(missing_ok=True)
+            (Path(lease.lock_file).parent / run_folder.DECISION).unlink(missing_ok=True)
         with suppress(OSError):
-            _Held.lease.release()
-        _Held.lease = _Held.run = None
+            lease.release()
 
 
 def is_lost(run: Path) -> bool:
     """Return whether this process has lost the lock of a run folder, because the folder was removed or taken over."""
-    return _Held.lease is not None and run.resolve() == _Held.run and not _Held.lease.is_lock_held_by_us
+    lease = _held.get(run.resolve())
+    return lease is not None and not lease.is_lock_held_by_us
 
 
-def _stop(_: object) -> None:
+def _stop(folder: Path) -> None:
     """Stop training at the next batch. Called in the heartbeat's thread; `is_lost` then prevents saving."""
-    print_line(f"{_Held.run}: {LOST}", all_ranks=True)
+    print_line(f"{folder}: {LOST}", all_ranks=True)
     signal.raise_signal(signal.SIGTERM)
 
 

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 from hydra.core.override_parser.overrides_parser import OverridesParser
 
+from gan.config import search
 from gan.config.search import Search, distribution, is_pruned
 from gan.config.sweep import prepare
 from gan.training.callbacks.stop import StopWhenPruned
@@ -106,11 +107,26 @@ def test_an_interrupted_search_continues_with_the_same_trial(tmp_path: Path, cap
     assert third.jobs == []  # all four trials have ended
 
 
-def test_a_database_that_cannot_be_opened_is_one_line(tmp_path: Path) -> None:
+def test_a_database_that_cannot_be_opened_is_one_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(search, "PAUSE", 0)
     made = started(tmp_path, Launcher())
     made.storage = f"sqlite:///{tmp_path}/missing/search.db"
     with pytest.raises(UserError, match=r"hydra\.sweeper\.storage=sqlite:///.*search\.db: "):
         made.sweep([])
+
+
+def test_two_processes_may_create_the_tables_at_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    create, failures = optuna.create_study, [RuntimeError("table studies already exists")] * 2
+
+    def busy(**options: Any) -> Any:
+        if failures:
+            raise failures.pop()
+        return create(**options)
+
+    monkeypatch.setattr(optuna, "create_study", busy)
+    monkeypatch.setattr(search, "PAUSE", 0)
+    started(tmp_path, launcher := Launcher()).sweep(["b=3"])
+    assert len(launcher.jobs) == 4
 
 
 @pytest.mark.slow

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import Any
 
@@ -9,7 +10,8 @@ import pytest
 from hydra.core.utils import JobReturn, JobStatus
 from omegaconf import OmegaConf
 
-from gan.config.sweep import Summary
+from gan.config.sweep import Summary, prepare
+from gan.runs import lock
 from gan.utils.errors import Diverged, UserError
 from tests.conftest import Train
 
@@ -52,6 +54,23 @@ def test_each_job_is_a_line_and_a_failed_one_does_not_end_the_sweep(
     assert code.value.code == 2
     summary.on_multirun_start(config(tmp_path))  # resumed
     summary.on_multirun_end(config(tmp_path))
+
+
+def test_a_second_process_does_not_resume_a_sweep_that_is_running(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    words = ["seed=0,1", "resume=auto", f"hydra.sweep.dir={tmp_path / 'mine'}"]
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(lock, "_held", {})
+    prepare(words)
+    first = lock._held
+    monkeypatch.setattr(lock, "_held", {})  # as in another process
+    with pytest.raises(UserError, match=rf"process {os.getpid()} .*hydra\.sweep\.dir="):
+        prepare(words)
+    for lease in first.values():
+        lease.release()
+    prepare(words)
+    lock.release()
 
 
 @pytest.mark.slow

@@ -72,6 +72,19 @@ def test_the_lock_of_a_killed_process_is_taken_over_at_once(other: subprocess.Po
     assert not lock.is_lost(tmp_path)
 
 
+def test_a_sweep_keeps_the_lock_of_its_folder_beside_those_of_its_jobs(tmp_path: Path) -> None:
+    jobs = [tmp_path / "0", tmp_path / "1"]
+    (tmp_path / lock.SWEEP).touch()
+    lock.acquire(tmp_path)
+    for job in jobs:
+        job.mkdir()
+        lock.acquire(job)
+    assert [lock.is_held(folder) for folder in (tmp_path, *jobs)] == [True, False, True]
+    assert "hydra.sweep.dir=" in lock.in_use(tmp_path, None)
+    lock.release()
+    assert not lock.is_held(tmp_path) and not lock.is_held(jobs[1])
+
+
 def test_a_lock_of_an_earlier_process_with_the_same_number_is_not_held(
     other: subprocess.Popen[str], tmp_path: Path
 ) -> None:
