@@ -114,7 +114,7 @@ class Summary(Callback):
 
     def on_multirun_end(self, config: DictConfig, **_: Any) -> None:
         folder = Path(config.hydra.sweep.dir)
-        with suppress(UserError):  # no job has trained
+        with suppress(UserError):  # no job has a valid record
             if global_rank() == 0:
                 print_results(folder)
         curves = shlex.quote(str(folder / "curves.png"))
@@ -132,8 +132,8 @@ class Summary(Callback):
 
 
 def print_results(folder: Path) -> None:
-    """Print the table of the jobs, the best one first, and write results.csv; raise UserError if no job has trained."""
-    runs = comparison.find_trained([str(folder)])
+    """Print the table of the jobs, the best one first, and write results.csv; raise UserError if no record is valid."""
+    runs = comparison.find_trained([str(folder)], or_failed=True)
     rows = table.of_runs(runs)
     table.print_text(rows, table.over_seeds(runs))
     with writing(folder / RESULTS):

@@ -63,8 +63,12 @@ def load(folder: Path) -> Run:
     return Run(folder, flatten(config), choices, log, objective, meanings)
 
 
-def find_trained(names: list[str]) -> list[Run]:
-    """Return the runs that have trained, and print a line about the others; raise UserError if there is none."""
+def find_trained(names: list[str], or_failed: bool = False) -> list[Run]:
+    """Return the runs that have trained, and print a line about the others; raise UserError if there is none.
+
+    Args:
+        or_failed: also return the runs that ended before they trained, such as failed jobs of a sweep.
+    """
     runs, others = [], []
     for folder in find_named(names):
         try:
@@ -72,7 +76,7 @@ def find_trained(names: list[str]) -> list[Run]:
         except UserError as error:
             others.append(str(error))
             continue
-        if run.log.images:
+        if run.log.images or or_failed:
             runs.append(run)
         else:
             others.append(f"{folder}: never trained")

@@ -138,7 +138,8 @@ def in_latex(value: str) -> str:
 
 
 def columns(rows: list[Row]) -> list[str]:
-    return list(dict.fromkeys(name for row in rows for name in row))
+    """Return the names of all values, in the order of the row that has most of them."""
+    return list(dict.fromkeys(name for row in sorted(rows, key=len, reverse=True) for name in row))
 
 
 def short(names: list[str]) -> list[str]:

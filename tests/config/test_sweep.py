@@ -85,3 +85,5 @@ def test_a_real_sweep_goes_on_after_jobs_that_fail(train: Train, tmp_path: Path)
     assert [line.partition(",")[0] for line in failed] == ["job 1 with loss=wasserstein", "job 2 with loss=wasserstein"]
     assert "augment=ada and apa adapt" in failed[0] and "Traceback" not in result.stderr
     assert "compare the jobs with: gan compare sweep --out sweep/curves.png" in said
+    rows = (tmp_path / "sweep" / "results.csv").read_text().splitlines()
+    assert len(rows) == 5 and rows[1].startswith("sweep/2,") and ",hinge," in rows[1]  # the others have no score
