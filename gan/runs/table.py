@@ -46,7 +46,7 @@ def over_seeds(runs: Sequence[Run]) -> list[Row]:
         return []
     rows = []
     for group in groups.values():
-        row: Row = {name: group[0].option(name) for name in names} | {"runs": len(group)}
+        row: Row = {name: group[0].option(name) for name in names} | {"runs": sum(bool(run.scores) for run in group)}
         for score in dict.fromkeys(score for run in group for score in run.scores):
             values = [run.scores[score] for run in group if score in run.scores]
             row[score] = Spread(statistics.fmean(values), statistics.stdev(values) if len(values) > 1 else math.nan)
