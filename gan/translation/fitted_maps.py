@@ -18,7 +18,7 @@ from gan.data.sources.files import SUFFIXES
 from gan.data.translation import FITTED_IMAGES, WHOLE_SIDE
 from gan.images.convert import to_float, to_uint8
 from gan.models.loading import has_data, load_data
-from gan.networks.closed_form.choose import Choice, choose
+from gan.networks.closed_form.choose import Choice, choose, moderated
 from gan.networks.closed_form.color_map import ColorMap
 from gan.networks.closed_form.fit import visible
 from gan.networks.tile_position import TilePosition
@@ -54,8 +54,13 @@ class ClosedFormFunction(ImageFunction):
 
 
 def choose_for_folders(photos: str, retro: str, kind: str | None = None, position: str | None = None) -> Choice:
-    """Return the closed form from images to others, each given as `small_images` takes them; see `choose`."""
-    return choose(images_of(photos), images_of(retro), kind=kind, position=position)
+    """Return the closed form from images to others, each given as `small_images` takes them; see `choose`.
+
+    A kind that is not given is chosen and `moderated`.
+    """
+    images = images_of(photos)
+    choice = choose(images, images_of(retro), kind=kind, position=position)
+    return choice if kind or not choice.distances else moderated(choice, images)
 
 
 def small_images(path: str, resample: str = "auto") -> Tensor:

@@ -29,6 +29,7 @@ from gan.networks.closed_form.fit import (
     quantiles,
     with_position,
 )
+from gan.utils.colors import LUMA
 
 DIRECTIONS = 64  # of the sliced distance
 LEVELS = np.linspace(0.005, 0.995, 200)
@@ -45,6 +46,9 @@ OUTLIER = 3.0  # an image is left out if it is farther from the median than 9 of
 FLOOR = 2.0  # levels added to the distance of 9 of 10 images: those of black-and-white images have a chroma of 0
 EDGE = 16  # levels per pixel: a steeper gradient is an edge, which belongs to the content
 MOST = 2 / 3  # of the pairs of an input and a target: the target has the stronger vignette
+EVENNESS = 0.62  # minimum of `evenness` of a chosen map; looks have 0.66 to 1, sets that show other things 0.5 to 0.6
+MIN_CONTRAST = 4.0  # levels; images with less have no contrast to lose
+WEIGHTS = (1, 0.6, 0.4, 0.2)  # of a map, against the identity: the first with which it is even
 IDENTITY: Change = lambda levels: levels  # noqa: E731
 
 
@@ -58,6 +62,7 @@ class Choice(NamedTuple):
     position: str | None  # "radial" or None
     color_map: ColorMap
     distances: Mapping[str, float] = MappingProxyType({})  # empty if there are too few images
+    weight: float = 1.0  # of the map, against the identity; the distances are those of the whole map
 
     def describe(self, no_position: str = "--position none") -> str:
         """Return what the closed form does to an image, and in a second line how near it comes to the targets."""
@@ -71,7 +76,13 @@ class Choice(NamedTuple):
         if self.kind == UNCHANGED:
             return text
         before, after = self.distances[UNCHANGED], self.distances[self.kind]
-        return f"{text}\n  distance of colors to held-out target images: {before:.4f} before, {after:.4f} after"
+        text += f"\n  distance of colors to held-out target images: {before:.4f} before, {after:.4f} after"
+        if self.weight == 1:
+            return text
+        return (
+            f"{text} with weight 1\n  weight {self.weight:g}, because with 1 some images lose most of the contrast "
+            f"that others keep: the two sides differ in more than a look (--map {self.kind} has weight 1)"
+        )
 
 
 def choose(
@@ -109,6 +120,32 @@ def choose(
         if not adds_vignette(mapped(plain, source), mapped(color_map, source), target):
             chosen, color_map = None, plain
     return Choice(kind, chosen, color_map, distances)
+
+
+def moderated(choice: Choice, images: Tensor) -> Choice:
+    """Return a choice whose map has the largest of WEIGHTS with which it is even on images, uint8 (N, C, H, W).
+
+    The distance of pooled colors cannot see that a map suits no image: if the targets are dark textures, photographs of
+    other things get their dark colors, and those without light areas become black.
+    """
+    colors = opaque_colors(images)
+    for weight in WEIGHTS:
+        color_map = choice.color_map.mixed(weight)
+        if evenness(colors, mapped(color_map, colors)) >= EVENNESS:
+            break
+    return choice if weight == 1 else choice._replace(color_map=color_map, weight=weight)
+
+
+def evenness(before: Tensor, after: Tensor) -> float:
+    """Return how evenly a map scales the contrast of images (N, 3, H, W), in levels: 1 if all by the same factor.
+
+    It is the factor that 19 of 20 images exceed, relative to the median factor. A look may reduce contrast, but it does
+    so in all images.
+    """
+    luma = torch.tensor(LUMA)[:, None, None]
+    contrasts = [(luma * colors).sum(1).flatten(1).std(1) for colors in (before, after)]
+    factors = contrasts[1] / contrasts[0].clamp(min=MIN_CONTRAST)
+    return float(factors.quantile(0.05) / factors.median().clamp(min=RIDGE))
 
 
 def shrinkage(a: Tensor, b: Tensor) -> float:

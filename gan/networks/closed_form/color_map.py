@@ -154,6 +154,10 @@ class ColorMap(ReadsBuffers):
                 y = 2 * corrected((y + 1) / 2, self.position, powers) - 1
             return y.clamp(-1, 1)
 
+    def mixed(self, weight: float) -> ColorMap:
+        """Return the map with a weight, against the identity; a weight of 1 is the map itself."""
+        return ColorMap(identity_table(TABLE_SIZE).lerp(self.table, weight), weight * self.position)
+
     def of_images(self, x: Tensor, position: TilePosition) -> Tensor:
         """Map tiles of images (N, C, h, w) in [-1, 1] at a position; C is 1, 3 or 4 (premultiplied RGBA, alpha stays).
 

@@ -87,6 +87,22 @@ def chosen(a: Tensor, b: Tensor, monkeypatch: pytest.MonkeyPatch) -> choose.Choi
     return choose.choose(a, b, samples=FEW)
 
 
+def test_a_map_that_makes_some_images_black_gets_less_weight() -> None:
+    images = torch.cat([A // 2, B // 2 + 128])  # half of them are dark
+
+    def choice(change: fit.Change) -> choose.Choice:
+        return choose.Choice(
+            "transport", None, ColorMap(fit.table_of(change)), dict.fromkeys((*KINDS, "unchanged"), 0.1)
+        )
+
+    crushing, soft = choice(lambda levels: 2 * (levels - 128).clip(0)), choice(lambda levels: 0.4 * levels + 60)
+    moderated = choose.moderated(crushing, images)
+    assert moderated.weight < 1 and "weight 1" in moderated.describe()
+    kept = choose.evenness(images.float(), choose.mapped(moderated.color_map, images.float()))
+    assert kept >= choose.EVENNESS > choose.evenness(images.float(), choose.mapped(crushing.color_map, images.float()))
+    assert choose.moderated(soft, images) is soft  # less contrast in all images is a look
+
+
 def status_bar(images: Tensor) -> Tensor:
     barred = images.clone()
     barred[..., -12:, :] = 20
