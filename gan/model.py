@@ -24,6 +24,7 @@ from gan.models import blending, loading, sampling, shared_files
 from gan.models.address import checkpoint_of, locate_pretrained
 from gan.models.sampling import NO_CLASSES, classes_of, reestimate_batch_norm
 from gan.networks.torus import make_seamless
+from gan.runs.checkpoint_file import LICENSES
 from gan.utils.errors import UserError, at_least, did_you_mean
 from gan.utils.output import first_few
 
@@ -80,7 +81,14 @@ class Model:
         path = checkpoint_of(locate_pretrained(model, revision), checkpoint)
         return from_checkpoint(path, *loading.load_generator(path))
 
-    def push_to_hub(self, repository: str, license: str, trained_on: str | None = None, private: bool = False) -> str:
+    def push_to_hub(
+        self,
+        repository: str,
+        license: str,
+        trained_on: str | None = None,
+        private: bool = False,
+        relicense: bool = False,
+    ) -> str:
         """Upload the model to the Hugging Face Hub as `gan share --push` does, and return the URL of its page.
 
         The model card has no scores; `gan share --push` adds those of `gan evaluate`.
@@ -90,8 +98,9 @@ class Model:
             license: an identifier of the Hub such as "mit", or "other".
             trained_on: name of the training images for the model card.
             private: create a private repository.
+            relicense: allow a license that the license of the model from which the weights come does not permit.
         """
-        return shared_files.push(self, repository, license, trained_on, private)
+        return shared_files.push(self, repository, license, trained_on, private, relicense)
 
     def to(self, device: str) -> Model:
         """Move the generator to a device, such as "cuda", and return the model."""
@@ -126,7 +135,9 @@ class Model:
             if set(shares.values()) == {share}:
                 return model
         generator = blending.blend(self.generator, other.generator, shares, self.class_counts)
-        return Model(generator, max(self.images, other.images), self.config, self.classes, self.class_counts)
+        licenses = loading.licenses_of(self.config) | loading.licenses_of(other.config)
+        config = {**self.config, LICENSES: licenses}
+        return Model(generator, max(self.images, other.images), config, self.classes, self.class_counts)
 
     def __repr__(self) -> str:
         channels, height, width = self.shape

@@ -26,8 +26,12 @@ MAX_SEED = 2**63 - 1
 MAX_SEEDS = 10_000_000  # in one list
 MAX_SIDE = 1 << 16  # pixels; about the largest side of most image formats
 MAX_SHOWN = 80  # characters of a wrong value in a message
-# Identifiers that the Hub accepts, see https://huggingface.co/docs/hub/repositories-licenses, August 2026
-LICENSES = Path(__file__).with_name("licenses.txt").read_text("utf-8").split()
+# Identifiers that the Hub accepts, see https://huggingface.co/docs/hub/repositories-licenses, August 2026. With FREE or
+# CREDIT behind it, models that start from weights under the license may have others, see `permits`.
+LICENSES = dict(
+    line.partition(" ")[::2] for line in Path(__file__).with_name("licenses.txt").read_text("utf-8").splitlines()
+)
+FREE, CREDIT = "free", "credit"  # any license; any that is not FREE, if the card names the start
 
 
 @dataclass(frozen=True)
@@ -178,6 +182,12 @@ def parse_seeds(text: str, where: str = "--seeds", most: int = MAX_SEEDS, twice:
             raise UserError(f"{where} {text}: too many seeds; give at most {most:,}")
         seeds += range(first, last + 1)
     return seeds if twice else list(dict.fromkeys(seeds))
+
+
+def permits(start: str, license: str) -> bool:
+    """Return whether a model that started from weights under one license may be shared under another."""
+    kind = LICENSES.get(start, "")
+    return start == license or kind == FREE or (kind == CREDIT and LICENSES.get(license) != FREE)
 
 
 def parse_license(text: str, where: str = "--license ") -> str:

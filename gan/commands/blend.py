@@ -24,8 +24,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         setting.add_to(parser)
     options.add_out(parser, "folder to write; a new or empty one")
     parser.add_argument("--license", type=parse_license, metavar="NAME", help="license, as for gan share (default: the "
-                        "strictest one of the models of gan zoo from which A and B come; required if they come from "
+                        "strictest one of the shared models from which the weights come; required if there are "
                         "none)")  # fmt: skip
+    options.add_relicense(parser)
     options.add_device(parser)
     options.add_force(parser, "overwrite the model in a folder that is not empty, and keep its other files")
 
@@ -37,16 +38,17 @@ def run(arguments: argparse.Namespace) -> None:
 
     from gan.export import share
     from gan.model import Model
-    from gan.models import shared_files
+    from gan.models import card, shared_files
+    from gan.models.loading import licenses_of
 
     a, b = (Model.from_pretrained(model).to(device) for model in given)
     blended = a.blend(b, arguments.layers, arguments.soft, arguments.weight)
-    starts = [*given, *(str(each.config.get("init_from")) for each in (a, b))]
-    license = shared_files.checked_license(starts, arguments.license)
+    starts = licenses_of(a.config) | licenses_of(b.config)
+    license = shared_files.checked_license(starts, arguments.license, arguments.relicense)
     names = [each if address.is_address(each) else Path(each).resolve().name for each in given]
     values = {name: getattr(arguments, name) for name in ("layers", "soft", "weight")}
     chosen = [f"--{name} {value}" for name, value in values.items() if value is not None]
-    origin = f"It is a blend of two models: `gan blend {' '.join([*names, *chosen])}`."
+    origin = f"It is a blend of two models: `gan blend {' '.join([*names, *chosen])}`. {card.credit(starts)}".rstrip()
     about = {"name": out.resolve().name or "model", "license": license, "trained_on": None, "origin": origin}
     files = shared_files.collect(blended, **about)
     share.write(out, files, license)

@@ -182,6 +182,11 @@ def add_device(parser: argparse.ArgumentParser) -> None:
                         "network, if it is your own and not part of gan")  # fmt: skip
 
 
+def add_relicense(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--relicense", action="store_true", help="allow a --license that the license of the model from "
+                        "which the weights come does not permit")  # fmt: skip
+
+
 def add_force(parser: argparse.ArgumentParser, help: str = "overwrite existing files") -> None:
     parser.add_argument("--force", action="store_true", help=help)
 

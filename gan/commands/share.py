@@ -19,6 +19,7 @@ from gan.utils.output import print_line
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     options.add_run(parser)
     options.add_card(parser, "license of the model", nargs="?")
+    options.add_relicense(parser)
     parser.add_argument("--discriminator", action="store_true", help="also share the discriminator, for gan recognize")
     parser.add_argument("--delta", metavar="BASE", help="store only the weights that differ from those of BASE, the "
                         "model from which the run started: zoo:NAME or hf://USER/NAME")  # fmt: skip
@@ -58,6 +59,7 @@ def run(arguments: argparse.Namespace) -> None:
         half=arguments.fp16,
         samples=not arguments.no_samples,
         delta=arguments.delta,
+        relicense=arguments.relicense,
         device=options.prepare_device(arguments),
         address=f"{hub.HUB}{push}" if push and not arguments.space else "DIR",
     )

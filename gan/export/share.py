@@ -16,8 +16,8 @@ from torch import Tensor
 from gan.images.convert import grid
 from gan.model import Model, from_checkpoint
 from gan.models import card, loading, shared_files, shared_model
-from gan.models.address import checkpoint_of, folder_of
-from gan.models.loading import load_data, load_discriminator, load_generator, select_direction
+from gan.models.address import checkpoint_of, folder_of, locate
+from gan.models.loading import licenses_of, load_data, load_discriminator, load_generator, select_direction
 from gan.models.published.read import read
 from gan.models.shared_files import builtin, checked_license, described, encode, sample_grid
 from gan.models.shared_model import CONFIG, SAMPLES, WEIGHTS
@@ -39,6 +39,7 @@ def collect(
     half: bool = False,
     samples: bool = True,
     delta: str | None = None,
+    relicense: bool = False,
     device: str = "cpu",
     address: str = "DIR",
 ) -> dict[str, bytes]:
@@ -51,6 +52,7 @@ def collect(
         half: store weights in fp16.
         samples: also write a sample grid.
         delta: zoo:NAME or hf://USER/NAME, whose weights are left out where they are the same.
+        relicense: as in `gan.models.shared_files.checked_license`.
         device: for generating samples.
     """
     path = checkpoint_of(run, checkpoint)
@@ -61,6 +63,8 @@ def collect(
     classes, counts = (model.classes, model.class_counts) if model else ([], None)
     files = encode(networks, config, images, classes, counts, half)
     files = without_base(files, delta) if delta else files
+    starts = licenses_of(config) | ({delta: card.license_of(locate(delta))} if delta else {})
+    about = {"license": checked_license(starts, license, relicense), "origin": card.credit(starts), "address": address}
     shown: tuple[Tensor | None, str] = (None, "")
     if samples:
         shown = sample_grid(model.to(device)) if model else translated_grid(generator, config, path, device)
@@ -68,9 +72,7 @@ def collect(
     scores = card.read_scores(run_folder, path.name, images) if run_folder else []
     if not scores:
         print_line("the model card has no scores of this checkpoint; run gan evaluate, then gan share again")
-    checked_license([str(config.get("init_from"))], license)
-    data = trained_on or builtin(config)
-    return described(files, shown, scores, name=name, license=license, trained_on=data, address=address)
+    return described(files, shown, scores, name=name, trained_on=trained_on or builtin(config), **about)
 
 
 def collect_published(path: Path, discriminator: bool, half: bool, samples: bool, device: str, **names: Any) -> Any:

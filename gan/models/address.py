@@ -43,6 +43,15 @@ def with_addresses(text: str) -> str:
     return remote.with_addresses(text.replace(f"{ZOO_FOLDER}{os.sep}", ZOO))
 
 
+def name_of(folder: Path) -> str:
+    """Return the address of a shared model that comes with the package or is on the Hub, or the name of its folder."""
+    if folder.parent == ZOO_FOLDER:
+        return f"{ZOO}{folder.name}"
+    if folder.parent.name == "snapshots":  # in the cache of huggingface_hub: models--USER--NAME/snapshots/REVISION
+        return HUB + folder.parent.parent.name.removeprefix("models--").replace("--", "/")
+    return folder.resolve().name
+
+
 # ---- files of a model
 
 

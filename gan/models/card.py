@@ -17,9 +17,12 @@ from gan.models import shared_model
 from gan.models.hub import HUB
 from gan.runs import run_folder
 from gan.runs.metrics import is_number, json_lines
+from gan.settings import FREE, LICENSES
 from gan.utils.output import one_line
+from gan.utils.untrusted import MAX_JSON, parse_yaml, read_bytes
 
 HUB_NAME = re.compile(r"[A-Za-z0-9][\w-]*/[\w.-]+", re.ASCII)  # of a dataset on the Hub
+UNKNOWN = "unknown"  # license
 BUILTIN = "built-in images of retro-gan"
 TASKS = {shared_model.GENERATOR: "unconditional-image-generation", shared_model.TRANSLATOR: "image-to-image"}
 MODES = {1: "gray", 3: "RGB", 4: "RGBA"}
@@ -105,6 +108,22 @@ def split(text: str) -> tuple[dict[str, Any], str]:
 def read(folder: Path) -> tuple[dict[str, Any], str]:
     """Return the metadata and the rest of the text of the card of a shared model."""
     return split((folder / shared_model.CARD).read_text("utf-8"))
+
+
+def license_of(folder: Path) -> str:
+    """Return the license in the card of a shared model, which may be untrusted; `unknown` without a valid one."""
+    try:
+        text = read_bytes(shared_model.path_in(folder, folder / shared_model.CARD), MAX_JSON).decode()
+        license = str(parse_yaml(text.split("---\n", 2)[1])["license"]).lower()
+    except Exception:  # a card is for people, and may have any text
+        license = UNKNOWN
+    return license if license in LICENSES else UNKNOWN
+
+
+def credit(licenses: Mapping[str, str]) -> str:
+    """Return a paragraph that names the models from which the weights come, unless their licenses need none."""
+    named = [f"{markdown(name)} ({license})" for name, license in licenses.items() if LICENSES.get(license) != FREE]
+    return f"Its weights come from {', '.join(named)}; the card of that model names its authors." if named else ""
 
 
 def trained_on_of(front: Mapping[str, Any]) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import sys
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -58,6 +59,9 @@ def download(address: str) -> Path:
         hub.hf_hub_download(repository, WEIGHTS, revision=config.parent.name, local_files_only=not sizes)
     except Exception as error:  # networks, proxies and disks raise many kinds of error
         raise failed(address, error) from error
+    with suppress(Exception):  # the card has the license; a model without one, or with a huge one, has none here
+        if sizes and hub.get_hf_file_metadata(hub.hf_hub_url(repository, CARD, revision=revision)).size <= MAX_JSON:
+            hub.hf_hub_download(repository, CARD, revision=config.parent.name)
     if not sizes:
         print(f"{address}: the Hub cannot be reached; using the copy in the cache", file=sys.stderr)
     return config.parent

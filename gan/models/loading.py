@@ -9,7 +9,7 @@ import os
 import pkgutil
 import re
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -25,14 +25,15 @@ from torch.overrides import TorchFunctionMode
 from gan import kinds, networks
 from gan.data import sources
 from gan.data.looks import is_table
-from gan.models import shared_model
-from gan.models.address import HUB, ZOO, checkpoint_of, locate
+from gan.models import card, shared_model
+from gan.models.address import HUB, ZOO, checkpoint_of, is_address, locate, name_of
 from gan.models.sampling import NO_CLASSES
 from gan.networks.torus import make_seamless
 from gan.runs import checkpoint_file
+from gan.runs.checkpoint_file import LICENSES
 from gan.utils import code
 from gan.utils.errors import UserError
-from gan.utils.option_values import pair
+from gan.utils.option_values import pair, with_home
 from gan.utils.output import one_line
 from gan.utils.untrusted import MAX_OPTION, read_tensors
 
@@ -131,12 +132,14 @@ def load_shared(path: Path) -> dict[str, Any]:
     """
     about, weights = read_shared(path)
     config = {name: about[name] for name in ("seed", "data", "model", "kind")}
+    config[LICENSES] = {name_of(path.parent): card.license_of(path.parent)}
     if about["format"] == shared_model.DELTA:
         base, base_weights = read_base(about["base"])
         if base["sha256"] != about["base_sha256"]:
             raise UserError(f"{path}: is a delta of another version of {about['base']}")
         weights |= {name: value for name, value in base_weights.items() if name in about["kept"]}
         config["init_from"] = about["base"]
+        config[LICENSES][about["base"]] = card.license_of(locate(about["base"]))
     state = {
         "format": checkpoint_file.FORMAT,
         "state_dict": {re.sub(r"^generator\.", EMA, name): value for name, value in weights.items()},
@@ -148,6 +151,25 @@ def load_shared(path: Path) -> dict[str, Any]:
     }
     checkpoint_file.check_content(state, path)
     return state
+
+
+def licenses_of(config: Mapping[str, Any], seen: tuple[str, ...] = ()) -> dict[str, str]:
+    """Return the licenses of the shared models from which the weights of a model come, by name.
+
+    Args:
+        config: of a run or of a shared model. That of a run of an older version has only the name of its start.
+        seen: starts that led here.
+    """
+    if isinstance(config.get(LICENSES), dict):
+        return {str(name): str(license) for name, license in config[LICENSES].items()}
+    start = config.get("init_from")
+    if not isinstance(start, str) or not start:
+        return {}
+    if start not in seen and (start.startswith(ZOO) or not is_address(start)):  # a file must not cause a download
+        with suppress(UserError):
+            path = checkpoint_of(with_home(str(locate(start))))
+            return licenses_of(load_state(path)["config"], (*seen, start))
+    return {start if is_address(start) else Path(start).name: card.UNKNOWN}
 
 
 def read_shared(path: Path) -> tuple[dict[str, Any], dict[str, Tensor]]:

@@ -19,25 +19,26 @@ from torch import Tensor, nn
 
 from gan.images.convert import grid, to_png
 from gan.models import card, hub, shared_model
-from gan.models.address import ZOO, zoo_folder
-from gan.models.loading import COUNTS, seed_of
+from gan.models.loading import COUNTS, licenses_of, seed_of
 from gan.models.shared_model import CONFIG, SAMPLES, WEIGHTS
-from gan.settings import parse_license
+from gan.settings import parse_license, permits
 from gan.utils.errors import UserError, writing
 from gan.utils.files import write_atomically
-from gan.utils.output import print_line
+from gan.utils.output import one_line
 
 SEEDS = 16  # images in the sample grid
-OF_THE_ZOO = ("cc0-1.0", "mit", "gpl-3.0")  # licenses, the strictest last
 PATH = re.compile(r"[/\\~]")  # no option of a network of gan has these characters
 
 
-def push(model: Any, repository: str, license: str, trained_on: str | None, private: bool) -> str:
+def push(
+    model: Any, repository: str, license: str, trained_on: str | None, private: bool, relicense: bool = False
+) -> str:
     """Upload a `gan.Model` to the Hub, and return the URL of its page. Arguments are those of its `push_to_hub`."""
     name, license = hub.repository(repository), parse_license(license, "license=")
     api = hub.log_in()
-    checked_license([str(model.config.get("init_from"))], license)
+    starts = licenses_of(model.config)
     about = {"license": license, "trained_on": trained_on or builtin(model.config), "address": f"{hub.HUB}{name}"}
+    about |= {"license": checked_license(starts, license, relicense), "origin": card.credit(starts)}
     with tempfile.TemporaryDirectory() as folder:
         write(Path(folder), collect(model, name=name.rpartition("/")[2], **about))
         return hub.upload(api, Path(folder), name, private)
@@ -122,18 +123,26 @@ def encode(
     return {WEIGHTS: encoded, CONFIG: json.dumps(about, indent=1).encode() + b"\n"}
 
 
-def checked_license(starts: Sequence[str], license: str | None) -> str:
-    """Return a license, by default the strictest one of the models of the zoo from which a model was made.
+def checked_license(starts: Mapping[str, str], license: str | None, relicense: bool = False) -> str:
+    """Return a license, by default the strictest one of the models from which the weights come.
 
-    A warning is printed if the model needs another license.
+    Args:
+        starts: the licenses of these models by name, see `licenses_of`.
+        relicense: allow any license.
+
+    Raises:
+        UserError: the license of a model does not permit this one, or there is no license.
     """
-    found = [card.read(zoo_folder(start))[0]["license"] for start in starts if start.startswith(ZOO)]
-    required = max(found, key=OF_THE_ZOO.index, default=None)
-    if license and required not in (None, OF_THE_ZOO[0], license.lower()):
-        print_line(f"warning: made from weights under {required}; share the model under it: --license {required}")
-    if chosen := license or required:
-        return str(chosen)
-    raise UserError("--license: the licenses of the models are not known; give --license NAME")
+    if license is None:
+        fitting = (one for one in starts.values() if all(permits(other, one) for other in starts.values()))
+        license = next(fitting, card.UNKNOWN)
+    if license == card.UNKNOWN:
+        raise UserError("--license: the licenses of the models are not known, or permit none; give --license NAME")
+    for name, start in starts.items():
+        if not relicense and not permits(start, license):
+            advice = f"share the model under {start}, or add --relicense if you have permission"
+            raise UserError(f"--license {license}: weights come from {one_line(name)}, under {start}; {advice}")
+    return license
 
 
 def builtin(config: dict[str, Any]) -> str | None:

@@ -19,6 +19,7 @@ from gan.utils.files import is_text
 from gan.utils.untrusted import find_fault
 
 FORMAT = 4  # version of the content; increased whenever older checkpoints can no longer be read
+LICENSES = "licenses"  # key of the configuration: the licenses of the models from which the weights come, by name
 KEYS = ("state_dict", "config", "images")  # needed to generate images
 MAX_CLASSES, MAX_CLASS_NAME = 100_000, 1000  # characters
 

@@ -14,7 +14,7 @@ from torch.optim import Optimizer
 from gan.contracts import Augment, Discriminator, Generator, LatentStep, Loss, Penalty, Step, check, check_step
 from gan.models.sampling import FAKES_SEED, classes_of, generate, latents, reestimate_batch_norm
 from gan.networks.torus import make_seamless
-from gan.runs.checkpoint_file import FORMAT
+from gan.runs.checkpoint_file import FORMAT, LICENSES
 from gan.training import memory
 from gan.training.ema import EMA
 from gan.training.loss_log import LossLog
@@ -286,6 +286,8 @@ class Base(LightningModule):
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         # Losses since the last line: the resumed run logs the same means as one that was not interrupted.
         self.loss_log.load_state_dict(checkpoint["pending"])
+        # The licenses are those of the start, which need not exist any more.
+        self.config |= {name: value for name, value in checkpoint["config"].items() if name == LICENSES}
         # Path length and LeCam count micro-batches, so that another size would give other results.
         if self.micro_batch is None:
             self.micro_batch = checkpoint["division"]["micro_batch"]

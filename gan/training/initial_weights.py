@@ -16,14 +16,16 @@ from typing import Any
 
 from torch import Tensor, nn
 
+from gan import settings
 from gan.config.init_from import LEFT
 from gan.models.address import checkpoint_of, with_addresses
-from gan.models.loading import EMA, load_state, network_weights
+from gan.models.loading import EMA, licenses_of, load_state, network_weights
 from gan.networks.layers import with_mean_class
+from gan.runs.checkpoint_file import LICENSES
 from gan.training.base import NETWORKS, Base, is_in, layers
 from gan.utils.errors import UserError
 from gan.utils.option_values import flatten
-from gan.utils.output import print_line
+from gan.utils.output import one_line, print_line
 
 # Prefixes of the weights of each network. A shared model has only the EMA generator.
 PREFIXES = {"generator": ("generator.", EMA), "discriminator": ("discriminator.",)}
@@ -90,6 +92,12 @@ def start_from(model: Base, source: Path) -> None:
     shown = f"init_from={with_addresses(str(source))}"
     print_line(f"{shown}: starts from this model (from scratch: init_from=null)")
     other = load_state(checkpoint_of(source))
+    model.config[LICENSES] = licenses = licenses_of(other["config"])
+    for name, license in licenses.items():
+        if settings.LICENSES.get(license) == settings.CREDIT:
+            print_line(f"{one_line(name)}: its weights are under {license}; if you share this model, its card names it")
+        elif settings.LICENSES.get(license) != settings.FREE:
+            print_line(f"{one_line(name)}: its weights are under {license}; share this model under it only")
     options, theirs = flatten(model.config), flatten(other["config"])
     for role in NETWORKS:
         network = getattr(model, role)

@@ -64,9 +64,13 @@ def test_download(files: dict[str, bytes], tmp_path: Path) -> None:
     models = {"me/cards": {**files, "evil.py": b"x"}, "me/half": {CONFIG: files[CONFIG]}, "me/huge": files}
     with serving(models, {f"me/huge/{WEIGHTS}": 1 << 40}) as server:
         found, again, tagged = downloaded(server, tmp_path, "hf://me/cards", "hf://me/cards", f"hf://me/cards@{COMMIT}")
-        assert found == again == tagged and sorted(path.name for path in Path(found).iterdir()) == [CONFIG, WEIGHTS]
+        assert found == again == tagged and sorted(path.name for path in Path(found).iterdir()) == [
+            CARD,
+            CONFIG,
+            WEIGHTS,
+        ]
         gets = [request for request in server.requests if request.startswith("GET") and request != "GET "]
-        assert sorted(gets) == [f"GET {CONFIG}", f"GET {WEIGHTS}"]  # once, and no other file
+        assert sorted(gets) == [f"GET {CARD}", f"GET {CONFIG}", f"GET {WEIGHTS}"]  # once, and no other file
         server.requests.clear()
         none, half, huge, revision = downloaded(
             server, tmp_path, "hf://me/none", "hf://me/half", "hf://me/huge", "hf://me/cards@v9"

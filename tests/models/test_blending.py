@@ -118,6 +118,6 @@ def test_the_command(gan_command: Train, tmp_path: Path) -> None:
     assert "is not empty" in gan_command("blend", "blend", "blend", "--layers", "8", "--out", "blend", check=2).stderr
     said = gan_command("blend", "zoo:start64", "zoo:retro64", "--layers", "16", "--out", "other", check=2).stderr
     assert "both models need the same network and size" in said
-    write_shared(tmp_path / "unknown")
+    (write_shared(tmp_path / "unknown") / "README.md").unlink()
     assert "give --license NAME" in gan_command("blend", "unknown", "unknown", "--out", "other", check=2).stderr
     assert not (tmp_path / "other").exists()
