@@ -27,7 +27,12 @@ class Spread(NamedTuple):
     deviation: float  # standard deviation of a sample; NaN for one value
 
     def __str__(self) -> str:
-        return f"{self.mean:.4g}" if math.isnan(self.deviation) else f"{self.mean:.4g} ± {self.deviation:.2g}"
+        if not self.deviation:
+            return f"{self.mean:.4g} ± 0"
+        if math.isnan(self.deviation):
+            return f"{self.mean:.4g}"
+        decimals = max(0, 1 - math.floor(math.log10(self.deviation)))  # two significant digits of the deviation
+        return f"{self.mean:.{decimals}f} ± {self.deviation:.{decimals}f}"
 
 
 def of_runs(runs: Sequence[Run]) -> list[Row]:

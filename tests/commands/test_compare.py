@@ -119,14 +119,14 @@ def test_runs_are_sorted_and_seeds_are_combined(tmp_path: Path, gan_command: Any
     out = gan_command("compare", "sweep").stdout.split("mean ± standard deviation over seeds:\n")
     assert [line.split()[0] for line in out[0].splitlines()[1:7]] == [f"sweep/{number}" for number in range(6)]
     assert [line.split()[:5] for line in out[1].splitlines()] == [
-        ["model", "runs", "kid_x1000_lite0", "recall_lite0"], ["dcgan", "3", "2", "±", "1"],
-        ["ls_gan", "2", "4.5", "±", "0.71"],
+        ["model", "runs", "kid_x1000_lite0", "recall_lite0"], ["dcgan", "3", "2.0", "±", "1.0"],
+        ["ls_gan", "2", "4.50", "±", "0.71"],
     ]  # fmt: skip
     rows = list(csv.DictReader(gan_command("compare", "sweep", "--csv").stdout.splitlines()))
     assert float(rows[0]["eval/kid_x1000_lite0"]) == 2 and float(rows[0]["eval/kid_x1000_lite0 sd"]) == 1
     latex = gan_command("compare", "sweep", "--latex").stdout
-    assert r"ls\_gan & 2 & 4.5 $\pm$ 0.71" in latex and "& KID &" in latex and r"\bottomrule" in latex
-    assert "| dcgan | 3 | 2 ± 1 |" in gan_command("compare", "sweep", "--markdown").stdout
+    assert r"ls\_gan & 2 & 4.50 $\pm$ 0.71" in latex and "& KID &" in latex and r"\bottomrule" in latex
+    assert "| dcgan | 3 | 2.0 ± 1.0 |" in gan_command("compare", "sweep", "--markdown").stdout
     single = gan_command("compare", "sweep/0", "sweep/3", "--csv").stdout.splitlines()
     assert single[1].startswith("sweep/0,dcgan,1")  # no seed differs: a row per run
 
