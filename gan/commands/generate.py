@@ -62,7 +62,6 @@ class Request(options.Weights):
 
 
 def load_enlarger(run: str) -> Translator:
-    """Return the translator of --enlarge."""
     from gan import api
 
     enlarger = api.load(run)

@@ -56,7 +56,6 @@ def describe_image(file: Path) -> dict[str, str]:
 
 
 def describe() -> dict[str, str]:
-    """Return the lines of the report by name."""
     import torch
 
     revision = git_revision()
@@ -76,14 +75,12 @@ def describe() -> dict[str, str]:
 
 
 def build_of(torch: Any) -> str:
-    """Return what torch was built for."""
     if torch.version.cuda:
         return f"CUDA {torch.version.cuda}, cuDNN {torch.backends.cudnn.version()}"
     return f"ROCm {torch.version.hip}" if getattr(torch.version, "hip", None) else "built without CUDA"
 
 
 def devices(torch: Any) -> list[str]:
-    """Return the devices that torch can use, with the names and memory of GPUs."""
     found = ["cpu"]
     for index in range(torch.cuda.device_count()):
         about = torch.cuda.get_device_properties(index)

@@ -126,7 +126,6 @@ def add_metadata(parser: argparse.ArgumentParser) -> None:
 
 
 def add_weights(parser: argparse.ArgumentParser) -> None:
-    """Add the options that choose the weights of a run, the device, and the user's own code."""
     parser.add_argument("--checkpoint", default="best", help="best, last or a file (default: %(default)s)")
     add_device(parser)
 
@@ -174,7 +173,6 @@ def add_seamless(parser: argparse.ArgumentParser) -> None:
 
 
 def add_device(parser: argparse.ArgumentParser) -> None:
-    """Add the options that choose the device, and the user's own code."""
     parser.add_argument("--device", default="cpu", help="cpu, cuda or mps (default: %(default)s)")
     parser.add_argument("--threads", default="auto", metavar="N", help="number of torch threads on the CPU (default: "
                         "torch's choice, or OMP_NUM_THREADS)")  # fmt: skip
@@ -224,7 +222,6 @@ def existing_run(text: str) -> str:
 
 
 def existing_run_or_look(text: str) -> None:
-    """Raise UserError if there is no such run, checkpoint or look."""
     from gan.translation.image_translator import parse_look
 
     if names_look(text):
@@ -234,7 +231,6 @@ def existing_run_or_look(text: str) -> None:
 
 
 def existing_path(text: str) -> Path:
-    """Return a path; raise UserError if it does not exist."""
     if not os.path.lexists(text):
         kind = "file" if Path(text).suffix else "folder"
         raise UserError(f"there is no {kind} {text!r}{path_hint(text) or ': check the path'}")
@@ -261,7 +257,6 @@ def locate(arguments: argparse.Namespace) -> None:
 
 
 def require_checkpoint(run: str) -> None:
-    """Raise UserError if a folder has no checkpoint and is no shared model."""
     folder = Path(run)
     if not shared_model.is_shared(folder) and not checkpoints.list_checkpoints(folder):
         hint = run_folder.hint_inside(folder) or "is it a run folder, or a folder written by gan share?"
@@ -272,7 +267,6 @@ def require_checkpoint(run: str) -> None:
 
 
 def load_model(request: Weights | argparse.Namespace) -> Model:
-    """Return the model that a request selects, on the selected device."""
     if shows_bars():
         print(f"loading {request.run} ...", file=sys.stderr, flush=True)  # the next import takes seconds
 

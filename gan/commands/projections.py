@@ -65,7 +65,6 @@ class OutputFolder:
         vector_files.write(self.out / LATENTS_FILE, self.latents, self.space, **about)
 
     def synthesize(self, names: list[str]) -> Tensor:
-        """Return the generated images uint8 (N, C, H, W) of the latents of `names`."""
         labels = torch.tensor([self.labels[name] for name in names]) if self.labels else None
         return self.space.render_uint8(torch.stack([self.latents[name] for name in names]), labels)
 

@@ -142,7 +142,6 @@ def device_of(accelerator: str) -> str:
 
 
 def device(cfg: DictConfig) -> str:
-    """Return the device of a configuration: "cuda", "mps" or "cpu"."""
     return device_of(str(cfg.trainer.accelerator))
 
 
@@ -182,7 +181,6 @@ def at_most(limit: int, value: Any) -> int:
 
 
 def sides(size: Any) -> ListConfig:
-    """Return [height, width] of data.size."""
     return OmegaConf.create(list(pair(OmegaConf.to_container(size) if OmegaConf.is_config(size) else size)))
 
 
@@ -190,12 +188,10 @@ def sides(size: Any) -> ListConfig:
 
 
 def derived(name: str, *values: Any, _root_: DictConfig) -> Any:
-    """Return what the function of this name in DERIVED computes from the configuration and further values."""
     return DERIVED[name](_root_, *values)
 
 
 def by_name(function: Callable[..., Any]) -> Callable[..., Any]:
-    """Add a function to DERIVED."""
     DERIVED[function.__name__] = function
     return function
 
@@ -306,7 +302,6 @@ def objective(cfg: DictConfig) -> str:
 
 @by_name
 def kind(cfg: DictConfig) -> str:
-    """Return the kind of the model, which its class decides."""
     return kinds.of_class(str(cfg.model.get("_target_"))).name
 
 
@@ -329,7 +324,6 @@ def by_length(cfg: DictConfig, cpu: int, gpu: int) -> int:
 
 @by_name
 def resumed_at(cfg: DictConfig) -> int | None:
-    """Return the number of images seen at the checkpoint to resume from; None for a new run."""
     return checkpoints.images_of(Path(cfg.resume)) if cfg.resume else None
 
 

@@ -58,7 +58,6 @@ def wrapped(line: str, indent: int) -> str:
 
 
 def comment(file: Path, name: str) -> str:
-    """Return the comment of an option in a configuration file."""
     *above, key = name.split(".")
     text = content(file)
     for part in above:
@@ -84,12 +83,10 @@ def content(file: Path) -> str:
 
 
 def describe_group(group: str) -> str:
-    """Return the lines of the help page about a group: one per file."""
     options = [f"  {group}={file.stem:<16} {headline(file)}" for file in group_files(group)]
     return "\n".join(options) + "\n"
 
 
 def headline(file: Path) -> str:
-    """Return the first comment line of a configuration file."""
     lines = content(file).splitlines()
     return next((line[1:].strip() for line in lines if line.startswith("#") and "@package" not in line), "")

@@ -135,7 +135,6 @@ def errors_in_one_line() -> Iterator[None]:
 
 
 def in_sweep() -> bool:
-    """Return whether this is called inside a job of a sweep."""
     return HydraConfig.initialized() and HydraConfig.get().mode is RunMode.MULTIRUN
 
 

@@ -84,7 +84,6 @@ def is_run(word: str) -> bool:
 
 
 def answer(name: str) -> str | None:
-    """Return what to type instead of a word of another program; None if it is not known."""
     return ANSWERS.get(name.lower().replace("-", "_"))
 
 
@@ -96,7 +95,6 @@ def describe_foreign(key: str) -> str | None:
 
 
 def known_options() -> list[str]:
-    """Return the options of the default configuration, and the groups."""
     return [*paths.groups(), *options([])]
 
 

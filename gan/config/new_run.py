@@ -64,7 +64,6 @@ def complete(typed: list[str]) -> tuple[list[str], DictConfig]:
 
 
 def checked(overrides: list[str]) -> DictConfig:
-    """Return the configuration of a new run, which was checked."""
     cfg = compose(overrides)
     check_options(cfg)
     check(literals(cfg))
@@ -152,7 +151,6 @@ def with_data(typed: list[str], quiet: bool = False) -> list[str]:
 
 
 def is_named(typed: list[str]) -> bool:
-    """Return whether the user has named the folder of the run."""
     return value_of(typed, "hydra.run.dir") is not None
 
 
@@ -203,11 +201,9 @@ def holds_nothing(folder: Path) -> bool:
 
 
 def with_folder(overrides: list[str], run: Path, checkpoint: Path | None) -> list[str]:
-    """Return the overrides with the run folder and the checkpoint added."""
     kept = without(overrides, "hydra.run.dir", "resume")
     return [*kept, f"hydra.run.dir={quote(run)}", f"resume={quote(checkpoint) if checkpoint else 'null'}"]
 
 
 def write_yaml(path: Path, value: Any) -> None:
-    """Write a value as YAML, atomically."""
     write_bytes(path, yaml.safe_dump(value, sort_keys=False, allow_unicode=True).encode())

@@ -39,7 +39,6 @@ def is_group(key: str) -> bool:
 
 
 def without(overrides: list[str], *keys: str) -> list[str]:
-    """Return the overrides without those of `keys`."""
     return [word for word in overrides if key_of(word) not in keys]
 
 
@@ -119,7 +118,6 @@ def convert(word: str, sweep: bool) -> str:
 
 
 def element(value: Any, key: str) -> str:
-    """Return an element of a list in Hydra's grammar."""
     if path := existing(str(value), key):
         return path
     return quote(with_home(value)) if isinstance(value, str) else json.dumps(value)

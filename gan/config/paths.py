@@ -30,21 +30,17 @@ def own() -> list[Path]:
 
 
 def folders() -> list[Path]:
-    """Return the folders of configurations, ours first."""
     return [CONF, *_own]
 
 
 def groups() -> list[str]:
-    """Return the names of all groups."""
     return sorted({path.parent.name for folder in folders() for path in folder.glob("*/*.yaml")})
 
 
 def group_files(group: str) -> list[Path]:
-    """Return the files of a group, by name."""
     files = [path for folder in folders() for path in (folder / group).glob("*.yaml")]
     return sorted(files, key=lambda path: path.stem)
 
 
 def group_names(group: str) -> list[str]:
-    """Return the names that a group can be set to, sorted."""
     return [path.stem for path in group_files(group)]

@@ -145,7 +145,6 @@ def checkpoint_to_resume(run: Path, cfg: DictConfig) -> Path | None:
 
 
 def list_logs(run: Path) -> list[Path]:
-    """Return the logs that a run has written: metrics, scores and the events of TensorBoard."""
     names = (run_folder.METRICS, run_folder.METRICS_CSV, run_folder.EVALUATION)
     return [path for path in (*(run / name for name in names), *run.glob("events.out.tfevents.*")) if path.exists()]
 
@@ -292,7 +291,6 @@ def plain_assignment(path: Path, word: str) -> tuple[str, Any]:
 
 
 def refusal(path: Path, word: str, fault: str, advice: str = REPEAT) -> UserError:
-    """Return the error for an override that is not accepted from a file."""
     return UserError(f"{path}: {word[:200]!r} is refused: {fault}; {advice}")
 
 

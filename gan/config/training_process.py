@@ -71,7 +71,6 @@ def option_name(name: str) -> str:
 
 
 def keys_of(path: Path) -> dict[str, Any]:
-    """Return the content of a configuration file by top-level names."""
     return yaml.safe_load(path.read_text(encoding="utf-8")) or {}
 
 

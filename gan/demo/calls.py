@@ -127,7 +127,6 @@ class Context:
                 del self.jobs[session]
 
     def cancel(self, request: gr.Request) -> None:
-        """Cancel the running call of a session."""
         if (job := self.jobs.get(session_of(request))) is not None:
             job.set()
 
@@ -187,13 +186,11 @@ class Controls:
         return self.add(name or setting.name, component, check)
 
     def choice(self, name: str, component: Any) -> Any:
-        """Add a component with choices."""
         words = tuple(word for _, word in component.choices)
         setting = Setting(name, default=words[0], words=words)
         return self.add(name, component, lambda value: setting.check(value, f"{component.label} "))
 
     def seeds(self, value: str, info: str, most: int, twice: bool = False, **options: Any) -> Any:
-        """Add a field for a list of seeds."""
         field = gr.Textbox(value, label="Seeds", info=info, **options)
         return self.add("seeds", field, lambda text: parse_seeds(str(text), "Seeds", most, twice))
 

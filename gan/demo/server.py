@@ -257,7 +257,6 @@ def serve(models: Any, host: str, started: Callable[[str], None], listener: sock
 
 
 def address(listener: socket.socket) -> str:
-    """Return the address of the page on this machine."""
     host, port = listener.getsockname()[:2]
     shown = "localhost" if host in ("0.0.0.0", "::") else f"[{host}]" if ":" in host else host
     return f"http://{shown}:{port}"

@@ -43,7 +43,6 @@ NO_IMAGE = "Upload images or a zip archive first."
 
 
 def add_pixel_art(controls: Controls) -> None:
-    """Add the options to a tab."""
     controls.number(calls.CELL, gr.Slider(1, 64, 1, step=1, label="Cell size (pixels)",
                                            info="each cell has one color"))  # fmt: skip
     controls.choice("palette", gr.Dropdown([NO_PALETTE, *COLORS], value=NO_PALETTE, label="Palette"))
@@ -157,7 +156,6 @@ def translate_tab(shown: PageModel, context: Context) -> None:
 
 
 def parameters(look: str) -> dict[str, Parameter]:
-    """Return the parameters of a look by name."""
     filters = [parameters_of(FILTERS[each]) for each in STYLES[look].filters]
     return {name: parameter for of_one in filters for name, parameter in of_one.items()}
 

@@ -39,12 +39,10 @@ def registered() -> dict[str, dict[str, Any]]:
 
 @functools.cache
 def described() -> dict[str, Score]:
-    """Return the meaning of all scores by name."""
     return scores.described(registered())
 
 
 def meaning(logged: str) -> Score:
-    """Return the meaning of a score as it is logged, such as eval/kid_x1000_lite0."""
     return scores.meaning(logged, described())
 
 

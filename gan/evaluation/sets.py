@@ -246,7 +246,6 @@ def checked_folder(reference: str) -> str:
 
 
 def default_part(data: Any) -> str:
-    """Return "val" if a DataModule has held-out images, else "train"."""
     return "val" if len(data.reals(2, held_out=True)) == 2 else "train"
 
 

@@ -100,7 +100,6 @@ class Facts:
 
     @property
     def summary(self) -> str:
-        """The model, the data and the size in one line."""
         model = str(self.choices.get("model") or generator_of(self.config))
         return f"{model} on {', '.join(self.data[:4])}, {self.size} pixels"
 
@@ -119,7 +118,6 @@ class Facts:
 
     @property
     def size(self) -> str:
-        """The size of the images as text, such as 64×64."""
         size = self.config.get("data.size")
         height, width = size if isinstance(size, list) and len(size) == 2 else (size, size)
         return f"{height}×{width}"
@@ -168,7 +166,6 @@ def noting(facts: Facts, name: str) -> Iterator[None]:
 
 
 def last_lines(path: Path) -> list[dict[str, Any]]:
-    """Return the last lines of a file of JSON objects."""
     return list(deque(json_lines(path, MAX_BYTES), MAX_LINES))
 
 

@@ -101,7 +101,6 @@ def images(facts: Facts, grids: list[tuple[int, Path]]) -> Section:
 
 
 def curves(facts: Facts) -> Section:
-    """Return the curves of scores, losses and penalties."""
     panels = panels_of(facts)
     content = chart(panels[:MAX_PANELS])
     if len(panels) > MAX_PANELS:

@@ -85,7 +85,6 @@ class AtomicCheckpointIO(CheckpointIO):
             writing.result()
 
     def close(self) -> None:
-        """Wait for the last checkpoint, and end the thread."""
         try:
             self.wait()
         finally:
@@ -122,12 +121,10 @@ def check_resumable(checkpoint: dict[str, Any], path: Path) -> dict[str, Any]:
 
 
 def elapsed(checkpoint: dict[str, Any]) -> float | None:
-    """Return the seconds of the training loop so far; None if they were not measured."""
     clocks = (state for name, state in checkpoint.get("callbacks", {}).items() if name.startswith("TrainingTime"))
     return next((state["seconds"] for state in clocks), None)
 
 
 def best_so_far(checkpoint: dict[str, Any]) -> dict[str, Any] | None:
-    """Return the record of the best checkpoint; None if there was no evaluation."""
     states = (state for state in checkpoint.get("callbacks", {}).values() if checkpoints.BEST_STATE in state)
     return next((state[checkpoints.BEST_STATE] for state in states), None)

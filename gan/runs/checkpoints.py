@@ -26,7 +26,6 @@ CHECKPOINT = re.compile(r"images-\d{9,18}\.ckpt")  # file name of a checkpoint
 
 
 def checkpoint_path(run: Path, images: int) -> Path:
-    """Return the path of the checkpoint after a number of images."""
     return run / CHECKPOINTS / f"images-{images:09d}.ckpt"
 
 
@@ -120,7 +119,6 @@ def how_to_continue(run: Path) -> str:
 
 
 def existing(checkpoint: str) -> Path:
-    """Return the path of a checkpoint file; raise UserError if there is none."""
     if not Path(checkpoint).is_file():
         raise UserError(f"checkpoint {checkpoint}: no such file; give best, last or a path{path_hint(checkpoint)}")
     return Path(checkpoint)

@@ -36,7 +36,6 @@ class Run(NamedTuple):
     meanings: dict[str, Score]  # of its scores
 
     def option(self, name: str) -> Any:
-        """Return the value of an option or a typed group; None if the run has no such option."""
         return self.config.get(name, self.choices.get(name))
 
     @property
@@ -126,7 +125,6 @@ def summary(one: Run, names: list[str]) -> dict[str, Any]:
 
 
 def labels(found: list[Run], names: list[str]) -> list[str]:
-    """Return a name of each run for a figure: its folder and its options that differ."""
     made = []
     for one in found:
         options = ", ".join(f"{short_name(name, names)}={cell(name, one.option(name))}" for name in names)
@@ -187,7 +185,6 @@ def status(folder: Path, config: dict[str, Any], images: int, seconds: float) ->
 
 
 def best_score(folder: Path) -> str:
-    """Return the best score of a run with its name, or "-"."""
     try:
         record = checkpoints.best_record(folder) or {}
     except UserError:

@@ -73,7 +73,6 @@ def acquire(run: Path) -> None:
 
 
 def in_use(run: Path, holder: Any) -> str:
-    """Return a message with the process that holds the lock."""
     who = "another process" if holder is None else f"process {holder.pid} on {holder.hostname.partition('?')[0]}"
     option = "hydra.sweep.dir" if (run / SWEEP).exists() else "hydra.run.dir"
     return f"{run}: {who} is training in this folder; stop it first, or use another folder with {option}="

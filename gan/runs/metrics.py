@@ -20,7 +20,6 @@ SHOWN = ("eval/", "loss/", "penalty/", "health/")
 
 
 def read_metrics(path: Path) -> list[dict[str, Any]]:
-    """Return the lines of a metrics.jsonl, each with its number of images; see `each_line`."""
     return list(each_line(path))
 
 
@@ -74,7 +73,6 @@ class Objective(NamedTuple):
 
     @classmethod
     def of(cls, config: Mapping[str, Any]) -> Objective:
-        """Return the objective of a run from its configuration."""
         name = str(config.get("objective"))
         return cls(name, scores.sign(name, config), 0 if kinds.start_counts(config) else 1)
 

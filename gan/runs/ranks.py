@@ -32,7 +32,6 @@ def is_rank_lost(error: Exception) -> bool:
 
 
 def rank_lost(run: Path) -> UserError:
-    """Return the error of a run that has lost a rank."""
     how = checkpoints.how_to_continue(run)
     return UserError(f"another process of this run has died or does not answer; {how}")
 

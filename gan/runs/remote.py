@@ -135,7 +135,6 @@ class RemoteRun:
             self.write_record()
 
     def remember(self, name: str, tag: str) -> None:
-        """Record that a file was downloaded."""
         if (here := stamp(self.run / name)) is not None:
             self.known[name] = Known(*here, tag)
             self.write_record()
@@ -151,7 +150,6 @@ def complete(there: dict[str, str]) -> dict[str, str]:
 
 
 def sidecar_of(name: str) -> str:
-    """Return the name of the sidecar of a checkpoint."""
     return checkpoints.sidecar(Path(name)).as_posix()
 
 

@@ -103,7 +103,6 @@ def refuse_links(run: Path) -> None:
 
 
 def read_config(run: Path) -> dict[str, Any]:
-    """Return the configuration of a run."""
     path = run / CONFIG
     try:
         found = read_yaml(path)
@@ -140,7 +139,6 @@ def plain_value(text: str) -> Any:
 
 
 def version_of(package: str) -> str | None:
-    """Return the version of an installed package, or None."""
     from importlib.metadata import PackageNotFoundError, version  # slow to import
 
     try:

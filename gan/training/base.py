@@ -130,7 +130,6 @@ class Base(LightningModule):
         return made
 
     def trained(self, network: str) -> list[nn.Parameter]:
-        """Parameters of a network and of its penalties."""
         return [parameter for part in self.trained_parts(network) for parameter in part.parameters()]
 
     def trained_parts(self, network: str) -> list[nn.Module]:
@@ -268,7 +267,6 @@ class Base(LightningModule):
         return {}
 
     def synthesize(self, seeds: range) -> Tensor:
-        """Return the images of the EMA generator for seeds."""
         z = latents(seeds, self.generator.latent_dim)
         return generate(self.averaged_generator(), z, classes_of(seeds, self.class_counts))
 

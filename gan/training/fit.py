@@ -187,7 +187,6 @@ def prepare(cfg: DictConfig, model: GAN, data: ImageDataModule, trainer: Trainer
 
 
 def print_summary(trainer: Trainer, model: GAN, data: ImageDataModule, run: Path) -> None:
-    """Print the run folder, the numbers of parameters, and the devices."""
     networks = (("generator", model.generator), ("discriminator", model.discriminator))
     counts = [f"{name} {sum(p.numel() for p in network.parameters()):,}" for name, network in networks]
     device = f"{trainer.num_devices} x {trainer.strategy.root_device.type}, {trainer.precision}"

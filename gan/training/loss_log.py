@@ -108,5 +108,4 @@ def scaler(trainer: Trainer) -> Any:
 
 
 def finite_mean(terms: Tensor) -> float:
-    """Return the mean of the finite terms; nan if there are none."""
     return float(terms[terms.isfinite()].mean())

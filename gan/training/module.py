@@ -166,7 +166,6 @@ class GAN(Base):
     # ---- Losses of a micro-batch
 
     def discriminator_loss(self, step: Step) -> Terms:
-        """Return the terms of the discriminator's loss."""
         step.passes = {}
         step.real_logits = self.judge(step, "real", self.reals_for_discriminator(step))
         step.fake_logits = self.judge(step, "fake", self.fakes_for_discriminator(step))
@@ -202,7 +201,6 @@ class GAN(Base):
         return {f"loss/{name}": term for name, term in terms.items()}
 
     def generator_loss(self, step: Step) -> Terms:
-        """Return the terms of the generator's loss."""
         step.fake_logits = step.critic_of_fakes(step.fake)
         if self.loss.needs_real_logits:
             with torch.no_grad():

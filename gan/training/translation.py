@@ -156,7 +156,6 @@ class Translator(GAN):
 
     @property
     def num_beside(self) -> int:
-        """Return the number of columns of `beside`."""
         return 1 + self.num_translations + (1 if self.has_ground_truth else 2)
 
     def preview(self, n: int) -> Tensor:
@@ -164,7 +163,6 @@ class Translator(GAN):
         return torch.stack(self.beside(max(1, n // self.num_beside)), 1).flatten(0, 1)[:n]
 
     def columns(self, n: int) -> int | None:
-        """Return the number of images per row in a grid of `preview`."""
         return self.num_beside * max(1, round(n**0.5 / self.num_beside))
 
     def scores(self, fakes: Tensor) -> dict[str, float]:
@@ -225,7 +223,6 @@ class Translator(GAN):
 
     @cached_property
     def stage_extractors(self) -> list[Any]:
-        """Return the extractors that choose the stage: Lite0 and random convolutions."""
         return [extractor("lite0"), extractor("random_conv")]
 
 
@@ -289,7 +286,6 @@ class CycleGAN(Translator):
 
 
 def summed(first: Terms, second: Terms) -> Terms:
-    """Return the sums of terms with the same name."""
     return {name: first[name] + second[name] for name in first}
 
 

@@ -30,7 +30,6 @@ class Upload:
         self.thread = threading.Thread(target=self.work, name="upload", daemon=True)
 
     def work(self) -> None:
-        """Upload until `finish` is called."""
         while not self.ending.is_set():
             self.due.wait(INTERVAL)
             self.due.clear()

@@ -47,6 +47,5 @@ class Agreement(Callback):
 
 
 def differing(starts: Sequence[dict[str, Any]]) -> list[str]:
-    """Return the names whose values are not the same on all ranks."""
     names = dict.fromkeys(name for start in starts for name in start)
     return [name for name in names if any(start.get(name) != starts[0].get(name) for start in starts)]

@@ -116,5 +116,4 @@ def overfitting(train: Tensor, held_out: Tensor, fakes: Tensor) -> tuple[float, 
 
 
 def diversity(images: Tensor) -> float:
-    """Return the mean distance between the thumbnails of two images."""
     return float(torch.pdist(thumbnails(images.cpu()).float()).mean())

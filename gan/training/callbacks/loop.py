@@ -239,7 +239,6 @@ class Interrupt(Callback):
         self.restore()
 
     def restore(self) -> None:
-        """Restore the previous signal handlers."""
         ranks.hold_slurm_signal()
         for number, handler in self.previous.items():
             signal.signal(number, handler)

@@ -93,7 +93,6 @@ class ProgressLine(Callback):
 
 
 def evaluation(trainer: Trainer) -> Evaluate | None:
-    """Return the callback that evaluates; None if there is none."""
     return next((c for c in trainer.callbacks if isinstance(c, Evaluate)), None)  # type: ignore[attr-defined]
 
 

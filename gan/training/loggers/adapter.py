@@ -116,7 +116,6 @@ class Adapter(Logger):
             self.warn(f"more than {MAX_WAITING} calls wait")
 
     def work(self) -> None:
-        """Do the queued calls until the queue has None."""
         while (call := self.calls.get()) is not None:
             try:
                 call()

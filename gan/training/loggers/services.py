@@ -97,7 +97,6 @@ def read_id(run: Path, logger: str) -> str | None:
 
 
 def write_id(run: Path, logger: str, value: str) -> None:
-    """Write the id of a run, which a resumed run reads."""
     write_json(run / LOGGERS, read_ids(run) | {logger: value})
 
 
