@@ -54,13 +54,7 @@ def composing() -> Iterator[None]:
 
 
 def compose(overrides: list[str]) -> DictConfig:
-    """Return the configuration that Hydra composes from these overrides, including Hydra's own part.
-
-    It reads conf/ and the folder that --config-dir names.
-
-    Raises:
-        HydraException: an unknown option, group or value.
-    """
+    """Return the configuration that Hydra composes from conf/ and --config-dir, with its part; raise HydraException."""
     GlobalHydra.instance().clear()
     searched = [f"hydra.searchpath=[{quote(f'file://{folder}')}]" for folder in own()]
     with hydra.initialize_config_dir(str(CONF), version_base="1.3"), composing():
@@ -84,10 +78,7 @@ def literals(cfg: DictConfig) -> dict[str, Any]:
 
 
 def to_plain(cfg: DictConfig) -> dict[str, Any]:
-    """Return a configuration without Hydra's part, as resolved plain containers to store.
-
-    The home folder is ~, and there are no secrets.
-    """
+    """Return a configuration without Hydra's part as plain containers to store: no secrets, ~ for the home folder."""
     stored = cfg.copy()
     with open_dict(stored):
         stored.pop("hydra", None)

@@ -113,11 +113,7 @@ class Search(Sweeper):
 
 
 def is_pruned(evaluation: int, score: float) -> bool:
-    """Report a score to the search that runs this job, and return whether it ends the job.
-
-    Args:
-        evaluation: number of the evaluation in this job; trials are compared after as many evaluations.
-    """
+    """Report the score of an evaluation of this job, from 1, to its search, and return whether that ends the job."""
     if Search.trial is None:
         return False
     Search.trial.report(score, evaluation)
