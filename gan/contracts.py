@@ -185,7 +185,11 @@ class DataModule(Protocol):
 
 
 def check(part: Any, contract: type, what: str) -> None:
-    """Raise UserError if a part, named `what` in the message, lacks members of a Protocol."""
+    """Raise UserError if a part lacks members of a Protocol.
+
+    Args:
+        what: name of the part in the message, such as "loss" or "model.generator".
+    """
     names = [name for name in _members(contract) if not hasattr(part, name)]
     if names:
         lacks = " and no ".join(names)
@@ -193,7 +197,12 @@ def check(part: Any, contract: type, what: str) -> None:
 
 
 def check_step(penalty: Any, step: type[Step], name: str) -> None:
-    """Raise UserError if the `step` in a penalty's annotation is not that of the model."""
+    """Raise UserError if a penalty does not fit the step of a model: the annotation of its `step` names another one.
+
+    Args:
+        step: the class of the model's step.
+        name: name of the penalty in the message.
+    """
     try:
         needed = get_type_hints(penalty.forward).get("step", Step)
     except NameError:  # a name that is imported for type checkers only

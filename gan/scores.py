@@ -49,7 +49,11 @@ def meaning(logged: str, scores: Mapping[str, Score]) -> Score:
 
 
 def sign(logged: str, config: Mapping[str, Any]) -> int:
-    """Return -1 if higher values of a score are better by the metrics of a run's configuration, otherwise 1."""
+    """Return the factor with which a score is to be minimized: -1 if higher values are better, otherwise 1.
+
+    Args:
+        config: of the run, whose metrics say it.
+    """
     metrics = config.get("metric")
     scores = described(metrics if isinstance(metrics, Mapping) else {})
     return -1 if meaning(logged, scores).better == "higher" else 1

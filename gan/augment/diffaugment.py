@@ -84,7 +84,11 @@ def color(x: Tensor, u: Tensor) -> Tensor:
 
 
 def translation(x: Tensor, u: Tensor, cell: int = 1, wrapped: Sequence[int] = ()) -> Tensor:
-    """Move images by whole pixels without waiting for the device; they wrap around along the dimensions `wrapped`."""
+    """Move images by whole pixels, without a value that the host must wait for.
+
+    Args:
+        wrapped: dimensions of (N, C, H, W) along which images wrap around.
+    """
     height, width = x.shape[2:]
     rows, rows_inside = _sources(height, u[:, 0], cell, 2 in wrapped)  # (N, H)
     columns, columns_inside = _sources(width, u[:, 1], cell, 3 in wrapped)  # (N, W)

@@ -54,7 +54,13 @@ def composing() -> Iterator[None]:
 
 
 def compose(overrides: list[str]) -> DictConfig:
-    """Return the configuration that Hydra composes from conf/ and --config-dir, with its part; raise HydraException."""
+    """Return the configuration that Hydra composes from these overrides, including Hydra's own part.
+
+    It reads conf/ and the folder that --config-dir names.
+
+    Raises:
+        HydraException: an unknown option, group or value.
+    """
     GlobalHydra.instance().clear()
     searched = [f"hydra.searchpath=[{quote(f'file://{folder}')}]" for folder in own()]
     with hydra.initialize_config_dir(str(CONF), version_base="1.3"), composing():
@@ -78,7 +84,10 @@ def literals(cfg: DictConfig) -> dict[str, Any]:
 
 
 def to_plain(cfg: DictConfig) -> dict[str, Any]:
-    """Return a configuration without Hydra's part as plain containers to store: no secrets, ~ for the home folder."""
+    """Return a configuration without Hydra's part, as resolved plain containers to store.
+
+    The home folder is ~, and there are no secrets.
+    """
     stored = cfg.copy()
     with open_dict(stored):
         stored.pop("hydra", None)

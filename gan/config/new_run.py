@@ -155,7 +155,10 @@ def is_named(typed: list[str]) -> bool:
 
 
 def folder_of(cfg: DictConfig, mode: str) -> Path:
-    """Return the folder of a "run" or "sweep". One that was not typed ends in _debug-NAME with debug=NAME."""
+    """Return the folder in a composed configuration; mode is "run" or "sweep". With debug=NAME it ends in _debug-NAME.
+
+    A folder that was typed stays as it is.
+    """
     HydraConfig.instance().set_config(cfg)  # for ${hydra:...} in the folder's name
     name, debug = str(cfg.hydra[mode].dir), cfg.hydra.runtime.choices.debug
     typed = any(key_of(word) == f"hydra.{mode}.dir" for word in cfg.hydra.overrides.hydra)

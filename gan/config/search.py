@@ -113,7 +113,11 @@ class Search(Sweeper):
 
 
 def is_pruned(evaluation: int, score: float) -> bool:
-    """Report the score of an evaluation of this job, from 1, to its search, and return whether that ends the job."""
+    """Report a score to the search that runs this job, and return whether it ends the job.
+
+    Args:
+        evaluation: number of the evaluation in this job; trials are compared after as many evaluations.
+    """
     if Search.trial is None:
         return False
     Search.trial.report(score, evaluation)

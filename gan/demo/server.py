@@ -190,7 +190,11 @@ def again(body: bytes, receive: Receive) -> Receive:
 
 
 def listen(host: str, port: int | None) -> socket.socket:
-    """Return a socket that listens on a port, by default the first free one from PORT on; raise UserError."""
+    """Return a socket that listens on a port; on the first free one from PORT on if none is given.
+
+    Raises:
+        UserError: the port is taken, or the host is not a name or an address of this machine.
+    """
     for number in range(PORT, PORT + PORTS) if port is None else (port,):
         try:
             family = socket.getaddrinfo(host, number, type=socket.SOCK_STREAM)[0][0]

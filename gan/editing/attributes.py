@@ -42,7 +42,10 @@ def for_channels(channels: int) -> dict[str, Attribute]:
 
 
 def std(space: Space, attributes: Mapping[str, Attribute], label: Tensor | None = None) -> dict[str, float]:
-    """Return the standard deviations, units of `Model.edit`, over the images of fixed latents with these classes."""
+    """Return the standard deviation of each attribute over the images of fixed latents: the unit of `Model.edit`.
+
+    `label` (NUM_IMAGES,) are the classes of the images.
+    """
     images = space.render(space.fixed_sample(NUM_IMAGES, label), label)
     return dict(zip(attributes, measure(images, attributes.values()).std(0).tolist(), strict=True))
 
@@ -103,7 +106,10 @@ def take_step(latents: Tensor, step: Tensor, max_step: float) -> Tensor:
 def gradients(
     space: Space, latents: Tensor, attributes: Iterable[Attribute], label: Tensor | None
 ) -> tuple[Tensor, Tensor]:
-    """Return the attributes (N, A) of the images of latents (N, ...), and gradients (N, A, numbers in a latent)."""
+    """Return the attributes (N, A) of the images of latents (N, ...), and their gradients (N, A, D).
+
+    D is the number of elements of a latent.
+    """
     latents = latents.detach().requires_grad_()
     with torch.enable_grad():
         values = measure(space.synthesize(latents, label), attributes)
@@ -124,7 +130,10 @@ def warp(images: Tensor, zoom: float = 0.0, shift_x: float = 0.0, shift_y: float
 
 
 def move(space: Space, latents: Tensor, by: Mapping[str, float], label: Tensor | None = None) -> Tensor:
-    """Return latents (N, latent_dim) or (N, layers, latent_dim) near the given ones whose images move by POSITIONS."""
+    """Return latents (N, latent_dim) or (N, layers, latent_dim) near the given ones, with images zoomed and shifted.
+
+    `by` has settings of POSITIONS, in units of ZOOM and SHIFT, and `label` (N,) the class of each latent.
+    """
     if not any(by.values()):
         return latents
     targets = warp(space.render(latents, label), **by)

@@ -244,7 +244,10 @@ def lr_schedule(t: float) -> float:
 
 
 def image_distance(x: Tensor, y: Tensor) -> Tensor:
-    """Return the mean absolute difference over SCALES plus SSIM times (1 - structural similarity), (N,)."""
+    """Return the distance (N,) of images (N, C, H, W) in [-1, 1].
+
+    It is the mean absolute difference, averaged over SCALES, plus SSIM times (1 - the structural similarity).
+    """
     differences = torch.stack([avg_pool2d(x - y, scale).abs().mean((1, 2, 3)) for scale in SCALES])
     return differences.mean(0) + SSIM * (1 - fast_ssim(x, y))
 

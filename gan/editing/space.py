@@ -99,7 +99,10 @@ class Space:
     def render_uint8(
         self, latents: Tensor, label: Tensor | None = None, advance: Callable[[int], None] = lambda done: None
     ) -> Tensor:
-        """Return images uint8 (N, C, H, W) on the CPU, each by itself. `advance` gets the number of new images."""
+        """Return images uint8 (N, C, H, W) on the CPU. Each image is independent of the others.
+
+        `advance` is called with the number of images since the last call.
+        """
         return in_chunks(lambda *chunk: to_uint8(self.synthesize(*chunk)), self.device, latents, label, advance=advance)
 
     @cached_property

@@ -197,7 +197,10 @@ def selected_on_these(request: Request, checkpoint: Path, what: str) -> bool:
 
 
 def data_of(run: Path, config: dict[str, Any] | None = None, checkpoint: Path | None = None) -> Any:
-    """Return the DataModule of a run, by default of its best checkpoint; see `use_report_half`."""
+    """Return the DataModule of a run; its held-out images are those that selected no checkpoint, if it has any.
+
+    Configuration and checkpoint are by default those of its best checkpoint.
+    """
     if config is None or checkpoint is None:
         checkpoint = checkpoint_of(run)
         config = loading.load_state(checkpoint)["config"]

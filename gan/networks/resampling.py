@@ -33,7 +33,10 @@ def downsample(x: Tensor) -> Tensor:
 
 
 def smooth(x: Tensor, padding: int, stride: int = 1, gain: float = 1.0) -> Tensor:
-    """Filter both axes with [1, 3, 3, 1] gain / 8. A side n becomes (n + 2 padding - 4) // stride + 1."""
+    """Filter both axes with [1, 3, 3, 1] / 8 and multiply by `gain`.
+
+    Each side of length n becomes (n + 2 padding - 4) // stride + 1.
+    """
     row = 2 - (torch.arange(4, device=x.device, dtype=x.dtype) - 1.5).abs()  # on the device: a copy would synchronize
     kernel = (row[:, None] * row * (gain / 16)).expand(x.shape[1], 1, 4, 4)
     return F.conv2d(x, kernel, stride=stride, padding=padding, groups=x.shape[1])

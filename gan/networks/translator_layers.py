@@ -60,7 +60,10 @@ def initialize_translator(
 
 
 def output_image(x: Tensor, y: Tensor, start: ColorMap | None, position: TilePosition) -> Tensor:
-    """Return the translation of tiles x, given the last layer's output y: that of `start` plus y, or tanh y."""
+    """Return the translation of tiles x at a position of the image, given the output y of the last layer.
+
+    With a color map `start`, it is that of x plus y; else tanh y, as published.
+    """
     return torch.tanh(y) if start is None else start.of_images(x, position) + y
 
 

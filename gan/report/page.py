@@ -118,7 +118,11 @@ def evenly(items: list[Item], count: int) -> list[Item]:
 
 
 def embed(path: Path, max_bytes: int) -> Embedded:
-    """Return an image file as a WebP of at most about `max_bytes`, lossless if small enough; raise ImageError."""
+    """Return an image file as a WebP of at most about `max_bytes`: lossless if that is small enough.
+
+    Raises:
+        ImageError: the file cannot be read, or has too many pixels.
+    """
     image = read_first_frame(path, MAX_PIXELS)
     if max(image.size) > MAX_SIDE:
         image.thumbnail((MAX_SIDE, MAX_SIDE), Image.Resampling.LANCZOS, reducing_gap=3)

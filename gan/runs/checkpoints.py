@@ -35,7 +35,12 @@ def sidecar(checkpoint: Path) -> Path:
 
 
 def read_sidecar(checkpoint: Path) -> dict[str, Any]:
-    """Return the sidecar of a checkpoint. Raise OSError, or ValueError if this program has not written it."""
+    """Return the sidecar of a checkpoint: sha256, bytes, images, and optionally seconds and best.
+
+    Raises:
+        OSError: the sidecar cannot be read.
+        ValueError: the sidecar was not written by this program.
+    """
     content = read_json(sidecar(checkpoint))
     types = {"sha256": str, "images": int, "bytes": int | None, "seconds": int | float | None, "best": dict | None}
     if not isinstance(content, dict) or not all(isinstance(content.get(name), kind) for name, kind in types.items()):

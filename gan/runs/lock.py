@@ -79,7 +79,10 @@ def in_use(run: Path, holder: Any) -> str:
 
 
 def is_held(run: Path) -> bool:
-    """Return whether a process holds the lock: a living one of this machine, or another with a heartbeat in LEASE."""
+    """Return whether a process is training into a folder, without changing anything.
+
+    A lock counts until LEASE seconds after its last heartbeat; one of this machine only while its process is alive.
+    """
     path = run / run_folder.LOCK
     try:
         owner, age = SoftFileLease(path).owner, time.time() - path.stat().st_mtime

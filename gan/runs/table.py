@@ -60,7 +60,10 @@ def over_seeds(runs: Sequence[Run]) -> list[Row]:
 
 
 def ranked(rows: list[Row], runs: Sequence[Run]) -> list[Row]:
-    """Return the rows with the best value of the objective first; as they are if the runs have several objectives."""
+    """Return the rows with the best value of the runs' objective first, and those without one last.
+
+    Rows of runs with several objectives stay as they are.
+    """
     objectives = {run.objective for run in runs}
     if len(objectives) > 1:
         return rows

@@ -34,7 +34,12 @@ class EMA(nn.Module):
 
     @torch.no_grad()
     def update(self, model: nn.Module, images: int, seen: int) -> None:
-        """Update the average with the weights of `model`, after `images` since the last update and `seen` in total."""
+        """Update the average with the weights of `model`.
+
+        Args:
+            images: number of images since the last update.
+            seen: total number of images seen.
+        """
         torch._foreach_lerp_([*self.module.parameters()], [*model.parameters()], 1 - self.decay(images, seen))
         if buffers := [*self.module.buffers()]:
             # Copy BatchNorm's statistics of the training generator. They are re-estimated before use.

@@ -234,7 +234,10 @@ def print_end(trainer: Trainer, model: GAN, data: ImageDataModule, run: Path) ->
 
 
 def objective(run: Path, cfg: DictConfig) -> float:
-    """Return the value by which a sweep compares jobs; print a line if it should have been logged and was not."""
+    """Return the value by which a sweep compares jobs; print a line if its name was never logged.
+
+    A single run without scores prints nothing, because only a sweep needs them.
+    """
     lines = read_metrics(run / run_folder.METRICS)
     value = Objective.of(cfg).best(lines)
     if not math.isfinite(value):

@@ -65,7 +65,10 @@ def micro_batches(model: Any, n: int) -> list[int | None]:
 
 
 def images_together(*networks: nn.Module) -> int | None:
-    """Return the smallest micro-batch, of which others are multiples; None if a layer, as BatchNorm, uses the batch."""
+    """Return the smallest allowed micro-batch, which divides all others; None if a layer uses the whole batch.
+
+    BatchNorm uses the whole batch. Other layers that combine images have the member `images_together`.
+    """
     modules: list[Any] = [module for network in networks for module in network.modules()]
     if any(isinstance(module, _BatchNorm) for module in modules):
         return None
@@ -132,7 +135,10 @@ def copy_of(model: Any, memo: dict[int, Any] | None = None) -> Any:
 def step_of(
     copied: Any, batch: Mapping[str, Tensor], device: torch.device, precision: torch.dtype | None
 ) -> Callable[[], None]:
-    """Return a function that runs a step of a result of `copy_of` with all lazy penalties, under autocast."""
+    """Return a function that runs a training step of a result of `copy_of`, with every lazy penalty.
+
+    `precision` is the dtype of autocast; None: no autocast.
+    """
     copied.batch_size = len(next(iter(batch.values())))
     copied._trainer = OneDevice(copied.configure_optimizers())
 

@@ -83,7 +83,11 @@ def images_of(path: str) -> Tensor:
 
 
 def target_palette(config: Mapping[str, Any], path: Path, direction: str, colors: int) -> np.ndarray:
-    """Return a palette uint8 (K, 3), K <= colors, of a translator's target images; raise UserError without them."""
+    """Return a palette uint8 (K, 3) of at most `colors` colors, computed from target images of a translator at a path.
+
+    Raises:
+        UserError: the number of colors is out of range, or the target images are not there.
+    """
     if not has_data(config):
         raise UserError(f"--palette {colors}: a shared model has no target images; give an image or a file of colors")
     data = load_data(config, path)
@@ -97,7 +101,10 @@ def palette_of_folder(folder: str, colors: int) -> np.ndarray:
 
 
 def opaque(images: Tensor) -> Tensor:
-    """Return the straight colors of the pixels, of RGBA those half opaque or more, as one image, uint8 (1, C, 1, P)."""
+    """Return the pixels of images (N, C, H, W) as one image, uint8 (1, C, 1, P).
+
+    With premultiplied RGBA, return the straight colors of the pixels that are at least half opaque.
+    """
     levels = images.transpose(0, 1).flatten(1)
     levels = levels[:, :: -(-levels.shape[1] // MAX_PIXELS)]
     if len(levels) == 4:

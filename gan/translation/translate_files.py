@@ -32,7 +32,10 @@ PIXEL_ART_BYTES_PER_PIXEL = 120  # upper limit of memory in both processes, meas
 
 
 def max_pixels(memory: int, pixel_art: bool, bytes_per_pixel: int = BYTES_PER_PIXEL) -> int:
-    """Return how many pixels of an image half of the memory holds, at most the limit for training images."""
+    """Return the largest number of pixels of an image that fits into memory, at most the limit for training images.
+
+    The function of images may use half of the memory in bytes.
+    """
     each = max(bytes_per_pixel, PIXEL_ART_BYTES_PER_PIXEL if pixel_art else 0)
     return max(1, min(MAX_PIXELS, memory // 2 // each))
 

@@ -95,7 +95,11 @@ class StopWhenPruned(ScoreStop):
 
 
 def describe_flat(scores: Sequence[Score], patience: int, fraction: float, sign: int = 1) -> str:
-    """Return how long the best score has not improved by more than noise; empty if it has, or scores are too few."""
+    """Return how long the best score has not improved by more than noise; empty if it has, or scores are too few.
+
+    Args:
+        sign: -1 if higher scores are better.
+    """
     if len(scores) < 2 * patience:
         return ""
     recent = (1 - fraction) * scores[-1][0]  # images

@@ -139,7 +139,10 @@ def choose(work: Callable[[], object], limit: int) -> dict[int, float]:
 
 
 def time_of(work: Callable[[], object], threads: int, shortest: float) -> float:
-    """Return the mean seconds of `work`, after a call to warm up if it is short; `shortest` is the best so far."""
+    """Return the mean time of `work` with a number of threads, in seconds. A first call warms up if it is short.
+
+    `shortest` is the time with the best number so far.
+    """
     torch.set_num_threads(threads)
     started = time.perf_counter()
     work()
