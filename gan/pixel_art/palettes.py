@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
 MAX_SAMPLES = 100_000  # maximum number of pixels for fitting a palette
 MAX_COLORS = 256  # maximum number of colors in a palette
-MAX_FILE = 1 << 26  # bytes of a palette in an image file
+MAX_FILE = 1 << 24  # bytes of a palette in an image file
 MAX_TEXT = 1 << 20  # bytes of a palette in a text or swatch file
 SWATCHES, SWATCH, NORMAL = b"ASEF", 0x0001, 2  # of Adobe Swatch Exchange: magic, kind of block, kind of color
 

@@ -70,13 +70,14 @@ def check_archive(path: Path) -> list[zipfile.ZipInfo]:
 def check_values(path: Path, members: list[zipfile.ZipInfo]) -> None:
     """Raise UserError if the pickle of a checkpoint has more values than `pickles.load` accepts, or slow keys of dicts.
 
-    torch's reader has no such limits. A file of a few megabytes could take a gigabyte, or a quarter of an hour.
+    torch's reader has no such limits, and calls containers of Python. A file of a few megabytes could take a gigabyte,
+    or a quarter of an hour. It finds the pickle by a name in upper or lower case.
     """
     for member in members:
-        if member.filename.endswith("/data.pkl"):
+        if member.filename.lower().endswith("/data.pkl"):
             try:
                 with zipfile.ZipFile(path) as archive:
-                    pickles.load(pickles.Window(memoryview(archive.read(member))))
+                    pickles.load(pickles.Window(memoryview(archive.read(member))), called="torch.")
             except Exception as error:  # a damaged or hostile pickle causes any kind of error
                 raise UserError(f"{path}: refused; not a checkpoint of this program ({reason(error)})") from error
 

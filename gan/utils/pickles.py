@@ -67,11 +67,14 @@ class Window:
         return self.position
 
 
-def load(window: Window, storages: dict[str, Record] | None = None, max_opcodes: int = MAX_OPCODES) -> Any:
+def load(
+    window: Window, storages: dict[str, Record] | None = None, max_opcodes: int = MAX_OPCODES, called: str = ""
+) -> Any:
     """Return the value of a pickle. Bytes are memoryviews, and sets are lists.
 
     Args:
         storages: the storages of torch.save that the pickle names are added: the kind of each, by its name.
+        called: beginning of the names of functions that the pickle may call with arguments.
 
     Raises:
         ValueError, IndexError, KeyError, TypeError: it is damaged, has an opcode of old pickles, or exceeds a limit.
@@ -135,6 +138,8 @@ def load(window: Window, storages: dict[str, Record] | None = None, max_opcodes:
             case "REDUCE" | "NEWOBJ":
                 arguments, kind = stack.pop(), stack.pop()
                 kind = kind if isinstance(kind, str) else ""
+                if arguments and not kind.startswith(called):
+                    raise ValueError(f"it has a call of {kind}")
                 stack.append({} if kind in DICTS else Record(kind, arguments))
             case "BINPERSID":
                 match stack.pop():

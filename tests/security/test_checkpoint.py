@@ -121,6 +121,16 @@ def test_pickles_that_are_slow_or_large_are_refused(name: str, cage: Cage) -> No
     assert "forged.ckpt: refused; not a checkpoint of this program (it has " in error
 
 
+@pytest.mark.parametrize("call", [b"c__builtin__\nbytearray\n(J\x00\x00\x00\x70tR.", b"ccollections\nCounter\n(]tR."])
+@pytest.mark.parametrize("member", ["forged/data.pkl", "forged/DATA.PKL"])
+def test_calls_of_containers_are_refused(call: bytes, member: str, cage: Cage) -> None:
+    with zipfile.ZipFile(cage.folder / "forged.ckpt", "w") as archive:
+        archive.writestr(member, b"\x80\x02" + call)
+        archive.writestr("forged/version", "3\n")
+    error = cage.run("generate", "forged.ckpt", "--out", "out", "--seeds", "0")
+    assert "forged.ckpt: refused; not a checkpoint of this program (it has a call of " in error
+
+
 def test_an_unmodified_checkpoint_generates_images(cage: Cage) -> None:
     for name, options in (("dcgan", DCGAN), ("stylegan2", STYLEGAN2)):
         torch.save(checkpoint(options, ["cat", "dog"]), cage.folder / f"{name}.ckpt")
