@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 BATCH = 256  # images in memory at a time
 SEEDS, SEARCHED = "0-15", "0-1999"  # the default of --seeds, and that with --like
 NEAREST = 16
+MAX_TILED = 1 << 25  # pixels of a file
 THUMBNAIL = 0.5  # weight of layout and color in the distance of --like; the features of Lite0 have weight 1
 
 
@@ -68,6 +69,13 @@ def load_enlarger(run: str) -> Translator:
     if getattr(getattr(enlarger, "network", None), "enlargement", 1) == 1:
         raise UserError(f"--enlarge {run}: does not enlarge images; give a run of model=enlarge")
     return enlarger
+
+
+def check_tiled(request: Request, image: Tensor, count: int) -> None:
+    """Raise UserError if a file of repeated images (C, H, W), or the grid of `count` ones, is too large."""
+    pixels = image[0].numel() * request.tiled**2 * (count if request.grid else 1)
+    if request.tiled > 1 and pixels > MAX_TILED:
+        raise UserError(f"--tiled {request.tiled}: a file would have {pixels:,} pixels; the limit is {MAX_TILED:,}")
 
 
 def nearest_seeds(
@@ -170,6 +178,7 @@ def run(request: Request) -> None:
             pixels = options.in_palette(generate(part), palette, request)
             axes = getattr(model.generator, "seamless", None)
             generated = enlarger.of_pixels(pixels, axes) if enlarger else list(pixels)
+            check_tiled(request, generated[0], len(seeds))
             generated = [image.repeat(1, request.tiled, request.tiled) for image in generated]
             texts = [described.image(image, n) if described else NO_TEXT for n, image in enumerate(generated, first)]
             save_pngs(generated, files[first : first + batch], texts)

@@ -175,3 +175,9 @@ def test_a_run_can_be_trained_on_a_torus(train: Train, gan_command: Train, tmp_p
 def test_repetitions_have_a_limit(number: str, gan_command: Train) -> None:
     said = gan_command("generate", "zoo:tiles32", "--seeds", "0", "--tiled", number, check=2).stderr
     assert f"--tiled {number}: give a whole number from 1 to 64" in said
+
+
+def test_repeated_images_have_a_limit(gan_command: Train, tmp_path: Path) -> None:
+    for model, options in (("zoo:prints128", ["--seeds", "0"]), ("zoo:tiles32", ["--seeds", "0-8", "--grid"])):
+        said = gan_command("generate", model, *options, "--tiled", "64", "--out", "out", check=2).stderr
+        assert "--tiled 64" in said and "pixels" in said and not any((tmp_path / "out").glob("*"))
