@@ -43,36 +43,22 @@ class Request:
 
 
 class Sets(NamedTuple):
-    """The images of one evaluation, uint8 (N, C, H, W).
+    """The images of one evaluation, uint8 (N, C, H, W)."""
 
-    Attributes:
-        generated: images to evaluate.
-        reference: real images to compare them with.
-        train: training images in which to search for the originals of copies; empty if they are unknown.
-        held_out: whether `reference` is from the same dataset as `train`, but was held out.
-    """
-
-    generated: Tensor
-    reference: Tensor
-    train: Tensor
-    held_out: bool
+    generated: Tensor  # images to evaluate
+    reference: Tensor  # real images to compare them with
+    train: Tensor  # training images in which to search for the originals of copies; empty if they are unknown
+    held_out: bool  # whether `reference` is from the same dataset as `train`, but was held out
 
 
 class Subject(NamedTuple):
-    """The images of an evaluation.
-
-    Attributes:
-        protocol: settings on which every number depends.
-        folder: the run folder, or None.
-        translations: the images of a translator; None for a generator or a folder.
-        config: configuration of the model; empty for a folder.
-    """
+    """The images of an evaluation."""
 
     sets: Sets
-    protocol: dict[str, Any]
-    folder: Path | None
-    translations: Translations | None
-    config: dict[str, Any]
+    protocol: dict[str, Any]  # settings on which every number depends
+    folder: Path | None  # the run folder
+    translations: Translations | None  # the images of a translator; None for a generator or a folder
+    config: dict[str, Any]  # configuration of the model; empty for a folder
 
     @property
     def title(self) -> str:
@@ -101,6 +87,8 @@ def collect(request: Request) -> Subject:
         sets, protocol, translations = from_translator(request, checkpoint, network, state)
     if min(len(sets.generated), len(sets.reference)) < 2:
         raise UserError(f"{source}: an evaluation needs at least two images and at least two reference images")
+    trained = {} if network is None else {"checkpoint": checkpoint.name, "images_seen": int(state["images"])}
+    protocol = {"source": str(source), **trained} | protocol
     protocol |= {
         "reference_sha256": digest_of_set(sets.reference),
         "size": list(sets.generated.shape[2:]),
@@ -146,9 +134,6 @@ def from_generator(request: Request, checkpoint: Path, model: Model) -> tuple[Se
             generated.append(model.generate(seeds).pixels)
             advance(len(generated[-1]))
     return sets._replace(generated=torch.cat(generated)), {
-        "source": str(source),
-        "checkpoint": checkpoint.name,
-        "images_seen": model.images,
         "generator": "EMA, BatchNorm statistics re-estimated",
         "seeds": [FAKES_SEED, FAKES_SEED + n - 1],
         "reference": reference,
@@ -177,9 +162,6 @@ def from_translator(
     part = default_part(data)
     sets = real_sets(data, part, request)._replace(generated=translations.outputs)
     protocol = {
-        "source": str(source),
-        "checkpoint": checkpoint.name,
-        "images_seen": int(state["images"]),
         "generator": "EMA",
         "reference": f"{source}:{part}",
         "inputs": "held out" if held_out else "trained on",
@@ -235,7 +217,7 @@ def from_folder(request: Request) -> tuple[Sets, dict[str, Any]]:
         data, part = loading.load_folder(checked_folder(request.reference), options), "train"
     generated = loading.load_folder(str(source), options).reals(request.images)
     sets = real_sets(data, part, request)._replace(generated=generated)
-    return sets, {"source": str(source), "reference": request.reference}
+    return sets, {"reference": request.reference}
 
 
 def checked_folder(reference: str) -> str:
