@@ -31,10 +31,10 @@ OTHERS = {  # scores that no metric of conf/metric computes: the rate of copies,
 }
 
 
-def described(metrics: Mapping[str, Any]) -> dict[str, Score]:
+def described(metrics: Any) -> dict[str, Score]:
     """Return the meaning of all scores by name, from the configurations of metrics, which may be a stranger's."""
     scores: dict[str, Score] = {}
-    for name, config in metrics.items():
+    for name, config in metrics.items() if isinstance(metrics, Mapping) else ():
         values = config.get("_scores_") if isinstance(config, Mapping) else None
         values = values if isinstance(values, Mapping) else {name: [name]}
         scores |= {value: Score(*text[:3]) for value, text in values.items() if isinstance(text, Sequence) and text}
@@ -54,6 +54,4 @@ def sign(logged: str, config: Mapping[str, Any]) -> int:
     Args:
         config: of the run, whose metrics say it.
     """
-    metrics = config.get("metric")
-    scores = described(metrics if isinstance(metrics, Mapping) else {})
-    return -1 if meaning(logged, scores).better == "higher" else 1
+    return -1 if meaning(logged, described(config.get("metric"))).better == "higher" else 1

@@ -50,13 +50,11 @@ def run(arguments: argparse.Namespace) -> None:
 
 def plot(found: list[Run], names: list[str], path: Path) -> None:
     """Plot each metric over images and over minutes, first the objective, with one legend below the panels."""
-    scored = [
-        (name, len(points)) for one in found for name, points in one.log.curves.items() if name.startswith("eval/")
-    ]
+    scored = [(name, points) for one in found for name, points in one.log.curves.items() if name.startswith("eval/")]
     if not scored:
         raise UserError("--out: no run has an evaluation, so there are no curves")
     # A point alone is no curve, so it is shown only if there is nothing else.
-    curves = {name for name, points in scored if points > 1} or {name for name, _ in scored}
+    curves = {name for name, points in scored if len(points) > 1} or {name for name, _ in scored}
     metrics = sorted(curves, key=lambda name: (name != found[0].objective.name, name))
     if len(metrics) > MAX_CURVES:
         raise UserError(f"--out: {len(metrics):,} metrics are too many to plot; give fewer runs")

@@ -57,7 +57,7 @@ def find_named(names: list[str]) -> list[Path]:
 
 def load(folder: Path) -> Run:
     config, choices = run_folder.read_config(folder), run_folder.read_choices(folder)
-    objective, meanings = Objective.of(config), scores.described(config.get("metric") or {})
+    objective, meanings = Objective.of(config), scores.described(config.get("metric"))
     log = Log(each_line(folder / run_folder.METRICS), objective)
     return Run(folder, flatten(config), choices, log, objective, meanings)
 

@@ -90,22 +90,23 @@ def print_text(rows: list[Row], over_seeds: list[Row]) -> None:
 
 def print_rows(rows: list[Row]) -> None:
     """Print rows with columns as wide as needed."""
-    names = columns(rows)
-    headings = ["time" if name == "seconds" else heading for name, heading in zip(names, short(names), strict=True)]
-    print_aligned(headings, [[one_line(text(name, row.get(name))) for name in names] for row in rows])
+    headings, *texts = cells(rows)
+    print_aligned(headings, texts)
 
 
 def to_csv(rows: list[Row]) -> str:
     """Return the rows as CSV with full names; the mean and the standard deviation have a column each."""
-    names = columns(rows)
-    spread = {name for row in rows for name, value in row.items() if isinstance(value, Spread)}
-    headings = [part for name in names for part in ([name, f"{name} sd"] if name in spread else [name])]
+    split: list[Row] = [{} for _ in rows]
+    for row, parts in zip(rows, split, strict=True):
+        for name, value in row.items():
+            if isinstance(value, Spread):
+                parts |= {name: value.mean, f"{name} sd": value.deviation}
+            else:
+                parts[name] = value
     file = io.StringIO()
-    writer = csv.writer(file, lineterminator="\n")
-    writer.writerow(headings)
-    for row in rows:
-        values = [row.get(name) for name in names]
-        writer.writerow([part for value in values for part in (value if isinstance(value, Spread) else [value])])
+    writer = csv.DictWriter(file, columns(split), lineterminator="\n")
+    writer.writeheader()
+    writer.writerows(split)
     return file.getvalue()
 
 
@@ -124,16 +125,17 @@ def to_latex(rows: list[Row], meanings: Mapping[str, Score]) -> str:
     return "\n".join([begin, r"\toprule", lines[0], r"\midrule", *lines[1:], r"\bottomrule", r"\end{tabular}"])
 
 
-def cells(rows: list[Row], meanings: Mapping[str, Score], write: Callable[[str], str]) -> list[list[str]]:
+def cells(
+    rows: list[Row], meanings: Mapping[str, Score] | None = None, write: Callable[[str], str] = str
+) -> list[list[str]]:
     """Return the headings and the texts of all rows. Scores have their titles if each title is that of one score."""
     names = columns(rows)
-    titles = [meaning(name, meanings).title if name.startswith("eval/") else "" for name in names]
-    headings = [
-        title if title and titles.count(title) == 1 else name for title, name in zip(titles, short(names), strict=True)
-    ]
-    return [[write(one_line(value)) for value in headings]] + [
-        [write(one_line(text(name, row.get(name)))) for name in names] for row in rows
-    ]
+    titles = {name: meaning(name, meanings or {}).title for name in names if name.startswith("eval/")}
+    known = {name: title for name, title in titles.items() if list(titles.values()).count(title) == 1}
+    known["seconds"] = "time"
+    headings = [known.get(name) or short_name(name.removeprefix("eval/"), names) for name in names]
+    table = [headings, *([cell(name, row.get(name)) for name in names] for row in rows)]
+    return [[write(one_line(value)) for value in line] for line in table]
 
 
 def in_latex(value: str) -> str:
@@ -145,11 +147,3 @@ def in_latex(value: str) -> str:
 def columns(rows: list[Row]) -> list[str]:
     """Return the names of all values, in the order of the row that has most of them."""
     return list(dict.fromkeys(name for row in sorted(rows, key=len, reverse=True) for name in row))
-
-
-def short(names: list[str]) -> list[str]:
-    return [one_line(short_name(name.removeprefix("eval/"), names)) for name in names]
-
-
-def text(name: str, value: Any) -> str:
-    return str(value) if isinstance(value, Spread) else cell(name, value)
