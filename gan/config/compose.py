@@ -1,12 +1,4 @@
-"""Compose the configuration from conf/, with its six resolvers. No torch at import.
-
-${by_device:CPU,GPU}      the first value on a CPU, the second on a GPU
-${width:CPU,GPU}          as by_device; on a CPU fewer channels above 32 pixels
-${length:CPU,GPU}         as by_device; null in a run whose length is given in minutes
-${at_most:N,VALUE}        VALUE, but at most N; N if VALUE is null
-${sides:SIZE}             [height, width] of a size that may be one side
-${derived:NAME}           what the function NAME in DERIVED computes from the other options
-"""
+"""Compose the configuration from conf/, with the resolvers that conf/train.yaml describes. No torch at import."""
 
 from __future__ import annotations
 

@@ -69,7 +69,10 @@ def comment(file: Path, name: str) -> str:
 def whole_page() -> str:
     """Return usage, what each file of a group is, and the files with all options, as they are."""
     usage = USAGE.replace("TRAIN", train_command())
-    parts = [usage, "GROUPS\n", *map(describe_group, groups()), OPTIONS, content(CONF / "train.yaml")]
+    parts = [usage, "GROUPS\n"]
+    for group in groups():
+        parts.append("".join(f"  {group}={file.stem:<16} {headline(file)}\n" for file in group_files(group)))
+    parts += [OPTIONS, content(CONF / "train.yaml")]
     for group in groups():
         if group == "model":
             parts += ["---- all models, unless the model sets another value", content(CONF / "gan.yaml")]
@@ -80,11 +83,6 @@ def whole_page() -> str:
 
 def content(file: Path) -> str:
     return file.read_text(encoding="utf-8")
-
-
-def describe_group(group: str) -> str:
-    options = [f"  {group}={file.stem:<16} {headline(file)}" for file in group_files(group)]
-    return "\n".join(options) + "\n"
 
 
 def headline(file: Path) -> str:

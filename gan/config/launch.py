@@ -166,9 +166,9 @@ def start_run(cfg: DictConfig) -> Path:
 
 def words_to_repeat(words: list[str]) -> list[str]:
     """Return the overrides of this run that must be typed again to resume it."""
-    from gan.config.resume import refused_words  # new runs do not need it before they are stopped
+    from gan.config.resume import is_accepted  # new runs do not need it before they are stopped
 
-    return refused_words(without(words, "resume", "resume_force", "remote"))
+    return [word for word in without(words, "resume", "resume_force", "remote") if not is_accepted(word)]
 
 
 def isolate_job() -> None:

@@ -61,6 +61,12 @@ def first_alternative(override: str) -> str:
     return f"{override.partition('=')[0]}={next(iter(parsed.sweep_string_iterator()))}"
 
 
+def reads_data(key: str, value: Any) -> bool:
+    """Return whether the value of an option is a path, or a list with one, that training reads."""
+    values = value if isinstance(value, list) else [value]
+    return key in DATA_PATHS and value is not None and (key != STYLE or any(map(is_table, map(str, values))))
+
+
 def is_under(key: str, parents: Iterable[str]) -> bool:
     """Return whether a dotted key is one of `parents` or below one."""
     return any(key == parent or key.startswith(f"{parent}.") for parent in parents)

@@ -22,20 +22,9 @@ from omegaconf import DictConfig, open_dict
 from gan.config import new_run
 from gan.config.compose import check_options, compose, literals, options, to_plain
 from gan.config.new_run import create_folder, is_named, with_folder
-from gan.config.overrides import (
-    DATA_PATHS,
-    READ_PATHS,
-    STYLE,
-    is_group,
-    is_under,
-    key_of,
-    typed_value,
-    value_of,
-    without,
-)
+from gan.config.overrides import READ_PATHS, is_group, is_under, key_of, reads_data, typed_value, value_of, without
 from gan.config.paths import folders, group_names
 from gan.config.secrets import parse
-from gan.data.looks import is_table
 from gan.runs import checkpoints, lock, remote, run_folder
 from gan.utils.errors import UserError, path_hint
 from gan.utils.files import write_json
@@ -254,19 +243,13 @@ def read_overrides(path: Path, typed: Sequence[str]) -> list[str]:
             continue
         if word not in groups and (fault := reason_to_refuse(key, value, known)):
             raise refusal(path, word, fault, OWN_FILE if is_group(key) else REPEAT)
-        is_read = key in DATA_PATHS and value is not None
-        if is_read and (key != STYLE or any(map(is_table, map(str, as_list(value))))):
+        if reads_data(key, value):
             print_line(f"{path.parent}: reads {key}={value}")
     return words
 
 
-def refused_words(words: Sequence[str]) -> list[str]:
-    """Return the overrides that resuming refuses to take from a run folder, as far as it does not depend on conf/."""
-    return [word for word in words if not is_accepted(word)]
-
-
 def is_accepted(word: str) -> bool:
-    """Return whether resuming takes an existing option from a run folder."""
+    """Return whether resuming takes an override from a run folder, as far as it does not depend on conf/."""
     try:
         key, value = plain_assignment(Path(), word)
     except UserError:

@@ -34,16 +34,11 @@ class Search(Sweeper):
         storage: URL of the database; None: search.db in the folder of the sweep.
         sampler, pruner: those of Optuna.
         params: what to search, by option, in the syntax of Hydra's sweeps. Options on the command line have priority.
-
-    Attributes:
-        trial: the trial whose job runs in this process, or None.
-        pruned: whether its job was ended by the pruner.
-        direction: minimize or maximize, which the objective decides.
     """
 
-    trial: Any = None
-    pruned = False
-    direction = "minimize"
+    trial: Any = None  # whose job runs in this process
+    pruned = False  # whether its job was ended by the pruner
+    direction = "minimize"  # or maximize, which the objective decides
 
     def __init__(
         self, n_trials: int, study_name: str, storage: str | None, sampler: Any, pruner: Any, params: dict[str, str]
