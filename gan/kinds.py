@@ -5,7 +5,7 @@ The name of the kind is written to the configuration of a run, its checkpoints a
 
 from __future__ import annotations
 
-import importlib
+import pkgutil
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any
@@ -39,9 +39,8 @@ def of_class(target: str) -> Kind:
     """
     if target in OF_CLASS:
         return OF_CLASS[target]
-    module, _, name = target.rpartition(".")
     try:
-        bases = getattr(importlib.import_module(module), name).__mro__
+        bases = pkgutil.resolve_name(target).__mro__
     except (ImportError, AttributeError, ValueError):
         return GENERATOR
     names = (f"{base.__module__}.{base.__qualname__}" for base in bases)

@@ -107,9 +107,8 @@ class Discriminator(nn.Module):
         super().__init__()
         choice("model.discriminator.norm", norm, ("batch", "spectral", "none"))
         at_least("model.discriminator.max_multiple", max_multiple, 1)
-        self.mbstd_group_size = self.images_together = at_least(
-            "model.discriminator.mbstd_group_size", mbstd_group_size, 1
-        )
+        at_least("model.discriminator.mbstd_group_size", mbstd_group_size, 1)
+        self.mbstd_group_size = self.images_together = mbstd_group_size
         rows, columns, doublings = base_grid((size[0], size[1]))
         widths = channels_at(width, max_multiple * width, doublings)[::-1]
         self.at_full_size = (

@@ -208,9 +208,7 @@ class Discriminator(nn.Module):
         doublings = base_grid((size[0], size[1]))[2]
         if doublings < 2 or min(size) < 2 * WINDOW:
             raise UserError(f"model=fastgan: data.size={size[0]}x{size[1]} is too small; use at least 16x16")
-        widths = [
-            min(8 * width, c) for c in channels_at(width, doublings + 1)[:0:-1]
-        ]  # down to twice the smallest grid
+        widths = [min(8 * width, c) for c in channels_at(width, doublings + 1)[:0:-1]]  # to twice the smallest grid
         self.from_image = nn.Sequential(
             convolution(channels, widths[0], 3, padding=1),
             nn.LeakyReLU(SLOPE),

@@ -325,9 +325,8 @@ class Discriminator(nn.Module):
         shortcut = choice("model.discriminator.architecture", architecture, ("resnet", "orig")) == "resnet"
         rows, columns, doublings = base_grid((size[0], size[1]))
         widths = channels_at(width, max_channels, doublings + 1)[::-1]
-        self.mbstd_group_size = self.images_together = at_least(
-            "model.discriminator.mbstd_group_size", mbstd_group_size, 1
-        )
+        at_least("model.discriminator.mbstd_group_size", mbstd_group_size, 1)
+        self.mbstd_group_size = self.images_together = mbstd_group_size
         self.from_image = EqualizedConv2d(widths[0], channels, 1, 1)
         self.blocks = nn.ModuleList(Residual(before, after, shortcut) for before, after in pairwise(widths))
         self.last = EqualizedConv2d(widths[-1], widths[-1] + (mbstd_group_size > 1), 3, 3)

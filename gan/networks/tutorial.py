@@ -27,10 +27,8 @@ class Generator(nn.Module):
         rows, columns, doublings = base_grid((size[0], size[1]))
         self.latent_dim = latent_dim
         self.grid = (MAX_MULTIPLE * width, rows, columns)
-        inside = MAX_MULTIPLE * width * rows * columns
-        self.stem = nn.Sequential(
-            nn.Linear(latent_dim, inside, bias=False), nn.BatchNorm1d(inside), nn.LeakyReLU(SLOPE)
-        )
+        units = MAX_MULTIPLE * width * rows * columns
+        self.stem = nn.Sequential(nn.Linear(latent_dim, units, bias=False), nn.BatchNorm1d(units), nn.LeakyReLU(SLOPE))
         self.blocks = nn.ModuleList(
             [
                 stage(MAX_MULTIPLE * width, 2 * width, stride=1),

@@ -64,12 +64,9 @@ def draw(panels: Sequence[Panel], together: bool = False) -> Figure:
     axes[-1][1].set_xlabel("minutes of training, without evaluations")
     if below:
         numbers = sorted(names)
+        artists = [drawn[number] for number in numbers]
         texts = [names[number] for number in numbers]
-        plain(
-            figure.legend(
-                [drawn[n] for n in numbers], texts, loc="outside lower left", ncols=legend_columns, fontsize="small"
-            )
-        )
+        plain(figure.legend(artists, texts, loc="outside lower left", ncols=legend_columns, fontsize="small"))
     return figure
 
 

@@ -157,9 +157,8 @@ def translate_by_look(
     settings.STRENGTH.check(strength)
     settings.SEED.check(seed)
     check_seamless(seamless)
-    return translate_given(
-        ImageTranslator(parse_look(look, parameters), strength, seed=seed, seamless=seamless), images
-    )
+    translator = ImageTranslator(parse_look(look, parameters), strength, seed=seed, seamless=seamless)
+    return translate_given(translator, images)
 
 
 def check_seamless(axes: str | None) -> None:
