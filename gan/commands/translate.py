@@ -154,19 +154,12 @@ def holds_images(text: str) -> bool:
 
 
 class Chosen(NamedTuple):
-    """What TRANSLATOR names.
-
-    Attributes:
-        function: the function of images.
-        made_by: the fields of a record that name it.
-        trained: the side to which training images were scaled; None if they were not, or there were none.
-        target_palette: computes a palette of a number of colors from target images; None if there are none.
-    """
+    """What TRANSLATOR names."""
 
     function: ImageFunction
-    made_by: dict[str, Any]
-    trained: int | None = None
-    target_palette: Callable[[int], np.ndarray] | None = None
+    made_by: dict[str, Any]  # the fields of a record that name it
+    trained: int | None = None  # the side to which training images were scaled; None if they were not
+    target_palette: Callable[[int], np.ndarray] | None = None  # of a number of colors; None without target images
 
 
 def run(request: Request) -> int:

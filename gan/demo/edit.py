@@ -30,18 +30,12 @@ SHARED: dict[str, Any] = {**FAST, "trigger_mode": "always_last", "show_progress"
 
 
 class Base(NamedTuple):
-    """The latent that is edited, and where it comes from.
+    """The latent that is edited, and where it comes from."""
 
-    Attributes:
-        latents: (1, ...).
-        label: (1,), its class.
-        seed: of the latent, with the class that the visitor chose; None for the latent of an upload.
-    """
-
-    latents: Tensor
-    label: Tensor | None
-    seed: int | None = None
-    class_name: str | None = None
+    latents: Tensor  # (1, ...)
+    label: Tensor | None  # (1,), its class
+    seed: int | None = None  # None for the latent of an upload
+    class_name: str | None = None  # that the visitor chose for the seed
 
 
 class Editor:

@@ -20,23 +20,14 @@ ANY = "any class"  # the choice of no class
 
 @dataclass
 class PageModel:
-    """A generator or a translator.
+    """A generator or a translator."""
 
-    Attributes:
-        name: as the user gave it, in one line.
-        run: the run folder; None if the model is in none.
-        model: a `gan.Model` or `gan.Translator`.
-        calls: ends the names of direct calls of this model.
-        notes: what could not be used, for the page.
-        effects: what directions change, by their names, for the page.
-    """
-
-    name: str
-    run: Path | None
-    model: Any
-    calls: str = ""
-    notes: list[str] = field(default_factory=list)
-    effects: dict[str, str] = field(default_factory=dict)
+    name: str  # as the user gave it, in one line
+    run: Path | None  # the run folder; None if the model is in none
+    model: Any  # a `gan.Model` or `gan.Translator`
+    calls: str = ""  # ends the names of direct calls of this model
+    notes: list[str] = field(default_factory=list)  # what could not be used, for the page
+    effects: dict[str, str] = field(default_factory=dict)  # what directions change, by their names, for the page
 
     @property
     def generates(self) -> bool:

@@ -28,29 +28,17 @@ CHUNK = 50  # images that are mapped together
 
 
 class Translations(NamedTuple):
-    """The images of one evaluation, uint8 (N, C, H, W).
+    """The images of one evaluation, uint8 (N, C, H, W)."""
 
-    Attributes:
-        inputs: images to translate.
-        outputs: their translations.
-        truths: the ground truth, or None.
-        target: real images of the target style with other content.
-        reference: images for comparing fine detail: the ground truth with grain, or `target` if there is none.
-        sources: training images of the input domain, for fitting color maps.
-        targets: training images of the target domain, for fitting color maps.
-        stages: translations of the inputs by each stage of the network, by name; empty if it has none.
-        patches: whether `inputs` are patches of files, at unknown positions.
-    """
-
-    inputs: Tensor
-    outputs: Tensor
-    truths: Tensor | None
-    target: Tensor
-    reference: Tensor
-    sources: Tensor
-    targets: Tensor
-    stages: dict[str, Tensor]
-    patches: bool = False
+    inputs: Tensor  # images to translate
+    outputs: Tensor  # their translations
+    truths: Tensor | None  # the ground truth, or None
+    target: Tensor  # real images of the target style with other content
+    reference: Tensor  # for comparing fine detail: the ground truth with grain, or `target` if there is none
+    sources: Tensor  # training images of the input domain, for fitting color maps
+    targets: Tensor  # training images of the target domain, for fitting color maps
+    stages: dict[str, Tensor]  # translations of the inputs by each stage of the network; empty if it has none
+    patches: bool = False  # whether `inputs` are patches of files, at unknown positions
 
 
 def evaluate(images: Translations, features: Callable[[Tensor], Tensor]) -> list[Row]:

@@ -69,24 +69,17 @@ def files_in(folder: Path) -> Iterator[Path]:
 
 @dataclass
 class Facts:
-    """A run as a report shows it.
-
-    Attributes:
-        tree: the configuration.
-        starts: the lines of environment.jsonl.
-        records: the lines of evaluation.jsonl.
-        notes: what could not be read.
-    """
+    """A run as a report shows it."""
 
     folder: Path
-    tree: dict[str, Any]
+    tree: dict[str, Any]  # the configuration
     choices: dict[str, Any] = field(default_factory=dict)
     log: Log = field(default_factory=Log)
-    starts: list[dict[str, Any]] = field(default_factory=list)
-    records: list[dict[str, Any]] = field(default_factory=list)
+    starts: list[dict[str, Any]] = field(default_factory=list)  # the lines of environment.jsonl
+    records: list[dict[str, Any]] = field(default_factory=list)  # the lines of evaluation.jsonl
     grids: Grids = field(default_factory=lambda: Grids([], None, None))
     status: str = ""
-    notes: list[str] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)  # what could not be read
 
     @cached_property
     def config(self) -> dict[str, Any]:

@@ -36,31 +36,21 @@ class Part(NamedTuple):
 
 
 class Section(NamedTuple):
-    """A section of a page.
+    """A section of a page."""
 
-    Attributes:
-        id: its name in links.
-        lead: how to read it.
-    """
-
-    id: str
+    id: str  # its name in links
     title: str
     parts: Sequence[Part]
-    lead: str = ""
+    lead: str = ""  # how to read it
 
 
 class Header(NamedTuple):
-    """The top of a page.
+    """The top of a page."""
 
-    Attributes:
-        kind: what the page is about, above the title.
-        tiles: name and value of the numbers to look at first.
-    """
-
-    kind: str
+    kind: str  # what the page is about, above the title
     title: str
     subtitle: str
-    tiles: Sequence[tuple[str, str]]
+    tiles: Sequence[tuple[str, str]]  # name and value of the numbers to look at first
 
 
 @cache

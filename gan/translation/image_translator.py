@@ -34,16 +34,11 @@ class ImageFunction(Protocol):
     """A function from an image, which may be enlarged first, to an image of the same size.
 
     Subclasses override what differs from the defaults.
-
-    Attributes:
-        takes_alpha: whether pixels keep their alpha. Otherwise fully transparent pixels are white.
-        bytes_per_pixel: upper limit of memory for reading, translating and writing an image.
-        enlargement: factor by which an image is enlarged by Lanczos before it is translated.
     """
 
-    takes_alpha: bool = False
-    enlargement: int = 1
-    bytes_per_pixel: int = BYTES_PER_PIXEL
+    takes_alpha: bool = False  # whether pixels keep their alpha; otherwise fully transparent pixels are white
+    enlargement: int = 1  # factor by which an image is enlarged by Lanczos before it is translated
+    bytes_per_pixel: int = BYTES_PER_PIXEL  # upper limit of memory for reading, translating and writing an image
 
     def __call__(self, pixels: np.ndarray, number: int) -> np.ndarray:
         """Return the translation of an image, uint8 (H, W, 3).
