@@ -11,6 +11,7 @@ It needs git, apt-get and npm for what is not there yet, and `pip install resvg-
 from __future__ import annotations
 
 import csv
+import hashlib
 import io
 import json
 import random
@@ -58,6 +59,10 @@ def gather(row: dict[str, str], repositories: Path, out: Path) -> int:
     prefix = re.sub("[^a-z0-9]", "", row["name"])  # a group of split=prefix ends at the first dash
     number = 0
     for index, (path, data) in enumerate(files_of(row, repositories, wanted, unwanted)):
+        content = hashlib.sha256(data).digest()
+        if content in seen:
+            continue  # a copy of a file would be another image, on another ground
+        seen.add(content)
         chance = random.Random(f"{row['name']} {path}")  # the same crops each time
         try:
             images = MODES[row["mode"]](data, chance, int(row["per_file"]))
