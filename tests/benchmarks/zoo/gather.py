@@ -200,6 +200,21 @@ def photo(data: bytes, chance: random.Random, number: int) -> list[Image.Image]:
     return crops(read(data), chance, number)
 
 
+def swatches(data: bytes, chance: random.Random, number: int) -> list[Image.Image]:
+    """Return the textures of an overview, squares of 128 pixels above their names, each whole and a part of it."""
+    overview = prints.on_white(read(data))
+    views = []
+    for top in range(16, overview.height - 128, 176):
+        for left in range(16, overview.width - 127, 144):
+            texture = overview.crop((left, top, left + 128, top + 128))
+            shown = ImageOps.invert(texture).convert("L").point(lambda value: 255 * (value > 8))
+            texture = texture.crop(shown.getbbox())  # not all are squares
+            if min(texture.size) >= SIZE:
+                x, y = chance.randint(0, texture.width - SIZE), chance.randint(0, texture.height - SIZE)
+                views += [ImageOps.fit(texture, (SIZE, SIZE)), texture.crop((x, y, x + SIZE, y + SIZE))]
+    return views
+
+
 def book(data: bytes, chance: random.Random, number: int) -> list[Image.Image]:
     """Return views of an image of a book that is no page of text, without its margin."""
     opened = prints.open_print(data)
@@ -315,6 +330,7 @@ MODES = {
     "print": book,
     "photo": photo,
     "texture": photo,
+    "swatches": swatches,
     "icon": icon,
     "silhouette": silhouette,
     "sprite": sprite,
