@@ -14,7 +14,7 @@ from __future__ import annotations
 import math
 import warnings
 from collections.abc import Callable
-from typing import Any
+from functools import partial
 
 import torch
 from torch import Tensor
@@ -24,7 +24,7 @@ from gan.editing.space import Latents, Space
 from gan.images.convert import to_float
 from gan.metrics.perceptual import PerceptualDistance
 from gan.metrics.pixels import rgb
-from gan.models.sampling import CHUNK, NO_CLASSES, classes_of, padded
+from gan.models.sampling import CHUNK, NO_CLASSES, classes_of, in_chunks
 from gan.utils.errors import UserError, at_least
 
 LEARNING_RATE = 0.1  # of Adam, as a fraction of the standard deviation of latents
@@ -176,21 +176,12 @@ class Descent:
         advance: Callable[[int], None] = lambda done: None,
     ) -> tuple[Tensor, Tensor]:
         """Return latents (R, ...) and their distances (R,) for targets (R, C, H, W)."""
-        parts = [
-            self.optimize(*self.chunks(first, latents, targets, labels), advance).cpu()
-            for first in range(0, len(latents), CHUNK)
-        ]
-        ends = torch.cat(parts)[: len(latents)]
+        optimize = partial(self.optimize, advance=advance)
+        ends = in_chunks(optimize, self.space.device, latents, labels, targets)
         return ends, self.distances(ends, targets, labels)
 
-    def chunks(self, first: int, latents: Tensor, targets: Tensor, labels: Tensor | None) -> tuple[Any, Any, Any]:
-        """Return CHUNK rows of each tensor from row `first` on, on the device."""
-        device = self.space.device
-        label = None if labels is None else padded(labels, first, device)
-        return padded(latents, first, device), padded(targets, first, device), label
-
     def optimize(
-        self, latents: Tensor, targets: Tensor, labels: Tensor | None, advance: Callable[[int], None]
+        self, latents: Tensor, labels: Tensor | None, targets: Tensor, advance: Callable[[int], None]
     ) -> Tensor:
         """Return CHUNK latents after the last step."""
         latents = latents.clone().requires_grad_()
@@ -224,12 +215,11 @@ class Descent:
     @torch.no_grad()
     def distances(self, latents: Tensor, targets: Tensor, labels: Tensor | None) -> Tensor:
         """Return the distance (R,) of the image of each latent to its target, on the CPU."""
-        parts = []
-        for first in range(0, len(latents), CHUNK):
-            latent, target, label = self.chunks(first, latents, targets, labels)
-            images = self.space.synthesize(latent, label)
-            parts.append(self.distance(images, target, self.features(target)).cpu())
-        return torch.cat(parts)[: len(latents)]
+
+        def distance(latents: Tensor, labels: Tensor | None, targets: Tensor) -> Tensor:
+            return self.distance(self.space.synthesize(latents, labels), targets, self.features(targets))
+
+        return in_chunks(distance, self.space.device, latents, labels, targets)
 
     def noise(self, step: int) -> Tensor:
         """Return the noise (latent_dim,) of a step: the same for all latents, so the result does not depend on N."""
