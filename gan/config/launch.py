@@ -26,8 +26,7 @@ from omegaconf import DictConfig, open_dict, read_write
 from gan.config import new_run, paths
 from gan.config.compose import check_options, to_plain
 from gan.config.mistakes import INFORMATION, check_words, message_of
-from gan.config.overrides import as_typed, derived, stored, typed_value, without
-from gan.config.secrets import conceal, words_of
+from gan.config.overrides import as_typed, conceal, derived, stored, typed_value, without, words_of
 from gan.runs import lock, run_folder
 from gan.utils import processes
 from gan.utils.errors import causes, child_words, repeat, to_line

@@ -1,4 +1,4 @@
-"""Overrides of Hydra, KEY=VALUE, in lists; and paths as they are typed on a shell. No torch."""
+"""Overrides in Hydra's grammar, KEY=VALUE: lists of them, paths as typed on a shell, and secrets in them. No torch."""
 
 from __future__ import annotations
 
@@ -9,10 +9,13 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
+from hydra.core.override_parser.overrides_parser import OverridesParser
+from hydra.core.override_parser.types import Override
 from hydra.errors import HydraException
+from omegaconf import ListConfig, OmegaConf
 
 from gan.config.paths import folders
-from gan.config.secrets import hide_in_override, parse, parsed_value
+from gan.config.secrets import MISSING, hide, name_variables
 from gan.data.looks import is_table
 from gan.utils.errors import UserError
 from gan.utils.option_values import quote, with_home, without_home
@@ -25,7 +28,30 @@ derived: set[str] = set()  # keys of overrides that the program has added to tho
 WORDS = ("", "null", "none", "true", "false", "auto", "???")  # values that are not paths; ./true is
 
 
+# ---- an override in Hydra's grammar
+
+
+def parse(override: str) -> Override:
+    """Return an override as Hydra parses it; raise HydraException if it cannot."""
+    return OverridesParser.create().parse_override(override)
+
+
+def parsed_value(override: str) -> Any:
+    """Return the value of an override as Hydra parses it; None for null, and if Hydra cannot parse it."""
+    try:
+        return parse(override).value()
+    except (HydraException, RecursionError):
+        return None
+
+
 # ---- lists of overrides
+
+
+def words_of(overrides: ListConfig) -> list[str]:
+    """Return Hydra's list of overrides as they were typed; reading its items would resolve interpolations."""
+    words = OmegaConf.to_container(overrides, resolve=False)
+    assert isinstance(words, list)
+    return [str(word) for word in words]
 
 
 def key_of(override: str) -> str:
@@ -70,6 +96,42 @@ def reads_data(key: str, value: Any) -> bool:
 def is_under(key: str, parents: Iterable[str]) -> bool:
     """Return whether a dotted key is one of `parents` or below one."""
     return any(key == parent or key.startswith(f"{parent}.") for parent in parents)
+
+
+# ---- secrets, and what is stored
+
+
+def conceal(word: str) -> str:
+    """Return a word of the command line whose secrets are replaced with ${oc.env:NAME}, so that no library writes them.
+
+    The value of an option such as `api_key`, and an address with a password or a token, move to a new environment
+    variable, which child processes inherit. The run uses the same value as was typed.
+    """
+    word = name_variables(word)
+    key, separator, value = word.partition("=")
+    if not separator or value in ("", "null", MISSING) or "${" in value or hide_in_override(word) == word:
+        return word
+    if word.startswith("-"):
+        return hide_in_override(word)
+    is_container = value[0] in "[{"
+    value = value[1:-1] if value[0] in "'\"" and value[0] == value[-1] else value
+    first = re.sub(r"\W", "_", f"RETRO_GAN_{key.lstrip('+~').rpartition('.')[2].upper()}")
+    names = (first, *(f"{first}_{n}" for n in range(2, 1000)))  # several loggers may have a token
+    name = next(name for name in names if os.environ.get(name) in (None, "", value))
+    os.environ[name] = value
+    return f"{key}='${{oc.decode:${{oc.env:{name}}}}}'" if is_container else f"{key}=${{oc.env:{name}}}"
+
+
+def hide_in_override(word: str) -> str:
+    """Return an override KEY=VALUE, or another word of a command line, without secrets."""
+    key, separator, value = word.partition("=")
+    if not separator:
+        return str(hide(word))
+    option, value = key.lstrip("+~-"), name_variables(value)
+    if value[:1] in ("[", "{"):
+        plain = parsed_value(f"x={value}")
+        return f"{key}={MISSING if plain is None or hide(plain, option) != plain else value}"
+    return f"{hide(key)}={hide(value, option)}"
 
 
 def stored(word: str) -> str:

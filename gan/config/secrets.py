@@ -6,10 +6,7 @@ import os
 import re
 from typing import Any
 
-from hydra.core.override_parser.overrides_parser import OverridesParser
-from hydra.core.override_parser.types import Override
-from hydra.errors import HydraException
-from omegaconf import DictConfig, ListConfig, OmegaConf
+from omegaconf import DictConfig, OmegaConf
 from omegaconf.resolvers import oc
 
 MISSING = "???"  # OmegaConf's mark of an option that must be set
@@ -60,52 +57,6 @@ def hide(value: Any, option: str = "") -> Any:
     return PARAMETER.sub(r"\1***", USER_INFO.sub(r"\1", value))
 
 
-def conceal(word: str) -> str:
-    """Return a word of the command line whose secrets are replaced with ${oc.env:NAME}, so that no library writes them.
-
-    The value of an option such as `api_key`, and an address with a password or a token, move to a new environment
-    variable, which child processes inherit. The run uses the same value as was typed.
-    """
-    word = name_variables(word)
-    key, separator, value = word.partition("=")
-    if not separator or value in ("", "null", MISSING) or "${" in value or hide_in_override(word) == word:
-        return word
-    if word.startswith("-"):
-        return hide_in_override(word)
-    is_container = value[0] in "[{"
-    value = value[1:-1] if value[0] in "'\"" and value[0] == value[-1] else value
-    first = re.sub(r"\W", "_", f"RETRO_GAN_{key.lstrip('+~').rpartition('.')[2].upper()}")
-    names = (first, *(f"{first}_{n}" for n in range(2, 1000)))  # several loggers may have a token
-    name = next(name for name in names if os.environ.get(name) in (None, "", value))
-    os.environ[name] = value
-    return f"{key}='${{oc.decode:${{oc.env:{name}}}}}'" if is_container else f"{key}=${{oc.env:{name}}}"
-
-
-def hide_in_override(word: str) -> str:
-    """Return an override KEY=VALUE, or another word of a command line, without secrets."""
-    key, separator, value = word.partition("=")
-    if not separator:
-        return str(hide(word))
-    option, value = key.lstrip("+~-"), name_variables(value)
-    if value[:1] in ("[", "{"):
-        plain = parsed_value(f"x={value}")
-        return f"{key}={MISSING if plain is None or hide(plain, option) != plain else value}"
-    return f"{hide(key)}={hide(value, option)}"
-
-
-def parse(override: str) -> Override:
-    """Return an override as Hydra parses it; raise HydraException if it cannot."""
-    return OverridesParser.create().parse_override(override)
-
-
-def parsed_value(override: str) -> Any:
-    """Return the value of an override as Hydra parses it; None for null, and if Hydra cannot parse it."""
-    try:
-        return parse(override).value()
-    except (HydraException, RecursionError):
-        return None
-
-
 def name_variables(text: str) -> str:
     """Return text in which the value of each secret environment variable is ${oc.env:NAME}; see `hide`.
 
@@ -117,10 +68,3 @@ def name_variables(text: str) -> str:
         if len(value) >= MIN_LENGTH or (value and value == text and name in _read and NAME.search(name)):
             text = text.replace(value, f"${{oc.env:{name}}}")
     return text
-
-
-def words_of(overrides: ListConfig) -> list[str]:
-    """Return Hydra's list of overrides as they were typed; reading its items would resolve interpolations."""
-    words = OmegaConf.to_container(overrides, resolve=False)
-    assert isinstance(words, list)
-    return [str(word) for word in words]

@@ -26,8 +26,7 @@ from gan.config.compose import compose
 from gan.config.init_from import with_networks
 from gan.config.mistakes import message_of
 from gan.config.new_run import checked, create_folder, folder_of, with_data, write_yaml
-from gan.config.overrides import first_alternative, key_of, stored, value_of, without
-from gan.config.secrets import words_of
+from gan.config.overrides import first_alternative, key_of, stored, value_of, without, words_of
 from gan.runs import comparison, lock, table
 from gan.utils.errors import Diverged, UserError, to_line, writing
 from gan.utils.option_values import quote, short_name

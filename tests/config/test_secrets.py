@@ -10,8 +10,9 @@ import pytest
 import yaml
 
 from gan.config.compose import compose, to_plain
+from gan.config.overrides import conceal, hide_in_override
 from gan.config.resume import read_overrides
-from gan.config.secrets import MISSING, conceal, hide, hide_in_override
+from gan.config.secrets import MISSING, hide
 from gan.runs import run_folder
 from gan.utils.errors import UserError
 from tests.conftest import Train
