@@ -12,19 +12,10 @@ from torch.nn import functional as F
 
 # Lowpass filter of the orthogonal wavelet sym6 (Daubechies, "Ten Lectures on Wavelets", 1992, table 8.1).
 SYM6 = (
-    0.015404109327027373,
-    0.0034907120842174702,
-    -0.11799011114819057,
-    -0.048311742585633,
-    0.4910559419267466,
-    0.787641141030194,
-    0.3379294217276218,
-    -0.07263752278646252,
-    -0.021060292512300564,
-    0.04472490177066578,
-    0.0017677118642428036,
-    -0.007800708325034148,
-)
+    0.015404109327027373, 0.0034907120842174702, -0.11799011114819057, -0.048311742585633,
+    0.4910559419267466, 0.787641141030194, 0.3379294217276218, -0.07263752278646252,
+    -0.021060292512300564, 0.04472490177066578, 0.0017677118642428036, -0.007800708325034148,
+)  # fmt: skip
 MARGIN = len(SYM6) // 2 - 1  # number of samples beyond an edge that downsampling needs
 DELAY = sum(tap * weight for tap, weight in enumerate(SYM6)) / sum(SYM6) - MARGIN  # samples from pixel i to 2 i
 PADDING = 3  # number of pixels beyond an edge that upsampling returns

@@ -167,9 +167,8 @@ class Base(LightningModule):
     def on_train_start(self) -> None:
         """Apply the options of the optimizers: their states are those of the checkpoint, and options may be changed."""
         self.check_optimizers()
-        for optimizer, options in zip(
-            self.trainer.optimizers, self.optimizer_options, strict=False
-        ):  # or a further one
+        known = self.trainer.optimizers[: len(self.optimizer_options)]  # a subclass may have further ones
+        for optimizer, options in zip(known, self.optimizer_options, strict=True):
             for group, group_options in zip(optimizer.param_groups, options, strict=True):
                 group.update(group_options)
 
@@ -180,9 +179,8 @@ class Base(LightningModule):
 
     def check_optimizers(self) -> None:
         """Raise UserError if weights of a subclass are in no optimizer, which would never train them."""
-        optimized = {
-            weight for each in self.trainer.optimizers for group in each.param_groups for weight in group["params"]
-        }
+        groups = (group for optimizer in self.trainer.optimizers for group in optimizer.param_groups)
+        optimized = {weight for group in groups for weight in group["params"]}
         for name, weight in self.named_parameters():
             if weight.requires_grad and weight not in optimized:
                 raise UserError(
