@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import csv
 import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -31,37 +32,45 @@ SETTINGS = {
     "slow_discriminator": "model.discriminator_optimizer.lr=2.0e-4",
     "half_rates": "model.generator_optimizer.lr=6.0e-4 model.discriminator_optimizer.lr=3.0e-4",
     "long_average": "model.ema_half_life=100000",
+    # Only the warmup limits the half-life, to 0.05 of the images seen: the power-function average of Karras et al.
+    # (2024, arXiv:2312.02696) with gamma = ln 2 / 0.05 - 1 = 12.9, or a relative width of 0.063
+    "power_average": "model.ema_half_life=1.0e+12",
     "large_batch": "data.batch_size=128",
     "ada": "augment=ada",
     "transposed": "model.generator.upsampling=transposed",
     "widest": "model.generator.width=64 model.discriminator.width=64",
 }
+# Settings of the copies whose rates fall; these start from a run above
+LATE = {"large_batch_late": ("today", "data.batch_size=128")}
 
 
 def main(data: str, runs: str, *names: str) -> None:
     folder = Path(runs)
     folder.mkdir(parents=True, exist_ok=True)
     for stage in STAGES:
-        for name in names or SETTINGS:
-            train(folder / name, data, name, stage)
-            train(folder / f"{name}_{stage}_falling", data, name, stage // 5, start=folder / name)
+        for name in names or [*SETTINGS, *LATE]:
+            constant, late = LATE.get(name, (name, ""))
+            words = f"{SETTINGS[constant]} {late}".split()
+            if train(folder / constant, data, SETTINGS[constant].split(), stage):
+                train(folder / f"{name}_{stage}_falling", data, words, stage // 5, start=folder / constant)
             write_curves(folder)
 
 
-def train(run: Path, data: str, name: str, images: int, start: Path | None = None) -> None:
-    """Train a run to a number of images, unless it has seen them; go on at its last checkpoint if it has one."""
+def train(run: Path, data: str, settings: list[str], images: int, start: Path | None = None) -> bool:
+    """Train a run to a number of images, and return whether it has seen them; go on at its last checkpoint."""
     done = run / "study_images.txt"
     if done.exists() and int(done.read_text()) >= images:
-        return
+        return True
     if any(run.glob("**/*.ckpt")):
         words = [f"resume={run}", f"images={images}", f"data.root={data}", "resume_force=true"]
     else:
+        shutil.rmtree(run, ignore_errors=True)  # killed before its first checkpoint
         words = [
             *BASE.split(),
             f"data.root={data}",
             f"hydra.run.dir={run}",
             f"images={images}",
-            *SETTINGS[name].split(),
+            *settings,
         ]
         interval = images if start else STAGES[0]
         words += [f"callback.evaluate.interval={interval}"]
@@ -72,14 +81,17 @@ def train(run: Path, data: str, name: str, images: int, start: Path | None = Non
         failed = subprocess.run(command, stdout=log, stderr=log, env=environment).returncode
     if failed:
         print(f"{run.name}: exit status {failed}; see {run.name}.log", flush=True)
-    elif run.exists():
+    else:
         done.write_text(str(images))
+    return not failed
 
 
 def scores(run: Path) -> list[tuple[int, float, float]]:
     """Return images seen, KID x 1,000 and recall of each evaluation of a run."""
     with (run / "metrics.csv").open() as file:
         rows = list(csv.DictReader(file))
+    if not any("kid_x1000" in name for row in rows[:1] for name in row):
+        return []  # not evaluated yet
     images, kid, recall = (column(rows, word) for word in ("images", "kid_x1000", "recall"))
     return [(round(float(row[images])), float(row[kid]), float(row[recall])) for row in rows if row.get(kid)]
 
