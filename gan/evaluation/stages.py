@@ -54,19 +54,20 @@ def stage_kids(
     return found
 
 
-def best_stage(kids: Mapping[str, Kids], look: int = 1) -> str:
+def best_stage(kids: Mapping[str, Kids], look: int, influences: dict[str, dict[int, Tensor]]) -> str:
     """Return the stage with the lowest KID in features of the first extractor.
 
     Return the color map, the first stage, unless another stage passes two tests: this KID is clearly lower than that of
     the color map, and no KID of other extractors is above TOLERANCE times that of the color map by more than chance.
-    `look` is the number of this choice in training, from 1.
+    `look` is the number of this choice in training, and `influences` has those of `is_clearly_lower` by stage.
     """
     (start, reference), *later = kids.items()
     first, *others = reference
 
-    def improves(own: Kids) -> bool:
+    def improves(stage: str, own: Kids) -> bool:
+        lower = is_clearly_lower(own[first], reference[first], look, influences.setdefault(stage, {}))
         worse = (own[name].minus(reference[name], TOLERANCE).p_value() < LEVEL for name in others)
-        return is_clearly_lower(own[first], reference[first], look) and not any(worse)
+        return lower and not any(worse)
 
-    good = [stage for stage, own in later if improves(own)]
+    good = [stage for stage, own in later if improves(stage, own)]
     return min(good, key=lambda stage: kids[stage][first], default=start)

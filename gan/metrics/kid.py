@@ -6,16 +6,19 @@ import math
 from collections.abc import Sequence
 from typing import Any, Self
 
+import numpy as np
 import torch
 from scipy.special import stdtr
 from torch import Tensor
+from torch.nn.functional import normalize
 
 from gan.metrics.distances import blocks, checked
 
 Files = Sequence[Tensor | None]  # numbers of the files of two sets of images; None: each image is its own file
 KID_SCALE = 1000  # scores contain KID x 1000, as published tables do, and say so in their names
 LEVEL = 0.05  # probability that one or more comparisons of a run call a difference clear that is chance
-LOOKS = 5  # comparisons that share half of this probability
+SPENT = 0.04  # the same of the comparisons with a start, whose errors are estimated: of 20 to 50 files, 0.05 is chance
+DRAWS = 20_000  # random numbers from which the critical values of a run's comparisons are computed
 
 
 def squared_mmd(x: Tensor, y: Tensor, matched: bool = False) -> float:
@@ -65,10 +68,17 @@ class KIDEstimate(float):
         without = [a - b for a, b in zip(self.without, its, strict=True)] if paired else [*self.without, *its]
         return KIDEstimate(self - factor * other, without)
 
+    def influences(self) -> Tensor:
+        """Return the influence of each file (F + G,). Their squares add up to that of the error."""
+        return torch.cat([(values - values.mean()) * (1 - 1 / len(values)) ** 0.5 for values in self.without])
+
+    def degrees_of_freedom(self) -> int:
+        return min(map(len, self.without)) - 1
+
     def p_value(self) -> float:
         """Return the p-value of Student's t test that the true value is at most 0, or 1 if the error is unknown."""
-        error = math.sqrt(sum((len(values) - 1) * float(values.var(correction=0)) for values in self.without))
-        return float(stdtr(min(map(len, self.without)) - 1, -self / error)) if error > 0 else 1.0
+        error = float(self.influences().norm())
+        return float(stdtr(self.degrees_of_freedom(), -self / error)) if error > 0 else 1.0
 
 
 def estimate_kid(x: Tensor, y: Tensor, files: Files = (None, None)) -> KIDEstimate:
@@ -83,13 +93,41 @@ def estimate_kid(x: Tensor, y: Tensor, files: Files = (None, None)) -> KIDEstima
     return KIDEstimate(KID_SCALE * float(value), (KID_SCALE * less_x.cpu(), KID_SCALE * less_y.cpu()))
 
 
-def is_clearly_lower(kid: KIDEstimate, other: KIDEstimate, look: int) -> bool:
-    """Return whether a KID is lower than another by more than chance, in a series of comparisons with the other.
+def is_clearly_lower(kid: KIDEstimate, start: KIDEstimate, look: int, influences: dict[int, Tensor]) -> bool:
+    """Return whether a KID is lower than that of a start by more than chance, in a series of such comparisons.
 
-    `look` is the number of this comparison, from 1. The levels of all comparisons add up to LEVEL, however many there
-    are; the first LOOKS have half of it.
+    Args:
+        look: increases from comparison to comparison.
+        influences: of files on the differences, by look. Those of this look are added, unless the images are equal.
     """
-    return other.minus(kid).p_value() < LEVEL * LOOKS / ((look + LOOKS) * (look + LOOKS - 1))
+    difference = start.minus(kid)
+    now = difference.influences()
+    if not (error := float(now.norm())) > 0:
+        return False
+    influences[look] = now
+    series = [influences[key] for key in sorted(influences) if key <= look]
+    of_same_files = [each if each.shape == now.shape else torch.zeros_like(now) for each in series]
+    return difference / error > critical_values(torch.stack(of_same_files), difference.degrees_of_freedom())[-1]
+
+
+def critical_values(influences: Tensor, degrees_of_freedom: int) -> list[float]:
+    """Return the values that the ratios of differences to their errors must exceed, for K comparisons in order.
+
+    If all true differences are 0, comparison k is the first to exceed its value with probability SPENT / (k (k + 1)).
+    These probabilities add up to less than SPENT: Lan and DeMets, "Discrete Sequential Boundaries for Clinical Trials",
+    Biometrika 70, 1983. The ratios have a joint Student's t distribution: all comparisons are of the same files, so
+    they correlate as their influences (K, files) do.
+    """
+    random = np.random.default_rng(0)  # the same numbers in each comparison, so that earlier values stay
+    scale = (random.chisquare(degrees_of_freedom, DRAWS) / degrees_of_freedom) ** 0.5
+    factor = torch.linalg.qr(normalize(influences.double(), dim=1).T, mode="r").R.numpy()
+    ratios = factor.T @ random.standard_normal((len(factor), DRAWS)) / scale  # (K, DRAWS)
+    first, values = np.ones(DRAWS, bool), list[float]()  # draws that have exceeded no value so far
+    for k, ratio in enumerate(ratios, 1):
+        count = int(DRAWS * SPENT * k / (k + 1)) - int(DRAWS * SPENT * (k - 1) / k)
+        values.append(float(np.partition(np.where(first, ratio, -math.inf), -count - 1)[-count - 1]))
+        first &= ratio <= values[-1]
+    return values
 
 
 def _kernel(x: Tensor, y: Tensor) -> Tensor:

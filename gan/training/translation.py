@@ -52,6 +52,7 @@ class Translator(GAN):
             choice("model.color_position", color_position, POSITIONS)
         self.color_position = color_position
         self.fit_color_map = switch("model.fit_color_map", fit_color_map)
+        self.influences: dict[str, dict[int, Tensor]] = {}  # by stage, see `best_stage`
 
     def make_step(self, batch: dict[str, Tensor]) -> TranslationStep:
         return self.step_type(real_a=to_float(batch["a"]), **self.parts_of(batch["b"], batch))
@@ -204,11 +205,19 @@ class Translator(GAN):
         given = STAGE_IMAGES, self.stage_held_out
         files = self.data.files(*given), self.data.files(*given, "a")
         kids = stages.stage_kids(network, self.data.inputs(*given), self.stage_targets, self.stage_extractors, files)
-        stage = stages.best_stage(kids, look)
+        stage = stages.best_stage(kids, look, self.influences)
         network.set_stage(stage)
         first = self.stage_extractors[0].name
         self.log_scalars({f"stage/kid_x1000_{first}_{name}": float(own[first]) for name, own in kids.items()})
         print_line(f"stage: {stage} is used, of {', '.join(kids)}")
+
+    def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        super().on_save_checkpoint(checkpoint)
+        checkpoint["stage_influences"] = {stage: dict(looks) for stage, looks in self.influences.items()}
+
+    def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        super().on_load_checkpoint(checkpoint)
+        self.influences = checkpoint.get("stage_influences", {})  # older runs have none
 
     @cached_property
     def stage_held_out(self) -> bool:

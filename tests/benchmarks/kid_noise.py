@@ -2,11 +2,13 @@
 
     python tests/benchmarks/kid_noise.py PHOTOGRAPHS
 
-paired: patches of photographs, half blended with LOOK, to photographs in LOOK; candidates have other random numbers of
-LOOK. generated: blurred built-in images, each a file; candidates are other images. A repetition draws files of both
-sides with replacement, and compares LOOKS candidates with the start. The KIDs of a candidate are shifted by one number,
-so that the true KID, that of all files, is 1.0, 0.9 or 0.7 times that of the start. A row has the number of files, the
-fraction of false replacements, and the fractions of 0.9 and 0.7 that are found at comparisons 1, 5 and 20.
+paired: patches of photographs, half blended with LOOK, to photographs in LOOK, eight or one of a file; candidates have
+other random numbers of LOOK. generated: blurred built-in images, each a file; candidates are other images. A repetition
+draws files of both sides with replacement, and compares LOOKS candidates with the start. The KIDs of a candidate are
+shifted by one number, so that the true KID, that of all files, is 1.0, 0.9 or 0.75 times that of the start. A row has
+the number of files, the fraction of false replacements, and for 0.9 and 0.75 the fractions that are found at
+comparisons 1, 10 and 20, and by an oracle: one z test of level LEVEL, with the true standard deviation of the
+difference.
 """
 
 from __future__ import annotations
@@ -16,6 +18,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from scipy.stats import norm
 from texture import files, read
 from torch import Tensor
 from torchvision.transforms.functional import gaussian_blur
@@ -23,10 +26,10 @@ from torchvision.transforms.functional import gaussian_blur
 from gan.data.looks.registry import make_style
 from gan.data.module import ImageDataModule
 from gan.metrics.extractors import extractor, features
-from gan.metrics.kid import KIDEstimate, _estimate, is_clearly_lower
+from gan.metrics.kid import LEVEL, KIDEstimate, _estimate, is_clearly_lower
 
-LOOK, SIDE, PATCHES, LOOKS, SHOWN, REPETITIONS = make_style("grainy_film"), 64, 8, 20, (1, 5, 20), 1000
-BLENDS, BLURS = {1.0: 0.5, 0.9: 0.52, 0.7: 0.57}, {1.0: 1.2, 0.9: 1.1, 0.7: 0.95}  # by the factor of the KID
+LOOK, SIDE, LOOKS, SHOWN, REPETITIONS = make_style("grainy_film"), 64, 20, (1, 10, 20), 600
+BLENDS, BLURS = {1.0: 0.5, 0.9: 0.52, 0.75: 0.56}, {1.0: 1.2, 0.9: 1.1, 0.75: 0.98}  # by the factor of the KID
 
 
 class Pool:
@@ -59,52 +62,85 @@ class Pool:
         return KIDEstimate(float(value), without)
 
 
-def row(pools: dict[float, list[Pool]], n: int) -> str:
-    """Return the fractions of false replacements, and of found improvements by factor and comparison."""
+def row(pools: dict[float, list[Pool]], n: int, paired: bool) -> str:
+    """Return the fractions of false replacements, and of improvements that are found: by factor, by comparison."""
     torch.manual_seed(n)
     (start, *equal), found = pools[1.0], []
-    candidates = [(1.0, pool, (look,)) for look, pool in enumerate(equal, 1)]
-    candidates += [(factor, pools[factor][0], SHOWN) for factor in (0.9, 0.7)]
-    shifts = [pool.true(n) - factor * start.true(n) for factor, pool, _ in candidates]
+    better = {factor: pool for factor, (pool, *_) in pools.items() if factor < 1}
+    shifts = [pool.true(n) - start.true(n) for pool in equal]
+    shifts_of_better = {factor: pool.true(n) - factor * start.true(n) for factor, pool in better.items()}
+    falls: dict[float, list[float]] = {factor: [] for factor in better}
     for _ in range(REPETITIONS):
         drawn = [torch.randint(size, (n,)) for size in start.sizes]
-        reference, lower = start.kid(drawn), []
-        for (_, pool, looks), shift in zip(candidates, shifts, strict=True):
-            kid = pool.kid(drawn if start.each > 1 else [drawn[0], torch.randint(start.sizes[1], (n,))], shift)
-            lower += [is_clearly_lower(kid, reference, look) for look in looks]
-        found.append([any(lower[: len(equal)]), *lower[len(equal) :]])
-    return "".join(f"{value:8.3f}" for value in np.mean(found, 0))
+        reference, influences, lower = start.kid(drawn), {}, []
+
+        def draw(drawn: list[Tensor] = drawn) -> list[Tensor]:
+            return drawn if paired else [drawn[0], torch.randint(start.sizes[1], (n,))]
+
+        for look, (pool, shift) in enumerate(zip(equal, shifts, strict=True), 1):
+            lower.append(is_clearly_lower(pool.kid(draw(), shift), reference, look, influences))
+        result = [any(lower)]
+        for factor, pool in better.items():
+            kid = pool.kid(draw(), shifts_of_better[factor])
+            falls[factor].append(float(reference - kid))
+            for look in SHOWN:
+                before = {earlier: value for earlier, value in influences.items() if earlier < look}
+                result.append(is_clearly_lower(kid, reference, look, before))
+        found.append(result)
+    means = np.mean(found, 0)
+    text = f"{means[0]:8.3f}"
+    for number, values in enumerate(falls.values()):
+        oracle = norm.sf(norm.isf(LEVEL) - np.mean(values) / np.std(values))
+        text += "".join(f"{value:8.2f}" for value in (*means[1 + 3 * number : 4 + 3 * number], oracle))
+    return text
 
 
-def patches(photographs: list[Path], seed: int, blend: float) -> Tensor:
-    """Return patches uint8 (N PATCHES, 3, SIDE, SIDE) at fixed places of N photographs, blended with LOOK."""
+def patches(photographs: list[Path], seed: int, blend: float, each: int) -> Tensor:
+    """Return patches uint8 (N each, 3, SIDE, SIDE) at fixed places of N photographs, blended with LOOK."""
     random, cut = np.random.RandomState(0), []
     for number, image in enumerate(map(read, photographs)):
         mixed = blend * LOOK(image, 10_000 * seed + number) + (1 - blend) * image.astype(float)
-        for _ in range(PATCHES):
+        for _ in range(each):
             top, left = (random.randint(side - SIDE + 1) for side in image.shape[:2])
             cut.append(mixed[top : top + SIDE, left : left + SIDE])
     return torch.from_numpy(np.stack(cut)).round().to(torch.uint8).permute(0, 3, 1, 2).contiguous()
 
 
-def main(folder: str) -> None:
-    lite0, photographs = extractor("lite0").eval(), files(folder)
-    real = features(lite0, patches(photographs[1::2], 0, 1.0))
-    first, *seeds = (features(lite0, patches(photographs[::2], seed, BLENDS[1.0])) for seed in range(1, 8))
+def paired_pools(photographs: list[Path], each: int) -> dict[float, list[Pool]]:
+    """Return the pools of `paired`, with `each` patches of a photograph."""
+    lite0 = extractor("lite0").eval()
+
+    def of(side: list[Path], seed: int, blend: float) -> Tensor:
+        return features(lite0, patches(side, seed, blend, each))
+
+    real = of(photographs[1::2], 0, 1.0)
+    first, *seeds = (of(photographs[::2], seed, BLENDS[1.0]) for seed in range(1, 8))
     chosen = torch.randint(6, (LOOKS, len(first)), generator=torch.Generator().manual_seed(0))
     mixtures = [torch.stack(seeds)[rows, range(len(first))] for rows in chosen]
-    pools = {1.0: [Pool(real, made, PATCHES) for made in (first, *mixtures)]}
-    pools |= {f: [Pool(real, features(lite0, patches(photographs[::2], 8, BLENDS[f])), PATCHES)] for f in (0.9, 0.7)}
-    images = ImageDataModule(size=SIDE, num_images=1600)
+    pools = {1.0: [Pool(real, made, each) for made in (first, *mixtures)]}
+    return pools | {f: [Pool(real, of(photographs[::2], 8, blend), each)] for f, blend in BLENDS.items() if f < 1}
+
+
+def generated_pools() -> dict[float, list[Pool]]:
+    lite0, images = extractor("lite0").eval(), ImageDataModule(size=SIDE, num_images=1600)
     images.setup("fit")
     real, made = images.reals(1600).split(800)
     real = features(lite0, real)
     blurred = {f: [Pool(real, features(lite0, gaussian_blur(made, 7, by)), 1)] for f, by in BLURS.items()}
     blurred[1.0] *= 1 + LOOKS
-    for name, cases in (("paired", pools), ("generated", blurred)):
-        print(name, [round(found[0].true(50)) for found in cases.values()])
-        for n in (5, 10, 20, 50) if name == "paired" else (50, 200):
-            print(f"{n:6}" + row(cases, n), flush=True)
+    return blurred
+
+
+def main(folder: str) -> None:
+    photographs = files(folder)
+    for name, pools, numbers in (
+        ("paired, 8 patches", paired_pools(photographs, 8), (5, 10, 20, 50)),
+        ("paired, 1 patch", paired_pools(photographs, 1), (20, 50)),
+        ("generated", generated_pools(), (50, 200)),
+    ):
+        print(name, [round(found[0].true(50)) for found in pools.values()])
+        for n in numbers:
+            print(f"{n:6}" + row(pools, n, name != "generated"), flush=True)
 
 
 if __name__ == "__main__":

@@ -35,7 +35,7 @@ def kids(files: int = 20, **stages: tuple[float, float]) -> dict[str, dict[str, 
 @pytest.mark.parametrize(
     ("found", "chosen"),
     [
-        (kids(color=(100, 20), noise=(95.5, 20), network=(97, 20)), "color"),  # two errors are too little
+        (kids(color=(100, 20), noise=(96, 20), network=(97, 20)), "color"),  # two errors are too little
         (kids(color=(100, 20), noise=(60, 20), network=(50, 20)), "network"),
         (kids(color=(100, 20), noise=(60, 20), network=(50, 27)), "noise"),  # the other features object
         (kids(color=(100, 20), noise=(60, 20), network=(50, 26.5)), "network"),  # above 25 by 1.5 errors
@@ -46,7 +46,7 @@ def kids(files: int = 20, **stages: tuple[float, float]) -> dict[str, dict[str, 
 def test_a_later_stage_must_be_better_in_one_network_and_not_worse_in_the_other(
     found: dict[str, dict[str, KIDEstimate]], chosen: str
 ) -> None:
-    assert best_stage(found) == chosen
+    assert best_stage(found, 1, {}) == chosen
 
 
 def patches(count: int, seed: int) -> Tensor:
@@ -76,13 +76,15 @@ def test_each_stage_is_scored() -> None:
     found = stage_kids(network, inputs, {"random_conv": features(features_of, patches(20, 1))}, [features_of])
     assert list(found) == list(network.stages)
     assert found["network"]["random_conv"] > 10 * max(1, found["color"]["random_conv"])
-    assert best_stage(found) == "color"
+    assert best_stage(found, 1, {}) == "color"
 
 
 def test_few_files_and_many_choices_need_a_larger_difference() -> None:
-    stages = {"color": (100.0, 20.0), "noise": (91.0, 20.0)}
-    assert best_stage(kids(**stages)) == "noise" and best_stage(kids(files=4, **stages)) == "color"
-    assert best_stage(kids(**stages), look=200) == "color"
+    stages = {"color": (100.0, 20.0), "noise": (95.0, 20.0)}
+    assert best_stage(kids(**stages), 1, {}) == "noise" and best_stage(kids(files=4, **stages), 1, {}) == "color"
+    other = dict(enumerate(torch.eye(40)[:29], 1))  # of comparisons that do not correlate
+    assert best_stage(kids(**stages), 200, {"noise": other}) == "color"
+    assert best_stage(kids(**stages), 200, {"network": other}) == "noise"
 
 
 @pytest.mark.parametrize("held_out", [True, False])
@@ -102,6 +104,7 @@ def test_held_out_images_choose_the_stage_or_training_images_if_there_are_none(h
     )
     run.stage_extractors = [extractor("random_conv")]
     run.stage_held_out = Translator.stage_held_out.func(run)
+    run.influences = {}
     run.stage_targets = Translator.stage_targets.func(run)
     network = Generator(width=4, carriers=2).eval()
     Translator.choose_stage(run, network, 1)

@@ -7,7 +7,7 @@ import pytest
 import torch
 from scipy import stats
 
-from gan.metrics.kid import KIDEstimate, estimate_kid, is_clearly_lower, squared_mmd
+from gan.metrics.kid import SPENT, KIDEstimate, critical_values, estimate_kid, is_clearly_lower, squared_mmd
 from gan.utils.errors import UserError
 
 
@@ -73,18 +73,45 @@ def test_errors_that_two_kids_have_in_common_cancel() -> None:
     files = torch.arange(60) // 2
     far, near = (estimate_kid(real, inputs + shift, (None, files)) for shift in (0.5, 0.4))
     unpaired = KIDEstimate(near, [without[:-1] for without in near.without])
-    assert is_clearly_lower(near, far, 1) and not is_clearly_lower(far, near, 1)
-    assert near < far and not is_clearly_lower(unpaired, far, 1)  # of other files
-    assert not is_clearly_lower(near, near, 1) and KIDEstimate(5.0, [torch.ones(1)] * 2).p_value() == 1
+    assert is_clearly_lower(near, far, 1, {}) and not is_clearly_lower(far, near, 1, {})
+    assert near < far and not is_clearly_lower(unpaired, far, 1, {})  # of other files
+    influences: dict[int, torch.Tensor] = {}
+    assert not is_clearly_lower(near, near, 1, influences) and not influences
+    assert KIDEstimate(5.0, [torch.ones(1)] * 2).p_value() == 1
 
 
-def test_few_files_and_many_comparisons_need_a_larger_difference() -> None:
-    def clear(files: int, look: int) -> bool:
-        spread = torch.tensor([1.0, -1.0]).repeat(files // 2) / (files - 1) ** 0.5  # error 1
-        return is_clearly_lower(KIDEstimate(0.0, [spread, 0 * spread]), KIDEstimate(4.5, [0 * spread] * 2), look)
+def compare(files: int, looks: list[int], before: dict[int, torch.Tensor], difference: float) -> list[bool]:
+    spread = torch.tensor([1.0, -1.0]).repeat(files // 2) / (files - 1) ** 0.5  # error 1
+    kid, start = KIDEstimate(0.0, [spread, 0 * spread]), KIDEstimate(difference, [0 * spread] * 2)
+    return [is_clearly_lower(kid, start, look, before) for look in looks]
 
-    assert [clear(files, 1) for files in (4, 10, 50)] == [False, True, True]
-    assert [clear(50, look) for look in (1, 20, 1000)] == [True, True, False]
+
+def test_few_files_and_many_other_comparisons_need_a_larger_difference() -> None:
+    assert [compare(files, [1], {}, 2.7)[0] for files in (4, 10, 50)] == [False, True, True]
+    different = dict(enumerate(torch.eye(100)[:30], 1))  # comparisons that do not correlate with those that follow
+    assert [compare(50, [20, 1000], dict(different), by) for by in (3.0, 4.5)] == [[False, False], [True, True]]
+    assert compare(50, [*range(1, 30)], {}, 2.2) == [True] * 29  # 29 times the same comparison is one
+    assert compare(50, [1, 1], {}, 2.2) == [True, True]
+
+
+@pytest.mark.parametrize("shared", [0.0, 0.7, 1.0])
+def test_one_of_many_comparisons_without_a_difference_is_wrong_with_the_level(shared: float) -> None:
+    looks, files, draws = 10, 30, 40_000
+    random = np.random.default_rng(1)
+    influences = shared * torch.eye(files)[:1] + (1 - shared) * torch.eye(files)[1 : looks + 1]
+    values = critical_values(influences, files - 1)
+    normal = random.standard_normal((draws, files)) @ torch.nn.functional.normalize(influences).T.numpy()
+    above = normal / (random.chisquare(files - 1, draws) / (files - 1))[:, None] ** 0.5 > np.array(values)
+    spent = np.bincount(above.argmax(1)[above.any(1)], minlength=looks) / draws  # by the first comparison above
+    shares = SPENT / np.array([k * (k + 1) for k in range(1, looks + 1)])
+    assert np.abs(spent - shares).max() < 0.003 and spent.sum() == pytest.approx(SPENT * looks / (looks + 1), abs=0.005)
+    assert values[0] == pytest.approx(stats.t.isf(SPENT / 2, files - 1), abs=0.05)
+    assert (values[-1] > values[0]) == (shared < 1)  # equal comparisons need ever smaller differences
+
+
+def test_comparisons_of_other_files_are_held_to_be_independent() -> None:
+    before = {1: torch.ones(7)}
+    assert compare(50, [2], before, 2.2) == [False] and compare(50, [2], {}, 2.2) == [True]
 
 
 def test_too_few_and_not_finite_are_refused() -> None:

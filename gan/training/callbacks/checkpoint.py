@@ -47,6 +47,7 @@ class Checkpoint(Periodic, LightningCheckpoint):
         self.best_score: float | None = None
         self.best: str | None = None  # file name
         self.start: KIDEstimate | None = None  # score of the start, with its error, while the start is the best
+        self.influences: dict[int, Tensor] = {}  # of files on differences to the start, by look
 
     def on_train_start(self, trainer: Trainer, pl_module: GAN) -> None:  # type: ignore[override]
         self.sign = scores.sign(str(self.monitor), pl_module.config)
@@ -69,7 +70,7 @@ class Checkpoint(Periodic, LightningCheckpoint):
             return False
         score, kid = evaluation.scores.get(str(self.monitor), math.nan), evaluation.kids.get(str(self.monitor))
         if self.start is not None and kid is not None:
-            return is_clearly_lower(kid, self.start, evaluation.looks)
+            return is_clearly_lower(kid, self.start, evaluation.looks, self.influences)
         return math.isfinite(score) and (self.best_score is None or self.sign * score < self.sign * self.best_score)
 
     def save(self, trainer: Trainer, pl_module: GAN) -> None:
@@ -114,7 +115,7 @@ class Checkpoint(Periodic, LightningCheckpoint):
 
     def state_dict(self) -> dict[str, Any]:
         start = None if self.start is None else list(self.start.without)
-        return {"start": start, checkpoints.BEST_STATE: self.record()}
+        return {"start": start, "influences": dict(self.influences), checkpoints.BEST_STATE: self.record()}
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         record, start = state_dict[checkpoints.BEST_STATE], state_dict["start"]
@@ -124,6 +125,7 @@ class Checkpoint(Periodic, LightningCheckpoint):
         if same and record["checkpoint"] in complete:
             self.best_score, self.best = float(record["score"]), record["checkpoint"]
             self.start = None if start is None else KIDEstimate(self.best_score, start)
+            self.influences = state_dict.get("influences", {})  # older runs have none
 
 
 def reset_invalid_statistics(pl_module: GAN) -> None:

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 import torch
 from lightning import Callback, Trainer
+from torch import Tensor
 
 from gan import kinds
 from gan.data.module import ImageDataModule
@@ -84,7 +85,7 @@ def test_the_best_is_the_highest_if_the_metric_says_so(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("monitor", "scores", "best"),
     [
-        ("eval/kid_x1000_lite0", [30.0, 27.5, 40.0], 0),  # lower by less than chance
+        ("eval/kid_x1000_lite0", [30.0, 28.0, 40.0], 0),  # lower by less than chance
         ("eval/kid_x1000_lite0", [30.0, 25.0, 40.0], 8),
         ("eval/kid_x1000_lite0", [30.0, 25.0, 24.9], 16),  # no checkpoint but the start is preferred
         ("eval/kid_x1000_lite0", [30.0, 40.0, 25.0], 16),
@@ -165,6 +166,31 @@ def test_the_error_of_the_start_survives_a_resume(tmp_path: Path, monkeypatch: p
         spread = error * torch.tensor([1.0, -1.0]).repeat(10) / 19**0.5
         scores.scores, scores.kids = {name: value}, {name: KIDEstimate(value, [spread, 0 * spread])}
         assert callback.is_better(scores) == before.is_better(scores) == better
+    again = Checkpoint(str(tmp_path), interval=8, monitor=name)
+    again.load_state_dict(callback.state_dict())
+    assert list(again.influences) == [2] and torch.equal(again.influences[2], callback.influences[2])
+    del state["influences"]  # of an older run
+    again.load_state_dict(state)
+    assert again.influences == {} and again.start is not None
+
+
+def test_the_comparisons_with_the_start_survive_a_resume(tmp_path: Path) -> None:
+    name, spread = "eval/kid_x1000_lite0", torch.tensor([1.0, -1.0]).repeat(10) / 19**0.5
+    callbacks = [Checkpoint(str(tmp_path), interval=8, monitor=name) for _ in range(3)]
+    before, resumed, older = callbacks
+    scores = Scores([], interval=8)
+
+    def is_better(callback: Checkpoint, look: int, score: float, error: Tensor) -> bool:
+        scores.looks, scores.scores = look, {name: score}
+        scores.kids = {name: KIDEstimate(score, [error, 0 * error])}
+        return callback.is_better(scores)
+
+    before.start = KIDEstimate(30.0, [0 * spread] * 2)
+    for look in range(2, 12):  # comparisons that do not correlate with the next one
+        assert not is_better(before, look, 30.0, torch.eye(20)[look])
+    resumed.start, older.start = before.start, before.start
+    resumed.influences = before.state_dict()["influences"]
+    assert [is_better(callback, 12, 27.5, spread) for callback in callbacks] == [False, False, True]
 
 
 def test_the_best_by_another_score_is_not_compared(tmp_path: Path) -> None:
