@@ -89,8 +89,11 @@ def first_alternative(override: str) -> str:
 
 def reads_data(key: str, value: Any) -> bool:
     """Return whether the value of an option is a path, or a list with one, that training reads."""
-    values = value if isinstance(value, list) else [value]
-    return key in DATA_PATHS and value is not None and (key != STYLE or any(map(is_table, map(str, values))))
+    return key in DATA_PATHS and value is not None and (key != STYLE or any(map(is_table, map(str, as_list(value)))))
+
+
+def as_list(value: Any) -> list[Any]:
+    return value if isinstance(value, list) else [value]
 
 
 def is_under(key: str, parents: Iterable[str]) -> bool:

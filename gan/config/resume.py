@@ -19,10 +19,21 @@ from hydra.core.override_parser.types import OverrideType
 from hydra.errors import HydraException
 from omegaconf import DictConfig, open_dict
 
-from gan.config import new_run, overrides
+from gan.config import new_run
 from gan.config.compose import check_options, compose, literals, options, to_plain
 from gan.config.new_run import create_folder, is_named, with_folder
-from gan.config.overrides import READ_PATHS, is_group, is_under, key_of, reads_data, typed_value, value_of, without
+from gan.config.overrides import (
+    READ_PATHS,
+    as_list,
+    is_group,
+    is_under,
+    key_of,
+    parse,
+    reads_data,
+    typed_value,
+    value_of,
+    without,
+)
 from gan.config.paths import folders, group_names
 from gan.runs import checkpoints, lock, remote, run_folder
 from gan.utils.errors import UserError, path_hint
@@ -262,7 +273,7 @@ def plain_assignment(path: Path, word: str) -> tuple[str, Any]:
     if brackets > 1 or len(word) > 100_000:  # each bracket is a level of recursion in the parser
         raise refusal(path, word, "its value is neither a scalar nor a list of scalars")
     try:
-        override = overrides.parse(word)
+        override = parse(word)
     except (HydraException, RecursionError) as error:
         raise refusal(path, word, "it is not KEY=VALUE") from error
     if override.type != OverrideType.CHANGE or override.package or override.is_sweep_override():
@@ -294,10 +305,6 @@ def reason_to_refuse(key: str, value: Any, known: dict[str, Any]) -> str | None:
 def selects_files(key: str, value: Any) -> bool:
     """Return whether an override chooses files of a group, which all exist in conf/ or the folder of --config-dir."""
     return is_group(key) and set(as_list(value)) <= set(group_names(key))
-
-
-def as_list(value: Any) -> list[Any]:
-    return value if isinstance(value, list) else [value]
 
 
 # ---- the configuration of a run
