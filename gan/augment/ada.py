@@ -77,7 +77,6 @@ class ADA(nn.Module):
         return y
 
     def probability_of(self, group: str) -> Tensor:
-        """Return the probability of each transformation of a group."""
         return torch.as_tensor(self.probability * self.policy.get(group, 0.0))
 
     def source(self, draws: dict[str, Tensor], size: tuple[int, int]) -> Tensor:
@@ -207,7 +206,6 @@ def recolor(x: Tensor, linear: Tensor, offset: Tensor) -> Tensor:
 
 
 def _select(draws: dict[str, Tensor], column: int, probability: Tensor, values: Tensor, neutral: float = 0.0) -> Tensor:
-    """Return `values` for the images to which a transformation is applied, and `neutral` for the others."""
     chosen = draws["chosen"][:, column] < probability
     return torch.where(chosen[:, None] if values.ndim == 2 else chosen, values, neutral)
 

@@ -90,7 +90,6 @@ def run(request: Request) -> None:
 
 
 def load(request: Request) -> Any:
-    """Return the model of a request."""
     from gan import api
 
     assert request.run is not None
@@ -99,7 +98,6 @@ def load(request: Request) -> Any:
 
 
 def write_networks(request: Request) -> None:
-    """Write the networks of a model, each to a file."""
     from gan.export import export
 
     if request.to == "onnx":

@@ -57,7 +57,6 @@ def describe(folder: Path) -> tuple[str, str, str, str, str]:
 
 
 def size_of(folder: Path) -> int:
-    """Return the size of the files in a folder in bytes, without following links."""
     total = 0
     for path, _, names in os.walk(folder):
         for name in names:

@@ -65,7 +65,6 @@ def options(groups: list[str]) -> dict[str, Any]:
 
 
 def unresolved(cfg: DictConfig) -> dict[str, Any]:
-    """Return the options of a configuration: {dotted key: unresolved value}."""
     return flatten(OmegaConf.to_container(cfg, resolve=False))
 
 
@@ -203,7 +202,6 @@ def precision(cfg: DictConfig) -> str:
 
 @by_name
 def strategy(cfg: DictConfig) -> str:
-    """Return the strategy: on several devices DDP with a reducer for each network."""
     return DDP if several_devices(cfg) else "auto"
 
 
@@ -249,7 +247,6 @@ def classes(cfg: DictConfig) -> int:
 
 @functools.lru_cache(maxsize=8)
 def _classes_in(data: str) -> int:
-    """Return the number of classes of a data module, given as YAML. This reads the folder."""
     from hydra.utils import instantiate
 
     return len(instantiate(OmegaConf.create(data)).class_names())

@@ -45,7 +45,6 @@ COMMON = {
 
 
 def help_page() -> str:
-    """Return the short help page: usage, the common options, and the names of the files of each group."""
     common = [(file, prefix, name) for (file, prefix), names in COMMON.items() for name in names]
     options = [wrapped(f"{prefix + name:<31}{comment(CONF / file, name)}", 31) for file, prefix, name in common]
     files = [wrapped(f"{group:<12}{' '.join(file.stem for file in group_files(group))}", 12) for group in groups()]

@@ -55,12 +55,10 @@ def words_of(overrides: ListConfig) -> list[str]:
 
 
 def key_of(override: str) -> str:
-    """Return the key of an override without +, ~ and package."""
     return override.partition("=")[0].lstrip("+~").partition("@")[0]
 
 
 def is_group(key: str) -> bool:
-    """Return whether a key is a group of conf/, or of the folder that --config-dir names."""
     return re.fullmatch(r"\w+", key, re.ASCII) is not None and any((folder / key).is_dir() for folder in folders())
 
 
@@ -97,7 +95,6 @@ def as_list(value: Any) -> list[Any]:
 
 
 def is_under(key: str, parents: Iterable[str]) -> bool:
-    """Return whether a dotted key is one of `parents` or below one."""
     return any(key == parent or key.startswith(f"{parent}.") for parent in parents)
 
 

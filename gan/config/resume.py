@@ -342,7 +342,6 @@ def differences(run: Path, cfg: DictConfig) -> list[str]:
 
 
 def is_unfinished(checkpoint: Path, cfg: DictConfig) -> bool:
-    """Return whether a checkpoint is below both the images and the minutes of a configuration."""
     saved = checkpoints.read_sidecar(checkpoint)
     enough_images = cfg.images is not None and saved["images"] >= cfg.images
     enough_minutes = cfg.minutes is not None and (saved.get("seconds") or 0) >= 60 * cfg.minutes

@@ -165,7 +165,6 @@ def summarize(files: Sequence[File], facts: Sequence[FileInfo], size: tuple[int,
 
 
 def count_values(things: Any) -> dict[str, int]:
-    """Return how often each value occurs, the most frequent first."""
     return dict(sorted(Counter(things).items(), key=lambda pair: (-pair[1], pair[0])))
 
 

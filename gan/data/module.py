@@ -128,7 +128,6 @@ class ImageDataModule(LightningDataModule):
         return self.source
 
     def class_names(self) -> list[str]:
-        """Return the names of the classes, without decoding an image."""
         return self.open_source().classes(self.label_option)[0]
 
     def class_counts(self) -> Tensor:
@@ -246,7 +245,6 @@ class ImageDataModule(LightningDataModule):
         return self.rows
 
     def __len__(self) -> int:
-        """Return the number of training images."""
         return len(self.rows)
 
     def state_dict(self) -> dict[str, Any]:
@@ -295,7 +293,6 @@ def gpu_memory(device: torch.device) -> int:
 
 
 def position(trainer: Trainer | None) -> tuple[int, int, int]:
-    """Return the rank, the number of ranks, and the index of the next batch."""
     return (0, 1, 0) if trainer is None else (trainer.global_rank, trainer.world_size, trainer.global_step)
 
 

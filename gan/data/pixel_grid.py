@@ -76,7 +76,6 @@ class Grid(NamedTuple):
     blur: float = 0.0  # standard deviation of the Gaussian that smoothed the edges of cells, in cells
 
     def size(self, height: int, width: int) -> tuple[int, int]:
-        """Return the height and width in cells of an image."""
         return len(self.rows.edges(height)) - 1, len(self.columns.edges(width)) - 1
 
     @property

@@ -79,7 +79,6 @@ class Storage:
                 replace(downloaded, path)
 
     def download(self, path: Path) -> None:
-        """Download the object with the name of a file."""
         store_of(self.url, os.getpid()).download(path.name, path)
 
 
@@ -108,7 +107,6 @@ class Shards:
         return torch.from_numpy(images), torch.from_numpy(labels)
 
     def __len__(self) -> int:
-        """Return the number of images."""
         return sum(self.sizes)
 
 
@@ -318,5 +316,4 @@ class StreamingDataModule(LightningDataModule):
         return self.crop_flip(first, 0) if held_out and self.crop_flip and n else first, torch.cat(labels)[:n]
 
     def __len__(self) -> int:
-        """Return the number of training images."""
         return 0 if self.shards is None else len(self.shards)

@@ -64,7 +64,6 @@ class Context:
         self._decoding = threading.Lock()
 
     def keep(self, data: bytes, name: str) -> str:
-        """Write a file for the visitor, and return its path."""
         self.make_room(len(data))
         path = self.folder / digest.of_bytes(data) / name
         path.parent.mkdir(exist_ok=True)
@@ -131,7 +130,6 @@ class Context:
             job.set()
 
     def close(self) -> None:
-        """End all running calls, and the other process."""
         self.ending.set()
         self._apart.close()
 
@@ -213,7 +211,6 @@ def image_upload() -> gr.File:
 
 
 def start_buttons(name: str, context: Context) -> Any:
-    """Add buttons to start and to cancel, and return the first."""
     with gr.Row():
         start = gr.Button(name, variant="primary", min_width=80)
         gr.Button("Cancel", min_width=80).click(context.cancel, **PRIVATE)

@@ -86,7 +86,6 @@ class Editor:
             self.sliders.number(CHANGE, slider, name)
 
     def show_after(self, *events: Any) -> None:
-        """Show the edited image after events."""
         for event in events:
             event(answer(self.edit), self.inputs, self.image, api_visibility="private", **SHARED)
 

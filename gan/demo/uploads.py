@@ -116,7 +116,6 @@ class Results:
         return shots[0], named, (shots, 0, strength), ready, "\n".join([*lines, note])
 
     def shot(self, context: Context, file: File, target: Path, data: bytes) -> tuple[str, str]:
-        """Return the paths of an image before and after the change."""
         before = small_image(file, MAX_PREVIEW, context)
         first = context.keep(encode(before, "PNG", {}), "before.png")
         if format_of(target) in SHOWN:

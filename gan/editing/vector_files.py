@@ -35,7 +35,6 @@ def write(path: Path, vectors: dict[str, Tensor], space: Space, **about: str) ->
 
 
 def read_directions(path: Path, generator: nn.Module) -> dict[str, Tensor]:
-    """Return directions (latent_dim,) by name, in the default space of the generator."""
     return _read(path, generator, latents=False)[0]
 
 
@@ -46,7 +45,6 @@ def read_effects(path: Path) -> dict[str, str]:
 
 
 def read_latents(path: Path, generator: nn.Module) -> Stored:
-    """Return latents of images in the default space of the generator."""
     vectors, about = _read(path, generator, latents=True)
     labels, classes = by_name(about, "labels", path), Space(generator).classes
     if classes and not all(labels.get(name) in range(classes) for name in vectors):
@@ -87,5 +85,4 @@ def by_name(about: Mapping[str, Any], what: str, path: Path) -> dict[str, Any]:
 
 
 def fingerprint(generator: nn.Module) -> str:
-    """Return a digest of all weights. It does not depend on the device."""
     return digest.of_tensors(generator.named_parameters())

@@ -66,6 +66,5 @@ def _created(name: str, config: Mapping[str, Any]) -> Any:
 
 
 def compute(metric: Any, real: Any, fake: Any, files: Any = (None, None)) -> dict[str, float]:
-    """Return the values of a metric by name. `files` are passed if its `compute` has such an argument."""
     options = {"files": files} if "files" in inspect.signature(metric.compute).parameters else {}
     return metric.compute(real, fake, **options)

@@ -272,7 +272,6 @@ def dimensions(part: Part, name: str, axes: int) -> dict[int, Any]:
 
 
 def first_line(error: BaseException) -> str:
-    """Return the first line of an exception's text, or its type if there is none."""
     return next((line.strip() for line in str(error).splitlines() if line.strip()), type(error).__name__)
 
 

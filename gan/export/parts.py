@@ -49,14 +49,12 @@ class Part:
     fixed_inputs: tuple[str, ...] = ()  # inputs whose height and width are fixed although those of images are free
 
     def example_size(self) -> tuple[int, int]:
-        """Return a size for tracing, whose sides differ."""
         if not self.free_size:
             return self.size
         height, width = (rounded_up(side, self.multiple) for side in EXAMPLE_SIDES)
         return height, width + self.multiple
 
     def checked_sizes(self) -> list[tuple[int, int]]:
-        """Return the sizes for the comparison."""
         if not self.free_size:
             return [self.size]
         sizes = [(rounded_up(h, self.multiple), rounded_up(w, self.multiple)) for h, w in CHECKED_SIDES]

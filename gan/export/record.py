@@ -65,7 +65,6 @@ Record = dict[str, Any]
 
 @cache
 def software() -> str:
-    """Return the name and version of this program."""
     return " ".join(filter(None, ["retro-gan", version_of("retro-gan")]))
 
 
@@ -76,7 +75,6 @@ def make(**fields: Any) -> Record:
 
 
 def to_text(record: Record) -> str:
-    """Return a record as canonical JSON in ASCII."""
     return json.dumps(record, sort_keys=True, separators=(",", ":"))
 
 

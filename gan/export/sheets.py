@@ -115,7 +115,6 @@ def places(images: Sequence[Named]) -> bytes:
 
 
 def tags_of(images: Sequence[Named]) -> list[Tag]:
-    """Return a tag for each class of images that are sorted by class."""
     tags, first = [], 0
     for group, members in groupby(images, key=lambda image: image.group):
         last = first + len(list(members)) - 1
@@ -139,7 +138,6 @@ def animation(images: Sequence[Named]) -> bytes:
 
 
 def tileset(images: Sequence[Named]) -> bytes:
-    """Return a tileset of Tiled, whose image is tiles.png."""
     root = tileset_element(images, "tiles")
     for n, image in enumerate(images):
         if image.group:

@@ -88,7 +88,6 @@ def write(exported: Exported, out: Path, force: bool, source: str | None = None)
 
 
 def of_color_map(color_map: ColorMap, size: int, name: str) -> Exported:
-    """Return the table of a color map in closed form. `name` is that of the target images."""
     title = Path(os.path.abspath(name)).name
     places, lost = places_of(color_map)
     return Exported(file_name(title), table_of(flat_areas(color_map.forward_tile, *places), size, title), lost)
@@ -165,7 +164,6 @@ def flat_areas(translate: Callable[[Tensor, TilePosition], Tensor], places: int 
 
 
 def inputs_of(model: Translator, path: Path) -> Tensor:
-    """Return inputs of a model to average over: its training images, or built-in ones, after a note, if it has none."""
     try:
         return load_data(model.config, path).inputs(NUM_INPUTS)
     except UserError as error:

@@ -287,7 +287,6 @@ def tags_in(content: memoryview) -> list[Tag]:
 
 
 def string_at(content: memoryview, place: int) -> tuple[str, int]:
-    """Return the string at a place, and the place after it."""
     (length,) = struct.unpack_from("<H", content, place)
     return str(content[place + 2 : place + 2 + length], "utf-8", "replace"), place + 2 + length
 

@@ -129,7 +129,6 @@ def to_pil_images(given: Given) -> list[Image.Image]:
 
 
 def is_single(given: Given) -> bool:
-    """Return whether `to_pil_images` always returns one image."""
     if isinstance(given, str | os.PathLike):
         return Path(given).is_file() and Path(given).suffix.lower() != ".zip"
     return isinstance(given, Image.Image) or (isinstance(given, Tensor | np.ndarray) and given.ndim < 4)

@@ -213,12 +213,10 @@ def checked(places: list[Place], sheet: np.ndarray) -> list[Place]:
 
 
 def turned(pixels: np.ndarray, rotated: bool) -> np.ndarray:
-    """Turn an image back that was turned clockwise to save space in a sheet."""
     return np.ascontiguousarray(np.rot90(pixels)) if rotated else pixels
 
 
 def safe(name: str) -> str:
-    """Return a name from a file as the name of a file or folder."""
     return re.sub(r"[^\w \-]", "_", name)[:MAX_NAME].strip()
 
 

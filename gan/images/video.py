@@ -71,7 +71,6 @@ def save(frames: Tensor, path: Path, rate: float, scale: int = 1, text: str | No
 
 
 def to_images(frames: Tensor, scale: int) -> Iterator[Image.Image]:
-    """Yield frames as RGB or straight RGBA images, enlarged."""
     from gan.images.convert import to_pil_image  # imports torch, which looks do not need
 
     for frame in frames:
@@ -208,7 +207,6 @@ def copy(reader: Any, writer: Any) -> Generator[Image.Image, Any, None]:
 
 
 def with_pixels(frame: Any, image: Image.Image) -> Any:
-    """Return a frame of an image with the timestamp and color space of another frame."""
     colorspace = frame.colorspace if frame.colorspace != 2 else None
     after = to_player_format(type(frame).from_image(image), colorspace, frame.color_range or LIMITED_RANGE)
     after.pts, after.time_base = frame.pts, frame.time_base
@@ -216,14 +214,12 @@ def with_pixels(frame: Any, image: Image.Image) -> Any:
 
 
 def to_player_format(frame: Any, colorspace: Any = None, color_range: Any = LIMITED_RANGE) -> Any:
-    """Convert a frame to a pixel format that players support."""
     even = frame.width % 2 == frame.height % 2 == 0
     kind = "yuv420p" if even else "yuv444p"  # yuv420p halves the color resolution and needs even sides
     return frame.reformat(format=kind, dst_colorspace=colorspace, dst_color_range=color_range)
 
 
 def add_stream(frame: Any, writer: Any, rate: Fraction) -> Any:
-    """Add a stream for frames like this one, and return it."""
     codec = "libvpx-vp9" if writer.format.name == "webm" else "libx264"
     stream = writer.add_stream(codec, rate=rate, options=CODEC_OPTIONS)
     stream.width, stream.height, stream.pix_fmt = frame.width, frame.height, frame.format.name

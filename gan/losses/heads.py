@@ -12,7 +12,6 @@ Logits = Tensor | Sequence[Tensor]
 
 
 def heads(logits: Logits) -> Sequence[Tensor]:
-    """Return the logits of each head."""
     return (logits,) if isinstance(logits, Tensor) else logits
 
 

@@ -69,7 +69,6 @@ class KIDEstimate(float):
         return KIDEstimate(self - factor * other, without)
 
     def influences(self) -> Tensor:
-        """Return the influence of each file (F + G,). Their squares add up to that of the error."""
         return torch.cat([(values - values.mean()) * (1 - 1 / len(values)) ** 0.5 for values in self.without])
 
     def degrees_of_freedom(self) -> int:

@@ -19,7 +19,6 @@ ZOO_FOLDER = Path(__file__).resolve().parent / "zoo"
 
 
 def is_address(model: object) -> bool:
-    """Return whether a model is given by an address."""
     return isinstance(model, str) and (model.startswith((ZOO, HUB)) or is_remote(model))
 
 
@@ -56,7 +55,6 @@ def name_of(folder: Path) -> str:
 
 
 def is_model(path: Path) -> bool:
-    """Return whether a path is a model: a checkpoint file, a run folder or a shared model."""
     return path.suffix == ".ckpt" or folder_of(path) is not None or is_shared(path)
 
 
@@ -81,7 +79,6 @@ def checkpoint_of(model: str | os.PathLike[str], checkpoint: str = "best") -> Pa
 
 
 def zoo_names() -> list[str]:
-    """Return the names of the models that come with the package, sorted."""
     return sorted(path.parent.name for path in ZOO_FOLDER.glob(f"*/{CONFIG}"))
 
 

@@ -68,7 +68,6 @@ def download(address: str) -> Path:
 
 
 def failed(address: str, error: Exception) -> UserError:
-    """Return the error for a model that cannot be downloaded, with the reason that huggingface_hub gives."""
     return UserError(f"{address}: cannot be downloaded; check the name, or run hf auth login ({reason(error)})")
 
 

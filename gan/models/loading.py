@@ -237,7 +237,6 @@ def load_data(config: Any, path: Path) -> Any:
 
 
 def reads_path(name: str, value: Any) -> bool:
-    """Return whether a data option of FOLDERS names a path to read."""
     words = value if isinstance(value, list) else [value]
     return isinstance(value, str | list) and (name != "style" or any(is_table(str(word)) for word in words))
 
@@ -281,7 +280,6 @@ def section(config: Any, names: tuple[str, ...], path: Path) -> dict[str, Any]:
 
 
 def network_builder(config: Any, role: str, path: Path) -> Callable[[], Any]:
-    """Return a function that builds the network of gan.networks that a configuration names for a role."""
     return partial(construct, section(config, ("model", role), path), partial(network_class, role), role, path)
 
 

@@ -57,14 +57,12 @@ NO_IMAGES = {  # why a shared model cannot be evaluated by itself
 
 
 def is_shared(path: Path) -> bool:
-    """Return whether a path is a shared model: its folder, or its model.safetensors."""
     if path.name == WEIGHTS:
         return path.is_file() and (path.parent / CONFIG).is_file()
     return os.path.lexists(path / WEIGHTS) and not (path / run_folder.CONFIG).is_file()
 
 
 def weights_of(path: Path) -> Path:
-    """Return the model.safetensors of a shared model."""
     folder = path.parent if path.name == WEIGHTS else path
     for name in (WEIGHTS, CONFIG):
         if not path_in(folder, folder / name).is_file():

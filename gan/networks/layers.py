@@ -26,7 +26,6 @@ LIMIT = 256.0  # largest absolute value of activations in fp16
 
 
 def activations(x: Tensor, layers: Iterable[Callable[[Tensor], Tensor]]) -> list[Tensor]:
-    """Apply the layers to x one after another, and return the output of each."""
     found = []
     for layer in layers:
         x = layer(x)

@@ -93,7 +93,6 @@ class Convolution(nn.Sequential):
 
 
 def pretrained() -> Lite0:
-    """Return the network with its ImageNet weights, frozen, in eval mode."""
     with torch.device("meta"):  # uses no random numbers: the weights are replaced at once
         network = Lite0()
     network.load_state_dict({name: value.float() for name, value in load_file(WEIGHTS).items()}, assign=True)

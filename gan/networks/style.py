@@ -101,7 +101,6 @@ class Generator(ReadsBuffers):
 
     @property
     def stages(self) -> tuple[str, ...]:
-        """Return the stages that differ."""
         return tuple(stage for stage in STAGES if stage != "drawing" or self.texture.inks.count)
 
     @torch.no_grad()
@@ -173,7 +172,6 @@ class Generator(ReadsBuffers):
 
     @property
     def is_learned(self) -> bool:
-        """Whether the network adds to the image."""
         return self.training or self.stage in LEARNED
 
     @property

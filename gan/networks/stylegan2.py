@@ -59,7 +59,6 @@ class EqualizedWeight(nn.Module):
         self.lr_multiplier = lr_multiplier
 
     def scaled(self, gain: float = 1.0) -> tuple[Tensor, Tensor | None]:
-        """Return the scaled weight and bias, both multiplied by `gain`."""
         bias = None if self.bias is None else self.bias * (gain * self.lr_multiplier)
         return self.weight * (gain * self.scale), bias
 

@@ -50,5 +50,4 @@ def noise_planes(position: TilePosition, height: int, width: int, numbers: Itera
 
 
 def without_margin(x: Tensor, margin: int) -> Tensor:
-    """Return x (..., h, w) without `margin` rows and columns at each side."""
     return x[..., margin : x.shape[-2] - margin, margin : x.shape[-1] - margin]

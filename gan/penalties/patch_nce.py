@@ -91,7 +91,6 @@ class PatchNCE(nn.Module):
         return torch.stack(terms).mean()
 
     def feature_maps(self, generator: nn.Module, x: Tensor) -> list[Tensor]:
-        """Return the outputs of the generator's `layers`."""
         encoder: list[nn.Module] = getattr(generator, "encoder", [])
         if max(self.layers) >= len(encoder):
             advice = "use model=cut, cyclegan or pix2pix, and indices of their layers"

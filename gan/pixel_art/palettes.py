@@ -143,7 +143,6 @@ def write_palette(palette: np.ndarray, path: Path) -> None:
 
 
 def as_lines(palette: np.ndarray, *header: str) -> bytes:
-    """Return text with the levels of a color in each line."""
     return "\n".join([*header, *(" ".join(map(str, color)) for color in palette.tolist()), ""]).encode()
 
 
@@ -167,7 +166,6 @@ def as_swatches(palette: np.ndarray) -> bytes:
 
 
 def as_aseprite(palette: np.ndarray) -> bytes:
-    """Return an Aseprite file: an image of one row, with a pixel of each color."""
     if len(palette) > 255:
         raise UserError(".aseprite: at most 255 colors, because one is transparent")
     colors = np.pad(palette, ((1, 0), (0, 1)), constant_values=255)
@@ -176,7 +174,6 @@ def as_aseprite(palette: np.ndarray) -> bytes:
 
 
 def as_image(palette: np.ndarray) -> bytes:
-    """Return a PNG of one row, with a pixel of each color."""
     return encode(Image.fromarray(palette[None]), "PNG", {})
 
 

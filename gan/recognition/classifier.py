@@ -122,7 +122,6 @@ class Probe(NamedTuple):
 
 
 def compose(reduction: Reduction, probe: Probe) -> Probe:
-    """Return one linear map equal to the reduction followed by the probe."""
     weight = reduction.matrix @ probe.weight
     return Probe(weight, probe.bias - reduction.mean @ weight, probe.C)
 
@@ -186,7 +185,6 @@ def of_images(network: Any, images: Tensor, labels: Tensor, classes: list[str], 
 
 
 def write(folder: Path, classifier: Classifier, about: dict[str, Any]) -> None:
-    """Write the files WEIGHTS and ABOUT. `about` has further information to write into ABOUT."""
     network = classifier.layers.network
     tensors = {f"statistics.{name}": value.contiguous() for name, value in network.named_buffers()}
     tensors |= {"weight": classifier.probe.weight.contiguous(), "bias": classifier.probe.bias}

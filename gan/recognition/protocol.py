@@ -144,7 +144,6 @@ def measure(
 
 
 def majority(labels: Tensor, classes: int, parts: Sequence[Split]) -> Score:
-    """Return the score of always predicting the most frequent class."""
     predicted = (labels[part.train].bincount(minlength=classes).argmax().expand(len(part.test)) for part in parts)
     return score_of(zip(predicted, (labels[part.test] for part in parts), strict=True), classes)
 

@@ -83,12 +83,10 @@ class Facts:
 
     @cached_property
     def config(self) -> dict[str, Any]:
-        """The configuration by dotted names."""
         return flatten(self.tree)
 
     @property
     def name(self) -> str:
-        """The name of the run folder, without the folders above it."""
         return os.path.basename(os.path.abspath(self.folder)) or "run"
 
     @property

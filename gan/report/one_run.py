@@ -228,7 +228,6 @@ class Table(NamedTuple):
 
 
 def title_of(name: str, logged: bool = True) -> str:
-    """Return the title of a score with what is better, and the name under which it is logged."""
     title, better, _ = meaning(name)
     return f"{title}{ARROWS[better]}" + f" ({name.removeprefix('eval/')})" * logged
 
@@ -299,12 +298,10 @@ def evaluations(facts: Facts) -> list[tuple[str, Table, str]]:
 
 
 def protocol_of(record: dict[str, Any]) -> dict[str, Any]:
-    """Return the settings on which a score depends."""
     return {name: value for name, value in record.items() if name not in VARIES}
 
 
 def plain(value: object) -> str:
-    """Return a value of an option as a user types it."""
     if isinstance(value, bool):
         return str(value).lower()
     return ", ".join(map(plain, value)) if isinstance(value, list) else str(value)

@@ -80,7 +80,6 @@ def render_parts(header: Header, sections: Sequence[Section]) -> str:
 
 
 def style() -> str:
-    """Return the style sheet for what `render_parts` returns."""
     return f".report {{ {templates().get_template('report.css').render()} }}".replace(":root", "&")
 
 

@@ -49,7 +49,6 @@ def read_sidecar(checkpoint: Path) -> dict[str, Any]:
 
 
 def list_checkpoints(run: Path) -> list[Path]:
-    """Return the checkpoints of a run, complete or not, oldest first."""
     return sorted(path for path in (run / CHECKPOINTS).glob("images-*.ckpt") if CHECKPOINT.fullmatch(path.name))
 
 

@@ -40,7 +40,6 @@ class Run(NamedTuple):
 
     @property
     def scores(self) -> dict[str, float]:
-        """All scores of the evaluation with the best value of the run's objective."""
         return {name: value for name, value in self.log.best.items() if name.startswith("eval/")}
 
 
@@ -149,7 +148,6 @@ def cell(name: str, value: Any) -> str:
 
 
 def generator_of(config: dict[str, Any]) -> str:
-    """Return the name of the generator's module, such as dcgan, from options by dotted names."""
     words = str(config.get("model.generator._target_")).split(".")
     return words[-2] if len(words) > 1 else "?"
 

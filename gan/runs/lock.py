@@ -137,7 +137,6 @@ _new: list[Path] = []  # folders that this process has created, and has not trai
 
 
 def make(folder: Path, exist_ok: bool = True) -> None:
-    """Create a folder and its parents, and remember those that are new."""
     folder = folder.absolute()
     missing = [path for path in (folder, *folder.parents) if not path.exists()]
     folder.mkdir(parents=True, exist_ok=exist_ok)

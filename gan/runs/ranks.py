@@ -26,7 +26,6 @@ UNANSWERED = 10.0  # end the run if the main thread has not handled a signal aft
 
 
 def is_rank_lost(error: Exception) -> bool:
-    """Return whether an error means that another rank cannot be reached."""
     is_dist = any(kind.__name__ == "DistError" for kind in type(error).__mro__)  # of torch.distributed
     return is_dist or (isinstance(error, RuntimeError) and "/gloo/" in str(error))
 

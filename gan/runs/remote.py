@@ -258,7 +258,6 @@ def download(address: str) -> Path:
 
 
 def is_copy(run: Path) -> bool:
-    """Return whether this process has downloaded a folder."""
     return run in _used
 
 
@@ -271,7 +270,6 @@ def upload_results() -> None:
 
 
 def with_addresses(text: str) -> str:
-    """Return a path or a message with the addresses of copies in place of their folders."""
     for run, remote in _used.items():
         text = text.replace(str(run), remote.store.address)
     return text

@@ -52,7 +52,6 @@ def run_of(reference: str) -> tuple[Path | None, str]:
 
 
 def folder_of(path: Path) -> Path:
-    """Return the run folder of a path, which is the folder or one of its checkpoints."""
     return path.resolve().parent.parent if path.is_file() else path
 
 
@@ -76,7 +75,6 @@ def find_runs(folder: Path) -> list[Path]:
 
 
 def jobs_of(folder: Path) -> list[Path]:
-    """Return the run folders directly in a folder that can be read."""
     try:
         return [path for path in sorted(folder.iterdir(), key=natural) if is_run(path)]
     except OSError:
@@ -84,7 +82,6 @@ def jobs_of(folder: Path) -> list[Path]:
 
 
 def natural(folder: Path) -> tuple[int, int, str]:
-    """Return a key that sorts the jobs of a sweep by number, then other names."""
     name = folder.name
     return (0, int(name), "") if name.isdecimal() and len(name) < 10 else (1, 0, name)
 

@@ -81,7 +81,6 @@ def ranked(rows: list[Row], runs: Sequence[Run]) -> list[Row]:
 
 
 def print_text(rows: list[Row], over_seeds: list[Row]) -> None:
-    """Print the rows of runs, and below them those over seeds."""
     print_rows(rows)
     if over_seeds:
         print("\nmean ± standard deviation over seeds:")
@@ -89,7 +88,6 @@ def print_text(rows: list[Row], over_seeds: list[Row]) -> None:
 
 
 def print_rows(rows: list[Row]) -> None:
-    """Print rows with columns as wide as needed."""
     headings, *texts = cells(rows)
     print_aligned(headings, texts)
 
@@ -111,7 +109,6 @@ def to_csv(rows: list[Row]) -> str:
 
 
 def to_markdown(rows: list[Row], meanings: Mapping[str, Score]) -> str:
-    """Return the rows as a table in Markdown, with the titles of scores."""
     table = cells(rows, meanings, lambda value: value.replace("|", "\\|"))
     lines = [f"| {' | '.join(line)} |" for line in table]
     return "\n".join([lines[0], "|" + "---|" * len(table[0]), *lines[1:]])
@@ -139,11 +136,9 @@ def cells(
 
 
 def in_latex(value: str) -> str:
-    """Return text with the special characters of LaTeX escaped, and ± and × as formulas."""
     value = re.sub(r"([&%$#_{}])", r"\\\1", value.replace("\\", "/"))
     return value.replace("~", r"\~{}").replace("^", r"\^{}").replace("±", r"$\pm$").replace("×", r"$\times$")
 
 
 def columns(rows: list[Row]) -> list[str]:
-    """Return the names of all values, in the order of the row that has most of them."""
     return list(dict.fromkeys(name for row in sorted(rows, key=len, reverse=True) for name in row))

@@ -133,7 +133,6 @@ class Base(LightningModule):
         return [parameter for part in self.trained_parts(network) for parameter in part.parameters()]
 
     def trained_parts(self, network: str) -> list[nn.Module]:
-        """A network and its penalties, which its optimizer updates."""
         return [getattr(self, network), *(part for part in self.penalties.values() if part.network == network)]
 
     # ---- Start and end
@@ -253,7 +252,6 @@ class Base(LightningModule):
         """Prepare the EMA generator for an evaluation; `look` is its number, from 1."""
 
     def num_eval_images(self, n: int) -> int:
-        """Return the number of images to measure if n are requested."""
         return n
 
     def fake_files(self, n: int) -> Tensor:
@@ -261,7 +259,6 @@ class Base(LightningModule):
         return torch.arange(n)
 
     def scores(self, fakes: Tensor) -> dict[str, float]:
-        """Return additional scores of all `fakes`, by name."""
         return {}
 
     def synthesize(self, seeds: range) -> Tensor:
@@ -291,7 +288,6 @@ class Base(LightningModule):
 
 
 def options_of(group: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the options of a parameter group, such as its learning rate."""
     return {name: value for name, value in group.items() if name != "params"}
 
 
@@ -346,5 +342,4 @@ def freeze(network: nn.Module, role: str, number: int) -> list[str]:
 
 
 def is_in(name: str, layer: str) -> bool:
-    """Return whether `name` is the layer `layer`, or a part of it."""
     return f"{name}.".startswith(f"{layer}.")

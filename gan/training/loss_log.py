@@ -39,7 +39,6 @@ class LossLog:
                 self.recent[name].append(term.detach())
 
     def recent_means(self) -> dict[str, float]:
-        """Means of the last RECENT values of each loss."""
         return {name: finite_mean(torch.stack(list(terms))) for name, terms in self.recent.items()}
 
     def line(self, images: int) -> dict[str, float]:

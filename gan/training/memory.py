@@ -114,7 +114,6 @@ def example(model: Any, data: Any, n: int, device: torch.device) -> dict[str, Te
 
 
 def out_of_memory(batch: int, micro_batch: int | None) -> UserError:
-    """Return the error for a step that did not fit into the memory of a GPU, with `batch` images on each device."""
     size = min(batch, micro_batch or batch)
     option = f"model.micro_batch={size // 2} (for networks without BatchNorm)"
     smaller = f"set {option}, with resume_force=true to resume; or " if size > 1 else ""

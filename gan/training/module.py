@@ -183,14 +183,12 @@ class GAN(Base):
         return critic(images)
 
     def reals_for_discriminator(self, step: Step) -> Tensor:
-        """Return the images that the discriminator is trained to see as real."""
         pseudo = getattr(step.augmented, "draws", {}).get(PSEUDO_REAL)  # (N,), see `gan.augment.apa`
         if pseudo is None:
             return step.real
         return torch.where(pseudo[:, None, None, None], step.fake.detach().to(step.real), step.real)
 
     def fakes_for_discriminator(self, step: Step) -> Tensor:
-        """Return the generated images that the discriminator is trained on."""
         return step.fake.detach()
 
     def auxiliary(self, step: Step) -> Terms:
@@ -227,7 +225,6 @@ class GAN(Base):
         }
 
     def is_due(self, penalty: Penalty, step: Step) -> bool:
-        """Return whether the number of updates of the penalty's network is a multiple of its interval."""
         updates = step.batch // self.n_critic if penalty.network == "generator" else step.batch
         return updates % penalty.interval == 0
 
@@ -259,7 +256,6 @@ def augmentation(model: Any, number: int, size: tuple[int, int]) -> dict[str, Te
 
 
 def rows(model: Any, x: Tensor) -> Tensor:
-    """Return this rank's rows of a tensor for the batch of all ranks."""
     n = len(x) // model.trainer.world_size
     return x[model.global_rank * n :][:n]
 

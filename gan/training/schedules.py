@@ -40,7 +40,6 @@ class Schedule:
         self.hold = fraction("model.schedules: hold", hold, below_one=True)
 
     def __call__(self, seen: int) -> float | list[float]:
-        """Return the value after `seen` images."""
         elapsed = 0.0 if self.images is None else seen / self.images
         fraction = min(max((elapsed - self.hold) / (1 - self.hold), 0.0), 1.0)
         if self.shape == "cosine":

@@ -108,7 +108,6 @@ class ImageTranslator:
 
 
 def enlarged(image: Image.Image, factor: int, axes: str | None) -> Image.Image:
-    """Enlarge an image by Lanczos. Along axes, its opposite borders count as neighbors."""
     margins = dict.fromkeys(seamless.AXES[axes], LANCZOS_REACH) if axes else {}
     left, top = margins.get(1, 0), margins.get(0, 0)
     wider = Image.fromarray(seamless.continued(np.asarray(image), margins)) if axes else image

@@ -99,7 +99,6 @@ def memory_errors() -> Iterator[None]:
 
 
 def translators(network: Any) -> Iterator[Any]:
-    """Yield the network of each direction."""
     for one in (network.a2b, network.b2a) if hasattr(network, "b2a") else (network,):
         if hasattr(one, "latent_dim") or not hasattr(one, "multiple"):
             raise UserError(f"{type(one).__module__}.{type(one).__name__} does not translate images")
@@ -168,14 +167,12 @@ def split(height: int, width: int, tile: int | None, reach: int | None, multiple
 
 
 def spans(side: int, step: int, halo: int) -> Iterator[tuple[slice, slice]]:
-    """Yield each core along a side, without and with the halo around it."""
     for first in range(0, side, step):
         last = min(first + step, side)
         yield slice(first, last), slice(max(0, first - halo), min(side, last + halo))
 
 
 def is_tiled(network: Any, height: int, width: int, tile: int | None) -> bool:
-    """Return whether `translate` splits an image of this size."""
     rows, columns = (-(-max(MIN_SIDE, side) // network.multiple) * network.multiple for side in (height, width))
     tiles = split(rows, columns, tile, network.receptive_radius, network.multiple)
     return len(list(islice(tiles, 2))) > 1

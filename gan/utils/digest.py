@@ -24,7 +24,6 @@ def of_tensor(values: Tensor) -> str:
 
 
 def of_tensors(tensors: Iterable[tuple[str, Tensor]]) -> str:
-    """Return the digest of named tensors in their order."""
     digest = hashlib.blake2b(digest_size=SIZE)
     for name, values in tensors:
         digest.update(name.encode())
@@ -33,7 +32,6 @@ def of_tensors(tensors: Iterable[tuple[str, Tensor]]) -> str:
 
 
 def of_file(path: Path) -> str:
-    """Return the digest of the bytes of a file."""
     with open(path, "rb") as file:
         return hashlib.file_digest(file, lambda: hashlib.blake2b(digest_size=SIZE)).hexdigest()
 

@@ -109,7 +109,6 @@ def reason(error: BaseException) -> str:
 
 
 def causes(error: BaseException | None) -> Iterator[BaseException]:
-    """Yield an exception and the chain of its causes or contexts."""
     seen: set[int] = set()
     while error is not None and id(error) not in seen:  # a re-raised exception can be its own context
         seen.add(id(error))

@@ -64,7 +64,6 @@ def replace(source: Path, target: Path) -> None:
 
 
 def temporary(path: Path) -> Path:
-    """Return a temporary path in the same folder, for writing or removing a file."""
     short = hashlib.blake2b(os.fsencode(path.name), digest_size=8).hexdigest()  # `name` may have the maximum length
     return path.with_name(f".{short}.{os.getpid()}.tmp")
 
@@ -82,7 +81,6 @@ def write_bytes(path: Path, data: bytes | memoryview) -> None:
 
 
 def write_json(path: Path, value: Any) -> None:
-    """Write a value as JSON, atomically."""
     write_bytes(path, json.dumps(value, indent=1).encode() + b"\n")
 
 
@@ -147,7 +145,6 @@ def is_safe(name: str, suffix: str = "") -> bool:
 
 
 def is_text(value: str) -> bool:
-    """Return whether a string can be encoded."""
     try:
         value.encode("utf-8", "surrogateescape")  # names of folders may have any bytes
     except UnicodeEncodeError:

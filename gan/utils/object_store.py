@@ -99,7 +99,6 @@ class Store:
 
     @explained()
     def tag_of(self, name: str) -> str:
-        """Return the tag of the object with this name."""
         return tag_in(self.files.info(f"{self.root}/{name}"))
 
     def upload(self, path: Path, name: str) -> None:
@@ -123,7 +122,6 @@ class Store:
 
     @explained()
     def remove(self, name: str) -> None:
-        """Remove an object, if there is one."""
         with suppress(FileNotFoundError):
             self.files.rm_file(f"{self.root}/{name}")
 
@@ -152,7 +150,6 @@ def explain(error: BaseException) -> str:
 
 
 def without_keys(text: str) -> str:
-    """Return a text with *** for users and signatures in addresses, and for values of secret variables."""
     secrets = [value for name, value in os.environ.items() if SECRET.search(name) and len(value) >= 8]
     for secret in sorted(secrets, key=len, reverse=True):
         text = text.replace(secret, "***")

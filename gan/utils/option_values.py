@@ -46,7 +46,6 @@ def pair(size: Any) -> tuple[int, int]:
 
 
 def is_remote(text: object) -> bool:
-    """Return whether a text is an address in object storage."""
     return isinstance(text, str) and text.startswith(REMOTE)
 
 

@@ -59,7 +59,6 @@ def print_page(text: str) -> None:
 
 
 def print_error(text: str) -> None:
-    """Print `error: text` to stderr at once."""
     print(f"error: {text}", file=sys.stderr, flush=True)
 
 
@@ -79,7 +78,6 @@ def first_few(items: Sequence[str], limit: int, separator: str = ", ") -> str:
 
 
 def shortened(text: str, limit: int) -> str:
-    """Return text of at most `limit` characters. The middle of a longer one is omitted."""
     half = (limit - 3) // 2
     return text if len(text) <= limit else f"{text[: limit - 3 - half]}...{text[len(text) - half :]}"
 
@@ -122,7 +120,6 @@ def counting(title: str, total: int) -> Iterator[Callable[[int], None]]:
 
 
 def duration(seconds: float) -> str:
-    """Return a duration as h:mm:ss, or m:ss below an hour."""
     minutes, rest = divmod(round(seconds), 60)
     hours, minutes = divmod(minutes, 60)
     return f"{hours}:{minutes:02}:{rest:02}" if hours else f"{minutes}:{rest:02}"

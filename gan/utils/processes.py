@@ -41,7 +41,6 @@ def global_rank() -> int:
 
 
 def num_external_ranks() -> int:
-    """Return the number of processes that torchrun or SLURM has started for this run."""
     return int(os.environ.get("WORLD_SIZE") or os.environ.get("SLURM_NTASKS") or 1)
 
 
@@ -107,7 +106,6 @@ def raise_unless_importing(number: int, frame: FrameType | None) -> None:
 
 
 def end_by(number: int) -> None:
-    """End this process by a signal."""
     signal.signal(number, signal.SIG_DFL)
     signal.raise_signal(number)
 
@@ -163,7 +161,6 @@ def deferred() -> Iterator[None]:
 
 
 def importing(frame: FrameType | None) -> bool:
-    """Return whether a frame is inside an import."""
     while frame is not None:
         if frame.f_code.co_filename.startswith("<frozen importlib"):
             return True
@@ -172,7 +169,6 @@ def importing(frame: FrameType | None) -> bool:
 
 
 def has_children() -> bool:
-    """Return whether processes started by multiprocessing are still running."""
     processes = sys.modules.get("multiprocessing")
     return bool(processes and processes.active_children())
 

@@ -42,5 +42,4 @@ def over_ranks(value: Tensor) -> Tensor:
 
 
 def ranks() -> int:
-    """Return the number of ranks."""
     return dist.get_world_size() if dist.is_initialized() else 1

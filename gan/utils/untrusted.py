@@ -145,7 +145,6 @@ def read_tensors(path: Path) -> tuple[dict[str, Any], dict[str, str]]:
 
 
 def is_plain(value: Any) -> bool:
-    """Return whether a value is a scalar or a list of scalars, without interpolations."""
     if isinstance(value, list):
         return all(not isinstance(item, list) and is_plain(item) for item in value)
     if isinstance(value, str):

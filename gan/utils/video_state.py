@@ -68,7 +68,6 @@ _VIDEO: ContextVar[Video | None] = ContextVar("video", default=None)
 
 
 def in_video() -> bool:
-    """Return whether a frame of a `Video` is translated."""
     return _VIDEO.get() is not None
 
 

@@ -85,13 +85,11 @@ class Pen(NamedTuple):
         ImageDraw.Draw(self.image).ellipse((cx - r, cy - r * squash, cx + r, cy + r * squash), fill=color)
 
     def gradient(self, upper: Color, lower: Color, top: float, bottom: float) -> None:
-        """Fill the sheet between two heights with a vertical gradient."""
         first, last = (round(y * self.image.height) for y in (top, bottom))
         ramp = np.linspace(upper, lower, last - first).astype(np.uint8)[:, None]
         self.image.paste(Image.fromarray(ramp).resize((self.image.width, last - first)), (0, first))
 
     def frame(self, color: Color, thickness: float) -> None:
-        """Draw the border of the sheet."""
         thick = round(thickness * min(self.scale))
         ImageDraw.Draw(self.image).rectangle((0, 0, *self.image.size), outline=color, width=thick)
 

@@ -202,6 +202,5 @@ def source_hash(*modules: ModuleType) -> str:
 
 
 def total_size() -> int:
-    """Return the size of the cache in bytes on disk."""
     statuses = [file.stat() for part in PARTS for file in (folder() / part).rglob("*") if file.is_file()]
     return sum(512 * getattr(status, "st_blocks", -(-status.st_size // 512)) for status in statuses)

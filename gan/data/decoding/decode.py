@@ -84,7 +84,6 @@ class Decoder:
         yield from map(image.crop, self.patch_boxes(image))
 
     def enlarge_to_patch(self, image: Image.Image) -> Image.Image:
-        """Return an image that is at least as large as a patch."""
         height, width = self.size
         scale = max(1.0, width / image.width, height / image.height)
         if scale == 1:

@@ -57,7 +57,6 @@ def header(source: Source, max_pixels: int = MAX_PIXELS) -> Header:
 
 
 def read_first_frame(source: Source, max_pixels: int = MAX_PIXELS, min_side: int = 0) -> Image.Image:
-    """Return the first frame of `read_frames`."""
     with closing(read_frames(source, "first", max_pixels, min_side)) as frames:
         return next(frames)
 

@@ -144,7 +144,6 @@ def read_table(path: str | os.PathLike[str]) -> ColorTable:
 
 
 def table_filter(name: str) -> Filter:
-    """Return the filter of a file with a color table."""
     path = os.path.abspath(with_home(name))
     about = os.stat(path) if os.path.isfile(path) else None
     return _filter(path, about and (about.st_mtime_ns, about.st_size))

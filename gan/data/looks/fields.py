@@ -76,7 +76,6 @@ def split_word(word: str) -> tuple[str, dict[str, float]]:
 
 
 def to_word(name: str, settings: Settings) -> str:
-    """Return the word of a name and its parameters."""
     return ":".join([name, *(f"{key}={shown(value)}" for key, value in settings.items())])
 
 
@@ -102,7 +101,6 @@ def checked(filters: Mapping[str, Filter], settings: Settings, where: str) -> di
 
 
 def shown(value: float) -> str:
-    """Return a number without needless zeros."""
     return str(int(value)) if value == int(value) else repr(float(value))
 
 

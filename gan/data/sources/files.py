@@ -104,7 +104,6 @@ def report_grids(grids: tuple[File, ...]) -> None:
 
 
 def single(path: Path) -> File:
-    """Return the `File` of one path."""
     return File(path.name, str(path.parent), False, (path.stat().st_size, 0))
 
 
@@ -338,7 +337,6 @@ def first_image(file: File, max_pixels: int = MAX_PIXELS) -> Image.Image:
 
 
 def decode(decoder: Decoder, file: File) -> Decoded:
-    """Return the first image of a file, decoded."""
     try:
         image = first_image(file, decoder.max_pixels)
         return Decoded(decoder.fit_image(image).copy(), "", image.size, image.mode)

@@ -45,7 +45,6 @@ class Published:
 
     @property
     def config(self) -> dict[str, Any]:
-        """The configuration of a run that has such networks."""
         model = {"_target_": self.training, "generator": self.generator, "discriminator": self.discriminator}
         return {"data": {"size": self.size, "channels": self.generator["channels"]}, "model": model}
 

@@ -66,7 +66,6 @@ blocks.{n}.shortcut.weight  b{side}.skip.weight   {side}x{side}/Skip/weight     
 
 
 def names(table: str, origin: int, **places: object) -> dict[str, str]:
-    """Return the names here by the names in a column of a table, whose {parts} are replaced."""
     rows = [row.split() for row in table.format(**places).strip().splitlines()]
     pairs = [(row[1 + origin], row[0]) for row in rows]
     return {theirs.replace("*", kind): ours.replace("*", kind) for theirs, ours in pairs for kind in ("weight", "bias")}
@@ -91,7 +90,6 @@ def generator_names(origin: int) -> dict[str, str]:
 
 
 def discriminator_names(origin: int, size: int) -> dict[str, str]:
-    """Return the names here of the weights of a discriminator of images of a size by those of a program."""
     found: dict[str, str] = {}
     for n in range(MAX_LAYERS):
         found |= names(DISCRIMINATOR, origin, size=size, n=n)
@@ -123,7 +121,6 @@ def from_tensorflow(networks: tuple[Record, Record, Record]) -> Published:
 
 
 def variables(network: Record) -> dict[str, Tensor]:
-    """Return the variables of a network of TensorFlow and of its components by name."""
     parts = modules(network, "/", "components")
     pairs = [(f"{prefix}{name}", value) for prefix, part in parts for name, value in part["variables"] if name != "lod"]
     found = {name: tensor(value) for name, value in pairs}  # without lod, a constant

@@ -90,6 +90,5 @@ def from_unet(weights: Weights) -> Published:
 
 
 def renamed(values: Weights, modules: dict[str, str]) -> Weights:
-    """Return weights whose modules have other names."""
     parts = ((*name.rpartition("."), value) for name, value in values.items())
     return {f"{modules.get(module, module)}.{kind}": value for module, _, kind, value in parts}

@@ -201,7 +201,6 @@ def held_out_distances(a: Tensor, b: Tensor, seed: int, samples: int) -> dict[st
 
 
 def parts(images: Tensor, fold: int, seed: int) -> tuple[Tensor, Tensor]:
-    """Return the images to fit to and the held-out images of a fold."""
     order = np.random.default_rng(seed).permutation(len(images))
     held_out = np.arange(len(images)) % FOLDS == fold
     return images[order[~held_out]], images[order[held_out]]

@@ -85,7 +85,6 @@ def linear(a: Levels, b: Levels) -> Change:
 
 
 def histogram(a: Levels, b: Levels) -> Change:
-    """Return the map that gives each channel of `a` the histogram of that of `b`."""
     curves = [(quantiles(a[:, c], QUANTILES), quantiles(b[:, c], QUANTILES)) for c in range(3)]
     return bounded(lambda x: np.stack([np.interp(x[:, c], *curve) for c, curve in enumerate(curves)], 1))
 

@@ -100,14 +100,12 @@ class Checkpoint(Periodic, LightningCheckpoint):
         self.prune()
 
     def prune(self) -> None:
-        """Remove complete checkpoints that are no longer needed, oldest first."""
         complete = [path for path in checkpoints.list_checkpoints(self.run) if checkpoints.is_complete(path)]
         for path in complete[: -self.keep]:
             if path.name != self.best:
                 checkpoints.remove(path)
 
     def record(self) -> dict[str, Any] | None:
-        """Return the record of the best checkpoint for sidecars."""
         if self.best is None:
             return None
         images = int(Path(self.best).stem.removeprefix("images-"))
@@ -151,7 +149,6 @@ def check_finite(trainer: Trainer, pl_module: GAN) -> None:
 
 
 def optimizer_states(trainer: Trainer) -> Iterator[tuple[str, Tensor]]:
-    """Yield the tensors of the optimizers' states with their names."""
     for name, optimizer in zip(NETWORKS, trainer.optimizers, strict=False):
         for state in optimizer.state.values():
             yield from ((f"{name}_optimizer.{key}", value) for key, value in state.items() if torch.is_tensor(value))

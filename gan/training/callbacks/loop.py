@@ -42,7 +42,6 @@ class Periodic(Callback):
                 self.act(trainer, pl_module)
 
     def act(self, trainer: Trainer, pl_module: GAN) -> None:
-        """Do what is due, on all ranks."""
         raise NotImplementedError
 
 
@@ -64,12 +63,10 @@ def due(trainer: Trainer, pl_module: GAN, interval: int, first: int | None = Non
 
 
 def ends(trainer: Trainer, pl_module: GAN) -> bool:
-    """Return whether the run ends after this batch, other than by an interruption."""
     return trainer.global_step == trainer.max_steps or (trainer.should_stop and not pl_module.interrupted)
 
 
 def may_save(trainer: Trainer) -> bool:
-    """Return whether a checkpoint may be due besides the regular ones."""
     return trainer.should_stop or clock_of(trainer).must_save or last_evaluation(trainer) is not None
 
 
@@ -99,7 +96,6 @@ class TrainingTime(Callback):
 
     @property
     def seconds(self) -> float:
-        """Seconds of training since the beginning of the run."""
         return self.counted + (0.0 if self.started is None else time.monotonic() - self.started)
 
     @property

@@ -123,7 +123,6 @@ class Adapter(Logger):
                 self.warn(hide(to_line(error.__cause__ or error)) or type(error).__name__)
 
     def warn(self, text: str) -> None:
-        """Print that something was not logged, once."""
         if not self.warned:
             print_line(f"{self.label}: not logged ({text}); training continues, and {METRICS} has all values")
         self.warned = True
@@ -147,5 +146,4 @@ class Adapter(Logger):
 
 
 def adapters(trainer: Trainer) -> list[Adapter]:
-    """Return the loggers that may also show images."""
     return [logger for logger in trainer.loggers if isinstance(logger, Adapter)]
