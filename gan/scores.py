@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 
 
 class Score(NamedTuple):
-    """What a number means. `better` is "lower", "higher" or, for a number that is neither, an empty string."""
+    """What a number means. `better` is "lower", "higher", or "" if neither direction is better."""
 
     title: str
     better: str = ""

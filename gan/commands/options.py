@@ -203,7 +203,7 @@ def add_fit(parser: argparse.ArgumentParser, instead: str) -> None:
 
 
 def check_fit(arguments: argparse.Namespace) -> None:
-    """Raise UserError if a folder of --fit does not exist, or an option needs --fit."""
+    """Raise UserError if a folder of --fit does not exist, or --map or --position is given without --fit."""
     for folder in arguments.fit or ():
         existing_path(folder)
     if not arguments.fit and (arguments.map or arguments.position):

@@ -69,7 +69,7 @@ def software() -> str:
 
 
 def make(**fields: Any) -> Record:
-    """Return a record of the fields that say something: None, empty values, False and DEFAULTS are left out."""
+    """Return a record of the fields that differ from their defaults: None, empty values, False and DEFAULTS."""
     said = {name: value for name, value in fields.items() if value not in (None, "", (), [], {}) and value is not False}
     return {name: value for name, value in said.items() if value != DEFAULTS.get(name)}
 

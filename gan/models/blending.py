@@ -24,10 +24,11 @@ PARAMETRIZATION = "parametrizations"  # in names of modules that compute a weigh
 
 @torch.no_grad()
 def grid_heights(generator: Any) -> dict[str, int]:
-    """Return the height in cells of the grid that each weight helps to compute, by name.
+    """Return the height of the feature map that each weight produces, by name.
 
-    It is the output of the innermost module around the weight that returns a grid (N, C, h, w), or the next grid, if
-    the module returns a vector. Weights that no module uses, such as a learned constant, have the smallest height.
+    It is the output of the innermost module around the weight that returns a feature map (N, C, h, w), or the next
+    feature map, if the module returns a vector. Weights that no module uses, such as a learned constant, have the
+    smallest height.
     """
     heights: dict[str, int] = {}
     waiting: list[str] = []  # prefixes of modules that have run since the last grid

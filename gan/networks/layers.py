@@ -92,9 +92,9 @@ class Projection(nn.Module):
 def with_mean_class(weights: Mapping[str, Tensor], network: nn.Module) -> dict[str, Tensor]:
     """Return weights for a network from those of another one, as the mean of their classes if it has other classes.
 
-    Each class of conditional BatchNorm, and each embedding, is the mean of all, or the weights of BatchNorm2d. Without
-    classes, the means are the weights of BatchNorm2d, and the mean embedding of a projection is added to the weights of
-    the logit.
+    If the number of classes differs, each class of conditional BatchNorm, and each embedding, is the mean of all. If
+    only the network has classes, each class has the weights of BatchNorm2d. If only the other one has classes, their
+    mean gives the weights of BatchNorm2d, and the mean embedding of a projection is added to the weights of the logit.
     """
     classes, result, parameters = getattr(network, "classes", 0), dict(weights), dict(network.named_parameters())
     for layer in [name.removesuffix(".scale") for name in weights if name.endswith(".scale")]:

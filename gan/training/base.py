@@ -226,7 +226,7 @@ class Base(LightningModule):
         return self.ema.module
 
     def preview(self, n: int) -> Tensor:
-        """Return at most n images of fixed latents. With classes, each class in turn has the same latents."""
+        """Return at most n images of fixed latents. All classes show the same latents, one class after the other."""
         classes = len(self.class_counts)
         if not classes:
             return self.synthesize(range(PREVIEW_SEED, PREVIEW_SEED + n))

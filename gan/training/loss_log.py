@@ -21,7 +21,7 @@ IN_A_ROW = 10  # skipped updates, after which a network has diverged: its weight
 
 
 class LossLog:
-    """Terms since the last line, and the means of that line. Reading the means is the one wait for the device."""
+    """Terms since the last line, and the means of that line. Only reading the means synchronizes with the device."""
 
     def __init__(self) -> None:
         self.pending: dict[str, list[Tensor]] = defaultdict(list)  # scalars since the last line

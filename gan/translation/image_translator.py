@@ -116,7 +116,7 @@ def enlarged(image: Image.Image, factor: int, axes: str | None) -> Image.Image:
 
 
 def without_alpha(pixels: np.ndarray) -> np.ndarray:
-    """Return RGBA pixels (H, W, 4) as RGB. Fully transparent pixels, whose colors nobody has seen, are white."""
+    """Return RGBA pixels (H, W, 4) as RGB. Fully transparent pixels, whose colors are arbitrary, are white."""
     return np.where(pixels[..., 3:] == 0, np.uint8(255), pixels[..., :3])
 
 

@@ -20,7 +20,7 @@ from tests.conftest import ROOT, TINY, Train, command
 
 @pytest.fixture(scope="module")
 def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Return a run with an alpha channel, classes and an additional EMA."""
+    """Return a run with an alpha channel and classes."""
     folder = tmp_path_factory.mktemp("trained")
     options = ["images=16", "data.channels=4", "data.labels=true", "hydra.run.dir=run"]
     command([str(ROOT / "train.py"), *TINY, *options], folder)

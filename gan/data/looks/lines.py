@@ -149,7 +149,7 @@ def engraving(
     flow: Annotated[float, Range(0, 1, "how much lines follow the structure")] = 0.75,
     hatching: Annotated[float, Range(0, 90, "angle between crossing lines in degrees; 0: no crossing")] = 55,
 ) -> FloatImage:
-    """Engraving: lines that follow the forms, swell in shadows and are crossed by others in the darks."""
+    """Engraving: lines that follow the forms, swell in shadows and are crossed by others in dark areas."""
     height, side = len(image), shorter_side(image.shape)
     cell = max(2.5, cell or max(4.0, side / 110))
     gray = equal_tones(luminance(image), 0.35)

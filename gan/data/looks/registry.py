@@ -64,7 +64,7 @@ STYLES: dict[str, Style] = {
     "poster": Style("flat areas in six inks", ("poster",)),
     "screen_print": Style("stencils in yellow, red, blue and near-black", ("stencils", "ink_texture")),
     "risograph": Style("dots of bright pink, blue and yellow", ("drums", "ink_texture")),
-    "engraving": Style("lines that follow the forms, crossed in the darks", ("engraving",)),
+    "engraving": Style("lines that follow the forms, crossed in dark areas", ("engraving",)),
     "woodcut": Style("black areas cut by white gouge marks", ("woodcut",)),
     "painting": Style("oil painting: flat strokes that keep edges", ("painting",)),
     "watercolor": Style("watercolor washes on rough paper", ("washes", "paper")),

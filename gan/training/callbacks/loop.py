@@ -213,9 +213,10 @@ class Interrupt(Callback):
             trainer.should_stop = True
 
     def exchange(self, wanted: list[int], batches: int, left: float | None) -> list[int]:
-        """Return the largest values of all ranks, and agree on the batch of the next exchange, the first one wanted.
+        """Return the largest values of all ranks, and agree on the batch of the next exchange.
 
-        `left` is the time of training until the limit in seconds, or None.
+        It is the earliest batch that any rank asks for. `left` is the time of training until the limit in seconds, or
+        None.
         """
         (before, then), now = self.exchanged, time.monotonic()
         per_second = (batches - before) / (now - then) if before else 0.0
