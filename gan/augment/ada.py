@@ -17,6 +17,7 @@ from gan.augment.diffaugment import cutout
 from gan.augment.warp import warp
 from gan.contracts import Step
 from gan.losses.heads import per_image
+from gan.networks.torus import wrapped_dimensions
 from gan.utils.errors import UserError, at_least, choice, fraction
 from gan.utils.torch_runtime import over_ranks, ranks
 
@@ -41,9 +42,10 @@ class ADA(nn.Module):
     Args:
         policy: group -> factor, at least 0. Missing groups are not applied.
         probability: in 0..1. A schedule or `Adaptive` may change it.
+        wrap: axes of seamless images, "x", "y" or "both", along which they wrap around instead of being padded.
     """
 
-    def __init__(self, policy: Mapping[str, float] = BGC, probability: float = 1.0) -> None:
+    def __init__(self, policy: Mapping[str, float] = BGC, probability: float = 1.0, wrap: str | None = None) -> None:
         super().__init__()
         for name in policy:
             choice("augment.policy", name, GROUPS)
@@ -51,6 +53,7 @@ class ADA(nn.Module):
             raise UserError(f"augment.policy={dict(policy)}: factors must be at least 0")
         self.policy = dict(policy)
         self.probability: float | Tensor = fraction("augment.probability", probability)
+        self.wrapped = wrapped_dimensions(wrap)
 
     def draw(self, n: int, size: tuple[int, int], generator: Generator) -> dict[str, Tensor]:
         """Return random numbers for n images, (n, 14) or (n, 2, 14), on the generator's device."""
@@ -68,7 +71,7 @@ class ADA(nn.Module):
             if self.policy.keys() & {"blit", "geometry"}:
                 source = self.source(draws, (x.shape[2], x.shape[3]))  # (N, 2, 3)
                 unchanged = (source == torch.eye(2, 3, device=y.device, dtype=y.dtype)).flatten(1).all(1)
-                y = torch.where(unchanged[:, None, None, None], y, warp(y, source))
+                y = torch.where(unchanged[:, None, None, None], y, warp(y, source, self.wrapped))
             if "color" in self.policy:
                 y = recolor(y, *self.colors(draws))
             if "cutout" in self.policy:

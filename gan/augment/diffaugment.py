@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 import torch
 from torch import Generator, Tensor, nn
 
-from gan.networks.torus import AXES
+from gan.networks.torus import wrapped_dimensions
 from gan.utils.errors import UserError, at_least, choice, fraction
 
 POLICIES = ("color", "translation", "cutout")
@@ -46,7 +46,7 @@ class DiffAugment(nn.Module):
         self.probability = fraction("augment.probability", probability)
         self.cell = at_least("augment.cell", cell, 1)
         self.cutout = fraction("augment.cutout", cutout)
-        self.wrapped = AXES[choice("model.seamless", wrap, AXES)] if wrap else ()
+        self.wrapped = wrapped_dimensions(wrap)
 
     def draw(self, n: int, size: tuple[int, int], generator: Generator) -> dict[str, Tensor]:
         """Return random numbers for n images from U(0, 1), (n, 3) or (n, 2), on the generator's device."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -21,7 +22,7 @@ DELAY = sum(tap * weight for tap, weight in enumerate(SYM6)) / sum(SYM6) - MARGI
 PADDING = 3  # number of pixels beyond an edge that upsampling returns
 
 
-def warp(x: Tensor, source: Tensor) -> Tensor:
+def warp(x: Tensor, source: Tensor, wrapped: Sequence[int] = ()) -> Tensor:
     """Warp images: upsample by 2, sample bilinearly at the source positions, downsample by 2.
 
     Upsampling followed by downsampling is the identity, because shifts of the filter by two samples are orthogonal
@@ -31,12 +32,14 @@ def warp(x: Tensor, source: Tensor) -> Tensor:
         x: (N, C, H, W) in [-1, 1].
         source: (N, 2, 3), matrix that maps a pixel (x, y, 1) of the result to a pixel of `x`, both relative to the
             center of the image.
+        wrapped: dimensions of (N, C, H, W) along which images wrap around instead of being padded.
     """
     height, width = x.shape[2:]
     transparent = x.shape[1] == 4
-    up = (_up(side, transparent, x.device).to(x) for side in (height, width))
+    paddings = ["wrap" if n in wrapped else "zeros" if transparent else "reflection" for n in (2, 3)]
+    up = (_up(side, padding, x.device).to(x) for side, padding in zip((height, width), paddings, strict=True))
     large = _filter(x + 1 if transparent else x, *up)  # (N, C, 2H + 12, 2W + 12)
-    positions = _source_positions(height, width, source, transparent)
+    positions = _source_positions(height, width, source, paddings)
     warped = _GridSample.apply(large, positions, transparent)  # (N, C, 2H + 10, 2W + 10)
     result = _filter(warped, *(_down(side, x.device).to(x) for side in (height, width)))  # (N, C, H, W)
     return result - 1 if transparent else result
@@ -48,18 +51,18 @@ def _filter(x: Tensor, rows: Tensor, columns: Tensor) -> Tensor:
 
 
 @functools.lru_cache(maxsize=16)
-def _up(side: int, zeros: bool, device: torch.device) -> Tensor:
+def _up(side: int, padding: str, device: torch.device) -> Tensor:
     """Return the upsampling matrix (2 side + 4 PADDING, side): pixel i is at sample 2 i + DELAY.
 
     A matrix product is used because a convolution of one channel is slower by an order of magnitude.
     """
     matrix = np.zeros((2 * side + 4 * PADDING, side), np.float32)
     for pixel in range(-2 * PADDING, side + 2 * PADDING):
-        inside = pixel % (2 * side)
+        inside = pixel % (side if padding == "wrap" else 2 * side)
         inside = min(inside, 2 * side - 1 - inside)  # mirrored at the edges
         for tap, weight in enumerate(SYM6):
             row = 2 * pixel + tap - MARGIN + 2 * PADDING
-            if 0 <= row < len(matrix) and not (zeros and inside != pixel):
+            if 0 <= row < len(matrix) and not (padding == "zeros" and inside != pixel):
                 matrix[row, inside] += np.float32(2**0.5 * weight)
     return torch.tensor(matrix).to(device)  # cached on the device, because each copy would synchronize
 
@@ -73,7 +76,7 @@ def _down(side: int, device: torch.device) -> Tensor:
     return torch.tensor(matrix).to(device)
 
 
-def _source_positions(height: int, width: int, source: Tensor, transparent: bool) -> Tensor:
+def _source_positions(height: int, width: int, source: Tensor, paddings: Sequence[str]) -> Tensor:
     """Return the source positions of the upsampled result: (N, 2H + 2 MARGIN, 2W + 2 MARGIN, 2), x and y.
 
     The edges of the upsampled image are at -1 and 1, as grid_sample expects.
@@ -85,17 +88,20 @@ def _source_positions(height: int, width: int, source: Tensor, transparent: bool
     across, down = (source[:, axis, :, None, None] for axis in (0, 1))  # (N, 3, 1, 1)
     x = across[:, 0] * columns + across[:, 1] * rows[:, None] + across[:, 2]
     y = down[:, 0] * columns + down[:, 1] * rows[:, None] + down[:, 2]
-    if not transparent:
-        x, y = _reflect(x, width), _reflect(y, height)
+    y, x = (_inside(*of_axis) for of_axis in zip((y, x), (height, width), paddings, strict=True))
     shift = DELAY / 2 - 0.25  # of the center of the upsampled image
     return torch.stack([(x + shift) / (width / 2 + PADDING), (y + shift) / (height / 2 + PADDING)], -1)
 
 
-def _reflect(position: Tensor, side: int) -> Tensor:
-    """Return positions inside the upsampled image: those outside are reflected at its edges, repeatedly.
+def _inside(position: Tensor, side: int, padding: str) -> Tensor:
+    """Return positions inside the upsampled image: those outside wrap around or are reflected at its edges, repeatedly.
 
-    Positions are in pixels relative to the center.
+    Positions are in pixels relative to the center. Those of transparent pixels stay outside.
     """
+    if padding == "zeros":
+        return position
+    if padding == "wrap":
+        return (position + side / 2).remainder(side) - side / 2
     around = (position + side / 2).remainder(2 * side)
     mirrored = torch.minimum(around, 2 * side - around) - side / 2
     return torch.where(position.abs() <= side / 2 + PADDING, position, mirrored)

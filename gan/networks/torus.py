@@ -47,6 +47,11 @@ def make_seamless(network: Network, axes: str) -> Network:
     return network
 
 
+def wrapped_dimensions(axes: str | None) -> tuple[int, ...]:
+    """Return the dimensions of (N, C, H, W) along which images wrap around under model.seamless."""
+    return AXES[choice("model.seamless", axes, AXES)] if axes else ()
+
+
 class Torus(TorchFunctionMode):
     """A context in which images wrap around along dimensions of (N, C, h, w).
 

@@ -7,10 +7,12 @@ import math
 import numpy as np
 import pytest
 import torch
+from hydra.utils import instantiate
 from torch import Tensor
 
 from gan.augment import ada
 from gan.augment.ada import ADA, recolor
+from gan.config.compose import compose
 
 
 def draws_of(n: int, only: int | None = None, seed: int = 0, size: tuple[int, int] = (16, 16)) -> dict[str, Tensor]:
@@ -88,6 +90,19 @@ def test_gray_changes_like_gray_in_color() -> None:
 def test_images_that_are_not_square_are_rotated_by_180_degrees() -> None:
     turns = ADA().source(draws_of(32, ada.ROTATE90), (16, 24))
     assert {round(float(t), 3) for t in turns[:, 0, 0]} == {1.0, -1.0} and not turns[:, 0, 1].any()
+
+
+@pytest.mark.parametrize("choice", ["ada", "apa_ada", "r3gan"])
+def test_a_seamless_run_augments_seamless_images_without_a_seam(choice: str) -> None:
+    """Shifts by whole pixels and by fractions of a pixel commute with shifts of the image."""
+    augment = instantiate(compose([f"augment={choice}", "model.seamless=both"]).augment)
+    pipeline = next(part for part in augment.modules() if isinstance(part, ADA))
+    pipeline.policy, pipeline.probability = {"blit": 1.0, "geometry": 1.0}, 0.5
+    x = torch.rand(8, 3, 16, 16, dtype=torch.float64) * 2 - 1
+    for column in (ada.XINT, ada.XFRAC):
+        draws = draws_of(8, column)
+        expected = pipeline(x, draws).roll((5, -3), (2, 3))
+        torch.testing.assert_close(pipeline(x.roll((5, -3), (2, 3)), draws), expected, atol=1e-5, rtol=0)
 
 
 @pytest.mark.parametrize("probability", [0.0, 0.2])

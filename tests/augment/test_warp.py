@@ -43,6 +43,25 @@ def test_images_are_padded_by_repeated_reflection(shift: int) -> None:
     torch.testing.assert_close(moved, mirrored[..., shift : shift + 16], atol=0.06, rtol=0)
 
 
+@pytest.mark.parametrize("channels", [3, 4])
+@pytest.mark.parametrize(("wrapped", "shift"), [((3,), [24, 0]), ((2,), [0, 16]), ((2, 3), [-24, 32])])
+def test_a_whole_turn_around_a_seamless_image_changes_nothing(
+    channels: int, wrapped: tuple[int, ...], shift: list[int]
+) -> None:
+    x = pictures(channels)
+    moved = affine([1, 0, shift[0]], [0, 1, shift[1]])
+    torch.testing.assert_close(warp(x, moved, wrapped), x, atol=1e-5, rtol=0)
+    assert (warp(x, moved) - x).abs().max() > 0.5
+
+
+def test_a_seamless_image_is_warped_as_the_plane_that_it_tiles() -> None:
+    x, source = pictures(), affine([0.8, 0.3, 5.5], [-0.2, 1.1, 0.1])
+    plane = warp(x.tile(1, 1, 3, 3), source)[:, :, 16:-16, 24:-24]
+    torch.testing.assert_close(warp(x, source, (2, 3)), plane, atol=1e-5, rtol=0)
+    row = warp(x.tile(1, 1, 1, 3), source)[..., 24:-24]  # mirrored above and below
+    torch.testing.assert_close(warp(x, source, (3,)), row, atol=1e-5, rtol=0)
+
+
 def test_the_edge_of_rgba_is_transparent() -> None:
     x = torch.ones(1, 4, 16, 24, dtype=torch.float64)
     assert (warp(x, affine([1, 0, 12], [0, 1, 0]))[..., -9:] < -0.8).all()
