@@ -20,15 +20,15 @@ if TYPE_CHECKING:
     from gan.api import show as show
     from gan.api import train as train
     from gan.api import translate as translate
-    from gan.export.record import origin as origin
     from gan.images.collection import Images as Images
     from gan.model import Model as Model
+    from gan.records.record import origin as origin
     from gan.translation.translator import Translator as Translator
     from gan.utils.errors import UserError as UserError
 
 MODULES = {
     "gan.api": ("Run", "load", "show", "train", "translate"),
-    "gan.export.record": ("origin",),
+    "gan.records.record": ("origin",),
     "gan.images.collection": ("Images",),
     "gan.model": ("Model",),
     "gan.translation.translator": ("Translator",),

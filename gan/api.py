@@ -12,8 +12,8 @@ from typing import Any
 from PIL import Image
 
 from gan.config import training_process
-from gan.data.looks import names_look
 from gan.images.collection import Given
+from gan.looks import names_look
 from gan.model import from_checkpoint
 from gan.models import address
 from gan.models.address import checkpoint_of

@@ -95,7 +95,7 @@ def test_processes_that_read_images_do_not_import_torch() -> None:
         "data.decoding.cache",
         "data.checks",
         "data.pairs",
-        "data.looks.registry",
+        "looks.registry",
         "images.files",
     ]
     modules = ", ".join([*(f"gan.{name}" for name in names), *sources])

@@ -178,7 +178,7 @@ def counts(table: dict[str, int]) -> str:
 
 
 def cut(arguments: argparse.Namespace) -> None:
-    from gan.images.cut import Cutting, cut_all
+    from gan.assets.cut import Cutting, cut_all
 
     for name in ("margin", "spacing", "gap"):
         at_least(f"--{name}", getattr(arguments, name), 0)

@@ -85,9 +85,9 @@ def run(request: Request) -> None:
 
     from gan.editing import vector_files
     from gan.editing.space import Space, mix
-    from gan.export import provenance
     from gan.images.convert import NO_TEXT, grid, save_png, save_pngs
     from gan.recognition.classifier import WEIGHTS
+    from gan.records import provenance
     from gan.translation.tiling import memory_errors
 
     model = options.load_model(request)

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from gan.commands import options
-from gan.data.looks import names_look
+from gan.looks import names_look
 from gan.models.address import is_model
 from gan.utils.errors import UserError
 from gan.utils.output import print_aligned, print_line
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from gan.export.export import Exported
 
 FORMATS = ("onnx", "pt2")
-SHEETS = ("sheet", "aseprite", "tiled", "terrain")  # of gan.export.sheets
+SHEETS = ("sheet", "aseprite", "tiled", "terrain")  # of gan.assets.sheets
 WEB = "web"
 TABLE = "cube"
 TABLE_SIZE = 33  # entries along each axis
@@ -79,7 +79,7 @@ def run(request: Request) -> None:
     if request.to == TABLE:
         write_table(request)
     elif request.images:
-        from gan.export import sheets
+        from gan.assets import sheets
 
         for path in sheets.export(request.images, request.to, request.out, request.force):
             print_line(str(path))

@@ -145,8 +145,8 @@ def run(request: Request) -> None:
 
     import torch
 
-    from gan.export import provenance
     from gan.images.convert import NO_TEXT, grid, save_png, save_pngs
+    from gan.records import provenance
     from gan.translation.tiling import memory_errors
 
     def generate(seeds: list[int]) -> Tensor:

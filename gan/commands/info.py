@@ -18,7 +18,7 @@ from gan.commands import options
 from gan.config.paths import CONF
 from gan.data.decoding import cache
 from gan.data.decoding.pool import cores
-from gan.export.record import command_of, origin, to_text
+from gan.records.record import command_of, origin, to_text
 from gan.runs.run_folder import git_revision, version_of
 from gan.utils.errors import UserError
 from gan.utils.output import one_line

@@ -46,9 +46,9 @@ def run(arguments: argparse.Namespace) -> None:
 
     from gan.editing import vector_files
     from gan.editing.space import Space
-    from gan.export.provenance import records_of
-    from gan.export.record import compact
     from gan.images import video
+    from gan.records.provenance import records_of
+    from gan.records.record import compact
     from gan.utils.video_state import Video
 
     model = options.load_model(arguments)

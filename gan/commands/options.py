@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from gan.data.looks import LOOK, names_look
+from gan.looks import LOOK, names_look
 from gan.models import address, shared_model
 from gan.models.shared_model import path_in
 from gan.runs import checkpoints, remote, run_folder

@@ -16,10 +16,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple, NoReturn
 
 from gan.commands import options
-from gan.data.looks import LOOK, names_look
 from gan.data.sources.files import SUFFIXES
-from gan.export.record import Records
+from gan.looks import LOOK, names_look
 from gan.models.address import checkpoint_of
+from gan.records.record import Records
 from gan.runs.run_folder import CHECKPOINTS
 from gan.settings import CELL, DIRECTION, SEED, STRENGTH, TILE
 from gan.translation.image_translator import PLAIN, ImageFunction, ImageTranslator, parse_look
@@ -121,7 +121,7 @@ class ListLooks(argparse.Action):
     """Prints the looks."""
 
     def __call__(self, parser: argparse.ArgumentParser, *_: object) -> NoReturn:
-        from gan.data.looks.registry import listing  # imports scipy
+        from gan.looks.registry import listing  # imports scipy
 
         print(listing())
         parser.exit()
@@ -229,8 +229,8 @@ def fit_color_map(request: Request, folders: tuple[str, str]) -> Chosen:
 
 def choose_network(request: Request) -> Chosen:
     """Return the trained translator of TRANSLATOR, on the selected device."""
-    from gan.export.provenance import fields_of
     from gan.models import loading
+    from gan.records.provenance import fields_of
     from gan.translation import translator
 
     def palette(colors: int) -> np.ndarray:

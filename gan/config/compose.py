@@ -280,7 +280,7 @@ def objective(cfg: DictConfig) -> str:
     """
     kind = str(cfg.data._target_).rpartition(".")[2]
     if kind == "StyledDataModule" and cfg.data.pairing == "paired":
-        from gan.data.looks import registry
+        from gan.looks import registry
 
         style = cfg.data.style
         predictable = registry.predictable(style) == registry.filter_names(style)

@@ -20,7 +20,7 @@ from omegaconf import DictConfig, read_write
 from gan import kinds
 from gan.config.compose import check_options, compose, literals
 from gan.config.overrides import first_alternative, is_group, key_of, value_of, without
-from gan.data.looks import is_table
+from gan.looks import is_table
 from gan.runs import lock, run_folder
 from gan.utils.errors import UserError, install, path_hint, reason
 from gan.utils.files import write_bytes

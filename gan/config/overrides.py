@@ -16,7 +16,7 @@ from omegaconf import ListConfig, OmegaConf
 
 from gan.config.paths import folders
 from gan.config.secrets import MISSING, hide, name_variables
-from gan.data.looks import is_table
+from gan.looks import is_table
 from gan.utils.errors import UserError
 from gan.utils.option_values import quote, with_home, without_home
 

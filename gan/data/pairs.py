@@ -1,7 +1,7 @@
 """Sources of pairs of images. A pair is stored as one image with twice the channels for the cache, crops and flips.
 
 `a` is the input and `b` the target: two files with the same name in two folders, the halves of one file, or a
-photograph and the same photograph in a known style (`gan.data.looks`).
+photograph and the same photograph in a known style (`gan.looks`).
 """
 
 from __future__ import annotations
@@ -20,9 +20,9 @@ from PIL import Image
 from gan.data.decoding.cache import source_hash
 from gan.data.decoding.decode import Decoder
 from gan.data.decoding.reader import ImageError, read_first_frame, unpremultiply
-from gan.data.looks import color_table, registry
-from gan.data.looks.fields import resize, resized
 from gan.data.sources.files import File, ImageFiles, content, find
+from gan.looks import color_table, registry
+from gan.looks.fields import resize, resized
 from gan.utils.errors import UserError
 from gan.utils.output import first_few
 
@@ -92,7 +92,7 @@ class SideBySideFiles(ImageFiles):
 
 
 class StyledFiles(ImageFiles):
-    """Photographs, each paired with itself in a look of `gan.data.looks`.
+    """Photographs, each paired with itself in a look of `gan.looks`.
 
     The look is applied at the training size. With fit="patches" it is applied to the whole photograph, from which the
     patches are cut: a vignette then has one center, and a screen the pitch that it has in the file. With `full_size`

@@ -13,10 +13,10 @@ from torch import Tensor
 from torch.nn.functional import interpolate
 from torch.utils.data import IterableDataset
 
-from gan.data.looks import registry
 from gan.data.module import DEVICE_SHARE, Batches, ImageDataModule, dataloader, position
 from gan.data.order import SEED_OFFSET, EndlessBatches
 from gan.data.pairs import MatchedFiles, ReducedFiles, SideBySideFiles, StyledFiles
+from gan.looks import registry
 from gan.utils.errors import UserError, choice
 from gan.utils.option_values import with_home
 

@@ -17,10 +17,10 @@ from gan.demo.models import PageModel
 from gan.demo.uploads import decode_one, find_files
 from gan.editing.attributes import POSITIONS, SHIFT, ZOOM
 from gan.editing.projection import MIN_STEPS, num_passes
-from gan.export.provenance import from_latents, from_seeds
 from gan.images.collection import Images
 from gan.images.convert import to_png
 from gan.metrics.pairs import psnr, ssim
+from gan.records.provenance import from_latents, from_seeds
 from gan.settings import SEED, Setting
 from gan.utils.errors import UserError
 

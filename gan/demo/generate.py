@@ -12,10 +12,10 @@ import gradio as gr
 from gan.demo import calls
 from gan.demo.calls import FAST, LONG, PRIVATE, PROGRESS, Context, Controls, answer, start_buttons, zipped
 from gan.demo.models import ANY, PageModel
-from gan.export.provenance import from_seeds, records_of
-from gan.export.record import compact
 from gan.images import video
 from gan.images.convert import grid, to_png
+from gan.records.provenance import from_seeds, records_of
+from gan.records.record import compact
 
 
 def class_choice(controls: Controls, shown: PageModel, info: str = "any: depends on the seed") -> Any:

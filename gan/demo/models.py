@@ -9,8 +9,8 @@ from typing import Any
 
 from gan.editing import vector_files
 from gan.editing.space import Space
-from gan.export import provenance
 from gan.recognition import classifier
+from gan.records import provenance
 from gan.runs.run_folder import DIRECTIONS, DIRECTIONS_FILE, RECOGNITION
 from gan.utils.errors import UserError
 
@@ -61,6 +61,6 @@ class PageModel:
         return str(name)
 
     def changes(self, settings: dict[str, float]) -> dict[str, Any]:
-        """Return what describes an edit in the files, see `gan.export.provenance.changes`."""
+        """Return what describes an edit in the files, see `gan.records.provenance.changes`."""
         weights = None if self.run is None else self.run / RECOGNITION / classifier.WEIGHTS
         return provenance.changes(self.model, settings, classifier=weights)

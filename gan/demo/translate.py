@@ -11,19 +11,19 @@ import numpy as np
 from PIL import Image
 
 from gan import settings
-from gan.data.looks import LOOK
-from gan.data.looks.fields import Parameter, parameters_of
-from gan.data.looks.registry import FILTERS, STYLES
 from gan.demo import calls
 from gan.demo.calls import FAST, LONG, PRIVATE, PROGRESS, Context, Controls, answer, image_upload, start_buttons
 from gan.demo.models import PageModel
 from gan.demo.uploads import Results, find_files, small_image, translated
-from gan.export.provenance import fields_of
-from gan.export.record import Records
 from gan.images.files import encode
+from gan.looks import LOOK
+from gan.looks.fields import Parameter, parameters_of
+from gan.looks.registry import FILTERS, STYLES
 from gan.models.loading import select_direction
 from gan.pixel_art.cells import PixelArt
 from gan.pixel_art.palettes import read_palette
+from gan.records.provenance import fields_of
+from gan.records.record import Records
 from gan.settings import AUTOCONTRAST, DITHER, SEED, Setting
 from gan.translation.image_translator import ImageFunction, ImageTranslator, parse_look
 from gan.translation.tiling import tile_for_memory

@@ -33,9 +33,9 @@ from gan.export.parts import (
     generator_parts,
     translator_part,
 )
-from gan.export.provenance import model_hash
 from gan.images.convert import to_uint8
 from gan.model import Model
+from gan.records.provenance import model_hash
 from gan.translation.tiling import translators
 from gan.translation.translator import Translator
 from gan.utils.errors import UserError, causes, install, writing

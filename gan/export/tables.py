@@ -15,17 +15,17 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from gan.data.looks import color_table, is_table
-from gan.data.looks.color_table import ColorTable, table_of
-from gan.data.looks.registry import table_of_look
 from gan.export.parts import example_images
-from gan.export.record import software
 from gan.images.convert import to_float, to_uint8
+from gan.looks import color_table, is_table
+from gan.looks.color_table import ColorTable, table_of
+from gan.looks.registry import table_of_look
 from gan.metrics.pixels import luminance
 from gan.models.loading import load_data
 from gan.networks import lut, style
 from gan.networks.closed_form.color_map import ColorMap
 from gan.networks.tile_position import TilePosition
+from gan.records.record import software
 from gan.translation.tiling import thumbnail
 from gan.translation.translator import Translator
 from gan.utils.errors import UserError, writing

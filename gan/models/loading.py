@@ -24,7 +24,7 @@ from torch.overrides import TorchFunctionMode
 
 from gan import kinds, networks
 from gan.data import sources
-from gan.data.looks import is_table
+from gan.looks import is_table
 from gan.models import card, shared_model
 from gan.models.address import HUB, ZOO, checkpoint_of, is_address, locate, name_of
 from gan.models.sampling import NO_CLASSES

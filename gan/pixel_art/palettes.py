@@ -13,9 +13,9 @@ from PIL import Image
 from scipy.cluster.vq import kmeans2
 from skimage.color import lab2rgb, rgb2lab
 
+from gan.assets import aseprite
 from gan.data.decoding.pool import IsolatedProcess
 from gan.data.decoding.reader import ImageError
-from gan.images import aseprite
 from gan.images.files import colors_in, encode
 from gan.utils.colors import COLORS
 from gan.utils.errors import UserError, reason

@@ -16,12 +16,12 @@ from typing import TYPE_CHECKING, Protocol
 import numpy as np
 from PIL import Image
 
-from gan.data.looks import LOOK, is_table
+from gan.looks import LOOK, is_table
 from gan.utils import seamless
 from gan.utils.video_state import Video, from_first_frame
 
 if TYPE_CHECKING:
-    from gan.data.looks.fields import Settings
+    from gan.looks.fields import Settings
 
 PLAIN = LOOK  # a look without filters, for pixel art alone
 MAX_NUMBER = 1 << 32  # of an image
@@ -124,7 +124,7 @@ class Look(ImageFunction):
     """A look, such as film, with parameters.
 
     Args:
-        style: a look, a filter, or a list of filters, see `gan.data.looks.registry.filter_names`.
+        style: a look, a filter, or a list of filters, see `gan.looks.registry.filter_names`.
         settings: parameters of its filters by name.
 
     Attributes:
@@ -139,7 +139,7 @@ class Look(ImageFunction):
     bytes_per_pixel = 180  # of the Kuwahara filter and halftone, measured
 
     def __init__(self, style: str | Sequence[str], settings: Settings | None = None) -> None:
-        from gan.data.looks import color_table, registry  # import scipy, which networks do not need
+        from gan.looks import color_table, registry  # import scipy, which networks do not need
 
         self.names = [style] if isinstance(style, str) else list(style)
         self.filters = registry.filter_names(style, settings)

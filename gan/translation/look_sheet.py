@@ -19,7 +19,7 @@ class LookSheet(ImageFunction):
     recorded = ("all",)
 
     def __call__(self, pixels: np.ndarray, number: int) -> np.ndarray:
-        from gan.data.looks.registry import STYLES  # imports scipy
+        from gan.looks.registry import STYLES  # imports scipy
 
         small = Image.fromarray(pixels)
         small.thumbnail((SIDE, SIDE))

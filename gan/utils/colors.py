@@ -43,3 +43,8 @@ DITHERS = ("none", "floyd_steinberg", "atkinson", *BAYER, "blue_noise")  # see g
 
 LUMA = (0.299, 0.587, 0.114)  # of red, green and blue (ITU-R BT.601)
 YCC = (LUMA, (-0.168736, -0.331264, 0.5), (0.5, -0.418688, -0.081312))  # luma, blue and red difference (JFIF)
+
+
+def inks(words: str) -> list[tuple[int, ...]]:
+    """Return the colors of hexadecimal words: "ff0000 00ff00" is red and green."""
+    return [tuple(bytes.fromhex(word)) for word in words.split()]

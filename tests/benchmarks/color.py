@@ -23,8 +23,8 @@ from torch import Tensor
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
-from gan.data.looks import registry
 from gan.images.convert import to_float, to_uint8
+from gan.looks import registry
 from gan.metrics.pairs import ground_truth_scores
 from gan.networks.closed_form.choose import UNCHANGED, choose
 from gan.networks.closed_form.color_map import ColorMap

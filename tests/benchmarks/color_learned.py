@@ -26,9 +26,9 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
 from gan.api import load
 from gan.config.paths import CONF
-from gan.data.looks import registry
 from gan.evaluation.translations import recolored
 from gan.images.convert import to_float, to_uint8
+from gan.looks import registry
 from gan.metrics.pairs import ground_truth_scores
 from gan.models.loading import select_direction
 from gan.networks.closed_form.choose import choose

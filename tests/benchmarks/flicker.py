@@ -19,7 +19,7 @@ from PIL import Image
 from torch import Tensor
 
 from gan.api import load
-from gan.data.looks import names_look
+from gan.looks import names_look
 from gan.metrics.pixels import rgb
 from gan.models.loading import select_direction
 from gan.translation.image_translator import ImageFunction, ImageTranslator, parse_look

@@ -23,8 +23,8 @@ from texture import files, read
 from torch import Tensor
 from torchvision.transforms.functional import gaussian_blur
 
-from gan.data.looks.registry import make_style
 from gan.data.module import ImageDataModule
+from gan.looks.registry import make_style
 from gan.metrics.extractors import extractor, features
 from gan.metrics.kid import LEVEL, KIDEstimate, _estimate, is_clearly_lower
 

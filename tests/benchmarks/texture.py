@@ -25,7 +25,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from gan.api import load
-from gan.data.looks.registry import make_style
+from gan.looks.registry import make_style
 from gan.metrics.extractors import extractor, features
 from gan.metrics.kid import squared_mmd
 from gan.metrics.pixels import luminance

@@ -10,7 +10,7 @@ from PIL import Image
 
 import gan
 from gan.data.builtin.retro import draw
-from gan.export.record import command_of, origin
+from gan.records.record import command_of, origin
 from tests.conftest import ROOT, TINY, Train, command
 
 

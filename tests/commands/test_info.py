@@ -12,8 +12,8 @@ from PIL import Image
 
 import gan
 from gan.editing.vector_files import fingerprint
-from gan.export.provenance import model_hash
-from gan.export.record import software
+from gan.records.provenance import model_hash
+from gan.records.record import software
 from tests.commands.test_translate import noise, trained
 from tests.conftest import Train
 

@@ -11,7 +11,7 @@ from PIL import Image
 import gan
 from gan.cli import main
 from gan.data.builtin.retro import draw
-from gan.data.looks.registry import make_style
+from gan.looks.registry import make_style
 from gan.networks.closed_form.color_map import NUM_BASES, POWERS, ColorMap
 from gan.translation.fitted_maps import ClosedFormFunction
 from tests.conftest import Train

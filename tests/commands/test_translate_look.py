@@ -9,8 +9,8 @@ import pytest
 from PIL import Image
 
 import gan
-from gan.data.looks.registry import STYLES
-from gan.export.record import command_of
+from gan.looks.registry import STYLES
+from gan.records.record import command_of
 from gan.translation.look_sheet import COLUMNS, GAP, LABEL, SIDE
 from gan.utils.errors import UserError
 from tests.commands.test_translate import noise

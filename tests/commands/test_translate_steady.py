@@ -11,9 +11,9 @@ from PIL import Image, ImageSequence
 
 import gan
 from gan.data.builtin.retro import draw
-from gan.data.looks import color_table
-from gan.data.looks.color_table import table_of
 from gan.images import video
+from gan.looks import color_table
+from gan.looks.color_table import table_of
 from tests.conftest import Train
 
 

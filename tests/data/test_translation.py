@@ -10,7 +10,6 @@ from PIL import Image
 
 from gan.data.builtin.retro import draw
 from gan.data.decoding.decode import Decoder
-from gan.data.looks.registry import make_style
 from gan.data.pairs import StyledFiles
 from gan.data.translation import (
     PairedDataModule,
@@ -19,6 +18,7 @@ from gan.data.translation import (
     UnpairedDataModule,
     images_for_color_maps,
 )
+from gan.looks.registry import make_style
 from gan.utils.errors import UserError
 
 

@@ -13,10 +13,10 @@ import pytest
 import torch
 from PIL import Image
 
-from gan.data.looks.registry import STYLES
 from gan.export.parts import example_images
-from gan.export.record import origin
 from gan.images.convert import to_pil_image, to_uint8
+from gan.looks.registry import STYLES
+from gan.records.record import origin
 from gan.translation.translator import translate_by_look
 
 gradio = pytest.importorskip("gradio")

@@ -13,9 +13,9 @@ from torch import Tensor, nn
 
 import gan
 from gan.data.builtin.retro import draw
-from gan.data.looks import color_table
-from gan.data.looks.color_table import ColorTable
 from gan.export import tables
+from gan.looks import color_table
+from gan.looks.color_table import ColorTable
 from gan.networks import lut, resnet_translator, style
 from gan.networks.closed_form.choose import Choice
 from gan.networks.closed_form.color_map import NUM_BASES, POWERS, ColorMap, identity_table

@@ -17,7 +17,6 @@ from gan.data.builtin.shapes import (
     Pen,
     Rng,
     car,
-    inks,
     lettering,
     mix,
     palm,
@@ -32,11 +31,11 @@ from gan.data.builtin.shapes import (
     sprite,
     steamer,
     striped_sun,
-    toned,
     tree,
     vary,
 )
 from gan.data.decoding.decode import Decoder
+from gan.utils.colors import inks
 from gan.utils.errors import UserError
 
 CLASSES: tuple[str, ...] = ("poster", "sprite", "photograph", "neon")
@@ -286,7 +285,8 @@ def photograph(rng: Rng, height: int, width: int) -> np.ndarray:
         colored = (51, 36, 33) + light * (195, 183, 135)
         colored += leak * np.clip(1.2 - np.hypot(x - side, y), 0, 1) * (90, 36, 0)
     else:
-        colored = toned(light @ (0.3, 0.59, 0.11), np.array(inks(tone)))
+        gray = light @ (0.3, 0.59, 0.11)
+        colored = np.stack([np.interp(gray, (0, 0.5, 1), levels) for levels in np.transpose(inks(tone))], axis=-1)
     if edge:
         border, bottom = max(1, round(edge)), max(1, round(edge * foot))
         colored[:border] = colored[-bottom:] = colored[:, :border] = colored[:, -border:] = paper

@@ -9,6 +9,8 @@ from typing import NamedTuple, TypeVar
 import numpy as np
 from PIL import Image, ImageDraw, ImageFilter
 
+from gan.utils.colors import inks
+
 Rng = np.random.Generator
 Color = tuple[int, ...]  # red, green, blue in 0..255
 Item = TypeVar("Item")
@@ -24,18 +26,8 @@ def pick(rng: Rng, items: Sequence[Item]) -> Item:
     return items[int(rng.integers(len(items)))]
 
 
-def inks(words: str) -> list[Color]:
-    """Return the colors of hexadecimal words: "ff0000 00ff00" is red and green."""
-    return [tuple(bytes.fromhex(word)) for word in words.split()]
-
-
 def mix(a: Color, b: Color, amount: float) -> Color:
     return tuple(round(p + (q - p) * amount) for p, q in zip(a, b, strict=True))
-
-
-def toned(luminance: np.ndarray, tones: np.ndarray) -> np.ndarray:
-    """Map luminance (H, W) in 0..1 to (H, W, 3), interpolated between colors of shadows, midtones and highlights."""
-    return np.stack([np.interp(luminance, (0, 0.5, 1), tone) for tone in np.transpose(tones)], axis=-1)
 
 
 def vary(rng: Rng, colors: list[Color], spread: float) -> list[Color]:

@@ -17,9 +17,9 @@ from PIL import Image
 from gan.data.decoding.decode import Decoder
 from gan.data.decoding.reader import ImageError
 from gan.data.sources.files import ImageFiles, content, find, read_labels
-from gan.export.record import make, to_text
 from gan.images.convert import grid, save_png
 from gan.images.files import KEY
+from gan.records.record import make, to_text
 from gan.utils.errors import UserError
 
 

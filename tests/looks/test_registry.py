@@ -6,10 +6,10 @@ import numpy as np
 import pytest
 
 from gan.data.builtin.retro import draw
-from gan.data.looks.fields import palette, parameters_of
-from gan.data.looks.film import vignette
-from gan.data.looks.prints import POSTER_INKS, kuwahara, screen
-from gan.data.looks.registry import FILTERS, STYLES, filter_names, listing, make_style, predictable
+from gan.looks.fields import palette, parameters_of
+from gan.looks.film import vignette
+from gan.looks.prints import POSTER_INKS, kuwahara, screen
+from gan.looks.registry import FILTERS, STYLES, filter_names, listing, make_style, predictable
 from gan.utils.colors import COLORS
 from gan.utils.errors import UserError
 

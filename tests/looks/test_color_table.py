@@ -11,10 +11,10 @@ from scipy.ndimage import map_coordinates
 
 from gan.data.builtin.retro import draw
 from gan.data.decoding.decode import Decoder
-from gan.data.looks import color_table, is_table
-from gan.data.looks.color_table import ColorTable, table_of
-from gan.data.looks.registry import filter_names, make_style, predictable
 from gan.data.pairs import StyledFiles
+from gan.looks import color_table, is_table
+from gan.looks.color_table import ColorTable, table_of
+from gan.looks.registry import filter_names, make_style, predictable
 from gan.utils.errors import UserError
 
 MIX = np.array([[0.7, 0.2, 0.1], [0.1, 0.6, 0.3], [0.3, 0.3, 0.4]], np.float32)

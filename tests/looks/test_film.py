@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
-from gan.data.looks.fields import luminance
-from gan.data.looks.film import ABSORPTION, BLOCK, PAPER, brushed_edge, film_grain, prussian_blue, template, tiled
+from gan.looks.fields import luminance
+from gan.looks.film import ABSORPTION, BLOCK, PAPER, brushed_edge, film_grain, prussian_blue, template, tiled
 
 
 @pytest.mark.parametrize("size", [0.6, 1.0, 3.0])

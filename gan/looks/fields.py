@@ -17,10 +17,9 @@ import numpy as np
 from PIL import Image
 from scipy.ndimage import gaussian_filter
 
-from gan.data.builtin.shapes import inks
-from gan.data.looks import is_table
+from gan.looks import is_table
 from gan.settings import Setting
-from gan.utils.colors import LUMA
+from gan.utils.colors import LUMA, inks
 from gan.utils.errors import UserError, did_you_mean
 from gan.utils.option_values import parse_assignments
 from gan.utils.seamless import size_of

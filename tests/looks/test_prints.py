@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 
 from gan.data.builtin.retro import draw
-from gan.data.looks.fields import palette
-from gan.data.looks.prints import (
+from gan.looks.fields import palette
+from gan.looks.prints import (
     RISO_INKS,
     SCREEN_INKS,
     STOCK,

@@ -12,7 +12,7 @@ from typing import Annotated
 import numpy as np
 from scipy.ndimage import gaussian_filter1d
 
-from gan.data.looks.fields import LUMINANCE, FloatImage, Range, blurred, clipped, noise, palette, resized, shorter_side
+from gan.looks.fields import LUMINANCE, FloatImage, Range, blurred, clipped, noise, palette, resized, shorter_side
 from gan.utils.colors import COLORS, LUMA
 from gan.utils.seamless import size_of
 

@@ -14,10 +14,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from gan.export import terrain
-from gan.images import aseprite
-from gan.images.aseprite import Tag
-from gan.images.cut import Part, by_grid, by_parts
+from gan.assets import aseprite, terrain
+from gan.assets.aseprite import Tag
+from gan.assets.cut import Part, by_grid, by_parts
 from tests.conftest import Train
 
 COLORS = np.array([[0, 0, 0, 0], [200, 40, 40, 255], [10, 10, 10, 255], [240, 230, 200, 255]], np.uint8)

@@ -13,7 +13,7 @@ import numpy as np
 from scipy.ndimage import shift
 from scipy.spatial import cKDTree
 
-from gan.data.looks.fields import (
+from gan.looks.fields import (
     LUMINANCE,
     FloatImage,
     Range,

@@ -20,14 +20,13 @@ from xml.etree import ElementTree
 import numpy as np
 from PIL import Image
 
+from gan.assets import aseprite, terrain
+from gan.assets.aseprite import Tag
 from gan.data.decoding.reader import ImageError
 from gan.data.sources.files import File, first_image
-from gan.export import terrain
-from gan.export.record import origin, software
-from gan.images import aseprite
-from gan.images.aseprite import Tag
 from gan.images.collection import find_images
 from gan.images.files import encode
+from gan.records.record import origin, software
 from gan.utils.errors import UserError, writing
 from gan.utils.files import refuse_existing, write_bytes
 from gan.utils.output import one_line

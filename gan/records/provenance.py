@@ -1,4 +1,4 @@
-"""Describe the images of a model in their files: the digest of its weights, and the records of `gan.export.record`."""
+"""Describe the images of a model in their files: the digest of its weights, and the records of `gan.records.record`."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ from torch import Tensor, nn
 from gan.editing.attributes import for_channels
 from gan.editing.space import Part
 from gan.editing.vector_files import fingerprint
-from gan.export import record
-from gan.export.record import Records, compact
 from gan.images.convert import to_pil_image
 from gan.images.files import KEY
+from gan.records import record
+from gan.records.record import Records, compact
 from gan.utils import digest
 
 if TYPE_CHECKING:

@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 
 from gan.data.builtin.retro import draw
-from gan.data.looks.fields import luminance, smooth
-from gan.data.looks.lines import along, directions, distance, engraving, equal_tones, lines, stroke, woodcut
+from gan.looks.fields import luminance, smooth
+from gan.looks.lines import along, directions, distance, engraving, equal_tones, lines, stroke, woodcut
 
 
 def grating(angle: float, cell: float = 8, side: int = 96) -> np.ndarray:

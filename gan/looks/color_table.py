@@ -16,8 +16,8 @@ from pathlib import Path
 import numpy as np
 from scipy.ndimage import map_coordinates
 
-from gan.data.looks import is_table
-from gan.data.looks.fields import Filter
+from gan.looks import is_table
+from gan.looks.fields import Filter
 from gan.utils import digest
 from gan.utils.errors import UserError, reason
 from gan.utils.option_values import with_home

@@ -9,7 +9,7 @@ import numpy as np
 from scipy.fft import fft2, fftfreq, ifft2, next_fast_len
 from scipy.ndimage import gaussian_filter, map_coordinates
 
-from gan.data.looks.fields import (
+from gan.looks.fields import (
     FloatImage,
     Range,
     clipped,

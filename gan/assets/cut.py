@@ -18,9 +18,9 @@ import numpy as np
 from PIL import Image
 from scipy import ndimage
 
+from gan.assets import aseprite
 from gan.data.decoding.reader import ImageError
 from gan.data.sources.files import SUFFIXES, File, content, find, first_image, single
-from gan.images import aseprite
 from gan.images.files import encode
 from gan.utils.errors import UserError, reason
 from gan.utils.files import write_bytes

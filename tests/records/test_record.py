@@ -11,8 +11,8 @@ import pytest
 from PIL import Image
 
 import gan
-from gan.export import record
 from gan.images import files
+from gan.records import record
 from gan.utils.errors import UserError
 
 GOOD: dict[str, Any] = {"format": 1, "software": "retro-gan 0.1.0", "kind": "image", "model": "a" * 32, "images": 16}

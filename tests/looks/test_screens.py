@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from gan.data.looks.screens import LINE, TO_YIQ, vhs_signal, vhs_tape
+from gan.looks.screens import LINE, TO_YIQ, vhs_signal, vhs_tape
 
 
 def width_of(step: np.ndarray) -> float:

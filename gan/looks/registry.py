@@ -15,10 +15,9 @@ from typing import NamedTuple
 import numpy as np
 from PIL import Image
 
-from gan.data.builtin import shapes
-from gan.data.looks import LOOK, color_table, fields, film, is_table, lines, prints, screens
-from gan.data.looks.color_table import ColorTable, table_of
-from gan.data.looks.fields import (
+from gan.looks import LOOK, color_table, fields, film, is_table, lines, prints, screens
+from gan.looks.color_table import ColorTable, table_of
+from gan.looks.fields import (
     Filter,
     FloatImage,
     Settings,
@@ -33,7 +32,7 @@ from gan.utils import colors
 from gan.utils.errors import UserError, did_you_mean, install
 
 MODULES = (
-    shapes, fields, film, prints, lines, screens, color_table, colors,
+    fields, film, prints, lines, screens, color_table, colors,
 )  # fmt: skip # their source computes the pixels
 
 FILTERS: dict[str, Filter] = {
