@@ -11,12 +11,12 @@ from typing import Any
 import numpy as np
 import pytest
 from PIL import Image
-from tests.assets.test_sheets import BLUE, RED, cel, chunk, file, frame, frames_of, layer
 
 from gan.assets import aseprite
 from gan.assets.aseprite import Tag
 from gan.assets.cut import Part, by_grid, by_parts
 from gan.cli import main
+from tests.assets.test_sheets import BLUE, RED, cel, chunk, file, frame, frames_of, layer
 
 DOT = np.full((2, 2, 4), 255, np.uint8)
 
