@@ -34,7 +34,7 @@ def test_one_rank(recipe: str, channels: int, precision: str) -> None:
     assert module.loss_log.pending and all(
         math.isfinite(float(x)) for terms in module.loss_log.pending.values() for x in terms
     )
-    images = module.preview(3)
+    images = module.view.preview(3)
     assert images.shape == (3, channels, *data.size) and images.dtype == torch.uint8
 
 

@@ -8,22 +8,21 @@ from typing import Any
 
 import torch
 from lightning import LightningModule
-from torch import Tensor, nn
+from torch import nn
 from torch.optim import Optimizer
 
 from gan.contracts import Augment, Discriminator, Generator, LatentStep, Loss, Penalty, Step, check, check_step
-from gan.models.sampling import FAKES_SEED, classes_of, generate, latents, reestimate_batch_norm
 from gan.networks.torus import make_seamless
 from gan.runs.checkpoint_file import FORMAT, LICENSES
 from gan.training import memory
 from gan.training.ema import EMA
 from gan.training.loss_log import LossLog
 from gan.training.schedules import flattened
+from gan.training.view import LatentView
 from gan.utils.errors import UserError, at_least
 from gan.utils.torch_runtime import compile_in_place
 
 NETWORKS = ("generator", "discriminator")  # in the order of their optimizers
-PREVIEW_SEED = 0  # grids show the images of `gan generate --seeds 0-63`
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -74,7 +73,7 @@ class Base(LightningModule):
     step_type: type[Step] = LatentStep  # the class of the step that `make_step` returns; penalties may need one
     needs_pairs = False  # whether each image of the data must have its ground truth
     judges_alone = True  # whether the discriminator sees an image without the input of the translation
-    estimated_at = -1  # images seen when BatchNorm's statistics of the EMA generator were last estimated
+    view_type: type[LatentView] = LatentView
 
     def __init__(
         self,
@@ -113,6 +112,7 @@ class Base(LightningModule):
         self.compile_with = given.compile
         self.log_interval = given.log_interval
         self.loss_log = LossLog()
+        self.view = self.view_type(self)  # the images that callbacks show and measure
         self.config: dict[str, Any] = {}  # the run's resolved configuration, for the checkpoint
         self.interrupted = False  # by a signal; the run will be resumed
         counts = torch.zeros(getattr(generator, "classes", 0))
@@ -212,58 +212,9 @@ class Base(LightningModule):
         for logger in self.trainer.loggers:
             logger.log_metrics(dict(scalars), step=self.images_seen)
 
-    # ---- Images of the EMA generator, which callbacks show and measure: uint8 (N, C, H, W) on the CPU
-
     @property
     def data(self) -> Any:
         return self.trainer.datamodule  # type: ignore[attr-defined]
-
-    def averaged_generator(self) -> nn.Module:
-        """Return the EMA generator in eval mode, with BatchNorm statistics of its weights."""
-        if self.estimated_at != self.images_seen:
-            reestimate_batch_norm(self.ema.module, self.generator.latent_dim, self.class_counts)
-            self.estimated_at = self.images_seen
-        return self.ema.module
-
-    def preview(self, n: int) -> Tensor:
-        """Return at most n images of fixed latents. All classes show the same latents, one class after the other."""
-        classes = len(self.class_counts)
-        if not classes:
-            return self.synthesize(range(PREVIEW_SEED, PREVIEW_SEED + n))
-        each = max(1, n // classes)
-        label = torch.arange(min(n, classes)).repeat_interleave(each)
-        z = latents(range(PREVIEW_SEED, PREVIEW_SEED + each), self.generator.latent_dim).repeat(min(n, classes), 1)
-        return generate(self.averaged_generator(), z, label)
-
-    def columns(self, n: int) -> int | None:
-        """Return the number of images per row in a grid of `preview`: one class per row; None for a square grid."""
-        classes = len(self.class_counts)
-        return n // classes if classes else None
-
-    def fakes(self, n: int, rank: int = 0, ranks: int = 1) -> Tensor:
-        """Return images `rank`, `rank + ranks`, ... of n images of the EMA generator, to measure."""
-        return self.synthesize(range(FAKES_SEED + rank, FAKES_SEED + n, ranks))
-
-    def fake_labels(self, n: int) -> Tensor | None:
-        """Return the classes (n,) of n `fakes`; None without classes."""
-        return classes_of(range(FAKES_SEED, FAKES_SEED + n), self.class_counts)
-
-    def before_scores(self, look: int) -> None:
-        """Prepare the EMA generator for an evaluation; `look` is its number, from 1."""
-
-    def num_eval_images(self, n: int) -> int:
-        return n
-
-    def fake_files(self, n: int) -> Tensor:
-        """Return the number of the file from which each of n `fakes` is made (n,); generated images have no file."""
-        return torch.arange(n)
-
-    def scores(self, fakes: Tensor) -> dict[str, float]:
-        return {}
-
-    def synthesize(self, seeds: range) -> Tensor:
-        z = latents(seeds, self.generator.latent_dim)
-        return generate(self.averaged_generator(), z, classes_of(seeds, self.class_counts))
 
     # ---- Checkpoints
 
@@ -275,10 +226,12 @@ class Base(LightningModule):
         if len(self.class_counts):
             checkpoint["classes"] = self.data.classes
         checkpoint["pending"] = self.loss_log.state_dict()
+        checkpoint |= self.view.state_dict()
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         # Losses since the last line: the resumed run logs the same means as one that was not interrupted.
         self.loss_log.load_state_dict(checkpoint["pending"])
+        self.view.load_state_dict(checkpoint)
         # The licenses are those of the start, which need not exist any more.
         self.config |= {name: value for name, value in checkpoint["config"].items() if name == LICENSES}
         # Path length and LeCam count micro-batches, so that another size would give other results.

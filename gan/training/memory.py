@@ -127,7 +127,7 @@ def out_of_memory(batch: int, micro_batch: int | None) -> UserError:
 def copy_of(model: Any, memo: dict[int, Any] | None = None) -> Any:
     """Return a copy of a GAN without its Trainer that never logs. `memo` is that of `copy.deepcopy`."""
     shell = copy.copy(model)
-    shell.__dict__ |= {"_trainer": None, "loss_log": LossLog(), "log_interval": 2**62}
+    shell.__dict__ |= {"_trainer": None, "view": None, "loss_log": LossLog(), "log_interval": 2**62}
     return copy.deepcopy(shell, memo)
 
 

@@ -13,7 +13,7 @@ from gan.evaluation.stages import best_stage, fit_finish, stage_kids
 from gan.metrics.extractors import extractor, features
 from gan.metrics.kid import KIDEstimate
 from gan.networks.style import Generator
-from gan.training.translation import STAGE_IMAGES, Translator
+from gan.training.translation_view import STAGE_IMAGES, TranslationView
 
 
 def kids(files: int = 20, **stages: tuple[float, float]) -> dict[str, dict[str, KIDEstimate]]:
@@ -99,15 +99,11 @@ def test_held_out_images_choose_the_stage_or_training_images_if_there_are_none(h
     def files(n: int, of_held_out: bool = False, side: str = "b") -> Tensor:
         return torch.arange(8) // 2
 
-    run: Any = SimpleNamespace(
-        data=SimpleNamespace(inputs=images, reals=images, files=files), log_scalars=logged.update
-    )
-    run.stage_extractors = [extractor("random_conv")]
-    run.stage_held_out = Translator.stage_held_out.func(run)
-    run.influences = {}
-    run.stage_targets = Translator.stage_targets.func(run)
+    data = SimpleNamespace(inputs=images, reals=images, files=files)
+    view = TranslationView(SimpleNamespace(data=data, log_scalars=logged.update))
+    view.stage_extractors = [extractor("random_conv")]
     network = Generator(width=4, carriers=2).eval()
-    Translator.choose_stage(run, network, 1)
+    view.choose_stage(network, 1)
     assert chosen_by == {held_out}
     assert list(logged) == [f"stage/kid_x1000_random_conv_{stage}" for stage in network.stages]
     assert capsys.readouterr().out == f"stage: color is used, of {', '.join(network.stages)}\n"

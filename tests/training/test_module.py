@@ -237,10 +237,10 @@ def test_previews_and_fakes_use_the_ema_and_do_not_change_training() -> None:
     module = model()
     fit(module, 3)
     live = {name: value.clone() for name, value in module.generator.state_dict().items()}
-    previews = module.preview(5)
+    previews = module.view.preview(5)
     assert previews.shape == (5, 3, 16, 16) and previews.dtype == torch.uint8
-    assert torch.equal(previews, module.preview(9)[:5])
-    assert not torch.equal(previews, module.fakes(5))
+    assert torch.equal(previews, module.view.preview(9)[:5])
+    assert not torch.equal(previews, module.view.fakes(5))
     assert all(torch.equal(value, live[name]) for name, value in module.generator.state_dict().items())
 
 

@@ -68,16 +68,16 @@ def test_it_learns_a_style_from_pairs_and_shows_input_translation_and_truth() ->
     module, data = built
     fit(built, 150)
     first, truth = data.inputs(3, held_out=True), data.ground_truth(3, held_out=True)
-    shown = module.preview(10)
-    assert len(shown) == 9 and module.columns(64) == 9
+    shown = module.view.preview(10)
+    assert len(shown) == 9 and module.view.columns(64) == 9
     assert torch.equal(shown[::3], first) and torch.equal(shown[2::3], truth)
     apart = [(to_float(each) - to_float(truth)).abs().mean().item() for each in (first, shown[1::3])]
     assert apart[1] < 0.6 * apart[0]
     held = data.inputs(99, held_out=True)
-    whole = module.fakes(2 * len(held) + 1)
+    whole = module.view.fakes(2 * len(held) + 1)
     assert torch.equal(whole[: len(held)], whole[len(held) : -1])  # over again
-    shares = [module.fakes(7, rank, 2) for rank in (0, 1)]
-    assert torch.equal(torch.stack([shares[0][1], shares[1][1]]), module.fakes(7)[2:4])
+    shares = [module.view.fakes(7, rank, 2) for rank in (0, 1)]
+    assert torch.equal(torch.stack([shares[0][1], shares[1][1]]), module.view.fakes(7)[2:4])
 
 
 def test_a_translation_does_not_depend_on_the_batch() -> None:
@@ -138,8 +138,8 @@ def test_cyclegan_trains_both_directions_with_images_of_the_pool() -> None:
         assert terms[f"penalty/{name}"].item() == pytest.approx((one[name] + other[name]).item())
     expected = sum(module.loss.generator(None, each.critic(each.fake)).item() for each in (step, step.other))
     assert terms["loss/generator"].item() == pytest.approx(expected)
-    shown = module.preview(8)  # input, translation, cycle and truth of two pictures
-    assert len(shown) == 8 and module.columns(64) == 8
+    shown = module.view.preview(8)  # input, translation, cycle and truth of two pictures
+    assert len(shown) == 8 and module.view.columns(64) == 8
     assert torch.equal(shown[2:3], translate_each(module.ema.module.b2a, shown[1:2]))
 
 
@@ -209,10 +209,10 @@ def test_without_ground_truth_grids_show_translations_of_target_images() -> None
     folder = photographs()
     data = UnpairedDataModule(folder, folder, size=32, batch_size=4, fit="crop", split="file", validation=0.2)
     fit((module, data), 1)
-    shown = module.preview(16)
-    assert len(shown) == 16 and module.columns(64) == 8
+    shown = module.view.preview(16)
+    assert len(shown) == 16 and module.view.columns(64) == 8
     assert torch.equal(shown[::4], data.inputs(4, held_out=True)) and torch.equal(shown[2::4], data.reals(4, True))
-    assert torch.equal(shown[3::4], translate_each(module.averaged_generator(), shown[2::4]))
+    assert torch.equal(shown[3::4], translate_each(module.view.generator(), shown[2::4]))
 
 
 def test_cyclegan_in_micro_batches_and_its_pool_from_a_checkpoint(tmp_path: Path) -> None:

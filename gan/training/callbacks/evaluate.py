@@ -79,7 +79,7 @@ class Evaluate(Periodic):
 
     def prepare(self, trainer: Trainer, pl_module: GAN) -> None:
         """Load what rank 0 compares generated images with, and tell all ranks whether there is anything."""
-        self.num_images = pl_module.num_eval_images(self.num_images)
+        self.num_images = pl_module.view.num_fakes(self.num_images)
         if trainer.is_global_zero:
             self.load(pl_module)
         self.ready = trainer.strategy.broadcast(bool(self.loaded))
@@ -96,7 +96,7 @@ class Evaluate(Periodic):
             held_out = held_out[:0]
         images = held_out if len(held_out) else train  # comparisons with training images reward copies
         if hasattr(data, "files"):
-            self.files = data.files(self.max_real_images, len(held_out) > 0), pl_module.fake_files(self.num_images)
+            self.files = data.files(self.max_real_images, len(held_out) > 0), pl_module.view.fake_files(self.num_images)
         for given in self.extractors:
             try:
                 network = extractor(given) if isinstance(given, str) else given
@@ -129,8 +129,8 @@ class Evaluate(Periodic):
             return
         started = time.monotonic()
         self.looks += 1
-        pl_module.before_scores(self.looks)
-        share = pl_module.fakes(self.num_images, trainer.global_rank, trainer.world_size)
+        pl_module.view.prepare(self.looks)
+        share = pl_module.view.fakes(self.num_images, trainer.global_rank, trainer.world_size)
         fakes = gathered(share, self.num_images, trainer, pl_module)
         # All ranks need the scores, because each decides whether to save a checkpoint.
         last = ends(trainer, pl_module)
@@ -148,7 +148,7 @@ class Evaluate(Periodic):
             for metric in self.metrics:
                 computed = registry.compute(metric, real, fake, self.files)
                 values |= {f"eval/{name}_{network.name}": value for name, value in computed.items()}
-        values |= {f"eval/{name}": value for name, value in pl_module.scores(fakes).items()}
+        values |= {f"eval/{name}": value for name, value in pl_module.view.scores(fakes).items()}
         if last and self.originals:  # a search takes seconds
             rate = CopySearch(*self.originals).search(fakes[:SEARCHED]).rate
             values |= {} if rate is None else {"eval/copies": rate}

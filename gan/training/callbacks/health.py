@@ -49,7 +49,7 @@ class Health(Periodic):
         self.printed = -1  # images seen when a finding was last printed
 
     def act(self, trainer: Trainer, pl_module: GAN) -> None:
-        fakes = pl_module.fakes(self.num_images)  # on all ranks: they estimate synchronized BatchNorm together
+        fakes = pl_module.view.fakes(self.num_images)  # on all ranks: they estimate synchronized BatchNorm together
         if trainer.is_global_zero:
             self.check(trainer, pl_module, fakes)
 
@@ -61,7 +61,7 @@ class Health(Periodic):
         if len(held_out) == n and pl_module.judges_alone:
             labels: list[Any] = [None] * 3
             if len(pl_module.class_counts):
-                labels = [data.real_labels(n), data.real_labels(n, held_out=True), pl_module.fake_labels(n)]
+                labels = [data.real_labels(n), data.real_labels(n, held_out=True), pl_module.view.fake_labels(n)]
             judged = map(functools.partial(logits, pl_module), (train, held_out, fakes), labels)
             values["overfitting"], error = overfitting(*judged)
         pl_module.log_scalars({f"health/{name}": value for name, value in values.items()})

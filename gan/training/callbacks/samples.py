@@ -42,10 +42,10 @@ class Samples(Periodic):
 
     def act(self, trainer: Trainer, pl_module: GAN) -> None:
         """Write a grid of images, and show it with the loggers."""
-        pl_module.averaged_generator()  # on all ranks, because they estimate synchronized BatchNorm together
+        pl_module.view.generator()  # on all ranks, because they estimate synchronized BatchNorm together
         if not trainer.is_global_zero or is_lost(self.folder.parent):
             return
-        png = to_png(grid(pl_module.preview(self.num_images), pl_module.columns(self.num_images)))
+        png = to_png(grid(pl_module.view.preview(self.num_images), pl_module.view.columns(self.num_images)))
         self.last = self.folder / f"{pl_module.images_seen:09d}.png"
         write(png, self.last)
         for logger in adapters(trainer):
