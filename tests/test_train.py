@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 import os
-import pickle
 import shutil
 import signal
 from pathlib import Path
@@ -20,11 +18,9 @@ from gan.cli import main
 from gan.runs import checkpoints
 from gan.runs.checkpoint_file import load
 from gan.runs.metrics import read_metrics
-from gan.utils.files import write_json
 from tests.conftest import ROOT, TINY, Train, run_python
 from tests.patience import PATIENCE, wait_for
 from tests.programs import Forked
-from tests.security.checkpoints import Bomb
 
 
 def weights(run: Path, images: int) -> dict[str, torch.Tensor]:
@@ -103,38 +99,11 @@ def test_after_kill_9_the_run_goes_on_to_the_same_bits(train: Train, tmp_path: P
 
 
 @pytest.mark.slow
-def test_resume_takes_the_previous_checkpoint_where_the_last_is_torn(train: Train, tmp_path: Path) -> None:
-    train("images=32", "hydra.run.dir=a")
-    whole = state(tmp_path / "a", 32)
-    last = checkpoints.checkpoint_path(tmp_path / "a", 32)
-    last.write_bytes(last.read_bytes()[:-1])
-    out = train("resume=a").stdout
-    assert "images-000000032.ckpt: damaged" in out
-    assert equal(state(tmp_path / "a", 32), whole)
-
-
-@pytest.mark.slow
-def test_resume_auto_finds_the_newest_unfinished_run_and_else_starts_one(train: Train, tmp_path: Path) -> None:
-    train("images=16")
-    train("images=16", "seed=1")
-    train("images=32", "resume=auto")
-    found = list((tmp_path / "runs").iterdir())
-    assert len(found) == 2
-    assert sum(checkpoints.checkpoint_path(run, 32).exists() for run in found) == 1
-    train("images=32", "resume=auto")  # it is finished: another one begins
-    assert len(list((tmp_path / "runs").iterdir())) == 3
-
-
-@pytest.mark.slow
-def test_resume_refuses_another_configuration_and_shows_it(train: Train, tmp_path: Path) -> None:
+def test_another_configuration_can_be_forced(train: Train, tmp_path: Path) -> None:
     train("images=16", "model.generator_optimizer.lr=8e-4", "hydra.run.dir=a")
-    before = snapshot(tmp_path / "a")
-    error = train("resume=a", "images=32", "model.generator_optimizer.lr=1e-3", check=2).stderr
-    assert "model.generator_optimizer.lr: 0.0008 -> 0.001" in error and error.count("\n") == 1
-    assert snapshot(tmp_path / "a") == before
     train("resume=a", "images=24", "model.generator_optimizer.lr=1e-3", "resume_force=true")
-    found = load(checkpoints.checkpoint_path(tmp_path / "a", 24))
-    assert found["optimizer_states"][0]["param_groups"][0]["lr"] == 1e-3
+    saved = load(checkpoints.checkpoint_path(tmp_path / "a", 24))
+    assert saved["optimizer_states"][0]["param_groups"][0]["lr"] == 1e-3
 
 
 @pytest.mark.slow
@@ -204,14 +173,6 @@ def test_a_job_of_slurm_is_requeued_before_its_time_limit(
 
 
 @pytest.mark.slow
-def test_a_diverging_run_says_so_and_saves_nothing_bad(train: Train, tmp_path: Path) -> None:
-    error = train("images=64", "hydra.run.dir=a", "model.generator_optimizer.lr=1e18", check=2).stderr
-    assert "training diverged" in error and error.count("\n") == 1
-    for path in checkpoints.list_checkpoints(tmp_path / "a"):
-        assert all(bool(torch.isfinite(value).all()) for value in load(path)["state_dict"].values())
-
-
-@pytest.mark.slow
 def test_a_sweep_writes_a_folder_a_job_and_goes_on(train: Train, tmp_path: Path) -> None:
     sweep = ["-m", "seed=0,1", "images=16"]
     train(*sweep)
@@ -223,22 +184,6 @@ def test_a_sweep_writes_a_folder_a_job_and_goes_on(train: Train, tmp_path: Path)
     train(*sweep)
     assert list((tmp_path / "runs").iterdir()) == [folder]
     assert {job: (folder / job / "metrics.jsonl").read_text() for job in "01"} == before
-
-
-@pytest.mark.slow
-def test_a_sweep_on_two_ranks_is_one_run_a_job(train: Train, tmp_path: Path) -> None:
-    out = train("-m", "seed=0,1", "images=16", "trainer.devices=2", "hydra.sweep.dir=two")
-    assert (out.stdout + out.stderr).count(" parameters; batch 4") == 2  # once a job
-    assert sorted(path.name for path in (tmp_path / "two").iterdir() if path.is_dir()) == ["0", "1"]
-    assert [path.name for path in tmp_path.iterdir()] == ["two"]
-    for job in "01":
-        run = tmp_path / "two" / job
-        assert len((run / "environment.jsonl").read_text().splitlines()) == 1  # one rank wrote it
-        config = yaml.safe_load((run / "config.yaml").read_text())
-        assert (config["seed"], config["trainer"]["devices"]) == (int(job), 2)
-        lines = [line["images"] for line in read_metrics(run / "metrics.jsonl") if "loss/generator" in line]
-        assert lines == [8, 16]
-        assert len(load(checkpoints.checkpoint_path(run, 16))["optimizer_states"]) == 2
 
 
 @pytest.mark.slow
@@ -258,63 +203,21 @@ def test_a_diverging_job_does_not_end_a_sweep_on_two_ranks(train: Train, tmp_pat
 
 
 @pytest.mark.slow
-def test_a_run_without_a_whole_checkpoint_is_not_begun_anew_over_it(train: Train, tmp_path: Path) -> None:
-    train("images=16", "hydra.run.dir=a")
-    for path in checkpoints.list_checkpoints(tmp_path / "a"):
-        checkpoints.sidecar(path).unlink()
-    before = snapshot(tmp_path / "a")
-    assert "all its checkpoints are damaged" in train("images=16", "hydra.run.dir=a", "resume=auto", check=2).stderr
-    assert snapshot(tmp_path / "a") == before
-
-
-BAD_INPUT = [
-    (["data=folder", "data.root=empty"], "empty"),
-    (["data.size=65"], "size 65x65"),
-    (["-m", "seed=0,1", "hydra/launcher=ray"], "retro-gan[ray]"),
-    (["trainer.accelerator=gpu"], "trainer.accelerator=gpu"),
-    (["trainer.precision=foo"], "foo"),
-    (["hydra.run.dir=file.txt/x"], "file.txt"),
-    (["model.discriminator.norm=batch"], "norm=spectral"),
-    (["hydra.run.dir=full"], "exists and is not empty"),
-    (["loss=wasserstein", "augment=ada"], "augment=ada and apa adapt to the sign"),
-]
-
-
-@pytest.mark.slow
 @pytest.mark.parametrize(
-    ("typed", "said"), BAD_INPUT, ids=lambda value: " ".join(value) if isinstance(value, list) else ""
+    ("typed", "said"),
+    [
+        (["data.size=65"], "size 65x65"),  # found by a network
+        (["-m", "seed=0,1", "hydra/launcher=ray"], "retro-gan[ray]"),
+        (["trainer.precision=foo"], "foo"),  # by Lightning
+        (["hydra.run.dir=file.txt/x"], "file.txt"),
+    ],
 )
 def test_bad_input_is_one_line_and_exit_2(typed: list[str], said: str, train: Train, tmp_path: Path) -> None:
-    if typed == ["trainer.accelerator=gpu"] and (torch.cuda.is_available() or torch.backends.mps.is_available()):
-        pytest.skip("there is a GPU")
-    (tmp_path / "empty").mkdir()
     (tmp_path / "file.txt").write_text("text")
-    (tmp_path / "full").mkdir()
-    (tmp_path / "full" / "precious").write_text("old")
-    before = snapshot(tmp_path / "full")
     error = train("images=8", *typed, check=2).stderr.strip()
     lines = [line for line in error.splitlines() if line]
     assert len(lines) == 1 and lines[0].startswith("error: ") and said in lines[0], error
-    assert snapshot(tmp_path / "full") == before
     assert not (tmp_path / "runs").exists()
-
-
-@pytest.mark.slow
-def test_a_bomb_given_to_resume_runs_nothing(train: Train, tmp_path: Path) -> None:
-    train("images=16", "hydra.run.dir=a")
-    last = checkpoints.checkpoint_path(tmp_path / "a", 16)
-    trace = tmp_path / "trace"
-
-    data = pickle.dumps(Bomb(trace))
-    last.write_bytes(data)
-    write_json(checkpoints.sidecar(last), {"sha256": hashlib.sha256(data).hexdigest(), "images": 16})
-    error = train("resume=a", "images=24", check=2).stderr
-    assert "refused" in error and error.count("\n") == 1
-    assert not trace.exists()
-    shutil.copytree(tmp_path / "a", tmp_path / "b")
-    (tmp_path / "b" / "overrides.yaml").write_text(f"- +x._target_=os.system\n- +x.command='touch {trace}'\n")
-    assert "is refused" in train("resume=b", check=2).stderr
-    assert not trace.exists()
 
 
 @pytest.mark.slow
@@ -337,11 +240,6 @@ def start(*overrides: str, folder: Path) -> Forked:
     return Forked([str(ROOT / "train.py"), *TINY, *overrides], folder, folder / "out", session=True)
 
 
-def snapshot(folder: Path) -> dict[str, tuple[bytes, int]]:
-    files = (path for path in sorted(folder.rglob("*")) if path.is_file())
-    return {str(path): (path.read_bytes(), path.stat().st_mtime_ns) for path in files}
-
-
 @pytest.mark.slow
 def test_a_run_folder_that_is_removed_is_not_made_again(tmp_path: Path) -> None:
     process = start("images=100000", "hydra.run.dir=a", folder=tmp_path)
@@ -352,17 +250,3 @@ def test_a_run_folder_that_is_removed_is_not_made_again(tmp_path: Path) -> None:
     assert process.wait(PATIENCE) == 2
     last = (tmp_path / "out").read_text().splitlines()[-1]
     assert "this folder was removed" in last and not (tmp_path / "a").exists()
-
-
-@pytest.mark.slow
-def test_one_process_at_a_time_trains_into_a_folder(train: Train, tmp_path: Path) -> None:
-    process = start("images=100000", "hydra.run.dir=a", folder=tmp_path)
-    wait_for(lambda: checkpoints.list_checkpoints(tmp_path / "a"), process)
-    for words in (["resume=a"], ["hydra.run.dir=a", "resume=auto"]):
-        error = train(*words, "images=100000", check=2).stderr
-        assert f"process {process.pid} on" in error and error.count("\n") == 1
-    process.kill()
-    process.wait()
-    train("resume=a", f"images={checkpoints.images_of(checkpoints.find_checkpoint(tmp_path / 'a', 'last')) + 8}")
-    lines = [line["images"] for line in read_metrics(tmp_path / "a" / "metrics.jsonl") if "loss/generator" in line]
-    assert lines == sorted(set(lines))

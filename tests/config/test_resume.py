@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import shlex
 from pathlib import Path
 
@@ -29,14 +30,6 @@ def inside(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_names_of_runs_that_begin_together_differ(tmp_path: Path) -> None:
     assert [create_folder(tmp_path / "run", named=False).name for _ in range(3)] == ["run", "run-2", "run-3"]
-
-
-def test_a_named_folder_must_be_empty(tmp_path: Path) -> None:
-    create_folder(tmp_path / "run", named=True)
-    create_folder(tmp_path / "run", named=True)
-    (tmp_path / "run" / "file").touch()
-    with pytest.raises(UserError, match="resume="):
-        create_folder(tmp_path / "run", named=True)
 
 
 def test_a_folder_of_runs_lists_them(tmp_path: Path) -> None:
@@ -74,7 +67,8 @@ def test_a_run_that_ended_while_it_was_recorded_starts_again(count: int) -> None
 
 def stored(run: Path, *overrides: str) -> None:
     cfg = compose([*overrides, "logger=[]", "callback=[]"])
-    run.mkdir()
+    run.mkdir(parents=True)
+    (run / run_folder.ENVIRONMENT).touch()
     (run / run_folder.CONFIG).write_text(yaml.safe_dump(to_plain(cfg)))
     (run / run_folder.OVERRIDES).write_text(yaml.safe_dump(list(overrides)))
 
@@ -119,6 +113,48 @@ def test_a_run_whose_paths_are_null_is_resumed(form: str, tmp_path: Path) -> Non
     save(run, 100)
     cfg = compose(prepare(["resume=run", "images=900"])[0])
     assert cfg.init_from is cfg.data.root is cfg.data.labels is cfg.model.discriminator.weights is None
+
+
+def test_resume_auto_takes_the_newest_unfinished_run_of_the_same_configuration(tmp_path: Path) -> None:
+    for number, (name, options) in enumerate({"other": ["seed=1"], "older": [], "newer": [], "finished": []}.items()):
+        run = tmp_path / "runs" / name
+        stored(run, "images=100", *options)
+        save(run, 100 if name == "finished" else 50)
+        os.utime(run / run_folder.CONFIG, (number, number))
+    typed = ["images=100", "logger=[]", "callback=[]", "resume=auto"]
+    assert compose(prepare(typed)[0]).hydra.run.dir == "runs/newer"
+    lock.release()
+    folder = Path(compose(prepare(["images=50", *typed[1:]])[0]).hydra.run.dir)  # all are finished
+    assert folder.parent == Path("runs") and not (folder / run_folder.CONFIG).exists()
+
+
+def test_a_run_without_a_whole_checkpoint_is_not_begun_anew_over_it(tmp_path: Path) -> None:
+    stored(tmp_path / "run", "images=800")
+    save(tmp_path / "run", 100).write_bytes(b"torn")
+    before = sorted(tmp_path.rglob("*"))
+    words = ["images=800", "logger=[]", "callback=[]"]
+    for target in (["hydra.run.dir=run", "resume=auto"], ["resume=run"]):
+        with pytest.raises(UserError, match=r"all its checkpoints are damaged|has no undamaged checkpoint"):
+            prepare([*words, *target])
+        lock.release()
+    assert sorted(tmp_path.rglob("*")) == before
+
+
+def test_another_configuration_is_refused_and_shown(tmp_path: Path) -> None:
+    stored(tmp_path / "run", "images=800", "model.generator_optimizer.lr=8e-4")
+    save(tmp_path / "run", 100)
+    with pytest.raises(UserError, match=r"model\.generator_optimizer\.lr: 0\.0008 -> 0\.001"):
+        prepare(["resume=run", "images=900", "model.generator_optimizer.lr=1e-3"])
+
+
+def test_a_folder_in_which_another_process_trains_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    stored(tmp_path / "run", "images=800")
+    save(tmp_path / "run", 100)
+    lock.acquire(tmp_path / "run")
+    monkeypatch.setattr(lock, "_held", {})  # as in another process
+    for target in (["resume=run"], ["hydra.run.dir=run", "resume=auto", "logger=[]", "callback=[]"]):
+        with pytest.raises(UserError, match=f"process {os.getpid()} on"):
+            prepare(["images=800", *target])
 
 
 def test_a_length_that_is_reached_is_named(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -189,7 +225,7 @@ def test_a_run_that_lost_its_checkpoints_keeps_its_logs(tmp_path: Path, capsys: 
     run = tmp_path / "run"
     stored(run, "loss=hinge", "images=800")
     logs = {"metrics.jsonl": "{}", "metrics.csv": "x", "evaluation.jsonl": "{}", "events.out.tfevents.1.host": "e"}
-    for name, text in (logs | {run_folder.ENVIRONMENT: ""}).items():
+    for name, text in logs.items():
         (run / name).write_text(text)
     with pytest.raises(UserError, match="run has another configuration: loss"):
         prepare(["loss=nonsaturating", "images=800", "hydra.run.dir=run", "resume=auto"])

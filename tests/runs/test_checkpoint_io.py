@@ -77,11 +77,13 @@ WHOLE = CONTENT | {
         ({"state_dict": {"w": torch.tensor([1.0, float("nan")])}}, "w is not finite"),
         ({"state_dict": {"w": torch.zeros(1).expand(3 * 10**9)}}, "more memory than the file has bytes"),
         ({"state_dict": {"w": torch.zeros(3).to_sparse()}}, "not a dense CPU tensor"),
+        ({"x": Bomb(Path("trace"))}, "refused"),
     ],
 )
 def test_training_does_not_resume_from_incomplete_infinite_or_forged_checkpoints(
-    change: dict[str, Any], said: str, tmp_path: Path
+    change: dict[str, Any], said: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.chdir(tmp_path)
     storage, path = AtomicCheckpointIO(), tmp_path / "images-000000064.ckpt"
     storage.save_checkpoint(CONTENT, path)
     with pytest.raises(UserError, match="training cannot resume: the checkpoint has no optimizer_states"):
@@ -92,6 +94,7 @@ def test_training_does_not_resume_from_incomplete_infinite_or_forged_checkpoints
     checkpoints.sidecar(path).unlink()
     with pytest.raises(UserError, match=said):
         storage.load_checkpoint(path)
+    assert not Path("trace").exists()
 
 
 def test_a_full_disk_is_reported_and_keeps_existing_checkpoints(
