@@ -144,16 +144,6 @@ def test_bad_input_is_one_line(run: Path, gan_command: Train, tmp_path: Path) ->
         assert error.startswith("error: ") and said in error, error
 
 
-def test_missing_weights_are_reported_in_one_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    images(tmp_path / "real", 0, 3)
-    monkeypatch.setenv("TORCH_HOME", str(tmp_path))
-    result = command(
-        ["-m", "gan.cli", "evaluate", "real", "--reference", "real", "--extractor", "inception"], tmp_path, 2
-    )
-    assert "weights-inception-2015-12-05-6726825d.pth" in result.stderr and "sha256" in result.stderr
-    assert len(result.stderr.splitlines()) == 1
-
-
 @pytest.mark.slow
 def test_a_translator_is_compared_with_closed_forms(gan_command: Train, tmp_path: Path) -> None:
     data = ["data=retro_filter", f"data.root={photographs()}", "data.split=file", "data.size=32", "data.batch_size=4"]

@@ -14,8 +14,9 @@ import gan
 from gan.editing.vector_files import fingerprint
 from gan.records.provenance import model_hash
 from gan.records.record import software
-from tests.commands.test_translate import noise, trained
+from tests.commands.test_translate import made, noise
 from tests.conftest import Train
+from tests.recipes import TINY as RECIPES
 
 
 def is_free_of_names(path: Path, *names: str) -> bool:
@@ -73,8 +74,7 @@ def test_the_printed_command_makes_the_same_bytes(name: str, runs: Path, gan_com
 
 @pytest.mark.slow
 def test_the_printed_command_makes_the_same_translation(gan_command: Train, tmp_path: Path) -> None:
-    (tmp_path / "trained").mkdir()
-    run = str(trained("lut", tmp_path / "trained", "model.generator_optimizer.lr=0.1"))
+    run = str(made(tmp_path, "model=lut", *RECIPES["lut"]))
     exif = Image.Exif()
     exif[0x013B] = "an artist"
     for suffix in ("jpg", "png", "webp", "tif"):

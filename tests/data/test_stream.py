@@ -89,17 +89,6 @@ def test_workers_do_not_change_the_order(shards: Path) -> None:
     assert all(torch.equal(one["image"], two["image"]) for one, two in zip(plain, other, strict=True))
 
 
-@pytest.mark.slow
-def test_two_ranks_and_a_resume_in_the_middle(shards: Path, train: Train, tmp_path: Path) -> None:
-    settings = [option for option in TINY if not option.startswith(("data.", "callback.checkpoint"))]
-    settings += ["data=stream", f"data.root={shards}", "data.size=16", "data.batch_size=4", "trainer.devices=2"]
-    settings += ["callback.checkpoint.interval=20"]
-    train(*settings, "images=40", "hydra.run.dir=whole", tiny=False)
-    train(*settings, "images=20", "hydra.run.dir=parts", tiny=False)
-    train("resume=parts", "images=40", tiny=False)
-    assert equal_ends(tmp_path, 40)
-
-
 def test_errors(small: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     with pytest.raises(UserError, match="create them with gan data pack"):
         StreamingDataModule(str(tmp_path)).setup("fit")
@@ -154,10 +143,10 @@ def test_held_out_images_are_never_trained_on(small: Path) -> None:
 
 
 def test_a_run_scores_with_held_out_shards(tmp_path: Path, train: Train, gan_command: Train) -> None:
-    """A run with classes from shards, interrupted and resumed; and `gan evaluate` of it."""
+    """A run of two ranks with classes from shards, interrupted and resumed; and `gan evaluate` of it."""
     write_shards(tmp_path / "noise", parts(40, side=16), {"cat": 80, "a dog": 80})
     settings = [option for option in TINY if not option.startswith(("data.num_images", "data.split"))]
-    settings += ["data=stream", "data.root=noise", "data.validation=0.4", "data.labels=true", "trainer.threads=1"]
+    settings += ["data=stream", "data.root=noise", "data.validation=0.4", "data.labels=true", "trainer.devices=2"]
     train(*settings, "images=16", "hydra.run.dir=whole", tiny=False)
     train(*settings, "images=8", "hydra.run.dir=parts", tiny=False)
     said = train("resume=parts", "images=16", tiny=False).stdout

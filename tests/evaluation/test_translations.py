@@ -50,14 +50,6 @@ def test_rows_of_baselines(data: StyledDataModule) -> None:
     assert not of & {image.numpy().tobytes() for image in pictures.target} and len(pictures.target) > 1
 
 
-def test_closed_forms_are_fitted_to_training_images(data: StyledDataModule) -> None:
-    inputs, target = data.inputs(99), data.reals(99)
-    assert len(inputs) + len(target) == len(data.rows)
-    truths = data.ground_truth(99)
-    assert truths is not None and len(truths) == len(inputs)
-    assert not {image.numpy().tobytes() for image in truths} & {image.numpy().tobytes() for image in target}
-
-
 @pytest.mark.slow
 def test_grain_has_a_row_of_its_own() -> None:
     data = StyledDataModule(photographs(), "grainy_film", "paired", size=32, split="file", validation=0.3)

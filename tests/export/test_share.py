@@ -5,8 +5,6 @@ from __future__ import annotations
 import json
 import os
 import shutil
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
@@ -20,23 +18,10 @@ from gan.models.loading import load_discriminator
 from gan.models.shared_model import CARD, CONFIG, SAMPLES, WEIGHTS
 from gan.runs.checkpoint_io import AtomicCheckpointIO
 from gan.utils.errors import UserError
-from tests.conftest import Train, environment
+from tests.conftest import Train
 from tests.security.checkpoints import LUT, checkpoint
 
 from .conftest import CLASSES, USER
-
-
-@pytest.mark.slow
-def test_a_fresh_process_elsewhere_makes_the_same_bytes(run: Path, shared: Path, tmp_path: Path) -> None:
-    elsewhere = tmp_path / "another place" / "model"
-    shutil.copytree(shared, elsewhere)
-    for model, out in ((run, "of_run"), (elsewhere, "of_shared")):
-        words = ["-m", "gan.cli", "generate", str(model), "--seeds", "0-3", "--grid", "--out", out]
-        subprocess.run([sys.executable, *words], cwd=tmp_path, env=environment(), check=True, capture_output=True)
-    names = sorted(path.name for path in (tmp_path / "of_run").iterdir())
-    assert names == ["0.png", "1.png", "2.png", "3.png", "grid.png"]
-    for name in names:
-        assert (tmp_path / "of_run" / name).read_bytes() == (tmp_path / "of_shared" / name).read_bytes()
 
 
 @pytest.mark.slow

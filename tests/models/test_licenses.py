@@ -17,7 +17,6 @@ from gan.runs import checkpoint_file
 from gan.settings import CREDIT, FREE, LICENSES, permits
 from gan.training.initial_weights import start_from
 from gan.utils.errors import UserError
-from tests.conftest import Train
 from tests.security.checkpoints import DCGAN, checkpoint
 from tests.training.test_initial_weights import of_dcgan
 
@@ -121,12 +120,3 @@ def test_a_card_without_a_valid_license(text: str, tmp_path: Path) -> None:
     assert card.license_of(tmp_path) == "unknown"
     (tmp_path / CARD).write_text(text)
     assert card.license_of(tmp_path) == "unknown"
-
-
-def test_the_license_stays_when_a_run_is_resumed(train: Train, tmp_path: Path) -> None:
-    write_start(tmp_path / "start", "gpl-3.0")
-    options = ["init_from=start", "hydra.run.dir=run"]
-    assert "start: its weights are under gpl-3.0" in train(*options, "images=16").stdout
-    shutil.rmtree(tmp_path / "start")
-    train("resume=run", "images=32", tiny=False)
-    assert licenses_of(gan.load(tmp_path / "run").config) == {"start": "gpl-3.0"}

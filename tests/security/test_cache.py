@@ -82,5 +82,6 @@ def test_planted_features(case: str, folder: Path, tmp_path: Path) -> None:
     before = peak()
     found = feature_cache.cached_features(conv, images)
     assert len(found) == 3 and found.shape[1] > 5 and torch.isfinite(found).all()
-    assert torch.equal(feature_cache.cached_features(conv, images), found)
+    written = path.stat().st_mtime_ns
+    assert torch.equal(feature_cache.cached_features(conv, images), found) and path.stat().st_mtime_ns == written
     assert peak() - before < MEMORY and not (tmp_path / "canary").exists()

@@ -111,20 +111,6 @@ def test_the_start_of_a_translator_is_kept_unless_training_is_clearly_better(
     assert path is not None and checkpoints.images_of(path) == best
 
 
-def test_a_score_that_is_better_when_higher_selects_its_highest_value(tmp_path: Path) -> None:
-    class Density(Scores):
-        def on_train_start(self, trainer: Trainer, pl_module: GAN) -> None:
-            pl_module.config = {"metric": {"precision_recall": {"_scores_": {"density": ["density", "higher", 3]}}}}
-
-        def score(self, trainer: Trainer, pl_module: GAN) -> None:
-            self.note_score("eval/density_lite0", pl_module)
-
-    scores = Density([0.1, 0.4, 0.2, float("nan")], interval=8)
-    fit(8, scores, Checkpoint(str(tmp_path), interval=8, keep=1, monitor="eval/density_lite0"))
-    path = checkpoints.best(tmp_path)
-    assert path is not None and checkpoints.images_of(path) == 16
-
-
 def test_damaged_checkpoints_do_not_count_as_kept(tmp_path: Path) -> None:
     """Regression: with a newer incomplete checkpoint, keep=1 removed all complete ones."""
     callback = Checkpoint(str(tmp_path), interval=8, keep=1)

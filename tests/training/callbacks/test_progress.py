@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import sys
-from pathlib import Path
-
 import pytest
 import torch
 
@@ -14,8 +11,6 @@ from gan.training.callbacks.loop import TrainingTime
 from gan.training.callbacks.progress import ProgressLine
 from gan.training.loss_log import RECENT, LossLog
 from gan.utils.output import counting, duration
-from tests.conftest import ROOT, TINY
-from tests.terminal import in_terminal
 
 from ..test_module import fit, model
 
@@ -55,19 +50,3 @@ def test_losses_are_means_of_the_last_batches_also_after_a_line_of_the_log() -> 
         log.add({"loss/generator": torch.tensor(float(value)), "penalty/r1": torch.tensor(0.0)})
     log.line(images=1)
     assert log.recent_means() == {"loss/generator": 1.5 * RECENT - 0.5}
-
-
-@pytest.mark.slow
-def test_a_terminal_shows_a_bar(tmp_path: Path) -> None:
-    words = [sys.executable, str(ROOT / "train.py"), *TINY, "images=64", "hydra.run.dir=a"]
-    text = in_terminal(words, tmp_path, 160, TERM="xterm")
-    for part in (
-        "━",
-        "64 images",
-        "images/s",
-        "left",
-        "loss D",
-        "kid_x1000_random_conv",
-        "grid: a/samples/000000064.png",
-    ):
-        assert part in text, part
