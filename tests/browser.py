@@ -3,8 +3,6 @@
 Tests that use it skip where playwright or Chromium is missing.
 """
 
-from __future__ import annotations
-
 import os
 import shutil
 import threading

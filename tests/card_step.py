@@ -7,8 +7,6 @@ registers a device. As in `tests.fake_step`, widths and batch size are those of 
 lazy penalties are due. The first step fills caches; only the second is reported.
 """
 
-from __future__ import annotations
-
 import argparse
 import json
 import traceback

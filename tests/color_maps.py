@@ -1,7 +1,5 @@
 """A color map for tests, with a table and a vignette."""
 
-from __future__ import annotations
-
 from typing import Any
 
 import torch

@@ -1,7 +1,5 @@
 """Shared fixtures: a cache for the tests, a tiny run, and the command line as a user types it."""
 
-from __future__ import annotations
-
 import contextlib
 import gc
 import io

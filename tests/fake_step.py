@@ -6,8 +6,6 @@ Widths, batch size and precision are those of a machine with CUDA. Run it in its
 device.
 """
 
-from __future__ import annotations
-
 import sys
 import weakref
 from collections.abc import Callable, Iterator, Mapping

@@ -1,7 +1,5 @@
 """A Hugging Face Hub on the loopback: the routes that a download and an upload need, and the number of requests."""
 
-from __future__ import annotations
-
 import base64
 import hashlib
 import json

@@ -1,7 +1,5 @@
 """A run folder with the files that a report reads, made without training."""
 
-from __future__ import annotations
-
 import json
 from pathlib import Path
 from typing import Any

@@ -3,8 +3,6 @@
 Importing this file registers the device for the whole process.
 """
 
-from __future__ import annotations
-
 from typing import Any
 
 import torch
@@ -53,10 +51,10 @@ class Generator(torch.Generator):
     """A generator of random numbers whose `device` is the simulated device."""
 
     @property
-    def device(self) -> torch.device:  # type: ignore[override]
+    def device(self) -> torch.device:
         return torch.device(NAME, 0)
 
-    def manual_seed(self, seed: int) -> Generator:
+    def manual_seed(self, seed: int) -> torch.Generator:
         return self
 
 

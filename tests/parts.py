@@ -1,7 +1,5 @@
 """Find the parts of the program by looking through its packages and conf/, so that a new part is tested too."""
 
-from __future__ import annotations
-
 import importlib
 import inspect
 import pkgutil

@@ -1,22 +1,14 @@
 """How tests wait for another process, much longer than a busy machine needs before they call it stuck."""
 
-from __future__ import annotations
-
-import subprocess
 import time
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
-
-if TYPE_CHECKING:
-    from tests.programs import Forked
+from typing import Any
 
 PATIENCE = 600  # seconds; below the half hour of a collective, which tests must tell apart
 
 
-def wait_for(
-    condition: Callable[[], Any], process: subprocess.Popen[Any] | Forked | None = None, interval: float = 0.05
-) -> None:
-    """Wait until a condition holds. Fail if it does not in time, or if the process ends before."""
+def wait_for(condition: Callable[[], Any], process: Any = None, interval: float = 0.05) -> None:
+    """Wait until a condition holds. Fail if it does not in time, or if the process (Popen or Forked) ends before."""
     end = time.monotonic() + PATIENCE
     while not condition():
         if (process is not None and process.poll() is not None) or time.monotonic() > end:

@@ -1,7 +1,5 @@
 """Start programs of Python as forks of a process that has imported torch and Lightning, which takes seconds."""
 
-from __future__ import annotations
-
 import atexit
 import functools
 import json

@@ -5,8 +5,6 @@ python tests/ranks.py FOLDER RANKS N_CRITIC MICRO_BATCH [FIRST LAST]
 With FIRST and LAST, it resumes from FOLDER/FIRST.ckpt and writes FOLDER/LAST.ckpt. Both are numbers of batches.
 """
 
-from __future__ import annotations
-
 import functools
 import sys
 from pathlib import Path
@@ -73,7 +71,7 @@ class Record(Callback):
         for reducer in getattr(trainer.strategy, "reducers", ()):
             reducer.register_comm_hook(None, self.count)
 
-    def count(self, state, bucket):  # type: ignore[no-untyped-def]  # DDP refuses annotations that are strings
+    def count(self, state: Any, bucket: torch.distributed.GradBucket) -> Any:
         """Count the numbers that the ranks reduce."""
         self.reduced[-1] += bucket.buffer().numel()
         return allreduce_hook(None, bucket)

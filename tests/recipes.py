@@ -4,8 +4,6 @@ python -m tests.recipes [RECIPE ...]    write the golden files of these or all r
                                         meant to change losses
 """
 
-from __future__ import annotations
-
 import functools
 import json
 import sys

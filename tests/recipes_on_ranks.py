@@ -1,7 +1,5 @@
 """Train tiny recipes on two ranks, and save the weights of each: python -m tests.recipes_on_ranks FOLDER RECIPE ..."""
 
-from __future__ import annotations
-
 import sys
 import warnings
 from itertools import product

@@ -1,7 +1,5 @@
 """A demo in a process of its own, and calls of it without a browser."""
 
-from __future__ import annotations
-
 import json
 import re
 import secrets

@@ -1,7 +1,5 @@
 """Write shards as `gan data pack` does, of arrays in place of files."""
 
-from __future__ import annotations
-
 from collections.abc import Iterable
 from pathlib import Path
 

@@ -1,7 +1,5 @@
 """An S3 service on this machine (moto), and the environment of programs that use it."""
 
-from __future__ import annotations
-
 import os
 import urllib.request
 from collections.abc import Iterator

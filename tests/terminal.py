@@ -1,7 +1,5 @@
 """Run a command in a terminal of the test's own."""
 
-from __future__ import annotations
-
 import fcntl
 import os
 import pty

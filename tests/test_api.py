@@ -1,7 +1,5 @@
 """gan.train, gan.load, gan.translate and gan.Run as a notebook uses them."""
 
-from __future__ import annotations
-
 import importlib
 import os
 import pydoc
@@ -132,4 +130,4 @@ def test_help_and_names() -> None:
     assert set(gan.__all__) <= set(dir(gan)) and all(hasattr(gan, name) for name in gan.__all__)
     assert (Path(gan.__file__).parent / "py.typed").exists()
     with pytest.raises(AttributeError, match="no attribute 'lod'"):
-        _ = gan.lod  # type: ignore[attr-defined]
+        _ = gan.lod

@@ -3,8 +3,6 @@
 `tests.card_step` runs the steps on fake tensors of a simulated GPU, in its own process.
 """
 
-from __future__ import annotations
-
 import json
 from typing import Any
 

@@ -1,7 +1,5 @@
 """The `gan` command itself: version, `python -m gan`, and mistakes."""
 
-from __future__ import annotations
-
 import json
 import re
 import subprocess

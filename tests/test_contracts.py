@@ -1,7 +1,5 @@
 """Parts that do not keep their contract are refused in one line, before the first step."""
 
-from __future__ import annotations
-
 import functools
 from typing import Any
 
@@ -127,7 +125,7 @@ class WithOptimizer(Third):
         return [*super().configure_optimizers(), torch.optim.Adam(self.third.parameters())]
 
     def optimizers(self, *_: Any, **__: Any) -> Any:
-        return super().optimizers()[:2]  # type: ignore[index]
+        return super().optimizers()[:2]
 
 
 def test_a_network_without_optimizer_is_refused() -> None:

@@ -1,7 +1,5 @@
 """Gloo ranks: equal weights, different data, and together the steps of one process."""
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any

@@ -1,7 +1,5 @@
 """Faults during a run: a specific error appears soon, and no process or file is left behind."""
 
-from __future__ import annotations
-
 import os
 import re
 import shutil

@@ -1,7 +1,5 @@
 """Imports between packages have no cycles, and the help of commands needs no torch."""
 
-from __future__ import annotations
-
 import ast
 import functools
 import subprocess

@@ -1,7 +1,5 @@
 """The kind of a model: by its class, also of a user's subclass, and of older configurations."""
 
-from __future__ import annotations
-
 from gan import kinds
 from gan.config.compose import compose
 from gan.training.module import GAN

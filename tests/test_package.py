@@ -1,7 +1,5 @@
 """The wheel, installed into an empty folder: it has the configurations and trains. The editable install as well."""
 
-from __future__ import annotations
-
 import os
 import shutil
 import subprocess

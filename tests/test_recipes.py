@@ -1,7 +1,5 @@
 """Every recipe of conf/model: a few batches in each precision and number of channels, on one rank and on two."""
 
-from __future__ import annotations
-
 import json
 import math
 from pathlib import Path

@@ -1,7 +1,5 @@
 """Training, resuming and other commands with a run in object storage (an S3 service on this machine)."""
 
-from __future__ import annotations
-
 import json
 import os
 import shutil

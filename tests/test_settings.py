@@ -1,7 +1,5 @@
 """Values that several surfaces share: one range each, and one sentence, spelled as the surface spells the value."""
 
-from __future__ import annotations
-
 from pathlib import Path
 
 import numpy as np

@@ -1,7 +1,5 @@
 """Output in a narrow terminal, in one without escape codes, and in none."""
 
-from __future__ import annotations
-
 import fcntl
 import os
 import pty

@@ -1,7 +1,5 @@
 """train.py on the command line: the run folder, exact resume, signals, sweeps, two ranks, and invalid input."""
 
-from __future__ import annotations
-
 import json
 import os
 import shutil

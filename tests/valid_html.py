@@ -1,7 +1,5 @@
 """A strict check of a page that must be complete: well-formed, and nothing in it is loaded from elsewhere."""
 
-from __future__ import annotations
-
 import re
 from html.parser import HTMLParser
 

@@ -10,8 +10,6 @@ reads requests from stdin, a JSON object a line, and answers each with a line:
 `tests.programs` sends them.
 """
 
-from __future__ import annotations
-
 import atexit
 import gc
 import importlib

@@ -1,7 +1,5 @@
 """No image of a sheet is lost, and small files cost little."""
 
-from __future__ import annotations
-
 import json
 import tracemalloc
 from collections.abc import Callable

@@ -1,7 +1,5 @@
 """Images become sheets, files of Aseprite and tilesets of Tiled, and are cut back to the same pixels."""
 
-from __future__ import annotations
-
 import json
 import struct
 import zlib

@@ -1,7 +1,5 @@
 """ADA: each transformation agrees with its definition; probabilities, transparency, second derivatives."""
 
-from __future__ import annotations
-
 import math
 
 import numpy as np

@@ -1,7 +1,5 @@
 """The adaptive probability: speed, direction, limit, saved state, and equality of two ranks and one."""
 
-from __future__ import annotations
-
 from typing import Any
 
 import pytest

@@ -1,7 +1,5 @@
 """APA: the images that D sees as real, in a training step, with classes, other augmentations and micro-batches."""
 
-from __future__ import annotations
-
 from typing import Any
 
 import pytest
@@ -39,7 +37,7 @@ def model_of(probability: float, augment: Any = None) -> GAN:
     adaptive = Adaptive(APA(augment), max_probability=1.0)
     adaptive.probability.fill_(probability)
     generator = nn.Linear(1, 1)
-    generator.latent_dim = 1  # type: ignore[assignment]
+    generator.latent_dim = 1
     return GAN(generator, Judge(), Hinge(), none, none, augment=adaptive, batch_size=8)
 
 
@@ -83,7 +81,7 @@ def test_pseudo_real_images_get_the_augmentation_of_real_ones() -> None:
     model, plain = model_of(1.0, DiffAugment()), DiffAugment()
     step = step_of(model, 8)
     model.discriminator_loss(step)
-    draws = step.augmented.draws  # type: ignore[attr-defined]
+    draws = step.augmented.draws
     assert draws.keys() == {*plain.policy, PSEUDO_REAL}
     assert torch.equal(model.discriminator.seen[0][0], plain(step.fake, draws))
 

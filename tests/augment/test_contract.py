@@ -1,7 +1,5 @@
 """Requirements for every augmentation. A new file in gan/augment and in conf/augment is tested automatically."""
 
-from __future__ import annotations
-
 from typing import Any
 
 import pytest

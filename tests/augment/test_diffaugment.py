@@ -1,7 +1,5 @@
 """DiffAugment: ranges, transparency, second derivatives, and shared random numbers."""
 
-from __future__ import annotations
-
 import pytest
 import torch
 

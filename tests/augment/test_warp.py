@@ -1,7 +1,5 @@
 """Warps: the filter, exact results, edges, derivatives."""
 
-from __future__ import annotations
-
 import math
 
 import pytest

@@ -1,7 +1,5 @@
 """Runs shared by the commands on latents: one without a mapping network and one with."""
 
-from __future__ import annotations
-
 from pathlib import Path
 
 import pytest

@@ -1,7 +1,5 @@
 """`gan compare`: options that differ, the best scores, and time without pauses."""
 
-from __future__ import annotations
-
 import csv
 import json
 from pathlib import Path

@@ -1,7 +1,5 @@
 """`gan data`: the report on a messy folder, no changes to the folder, and a working suggestion."""
 
-from __future__ import annotations
-
 import json
 import shlex
 import signal

@@ -1,7 +1,5 @@
 """`gan directions` and `gan edit`: directions are saved with sheets, and change images by the requested amount."""
 
-from __future__ import annotations
-
 import shlex
 from pathlib import Path
 

@@ -1,7 +1,5 @@
 """Enlarge files and generated images with a run of model=enlarge."""
 
-from __future__ import annotations
-
 from pathlib import Path
 
 import numpy as np

@@ -1,7 +1,5 @@
 """`gan evaluate`: runs and folders, all rows, records with their protocol, and errors."""
 
-from __future__ import annotations
-
 import json
 import shutil
 from pathlib import Path

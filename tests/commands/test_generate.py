@@ -1,7 +1,5 @@
 """`gan generate`: one PNG per seed with the same bytes in any batch, and errors."""
 
-from __future__ import annotations
-
 from functools import partial
 from pathlib import Path
 
@@ -90,7 +88,7 @@ def test_the_most_similar_images_are_those_of_their_seeds(run: Path, gan_command
     sprites = ["--like", "all/17.png", "--nearest", "1", "--seeds", "0-15", "--class", "sprite", "--out", "sprite"]
     gan_command("generate", str(run), *sprites)
     (found,) = (tmp_path / "sprite").iterdir()
-    assert gan.origin(found)["class"] == "sprite"  # type: ignore[index]
+    assert gan.origin(found)["class"] == "sprite"
 
 
 def test_errors_of_like(run: Path, gan_command: Train, tmp_path: Path) -> None:
@@ -114,10 +112,10 @@ def test_a_folder_of_runs_lists_them(run: Path, gan_command: Train) -> None:
 def test_arguments_of_another_type_are_refused(run: Path) -> None:
     model = gan.load(run)
     for call, said in (
-        (lambda: model.sample("a"), "n=a: must be an integer"),  # type: ignore[arg-type]
-        (lambda: model.generate(["a"]), "seed a: give a whole number from 0 to 2"),  # type: ignore[list-item]
-        (lambda: model.edit(4), "latents of type int: give a tensor, or what"),  # type: ignore[call-overload]
-        (lambda: model.synthesize("a.png"), "latents of type str"),  # type: ignore[arg-type]
+        (lambda: model.sample("a"), "n=a: must be an integer"),
+        (lambda: model.generate(["a"]), "seed a: give a whole number from 0 to 2"),
+        (lambda: model.edit(4), "latents of type int: give a tensor, or what"),
+        (lambda: model.synthesize("a.png"), "latents of type str"),
     ):
         with pytest.raises(UserError, match=said):
             call()

@@ -1,7 +1,5 @@
 """Images say where they come from, and `gan info` prints the command that makes the same bytes again."""
 
-from __future__ import annotations
-
 import getpass
 import re
 import shlex
@@ -32,7 +30,7 @@ def test_an_image_says_what_made_it(runs: Path, gan_command: Train, tmp_path: Pa
     gan_command("generate", run, "--seeds", "0-3,9", "--out", "images", "--grid")
     record = gan.origin(tmp_path / "images" / "9.png")
     assert record is not None
-    label = model.classes[int(model.sample_z([9])[1])]  # type: ignore[arg-type]
+    label = model.classes[int(model.sample_z([9])[1])]
     expected = {"format": 1, "software": software(), "kind": "image", "images": 16, "seed": 9, "class": label}
     assert {name: record[name] for name in expected} == expected and record.keys() - expected == {"model", "pixels"}
     assert record["model"] == model_hash(model.generator) == fingerprint(model.generator)

@@ -1,7 +1,5 @@
 """`gan interpolate`: the video contains the images of its seeds, and errors are one line."""
 
-from __future__ import annotations
-
 from pathlib import Path
 
 from PIL import Image
@@ -16,12 +14,12 @@ def test_an_interpolation_contains_the_images_of_its_seeds(runs: Path, gan_comma
     ).stdout
     assert "9 frames" in said
     with Image.open(tmp_path / "a.png") as file:
-        assert file.n_frames == 9  # type: ignore[attr-defined]
+        assert file.n_frames == 9
     again = ["--seeds", "3,9,3", "--frames", "2", "--out", "again.gif"]
     assert "5 frames" in gan_command("interpolate", str(runs / "dcgan"), *again).stdout
     model = gan.load(runs / "dcgan")
     assert model.interpolate([3, 9, 4], 4, label="neon")[::4] == model.generate([3, 9, 4], label="neon")
-    first = model.classes[int(model.sample_z([3])[1])]  # type: ignore[arg-type]
+    first = model.classes[int(model.sample_z([3])[1])]
     assert model.interpolate([3, 9], 2) == model.interpolate([3, 9], 2, label=first)
     mapped = gan.load(runs / "stylegan2")
     for truncation in (1.0, 0.5):  # of any classes

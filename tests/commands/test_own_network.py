@@ -1,7 +1,5 @@
 """The network of the README, which has only `latent_dim` and `forward`: all commands work or print a one-line error."""
 
-from __future__ import annotations
-
 import sys
 from pathlib import Path
 

@@ -1,7 +1,5 @@
 """`gan project`: latents, images and scores of a folder; resuming; invalid input."""
 
-from __future__ import annotations
-
 import csv
 import os
 from pathlib import Path

@@ -1,7 +1,5 @@
 """`gan recognize`: fit and predict on folders of classes, and errors."""
 
-from __future__ import annotations
-
 import csv
 import json
 from io import StringIO

@@ -1,7 +1,5 @@
 """`gan report`: where the report is written, and what it never replaces."""
 
-from __future__ import annotations
-
 from pathlib import Path
 
 from gan.runs import lock

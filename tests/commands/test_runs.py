@@ -1,7 +1,5 @@
 """gan runs lists run folders; gan info has no user names."""
 
-from __future__ import annotations
-
 import json
 from pathlib import Path
 

@@ -1,7 +1,5 @@
 """Commands that use a trained model import only what they need, so that they start quickly."""
 
-from __future__ import annotations
-
 import subprocess
 import sys
 from pathlib import Path

@@ -1,7 +1,5 @@
 """`gan train`: the same program as train.py, from any folder, with the user's own configurations and code."""
 
-from __future__ import annotations
-
 import json
 import signal
 import subprocess

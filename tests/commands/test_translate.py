@@ -1,7 +1,5 @@
 """`gan translate`: files keep size, name, format, alpha, EXIF and frames; rerunning continues."""
 
-from __future__ import annotations
-
 import errno
 import os
 import signal
@@ -105,7 +103,7 @@ def test_a_folder_of_all_kinds(run: Path, gan_command: Train, tmp_path: Path) ->
         assert exif[ARTIST] == "somebody" and ORIENTATION not in exif
     with Image.open(tmp_path / "out" / "moves.gif") as moves:
         durations = []
-        for frame in range(moves.n_frames):  # type: ignore[attr-defined]
+        for frame in range(moves.n_frames):
             moves.seek(frame)
             durations.append(moves.info["duration"])
         assert durations == [30, 70, 110] and moves.info["loop"] == 3

@@ -1,7 +1,5 @@
 """`gan translate --fit PHOTOGRAPHS RETRO INPUT OUTPUT`: a color map without training."""
 
-from __future__ import annotations
-
 from pathlib import Path
 
 import numpy as np

@@ -1,7 +1,5 @@
 """`gan translate look:NAME`: the files, options and metadata of gan translate, without a network."""
 
-from __future__ import annotations
-
 from pathlib import Path
 
 import numpy as np

@@ -1,7 +1,5 @@
 """`gan translate --steady` on animations and videos, and the record of it; `gan translate FILE.cube`."""
 
-from __future__ import annotations
-
 from pathlib import Path
 
 import numpy as np

@@ -1,7 +1,5 @@
 """Every file of conf/ composes, and names existing classes with valid arguments; errors are one line."""
 
-from __future__ import annotations
-
 import inspect
 import re
 from collections.abc import Iterator

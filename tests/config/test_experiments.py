@@ -1,7 +1,5 @@
 """Experiments named after papers have the published networks, batch sizes and lengths."""
 
-from __future__ import annotations
-
 import pytest
 import torch
 from hydra.utils import instantiate

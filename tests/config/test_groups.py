@@ -1,7 +1,5 @@
 """trainer= and debug=: what they set, how they mark a run, and that they go well with images= and minutes=."""
 
-from __future__ import annotations
-
 from pathlib import Path
 
 import pytest

@@ -1,7 +1,5 @@
 """The options of the networks that a run takes from the model of init_from."""
 
-from __future__ import annotations
-
 from pathlib import Path
 from typing import Any
 

@@ -1,7 +1,5 @@
 """Mistakes and words of other programs are answered in one line; bugs keep their traceback."""
 
-from __future__ import annotations
-
 from pathlib import Path
 
 import pytest

@@ -1,7 +1,5 @@
 """Mistakes are found before torch is imported, in one line, and leave no folder behind."""
 
-from __future__ import annotations
-
 import json
 import os
 import subprocess

@@ -1,7 +1,5 @@
 """--config-dir: the user's own configurations are used beside ours, and never in place of ours without a word."""
 
-from __future__ import annotations
-
 from pathlib import Path
 
 import pytest

@@ -1,7 +1,5 @@
 """A path works as it is typed on a shell, whatever characters it has; lists and sweeps keep their meaning."""
 
-from __future__ import annotations
-
 import os
 from pathlib import Path
 
@@ -33,7 +31,7 @@ def values(word: str) -> object:
     if not parsed.is_sweep_override():
         return parsed.value()
     again = [f"data.root={each}" for each in parsed.sweep_string_iterator()]  # as Hydra's sweeper passes them to jobs
-    return {values(each) if isinstance(values(each), str) else tuple(values(each)) for each in again}  # type: ignore[arg-type]
+    return {values(each) if isinstance(values(each), str) else tuple(values(each)) for each in again}
 
 
 @pytest.mark.slow

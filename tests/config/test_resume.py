@@ -1,7 +1,5 @@
 """Resuming selects the right folder, overrides and checkpoint; nothing is trained. tests/security has hostile ones."""
 
-from __future__ import annotations
-
 import json
 import os
 import shlex
@@ -251,7 +249,7 @@ def test_ranks_resume_from_the_checkpoint_of_rank_0(tmp_path: Path, monkeypatch:
         monkeypatch.setenv(name, value)
     assert resume.decide_on_rank_0(tmp_path, lambda: tmp_path / "x.ckpt") == tmp_path / "x.ckpt"
     monkeypatch.setenv("RANK", "1")
-    assert resume.decide_on_rank_0(tmp_path, lambda: pytest.fail("rank 0 decides")) == tmp_path / "x.ckpt"  # type: ignore[arg-type]
+    assert resume.decide_on_rank_0(tmp_path, lambda: pytest.fail("rank 0 decides")) == tmp_path / "x.ckpt"
     monkeypatch.setenv("MASTER_PORT", "2")  # of another start
     monkeypatch.setattr(resume, "DECISION", -lock.LEASE)
     held = iter([True, True, False])  # rank 0 downloads a copy, and then dies
@@ -267,7 +265,7 @@ def test_a_rank_with_another_folder_does_not_wait_for_a_decision(
     for name, value in {"WORLD_SIZE": "2", "MASTER_ADDR": "a", "MASTER_PORT": "1", "RANK": "1"}.items():
         monkeypatch.setenv(name, value)
     monkeypatch.setattr(resume, "UNSEEN", 0.0)
-    assert resume.decide_on_rank_0(tmp_path, lambda: pytest.fail("rank 0 decides")) is None  # type: ignore[arg-type]
+    assert resume.decide_on_rank_0(tmp_path, lambda: pytest.fail("rank 0 decides")) is None
 
 
 # ---- The overrides of a run folder

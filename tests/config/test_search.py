@@ -1,7 +1,5 @@
 """Searches with Optuna: distributions of options, trials that are jobs, pruned ones, and searches that continue."""
 
-from __future__ import annotations
-
 from pathlib import Path
 from typing import Any
 

@@ -1,7 +1,5 @@
 """Secrets of the environment and of the command line reach no file and no logger."""
 
-from __future__ import annotations
-
 import importlib.util
 import os
 from pathlib import Path

@@ -1,7 +1,5 @@
 """The lines that a sweep prints, and the errors of its jobs."""
 
-from __future__ import annotations
-
 import os
 from pathlib import Path
 from typing import Any

@@ -1,7 +1,5 @@
 """Keywords of Python become options of the command line."""
 
-from __future__ import annotations
-
 from pathlib import Path
 from typing import Any
 

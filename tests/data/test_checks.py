@@ -1,7 +1,5 @@
 """Near-duplicates agree with a search of all pairs, and nearly empty images are none."""
 
-from __future__ import annotations
-
 from pathlib import Path
 
 import numpy as np

@@ -1,7 +1,5 @@
 """The DataModule: built-in images, folders, skipped files, and errors."""
 
-from __future__ import annotations
-
 import shutil
 import zipfile
 from itertools import islice
@@ -93,9 +91,9 @@ def batches(data: ImageDataModule, count: int) -> list[dict[str, torch.Tensor]]:
 )
 def test_crops_and_flips_depend_on_the_stream_position(options: dict[str, object]) -> None:
     settings: dict[str, object] = {"size": 16, "num_images": 12, "batch_size": 5, "fit": "random_crop", "flip": True}
-    plain = torch.cat([batch["image"] for batch in batches(ImageDataModule(**settings), 4)])  # type: ignore[arg-type]
+    plain = torch.cat([batch["image"] for batch in batches(ImageDataModule(**settings), 4)])
     assert plain.shape == (20, 3, 16, 16)
-    other = batches(ImageDataModule(**settings | options), 4)  # type: ignore[arg-type]
+    other = batches(ImageDataModule(**settings | options), 4)
     assert torch.equal(torch.cat([batch["image"] for batch in other])[:20], plain)
     still = torch.cat([batch["image"] for batch in batches(ImageDataModule(size=16, num_images=12, batch_size=5), 4)])
     assert not torch.equal(still, plain)

@@ -1,7 +1,5 @@
 """The order of images, their crops and flips depend only on the seed and the position in the stream."""
 
-from __future__ import annotations
-
 from itertools import chain, islice
 
 import numpy as np

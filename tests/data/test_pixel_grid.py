@@ -1,7 +1,5 @@
 """The grid of built-in sprites is found after enlarging, and in no other image."""
 
-from __future__ import annotations
-
 from io import BytesIO
 
 import numpy as np

@@ -1,7 +1,5 @@
 """Groups stay on one side of the split, independent of the order and the other images."""
 
-from __future__ import annotations
-
 import random
 
 import numpy as np

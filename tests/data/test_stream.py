@@ -1,7 +1,5 @@
 """Shards: one order for any number of ranks and workers, from any start; downloads, the cache and its limit."""
 
-from __future__ import annotations
-
 import hashlib
 import shutil
 from collections import Counter
@@ -56,7 +54,7 @@ def equal_ends(folder: Path, images: int) -> bool:
 
 
 def stream(shards: Path | str, **options: object) -> StreamingDataModule:
-    data = StreamingDataModule(str(shards), **{"size": 16, "batch_size": 8, "num_workers": 0, **options})  # type: ignore[arg-type]
+    data = StreamingDataModule(str(shards), **{"size": 16, "batch_size": 8, "num_workers": 0, **options})
     data.setup("fit")
     return data
 

@@ -187,7 +187,7 @@ def test_patches_have_the_look_of_the_whole_photograph(tmp_path: Path) -> None:
     data = (tmp_path / "0_0.png").read_bytes()
     whole = make_style("vignette")(photograph, 0)
     fit = {"size": (32, 32), "fit": "patches", "patches_per_image": 3}
-    source, decoder = StyledFiles([str(tmp_path)], "vignette"), Decoder(**fit)  # type: ignore[arg-type]
+    source, decoder = StyledFiles([str(tmp_path)], "vignette"), Decoder(**fit)
     patches = [patch.transpose(1, 2, 0) for patch in source.decode(data, decoder)]
     assert len(patches) == 3
     for patch, box in zip(patches, decoder.patch_boxes(Image.fromarray(photograph)), strict=True):

@@ -1,7 +1,5 @@
 """The demo page, without a browser and in one: its calls, its limits, and what it refuses to serve."""
 
-from __future__ import annotations
-
 import asyncio
 import contextlib
 import io

@@ -1,7 +1,5 @@
 """The tab of gan demo that needs no model, called without a server, and when the page has it."""
 
-from __future__ import annotations
-
 import asyncio
 import zipfile
 from collections.abc import Callable, Iterator
@@ -65,7 +63,7 @@ def test_a_look_gives_the_image_of_gan_translate_with_its_record(
 ) -> None:
     (_, after), names, _, download, said = call("look", [photo, photo], *look(slider2=0.3, look="grainy_film", seed=3))
     with Image.open(after) as found:
-        assert found.tobytes() == translate_by_look("look:grainy_film", photo, seed=3, vignette=0.3).tobytes()  # type: ignore[union-attr]
+        assert found.tobytes() == translate_by_look("look:grainy_film", photo, seed=3, vignette=0.3).tobytes()
     about = origin(after)
     assert about and about["look"] == ["sepia", "fade", "vignette:vignette=0.3", "grain"] and about["seed"] == 3
     with zipfile.ZipFile(download.value["path"]) as archive:
@@ -105,7 +103,7 @@ def test_a_copy_of_the_shown_image_follows_the_strength(call: Callable[..., Any]
     (before, after), copies = call("follow", shown, None, [photo], *look(strength=0.3))
     with Image.open(before) as x, Image.open(after) as y:
         expected = translate_by_look("look:film", photo, strength=0.3)
-        assert y.tobytes() == expected.tobytes() and x.tobytes() == Image.open(photo).tobytes()  # type: ignore[union-attr]
+        assert y.tobytes() == expected.tobytes() and x.tobytes() == Image.open(photo).tobytes()
     (_, twice), again = call("follow", shown, copies, [photo], *look(strength=2))
     assert again is copies and Path(twice).read_bytes() != Path(after).read_bytes()  # the look is applied once
     assert call("follow", shown, copies, [photo], *look(strength=1)) == (shown[0][0], copies)

@@ -1,7 +1,5 @@
 """A Space: its requirements, and its page, which runs here."""
 
-from __future__ import annotations
-
 import io
 import json
 import tomllib

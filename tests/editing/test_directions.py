@@ -24,7 +24,7 @@ GENERATORS = {
     "r3gan-classes": lambda: r3gan.Generator(
         (16, 16), width=16, latent_dim=8, blocks_per_stage=1, group_width=4, classes=3
     ),
-    "stylegan2": lambda: stylegan2.Generator((16, 16), **MAPPED),  # type: ignore[arg-type]
+    "stylegan2": lambda: stylegan2.Generator((16, 16), **MAPPED),
 }
 
 
@@ -35,8 +35,8 @@ def generator(request: pytest.FixtureRequest) -> nn.Module:
 
 
 def test_sefa_returns_the_eigenvectors_of_the_weights(generator: nn.Module) -> None:
-    vectors = factorize(generator.latent_weights())  # type: ignore[operator]
-    weights = np.concatenate([weight.detach().double().numpy() for weight in generator.latent_weights()])  # type: ignore[operator]
+    vectors = factorize(generator.latent_weights())
+    weights = np.concatenate([weight.detach().double().numpy() for weight in generator.latent_weights()])
     assert weights.shape[1] == 8
     weights /= np.linalg.norm(weights, axis=1, keepdims=True)
     right = np.linalg.svd(weights, full_matrices=False)[2]
@@ -66,7 +66,7 @@ def test_latent_weights_contain_all_uses_of_the_latent(generator: nn.Module) -> 
 
 def test_standard_deviations_of_sefa() -> None:
     torch.manual_seed(0)
-    network = stylegan2.Generator((16, 16), **MAPPED).eval()  # type: ignore[arg-type]
+    network = stylegan2.Generator((16, 16), **MAPPED).eval()
     space = Space(network)
     found, vectors = sefa(space), factorize(network.latent_weights())
     torch.testing.assert_close(nn.functional.normalize(found), vectors)
@@ -88,7 +88,7 @@ def test_principal_components_agree_with_the_singular_value_decomposition(shape:
 
 def test_components_of_w_explain_more_variance_than_random_directions() -> None:
     torch.manual_seed(0)
-    space = Space(stylegan2.Generator((16, 16), **MAPPED).eval())  # type: ignore[arg-type]
+    space = Space(stylegan2.Generator((16, 16), **MAPPED).eval())
     found = ganspace(space, 3)
     vectors, lengths = nn.functional.normalize(found), found.norm(dim=1)
     points = space.from_z(fixed_latents(2_000, 8))

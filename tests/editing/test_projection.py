@@ -136,7 +136,7 @@ def test_invalid_numbers_are_refused() -> None:
         ({"steps": 9}, "steps=9"),
     ):
         with pytest.raises(UserError, match=said):
-            project(space, targets, **options)  # type: ignore[arg-type]
+            project(space, targets, **options)
 
 
 def test_unknown_pixels_are_ignored() -> None:
@@ -188,7 +188,7 @@ def test_the_jacobian_agrees_with_autograd(generator: nn.Module) -> None:
     def drawn(x: Tensor) -> Tensor:
         return pixels(space.synthesize(x[None], label))
 
-    expected: Tensor = torch.autograd.functional.jacobian(drawn, point)  # type: ignore[no-untyped-call]
+    expected: Tensor = torch.autograd.functional.jacobian(drawn, point)
     assert torch.allclose(jacobian(drawn, point), expected.T, atol=1e-5)
 
 

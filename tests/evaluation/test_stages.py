@@ -1,7 +1,5 @@
 """The choice of the stage of a translator: never worse than the closed form it starts from."""
 
-from __future__ import annotations
-
 from types import SimpleNamespace
 from typing import Any
 

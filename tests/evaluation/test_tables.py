@@ -1,7 +1,5 @@
 """The rows of an evaluation, the failures that they show, and records with their protocol."""
 
-from __future__ import annotations
-
 from typing import Any
 
 import numpy as np

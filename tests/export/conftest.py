@@ -1,7 +1,5 @@
 """A run that was not trained, with scores, and its shared folder."""
 
-from __future__ import annotations
-
 import getpass
 import json
 import socket

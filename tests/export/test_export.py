@@ -1,7 +1,5 @@
 """Exported files give the images of PyTorch, hold nothing of the machine, and are not written if they differ."""
 
-from __future__ import annotations
-
 import importlib.util
 import io
 import json

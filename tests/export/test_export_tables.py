@@ -1,7 +1,5 @@
 """Color tables of looks and of translators, and what they do not hold."""
 
-from __future__ import annotations
-
 from pathlib import Path
 from typing import Any
 

@@ -1,7 +1,5 @@
 """Models on a Hugging Face Hub, which runs on the loopback."""
 
-from __future__ import annotations
-
 import json
 import subprocess
 import sys

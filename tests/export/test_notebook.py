@@ -1,7 +1,5 @@
 """`gan.show`: the newest grid beside real images, scores and curves, of a run that trains or is damaged."""
 
-from __future__ import annotations
-
 import json
 from pathlib import Path
 

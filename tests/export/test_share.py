@@ -1,7 +1,5 @@
 """gan share writes a folder without paths, user names or code, and the folder gives the same images as the run."""
 
-from __future__ import annotations
-
 import json
 import os
 import shutil

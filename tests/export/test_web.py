@@ -1,7 +1,5 @@
 """The parts of a page without a browser: its runtime, its files, its model.json, and its JavaScript in Node.js."""
 
-from __future__ import annotations
-
 import base64
 import hashlib
 import io

@@ -1,7 +1,5 @@
 """The page in Chromium, without a network, from a plain server: its images are those of the commands."""
 
-from __future__ import annotations
-
 import base64
 import io
 import re

@@ -29,7 +29,7 @@ def test_frames_times_and_transparency(channels: int, ending: str, tmp_path: Pat
     given = frames(channels)
     video.save(given, tmp_path / f"a{ending}", rate=20, scale=2)
     with Image.open(tmp_path / f"a{ending}") as file:
-        assert file.n_frames == 7 and file.size == (48, 32) and file.info.get("loop") == 0  # type: ignore[attr-defined]
+        assert file.n_frames == 7 and file.size == (48, 32) and file.info.get("loop") == 0
         for frame, expected in zip(ImageSequence.Iterator(file), given, strict=True):
             frame.load()
             assert frame.info["duration"] == 50

@@ -1,7 +1,5 @@
 """Images go out as Pillow images, and come in as paths, Pillow images, arrays and tensors."""
 
-from __future__ import annotations
-
 from pathlib import Path
 
 import numpy as np
@@ -27,7 +25,7 @@ def test_an_index_gives_a_pillow_image(channels: int, mode: str) -> None:
     assert [np.asarray(image).tolist() for image in images] == [np.asarray(images[n]).tolist() for n in range(3)]
     assert images[1:] == Images(images.pixels[1:]) and images[:1] + images[1:] == images
     assert np.array_equal(np.asarray(images), images.tensor.permute(0, 2, 3, 1))
-    assert images._repr_png_().startswith(b"\x89PNG")  # type: ignore[union-attr]
+    assert images._repr_png_().startswith(b"\x89PNG")
     with pytest.raises(IndexError):
         images[3]
 

@@ -1,7 +1,5 @@
 """Conversion between uint8 and float, and grids."""
 
-from __future__ import annotations
-
 import os
 from pathlib import Path
 

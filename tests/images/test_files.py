@@ -42,7 +42,7 @@ def test_animations_keep_durations_and_loop(kind: str, tmp_path: Path) -> None:
     convert(data, tmp_path / "out", same)
     with Image.open(tmp_path / "out") as image:
         durations = []
-        for frame in range(image.n_frames):  # type: ignore[attr-defined]
+        for frame in range(image.n_frames):
             image.seek(frame)
             image.load()
             durations.append(image.info["duration"])

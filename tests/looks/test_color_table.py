@@ -1,7 +1,5 @@
 """Color tables: interpolation, `.cube` files, and the same colors in another program."""
 
-from __future__ import annotations
-
 from pathlib import Path
 
 import numpy as np

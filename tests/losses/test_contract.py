@@ -1,7 +1,5 @@
 """Requirements for every loss. A new file in gan/losses and in conf/loss is tested automatically."""
 
-from __future__ import annotations
-
 from typing import Any
 
 import pytest

@@ -1,7 +1,5 @@
 """Every loss agrees with an independent float64 version."""
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from typing import Any
 

@@ -1,7 +1,5 @@
 """Features whose distances were computed once with NumPy and SciPy."""
 
-from __future__ import annotations
-
 import numpy as np
 import pytest
 import torch

@@ -1,7 +1,5 @@
 """Copies are found, also after JPEG, shifts, zooms and mirroring; other images are not."""
 
-from __future__ import annotations
-
 import io
 from collections.abc import Callable
 

@@ -1,7 +1,5 @@
 """Extractors by name, custom extractors, and features that depend on their image only and detect damage."""
 
-from __future__ import annotations
-
 import hashlib
 from pathlib import Path
 from typing import Any

@@ -1,7 +1,5 @@
 """Degenerate sets of features: metrics return a number or raise a one-line error, without warnings."""
 
-from __future__ import annotations
-
 import itertools
 import math
 from collections.abc import Callable

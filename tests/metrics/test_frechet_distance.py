@@ -1,7 +1,5 @@
 """The Fréchet distance agrees with values from other programs and decompositions, and with closed forms."""
 
-from __future__ import annotations
-
 import numpy as np
 import pytest
 import torch

@@ -1,7 +1,5 @@
 """The kernel distance agrees with its definition and distinguishes damaged images."""
 
-from __future__ import annotations
-
 import numpy as np
 import pytest
 import torch

@@ -1,7 +1,5 @@
 """Full-reference metrics, and scores of translations."""
 
-from __future__ import annotations
-
 import math
 
 import numpy as np

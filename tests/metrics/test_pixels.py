@@ -1,7 +1,5 @@
 """Thumbnails take images of any number of channels."""
 
-from __future__ import annotations
-
 import torch
 
 from gan.metrics.pixels import thumbnails

@@ -1,7 +1,5 @@
 """Precision, recall, density and coverage agree with known values and detect their failures."""
 
-from __future__ import annotations
-
 import numpy as np
 import pytest
 import torch

@@ -1,7 +1,5 @@
 """Files of weights are found and verified, and missing files are reported."""
 
-from __future__ import annotations
-
 import hashlib
 from pathlib import Path
 

@@ -3,8 +3,6 @@
 The names follow the authors' code, and are written here a second time, so that the tests compare two tables.
 """
 
-from __future__ import annotations
-
 import copyreg
 import math
 import pickle
@@ -171,7 +169,7 @@ class Network:
         self.state = state
 
     def __reduce__(self) -> Any:
-        return copyreg.__newobj__, (type(self),), self.state  # type: ignore[attr-defined]
+        return copyreg.__newobj__, (type(self),), self.state
 
 
 def tensorflow_name(name: str) -> str:
@@ -296,8 +294,8 @@ def write_r3gan(path: Path, generator: nn.Module, discriminator: nn.Module) -> P
         "mix.bias": "NonLinearity2.Bias",
         "project.weight": "LinearLayer3.Layer.weight",
     }
-    stages = len(generator.stages)  # type: ignore[arg-type]
-    blocks = len(generator.stages[0])  # type: ignore[index,arg-type]
+    stages = len(generator.stages)
+    blocks = len(generator.stages[0])
     start, trees = "Model.MainLayers", []
     last = f"{start}.{stages - 1}.Layers.{blocks}"
     fixed = [
@@ -339,7 +337,7 @@ def r3gans(classes: int = 0) -> tuple[Any, Any]:
 
 def resnet(network: resnet_translator.Generator, dropout: bool = False) -> Names:
     """Return the state dict of the authors' residual generator."""
-    antialias = isinstance(network.down[0].downsample, resnet_translator.Downsample)  # type: ignore[union-attr]
+    antialias = isinstance(network.down[0].downsample, resnet_translator.Downsample)
     blocks, step = len(network.blocks), 4 if antialias else 3
     first = 4 + 2 * step
     ups = [first + blocks + int(antialias), first + blocks + int(antialias) + step]

@@ -1,7 +1,5 @@
 """Blended generators: both ends are the models themselves, layers belong to their grids, classes are those of one."""
 
-from __future__ import annotations
-
 import json
 from pathlib import Path
 from typing import Any
@@ -71,7 +69,7 @@ def test_soft_layers_and_weights() -> None:
 def test_weights_and_softness_without_limits_are_refused(value: float) -> None:
     for options in ({"weight": value}, {"weight": -value}, {"soft": value}, {"soft": value, "layers": 8}):
         with pytest.raises(UserError, match="give a number from"):
-            of_dcgan(0).blend(of_dcgan(1), **options)  # type: ignore[arg-type]
+            of_dcgan(0).blend(of_dcgan(1), **options)
 
 
 def test_the_classes_are_those_of_the_coarse_layers() -> None:

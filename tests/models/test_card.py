@@ -4,8 +4,6 @@ The rules: huggingface/hub-docs, modelcard.md and docs/hub/repositories-licenses
 messages, as in embeddings-benchmark/mteb#1111 and huggingface/huggingface_hub#4218.
 """
 
-from __future__ import annotations
-
 import re
 from pathlib import Path
 from typing import Any

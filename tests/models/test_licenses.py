@@ -1,7 +1,5 @@
 """A shared model never has a wider license than the models from which its weights come."""
 
-from __future__ import annotations
-
 import shutil
 from pathlib import Path
 
@@ -61,7 +59,7 @@ def run_from(start: Path, path: Path) -> Path:
 
 
 def shared_card(run: Path, license: str, **options: bool) -> str:
-    return share.collect(run, name="x", license=license, samples=False, **options)[CARD].decode()  # type: ignore[arg-type]
+    return share.collect(run, name="x", license=license, samples=False, **options)[CARD].decode()
 
 
 def test_a_run_says_the_license_of_its_start_and_keeps_it(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -1,7 +1,5 @@
 """Published weights: each kind of file gives the networks it was made from, and hostile files give an error alone."""
 
-from __future__ import annotations
-
 import io
 import json
 import pickle
@@ -80,7 +78,7 @@ def test_residual_translator(norm: str, antialias: bool, tmp_path: Path) -> None
     network = Resnet(width=4, n_blocks=2, norm=norm, antialias=antialias, taps=3 if antialias else 4)
     for module in files.filled(network).modules():
         if norm == "batch" and isinstance(module, nn.Conv2d | nn.ConvTranspose2d) and module is not network.to_image:
-            nn.init.zeros_(module.bias)  # type: ignore[arg-type]
+            nn.init.zeros_(module.bias)
     for dropout in (False, True):
         path = saved(tmp_path / "latest_net_G.pth", files.resnet(network, dropout), not dropout)
         assert same(path, generator=network).origin.startswith("CycleGAN")

@@ -1,7 +1,5 @@
 """Each seed gives one image."""
 
-from __future__ import annotations
-
 import numpy as np
 import pytest
 import torch
@@ -68,9 +66,9 @@ def test_batch_norm_gets_the_plain_average_of_fixed_latents() -> None:
     torch.testing.assert_close(norm.running_mean, z.mean(0), atol=1e-5, rtol=0)
     assert not generator.training and not norm.training
     assert norm.momentum == 0.25
-    before = norm.running_var.clone()  # type: ignore[union-attr]
+    before = norm.running_var.clone()
     reestimate_batch_norm(generator, 3)
-    assert torch.equal(norm.running_var, before)  # type: ignore[arg-type]
+    assert torch.equal(norm.running_var, before)
 
 
 def test_classes_are_functions_of_the_seed_and_as_frequent_as_in_the_images() -> None:
@@ -79,7 +77,7 @@ def test_classes_are_functions_of_the_seed_and_as_frequent_as_in_the_images() ->
     assert labels is not None
     shares = torch.bincount(labels, minlength=3) / 2000
     assert shares.tolist() == pytest.approx([0.75, 0, 0.25], abs=0.03)
-    assert torch.equal(classes_of([5, 1999], counts), labels[[5, 1999]])  # type: ignore[arg-type]
-    alike = torch.bincount(classes_of(range(2000), torch.zeros(4)))  # type: ignore[arg-type]
+    assert torch.equal(classes_of([5, 1999], counts), labels[[5, 1999]])
+    alike = torch.bincount(classes_of(range(2000), torch.zeros(4)))
     assert alike.min() > 400
     assert classes_of([1], torch.empty(0)) is None

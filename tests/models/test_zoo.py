@@ -1,7 +1,5 @@
 """The models that come with the package: small, licensed, described, and usable as zoo:NAME."""
 
-from __future__ import annotations
-
 import shutil
 from pathlib import Path
 

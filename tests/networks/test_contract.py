@@ -3,8 +3,6 @@
 A network file and a recipe in conf/model that uses it are enough to be tested here.
 """
 
-from __future__ import annotations
-
 import functools
 from collections.abc import Callable
 from typing import Any

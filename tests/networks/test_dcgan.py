@@ -1,7 +1,5 @@
 """DCGAN: parameter counts and initialization of the paper, and spectral normalization."""
 
-from __future__ import annotations
-
 import pytest
 import torch
 import torch.nn.functional as F
@@ -27,7 +25,7 @@ def test_channels_stop_growing_at_the_multiple() -> None:
 
 def test_initialization_agrees_with_the_paper() -> None:
     generator = Generator((32, 32), width=64)
-    weight = generator.blocks[0][0].weight  # type: ignore[index]
+    weight = generator.blocks[0][0].weight
     assert weight.std().item() == pytest.approx(0.02, rel=0.02)
     scale = generator.stem[1].weight
     assert scale.mean().item() == pytest.approx(1, abs=0.01)
@@ -38,7 +36,7 @@ def test_nearest_upsampling_and_a_convolution_are_one_layer_that_draws_no_checke
     torch.manual_seed(0)
     layer, inside = up_conv(4, 4, "nearest").double(), slice(3, -3)
     x = torch.randn(2, 4, 8, 8, dtype=torch.float64)
-    expected = F.conv2d(F.interpolate(x, scale_factor=2, mode="nearest"), layer.weight, padding=1)  # type: ignore[arg-type]
+    expected = F.conv2d(F.interpolate(x, scale_factor=2, mode="nearest"), layer.weight, padding=1)
     torch.testing.assert_close(layer(x), expected)
     flat = layer(torch.ones_like(x))[..., inside, inside]
     checkered = up_conv(4, 4, "transposed").double()(torch.ones_like(x))[..., inside, inside]

@@ -1,7 +1,5 @@
 """The network that enlarges: it starts as the identity, and other factors are refused."""
 
-from __future__ import annotations
-
 import pytest
 import torch
 

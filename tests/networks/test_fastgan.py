@@ -1,7 +1,5 @@
 """FastGAN: excitations as in the paper, noise in training only, and reconstruction."""
 
-from __future__ import annotations
-
 from typing import Any
 
 import pytest

@@ -1,7 +1,5 @@
 """The smallest grid of networks: that of the papers if possible."""
 
-from __future__ import annotations
-
 import pytest
 
 from gan.networks.grid import base_grid

@@ -1,7 +1,5 @@
 """Conditional layers, the minibatch standard deviation, spectral normalization, and the precision of stages."""
 
-from __future__ import annotations
-
 import copy
 import inspect
 from typing import Any
@@ -120,7 +118,7 @@ def test_discriminators_end_in_fp32(network: type[nn.Module]) -> None:
     discriminator = network((64, 64), width=32)
     x = torch.rand(4, 3, 64, 64)
     with torch.autocast("cpu", torch.bfloat16):
-        first, *_ = discriminator.features(x)  # type: ignore[operator]
+        first, *_ = discriminator.features(x)
         logits: Tensor = discriminator(x)
     assert first.dtype == torch.bfloat16 and logits.dtype == torch.float32
     torch.testing.assert_close(logits, discriminator(x), rtol=0.1, atol=0.05)

@@ -1,7 +1,5 @@
 """EfficientNet-Lite0: TensorFlow's padding, sizes of features, and scores as with the original weights."""
 
-from __future__ import annotations
-
 import hashlib
 import math
 

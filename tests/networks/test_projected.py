@@ -1,7 +1,5 @@
 """Projected GAN: its frozen backbone, and its discriminators, also the light one."""
 
-from __future__ import annotations
-
 import math
 
 import pytest
@@ -59,8 +57,8 @@ def fill(network: nn.Module) -> None:
             if module.bias is not None:
                 module.bias.copy_(0.3 * numbers(module.bias.shape, seed + 1000))
             if hasattr(module, "parametrizations"):
-                (norm,) = module.parametrizations.weight  # type: ignore[union-attr]
-                weight = module.parametrizations.weight.original  # type: ignore[union-attr]
+                (norm,) = module.parametrizations.weight
+                weight = module.parametrizations.weight.original
                 weight.copy_(numbers(weight.shape, seed))
                 norm._v.copy_(numbers(norm._v.shape, seed + 2000))
                 for _ in range(3):
@@ -100,9 +98,9 @@ def test_the_discriminator_is_the_official_one() -> None:
     network = Discriminator((256, 256)).double().eval()
     for part in (network.across_channels, network.across_scales, network.heads):
         fill(part)
-    network.backbone = nn.Identity()  # type: ignore[assignment]
+    network.backbone = nn.Identity()
     maps = [numbers((2, channels, 8 >> i, 16 >> i), i) for i, channels in enumerate((24, 40, 112, 320))]
-    projections = [summary(y) for y in network.features(maps)]  # type: ignore[arg-type]
+    projections = [summary(y) for y in network.features(maps)]
     assert projections == [pytest.approx(y, rel=1e-6) for y in OFFICIAL["projections"]]
     inputs = [numbers((1, channels, 80 >> i, 64 >> i), i) for i, channels in enumerate((64, 64, 128, 256))]
     logits = [summary(head(x)) for head, x in zip(network.heads, inputs, strict=True)]
@@ -123,7 +121,7 @@ def test_only_the_heads_are_trained_and_images_have_gradients() -> None:
     torch.manual_seed(0)
     network = Discriminator((16, 16), width=4, backbone_resolution=64)
     x = (torch.rand(2, 3, 16, 16) * 2 - 1).requires_grad_()
-    sum(logits.square().mean() for logits in network(x)).backward()  # type: ignore[union-attr]
+    sum(logits.square().mean() for logits in network(x)).backward()
     learning = {name.split(".")[0] for name, p in network.named_parameters() if p.requires_grad}
     assert learning == {"heads"}
     assert all(p.grad is not None for p in network.heads.parameters())

@@ -1,7 +1,5 @@
 """R3GAN: parameter counts and initialization of the paper, and blocks that are initially the identity."""
 
-from __future__ import annotations
-
 import pytest
 import torch
 from torch import nn

@@ -1,7 +1,5 @@
 """Upsampling, downsampling and blur agree with their definitions."""
 
-from __future__ import annotations
-
 import math
 
 import pytest

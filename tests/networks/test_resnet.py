@@ -1,7 +1,5 @@
 """The residual networks of SNGAN: channels and blocks of the paper, and spectral normalization."""
 
-from __future__ import annotations
-
 import pytest
 import torch
 from torch import nn

@@ -1,7 +1,5 @@
 """StyleGAN2: parameter count of the paper, demodulation, variances, style mixing."""
 
-from __future__ import annotations
-
 import pytest
 import torch
 from torch import nn

@@ -1,7 +1,5 @@
 """Noise by position: normal, white, and independent of tiles."""
 
-from __future__ import annotations
-
 import pytest
 import torch
 

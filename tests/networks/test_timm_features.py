@@ -1,7 +1,5 @@
 """Backbones of timm: features of a CNN and a ViT, weights from a file, and runs that do not need the file again."""
 
-from __future__ import annotations
-
 import sys
 from pathlib import Path
 from typing import Any
@@ -40,7 +38,7 @@ def test_four_scales_with_gradients(name: str, size: tuple[int, int], resolution
     x = (torch.rand(2, 3, *size) * 2 - 1).requires_grad_()
     assert [y.shape[2:] for y in network.features(x)] == [(rows // side, columns // side) for side in (2, 4, 8, 16)]
     found = network(x)
-    sum(y.square().mean() for y in found).backward()  # type: ignore[union-attr]
+    sum(y.square().mean() for y in found).backward()
     assert x.grad is not None and x.grad.abs().sum() > 0
     assert {part.split(".")[0] for part, p in network.named_parameters() if p.requires_grad} == {"heads"}
 

@@ -1,7 +1,5 @@
 """The network of the tutorial: its layers at 14x14."""
 
-from __future__ import annotations
-
 import torch
 from torch import nn
 

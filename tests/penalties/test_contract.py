@@ -1,7 +1,5 @@
 """Requirements for every penalty, tested in the recipe that uses it or the first that accepts it."""
 
-from __future__ import annotations
-
 import functools
 from typing import Any
 

@@ -1,7 +1,5 @@
 """R1, R2 and WGAN-GP agree with closed forms and float64 formulas, also under autocast."""
 
-from __future__ import annotations
-
 import numpy as np
 import pytest
 import torch

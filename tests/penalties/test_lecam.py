@@ -1,7 +1,5 @@
 """LeCam agrees with its formula, with correct averages from the first evaluation on."""
 
-from __future__ import annotations
-
 import numpy as np
 import pytest
 import torch

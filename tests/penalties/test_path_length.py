@@ -1,7 +1,5 @@
 """Path length agrees with its closed form and average, and is refused where it is not defined."""
 
-from __future__ import annotations
-
 import pytest
 import torch
 from torch import Tensor, nn

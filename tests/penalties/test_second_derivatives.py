@@ -1,7 +1,5 @@
 """Convolutions whose second derivatives are convolutions: the same values as PyTorch's, with far fewer operations."""
 
-from __future__ import annotations
-
 import contextlib
 from collections import Counter
 from typing import Any

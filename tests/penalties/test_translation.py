@@ -82,7 +82,7 @@ def contrast(penalty: PatchNCE, generator: Any, picture: Tensor, translation: Te
 def test_patch_nce_is_the_cross_entropy_of_the_position_in_the_same_image(flip: bool) -> None:
     generator = Generator(3, 4, 2, norm="none").double()
     options = {"num_patches": 7, "embedding_dim": 32, "identity": False, "flip": flip}
-    penalty = PatchNCE(3, 4, (0, 4, 8, 13), weight=3.0, **options).double()  # type: ignore[arg-type]
+    penalty = PatchNCE(3, 4, (0, 4, 8, 13), weight=3.0, **options).double()
     a, b = torch.randn(2, 2, 3, 16, 16, dtype=torch.float64).unbind()
     step = step_of(TranslationStep, generator, a, b)
     seen = set()
@@ -99,7 +99,7 @@ def test_patch_nce_is_the_cross_entropy_of_the_position_in_the_same_image(flip: 
 
 def test_with_identity_it_is_the_mean_of_both() -> None:
     generator, options = Generator(3, 4, 1, norm="none"), {"layers": (0, 1), "num_patches": 22 * 22}
-    both = PatchNCE(3, 4, **options)  # type: ignore[arg-type]
+    both = PatchNCE(3, 4, **options)
     one = copy.deepcopy(both)
     one.identity = False
     step = step_of(TranslationStep, generator, *torch.randn(2, 2, 3, 16, 16).unbind())
@@ -132,9 +132,9 @@ def test_lut_penalties_agree_with_the_formulas() -> None:
     steps = [np.diff(tables, axis=axis) for axis in (2, 3, 4)]
     smooth, falls = (sum(np.mean(f(each)) for each in steps) for f in (np.square, lambda x: np.maximum(-x, 0)))
     assert LUTRegularization(0.5, 3.0)(step).item() == pytest.approx(0.5 * smooth + 3 * falls, rel=1e-5)
-    assert LUTRegularization(0.0, 1.0)(SimpleNamespace(generator=lut.Generator())).item() == 0  # type: ignore[arg-type]
+    assert LUTRegularization(0.0, 1.0)(SimpleNamespace(generator=lut.Generator())).item() == 0
     with pytest.raises(UserError, match="use model=lut"):
-        LUTRegularization()(SimpleNamespace(generator=nn.Identity()))  # type: ignore[arg-type]
+        LUTRegularization()(SimpleNamespace(generator=nn.Identity()))
 
 
 class Darker(Times):

@@ -1,7 +1,5 @@
 """Cells, palettes, dithering, and files of enlarged pixel art."""
 
-from __future__ import annotations
-
 from pathlib import Path
 
 import numpy as np
@@ -102,7 +100,7 @@ def test_frames_have_the_grid_of_the_first(tmp_path: Path) -> None:
     frames[0].save(tmp_path / "a.png", save_all=True, append_images=frames[1:], duration=[40, 60, 80])
     _, target = unscaled(tmp_path / "a.png")
     with Image.open(target) as image:
-        assert image.size == (24, 24) and image.n_frames == 3  # type: ignore[attr-defined]
+        assert image.size == (24, 24) and image.n_frames == 3
         image.seek(1)
         assert np.array_equal(np.asarray(image.convert("RGB")), sprite(1)) and image.info["duration"] == 60
 

@@ -1,7 +1,5 @@
 """Dithering keeps the colors of the palette and the light of an image."""
 
-from __future__ import annotations
-
 import numpy as np
 import pytest
 

@@ -1,7 +1,5 @@
 """Palettes by name, fitted to images, and in the files of other programs."""
 
-from __future__ import annotations
-
 import struct
 from pathlib import Path
 

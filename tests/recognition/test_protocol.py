@@ -42,7 +42,7 @@ def test_informative_features_are_accurate_and_others_are_at_chance() -> None:
         seen.append(len(some))
         return lambda x: x.flatten(1).float()
 
-    told = measure(Baseline(builder), images, labels, 3, parts)  # type: ignore[arg-type]
+    told = measure(Baseline(builder), images, labels, 3, parts)
     assert np.mean(told.accuracy) > 0.95 and seen == [180] * 5  # nothing is fitted to what is tested
     assert told.confusion.sum() == 300 and told.confusion.diagonal().sum() / 300 == pytest.approx(
         np.mean(told.accuracy)

@@ -1,7 +1,5 @@
 """Records of images: seeds, checks of untrusted values, and the text in each format."""
 
-from __future__ import annotations
-
 import json
 import shlex
 from pathlib import Path

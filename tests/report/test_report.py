@@ -1,7 +1,5 @@
 """Reports of runs: complete and valid pages, without paths, whatever is in the run folder."""
 
-from __future__ import annotations
-
 import base64
 import getpass
 import json

@@ -1,7 +1,5 @@
 """Checkpoints are read back completely or refused, and reading them runs no code."""
 
-from __future__ import annotations
-
 import pickle
 import threading
 from pathlib import Path

@@ -1,7 +1,5 @@
 """One process at a time trains into a run folder."""
 
-from __future__ import annotations
-
 import os
 import signal
 import subprocess
@@ -43,7 +41,7 @@ def other(tmp_path: Path) -> Iterator[subprocess.Popen[str]]:
     process.kill()
     process.wait()
     for stream in (process.stdin, process.stdout):
-        stream.close()  # type: ignore[union-attr]
+        stream.close()
 
 
 def foreign(run: Path, host: str = "elsewhere", pid: int = 1) -> Path:
@@ -56,7 +54,7 @@ def foreign(run: Path, host: str = "elsewhere", pid: int = 1) -> Path:
 def test_a_folder_in_use_is_refused_and_free_afterwards(other: subprocess.Popen[str], tmp_path: Path) -> None:
     with pytest.raises(UserError, match=rf"process {other.pid} on .* is training in this folder; stop it first"):
         lock.acquire(tmp_path)
-    other.stdin.close()  # type: ignore[union-attr]
+    other.stdin.close()
     other.wait()
     lock.acquire(tmp_path)
     assert not lock.is_lost(tmp_path)
@@ -107,7 +105,7 @@ def test_a_restarted_job_waits_for_the_previous_one(
     other: subprocess.Popen[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setenv("SLURM_JOB_ID", "7")
-    monkeypatch.setattr(lock, "print_line", lambda line: (print(line), other.stdin.close()))  # type: ignore[union-attr]
+    monkeypatch.setattr(lock, "print_line", lambda line: (print(line), other.stdin.close()))
     lock.acquire(tmp_path)
     assert "waiting up to 135 s" in capsys.readouterr().out
     assert not lock.is_lost(tmp_path)

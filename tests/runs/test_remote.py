@@ -1,7 +1,5 @@
 """A run folder and its copy in object storage, with an S3 service on this machine."""
 
-from __future__ import annotations
-
 import hashlib
 import random
 import shutil
@@ -87,8 +85,8 @@ def test_removed_checkpoints_are_removed_after_new_ones_are_there(bucket: str, t
     checkpoints.remove(old)
     calls: list[str] = []
     upload, remove = remote.store.upload, remote.store.remove
-    remote.store.upload = lambda path, name: (calls.append(f"+{Path(name).name}"), upload(path, name))[1]  # type: ignore
-    remote.store.remove = lambda name: (calls.append(f"-{Path(name).name}"), remove(name))[1]  # type: ignore
+    remote.store.upload = lambda path, name: (calls.append(f"+{Path(name).name}"), upload(path, name))[1]
+    remote.store.remove = lambda name: (calls.append(f"-{Path(name).name}"), remove(name))[1]
     remote.push()
     assert calls == ["+images-000000128.ckpt", "+images-000000128.json", "-images-000000064.json",
                      "-images-000000064.ckpt"]  # fmt: skip
@@ -125,7 +123,7 @@ def test_a_checkpoint_that_is_replaced_during_its_upload_leaves_the_one_before(b
         checkpoints.remove(new)
         upload(path, name)
 
-    remote.store.upload = late  # type: ignore[method-assign]
+    remote.store.upload = late
     remote.push()
     assert {"checkpoints/images-000000064.ckpt", "checkpoints/images-000000064.json"} <= remote.store.list().keys()
 

@@ -1,7 +1,5 @@
 """The run folder: atomic writes, and selection of the newest undamaged checkpoint."""
 
-from __future__ import annotations
-
 import hashlib
 import json
 import math

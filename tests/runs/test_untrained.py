@@ -1,7 +1,5 @@
 """A command that fails before its first training step leaves no folder behind; what was there before stays."""
 
-from __future__ import annotations
-
 import os
 import signal
 from pathlib import Path

@@ -1,7 +1,5 @@
 """Trained models made without training: checkpoints, and in a folder all files that commands read for a model."""
 
-from __future__ import annotations
-
 import copy
 import functools
 import json

@@ -4,8 +4,6 @@
 stay as they are.
 """
 
-from __future__ import annotations
-
 import contextlib
 import io
 import os

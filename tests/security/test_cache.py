@@ -3,8 +3,6 @@
 tests/security/test_reader.py has an index that is no JSON of this program.
 """
 
-from __future__ import annotations
-
 import json
 import pickle
 from collections.abc import Callable

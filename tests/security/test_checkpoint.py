@@ -1,7 +1,5 @@
 """Hostile checkpoints: no code in them runs, and each is refused in one line and with little memory."""
 
-from __future__ import annotations
-
 import io
 import os
 import pickle

@@ -1,8 +1,6 @@
 """A checkpoint and a run folder that name classes: nothing is imported but gan, and what --code on this command line
 names. The import of any other module would leave a trace."""
 
-from __future__ import annotations
-
 import sys
 from collections.abc import Iterator
 from pathlib import Path

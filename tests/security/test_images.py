@@ -1,7 +1,5 @@
 """Hostile image files: no code runs, memory and time are limited, other files are read, and there is no traceback."""
 
-from __future__ import annotations
-
 import json
 import os
 import socket

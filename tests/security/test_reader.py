@@ -1,7 +1,5 @@
 """The first door: JSON and YAML of strangers pass one reader with limits, wherever a command reads them."""
 
-from __future__ import annotations
-
 import json
 import os
 import resource

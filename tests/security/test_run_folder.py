@@ -3,8 +3,6 @@
 tests/security/test_reader.py has files that are no YAML or JSON of this program.
 """
 
-from __future__ import annotations
-
 import json
 import os
 import re

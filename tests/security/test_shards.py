@@ -1,7 +1,5 @@
 """A hostile folder of shards: no code in it runs, no file outside is changed, and the error is one line."""
 
-from __future__ import annotations
-
 import json
 import os
 import resource

@@ -3,8 +3,6 @@
 tests/security/test_reader.py has a config.json that is none, and tests/security/test_weights.py forged weights.
 """
 
-from __future__ import annotations
-
 import json
 import os
 import shutil

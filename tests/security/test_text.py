@@ -1,7 +1,5 @@
 """The third door: text from files is printed without control characters, so it forges no line and no title."""
 
-from __future__ import annotations
-
 import json
 import zipfile
 from collections.abc import Callable

@@ -1,7 +1,5 @@
 """Hostile videos open no other files or URLs, and give a one-line error."""
 
-from __future__ import annotations
-
 import socket
 import subprocess
 import sys

@@ -1,8 +1,6 @@
 """The second door, for safetensors and published weights: sizes are checked, nothing is unpickled, and the weights must
 fit. tests/security/test_checkpoint.py has checkpoints."""
 
-from __future__ import annotations
-
 import hashlib
 import json
 import os

@@ -1,7 +1,5 @@
 """Hostile archives: nothing is unpacked, forged members are skipped, and the others are read."""
 
-from __future__ import annotations
-
 import json
 import os
 import struct

@@ -1,7 +1,5 @@
 """What a run says about its objective."""
 
-from __future__ import annotations
-
 import pytest
 
 from tests.conftest import TINY, Train

@@ -1,7 +1,5 @@
 """Loggers: each shows scalars, grids and the configuration against images seen, in one run after a resume."""
 
-from __future__ import annotations
-
 import csv
 import io
 import json
@@ -48,7 +46,7 @@ class Recorder(Logger):
             raise ConnectionError("the server is away")
         self.seen.append((metrics, step))
 
-    def log_hyperparams(self, params: Any) -> None:  # type: ignore[override]
+    def log_hyperparams(self, params: Any) -> None:
         self.seen.append(params)
 
     def finalize(self, status: str) -> None:

@@ -1,7 +1,5 @@
 """A run whose updates are skipped ends with an error, whatever its length."""
 
-from __future__ import annotations
-
 from types import SimpleNamespace
 from typing import Any
 

@@ -1,7 +1,5 @@
 """The division of a step that fits into the memory of a GPU: how it is chosen, applied, stored and resumed."""
 
-from __future__ import annotations
-
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -43,7 +41,7 @@ def test_micro_batches_are_multiples_of_images_together() -> None:
     assert images_together(blocks[0], stylegan2.Discriminator(SIZE, width=4)) == 4
     assert images_together(blocks[0], dcgan.Discriminator(SIZE, width=4)) is None
     sixes = nn.Identity()
-    sixes.images_together = 6  # type: ignore[assignment]
+    sixes.images_together = 6
     assert images_together(stylegan2.Discriminator(SIZE, width=4), sixes) == 12
 
 

@@ -1,7 +1,5 @@
 """The training step: gradients of each network, the counts of batches and images, and updates of the weights."""
 
-from __future__ import annotations
-
 import functools
 import itertools
 import math
@@ -65,7 +63,7 @@ def test_global_step_counts_batches_and_the_clock_images(n_critic: int) -> None:
     class Count(Callback):
         seen: list[tuple[int, int]] = []  # noqa: RUF012
 
-        def on_train_batch_end(self, trainer: Trainer, pl_module: GAN, *_: object) -> None:  # type: ignore[override]
+        def on_train_batch_end(self, trainer: Trainer, pl_module: GAN, *_: object) -> None:
             self.seen.append((trainer.global_step, pl_module.images_seen))
 
     count = Count()
@@ -106,7 +104,7 @@ def test_one_step_agrees_with_a_plain_loop() -> None:
     drawn: list[tuple[Tensor, Tensor]] = []
 
     class Record(Callback):
-        def on_train_batch_start(self, trainer: Trainer, pl_module: GAN, batch: Any, batch_idx: int) -> None:  # type: ignore[override]
+        def on_train_batch_start(self, trainer: Trainer, pl_module: GAN, batch: Any, batch_idx: int) -> None:
             drawn.append((batch["image"].clone(), pl_module.latents(batch_idx, "discriminator")))
 
     fit(module, 3, Record())
@@ -186,7 +184,7 @@ def test_steps_skipped_by_the_scaler_are_counted() -> None:
 
 def test_saved_loss_terms_are_moved_to_the_device() -> None:
     class Elsewhere(GAN):
-        device = torch.device("meta")  # type: ignore[assignment]
+        device = torch.device("meta")
 
     module = model()
     module.loss_log.load_state_dict({"loss/generator": torch.ones(3)})
@@ -208,7 +206,7 @@ def test_a_step_with_gradients_that_are_not_finite_is_skipped(fused: bool) -> No
     seen: list[Tensor] = []
 
     class Watch(Callback):
-        def on_train_batch_end(self, trainer: Trainer, pl_module: GAN, *_: object) -> None:  # type: ignore[override]
+        def on_train_batch_end(self, trainer: Trainer, pl_module: GAN, *_: object) -> None:
             seen.append(pl_module.discriminator.to_logit.weight.detach().clone())
 
     module = model(loss=Once(), log_interval=16)
@@ -225,7 +223,7 @@ def test_a_step_with_gradients_that_are_not_finite_is_skipped(fused: bool) -> No
 @pytest.mark.parametrize("network", ["generator", "discriminator"])
 def test_weights_that_are_not_finite_end_the_run(network: str) -> None:
     class Poison(Callback):
-        def on_train_batch_start(self, trainer: Trainer, pl_module: GAN, batch: Any, batch_idx: int) -> None:  # type: ignore[override]
+        def on_train_batch_start(self, trainer: Trainer, pl_module: GAN, batch: Any, batch_idx: int) -> None:
             if batch_idx == 4:
                 next(iter(getattr(pl_module, network).parameters())).data.fill_(float("nan"))
 
@@ -350,7 +348,7 @@ class TwoInputs(Discriminator):
 def test_a_second_output_reaches_the_discriminator(micro_batch: int | None, rows: list[int]) -> None:
     adam = functools.partial(torch.optim.Adam, lr=2e-4)
     networks = TwoOutputs((16, 16), width=4, latent_dim=6), TwoInputs((16, 16), width=4)
-    networks[1].seen = []  # type: ignore[assignment]
+    networks[1].seen = []
     fit(GAN(*networks, Nonsaturating(), adam, adam, batch_size=BATCH, micro_batch=micro_batch), 1)
     of_discriminator = [each for n in rows for each in (None, ((n, 3, 1, 1), False))]  # real, then generated images
     assert networks[1].seen == [*of_discriminator, *(((n, 3, 1, 1), True) for n in rows)]

@@ -1,7 +1,5 @@
 """Schedules over images agree with their formulas and depend only on the images seen."""
 
-from __future__ import annotations
-
 import math
 from typing import Any
 
@@ -29,7 +27,7 @@ def test_a_value_is_held_before_it_falls() -> None:
     schedule = Schedule(2.0, 0.0, 100, hold=0.5)
     assert [schedule(seen) for seen in (0, 49, 50, 75, 99, 100, 200)] == pytest.approx([2, 2, 2, 1, 0.04, 0, 0])
     cosine = Schedule(2.0, 0.0, 100, "cosine", hold=0.75)
-    assert [cosine(seen) for seen in (75, 87.5, 100)] == pytest.approx([2, 1, 0])  # type: ignore[arg-type]
+    assert [cosine(seen) for seen in (75, 87.5, 100)] == pytest.approx([2, 1, 0])
 
 
 def test_a_run_of_unknown_length_keeps_the_start() -> None:
@@ -59,7 +57,7 @@ def test_values_are_set_before_each_batch() -> None:
     class Watch(Callback):
         seen: list[tuple[Any, ...]] = []  # noqa: RUF012
 
-        def on_train_batch_end(self, trainer: Trainer, pl_module: Any, *_: object) -> None:  # type: ignore[override]
+        def on_train_batch_end(self, trainer: Trainer, pl_module: Any, *_: object) -> None:
             generator, discriminator = (optimizer.param_groups[0] for optimizer in trainer.optimizers)
             penalty, ema = pl_module.penalties.r1.weight, pl_module.ema.half_life
             self.seen.append((generator["lr"], discriminator["betas"][1], penalty, ema))

@@ -47,7 +47,7 @@ def test_d_sees_input_and_image_with_the_same_augmentation() -> None:
     step = pair_step(a, b, fake, torch.tensor([1.0, -1.0]))
     step.critic(b)
     moved = torch.tensor([1.0, -1.0]).view(2, 1, 1, 1)
-    assert torch.equal(step.discriminator.x, torch.cat([a + moved, b + moved], 1))  # type: ignore[arg-type]
+    assert torch.equal(step.discriminator.x, torch.cat([a + moved, b + moved], 1))
     (part, _) = step.split(1)
     assert isinstance(part, PairStep) and torch.equal(part.real_a, a[:1])
 

@@ -1,7 +1,5 @@
 """The thread that copies a run folder to object storage."""
 
-from __future__ import annotations
-
 import threading
 from pathlib import Path
 from typing import Any

@@ -1,7 +1,5 @@
 """Frames of a video with `steady`: noise stays in place, and statistics of the whole image change slowly."""
 
-from __future__ import annotations
-
 from typing import Any
 
 import numpy as np

@@ -21,7 +21,7 @@ def random(network: nn.Module) -> nn.Module:
     torch.manual_seed(0)
     for parameter in network.parameters():
         nn.init.normal_(parameter, 0, 0.15) if parameter.dim() > 1 else nn.init.normal_(parameter, 0, 0.02)
-    return give_start(network).eval()  # type: ignore[no-any-return]
+    return give_start(network).eval()
 
 
 NETWORKS = {

@@ -1,7 +1,5 @@
 """--code: only classes defined in modules directly in the folders are the user's own."""
 
-from __future__ import annotations
-
 import sys
 from collections.abc import Iterator
 from pathlib import Path

@@ -1,7 +1,5 @@
 """torch.compile, without a compiler (aot_eager has inductor's graphs): same losses, second derivatives, errors."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 
 import pytest
@@ -70,6 +68,6 @@ def test_a_missing_or_broken_backend_is_refused(monkeypatch: pytest.MonkeyPatch)
     torch.compiler.list_backends()  # which makes the table of them
     monkeypatch.setitem(torch._dynamo.backends.registry._BACKENDS, "broken", None)
     monkeypatch.setitem(torch._dynamo.backends.registry._COMPILER_FNS, "broken", fails)
-    fails._tags = ()  # type: ignore[attr-defined]
+    fails._tags = ()
     with pytest.raises(UserError, match=r"model.compile=broken: .*no C\+\+ compiler"):
         compile_in_place("broken", nn.Identity())

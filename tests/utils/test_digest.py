@@ -1,7 +1,5 @@
 """Digests: of equal values equal, whatever holds them."""
 
-from __future__ import annotations
-
 import subprocess
 import sys
 from pathlib import Path

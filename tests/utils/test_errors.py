@@ -1,7 +1,5 @@
 """Printed errors are one line of limited length, and never "None"."""
 
-from __future__ import annotations
-
 import errno
 import os
 from collections.abc import Iterator

@@ -1,7 +1,5 @@
 """File names from data: safe names stay unchanged, others stay in the folder, and all are different."""
 
-from __future__ import annotations
-
 from pathlib import Path
 
 import pytest

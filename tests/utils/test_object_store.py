@@ -1,7 +1,5 @@
 """Addresses of object storage, and what is printed when a service fails."""
 
-from __future__ import annotations
-
 import errno
 from pathlib import Path
 

@@ -1,7 +1,5 @@
 """Numbers of processes."""
 
-from __future__ import annotations
-
 import os
 
 import pytest

@@ -1,7 +1,5 @@
 """Ctrl-C while a program starts: no traceback, and an end by the signal or exit code 130."""
 
-from __future__ import annotations
-
 import signal
 import subprocess
 import sys

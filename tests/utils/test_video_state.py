@@ -1,7 +1,5 @@
 """What stays the same over the frames of a video, and what starts again after a cut."""
 
-from __future__ import annotations
-
 import numpy as np
 
 from gan.utils.video_state import WINDOW, Video, from_first_frame, in_video, mean_over_frames

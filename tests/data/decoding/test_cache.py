@@ -1,7 +1,5 @@
 """The cache: only new images are decoded, and processes share it."""
 
-from __future__ import annotations
-
 import json
 import multiprocessing
 import os

@@ -1,7 +1,5 @@
 """Parallel work: in order, complete, and robust against crashing processes."""
 
-from __future__ import annotations
-
 import errno
 import multiprocessing
 import os

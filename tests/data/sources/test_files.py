@@ -1,7 +1,5 @@
 """Lists of files in folders and zip archives; folders with links, loops, clutter and unusual names; and classes."""
 
-from __future__ import annotations
-
 import io
 import json
 import os

@@ -1,7 +1,5 @@
 """Hugging Face datasets on disk: tests use no network."""
 
-from __future__ import annotations
-
 import io
 from pathlib import Path
 

@@ -1,7 +1,5 @@
 """The color map: its table, its correction by position, tiles."""
 
-from __future__ import annotations
-
 import torch
 
 from gan.networks.closed_form.color_map import NUM_BASES, POWERS, TABLE_SIZE, ColorMap, identity_table

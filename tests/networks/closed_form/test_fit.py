@@ -1,7 +1,5 @@
 """Closed forms, fitted to images of different content, and the choice among them."""
 
-from __future__ import annotations
-
 import re
 
 import numpy as np
@@ -117,10 +115,10 @@ CONTENT = [(frame, None), (status_bar, None)]
 def test_the_position_is_only_a_vignette_of_most_targets(
     look: object, position: str | None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    found = chosen(A, look(B), monkeypatch)  # type: ignore[operator]
+    found = chosen(A, look(B), monkeypatch)
     assert (found.kind, found.position) == ("transport", position)
     assert found.color_map.varies == (position is not None)
-    few = torch.cat([look(B[:15]), linear_look(B[15:])])  # type: ignore[operator]
+    few = torch.cat([look(B[:15]), linear_look(B[15:])])
     assert chosen(A, few, monkeypatch).position is None
 
 

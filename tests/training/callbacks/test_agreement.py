@@ -1,7 +1,5 @@
 """Ranks that were not started alike end with one line."""
 
-from __future__ import annotations
-
 import socket
 from pathlib import Path
 

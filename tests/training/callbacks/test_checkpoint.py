@@ -1,7 +1,5 @@
 """When checkpoints are saved, which ones are kept, and which one is best."""
 
-from __future__ import annotations
-
 import shutil
 from pathlib import Path
 
@@ -73,7 +71,7 @@ def test_the_best_is_kept_and_named(tmp_path: Path) -> None:
 
 def test_the_best_is_the_highest_if_the_metric_says_so(tmp_path: Path) -> None:
     class Configured(Callback):
-        def setup(self, trainer: Trainer, pl_module: GAN, stage: str) -> None:  # type: ignore[override]
+        def setup(self, trainer: Trainer, pl_module: GAN, stage: str) -> None:
             pl_module.config = {"metric": {"mine": {"_scores_": {"kid": ["mine", "higher"]}}}}
 
     scores = Scores([3.0, 5.0, float("nan"), 1.0], interval=8)
@@ -201,7 +199,7 @@ def test_each_checkpoint_knows_the_best_so_far(tmp_path: Path) -> None:
 )
 def test_values_that_are_not_finite_are_never_saved(what: str, said: str, tmp_path: Path) -> None:
     class Poison(Callback):
-        def on_train_batch_end(self, trainer: Trainer, pl_module: GAN, *_: object) -> None:  # type: ignore[override]
+        def on_train_batch_end(self, trainer: Trainer, pl_module: GAN, *_: object) -> None:
             if trainer.global_step == 4 and what == "weights":
                 next(pl_module.generator.parameters()).data[0] = float("nan")
             elif trainer.global_step == 4:
@@ -220,7 +218,7 @@ def test_a_run_that_has_lost_its_folder_saves_nothing(how: str, tmp_path: Path) 
     run.mkdir()
 
     class Lose(Callback):
-        def on_train_batch_end(self, trainer: Trainer, pl_module: GAN, *_: object) -> None:  # type: ignore[override]
+        def on_train_batch_end(self, trainer: Trainer, pl_module: GAN, *_: object) -> None:
             if trainer.global_step == 3:
                 shutil.rmtree(run) if how == "removed" else (run / run_folder.LOCK).write_text("another's")
 

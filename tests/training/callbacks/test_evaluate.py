@@ -1,7 +1,5 @@
 """Scores in training: equal on one and two ranks, cached features of real images, and missing weights."""
 
-from __future__ import annotations
-
 from pathlib import Path
 from typing import Any
 
@@ -91,7 +89,7 @@ def test_when_a_run_is_evaluated(start: bool | str, interval: int, first: int | 
 class OneImageASecond(TrainingTime):
     """A clock with a limit of 40 seconds."""
 
-    seconds = 0.0  # type: ignore[assignment]
+    seconds = 0.0
 
     def __init__(self) -> None:
         super().__init__(minutes=40 / 60)
@@ -117,7 +115,7 @@ def test_a_start_that_can_be_the_best_is_evaluated_unless_it_was_refused() -> No
 def test_wrong_options_are_refused() -> None:
     for start, interval in (("auto", "often"), ("auto", 0), ("yes", 8)):
         with pytest.raises(UserError, match=r"callback\.evaluate"):
-            Evaluate({}, [], start, interval, None, 4, 24)  # type: ignore[arg-type]
+            Evaluate({}, [], start, interval, None, 4, 24)
 
 
 @pytest.mark.parametrize(

@@ -1,7 +1,5 @@
 """The health monitor: its three values, and findings that are printed once."""
 
-from __future__ import annotations
-
 from typing import Any
 
 import pytest
@@ -97,7 +95,7 @@ def test_the_accuracy_is_logged_and_checks_do_not_change_training() -> None:
 def test_overfitting_needs_held_out_images() -> None:
     logged: dict[str, Any] = {}
 
-    class Module(type(model())):  # type: ignore[misc]
+    class Module(type(model())):
         def log_scalars(self, scalars: Any) -> None:
             logged.update(scalars)
 

@@ -1,7 +1,5 @@
 """What a signal does to a training with several processes; tests/test_train.py sends real signals."""
 
-from __future__ import annotations
-
 import signal
 from types import SimpleNamespace
 from typing import Any, cast

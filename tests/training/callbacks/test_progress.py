@@ -1,7 +1,5 @@
 """The line and the bar: what they say, and the time left."""
 
-from __future__ import annotations
-
 import pytest
 import torch
 
@@ -22,7 +20,7 @@ def test_durations() -> None:
 def test_counting_without_a_terminal_is_two_lines(capsys: object) -> None:
     with counting("drawing", 3) as advance:
         advance(3)
-    out = capsys.readouterr().out  # type: ignore[attr-defined]
+    out = capsys.readouterr().out
     assert out.startswith("drawing: 3 ...\ndrawing: 3 in ") and out.count("\n") == 2
 
 

@@ -1,7 +1,5 @@
 """stop=flat: when a score counts as flat, and the run that it ends."""
 
-from __future__ import annotations
-
 import random
 from pathlib import Path
 from types import SimpleNamespace
@@ -66,7 +64,7 @@ def test_the_state_is_kept_and_each_rank_decides_alike(
 
     def batch(callback: StopWhenFlat, images: int, scores: dict[str, float]) -> None:
         trainer.scores = scores
-        callback.on_train_batch_end(trainer, SimpleNamespace(images_seen=images))  # type: ignore[arg-type]
+        callback.on_train_batch_end(trainer, SimpleNamespace(images_seen=images))
 
     for images in (100, 200):
         batch(first, images, {"eval/x": 5.0})

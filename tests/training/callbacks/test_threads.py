@@ -1,7 +1,5 @@
 """The number of threads in training: measured on a copy, kept in checkpoints, chosen again when training is slow."""
 
-from __future__ import annotations
-
 import itertools
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -102,13 +100,13 @@ def test_a_checkpoint_keeps_the_number(chosen: list[int], capsys: Any) -> None:
     assert state == {"threads": 1, "seconds": 0.01}
     torch.set_num_threads(2)
     resumed = Threads()
-    resumed.setup(trainer, trainer.lightning_module, "fit")  # type: ignore[arg-type]
+    resumed.setup(trainer, trainer.lightning_module, "fit")
     resumed.load_state_dict(state)
     assert torch.get_num_threads() == 1 and resumed.expected == 0.01
     resumed.load_state_dict({"threads": 64, "seconds": 0.02})  # of a larger machine
     assert torch.get_num_threads() == 1 and resumed.expected == 0.01
     fixed = Threads(2)
-    fixed.setup(trainer, trainer.lightning_module, "fit")  # type: ignore[arg-type]
+    fixed.setup(trainer, trainer.lightning_module, "fit")
     assert torch.get_num_threads() == 2
     torch.set_num_threads(1)
     fixed.load_state_dict({"threads": 2, "seconds": 0.01})

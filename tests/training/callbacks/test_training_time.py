@@ -1,7 +1,5 @@
 """The clock of training: what it counts, when it ends a run, and how ranks agree."""
 
-from __future__ import annotations
-
 import json
 from pathlib import Path
 from types import SimpleNamespace
@@ -70,10 +68,10 @@ def train(trainer: Any, time: Clock, seconds: float, batches: int = 10_000) -> i
 
 def test_other_parts_do_not_count_as_training(time: Clock) -> None:
     trainer = FakeTrainer(1, clock := TrainingTime(minutes=1))
-    with paused(trainer, "evaluation"):  # type: ignore[arg-type]
+    with paused(trainer, "evaluation"):
         time.now += 90  # more than the whole run, before the first batch
     assert train(trainer, time, 2, batches=10) == 10
-    with paused(trainer, "grids"):  # type: ignore[arg-type]
+    with paused(trainer, "grids"):
         time.now += 50
     assert clock.seconds == 20 and clock.remaining == 40
     assert train(trainer, time, 2) == 20 and trainer.should_stop
@@ -111,7 +109,7 @@ def test_a_resumed_run_goes_on_with_what_is_left(time: Clock) -> None:
     assert train(FakeTrainer(2, second), time, 2) == 10
     trainer = FakeTrainer(1, over)
     over.load_state_dict(second.state_dict())
-    over.on_fit_start(trainer, None)  # type: ignore[arg-type]
+    over.on_fit_start(trainer, None)
     assert trainer.should_stop
 
 
