@@ -31,7 +31,7 @@ def test_an_image_says_what_made_it(runs: Path, gan_command: Train, tmp_path: Pa
     record = gan.origin(tmp_path / "images" / "9.png")
     assert record is not None
     label = model.classes[int(model.sample_z([9])[1])]
-    expected = {"format": 1, "software": software(), "kind": "image", "images": 16, "seed": 9, "class": label}
+    expected = {"format": 1, "software": software(), "kind": "image", "images": 64, "seed": 9, "class": label}
     assert {name: record[name] for name in expected} == expected and record.keys() - expected == {"model", "pixels"}
     assert record["model"] == model_hash(model.generator) == fingerprint(model.generator)
     grid = gan.origin(tmp_path / "images" / "grid.png")

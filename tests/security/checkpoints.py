@@ -94,10 +94,10 @@ class Bomb:
         return os.system, (f"touch {self.canary}",)
 
 
-def write_run(folder: Path, **data: Any) -> Path:
+def write_run(folder: Path, options: Sequence[str] = DCGAN, classes: Sequence[str] = (), **data: Any) -> Path:
     """Write a run folder whose checkpoint has these options of its data, and return the path of the checkpoint."""
     (folder / run_folder.CHECKPOINTS).mkdir(parents=True)
-    made = checkpoint(DCGAN)
+    made = checkpoint(options, classes)
     made["config"]["data"] |= {"num_images": 24, "batch_size": 4, "split": None, "labels": False} | data
     path = checkpoints.checkpoint_path(folder, 64)
     AtomicCheckpointIO().save_checkpoint(made, path)
