@@ -7,9 +7,10 @@ import pytest
 from PIL import Image
 
 import gan
-from gan.data.builtin.retro import draw
+from gan.data.builtin.retro import CLASSES, draw
 from gan.records.record import command_of, origin
-from tests.conftest import ROOT, TINY, Train, command
+from tests.conftest import Train
+from tests.security.checkpoints import DCGAN, write_run
 
 
 @pytest.fixture(scope="module")
@@ -18,17 +19,10 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("enlarge")
     (folder / "images").mkdir()
     Image.fromarray(draw(0, 2, 64, 48)).save(folder / "images" / "a.png")
-    options = ["images=32", "model.generator.width=8", "model.discriminator.width=8", "hydra.run.dir=enlarger"]
-    data = [
-        "data=reduced",
-        "data.root=images",
-        "data.size=16",
-        "data.factor=2",
-        "model.generator.factor=2",
-        "data.split=null",
-    ]
-    command([str(ROOT / "train.py"), "model=enlarge", *data, *options, "callback=checkpoint", "logger=csv"], folder)
-    command([str(ROOT / "train.py"), *TINY, "images=16", "hydra.run.dir=run"], folder)
+    data = ["data=reduced", f"data.root={folder / 'images'}", "data.size=16", "data.factor=2", "data.split=null"]
+    small = ["model.generator.width=8", "model.discriminator.width=8", "model.generator.factor=2"]
+    write_run(folder / "enlarger", ["model=enlarge", *data, *small])
+    write_run(folder / "run", DCGAN, CLASSES)
     return folder
 
 

@@ -1,7 +1,6 @@
 """`gan evaluate`: runs and folders, all rows, records with their protocol, and errors."""
 
 import json
-import shutil
 from pathlib import Path
 
 import numpy as np
@@ -14,19 +13,15 @@ from gan.utils.files import write_json
 from tests.conftest import ROOT, TINY, Train, command
 from tests.recipes import TINY as RECIPES
 from tests.recipes import photographs
-
-
-@pytest.fixture(scope="module")
-def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("trained")
-    options = ["images=16", "hydra.run.dir=run", "data.num_images=160", "data.split=file", "data.validation=0.4"]
-    command([str(ROOT / "train.py"), *TINY, *options], folder)
-    return folder / "run"
+from tests.security.checkpoints import write_run
 
 
 @pytest.fixture
-def run(trained: Path, tmp_path: Path) -> Path:
-    return shutil.copytree(trained, tmp_path / "run")
+def run(tmp_path: Path) -> Path:
+    """Return a run whose best checkpoint was selected on held-out images."""
+    path = write_run(tmp_path / "run", num_images=160, split="file", validation=0.4)
+    write_json(checkpoints.sidecar(path), checkpoints.read_sidecar(path) | {"best": {"checkpoint": path.name}})
+    return tmp_path / "run"
 
 
 def images(folder: Path, first: int, n: int, prefix: str = "") -> Path:
@@ -45,11 +40,11 @@ def test_a_run_is_compared_with_its_held_out_images(run: Path, gan_command: Trai
     for name in ("generated", "other real images", "blurred 4x", "20 repeated"):
         assert names.count(name) == 2  # one a table
     assert "40 images against 40 of run:val" in out
-    assert (run / "samples" / "copies-000000016.png").exists()
+    assert (run / "samples" / "copies-000000064.png").exists()
     lines = [json.loads(line) for line in (run / "evaluation.jsonl").read_text().splitlines()]
     record = next(line for line in lines if line["metric"] == "kid_x1000" and line["extractor"] == "lite0")
     assert record["row"] == "generated" and record["images"] == record["real"] == 40
-    assert record["images_seen"] == 16 and record["checkpoint"] == "images-000000016.ckpt"
+    assert record["images_seen"] == 64 and record["checkpoint"] == "images-000000064.ckpt"
     assert record["selected_on_these_images"] is True
     assert record["weights_sha256"] and record["resize"] and record["reference_sha256"] and record["seeds"]
     before = len(lines)

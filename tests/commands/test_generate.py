@@ -9,20 +9,21 @@ import torch
 from PIL import Image
 
 import gan
+from gan.data.builtin.retro import CLASSES
 from gan.metrics.extractors import extractor, features
 from gan.metrics.pixels import thumbnails
 from gan.settings import parse_seeds
 from gan.utils.errors import UserError
-from tests.conftest import ROOT, TINY, Train, command
+from tests.conftest import Train
+from tests.security.checkpoints import DCGAN, write_run
 
 
 @pytest.fixture(scope="module")
 def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Return a run with an alpha channel and classes."""
-    folder = tmp_path_factory.mktemp("trained")
-    options = ["images=16", "data.channels=4", "data.labels=true", "hydra.run.dir=run"]
-    command([str(ROOT / "train.py"), *TINY, *options], folder)
-    return folder / "run"
+    folder = tmp_path_factory.mktemp("run") / "run"
+    write_run(folder, [*DCGAN, "data.channels=4"], CLASSES, labels=True)
+    return folder
 
 
 def test_seeds_are_read_as_written() -> None:
@@ -57,15 +58,13 @@ def test_another_size(run: Path, gan_command: Train, tmp_path: Path) -> None:
 def test_a_class_can_be_selected(run: Path, gan_command: Train, tmp_path: Path) -> None:
     gan_command("generate", str(run), "--seeds", "3,5", "--class", "sprite", "--out", "sprites")
     model = gan.load(run)
-    assert model.classes == ["poster", "sprite", "photograph", "neon"] and model.class_counts.tolist() == [6, 6, 6, 6]
+    assert model.classes == ["poster", "sprite", "photograph", "neon"]
     pictures = model.generate([3, 5], label="sprite").pixels
     assert not torch.equal(pictures, model.generate([3, 5], label="neon").pixels)
     with Image.open(tmp_path / "sprites" / "5.png") as picture:
         assert np.array_equal(np.asarray(picture)[..., 3], pictures[1, 3])
     unknown = gan_command("generate", str(run), "--class", "map", "--out", "none", check=2).stderr
     assert "class map: there is no such class; choose from poster, sprite, photograph, neon" in unknown
-    with Image.open(run / "samples" / "000000016.png") as grid:
-        assert grid.size == (2 + 66, 2 + 4 * 66)  # a row a class
 
 
 def test_the_most_similar_images_are_those_of_their_seeds(run: Path, gan_command: Train, tmp_path: Path) -> None:
