@@ -27,6 +27,9 @@ SETTINGS = {
     "today": "",
     "relativistic": "loss=relativistic penalty=[r1_lazy,r2] penalty.r2.weight=0.0128 penalty.r2.interval=16",
     "r1_ten_times": "penalty.r1.weight=0.5",
+    "r1_thirty_times": "penalty.r1.weight=1.5",
+    "relativistic_ten_times": "loss=relativistic penalty=[r1_lazy,r2] penalty.r1.weight=0.5 penalty.r2.weight=0.128 "
+    "penalty.r2.interval=16",
     "wide": "model.generator.width=48 model.discriminator.width=48",
     "wide_generator": "model.generator.width=48",
     "slow_discriminator": "model.discriminator_optimizer.lr=2.0e-4",
