@@ -120,15 +120,6 @@ def test_the_models_of_the_zoo_come_with_the_wheel(wheel: Path, site: Path, tmp_
         assert image.size == (60, 40)
 
 
-def test_sweeps_two_devices_and_experiments(site: Path, tmp_path: Path) -> None:
-    gan(site, tmp_path, "train", "-m", *TINY, "images=8", "seed=0,1", "trainer.devices=2", "hydra.sweep.dir=s")
-    assert all((tmp_path / "s" / job / "checkpoints" / "images-000000008.ckpt").is_file() for job in "01")
-    shutil.copytree(tmp_path / "s" / "0" / "samples", tmp_path / "pictures")
-    few = [word for word in TINY if not word.startswith(("data.num_images", "data.size"))]
-    gan(site, tmp_path, "train", "experiment=quick", "data.root=pictures", *few, "images=8", "hydra.run.dir=q")
-    assert (tmp_path / "q" / "checkpoints" / "images-000000008.ckpt").is_file()
-
-
 def test_an_editable_install_uses_the_checkout(tmp_path: Path) -> None:
     """Changes of conf/ take effect. pip copies conf/ into the environment as well, where nothing reads it."""
     source = shutil.copytree(ROOT, tmp_path / "checkout", ignore=developed)

@@ -60,6 +60,8 @@ def test_a_run_is_one_folder(train: Train, tmp_path: Path) -> None:
     assert [event.step for event in events.Images("samples/generated")] == [16, 32]
     assert [event.step for event in events.Images("samples/real")] == [0]
     assert "32 images · " in out and "grid: runs/a/samples/000000032.png" in out
+    best = checkpoints.best_record(run) or {}
+    assert ("the best checkpoint is" in out) == (best["images"] != 32)
 
 
 @pytest.mark.slow

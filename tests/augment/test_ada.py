@@ -113,16 +113,6 @@ def test_fractions_of_augmented_images(channels: int, probability: float) -> Non
     assert (y != x).flatten(1).any(1).float().mean().item() == pytest.approx(expected, abs=0.06)
 
 
-@pytest.mark.slow
-def test_it_is_twice_differentiable() -> None:
-    augment = ADA({"blit": 1.0, "geometry": 1.0, "color": 1.0, "cutout": 1.0})
-    draws = draws_of(2, size=(6, 6))
-    draws["chosen"][1, 5:] = 1
-    for channels in (1, 4):
-        x = torch.rand(2, channels, 6, 6, dtype=torch.float64, requires_grad=True)
-        assert torch.autograd.gradgradcheck(lambda x: augment(x, draws).square(), x)
-
-
 def test_half_precision_around_it_changes_nothing() -> None:
     augment, x = ADA(), torch.rand(4, 3, 16, 16)
     draws = augment.draw(4, (16, 16), torch.Generator().manual_seed(0))

@@ -2,9 +2,7 @@
 
 import json
 import shlex
-import signal
 import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -32,8 +30,7 @@ from gan.data.checks import (
 )
 from gan.data.sources.files import find
 from gan.models.address import zoo_names
-from tests.conftest import ROOT, TINY, Train, environment, run_python
-from tests.patience import PATIENCE, wait_for
+from tests.conftest import TINY, Train, run_python
 from tests.security.conftest import snapshot
 
 
@@ -307,18 +304,3 @@ def test_a_full_disk_while_packing(messy: Path, tmp_path: Path) -> None:
     result = run_python(["-B", "-c", code, *words], tmp_path)  # -B: compiled modules are files, too, and would be torn
     assert result.returncode == 2, result.stderr
     assert result.stderr == "error: --out shards: cannot be written (File too large); remove its contents\n"
-
-
-@pytest.mark.slow
-@pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
-def test_ctrl_c_while_packing(messy: Path, tmp_path: Path) -> None:
-    words = [sys.executable, "-m", "gan.cli", "data", "pack", str(messy / "class 0"), "--out", "shards"]
-    process = subprocess.Popen(
-        words, cwd=tmp_path, env=environment() | {"PYTHONPATH": str(ROOT)}, stderr=subprocess.PIPE, text=True
-    )
-    children = Path(f"/proc/{process.pid}/task/{process.pid}/children")
-    wait_for(lambda: len(children.read_text().split()) >= 2, process)  # the first tracks what processes share
-    process.send_signal(signal.SIGINT)
-    error = process.communicate(timeout=PATIENCE)[1]
-    assert process.returncode in (130, -signal.SIGINT), error  # -SIGINT: the signal arrived during an import
-    assert "Traceback" not in error

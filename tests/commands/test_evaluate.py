@@ -3,7 +3,6 @@
 import json
 from pathlib import Path
 
-import numpy as np
 import pytest
 from PIL import Image
 
@@ -106,21 +105,6 @@ def test_shared_models_and_folders_are_compared_with_the_images_of_a_run(
     ):
         error = gan_command("evaluate", *words, check=2).stderr.splitlines()[-1]
         assert error.startswith("error: ") and said in error, error
-
-
-@pytest.mark.slow
-def test_two_folders_whatever_their_files_are_called(gan_command: Train, tmp_path: Path) -> None:
-    images(tmp_path / "real", 0, 60)
-    images(tmp_path / "a", 30, 60)  # half of them copies
-    images(tmp_path / "b", 30, 60).rename(tmp_path / "c")
-    for number, path in enumerate(sorted((tmp_path / "c").iterdir())):
-        path.rename(path.with_name(f"{np.random.default_rng(number).integers(1 << 30)}.png"))
-    found = []
-    for folder in ("a", "c"):
-        out = gan_command("evaluate", folder, "--reference", "real", "--json").stdout
-        found.append({(line["row"], line["metric"]): line["value"] for line in map(json.loads, out.splitlines())})
-    assert found[0] == found[1]
-    assert 0.4 < found[0]["generated", "copies"] < 0.7
 
 
 @pytest.mark.slow

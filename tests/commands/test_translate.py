@@ -244,6 +244,8 @@ def test_directions_differ(both_ways: Path, gan_command: Train, tmp_path: Path) 
         gan_command("translate", str(both_ways), "in.png", f"{direction}.png", "--direction", direction)
     there, back = (np.asarray(Image.open(tmp_path / f"{name}.png"), np.int32) for name in ("a2b", "b2a"))
     assert np.abs(there - back).max() > 0
+    error = gan_command("generate", str(both_ways), "--seeds", "0", "--out", "out", check=2).stderr
+    assert "is a translator; use gan translate" in error and error.count("\n") == 1
 
 
 @pytest.mark.parametrize(

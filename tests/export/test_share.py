@@ -199,18 +199,3 @@ def test_weights_that_float16_has_not_stay() -> None:
     large, small, vector = torch.tensor([[1e5, 1.0]]), torch.tensor([[1.0, 0.1]]), torch.tensor([1.0, 0.1])
     assert shared_files.halved(large).dtype == shared_files.halved(vector).dtype == torch.float32
     assert shared_files.halved(small).dtype == torch.float16
-
-
-@pytest.mark.slow
-def test_the_license_of_the_start_and_the_best_checkpoint_are_told(
-    train: Train, gan_command: Train, tmp_path: Path
-) -> None:
-    out = train("images=32", "init_from=zoo:start64", "callback.evaluate.interval=16", "hydra.run.dir=run").stdout
-    best = json.loads(sorted((tmp_path / "run" / "checkpoints").glob("*.json"))[-1].read_text())["best"]
-    assert ("the best checkpoint is" in out) == (best["images"] != 32)
-    front, _ = card.read(address.zoo_folder("zoo:start64"))
-    free = front["license"] == "cc0-1.0"
-    said = gan_command("share", "run", "shared", "--license", "cc0-1.0", check=0 if free else 2)
-    assert free or f"weights come from zoo:start64, under {front['license']}; share" in said.stderr
-    gan_command("share", "run", "same", "--license", front["license"])
-    gan_command("share", "run", "other", "--license", "cc0-1.0", "--relicense")

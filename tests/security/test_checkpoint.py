@@ -153,24 +153,17 @@ COMMANDS: dict[str, list[str]] = {
     "evaluate": ["evaluate", "forged.ckpt", "--images", "8"],
     "generate --checkpoint": ["generate", "run", "--checkpoint", "forged.ckpt", "--out", "out"],
 }
-EVERYWHERE: dict[str, Callable[[Cage], Change]] = {
-    "nan": lambda cage: nan,
-    "a list": lambda cage: lambda state: [1],
-    "no weights": lambda cage: put("state_dict", value={}),
-    "no networks": lambda cage: put("config", "model", value={}),
-    "code": lambda cage: put("more", value=Bomb(cage.canary)),
-}
 
 
-@pytest.mark.parametrize("what", EVERYWHERE)
 @pytest.mark.parametrize("command", COMMANDS)
-def test_every_command_refuses_in_one_line(command: str, what: str, cage: Cage) -> None:
+def test_every_command_refuses_in_one_line(command: str, cage: Cage) -> None:
     for path in ("image.png", "images/a/0.png", "images/b/1.png"):
         (cage.folder / path).parent.mkdir(parents=True, exist_ok=True)
         Image.new("RGB", (16, 16)).save(cage.folder / path)
     (cage.folder / "run").mkdir()
-    forge(EVERYWHERE[what](cage), cage.folder / "forged.ckpt")
-    assert "forged.ckpt" in cage.run(*COMMANDS[command])
+    for change in (put("more", value=Bomb(cage.canary)), put("state_dict", value={}), lambda state: [1]):
+        forge(change, cage.folder / "forged.ckpt")
+        assert "forged.ckpt" in cage.run(*COMMANDS[command])
 
 
 def zipped(change: Callable[[zipfile.ZipFile, zipfile.ZipFile], None], path: Path) -> None:

@@ -16,7 +16,6 @@ from gan.images.convert import to_float, to_uint8
 from gan.metrics.pairs import ground_truth_scores
 from gan.networks.closed_form.choose import choose
 from gan.penalties.reconstruction import Reconstruction
-from gan.runs import checkpoints
 from gan.training.initial_weights import start_from
 from gan.training.translation import PairStep
 from gan.translation.tiling import translate_each
@@ -107,20 +106,6 @@ def test_data_and_model_must_fit(typed: list[str], said: str, train: Train) -> N
     words = [word.replace("PHOTOS", photographs()) for word in typed]
     error = train(*words, "images=8", check=2, tiny=False).stderr
     assert said in error and error.count("\n") == 1
-
-
-@pytest.mark.slow
-def test_a_run_from_the_command_line(train: Train, gan_command: Train, tmp_path: Path) -> None:
-    options = ["data=retro_filter", f"data.root={photographs()}", "data.pairing=paired", "data.split=file"]
-    small = ["data.size=32", "model.generator.width=4", "model.generator.n_blocks=1", "model.discriminator.width=4"]
-    often = ["callback.samples.first=8", "callback.health.first=8", "callback.health.num_images=2"]
-    often += ["data.validation=0.2", "callback.evaluate.extractors=[random_conv]", "callback.evaluate.num_images=8"]
-    train("model=pix2pix", *options, *small, *often, "images=24", "hydra.run.dir=run", tiny=False)
-    assert {path.name for path in (tmp_path / "run" / "samples").iterdir()} >= {"reals.png", "000000024.png"}
-    best = checkpoints.best_record(tmp_path / "run")
-    assert best is not None and best["monitor"] == "eval/ciede2000" and best["score"] > 0
-    error = gan_command("generate", "run", "--seeds", "0", "--out", "out", check=2).stderr
-    assert "is a translator; use gan translate" in error and error.count("\n") == 1
 
 
 def test_cyclegan_trains_both_directions_with_images_of_the_pool() -> None:

@@ -8,6 +8,7 @@ import torch
 from lightning import Callback, Trainer
 
 from gan.config.compose import compose
+from gan.data.module import ImageDataModule
 from gan.metrics.kid import KID
 from gan.runs import run_folder
 from gan.runs.metrics import read_metrics
@@ -44,20 +45,20 @@ def test_two_ranks_and_one_agree(train: Train, tmp_path: Path, monkeypatch: pyte
         assert two[name] == pytest.approx(one[name], rel=1e-5), name
 
 
-@pytest.mark.slow
 def test_missing_weights_are_reported_once_and_training_continues(
-    train: Train, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setenv("TORCH_HOME", str(tmp_path))
-    out = train("images=16", "hydra.run.dir=a", "callback.evaluate.extractors=[inception,random_conv]").stdout
-    assert out.count("inception needs weights-inception") == 1 and "training continues without these scores" in out
-    assert {name.rpartition("_")[2] for name in scores(tmp_path / "a")[-1] if "/kid" in name} == {"conv"}
-    assert "not known" in train("images=4", "callback.evaluate.extractors=[lite1]", check=2).stderr
+    evaluate = Evaluate({"kid": KID()}, ["inception", "random_conv"], False, 16, None, 8, 24)
+    fit(model(), 8, evaluate)
+    assert capsys.readouterr().out.count("inception needs weights-inception") == 1
+    assert "eval/kid_x1000_random_conv" in evaluate.scores
 
 
-def test_too_few_images_are_reported_and_training_continues(train: Train, tmp_path: Path) -> None:
-    out = train("images=8", "hydra.run.dir=a", "data.num_images=4").stdout
-    assert "too few images to compare with (" in out and scores(tmp_path / "a") == []
+def test_too_few_images_are_reported_and_training_continues(capsys: pytest.CaptureFixture[str]) -> None:
+    evaluate = Evaluate({"kid": KID()}, ["random_conv"], False, 8, None, 8, 24)
+    fit(model(), 2, evaluate, data=ImageDataModule(size=16, num_images=4, batch_size=4))
+    assert "too few images to compare with (4)" in capsys.readouterr().out and not evaluate.scores
 
 
 class Counted(Evaluate):

@@ -1,6 +1,5 @@
 """The clock of training: what it counts, when it ends a run, and how ranks agree."""
 
-import json
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, cast
@@ -8,12 +7,16 @@ from typing import Any, cast
 import pytest
 import torch
 import torch.distributed as dist
+from lightning import Callback
 
+from gan.metrics.kid import KID
 from gan.runs import checkpoints
-from gan.runs.checkpoint_io import load
 from gan.training.callbacks import loop
+from gan.training.callbacks.evaluate import Evaluate
 from gan.training.callbacks.loop import Interrupt, TrainingTime, due, paused
 from tests.conftest import Train
+
+from ..test_module import fit, model
 
 CPU = torch.device("cpu")
 
@@ -123,28 +126,35 @@ def test_the_interval_doubles_up_to_its_limit() -> None:
     assert due_at(100) == [100, 200, 300, 400]
 
 
-@pytest.mark.slow
-def test_minutes_count_training_alone_and_the_last_evaluation_runs(train: Train, tmp_path: Path) -> None:
+class Slow:
+    """An extractor that takes 90 seconds for some images."""
+
+    name = "slow"
+
+    def __init__(self, time: Clock) -> None:
+        self.time = time
+
+    def __call__(self, images: torch.Tensor) -> torch.Tensor:
+        self.time.now += 90
+        return images.float().flatten(1)[:, :8]
+
+
+class ASecond(Callback):
+    """Lets each batch take a second."""
+
+    def __init__(self, time: Clock) -> None:
+        self.time = time
+
+    def on_train_batch_end(self, *_: object) -> None:
+        self.time.now += 1
+
+
+def test_minutes_count_training_alone_and_the_last_evaluation_runs(time: Clock) -> None:
     """The evaluation before the first step took 91 of 120 s, and the run ended after one batch."""
-    (tmp_path / "slow.py").write_text(
-        "import time, torch\n"
-        "class Slow:\n"
-        "    name = 'slow'\n"
-        "    def __call__(self, images):\n"
-        "        time.sleep(3)\n"
-        "        return images.float().flatten(1)[:, :8]\n"
-    )
-    options = ["callback.evaluate.extractors=[slow.Slow]", "objective=eval/kid_x1000_slow", "minutes=0.03"]
-    options += ["callback.evaluate.start=true"]
-    out = train(*options, "hydra.run.dir=a", "callback.evaluate.interval=100000", "callback.evaluate.first=null").stdout
-    last = checkpoints.find_checkpoint(tmp_path / "a", "last")
-    assert last is not None and checkpoints.images_of(last) > 8
-    lines = [json.loads(line) for line in (tmp_path / "a" / "metrics.jsonl").read_text().splitlines()]
-    scored = [line["images"] for line in lines if "eval/kid_x1000_slow" in line]
-    assert scored == [0, checkpoints.images_of(last)]
-    state = load(last)["callbacks"]["TrainingTime"]
-    assert state["seconds"] < 3 < state["other"]["evaluation"]
-    assert "of training" in out and "of evaluation" in out
+    clock, evaluate = TrainingTime(minutes=0.2), Evaluate({"kid": KID()}, [Slow(time)], True, 1000, None, 8, 24)
+    fit(model(), 100, ASecond(time), Interrupt(), clock, evaluate)
+    assert clock.seconds == 12 and evaluate.scored_at == 12 * 4
+    assert clock.other["evaluation"] >= 2 * 90
 
 
 @pytest.mark.slow
