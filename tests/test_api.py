@@ -17,8 +17,10 @@ import torch
 from PIL import Image
 
 import gan
+from tests.commands.test_translate import made
 from tests.conftest import environment
 from tests.patience import PATIENCE, wait_for
+from tests.recipes import TINY as RECIPES
 
 OPTIONS = {
     "data.batch_size": 4,
@@ -77,17 +79,12 @@ def test_training_from_python(
         gan.translate(run, folder / "0.png")
 
 
-@pytest.mark.slow
 def test_translating_from_python(tmp_path: Path) -> None:
-    for side in "ab":
-        (tmp_path / side).mkdir()
-        for n in range(8):
-            image = Image.fromarray(np.random.default_rng(n).integers(0, 256, (40, 48, 3), np.uint8))
-            image.save(tmp_path / side / f"{n}.png")
-    small = {"model.generator.lut_size": 5, "model.generator.width": 4, "model.discriminator.width": 4}
-    small |= {"callback": ["checkpoint"], "data.split": "file"}
-    run = gan.train(tmp_path / "run", model="lut", data="unpaired", a=tmp_path / "a", b=tmp_path / "b", size=32,
-                    batch_size=2, images=8, quiet=True, options=small)  # fmt: skip
+    (tmp_path / "a").mkdir()
+    for n in range(8):
+        image = Image.fromarray(np.random.default_rng(n).integers(0, 256, (40, 48, 3), np.uint8))
+        image.save(tmp_path / "a" / f"{n}.png")
+    run = made(tmp_path, "model=lut", *RECIPES["lut"])
     translator = gan.load(run)
     assert isinstance(translator, gan.Translator) and "lut: trained at 32x32 pixels" in repr(translator)
     path = tmp_path / "a" / "0.png"

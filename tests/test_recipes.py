@@ -29,9 +29,8 @@ def test_one_rank(recipe: str, channels: int, precision: str) -> None:
     before = {name: value.clone() for name, value in module.state_dict().items()}
     fit((module, data), 2 * module.n_critic, precision=precision)
     assert moved(before, module.state_dict()) >= {"generator", "discriminator", "ema"}
-    assert module.loss_log.pending and all(
-        math.isfinite(float(x)) for terms in module.loss_log.pending.values() for x in terms
-    )
+    assert module.loss_log.pending
+    assert all(math.isfinite(float(x)) for terms in module.loss_log.pending.values() for x in terms)
     images = module.view.preview(3)
     assert images.shape == (3, channels, *data.size) and images.dtype == torch.uint8
 

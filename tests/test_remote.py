@@ -3,7 +3,6 @@
 import json
 import os
 import shutil
-import signal
 from collections.abc import Iterator
 from itertools import islice
 from pathlib import Path
@@ -20,10 +19,8 @@ from gan.runs.remote import fetch_record, fetch_run
 from gan.runs.run_folder import is_run
 from gan.utils.errors import UserError
 from gan.utils.object_store import Store
-from tests.conftest import ROOT, TINY, Train
+from tests.conftest import TINY, Train
 from tests.data.test_stream import parts, stream
-from tests.patience import wait_for
-from tests.programs import Forked
 from tests.shards import write_shards
 from tests.store import SECRET, s3, unreachable
 from tests.test_train import equal, state
@@ -68,20 +65,6 @@ def test_a_run_in_a_bucket_is_resumed_evaluated_and_generated_from_there(
     assert "loss/generator" in logged.Tags()["scalars"]
     train(f"init_from={address}", "images=8", "hydra.run.dir=runs/next")
     assert not list(tmp_path.rglob("*secret*")) and SECRET not in (runs / "next" / "config.yaml").read_text()
-
-
-def test_the_same_command_goes_on_after_a_kill(bucket: str, train: Train, tmp_path: Path) -> None:
-    address = f"{bucket}/runs/a"
-    words = [*TINY, "images=100000", f"remote={address}", "resume=auto"]
-    process = Forked([str(ROOT / "train.py"), *words], tmp_path, tmp_path / "said")
-    store = Store(address)
-    wait_for(lambda: any("images-" in name and name.endswith(".json") for name in store.list()), process)
-    process.send_signal(signal.SIGKILL)
-    process.wait()
-    shutil.rmtree(tmp_path / "runs")
-    newest = max(int(name[19:28]) for name in store.list() if name.endswith(".json") and "images-" in name)
-    out = train(*words[len(TINY) + 1 :], f"images={newest + 8}").stdout
-    assert "downloading s3://bucket/runs/a to runs/a" in out and f"{newest + 8:,} images" in out
 
 
 def test_another_configuration_changes_nothing(

@@ -65,8 +65,7 @@ def test_a_run_is_one_folder(train: Train, tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("precision", ["32-true", "bf16-mixed"])
-@pytest.mark.parametrize("workers", [0, 2])
+@pytest.mark.parametrize(("precision", "workers"), [("32-true", 0), ("bf16-mixed", 2)])
 def test_n_resume_n_is_2n_to_the_bit(precision: str, workers: int, train: Train, tmp_path: Path) -> None:
     options = [f"trainer.precision={precision}", f"data.num_workers={workers}", "augment=diffaugment"]
     train(*options, "images=56", "hydra.run.dir=whole")
@@ -151,8 +150,7 @@ def test_signals_save_and_exit(number: int, code: int, option: str, train: Train
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("answer", ["", "echo Job has finished >&2; exit 1"])
-@pytest.mark.parametrize("early", [True, False])
+@pytest.mark.parametrize(("early", "answer"), [(True, ""), (False, "echo Job has finished >&2; exit 1")])
 def test_a_job_of_slurm_is_requeued_before_its_time_limit(
     early: bool, answer: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

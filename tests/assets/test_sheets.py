@@ -76,9 +76,8 @@ def test_a_file_of_aseprite_has_tags_and_a_palette(folder: Path, gan_command: Tr
     gan_command("export", "tiles", "--to", "aseprite", "--out", "kit")
     data = (tmp_path / "kit" / "images.aseprite").read_bytes()
     read = aseprite.read(data)
-    assert read.tags == [Tag("floor", 0, 1), Tag("wall", 2, 4)] and sorted(read.palette.tolist()) == sorted(
-        COLORS.tolist()
-    )
+    assert read.tags == [Tag("floor", 0, 1), Tag("wall", 2, 4)]
+    assert sorted(read.palette.tolist()) == sorted(COLORS.tolist())
     assert np.array_equal(frames_of(read), np.stack([sprite(number) for number in (3, 4, 0, 1, 2)]))
     gan_command("data", "cut", "kit/images.aseprite", "cut")
     assert np.array_equal(pixels(tmp_path / "cut" / "wall" / "images-003.png"), sprite(1))

@@ -90,9 +90,8 @@ def test_a_palette_needs_no_translator(gan_command: Train, tmp_path: Path) -> No
     with Image.open(tmp_path / "b.png") as image:
         assert len(image.convert("RGB").getcolors() or ()) == 4
     record = gan.origin(tmp_path / "b.png")
-    assert record and command_of(record) == (
-        "gan translate INPUT OUTPUT --palette PALETTE --autocontrast auto --dither bayer"
-    )
+    assert record
+    assert command_of(record) == ("gan translate INPUT OUTPUT --palette PALETTE --autocontrast auto --dither bayer")
 
 
 def test_a_sheet_shows_all_looks(gan_command: Train, tmp_path: Path) -> None:

@@ -4,12 +4,10 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-import torch
 from PIL import Image, ImageSequence
 
 import gan
 from gan.data.builtin.retro import draw
-from gan.images import video
 from gan.looks import color_table
 from gan.looks.color_table import table_of
 from tests.conftest import Train
@@ -40,20 +38,6 @@ def test_animations(gan_command: Train, tmp_path: Path) -> None:
     record = gan.origin(tmp_path / "steady.png")
     assert record is not None and record["steady"] is True
     assert "INPUT OUTPUT" in (said := gan_command("info", "steady.png").stdout) and "--steady" in said
-
-
-def test_videos(gan_command: Train, tmp_path: Path) -> None:
-    av = pytest.importorskip("av")
-    frames = torch.from_numpy(draw(0, 2, 32, 48).copy()).permute(2, 0, 1).repeat(3, 1, 1, 1)
-    frames[:, :, :8, :8] = torch.tensor([0, 100, 200])[:, None, None, None]
-    video.save(frames, tmp_path / "in.mp4", rate=25)
-    changes = []
-    for out, options in (("plain.mp4", ()), ("steady.mp4", ("--steady",))):
-        gan_command("translate", "look:grain:grain=0.2", "in.mp4", out, *options)
-        with av.open(str(tmp_path / out)) as file:
-            seen = [frame.to_ndarray(format="rgb24").astype(int) for frame in file.decode(video=0)]
-        changes.append(np.abs(seen[0] - seen[2])[16:].mean())
-    assert changes[1] < changes[0] / 4
 
 
 def test_a_color_table_keeps_alpha_and_is_recorded_by_its_contents(gan_command: Train, tmp_path: Path) -> None:

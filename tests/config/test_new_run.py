@@ -1,9 +1,6 @@
 """Mistakes are found before torch is imported, in one line, and leave no folder behind."""
 
 import json
-import os
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
@@ -19,7 +16,7 @@ from gan.config.overrides import stored
 from gan.runs import lock
 from gan.runs.run_folder import RECORD
 from gan.utils.errors import UserError
-from tests.conftest import ROOT
+from tests.conftest import run_python
 from tests.runs.test_run_folder import save
 
 MISTAKES = [
@@ -76,30 +73,16 @@ def test_a_new_run_gets_the_configuration_that_hydra_composes_of_its_words(
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(("typed", "line"), MISTAKES, ids=[" ".join(typed) for typed, _ in MISTAKES])
-def test_a_mistake_is_found_before_a_folder_is_made(
-    typed: list[str], line: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_mistakes_are_found_before_torch_is_imported_and_a_folder_is_made(tmp_path: Path) -> None:
     make_folders(tmp_path)
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr("sys.argv", ["train.py", *typed])
     before = sorted(tmp_path.rglob("*"))
-    assert line in said(typed)
-    assert sorted(tmp_path.rglob("*")) == before
-
-
-@pytest.mark.slow
-def test_mistakes_do_not_import_torch(tmp_path: Path) -> None:
-    make_folders(tmp_path)
     code = (
         "import json, sys\nfrom tests.config.test_new_run import said\n"
         "for typed, line in json.loads(sys.argv.pop()):\n    sys.argv[1:] = typed\n    found = said(typed)\n"
         "    assert 'torch' not in sys.modules and line in found, (typed, found)"
     )
-    words = [sys.executable, "-c", code, json.dumps(MISTAKES)]
-    environment = os.environ | {"PYTHONPATH": str(ROOT)}
-    found = subprocess.run(words, cwd=tmp_path, capture_output=True, text=True, env=environment)
-    assert found.returncode == 0, found.stderr
+    run_python(["-c", code, json.dumps(MISTAKES)], tmp_path, check=True)
+    assert sorted(tmp_path.rglob("*")) == before
 
 
 def test_a_library_that_is_not_installed(monkeypatch: pytest.MonkeyPatch) -> None:

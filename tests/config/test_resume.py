@@ -302,8 +302,10 @@ def test_options_with_plain_values_are_replayed(words: list[str], tmp_path: Path
 
 
 def test_what_is_read_from_the_disk_is_printed(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    read_overrides(write(tmp_path, "data=folder", "data.root=/elsewhere", "init_from=/run"), typed=["init_from=/mine"])
-    assert capsys.readouterr().out == f"{tmp_path}: reads data.root=/elsewhere\n"
+    words = ["data=folder", "data.root=/elsewhere", "init_from=/run", "data.labels=/table.csv"]
+    read_overrides(write(tmp_path, *words), typed=[])  # the checkpoint has the weights of init_from
+    lines = capsys.readouterr().out.splitlines()
+    assert lines == [f"{tmp_path}: reads data.root=/elsewhere", f"{tmp_path}: reads data.labels=/table.csv"]
 
 
 def test_classes_that_are_typed_again_are_replayed(tmp_path: Path) -> None:

@@ -62,7 +62,8 @@ def test_download(files: dict[str, bytes], tmp_path: Path) -> None:
     models = {"me/cards": {**files, "evil.py": b"x"}, "me/half": {CONFIG: files[CONFIG]}, "me/huge": files}
     with serving(models, {f"me/huge/{WEIGHTS}": 1 << 40}) as server:
         found, again, tagged = downloaded(server, tmp_path, "hf://me/cards", "hf://me/cards", f"hf://me/cards@{COMMIT}")
-        assert found == again == tagged and sorted(path.name for path in Path(found).iterdir()) == [
+        assert found == again == tagged
+        assert sorted(path.name for path in Path(found).iterdir()) == [
             CARD,
             CONFIG,
             WEIGHTS,
@@ -210,7 +211,9 @@ def test_a_dry_run_needs_no_network(
     assert "--license gpl3: the Hugging Face Hub has no such license; did you mean gpl or lgpl or gpl-3.0?" in wrong
 
 
-def test_push_and_load_in_python(server: Hub, run: Path, shared: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_push_and_load(
+    server: Hub, run: Path, shared: Path, gan_command: Train, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(hub, "log_in", lambda: log_in(server))
     model = gan.load(run)
     assert model.push_to_hub("me/cards", license="MIT", trained_on="cards") == f"{server.address}/me/cards"
@@ -225,18 +228,8 @@ def test_push_and_load_in_python(server: Hub, run: Path, shared: Path, monkeypat
     assert asked == ["hf://me/cards@v1"]
     with pytest.raises(UserError, match="license=mine: the Hugging Face Hub has no such license"):
         model.push_to_hub("me/cards", license="mine")
-
-
-@pytest.mark.slow
-def test_the_command_pushes_what_another_command_loads(run: Path, tmp_path: Path) -> None:
-    with serving({}, {}) as server:
-        share = ["-m", "gan.cli", "share", str(run), "--license", "mit"]
-        done = python([*share, "--push", "me/cards"], server, tmp_path)
-        *listed, url = done.stdout.splitlines()
-        assert url == f"{server.address}/me/cards"
-        assert {line.split()[-1] for line in listed if " bytes  " in line} == {WEIGHTS, CONFIG, CARD, SAMPLES}
-        assert server.models["me/cards"].pop(".gitattributes") == b""
-        assert server.models["me/cards"] == {path.name: path.read_bytes() for path in (tmp_path / "cards").iterdir()}
-        python(["-m", "gan.cli", "generate", "hf://me/cards", "--seeds", "0"], server, tmp_path)
-    python(["-m", "gan.cli", "generate", str(run), "--seeds", "0", "--out", "own"], None, tmp_path)
-    assert (tmp_path / "own" / "0.png").read_bytes() == (tmp_path / "generated" / "0.png").read_bytes()
+    *listed, url = gan_command("share", str(run), "--license", "mit", "--push", "me/more").stdout.splitlines()
+    assert url == f"{server.address}/me/more"
+    assert {line.split()[-1] for line in listed if " bytes  " in line} == {WEIGHTS, CONFIG, CARD, SAMPLES}
+    assert server.models["me/more"].pop(".gitattributes") == b""
+    assert server.models["me/more"] == {path.name: path.read_bytes() for path in (tmp_path / "more").iterdir()}

@@ -69,17 +69,6 @@ def test_the_model_card_is_valid_and_has_the_scores_of_the_checkpoint(files: dic
     assert f"]({SAMPLES})" in text and "4.5" in text
 
 
-def test_front_matter_of_any_name_is_valid_yaml() -> None:
-    about = {"kind": "translator", "images": 5, "classes": [], "data": {"size": [8, 9], "channels": 3}}
-    about |= {"model": {"_target_": "x", "generator": {"_target_": "mine.Net"}}}
-    for name in ("a: b", "'\"", "---", "- x", "{", "# x", "é", "x\\"):
-        text = card.compose(about, name, "other", f"user/{name}", [], "")
-        found, _ = card.split(text)
-        assert found["license"] == "other" and found["pipeline_tag"] == "image-to-image" and found["tags"] == ["gan"]
-    assert card.split(card.compose(about, "x", "mit", "me/cards", [], ""))[0]["datasets"] == ["me/cards"]
-    assert "--code CODE" in text and "runs on your computer" in text and "9x8 pixels" in text
-
-
 @pytest.mark.slow
 def test_the_command(run: Path, gan_command: Train, tmp_path: Path) -> None:
     said = gan_command("share", str(run), "out", "--license", "CC-BY-4.0", "--trained-on", "cards").stdout
@@ -186,9 +175,8 @@ def test_the_command_shares_a_delta(gan_command: Train, tmp_path: Path) -> None:
     said = gan_command(
         "share", "zoo:start64", "delta", "--delta", "zoo:start64", "--license", "gpl-3.0", "--fp16"
     ).stdout
-    assert (
-        said and "only the weights that differ from those of `zoo:start64`" in (tmp_path / "delta" / CARD).read_text()
-    )
+    assert said
+    assert "only the weights that differ from those of `zoo:start64`" in (tmp_path / "delta" / CARD).read_text()
     assert (tmp_path / "delta" / WEIGHTS).stat().st_size < 1000
     gan_command("generate", "delta", "--seeds", "0", "--out", "out")
     refused = gan_command("share", "delta", "again", "--delta", "delta", "--license", "gpl-3.0", check=2).stderr

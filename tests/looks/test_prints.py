@@ -38,11 +38,9 @@ def test_inks_are_found_again() -> None:
     inks = palette(RISO_INKS)[[0, 1]]
     flat = np.stack([STOCK, inks[0], inks[1]])[None].astype(np.float32)
     amounts = separate(flat, inks)[0]
-    assert (
-        amounts[0].max() < 0.1
-        and amounts[1, 0] > 0.6 > 0.2 > amounts[1, 1]
-        and amounts[2, 1] > 0.6 > 0.2 > amounts[2, 0]
-    )
+    assert amounts[0].max() < 0.1
+    assert amounts[1, 0] > 0.6 > 0.2 > amounts[1, 1]
+    assert amounts[2, 1] > 0.6 > 0.2 > amounts[2, 0]
 
 
 def test_drums_are_misregistered_by_a_fraction_of_the_side() -> None:

@@ -20,6 +20,7 @@ hub = pytest.importorskip("huggingface_hub")
 IDENTIFIER = re.compile(r"(?:[\w-]+/)?[\w.-]+", re.ASCII)  # of datasets and models
 TASKS = ("unconditional-image-generation", "image-to-image")
 SCORES = [Score("kid_x1000", 4.5, "held-out", {"extractor": "lite0", "seeds": [0, 49]})]
+NAMES = ("no: name", "'\"", "---", "- x", "{", "x\\")
 TRAINED_ON = (None, "Posters of the 1920s", "me/posters", "m.e/posters", "Плакаты: 1920", "a --- b")
 
 
@@ -56,9 +57,9 @@ def test_the_license(license: str) -> None:
 
 
 @pytest.mark.parametrize("kind", [GENERATOR, TRANSLATOR])
-@pytest.mark.parametrize("trained_on", TRAINED_ON)
-def test_the_metadata(kind: str, trained_on: str | None) -> None:
-    text = card.compose(about(kind, base="hf://me/base@v1"), "no: name", "other", trained_on, SCORES, "")
+@pytest.mark.parametrize(("name", "trained_on"), zip(NAMES, TRAINED_ON, strict=True))
+def test_the_metadata(kind: str, name: str, trained_on: str | None) -> None:
+    text = card.compose(about(kind, base="hf://me/base@v1"), name, "other", trained_on, SCORES, "")
     front, _ = card.split(text)
     check_license(front)
     check_names(front)
@@ -71,7 +72,7 @@ def test_the_metadata(kind: str, trained_on: str | None) -> None:
     for metric in result["metrics"]:
         assert isinstance(metric["type"], str) and isinstance(metric["value"], float)
     read = hub.ModelCard(text).data  # raises ValueError for a model index that is not valid
-    assert read.model_name == "no: name" and len(read.eval_results) == len(SCORES)
+    assert read.model_name == name and len(read.eval_results) == len(SCORES)
 
 
 @pytest.mark.parametrize("license", ["mit", "other"])

@@ -34,7 +34,7 @@ VARIANTS = {
 }
 NOISE = [name for name in [*RECIPES, *VARIANTS] if name not in TRANSLATORS]
 SIZES = [(16, 16), (24, 24), (48, 48), (24, 64), (80, 112)]
-SLOW_SIZES = [(32, 32), (64, 64), (96, 96), (128, 128), (64, 96), (256, 256)]
+SLOW_SIZES = [(32, 32), (64, 96), (256, 256)]
 
 
 def partial(options: dict[str, Any]) -> Callable[..., nn.Module]:

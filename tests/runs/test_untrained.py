@@ -67,9 +67,12 @@ def test_a_late_error_leaves_nothing(train: Train, tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
-@pytest.mark.parametrize("moment", ["torch", "lightning", "environment.jsonl"])
-def test_a_signal_before_training_leaves_nothing(moment: str, number: signal.Signals, tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("number", "moment"),
+    [(signal.SIGINT, "torch"), (signal.SIGTERM, "lightning"), (signal.SIGINT, "environment.jsonl"),
+     (signal.SIGTERM, "environment.jsonl"), (signal.SIGHUP, "environment.jsonl")],
+)  # fmt: skip
+def test_a_signal_before_training_leaves_nothing(number: signal.Signals, moment: str, tmp_path: Path) -> None:
     """The program sends the signal to itself when it imports a slow package, or when it opens a file of the run."""
     code = (
         "import os, runpy, sys\ndef watch(event, args):\n"

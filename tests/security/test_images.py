@@ -1,8 +1,6 @@
 """Hostile image files: no code runs, memory and time are limited, other files are read, and there is no traceback."""
 
 import json
-import os
-import socket
 import struct
 import subprocess
 import sys
@@ -160,15 +158,6 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
         (folder / name).write_bytes(saved("JPEG" if name.endswith("jpg") else "PNG"))
     for name, (data, _) in HOSTILE.items():
         (folder / name).write_bytes(data())
-    os.mkfifo(folder / "pipe.png")
-    with socket.socket(socket.AF_UNIX) as server, pytest.MonkeyPatch.context() as patch:
-        patch.chdir(folder)  # addresses are short
-        server.bind("socket.png")
-    (folder / "nowhere.png").symlink_to("nothing.png")
-    (folder / "device.png").symlink_to("/dev/zero")
-    (folder / "around.png").symlink_to("around.png")
-    (folder / "up").symlink_to(".")
-    (folder / "folder.png").mkdir()
     return folder
 
 

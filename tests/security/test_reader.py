@@ -2,7 +2,6 @@
 
 import json
 import os
-import resource
 from collections.abc import Callable
 from pathlib import Path
 
@@ -16,7 +15,6 @@ from gan.data.sources.files import ImageFiles
 from gan.runs import checkpoints, run_folder
 from gan.utils.errors import UserError
 from gan.utils.untrusted import MAX_BYTES, MAX_JSON, MAX_NODES, read_json, read_yaml
-from tests.conftest import ROOT, run_python
 
 from .checkpoints import write_classifier, write_run, write_shared
 from .conftest import Cage, peak
@@ -143,22 +141,6 @@ def test_every_surface_refuses_in_one_line(
         FORGED[what](path)
 
     assert named in read(cage, plant)
-
-
-@pytest.mark.slow
-@pytest.mark.parametrize("name", ["nested aliases", "deep maps"])
-@pytest.mark.parametrize("command", [[str(ROOT / "train.py"), "resume=run"], ["-m", "gan.cli", "compare", "run"]])
-def test_bombs_take_neither_memory_nor_time(name: str, command: list[str], tmp_path: Path) -> None:
-    write_run(tmp_path / "run")
-    for file in (run_folder.CONFIG, run_folder.OVERRIDES):
-        (tmp_path / "run" / file).write_bytes(YAML[name])
-
-    def limit() -> None:
-        resource.setrlimit(resource.RLIMIT_AS, (MEMORY, MEMORY))
-        resource.setrlimit(resource.RLIMIT_CPU, (30, 30))
-
-    result = run_python(command, tmp_path, preexec_fn=limit)
-    assert result.returncode == 2 and result.stderr.count("\n") == 1, result.stderr
 
 
 METRICS = [

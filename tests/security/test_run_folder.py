@@ -16,7 +16,6 @@ import yaml
 from PIL import Image
 
 from gan.config.launch import prepare
-from gan.config.resume import read_overrides
 from gan.runs import checkpoints, run_folder
 from gan.utils.errors import UserError
 from gan.utils.files import write_json
@@ -98,15 +97,6 @@ def test_a_configuration_does_not_read_the_environment(run: Path, cage: Cage) ->
     write_run(cage.folder / "other")
     (cage.folder / "other" / run_folder.CONFIG).write_text("token: x\n")
     assert "${oc.env:SECRET_TOKEN}" in cage.run("compare", "run", "other", check=0)
-
-
-def test_data_folders_are_read_and_printed(run: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    words = ["data=folder", "data.root=/elsewhere", "init_from=/other", "data.labels=/table.csv"]
-    (run / run_folder.OVERRIDES).write_text(yaml.safe_dump(words))
-    read_overrides(run / run_folder.OVERRIDES, typed=[])
-    said = capsys.readouterr().out
-    assert all(f"reads {word}\n" in said for word in ("data.root=/elsewhere", "data.labels=/table.csv"))
-    assert "init_from" not in said  # the checkpoint has those weights
 
 
 @pytest.mark.parametrize("named", ["../../other/checkpoints/images-000000064.ckpt", "/etc/passwd", "", 5, [1]])

@@ -18,7 +18,7 @@ from tests.conftest import ROOT
 from tests.patience import PATIENCE
 
 from ..commands.test_translate import run as trained_run  # noqa: F401 (a fixture)
-from .conftest import limited, snapshot
+from .conftest import snapshot
 
 pytestmark = pytest.mark.slow
 
@@ -166,13 +166,3 @@ def test_a_name_is_a_name_and_no_protocol(name: str, tmp_path: Path, monkeypatch
     Path("plain.mp4").rename(name)
     video.convert(Path(name), Path("out.mp4"), lambda image: image, lambda call, *words: call(*words), 10_000)
     assert Path("out.mp4").exists()
-
-
-def test_a_folder_of_them_is_listed_and_the_rest_translated(trained_run: Path, tmp_path: Path) -> None:  # noqa: F811
-    (tmp_path / "in").mkdir()
-    clip(tmp_path / "in" / "good.mp4")
-    for name, made in HOSTILE.items():
-        (tmp_path / "in" / name).write_bytes(made(tmp_path / name, "127.0.0.1:9"))
-    result = limited("translate", str(trained_run), "in", "out", folder=tmp_path, check=3, memory=3 << 30)
-    assert [path.name for path in (tmp_path / "out").iterdir()] == ["good.mp4"]
-    assert result.stderr.splitlines()[-1] == f"{len(HOSTILE)} of {len(HOSTILE) + 1} files could not be translated"

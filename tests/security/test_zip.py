@@ -11,6 +11,9 @@ from typing import Any
 
 import pytest
 
+from gan.data.sources.files import find
+from gan.utils.errors import UserError
+
 from .conftest import limited, snapshot
 from .test_images import bomb, saved
 
@@ -43,14 +46,6 @@ def lying(size: int) -> bytes:
     return bytes(data)
 
 
-def encrypted() -> bytes:
-    data = bytearray(alone("x.png"))
-    own, listed = data.rindex(b"PK\x03\x04"), data.rindex(b"PK\x01\x02")
-    data[own + 6] |= 1
-    data[listed + 8] |= 1
-    return bytes(data)
-
-
 def link() -> zipfile.ZipInfo:
     info = zipfile.ZipInfo("x.png")
     info.create_system, info.external_attr = 3, 0o120777 << 16
@@ -77,11 +72,8 @@ HOSTILE: dict[str, tuple[Callable[[], bytes], str | None]] = {  # what is said o
     "900 MB of zeros": (lambda: alone("x.png", bytes(900 << 20)), "limit of"),
     "LZMA": (lambda: alone("x.png", bytes(99 << 20), zipfile.ZIP_LZMA), "compression method"),
     "unknown packing": (lambda: of_another_kind(77), "compression|not supported"),
-    "encrypted": (encrypted, "password"),
     "bomb": (lambda: alone("x.png", bomb(14_000)), "limit of"),
     "link": (lambda: alone(link(), b"/etc/passwd"), "not a PNG"),
-    "above": (lambda: alone("../x.png"), "points outside"),
-    "far above": (lambda: alone("a/../../../../../tmp/x.png"), "points outside"),
     "archive called an image": (lambda: alone("x.png", packed({"x.png": saved("PNG")})), "not a PNG"),
     "twice": (twice, None),
     "200,000 others": (lambda: packed({"good.png": saved("PNG")} | {f"{n}.txt": b"" for n in range(200_000)}), None),
@@ -117,6 +109,6 @@ def test_a_member_is_one_line_of_the_report(name: str, tmp_path: Path) -> None:
 )
 def test_what_is_no_archive_of_images_is_one_line(data: bytes, tmp_path: Path) -> None:
     (tmp_path / "in.zip").write_bytes(data)
-    result = limited("data", "check", "in.zip", folder=tmp_path, check=2)
-    (line,) = result.stderr.splitlines()
-    assert line.startswith("error: ") and "in.zip" in line
+    with pytest.raises(UserError, match=r"in\.zip") as error:
+        find([str(tmp_path / "in.zip")])
+    assert "\n" not in str(error.value)

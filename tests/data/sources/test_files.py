@@ -50,7 +50,7 @@ def test_a_zip_is_read_where_it_is(tmp_path: Path) -> None:
     assert sorted(tmp_path.rglob("*")) == before
 
 
-@pytest.mark.parametrize("name", ["../evil.png", "a/../../evil.png", "/evil.png"])
+@pytest.mark.parametrize("name", ["../evil.png", "a/../../../../../evil.png", "/evil.png"])
 def test_names_that_lead_out_of_the_archive_are_refused(tmp_path: Path, name: str) -> None:
     (tmp_path / "in").mkdir()
     source = ImageFiles([archive(tmp_path / "in" / "x.zip", {name: png((1, 0, 0)), "good.png": png((2, 0, 0))})])
