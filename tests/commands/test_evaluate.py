@@ -117,9 +117,8 @@ def test_bad_input_is_one_line(run: Path, gan_command: Train, tmp_path: Path) ->
 
 @pytest.mark.slow
 def test_a_translator_is_compared_with_closed_forms(gan_command: Train, tmp_path: Path) -> None:
-    data = ["data=retro_filter", f"data.root={photographs()}", "data.split=file", "data.size=32", "data.batch_size=4"]
-    words = ["model=lut", *RECIPES["lut"], *data, "data.validation=0.4", "images=8", "callback=[checkpoint]"]
-    command([str(ROOT / "train.py"), *words, "hydra.run.dir=run"], tmp_path)
+    data = ["data=retro_filter", f"data.root={photographs()}", "data.split=file", "data.size=32"]
+    write_run(tmp_path / "run", ["model=lut", *RECIPES["lut"], *data, "data.validation=0.4"])
     result = gan_command("evaluate", "run", "--extractor", "random_conv")
     names = [line[:22].strip() for line in result.stdout.splitlines()]
     for name in ("generated", "translated", "input unchanged", "flexible_transport", "truth of another"):
@@ -134,9 +133,8 @@ def test_a_translator_is_compared_with_closed_forms(gan_command: Train, tmp_path
     assert json.loads(result.stdout.splitlines()[0])["selected_on_these_images"] is True
     error = gan_command("evaluate", "run", "--reference", "run:train", check=2).stderr
     assert "evaluated on the held-out images of its run" in error and error.count("\n") == 1
-    whole = ["model=lut", *RECIPES["lut"], "data=unpaired", f"data.a={photographs()}", f"data.b={photographs()}"]
-    whole += ["data.size=32", "data.batch_size=4", "images=4", "callback=[checkpoint]", "hydra.run.dir=whole"]
-    command([str(ROOT / "train.py"), *whole], tmp_path)
+    data = ["data=unpaired", f"data.a={photographs()}", f"data.b={photographs()}", "data.size=32"]
+    write_run(tmp_path / "whole", ["model=lut", *RECIPES["lut"], *data])
     said = gan_command("evaluate", "whole", "--extractor", "random_conv").stderr
     assert "note: no images were held out, so training images are translated; train with data.split=file" in said
     error = gan_command("evaluate", "whole", "--reference", "whole:val", check=2).stderr

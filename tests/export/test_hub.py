@@ -84,7 +84,9 @@ def test_download(files: dict[str, bytes], tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
-def test_commands_and_python_take_an_address(files: dict[str, bytes], shared: Path, tmp_path: Path) -> None:
+def test_commands_and_python_take_an_address(
+    files: dict[str, bytes], shared: Path, gan_command: Train, tmp_path: Path
+) -> None:
     with serving({"me/cards": files}, {}) as server:
         words = ["-m", "gan.cli", "generate", "hf://me/cards@v1", "--seeds", "0-1"]
         done = python(words, server, tmp_path)
@@ -94,7 +96,7 @@ def test_commands_and_python_take_an_address(files: dict[str, bytes], shared: Pa
         python(["-c", load], server, tmp_path)
         wrong = python(["-m", "gan.cli", "generate", "hf://me/none"], server, tmp_path, check=False)
         assert wrong.returncode == 2 and len(wrong.stderr.splitlines()) == 1
-    python(["-m", "gan.cli", "generate", str(shared), "--seeds", "0-1", "--out", "own"], None, tmp_path)
+    gan_command("generate", str(shared), "--seeds", "0-1", "--out", "own")
     for name in ("0.png", "1.png"):
         expected = (tmp_path / "own" / name).read_bytes()
         assert (tmp_path / "generated" / name).read_bytes() == expected

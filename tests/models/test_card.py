@@ -57,7 +57,7 @@ def test_the_license(license: str) -> None:
 
 
 @pytest.mark.parametrize("kind", [GENERATOR, TRANSLATOR])
-@pytest.mark.parametrize(("name", "trained_on"), zip(NAMES, TRAINED_ON, strict=True))
+@pytest.mark.parametrize(("name", "trained_on"), [*zip(NAMES, TRAINED_ON, strict=True)])
 def test_the_metadata(kind: str, name: str, trained_on: str | None) -> None:
     text = card.compose(about(kind, base="hf://me/base@v1"), name, "other", trained_on, SCORES, "")
     front, _ = card.split(text)

@@ -98,7 +98,8 @@ def write_run(folder: Path, options: Sequence[str] = DCGAN, classes: Sequence[st
     """Write a run folder whose checkpoint has these options of its data, and return the path of the checkpoint."""
     (folder / run_folder.CHECKPOINTS).mkdir(parents=True)
     made = checkpoint(options, classes)
-    made["config"]["data"] |= {"num_images": 24, "batch_size": 4, "split": None, "labels": False} | data
+    few = {"num_images": 24, "batch_size": 4, "split": None, "labels": False}
+    made["config"]["data"] |= (few if "num_images" in made["config"]["data"] else {}) | data
     path = checkpoints.checkpoint_path(folder, 64)
     AtomicCheckpointIO().save_checkpoint(made, path)
     (folder / run_folder.CONFIG).write_text(whole_configuration())
