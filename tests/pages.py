@@ -49,11 +49,20 @@ def spans(page: Path) -> list[str]:
     return [span.replace("\n", " ") for span in re.findall(r"`([^`]+)`", FENCE.sub("", page.read_text()))]
 
 
+def sections(page: Path) -> dict[str, str]:
+    """Return the text below each heading by its anchor, as GitHub and MyST name it."""
+    parts = re.split(r"^#+ (.*)$", FENCE.sub("", page.read_text()), flags=re.M)[1:]
+    return {
+        re.sub(r"[^\w\- ]", "", title.lower()).replace(" ", "-"): text
+        for title, text in zip(parts[::2], parts[1::2], strict=True)
+    }
+
+
 def links(page: Path) -> list[str]:
-    """Return relative links and images."""
+    """Return relative links and images, with their anchors."""
     text = FENCE.sub("", page.read_text())
     found = re.findall(r"\]\(([^)]+)\)", text) + re.findall(r'<img src="([^"]+)"', text)
-    return [link.partition("#")[0] for link in found if "://" not in link]
+    return [re.sub(r"\s", "", link) for link in found if "://" not in link]
 
 
 @functools.cache

@@ -21,17 +21,18 @@ import yaml
 from nbclient import NotebookClient
 from PIL import Image
 
+from gan.cli import COMMANDS
 from gan.config.compose import compose
+from gan.looks.registry import STYLES
 from gan.networks.resnet_translator import Generator
 from tests.conftest import ROOT, TINY, Train, command
 from tests.models import published_files
-from tests.pages import PAGES, blocks, commands, exists, files, flags, links, spans
+from tests.pages import PAGES, blocks, commands, exists, files, flags, links, sections, spans
 from tests.patience import PATIENCE
 from tests.recipes import TINY as RECIPES
 from tests.recipes import TRANSLATORS
 
-pytestmark = pytest.mark.slow
-
+slow = pytest.mark.slow
 ATTRIBUTES = ("brightness", "contrast", "saturation", "warmth", "sharpness", "zoom", "shift_", "sefa", "pca", "NAME")
 PLACES = {"PATH": "collection", "FOLDER": "collection", "PHOTOGRAPHS": "photographs", "RETRO": "retro", "CLASS": "a",
           "IMAGE": "collection/a/0.png"}  # fmt: skip
@@ -40,7 +41,8 @@ PUBLISHED = {  # files that other programs write
     "latest_net_G.pth": lambda path: torch.save(published_files.resnet(Generator(width=4, n_blocks=1)), path),
 }
 PATCHED = ("translate", "zoo")  # commands that use the patches of a page
-OF_TRAIN = {"--help", "--help-all", "--cfg"}
+NOT_OF_COMMANDS = {"--help", "--help-all", "--cfg", "--version", "--print-completion"}
+NOT_OF_COMMANDS |= {"--eval"}  # of the authors' test.py of pix2pix
 MAX_LINES = 40  # of the output of a cell of a notebook; a table of scores has 7 to 9
 ELSEWHERE = ("data=cifar10", "data=fashion_mnist", "data=huggingface", "search=optuna", "hydra/launcher")  # composed
 ELSEWHERE += ("logger=wandb", "remote=", "model.discriminator.backbone=")  # the last one from the Hub
@@ -203,11 +205,15 @@ def gan_as_shown(words: list[str], gan_command: Train, folder: Path) -> None:
     gan_command(*words, *more)
     if "--out" in words:
         assert out.exists()
+    seeds = re.search(r"--seeds 0-(\d+) --out", " ".join(words))
+    if seeds and words[0] in ("generate", "edit"):
+        assert len(list(out.glob("[0-9]*.png"))) == int(seeds[1]) + 1
     if words[0] == "translate":
         output = words[-1] if words[1].startswith("--") else words[3]
         assert len(list((folder / output).rglob("*.png"))) == 12
 
 
+@slow
 @pytest.mark.parametrize("page", [page for page in PAGES if files(page)], ids=lambda page: page.stem)
 def test_added_parts_work_with_the_files_shown(page: Path, tmp_path: Path) -> None:
     for name in ("gan", "conf"):
@@ -236,6 +242,7 @@ def test_added_parts_work_with_the_files_shown(page: Path, tmp_path: Path) -> No
         command(["-c", code], tmp_path)
 
 
+@slow
 def test_patches_of_looks_and_options_work(tmp_path: Path) -> None:
     page = ROOT / "docs" / "extending.md"
     for name in ("gan", "conf"):
@@ -251,6 +258,7 @@ def test_patches_of_looks_and_options_work(tmp_path: Path) -> None:
     assert len(list((tmp_path / "film").rglob("*.png"))) == 2
 
 
+@slow
 def test_the_added_parts_work_in_folders_of_the_user(tmp_path: Path) -> None:
     """The folders and commands of "Your own folders" in docs/extending.md, with the parts that the page shows."""
     page = ROOT / "docs" / "extending.md"
@@ -272,6 +280,7 @@ def test_the_added_parts_work_in_folders_of_the_user(tmp_path: Path) -> None:
     assert (tmp_path / "generated" / "3.png").is_file()
 
 
+@slow
 @with_pages
 def test_python(page: Path, trained: Callable[[str], Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     for code in blocks(page, "python"):
@@ -290,20 +299,72 @@ def test_options_and_flags_exist(page: Path) -> None:
             known = (*ATTRIBUTES, *added(page))
             wrong = [word for word in words if not word.startswith(known) and not exists(word)]
             assert not wrong, f"{page.name}: {span}"
-        for flag in [] if "pip install" in span else re.findall(r"(?<!\S)--[a-z][a-z0-9-]*", span):
-            assert flag in flags() | OF_TRAIN | {"--version", "--print-completion"}, f"{page.name}: {span}"
+        others = "pip install" in span or span.startswith("git ")
+        for flag in [] if others else re.findall(r"(?<!\S)--[a-z][a-z0-9-]*", span):
+            assert flag in flags() | NOT_OF_COMMANDS, f"{page.name}: {span}"
+        if span.startswith("gan "):
+            assert words[1] in COMMANDS or words[1].isupper() or words[1].startswith("-"), f"{page.name}: {span}"
 
 
 @with_pages
 def test_links_and_extras_exist(page: Path) -> None:
-    missing = [link for link in links(page) if link and not (page.parent / link).exists()]
-    assert not missing
+    for link in links(page):
+        path, _, anchor = link.partition("#")
+        target = page.parent / path if path else page
+        assert target.exists(), link
+        assert not anchor or anchor in sections(target), link
     extras = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["optional-dependencies"]
     assert set(re.findall(r"(?:\.|retro-gan)\[(\w+)\]'", page.read_text())) <= set(extras)
     if page.stem == "index":
         table = page.read_text().partition("| extra |")[2].partition("\n\n")[0]
         rows = re.findall(r"^\| (`.*?) \|", table, re.M)
         assert {name for row in rows for name in re.findall(r"`(\w+)`", row)} == set(extras)
+
+
+@with_pages
+def test_files_exist(page: Path) -> None:
+    shown = {file for shows in PAGES for file in files(shows)}  # which a reader adds
+    lines = [*spans(page), *commands(page)]
+    paths = {path for line in lines for path in re.findall(r"(?<![\w/.-])(?:gan|conf|tests|docs|\.ci)/[\w./-]+", line)}
+    assert not [path for path in paths - shown if not (ROOT / path).exists()]
+
+
+def test_benchmarks_begin_with_ten_figures_of_their_sections() -> None:
+    page = ROOT / "docs" / "benchmarks.md"
+    assert len(page.read_text().splitlines()) <= 400
+    number = re.compile(r"\d+(?:[.,]\d+)*(?:e-\d+)?")
+    rows = re.findall(r"^\| .* \| (.*) \| .* \| \[.*\]\((.*)#(.*)\) \|$", sections(page)["benchmarks"], re.M)
+    assert len(rows) == 10
+    for figure, path, anchor in rows:
+        text = sections(page.parent / path if path else page)[anchor]
+        assert set(number.findall(figure)) <= set(number.findall(text)), figure
+
+
+def test_readme_tells_what_experiments_set() -> None:
+    options = {name: compose([f"experiment={name}"]) for name in ("quick", "few_shot", "vintage_prints", "pixel_art")}
+    quick, few = options["quick"], options["few_shot"]
+    assert quick.minutes == 2.5 and quick.data._target_ == compose([]).data._target_
+    assert quick.init_from == few.init_from == "zoo:start64"
+    assert options["vintage_prints"].data.size == [96, 64]
+    assert (options["pixel_art"].data.size, options["pixel_art"].data.channels) == (32, 4)
+    text = PAGES[0].read_text()
+    for claim in ("trains for 2.5 minutes on built-in images", "`vintage_prints` trains at 96x64 pixels",
+                  "`pixel_art` trains at 32 pixels with\ntransparency", "another loss"):  # fmt: skip
+        assert claim in text
+    default, dcgan, lsgan = compose([]), compose(["model=dcgan"]), compose(["model=lsgan"])
+    assert default.model == dcgan.model
+    assert dcgan.model.loss != lsgan.model.loss
+    assert dcgan.model.generator == lsgan.model.generator
+
+
+def test_readme_lists_the_packages_and_counts() -> None:
+    layout = PAGES[0].read_text().partition("\n## Layout")[2]
+    packages = {path.parent.name for path in (ROOT / "gan").glob("*/__init__.py")}
+    assert set(re.findall(r"(\w+)/", "\n".join(re.findall(r"^  \w+/.*$", layout, re.M)))) == packages
+    assert f"One photograph in {len(STYLES)} looks" in PAGES[0].read_text()
+    assert len(list((ROOT / "notebooks").glob("*.ipynb"))) == 2 and "two notebooks" in layout
+    python = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["requires-python"]
+    assert f"Python {python.removeprefix('>=')} or newer" in PAGES[0].read_text()
 
 
 def test_every_recipe_is_listed() -> None:
@@ -327,6 +388,7 @@ def test_sbatch_passes_its_options_on(tmp_path: Path) -> None:
     ]  # fmt: skip
 
 
+@slow
 @pytest.mark.parametrize("program", [[str(ROOT / "train.py")], ["-m", "gan", "train"]], ids=["train.py", "gan"])
 def test_torchrun_gives_one_run(program: list[str], tmp_path: Path) -> None:
     words = ["-m", "torch.distributed.run", "--nproc-per-node", "2", "--standalone", *program, *TINY]
@@ -352,6 +414,7 @@ def executed(notebook: nbformat.NotebookNode) -> nbformat.NotebookNode:
     return notebook
 
 
+@slow
 def test_the_first_hour_runs(tmp_path: Path) -> None:
     options = dict(option.split("=", 1) for option in (*TINY, "data.split=file", "data.num_images=40"))
     values = {name: yaml.safe_load(value) for name, value in options.items()}
@@ -366,6 +429,7 @@ def test_the_first_hour_runs(tmp_path: Path) -> None:
         assert animation.is_animated
 
 
+@slow
 def test_the_latent_space_runs(trained: Callable[[str], Path]) -> None:
     short = {'gan.load("zoo:retro64")': f"gan.load({str(trained('NAME'))!r})", "steps=200": "steps=10"}
     notebook = executed(shortened("latent_space", short))
@@ -373,6 +437,7 @@ def test_the_latent_space_runs(trained: Callable[[str], Path]) -> None:
     assert len(images) == 7
 
 
+@slow
 def test_site_builds_without_a_warning(tmp_path: Path) -> None:
     pytest.importorskip("furo")
     pytest.importorskip("myst_nb")

@@ -1,4 +1,4 @@
-"""Measure how well the grid of enlarged pixel art is found: the tables of docs/benchmarks.md.
+"""Measure how well the grid of enlarged pixel art is found: the tables of docs/benchmarks_details.md.
 
     python tests/benchmarks/pixel_grid.py FOLDER [--sprites 200] [--factors 2-9] [--others FOLDER ...]
 
