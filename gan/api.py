@@ -11,6 +11,7 @@ from typing import Any
 
 from PIL import Image
 
+from gan import kinds
 from gan.config import training_process
 from gan.images.collection import Given
 from gan.looks import names_look
@@ -42,7 +43,7 @@ def load(run: str | os.PathLike[str], checkpoint: str = "best") -> Any:
         raise UserError(f"{run}: a look has no model; use gan.translate({run!r}, IMAGES)")
     path = checkpoint_of(address.locate(run), checkpoint)
     generator, state = load_generator(path)
-    if hasattr(generator, "latent_dim"):
+    if kinds.of_network(generator) is kinds.GENERATOR:
         return from_checkpoint(path, generator, state)
     return Translator(generator, int(state["images"]), state["config"])
 

@@ -53,6 +53,16 @@ def of(config: Mapping[str, Any]) -> Kind:
     return OF_NAME.get(str(config.get("kind"))) or OF_CLASS.get(target, GENERATOR)
 
 
+def of_network(network: object) -> Kind:
+    """Return the kind of a generator; a network of both directions counts as a translator."""
+    return GENERATOR if hasattr(network, "latent_dim") else TRANSLATOR
+
+
+def of_data(data: object) -> Kind:
+    """Return the kind of model that a DataModule is for."""
+    return TRANSLATOR if hasattr(data, "inputs") else GENERATOR
+
+
 def start_counts(config: Mapping[str, Any]) -> bool:
     """Return whether the start of a run with this configuration can be its best: of a translator, or of init_from."""
     return of(config).start_can_be_best or bool(config.get("init_from"))

@@ -14,6 +14,7 @@ from typing import Any, overload
 import torch
 from torch import Tensor
 
+from gan import kinds
 from gan import settings as limits
 from gan.editing import attributes, directions, projection
 from gan.editing import space as spaces
@@ -400,7 +401,7 @@ def interpolate(
 
 def from_checkpoint(path: Path, generator: Any, state: dict[str, Any]) -> Model:
     """Return the model of a generator and the contents of its checkpoint, as returned by `load_generator`."""
-    if not hasattr(generator, "latent_dim"):
+    if kinds.of_network(generator) is kinds.TRANSLATOR:
         raise UserError(f"{path}: is a translator; use gan translate")
     names = state.get("classes", [])
     counts = loading.checked_counts(state, generator, path)

@@ -15,7 +15,7 @@ from typing import Any
 
 import numpy as np
 
-from gan.commands import options
+from gan.commands import options, outputs
 from gan.commands.options import add_command
 from gan.data import checks
 from gan.data.decoding.decode import Decoder
@@ -100,7 +100,7 @@ def check(arguments: argparse.Namespace) -> int | None:
             if arguments.sheet:
                 draw_sheet(files, facts, report["suggestion"], arguments.sheet)
     print(json.dumps(report, indent=2) if arguments.json else as_text(report))
-    return None if report["readable"] else options.SOME_UNREADABLE
+    return None if report["readable"] else outputs.SOME_UNREADABLE
 
 
 def draw_sheet(files: Sequence[Any], facts: Sequence[Any], suggestion: dict[str, Any], path: Path) -> None:
@@ -210,20 +210,20 @@ def unscale(arguments: argparse.Namespace) -> int:
     images = [(file, target) for file, target in planned if not translate_files.is_video(target.name)]
     if not images:
         raise UserError(f"{arguments.input}: contains no images; videos are not supported")
-    todo = options.to_write(images, arguments.force)
+    todo = outputs.to_write(images, arguments.force)
     if not todo:
         return 0
     limit = translate_files.max_pixels(available_memory() // cores(), True)
     unscaler = partial(unscale_file, side=arguments.cell, is_uneven=arguments.uneven, max_pixels=limit)
     results: list[Unscaled] = []
     crashed = Unscaled("the process crashed, took too long or ran out of memory on it")
-    with writing(arguments.output, options.RERUN), counting(f"writing into {arguments.output}", len(todo)) as advance:
+    with writing(arguments.output, outputs.RERUN), counting(f"writing into {arguments.output}", len(todo)) as advance:
         for part in parallel_map(unscaler, todo, lambda task: crashed):
             results += part
             advance(len(part))
     print(summary(results))
     failed = [f"{file.shown}: {one.error}" for (file, _), one in zip(todo, results, strict=True) if one.error]
-    return options.report_failed(failed, len(todo), "read")
+    return outputs.report_failed(failed, len(todo), "read")
 
 
 def summary(results: Sequence[Unscaled]) -> str:

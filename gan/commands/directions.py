@@ -6,7 +6,7 @@ import argparse
 import json
 import shlex
 
-from gan.commands import options
+from gan.commands import options, outputs
 from gan.models.address import with_addresses
 from gan.runs.run_folder import DIRECTIONS, DIRECTIONS_FILE
 from gan.utils.errors import UserError, writing
@@ -30,7 +30,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(arguments: argparse.Namespace) -> None:
-    out = options.out_in_run(arguments.run, arguments.out, DIRECTIONS)
+    out = outputs.out_in_run(arguments.run, arguments.out, DIRECTIONS)
     refuse_existing([out / DIRECTIONS_FILE], arguments.force)
     if min(arguments.sefa, arguments.pca) < 0 or not arguments.sefa + arguments.pca:
         raise UserError("--sefa and --pca: give at least one direction")

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from gan.commands import options
+from gan.commands import options, outputs
 from gan.models.address import with_addresses
 from gan.runs.run_folder import DIRECTIONS, DIRECTIONS_FILE, RECOGNITION
 from gan.settings import add_size
@@ -79,7 +79,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(request: Request) -> None:
     settings = parse_assignments(request.settings, "sefa0=2")
-    out = options.out_in_run(request.run, request.out, OUT)
+    out = outputs.out_in_run(request.run, request.out, OUT)
 
     import torch
 
@@ -101,7 +101,7 @@ def run(request: Request) -> None:
     refuse_existing(files + [out / "grid.png"] * request.grid, request.force)
     described = None
     if not request.no_metadata:
-        weights = options.recognition_folder(request.run, request.recognition) / WEIGHTS
+        weights = outputs.recognition_folder(request.run, request.recognition) / WEIGHTS
         changes = provenance.changes(model, settings, request.mix, request.label, request.size, weights)
         described = (provenance.from_latents(model, latents, labels, **changes) if request.latents
                      else provenance.from_seeds(model, request.seeds, request.label, **changes))  # fmt: skip
@@ -139,8 +139,8 @@ def add_vectors_and_classes(model: Model, names: set[str], request: Request) -> 
 
     built_in = {*model.attributes, *POSITIONS}
     directions = {name for name in names - built_in if re.fullmatch(DIRECTION, name)}
-    file = request.directions or options.results_of(request.run) / DIRECTIONS / DIRECTIONS_FILE
-    folder = options.recognition_folder(request.run, request.recognition)
+    file = request.directions or outputs.results_of(request.run) / DIRECTIONS / DIRECTIONS_FILE
+    folder = outputs.recognition_folder(request.run, request.recognition)
     if names - built_in - directions and (request.recognition or (folder / classifier.ABOUT).is_file()):
         device = options.prepare_device(request)
         classes = classifier.load(request.run, request.checkpoint, folder, device).attributes()

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from gan.commands import options
+from gan.commands import options, outputs
 from gan.runs.run_folder import GENERATED
 from gan.settings import TILED, TRUNCATION, add_size, parse_seeds
 from gan.utils.errors import UserError, at_least, writing
@@ -133,7 +133,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(request: Request) -> None:
-    out = options.out_in_run(request.run, request.out, GENERATED)
+    out = outputs.out_in_run(request.run, request.out, GENERATED)
     seeds = request.seeds or parse_seeds(SEARCHED if request.like else SEEDS)
 
     def files_of(seeds: list[int]) -> list[Path]:

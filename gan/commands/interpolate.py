@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 from functools import partial
 
-from gan.commands import options
+from gan.commands import options, outputs
 from gan.settings import FPS, FRAMES, SCALE, TRUNCATION, parse_seeds
 from gan.utils import digest
 from gan.utils.errors import UserError, writing
@@ -38,7 +38,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> None:
     seeds = arguments.seeds
-    arguments.out = options.out_in_run(arguments.run, arguments.out, OUT)
+    arguments.out = outputs.out_in_run(arguments.run, arguments.out, OUT)
     refuse_existing([arguments.out], arguments.force)
     options.check_palette(arguments)
     if arguments.latents and (arguments.space or arguments.label or arguments.truncation != 1):

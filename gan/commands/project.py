@@ -11,7 +11,7 @@ import shlex
 from dataclasses import dataclass
 from pathlib import Path
 
-from gan.commands import options
+from gan.commands import options, outputs
 from gan.models.address import with_addresses
 from gan.runs.run_folder import LATENTS_FILE, PROJECTED
 from gan.utils import digest
@@ -48,7 +48,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(request: Request) -> int:
-    out = options.out_in_run(request.run, request.out, PROJECTED)
+    out = outputs.out_in_run(request.run, request.out, PROJECTED)
 
     from gan.commands import projections
     from gan.images.collection import decode_images, find_images
@@ -74,4 +74,4 @@ def run(request: Request) -> int:
             run, latents = with_addresses(request.run), str(out / LATENTS_FILE)
             words = ["gan", "edit", run, "--latents", latents, "--set", "brightness=1", "--out", "edited"]
             print(f"edit them with {shlex.join(words)}")
-    return options.report_failed(broken, len(files), "read")
+    return outputs.report_failed(broken, len(files), "read")

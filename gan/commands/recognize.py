@@ -10,7 +10,7 @@ from importlib.util import find_spec
 from io import StringIO
 from typing import TYPE_CHECKING
 
-from gan.commands import options
+from gan.commands import options, outputs
 from gan.commands.options import add_command
 from gan.runs.run_folder import RECOGNITION
 from gan.utils.errors import UserError, at_least, install, writing
@@ -59,7 +59,7 @@ def fit(arguments: argparse.Namespace) -> None:
     from gan.models.loading import load_discriminator
     from gan.recognition import classifier, protocol
 
-    out, folds = options.out_in_run(arguments.run, arguments.out, RECOGNITION), arguments.folds
+    out, folds = outputs.out_in_run(arguments.run, arguments.out, RECOGNITION), arguments.folds
     if (out / classifier.ABOUT).exists() and not arguments.force:
         raise UserError(f"{out}: contains a classifier already; use --force to overwrite")
     device = options.prepare_device(arguments)
@@ -122,7 +122,7 @@ def predict(arguments: argparse.Namespace) -> int:
     files = find_images(arguments.images)
     network, _, config, _ = load_discriminator(arguments.run, arguments.checkpoint)
     network.to(options.prepare_device(arguments))
-    found = classifier.read(options.recognition_folder(arguments.run, arguments.recognition), network)
+    found = classifier.read(outputs.recognition_folder(arguments.run, arguments.recognition), network)
     with redirect_stdout(sys.stderr):
         images, broken = decode_images(files, config["data"])
     text = StringIO()
@@ -133,4 +133,4 @@ def predict(arguments: argparse.Namespace) -> int:
             label = without_formula(printable(found.classes[int(row.argmax())]))
             table.writerow([without_formula(name), label, f"{float(row.max()):.4f}"])
     print(text.getvalue(), end="")
-    return options.report_failed(broken, len(files), "read")
+    return outputs.report_failed(broken, len(files), "read")

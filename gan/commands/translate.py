@@ -15,15 +15,14 @@ from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple, NoReturn
 
-from gan.commands import options
+from gan.commands import options, outputs
 from gan.data.sources.files import SUFFIXES
 from gan.looks import LOOK, names_look
 from gan.models.address import checkpoint_of
 from gan.records.record import Records
 from gan.runs.run_folder import CHECKPOINTS
 from gan.settings import CELL, DIRECTION, SEED, STRENGTH, TILE
-from gan.translation.image_translator import PLAIN, ImageFunction, ImageTranslator, parse_look
-from gan.translation.look_sheet import LookSheet
+from gan.translation.image_translator import PLAIN, ImageFunction, ImageTranslator, LookSheet, parse_look
 from gan.utils.errors import UserError, at_least, writing
 from gan.utils.option_values import pair, parse_assignments
 from gan.utils.output import counting, print_line
@@ -169,10 +168,10 @@ def run(request: Request) -> int:
     chosen = choose_look(request) if request.is_look else None
     if request.is_look and request.output is None:
         raise UserError(f"{request.run}: give OUTPUT, a folder or a file, because there is no run folder to write into")
-    output = request.output or str(options.out_in_run(request.run, None, OUT))
+    output = request.output or str(outputs.out_in_run(request.run, None, OUT))
     suffix = f".{request.format}" if request.format else None
     planned = files.plan(request.input, output, suffix)
-    todo = options.to_write(planned, request.force)
+    todo = outputs.to_write(planned, request.force)
     if not todo:
         return 0
     chosen = chosen or (fit_color_map(request, request.fit) if request.fit else choose_network(request))
@@ -196,7 +195,7 @@ def run(request: Request) -> int:
     )  # fmt: skip
     describe = None if request.no_metadata else records.translation
     with (
-        writing(output, options.RERUN),
+        writing(output, outputs.RERUN),
         counting(f"translating into {output}", len(todo)) as advance,
         files.IsolatedProcess() as apart,
     ):
@@ -204,7 +203,7 @@ def run(request: Request) -> int:
     if chosen.trained is not None and side > MAX_SCALE * chosen.trained:
         print(f"note: an image has a side of {side} pixels, but training images were downsampled to {chosen.trained}, "
               "so grain, dots and strokes will have the wrong size; train with data.fit=patches")  # fmt: skip
-    return options.report_failed(failed, len(todo), "translated")
+    return outputs.report_failed(failed, len(todo), "translated")
 
 
 def choose_look(request: Request) -> Chosen:

@@ -13,6 +13,7 @@ from torch import Tensor
 from torch.nn.functional import interpolate
 from torch.utils.data import IterableDataset
 
+from gan import kinds
 from gan.data.module import DEVICE_SHARE, Batches, ImageDataModule, dataloader, position
 from gan.data.order import SEED_OFFSET, EndlessBatches
 from gan.data.pairs import MatchedFiles, ReducedFiles, SideBySideFiles, StyledFiles
@@ -244,7 +245,7 @@ def check_two(images: int, what: str) -> None:
 
 def has_held_out(data: Any) -> bool:
     """Return whether a DataModule has held-out images for evaluation: for a translator, held-out inputs."""
-    return len(data.inputs(2, True) if hasattr(data, "inputs") else data.reals(2, held_out=True)) == 2
+    return len(data.inputs(2, True) if kinds.of_data(data) is kinds.TRANSLATOR else data.reals(2, held_out=True)) == 2
 
 
 def images_for_color_maps(data: Any, n: int = FITTED_IMAGES) -> tuple[Tensor, Tensor]:

@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor
 
+from gan import kinds
 from gan.data.decoding.pool import IsolatedProcess
 from gan.data.decoding.reader import ImageError
 from gan.data.sources.files import find, first_image
@@ -80,7 +81,7 @@ def collect(request: Request) -> Subject:
         network, state = loading.load_generator(checkpoint)
     if network is None:
         sets, protocol = from_folder(request)
-    elif hasattr(network, "latent_dim"):
+    elif kinds.of_network(network) is kinds.GENERATOR:
         sets, protocol = from_generator(request, checkpoint, from_checkpoint(checkpoint, network, state))
     else:
         network = loading.select_direction(checkpoint, network)

@@ -13,6 +13,7 @@ import torch
 from safetensors.torch import load, save
 from torch import Tensor
 
+from gan import kinds
 from gan.images.convert import grid
 from gan.model import Model, from_checkpoint
 from gan.models import card, loading, shared_files, shared_model
@@ -58,7 +59,7 @@ def collect(
     path = checkpoint_of(run, checkpoint)
     generator, state = load_generator(path)
     networks = {"generator": generator} | ({"discriminator": load_discriminator(path)[0]} if discriminator else {})
-    model = from_checkpoint(path, generator, state) if hasattr(generator, "latent_dim") else None
+    model = from_checkpoint(path, generator, state) if kinds.of_network(generator) is kinds.GENERATOR else None
     config, images = state["config"], int(state["images"])
     classes, counts = (model.classes, model.class_counts) if model else ([], None)
     files = encode(networks, config, images, classes, counts, half)
@@ -82,7 +83,7 @@ def collect_published(path: Path, discriminator: bool, half: bool, samples: bool
     counts = torch.ones(len(published.classes))
     files = encode(networks, published.config, published.images, published.classes, counts, half, published.origin)
     shown: tuple[Tensor | None, str] = (None, "")
-    if samples and hasattr(networks["generator"], "latent_dim"):
+    if samples and kinds.of_network(networks["generator"]) is kinds.GENERATOR:
         model = Model(networks["generator"], published.images, published.config, published.classes, counts)
         shown = sample_grid(model.to(device))
     return described(files, shown, **names)

@@ -44,7 +44,7 @@ FOLDERS = ("root", "a", "b", "name", "labels", "style")  # data options that may
 
 def select_direction(path: Path | str, network: Any, direction: str = "a2b") -> Any:
     """Return the translator for one direction, in eval mode, from a network loaded by `load_generator`."""
-    if hasattr(network, "latent_dim"):
+    if kinds.of_network(network) is kinds.GENERATOR:
         raise UserError(f"{path}: is not a translator; use gan generate")
     if hasattr(network, "b2a"):
         network = network.a2b if direction == "a2b" else network.b2a

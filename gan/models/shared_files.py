@@ -17,6 +17,7 @@ import torch
 from safetensors.torch import save
 from torch import Tensor, nn
 
+from gan import kinds
 from gan.images.convert import grid, to_png
 from gan.models import card, hub, shared_model
 from gan.models.loading import COUNTS, licenses_of, seed_of
@@ -108,7 +109,7 @@ def encode(
     if seamless := getattr(networks["generator"], "seamless", None):
         model["seamless"] = seamless
     refuse_paths("model", model)
-    is_generator = hasattr(networks["generator"], "latent_dim")
+    is_generator = kinds.of_network(networks["generator"]) is kinds.GENERATOR
     about = {
         "library": shared_model.LIBRARY,
         "format": shared_model.FORMAT,

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from torch import Tensor, nn
 
+from gan import kinds
 from gan.editing.attributes import for_channels
 from gan.editing.space import Part
 from gan.editing.vector_files import fingerprint
@@ -28,7 +29,7 @@ def model_hash(network: nn.Module) -> str:
     For a generator from latents it is the `fingerprint` in files of latents and directions, which leaves BatchNorm's
     statistics out, because they are computed from the weights. For a translator it covers the whole state.
     """
-    if hasattr(network, "latent_dim"):
+    if kinds.of_network(network) is kinds.GENERATOR:
         return fingerprint(network)
     return digest.of_tensors(network.state_dict().items())
 

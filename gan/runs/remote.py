@@ -270,6 +270,7 @@ def upload_results() -> None:
 
 
 def with_addresses(text: str) -> str:
+    """Return a path or a message with the addresses of copies in place of their folders."""
     for run, remote in _used.items():
         text = text.replace(str(run), remote.store.address)
     return text

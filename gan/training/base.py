@@ -11,6 +11,7 @@ from lightning import LightningModule
 from torch import nn
 from torch.optim import Optimizer
 
+from gan import kinds
 from gan.contracts import Augment, Discriminator, Generator, LatentStep, Loss, Penalty, Step, check, check_step
 from gan.networks.torus import make_seamless
 from gan.runs.checkpoint_file import FORMAT, LICENSES
@@ -90,7 +91,7 @@ class Base(LightningModule):
         super().__init__()
         given = Settings(**settings)
         self.automatic_optimization = False
-        if given.seamless and not hasattr(generator, "latent_dim"):
+        if given.seamless and kinds.of_network(generator) is kinds.TRANSLATOR:
             raise UserError("model.seamless: needs a generator; for a translator, use gan translate --seamless")
         if given.seamless:
             make_seamless(generator, given.seamless), make_seamless(discriminator, given.seamless)
@@ -139,7 +140,7 @@ class Base(LightningModule):
 
     def check_data(self, data: Any) -> None:
         """Raise UserError where the data is not what the model is trained on."""
-        if hasattr(data, "inputs"):
+        if kinds.of_data(data) is kinds.TRANSLATOR:
             raise UserError("model: this generator takes latents, not images to translate; use data=folder")
         self.check_pairs(data)
 

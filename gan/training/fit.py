@@ -19,6 +19,7 @@ from hydra.utils import instantiate
 from lightning import Trainer
 from omegaconf import DictConfig
 
+from gan import kinds
 from gan.config.compose import resumed_at, to_plain
 from gan.config.launch import in_sweep
 from gan.data.module import ImageDataModule
@@ -229,7 +230,7 @@ def print_end(trainer: Trainer, model: GAN, data: ImageDataModule, run: Path) ->
     if checkpoints.list_checkpoints(run):
         again = " --force" if (run / run_folder.GENERATED).exists() else ""
         generate = f"gan generate {run} --grid{again}"
-        print_line(f"gan translate {run} PATH translated" if hasattr(data, "inputs") else generate)
+        print_line(f"gan translate {run} PATH translated" if kinds.of_data(data) is kinds.TRANSLATOR else generate)
     print_line(f"gan compare {run} --out {run / 'curves.png'}")
 
 

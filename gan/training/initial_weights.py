@@ -16,7 +16,7 @@ from typing import Any
 
 from torch import Tensor, nn
 
-from gan import settings
+from gan import kinds, settings
 from gan.config.init_from import LEFT
 from gan.models.address import checkpoint_of, with_addresses
 from gan.models.loading import EMA, licenses_of, load_state, network_weights
@@ -140,7 +140,9 @@ def check_layers(
 
 def check_copied(model: Base, role: str, copied: Copied, shown: str) -> None:
     """Raise UserError if a network cannot start from the weights that were copied."""
-    if not hasattr(model.generator, "latent_dim") and (copied.resized or copied.new):  # a translation has no new parts
+    if kinds.of_network(model.generator) is kinds.TRANSLATOR and (
+        copied.resized or copied.new
+    ):  # a translation has no new parts
         name = (copied.resized + copied.new)[0]
         raise UserError(f"{shown}: belongs to another model; {role}.{name} does not fit")
     for layer in model.frozen.get(role, ()):

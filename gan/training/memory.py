@@ -20,6 +20,7 @@ from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
 from torch.optim import Optimizer
 
+from gan import kinds
 from gan.training.loss_log import LossLog
 from gan.utils.errors import UserError
 from gan.utils.output import print_line
@@ -107,7 +108,7 @@ def try_step(
 def example(model: Any, data: Any, n: int, device: torch.device) -> dict[str, Tensor]:
     """Return a batch of n black images, with the shapes and dtypes of a data module's batches."""
     images = torch.zeros(n, data.channels, *data.size, dtype=torch.uint8, device=device)
-    if hasattr(data, "inputs"):
+    if kinds.of_data(data) is kinds.TRANSLATOR:
         return {"a": images, "b": images}
     label = {"label": torch.zeros(n, dtype=torch.int64, device=device)} if len(model.class_counts) else {}
     return {"image": images, **label}

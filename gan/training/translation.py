@@ -12,7 +12,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from gan import contracts
+from gan import contracts, kinds
 from gan.contracts import CycleStep, PairStep, Step, TranslationStep, connect
 from gan.data.translation import FITTED_IMAGES, images_for_color_maps
 from gan.images.convert import to_float
@@ -53,7 +53,7 @@ class Translator(GAN):
         """Do nothing: the images to translate are those of the batch."""
 
     def check_data(self, data: Any) -> None:
-        if not hasattr(data, "inputs"):
+        if kinds.of_data(data) is kinds.GENERATOR:
             raise UserError("model: a translator needs data=unpaired, data=paired, data=retro_filter or data=reduced")
         generator: Any = getattr(self.generator, "a2b", self.generator)
         discriminator: Any = getattr(self.discriminator, "a2b", self.discriminator)

@@ -2,23 +2,30 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from functools import cache, cached_property, partial
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
-from gan.evaluation import stages
+from gan.images.convert import to_float, to_uint8
 from gan.metrics.extractors import extractor, features
-from gan.metrics.kid import KID_SCALE, squared_mmd
+from gan.metrics.kid import KID_SCALE, LEVEL, Files, KIDEstimate, estimate_kid, is_clearly_lower, squared_mmd
 from gan.metrics.pairs import content_preservation, ground_truth_scores
 from gan.metrics.prdc import NEIGHBORS
+from gan.networks.closed_form.choose import typical
+from gan.networks.closed_form.fit import draw_pixels, fit, visible
 from gan.training.view import LatentView
 from gan.translation.tiling import translate_each
 from gan.utils.output import print_line
 
 STAGE_IMAGES = 500  # images of each domain for choosing a stage
+TOLERANCE = 1.25  # factor up to which the other KIDs may be above those of the color map
+FINISH_IMAGES = 200  # images of each side for fitting the last color map
+CHUNK = 50  # images that are translated together
+
+Kids = dict[str, KIDEstimate]  # by extractor
 
 
 class TranslationView(LatentView):
@@ -98,7 +105,7 @@ class TranslationView(LatentView):
     # ---- Stages
 
     def prepare(self, evaluation: int) -> None:
-        """Choose the stage of a generator with stages on rank 0, and set it on all ranks, see `evaluation.stages`."""
+        """Choose the stage of a generator with stages on rank 0, and set it on all ranks."""
         network: Any = self.model.ema.module
         if not hasattr(network, "set_stage"):
             return
@@ -111,11 +118,11 @@ class TranslationView(LatentView):
 
     def choose_stage(self, network: Any, evaluation: int) -> None:
         """Set the best stage of a generator, by held-out images or by training images if there are none."""
-        stages.fit_finish(network, *(images(stages.FINISH_IMAGES) for images in (self.data.inputs, self.data.reals)))
+        fit_finish(network, *(images(FINISH_IMAGES) for images in (self.data.inputs, self.data.reals)))
         given = STAGE_IMAGES, self.stage_held_out
         files = self.data.files(*given), self.data.files(*given, "a")
-        kids = stages.stage_kids(network, self.data.inputs(*given), self.stage_targets, self.stage_extractors, files)
-        stage = stages.best_stage(kids, evaluation, self.influences)
+        kids = stage_kids(network, self.data.inputs(*given), self.stage_targets, self.stage_extractors, files)
+        stage = best_stage(kids, evaluation, self.influences)
         network.set_stage(stage)
         first = self.stage_extractors[0].name
         self.model.log_scalars({f"stage/kid_x1000_{first}_{name}": float(own[first]) for name, own in kids.items()})
@@ -164,3 +171,55 @@ class CycleView(TranslationView):
     def translations(self, images: Tensor) -> list[Tensor]:
         (there,) = super().translations(images)
         return [there, translate_each(self.model.ema.module.b2a, there)]
+
+
+# ---- What a translator with stages returns: a closed form, or its network if that is clearly better. A network that is
+# trained for ten minutes on twenty images can be worse than the closed form it starts from; the choice makes sure that
+# users get the better one.
+
+
+@torch.inference_mode()
+def fit_finish(network: Any, inputs: Tensor, targets: Tensor) -> None:
+    """Fit the color map after the network to training images uint8 (N, C, H, W), FINISH_IMAGES of each side."""
+    network.set_stage("network")
+    images = to_float(visible(inputs))
+    made = torch.cat([to_uint8(network(part)) for part in images.split(CHUNK)])
+    closed = fit(draw_pixels(made, 0), draw_pixels(typical(visible(targets)), 1), "flexible_transport")
+    network.finish.load_state_dict(closed.state_dict())
+
+
+def stage_kids(
+    network: Any, inputs: Tensor, targets: Mapping[str, Tensor], extractors: Sequence[Any], files: Files = (None, None)
+) -> dict[str, Kids]:
+    """Return the KID times 1,000 of each stage by extractor.
+
+    Args:
+        inputs: images uint8 (N, C, H, W) to translate.
+        targets: features of targets by the name of the extractor.
+        files: numbers of the files of targets and of inputs.
+    """
+    found = {}
+    for stage in network.stages:
+        network.set_stage(stage)
+        made = translate_each(network, inputs)
+        found[stage] = {each.name: estimate_kid(targets[each.name], features(each, made), files) for each in extractors}
+    return found
+
+
+def best_stage(kids: Mapping[str, Kids], look: int, influences: dict[str, dict[int, Tensor]]) -> str:
+    """Return the stage with the lowest KID in features of the first extractor.
+
+    Return the color map, the first stage, unless another stage passes two tests: this KID is clearly lower than that of
+    the color map, and no KID of other extractors is above TOLERANCE times that of the color map by more than chance.
+    `look` is the number of this choice in training, and `influences` has those of `is_clearly_lower` by stage.
+    """
+    (start, reference), *later = kids.items()
+    first, *others = reference
+
+    def improves(stage: str, own: Kids) -> bool:
+        lower = is_clearly_lower(own[first], reference[first], look, influences.setdefault(stage, {}))
+        worse = (own[name].minus(reference[name], TOLERANCE).p_value() < LEVEL for name in others)
+        return lower and not any(worse)
+
+    good = [stage for stage, own in later if improves(stage, own)]
+    return min(good, key=lambda stage: kids[stage][first], default=start)

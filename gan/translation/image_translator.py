@@ -14,7 +14,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
-from PIL import Image
+from PIL import Image, ImageDraw
 
 from gan.looks import LOOK, is_table
 from gan.utils import seamless
@@ -25,6 +25,8 @@ if TYPE_CHECKING:
 
 PLAIN = LOOK  # a look without filters, for pixel art alone
 MAX_NUMBER = 1 << 32  # of an image
+SHEET_SIDE = 256  # pixels of the longer side of an image in a sheet of looks
+LABEL, GAP, COLUMNS = 18, 6, 5  # of a sheet: pixels of the strip with a name and between images; images in a row
 LANCZOS_REACH = 3  # pixels
 TABLE_BYTES_PER_PIXEL = 60  # of color tables alone, measured
 BYTES_PER_PIXEL = 40  # upper limit of memory for reading, translating in tiles and writing, measured
@@ -164,3 +166,25 @@ def parse_look(word: str, settings: Settings | None = None) -> Look:
         return Look(word, settings)
     names = word.removeprefix(LOOK).split(",") if word != PLAIN else []
     return Look(names[0] if len(names) == 1 else names, settings)
+
+
+class LookSheet(ImageFunction):
+    """Gives a sheet of an image, reduced to SHEET_SIDE, in all looks, with their names."""
+
+    recorded = ("all",)
+
+    def __call__(self, pixels: np.ndarray, number: int) -> np.ndarray:
+        from gan.looks.registry import STYLES
+
+        small = Image.fromarray(pixels)
+        small.thumbnail((SHEET_SIDE, SHEET_SIDE))
+        shown = {"input": small} | {name: Image.fromarray(Look(name)(np.asarray(small), number)) for name in STYLES}
+        width, height = small.width + GAP, small.height + LABEL
+        rows = -(-len(shown) // COLUMNS)
+        sheet = Image.new("RGB", (COLUMNS * width + GAP, rows * height + GAP), "white")
+        draw = ImageDraw.Draw(sheet)
+        for place, (name, image) in enumerate(shown.items()):
+            left, top = place % COLUMNS * width + GAP, place // COLUMNS * height
+            draw.text((left, top + GAP // 2), name.replace("_", " "), "black")
+            sheet.paste(image, (left, top + LABEL))
+        return np.asarray(sheet)

@@ -11,7 +11,7 @@ import pytest
 import torch
 from PIL import Image
 
-from gan.commands.options import SOME_UNREADABLE
+from gan.commands.outputs import SOME_UNREADABLE
 from gan.data.sources.files import File, content
 from gan.images import files as image_files
 from gan.images.files import Contents

@@ -9,7 +9,7 @@ from PIL import Image
 import gan
 from gan.looks.registry import STYLES
 from gan.records.record import command_of
-from gan.translation.look_sheet import COLUMNS, GAP, LABEL, SIDE
+from gan.translation.image_translator import COLUMNS, GAP, LABEL, SHEET_SIDE
 from gan.utils.errors import UserError
 from tests.commands.test_translate import noise
 from tests.conftest import Train, run_python
@@ -99,7 +99,7 @@ def test_a_sheet_shows_all_looks(gan_command: Train, tmp_path: Path) -> None:
     gan_command("translate", "look:all", "a.png", "sheet.png", "--strength", "2")
     with Image.open(tmp_path / "sheet.png") as image:
         rows = -(-(len(STYLES) + 1) // COLUMNS)
-        assert image.size == (COLUMNS * (SIDE + GAP) + GAP, rows * (SIDE + LABEL) + GAP)
+        assert image.size == (COLUMNS * (SHEET_SIDE + GAP) + GAP, rows * (SHEET_SIDE + LABEL) + GAP)
     record = gan.origin(tmp_path / "sheet.png")
     assert record and record["look"] == ["all"]
 

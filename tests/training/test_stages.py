@@ -7,11 +7,10 @@ import pytest
 import torch
 from torch import Tensor
 
-from gan.evaluation.stages import best_stage, fit_finish, stage_kids
 from gan.metrics.extractors import extractor, features
 from gan.metrics.kid import KIDEstimate
 from gan.networks.style import Generator
-from gan.training.translation_view import STAGE_IMAGES, TranslationView
+from gan.training.translation_view import STAGE_IMAGES, TranslationView, best_stage, fit_finish, stage_kids
 
 
 def kids(files: int = 20, **stages: tuple[float, float]) -> dict[str, dict[str, KIDEstimate]]:
