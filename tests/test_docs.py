@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import functools
 import os
 import re
@@ -321,7 +322,7 @@ def test_links_and_extras_exist(page: Path) -> None:
         assert {name for row in rows for name in re.findall(r"`(\w+)`", row)} == set(extras)
 
 
-@with_pages
+@pytest.mark.parametrize("page", [*PAGES, ROOT / "CONTRIBUTING.md"], ids=lambda page: page.stem)
 def test_files_exist(page: Path) -> None:
     shown = {file for shows in PAGES for file in files(shows)}  # which a reader adds
     lines = [*spans(page), *commands(page)]
@@ -338,6 +339,13 @@ def test_benchmarks_begin_with_ten_figures_of_their_sections() -> None:
     for figure, path, anchor in rows:
         text = sections(page.parent / path if path else page)[anchor]
         assert set(number.findall(figure)) <= set(number.findall(text)), figure
+
+
+def test_programs_of_benchmarks_import_what_exists() -> None:
+    for path in (ROOT / "tests" / "benchmarks").rglob("*.py"):
+        for node in ast.walk(ast.parse(path.read_text())):
+            if isinstance(node, ast.ImportFrom) and str(node.module).partition(".")[0] == "gan":
+                exec(ast.unparse(node), {})  # raises ImportError
 
 
 def test_readme_tells_what_experiments_set() -> None:

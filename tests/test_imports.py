@@ -53,7 +53,7 @@ def test_no_file_needs_another_that_needs_it() -> None:
 
 
 def test_no_package_needs_another_that_needs_it() -> None:
-    """Return the files and folders directly in gan/."""
+    """Packages are the files and folders directly in gan/."""
     needed: dict[str, set[str]] = {}
     for file in (ROOT / "gan").rglob("*.py"):
         room = ".".join(file.relative_to(ROOT).with_suffix("").parts[:2])

@@ -29,7 +29,7 @@ def real_images(model: Model, n: int) -> tuple[Tensor, Tensor]:
     options = model.config["data"]
     decoder, source = Decoder(pair(options["size"]), options["channels"]), retro.BuiltinImages(NUM_BUILTIN_IMAGES + n)
     indices = range(NUM_BUILTIN_IMAGES, NUM_BUILTIN_IMAGES + n)
-    images = np.stack([next(source.decode(source.content(index), decoder)).pixels for index in indices])
+    images = np.stack([next(source.decode(source.content(index), decoder)) for index in indices])
     return torch.from_numpy(images), torch.tensor([index % len(retro.CLASSES) for index in indices])
 
 

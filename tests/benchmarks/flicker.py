@@ -24,7 +24,7 @@ from gan.metrics.pixels import rgb
 from gan.models.loading import select_direction
 from gan.translation.image_translator import ImageFunction, ImageTranslator, parse_look
 from gan.translation.translator import NetworkFunction
-from gan.utils.output import aligned
+from gan.utils.output import print_aligned
 
 TOLERANCE = 6.0  # levels by which a channel of the original may change in a pixel that counts as unchanged
 
@@ -106,7 +106,7 @@ def main() -> None:
     scenes = [scene(photograph, given.frames, given.height, given.step) for scene in (pan, still)]
     rows = [[name, *(f"{value:.2f}" for value in scores(name, scenes))] for name in given.translators]
     heads = [f"{scene}{steady}" for scene in ("pan", "still") for steady in ("", ", --steady")]
-    print("\n".join(aligned(["translator", *heads], rows, right=heads)))
+    print_aligned(["translator", *heads], rows, right=heads)
 
 
 if __name__ == "__main__":
