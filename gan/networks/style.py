@@ -289,34 +289,46 @@ class TextureNetwork(ReadsBuffers):
     def forward(self, x: Tensor, source: Tensor, position: TilePosition, noise: Tensor, learned: bool) -> Tensor:
         """Return the image x with texture, or its drawing in inks. x is the color-mapped source; both (N, 3, h, w).
 
+        Each convolution crops one pixel at each side. So all that the network sees has a margin of n_layers pixels.
+
         Args:
             noise: white (N or 1, 1, h + 2 noise_margin, w + 2 noise_margin).
             learned: whether the network takes part; otherwise the result is the drawing.
         """
-        n, margin = x.shape[0], self.n_layers  # len(x) would fix the batch of an exported network
+        margin = self.n_layers
         outer = position._replace(top=position.top - margin, left=position.left - margin)
+        outer_x, outer_source = (F.pad(image, (margin,) * 4, mode="replicate") for image in (x, source))
         noise = noise.to(x)
-        white = without_margin(noise, self.noise_margin - margin)  # (N, 1, h + 2 n_layers, w + 2 n_layers)
-        carriers = self.carriers(n, outer, *white.shape[2:]).to(x)
-        planes = torch.cat([white, carriers.expand(white.shape[0], -1, -1, -1)], 1)
-        images = F.pad(torch.cat([x, source], 1), (margin,) * 4, mode="replicate")
-        with torch.no_grad():  # waves and drawings have no weights
-            waves = self.flow_lines(luminance(images[:, 3:]), white, outer, self.training)
-            if self.inks.count:
-                logits = self.inks.logits(images[:, :3], waves, white, self.flow_lines.cycles)
-                field = self.inks.field(noise)
-                images = torch.cat([self.inks.mixed(logits, field), images[:, 3:]], 1)
-                logits = without_margin(logits, margin)
-                field = None if field is None else without_margin(field, margin)
-        if not learned:
-            return self.inks.mixed(logits, field)
-        y = torch.cat([images, planes.expand(n, -1, -1, -1), math.sqrt(2) * waves], 1)
+        white = without_margin(noise, NOISE_REACH)  # (N or 1, 1, h + 2 n_layers, w + 2 n_layers)
+        carriers = self.carriers(x.shape[0], outer, *white.shape[2:]).to(x)  # len(x) would fix the batch of an export
+        with torch.no_grad():  # waves have no weights
+            waves = self.flow_lines(luminance(outer_source), white, outer, self.training)
+        planes = outer_source, white, carriers, math.sqrt(2) * waves
+        if not self.inks.count:
+            return x + self.residual(outer_x, *planes)[:, :3]
+        with torch.no_grad():  # drawings have no weights
+            outer_logits = self.inks.logits(outer_x, waves, white, self.flow_lines.cycles)
+            outer_field = self.inks.field(noise)
+            drawing = self.inks.mixed(outer_logits, outer_field)
+        logits = without_margin(outer_logits, margin)
+        field = None if outer_field is None else without_margin(outer_field, margin)
+        if learned:
+            logits = logits + self.residual(drawing, *planes)[:, : self.inks.count]
+        return self.inks.mixed(logits, field)
+
+    def residual(self, *planes: Tensor) -> Tensor:
+        """Return what the network adds to colors or logits of inks, (N, INKS, h, w), from all that it sees.
+
+        Args:
+            planes: image, source, noise, carriers and waves, each (N or 1, K, h + 2 n_layers, w + 2 n_layers).
+        """
+        n = planes[0].shape[0]
+        y = torch.cat([plane.expand(n, -1, -1, -1) for plane in planes], 1)
         first: Any = self.convolutions[0]
         y = F.leaky_relu(F.conv2d(y, self.weight_in_use(first.weight), first.bias), SLOPE)
         for convolution in self.convolutions[1:]:
             y = F.leaky_relu(convolution(y), SLOPE)
-        y = self.to_image(y)
-        return self.inks.mixed(logits + y[:, : self.inks.count], field) if self.inks.count else x + y[:, :3]
+        return self.to_image(y)
 
 
 class Discriminator(nn.Module):
