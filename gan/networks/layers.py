@@ -96,32 +96,35 @@ def with_mean_class(weights: Mapping[str, Tensor], network: nn.Module) -> dict[s
     only the network has classes, each class has the weights of BatchNorm2d. If only the other one has classes, their
     mean gives the weights of BatchNorm2d, and the mean embedding of a projection is added to the weights of the logit.
     """
-    classes, result, parameters = getattr(network, "classes", 0), dict(weights), dict(network.named_parameters())
-    for layer in [name.removesuffix(".scale") for name in weights if name.endswith(".scale")]:
-        for part, plain in (("scale", "weight"), ("shift", "bias")):
-            values = weights[f"{layer}.{part}"]  # (classes, C)
-            if classes:
-                result[f"{layer}.{part}"] = values if len(values) == classes else values.mean(0).expand(classes, -1)
-            else:
-                result[f"{layer}.{plain}"] = values.mean(0)
-        for statistic in () if classes else STATISTICS:
-            result[f"{layer}.{statistic}"] = weights[f"{layer}.norm.{statistic}"]
-    for layer in [name.removesuffix(".scale") for name in parameters if name.endswith(".scale")]:
-        if f"{layer}.weight" in weights:  # the other network has no classes
-            result[f"{layer}.scale"] = weights[f"{layer}.weight"].expand(classes, -1)
-            result[f"{layer}.shift"] = weights[f"{layer}.bias"].expand(classes, -1)
-            result |= {f"{layer}.norm.{statistic}": weights[f"{layer}.{statistic}"] for statistic in STATISTICS}
-    for name in [name for name in weights if name.endswith("embedding.weight")]:
-        ours, theirs = parameters.get(name), weights[name]
-        if ours is not None:
-            module = network.get_submodule(name.removesuffix(".weight"))
-            axis = 0 if isinstance(module, nn.Embedding) else 1  # of the classes
-            if ours.shape[axis] != theirs.shape[axis]:
-                result[name] = theirs.mean(axis, keepdim=True).repeat_interleave(ours.shape[axis], axis)
-        elif name == EMBEDDING:  # (C, classes)
-            logit = weights["to_logit.weight"]  # (1, C, ...)
-            result["to_logit.weight"] = logit + theirs.mean(1).reshape(1, -1, *[1] * (logit.ndim - 2))
+    result, parameters = dict(weights), dict(network.named_parameters())
+    for layer, module in network.named_modules():
+        if isinstance(module, ConditionalBatchNorm2d):
+            classes = len(module.scale)
+            if f"{layer}.scale" in weights:
+                result |= {name: of_classes(weights[name], classes) for name in (f"{layer}.scale", f"{layer}.shift")}
+            elif f"{layer}.weight" in weights:  # the other network has no classes
+                result[f"{layer}.scale"] = weights[f"{layer}.weight"].expand(classes, -1)
+                result[f"{layer}.shift"] = weights[f"{layer}.bias"].expand(classes, -1)
+                result |= {f"{layer}.norm.{statistic}": weights[f"{layer}.{statistic}"] for statistic in STATISTICS}
+        elif isinstance(module, nn.BatchNorm2d) and f"{layer}.scale" in weights:  # only the other network has classes
+            result[f"{layer}.weight"] = weights[f"{layer}.scale"].mean(0)
+            result[f"{layer}.bias"] = weights[f"{layer}.shift"].mean(0)
+            result |= {f"{layer}.{statistic}": weights[f"{layer}.norm.{statistic}"] for statistic in STATISTICS}
+    for name in (name for name in weights if name.endswith("embedding.weight") and name in parameters):
+        dim = 0 if isinstance(network.get_submodule(name.removesuffix(".weight")), nn.Embedding) else 1
+        result[name] = of_classes(weights[name], parameters[name].shape[dim], dim)
+    if EMBEDDING in weights and EMBEDDING not in parameters:
+        logit = weights["to_logit.weight"]  # (1, C, ...)
+        mean = weights[EMBEDDING].mean(1)  # (C, classes) -> (C,)
+        result["to_logit.weight"] = logit + mean.reshape(1, -1, *[1] * (logit.ndim - 2))
     return result
+
+
+def of_classes(values: Tensor, classes: int, dim: int = 0) -> Tensor:
+    """Return values of each class along `dim`: the mean of all classes for each if there are others."""
+    if values.shape[dim] == classes:
+        return values
+    return values.mean(dim, keepdim=True).repeat_interleave(classes, dim)
 
 
 def with_minibatch_std(x: Tensor, group_size: int) -> Tensor:
