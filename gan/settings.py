@@ -26,6 +26,12 @@ MAX_SEED = 2**63 - 1
 MAX_SEEDS = 10_000_000  # in one list
 MAX_SIDE = 1 << 16  # pixels; about the largest side of most image formats
 MAX_SHOWN = 80  # characters of a wrong value in a message
+MODES = {1: "gray", 3: "RGB", 4: "RGBA"}  # of images, by the number of channels
+IMAGE_PATHS = ("root", "a", "b")  # options of data that are folders or archives of images
+DATA_PATHS = (*IMAGE_PATHS, "labels", "name", "style")  # and those that may be other paths to read
+GROUPINGS = ("file", "folder", "prefix", "content")  # how images are held out, see `gan.data.split`
+COLOR_MAPS = ("linear", "histogram", "transport", "flexible_transport")  # see `gan.networks.closed_form.fit`
+POSITIONS = ("none", "radial")  # what a color map adds to the map of colors
 # Identifiers that the Hub accepts, see https://huggingface.co/docs/hub/repositories-licenses, August 2026. With FREE or
 # CREDIT behind it, models that start from weights under the license may have others, see `permits`.
 LICENSES = dict(

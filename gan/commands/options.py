@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from gan.looks import LOOK, names_look
 from gan.models import address, shared_model
 from gan.runs import checkpoints, run_folder
-from gan.settings import AUTOCONTRAST, DITHER, parse_license, parse_seeds
+from gan.settings import AUTOCONTRAST, COLOR_MAPS, DITHER, POSITIONS, parse_license, parse_seeds
 from gan.utils.colors import COLORS
 from gan.utils.errors import UserError, path_hint
 from gan.utils.output import one_line, shows_bars
@@ -26,8 +26,6 @@ if TYPE_CHECKING:
     from gan.utils.video_state import Video
 
 MODEL = "run folder, checkpoint file, folder written by gan share, zoo:NAME, hf://USER/NAME, or s3://BUCKET/PATH"
-MAPS = ("linear", "histogram", "transport", "flexible_transport")  # kinds of fitted color maps
-POSITIONS = ("none", "radial")  # what they add to the map of colors
 
 # ---- requests: the options of a command as one value that is passed on
 
@@ -188,8 +186,8 @@ def add_fit(parser: argparse.ArgumentParser, instead: str) -> None:
     """Add --fit and its options. `instead` is the argument whose place it takes."""
     parser.add_argument("--fit", nargs=2, type=str, metavar=("PHOTOGRAPHS", "RETRO"), help=f"in place of {instead}: "
                         "fit a color map to two folders of different images, without training")  # fmt: skip
-    parser.add_argument("--map", choices=MAPS, help="with --fit: kind of the color map (default: chosen on held-out "
-                        "images)")  # fmt: skip
+    parser.add_argument("--map", choices=COLOR_MAPS, help="with --fit: kind of the color map (default: chosen on "
+                        "held-out images)")  # fmt: skip
     parser.add_argument("--position", choices=POSITIONS, help="with --fit: whether to also fit a vignette "
                         "(radial) (default: if most of RETRO have one)")  # fmt: skip
 

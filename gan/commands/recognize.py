@@ -13,14 +13,13 @@ from typing import TYPE_CHECKING
 from gan.commands import options, outputs
 from gan.commands.options import add_command
 from gan.runs.run_folder import RECOGNITION
+from gan.settings import GROUPINGS
 from gan.utils.errors import UserError, at_least, install, writing
 from gan.utils.files import without_formula
 from gan.utils.output import counting, print_aligned
 
 if TYPE_CHECKING:
     from gan.recognition.protocol import Score
-
-SPLITS = ("file", "folder", "prefix", "content")
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -30,8 +29,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     fit.add_argument("data", nargs="?", metavar="FOLDER", help="folder or zip archive with a sub-folder per class "
                      "(default: the run's own images, if they have classes)")  # fmt: skip
     fit.add_argument("--labels", metavar="TABLE", help="CSV or JSON file of files and labels, instead of sub-folders")
-    fit.add_argument("--split", choices=SPLITS, default="file", help="groups of images that are kept together in the "
-                     "training or test images (default: %(default)s)")  # fmt: skip
+    fit.add_argument("--split", choices=GROUPINGS, default="file", help="groups of images that are kept together in "
+                     "the training or test images (default: %(default)s)")  # fmt: skip
     fit.add_argument("--folds", type=int, default=5, help="number of cross-validation folds (default: %(default)s)")
     fit.add_argument("--no-baselines", action="store_true", help="measure only the discriminator's features")
     predict = add_command(parts, "predict", "classify images; the exit code is 3 if some could not be read")

@@ -22,6 +22,7 @@ from gan.config.compose import check_options, compose, literals
 from gan.config.overrides import first_alternative, is_group, key_of, value_of, without
 from gan.looks import is_table
 from gan.runs import lock, run_folder
+from gan.settings import IMAGE_PATHS
 from gan.utils.errors import UserError, install, path_hint, reason
 from gan.utils.files import write_bytes
 from gan.utils.object_store import check_address, check_library
@@ -30,7 +31,7 @@ from gan.utils.output import print_line
 from gan.utils.processes import global_rank, num_external_ranks
 from gan.utils.untrusted import MAX_OPTION
 
-PATHS = ("data.root", "data.a", "data.b")
+PATHS = tuple(f"data.{name}" for name in IMAGE_PATHS)
 NETWORKS = ("model.generator.", "model.discriminator.")  # prefixes of the options of networks
 HUGGING_FACE = "gan.data.sources.huggingface.data_module"
 DEFAULT = "retro"  # the data of conf/train.yaml, which needs no path

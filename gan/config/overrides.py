@@ -14,6 +14,7 @@ from hydra.core.override_parser.types import Override
 from hydra.errors import HydraException
 from omegaconf import ListConfig, OmegaConf
 
+from gan import settings
 from gan.config.paths import folders
 from gan.config.secrets import MISSING, hide, name_variables
 from gan.looks import is_table
@@ -21,7 +22,7 @@ from gan.utils.errors import UserError
 from gan.utils.option_values import quote, with_home, without_home
 
 STYLE = "data.style"  # a path only if it is a file with a color table
-DATA_PATHS = ("data.root", "data.a", "data.b", "data.labels", "data.name", STYLE)  # training reads
+DATA_PATHS = tuple(f"data.{name}" for name in settings.DATA_PATHS)
 READ_PATHS = (*DATA_PATHS, "init_from", "model.discriminator.weights")  # weights: not if a run is resumed
 FOLDERS = ("hydra.run.dir", "hydra.sweep.dir")  # one path each, which need not exist yet
 derived: set[str] = set()  # keys of overrides that the program has added to those of this command line

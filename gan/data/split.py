@@ -10,9 +10,8 @@ from collections.abc import Iterable, Iterator, Sequence
 
 import numpy as np
 
+from gan.settings import GROUPINGS
 from gan.utils.errors import UserError, choice
-
-GROUPINGS = ("file", "folder", "prefix", "content")
 
 
 def select(

@@ -20,11 +20,9 @@ from gan.metrics.pairs import content_preservation, ground_truth_scores
 from gan.metrics.perceptual import PerceptualDistance
 from gan.networks.closed_form.choose import choose
 from gan.networks.closed_form.color_map import ColorMap
-from gan.networks.closed_form.fit import draw_pixels, fit_kinds, visible, with_position
+from gan.networks.closed_form.fit import CHUNK, draw_pixels, fit_kinds, visible, with_position
 from gan.networks.tile_position import TilePosition
 from gan.translation.tiling import set_shows_patches, translate_each
-
-CHUNK = 50  # images that are mapped together
 
 
 class Translations(NamedTuple):

@@ -16,10 +16,10 @@ from gan.data.decoding.decode import SINGLE_IMAGE_FITS, Decoder
 from gan.data.decoding.reader import ImageError, to_srgb, unpremultiply
 from gan.data.sources.files import File, decode_all, find, first_image, single
 from gan.images.convert import grid, save_pngs, to_pil_image
+from gan.settings import MODES
 from gan.utils.errors import UserError, writing
 from gan.utils.option_values import pair
 
-MODES = {1: "gray", 3: "RGB", 4: "RGBA"}
 Given = Any  # what `to_pil_images` accepts
 
 

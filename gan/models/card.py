@@ -17,7 +17,7 @@ from gan.models import shared_model
 from gan.models.hub import HUB
 from gan.runs import run_folder
 from gan.runs.metrics import is_number, json_lines
-from gan.settings import FREE, LICENSES
+from gan.settings import FREE, LICENSES, MODES
 from gan.utils.output import one_line
 from gan.utils.untrusted import MAX_JSON, parse_yaml, read_bytes
 
@@ -25,7 +25,6 @@ HUB_NAME = re.compile(r"[A-Za-z0-9][\w-]*/[\w.-]+", re.ASCII)  # of a dataset on
 UNKNOWN = "unknown"  # license
 BUILTIN = "built-in images of retro-gan"
 TASKS = {shared_model.GENERATOR: "unconditional-image-generation", shared_model.TRANSLATOR: "image-to-image"}
-MODES = {1: "gray", 3: "RGB", 4: "RGBA"}
 NOT_READ = ("reference_sha256", "size", "time")  # settings that only the front matter has
 USE = "## Use"  # heading
 MAX_CLASSES = 50  # class names that are listed

@@ -31,6 +31,7 @@ from gan.models.sampling import NO_CLASSES
 from gan.networks.torus import make_seamless
 from gan.runs import checkpoint_file
 from gan.runs.checkpoint_file import LICENSES
+from gan.settings import DATA_PATHS
 from gan.utils import code
 from gan.utils.errors import UserError
 from gan.utils.option_values import pair, with_home
@@ -39,7 +40,6 @@ from gan.utils.untrusted import MAX_OPTION, read_tensors
 
 EMA = "ema.module."  # prefix of the generator in checkpoints
 COUNTS = "class_counts"
-FOLDERS = ("root", "a", "b", "name", "labels", "style")  # data options that may name files and folders to read
 
 
 def select_direction(path: Path | str, network: Any, direction: str = "a2b") -> Any:
@@ -226,7 +226,7 @@ def load_data(config: Any, path: Path) -> Any:
     node = section(config, ("data",), path)
     if not has_data(config):
         raise UserError(f"{path}: a shared model has no training images")
-    if read := [f"data.{name}={node[name]}" for name in FOLDERS if reads_path(name, node.get(name))]:
+    if read := [f"data.{name}={node[name]}" for name in DATA_PATHS if reads_path(name, node.get(name))]:
         print(one_line(f"reading {', '.join(read)}, as {path} says"))  # an untrusted file may name any folder
     module = construct(node, data_class, "data", path, largest=2**63 - 1)
     try:

@@ -17,6 +17,7 @@ from torch.nn import functional as F
 
 from gan.networks.closed_form.carriers import carrier_planes, find_carriers
 from gan.networks.closed_form.color_map import ColorMap, ReadsBuffers, luminance, premultiply, unpremultiply
+from gan.networks.closed_form.fit import CHUNK
 from gan.networks.closed_form.flow_lines import FlowLines
 from gan.networks.closed_form.inks import INKS, NOISE_REACH, Inks, to_levels
 from gan.networks.closed_form.shaped_noise import KERNEL, ShapedNoise
@@ -29,7 +30,6 @@ STAGES = ("color", "noise", "drawing", "network", "finished")
 LEARNED = STAGES[3:]
 CHANNELS = 3  # planes of white noise for shaped noise, after the plane of the network
 OPAQUE = 1 - 1 / 255  # alpha from which on a pixel is opaque
-CHUNK = 50  # images that are mapped together
 FEWEST = 100  # patches for fitting a drawing
 PATCHES = 240  # of inputs, for choosing the settings of a drawing
 HOPELESS = 1.5  # skip the search for flat areas if their distance to targets exceeds that of the others by this factor

@@ -16,8 +16,9 @@ from gan import contracts, kinds
 from gan.contracts import CycleStep, PairStep, Step, TranslationStep, connect
 from gan.data.translation import FITTED_IMAGES, images_for_color_maps
 from gan.images.convert import to_float
-from gan.networks.closed_form.choose import POSITIONS, choose
+from gan.networks.closed_form.choose import choose
 from gan.networks.closed_form.fit import visible
+from gan.settings import POSITIONS
 from gan.training.module import GAN, Terms, rows
 from gan.training.translation_view import CycleView, TranslationView
 from gan.translation.tiling import set_shows_patches, translators

@@ -15,7 +15,7 @@ from gan.metrics.kid import KID_SCALE, LEVEL, Files, KIDEstimate, estimate_kid, 
 from gan.metrics.pairs import content_preservation, ground_truth_scores
 from gan.metrics.prdc import NEIGHBORS
 from gan.networks.closed_form.choose import typical
-from gan.networks.closed_form.fit import draw_pixels, fit, visible
+from gan.networks.closed_form.fit import CHUNK, draw_pixels, fit, visible
 from gan.training.view import LatentView
 from gan.translation.tiling import translate_each
 from gan.utils.output import print_line
@@ -23,7 +23,6 @@ from gan.utils.output import print_line
 STAGE_IMAGES = 500  # images of each domain for choosing a stage
 TOLERANCE = 1.25  # factor up to which the other KIDs may be above those of the color map
 FINISH_IMAGES = 200  # images of each side for fitting the last color map
-CHUNK = 50  # images that are translated together
 
 Kids = dict[str, KIDEstimate]  # by extractor
 

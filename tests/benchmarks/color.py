@@ -28,7 +28,7 @@ from gan.looks import registry
 from gan.metrics.pairs import ground_truth_scores
 from gan.networks.closed_form.choose import UNCHANGED, choose
 from gan.networks.closed_form.color_map import ColorMap
-from gan.networks.closed_form.fit import KINDS, draw_pixels, fit_kinds, linear, smooth_table, with_position
+from gan.networks.closed_form.fit import COLOR_MAPS, draw_pixels, fit_kinds, linear, smooth_table, with_position
 
 SIDE = 64
 POSITIONS = (None, "radial")
@@ -56,7 +56,7 @@ def main() -> None:
             for name, gain in gains.items():
                 found[name].append(gain)
         means = {name: fmean(gains) for name, gains in found.items()}
-        closed = {name: gain for name, gain in means.items() if name.split()[0] in (*KINDS, UNCHANGED)}
+        closed = {name: gain for name, gain in means.items() if name.split()[0] in (*COLOR_MAPS, UNCHANGED)}
         best = max(closed, key=lambda name: closed[name])
         print(f"{look}: chosen {means['chosen']:.3f} ({'; '.join(choices)}), best {closed[best]:.3f} ({best})")
         print("   " + ", ".join(f"{name} {gain:.3f}" for name, gain in means.items()), flush=True)

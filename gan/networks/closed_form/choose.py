@@ -18,7 +18,6 @@ from torch import Tensor
 
 from gan.networks.closed_form.color_map import ColorMap
 from gan.networks.closed_form.fit import (
-    KINDS,
     SAMPLES,
     VISIBLE,
     Change,
@@ -29,6 +28,7 @@ from gan.networks.closed_form.fit import (
     quantiles,
     with_position,
 )
+from gan.settings import COLOR_MAPS
 from gan.utils.colors import LUMA
 
 DIRECTIONS = 64  # of the sliced distance
@@ -36,8 +36,7 @@ LEVELS = np.linspace(0.005, 0.995, 200)
 FOLDS = 4
 UNCHANGED = "unchanged"  # name of the identity among the maps
 HELD_OUT_SAMPLES = 20_000  # pixels of each side for a fit of a fold, and for its distance
-POSITIONS = ("radial", "none")
-DEFAULT = "transport"  # of KINDS
+DEFAULT = "transport"  # of COLOR_MAPS
 MARGIN = 0.08  # by which the distance of another kind must be smaller, relative to that of the default
 MIN_IMAGES = 2 * FOLDS  # of each side
 SIGNIFICANCE = 0.01  # p-value below which two sets of images differ
@@ -55,10 +54,10 @@ IDENTITY: Change = lambda levels: levels  # noqa: E731
 class Choice(NamedTuple):
     """The chosen closed form, fitted to all images.
 
-    `distances` are held-out distances to the targets, of each of KINDS and of the unchanged inputs.
+    `distances` are held-out distances to the targets, of each of COLOR_MAPS and of the unchanged inputs.
     """
 
-    kind: str  # its map of colors, of KINDS, or UNCHANGED
+    kind: str  # its map of colors, of COLOR_MAPS, or UNCHANGED
     position: str | None  # "radial" or None
     color_map: ColorMap
     distances: Mapping[str, float] = MappingProxyType({})  # empty if there are too few images
@@ -94,7 +93,7 @@ def choose(
     maps: what is not given is linear, reduced by `shrinkage`, and without position.
 
     Args:
-        kind: one of KINDS to use; None chooses, also UNCHANGED.
+        kind: one of COLOR_MAPS to use; None chooses, also UNCHANGED.
         position: "radial", or "none" for a map of colors alone; None chooses.
         samples: pixels of each side for the fit.
     """
@@ -178,7 +177,7 @@ def best_kind(distances: dict[str, float]) -> str:
 
     Smaller differences come from the contents of the images.
     """
-    nearest = min(KINDS, key=lambda kind: distances[kind])
+    nearest = min(COLOR_MAPS, key=lambda kind: distances[kind])
     kind = nearest if distances[nearest] < (1 - MARGIN) * distances[DEFAULT] else DEFAULT
     return kind if distances[kind] < distances[UNCHANGED] else UNCHANGED
 
@@ -188,7 +187,7 @@ def held_out_distances(a: Tensor, b: Tensor, seed: int, samples: int) -> dict[st
 
     A fold fits each kind to 3/4 of the images of both sides, and compares the rest.
     """
-    found: dict[str, list[float]] = {kind: [] for kind in (*KINDS, UNCHANGED)}
+    found: dict[str, list[float]] = {kind: [] for kind in (*COLOR_MAPS, UNCHANGED)}
     for fold in range(FOLDS):
         (a_fit, a_held_out), (b_fit, b_held_out) = (
             [draw_pixels(part, seed + side, samples).levels for part in parts(images, fold, seed)]

@@ -23,10 +23,12 @@ from gan.networks.closed_form.color_map import (
     sampled,
     squared_radius,
 )
+from gan.settings import COLOR_MAPS
 
 Levels = np.ndarray  # (n, 3), float64 in 0..255
 Change = Callable[[Levels], Levels]
 
+CHUNK = 50  # images that are mapped together
 VISIBLE = 128  # alpha from which a pixel counts
 SAMPLES = 60_000  # pixels of each side for a fit
 QUANTILES = np.linspace(0, 1, 65)
@@ -34,7 +36,6 @@ ROUNDS = 20  # rotations of the distribution transfer
 GRID = 17  # entries per axis of the table of a transport
 SMOOTHNESS = {"transport": 50.0, "flexible_transport": 2.0}  # weights of the neighbors of an entry, relative to its
 # pixels if spread evenly
-KINDS = ("linear", "histogram", *SMOOTHNESS)
 SMOOTHING_STEPS = 150
 BINS = 12  # of the radius, for the correction
 RIDGE = 1e-5  # penalty of the coefficients of a correction, relative to the number of quantiles
@@ -89,8 +90,8 @@ def histogram(a: Levels, b: Levels) -> Change:
     return bounded(lambda x: np.stack([np.interp(x[:, c], *curve) for c, curve in enumerate(curves)], 1))
 
 
-def fit_kinds(a: Levels, b: Levels, kinds: Iterable[str] = KINDS) -> dict[str, Change]:
-    """Return maps of some KINDS by their names.
+def fit_kinds(a: Levels, b: Levels, kinds: Iterable[str] = COLOR_MAPS) -> dict[str, Change]:
+    """Return maps of some COLOR_MAPS by their names.
 
     A transport is the linear map, followed by a smooth table that gives the result the distribution of `b`. Without the
     linear map, a distribution transfer also transfers the differences in content of the two sets. The smooth table
@@ -227,7 +228,7 @@ def table_of(change: Change) -> Tensor:
 
 
 def fit(a: Pixels, b: Pixels, kind: str) -> ColorMap:
-    """Return a map of colors from `a` to `b`; `kind` is one of KINDS."""
+    """Return a map of colors from `a` to `b`; `kind` is one of COLOR_MAPS."""
     return ColorMap(table_of(fit_kinds(a.levels, b.levels, [kind])[kind]))
 
 

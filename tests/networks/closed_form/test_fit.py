@@ -10,7 +10,7 @@ from torch import Tensor
 
 from gan.networks.closed_form import choose, fit
 from gan.networks.closed_form.color_map import ColorMap
-from gan.networks.closed_form.fit import KINDS, draw_pixels
+from gan.networks.closed_form.fit import COLOR_MAPS, draw_pixels
 
 MATRIX = np.array([[0.7, 0.2, 0.0], [0.1, 0.6, 0.1], [0.0, 0.1, 0.5]])
 SHIFT = np.array([20.0, 10.0, 60.0])
@@ -55,7 +55,7 @@ FEW = 5000  # pixels for a fit
 def test_each_kind_finds_a_linear_look_of_other_images() -> None:
     a, b = draw_pixels(A, 0, FEW), draw_pixels(linear_look(B), 1, FEW)
     unchanged = error(ColorMap(), HELD_OUT, linear_look(HELD_OUT))
-    left = {kind: error(fit.fit(a, b, kind), HELD_OUT, linear_look(HELD_OUT)) / unchanged for kind in KINDS}
+    left = {kind: error(fit.fit(a, b, kind), HELD_OUT, linear_look(HELD_OUT)) / unchanged for kind in COLOR_MAPS}
     assert left["linear"] < 0.2
     assert left["transport"] < 0.25
     assert 0.25 < left["histogram"] < 0.6  # a histogram per channel cannot mix channels
@@ -66,7 +66,7 @@ def test_a_transport_finds_a_curve_that_is_not_linear() -> None:
         return (255 * (images / 255) ** 3).round().to(torch.uint8)
 
     a, b = draw_pixels(A, 0, FEW), draw_pixels(look(B), 1, FEW)
-    left = {kind: error(fit.fit(a, b, kind), HELD_OUT, look(HELD_OUT)) for kind in KINDS}
+    left = {kind: error(fit.fit(a, b, kind), HELD_OUT, look(HELD_OUT)) for kind in COLOR_MAPS}
     assert left["flexible_transport"] < 0.75 * left["linear"]
     assert left["flexible_transport"] < left["transport"] < left["linear"]
     assert left["histogram"] < 0.5 * left["linear"]
@@ -80,7 +80,7 @@ def test_a_correction_finds_a_vignette() -> None:
 
 def chosen(a: Tensor, b: Tensor, monkeypatch: pytest.MonkeyPatch) -> choose.Choice:
     """Return the choice among maps that come nearer to the targets than the unchanged images do."""
-    distances = dict.fromkeys(KINDS, 0.1) | {"unchanged": 0.2}
+    distances = dict.fromkeys(COLOR_MAPS, 0.1) | {"unchanged": 0.2}
     monkeypatch.setattr(choose, "held_out_distances", lambda *_: distances)  # takes seconds
     return choose.choose(a, b, samples=FEW)
 
@@ -90,7 +90,7 @@ def test_a_map_that_makes_some_images_black_gets_less_weight() -> None:
 
     def choice(change: fit.Change) -> choose.Choice:
         return choose.Choice(
-            "transport", None, ColorMap(fit.table_of(change)), dict.fromkeys((*KINDS, "unchanged"), 0.1)
+            "transport", None, ColorMap(fit.table_of(change)), dict.fromkeys((*COLOR_MAPS, "unchanged"), 0.1)
         )
 
     crushing, soft = choice(lambda levels: 2 * (levels - 128).clip(0)), choice(lambda levels: 0.4 * levels + 60)
@@ -148,7 +148,7 @@ def test_two_samples_of_one_look_stay_unchanged(monkeypatch: pytest.MonkeyPatch)
     assert found.describe().startswith("none, because the colors of the two sides do not differ")
 
 
-@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("kind", COLOR_MAPS)
 def test_the_slope_of_a_map_is_bounded(kind: str) -> None:
     """Line art of black on white, with the noise of JPEG, is mapped to many colors."""
     lines = torch.where(A > 60, 255, 0).to(torch.uint8)
@@ -190,7 +190,7 @@ def test_transparent_pixels_do_not_count() -> None:
 
 def test_images_of_one_color_stay_finite() -> None:
     flat = torch.full((8, 3, 16, 16), 77, dtype=torch.uint8)
-    for kind in KINDS:
+    for kind in COLOR_MAPS:
         for position in (None, "radial"):
             a, b = draw_pixels(flat, 0, 500), draw_pixels(flat + 50, 1, 500)
             change = fit.with_position(fit.fit_kinds(a.levels, b.levels, [kind])[kind], a, b, position)
