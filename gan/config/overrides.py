@@ -157,39 +157,46 @@ def as_typed(words: Sequence[str], sweep: bool = False) -> list[str]:
     Args:
         sweep: whether values may be lists of alternatives, as in `-m data.root=a,b`.
     """
-    keys = (*READ_PATHS, *FOLDERS, "resume")
-    paths = [word for word in words if "=" in word and key_of(word) in keys]
-    return [f"{word.partition('=')[0]}={convert(word, sweep)}" if word in paths else word for word in words]
+    converted = []
+    for word in words:
+        name, separator, text = word.partition("=")
+        if separator and key_of(word) in (*READ_PATHS, *FOLDERS, "resume"):
+            text = convert(key_of(word), text, sweep)
+        converted.append(f"{name}{separator}{text}")
+    return converted
 
 
-def convert(word: str, sweep: bool) -> str:
-    """Return the value of an override of an option that takes a path, in Hydra's grammar."""
-    text, key = word.partition("=")[2], key_of(word)
+def convert(key: str, text: str, sweep: bool) -> str:
+    """Return the value of an option that takes a path, in Hydra's grammar."""
     if key in FOLDERS:
-        return text if text == "" or "${" in text or text[0] + text[-1] in ("''", '""') else quote(with_home(text))
+        is_quoted = text[:1] + text[-1:] in ("''", '""')
+        return text if text == "" or "${" in text or is_quoted else quote(with_home(text))
     if text.lower() in WORDS:
         return text
     if path := existing(text, key):
         return path
     try:
-        parsed = parse(word)
+        parsed = parse(f"{key}={text}")
     except HydraException:  # such as letters outside of ASCII, or a path with parentheses that does not exist
         if text[0] + text[-1] == "[]":
-            return "[" + ",".join(element(part.strip(), key) for part in text[1:-1].split(",")) + "]"
+            return list_of([part.strip() for part in text[1:-1].split(",")], key)
         return ",".join(element(part, key) for part in (text.split(",") if sweep else [text]))
     if parsed.is_choice_sweep():  # without -m, Hydra's error says how to write a list
-        parts = parsed.sweep_string_iterator()
-        return ",".join(convert(f"{key}={part}", sweep=False) for part in parts) if sweep else text
+        return ",".join(convert(key, part, False) for part in parsed.sweep_string_iterator()) if sweep else text
     value = parsed.value()
     if isinstance(value, list):
-        return "[" + ",".join(element(part, key) for part in value) + "]"
-    return existing(value, key) or text if isinstance(value, str) else text
+        return list_of(value, key)
+    return (isinstance(value, str) and existing(value, key)) or text  # a path in quotes, or what is no path
+
+
+def list_of(values: Sequence[Any], key: str) -> str:
+    return "[" + ",".join(element(value, key) for value in values) + "]"
 
 
 def element(value: Any, key: str) -> str:
-    if path := existing(str(value), key):
-        return path
-    return quote(with_home(value)) if isinstance(value, str) else json.dumps(value)
+    """Return an element of a list, or an alternative of a sweep, in Hydra's grammar. Every text is taken as a path."""
+    text = str(value)
+    return existing(text, key) or (quote(with_home(text)) if isinstance(value, str) else json.dumps(value))
 
 
 def existing(text: str, key: str) -> str | None:
