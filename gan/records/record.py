@@ -172,34 +172,38 @@ def command_of(record: Record) -> str:
 
 
 def words_of(record: Record) -> list[str]:
-    of_latents = "latent" in record or "latents" in record
+    """Return the command, what it reads, then its options. A damaged record raises what `command_of` catches."""
+    of_latents, mixes = bool(record.keys() & {"latent", "latents"}), record.get("mix", [])
     edited = of_latents or record.keys() & {"mix", "settings", "size"}
     command = COMMANDS.get(record["kind"], "edit" if edited else "generate")
-    run = ["--fit", "PHOTOGRAPHS", "RETRO"] if "closed_form" in record else ["RUN"]
-    if "look" in record:
-        run = [typed("look:" + ",".join(record["look"]))]
-    elif record["kind"] == "translation" and "model" not in record and "closed_form" not in record:
-        run = []  # pixel art alone
-    words = ["gan", command, *run, *(["INPUT", "OUTPUT"] if command == "translate" else [])]
+    words = ["gan", command, *made_by(record), *(["INPUT", "OUTPUT"] if command == "translate" else [])]
     if "look" in record:
         words += option("seed", record.get("seed"))
     elif "seed" in record or "seeds" in record:
         words += ["--seeds", typed(",".join(map(range_of, record.get("seeds", [record.get("seed")]))))]
     elif of_latents:
         words += ["--latents", "LATENTS.safetensors"]
-    mixes = record.get("mix", [])
     words += option("set", *(f"{name}={value}" for name, value in record.get("settings", [])))
     words += option("mix", *(f"{mix['seed']}:{part_of(mix)}" for mix in mixes))
     words += option("size", "x".join(map(str, record.get("size", []))))
-    words += option("enlarge", "ENLARGER" if "enlarge" in record else "")
-    words += option("palette", "PALETTE" if "palette" in record else "")
+    words += ["--enlarge", "ENLARGER"] if "enlarge" in record else []
+    words += ["--palette", "PALETTE"] if "palette" in record else []
     if "palette" in record and "autocontrast" not in record:  # of a version without the option
-        words += option("autocontrast", "off")
+        words += ["--autocontrast", "off"]
     # Latents, and the seeds of a mix, have classes of their own.
     own_classes = of_latents or any(mix.get("class") != record.get("class") for mix in mixes)
     for name in sorted(record.keys() - NO_OPTIONS - ({"class"} if own_classes else set())):
         words += [f"--{typed(name)}"] if record[name] is True else option(typed(name), record[name])
     return [*words, "--grid"] if record["kind"] == "grid" else words
+
+
+def made_by(record: Record) -> list[str]:
+    """Return the words that stand for what made the image; none if it is an input with another palette or cell."""
+    if "look" in record:
+        return [typed("look:" + ",".join(record["look"]))]
+    if "closed_form" in record:
+        return ["--fit", "PHOTOGRAPHS", "RETRO"]
+    return ["RUN"] if "model" in record or record["kind"] != "translation" else []
 
 
 def part_of(mix: dict[str, Any]) -> Any:
