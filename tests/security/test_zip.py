@@ -13,8 +13,9 @@ import pytest
 
 from gan.data.sources.files import find
 from gan.utils.errors import UserError
+from tests.conftest import run_python
 
-from .conftest import limited, snapshot
+from .conftest import MEMORY, snapshot
 from .test_images import bomb, saved
 
 pytestmark = pytest.mark.slow
@@ -80,13 +81,33 @@ HOSTILE: dict[str, tuple[Callable[[], bytes], str | None]] = {  # what is said o
 }
 
 
+CHECKS = f"""
+import contextlib, io, json, resource, sys
+resource.setrlimit(resource.RLIMIT_DATA, ({MEMORY}, {MEMORY}))
+from gan.cli import main
+for name in sys.argv[1:]:
+    with contextlib.redirect_stdout(io.StringIO()) as out:
+        assert main(["data", "check", name, "--json"]) in (0, None), name
+    print(json.dumps(json.loads(out.getvalue())))
+"""
+
+
+@pytest.fixture(scope="module")
+def reports(tmp_path_factory: pytest.TempPathFactory) -> dict[str, dict[str, Any]]:
+    """Return the reports of `gan data check` of all archives by name, made within a limit of memory."""
+    folder = tmp_path_factory.mktemp("archives")
+    for number, (made, _) in enumerate(HOSTILE.values()):
+        (folder / f"{number}.zip").write_bytes(made())
+    before = snapshot(folder)
+    words = ["-c", CHECKS, *(f"{number}.zip" for number in range(len(HOSTILE)))]
+    result = run_python(words, folder, check=True)
+    assert snapshot(folder) == before
+    return dict(zip(HOSTILE, map(json.loads, result.stdout.splitlines()), strict=True))
+
+
 @pytest.mark.parametrize("name", HOSTILE)
-def test_a_member_is_one_line_of_the_report(name: str, tmp_path: Path) -> None:
-    made, expected = HOSTILE[name]
-    (tmp_path / "in.zip").write_bytes(made())
-    before = snapshot(tmp_path)
-    report: dict[str, Any] = json.loads(limited("data", "check", "in.zip", "--json", folder=tmp_path, check=0).stdout)
-    assert snapshot(tmp_path) == before
+def test_a_member_is_one_line_of_the_report(name: str, reports: dict[str, dict[str, Any]]) -> None:
+    report, expected = reports[name], HOSTILE[name][1]
     assert report["readable"] == 1
     if expected is None:
         assert report["unreadable"] == {}
