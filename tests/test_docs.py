@@ -84,13 +84,8 @@ def tiny(words: list[str]) -> list[str]:
     chosen = dict(word.partition("=")[::2] for word in words)
     recipe = chosen.get("model", "dcgan")
     if recipe in TRANSLATORS:
-        small = [
-            *RECIPES[recipe],
-            "data.split=file",
-            "data.validation=0.4",
-            "data.size=32",
-            "callback=[samples,checkpoint]",
-        ]
+        small = [*RECIPES[recipe], "data.split=file", "data.validation=0.4", "data.size=32"]
+        small += ["callback=[samples,checkpoint]"]
     else:
         small = [option for option in TINY if not option.startswith("model.") or recipe == "dcgan"]
         small += (

@@ -89,13 +89,7 @@ def test_help_does_not_import_torch(command: list[str]) -> None:
 def test_processes_that_read_images_do_not_import_torch() -> None:
     """Each such process would take seconds to start."""
     sources = [f"gan.data.sources.{path.stem}" for path in (ROOT / "gan/data/sources").glob("[a-z]*.py")]
-    names = [
-        "data.decoding.cache",
-        "data.checks",
-        "data.pairs",
-        "looks.registry",
-        "images.files",
-    ]
+    names = ["data.decoding.cache", "data.checks", "data.pairs", "looks.registry", "images.files"]
     modules = ", ".join([*(f"gan.{name}" for name in names), *sources])
     code = f"import sys, {modules}; sys.exit('torch' in sys.modules or 'gradio' in sys.modules)"
     subprocess.run([sys.executable, "-c", code], cwd=ROOT, check=True)

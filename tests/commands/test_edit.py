@@ -87,7 +87,7 @@ def test_a_mix_has_the_requested_class(runs: Path, gan_command: Train, tmp_path:
 
 
 def test_errors_are_one_line(runs: Path, gan_command: Train, tmp_path: Path) -> None:
-    run, other = str(runs / "dcgan"), str(runs / "stylegan2")
+    run = str(runs / "dcgan")
     gan_command("directions", run, "--sefa", "1", "--pca", "0", "--out", "found")
     (tmp_path / "latents").touch()
     found = ["--directions", "found/directions.safetensors"]
@@ -95,10 +95,8 @@ def test_errors_are_one_line(runs: Path, gan_command: Train, tmp_path: Path) -> 
         (["directions", run, "--out", "found"], "--force"),
         (["directions", run, "--out", "new", "--sefa", "0", "--pca", "0"], "give at least one direction"),
         (["edit", run, *found, "--out", "new", "--set", "hue=1"], "shift_x, shift_y, sefa0"),
-        (["edit", run, *found, "--out", "new", "--set", "sefa0=nan"], "a finite number"),
         (["edit", run, "--latents", "latents", "--class", "neon", "--out", "new"], "--class"),
         (["edit", run, "--device", "cuda", "--out", "new"], "torch cannot use it here"),
-        (["edit", other, *found, "--out", "new", "--set", "sefa0=1"], "belongs to another model"),
     ):
         error = gan_command(*words, check=2).stderr
         assert said in error and error.count("\n") == 1

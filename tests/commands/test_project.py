@@ -113,17 +113,13 @@ def test_errors_are_one_line(runs: Path, gan_command: Train, tmp_path: Path) -> 
         (["project", run, "text", "--out", "text/new"], "is in the input folder"),
         (["project", run, "one.png", "--out", "out"], "use --force to project again"),
         (["interpolate", run, *latents[:2], "--out", "a.gif", "--space", "z"], "cannot be used with --latents"),
-        (["edit", run, "--directions", latents[1], "--set", "sefa0=1", "--out", "new"], "give a file of directions"),
         (["project", other, "one.png", "--out", "out"], "belongs to another model"),
-        (["edit", other, *latents], "belongs to another model"),
         (["edit", run, *latents, "--mix", "7"], "SEED:LAYERS"),
     ):
         error = gan_command(*words, check=2).stderr
         assert said in error and error.count("\n") == 1, (words, error)
     assert not (tmp_path / "new").exists()
     model = gan.load(run)
-    with pytest.raises(UserError, match=r"floats outside of 0\.\.1"):
-        model.project(model.generate([0]).tensor.float())
     with pytest.raises(UserError, match="there are no images"):
         model.project([])
     with pytest.raises(UserError, match="brightness=nan: give a finite number"):

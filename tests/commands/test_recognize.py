@@ -16,6 +16,7 @@ from gan.data.builtin.retro import CLASSES, draw
 from gan.images.convert import to_float
 from gan.recognition.classifier import load
 from tests.conftest import Train
+from tests.security.checkpoints import BATCH_NORM, write_run
 
 
 @pytest.fixture(scope="module")
@@ -75,14 +76,12 @@ def classes_are_set(run: str, gan_command: Train, tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
-def test_fit_and_predict_use_whole_images_and_any_class_names(
-    train: Train, gan_command: Train, kinds: Path, tmp_path: Path
-) -> None:
+def test_fit_and_predict_use_whole_images_and_any_class_names(gan_command: Train, kinds: Path, tmp_path: Path) -> None:
     """Whole images are used although the run was trained on crops, and class names may contain special characters."""
     table = "".join(f"{path.parent.name}/{path.name},{'$a_{$' if path.parent.name == 'neon' else '../../猫'}\n"
                     for path in sorted(kinds.rglob("*.png")))  # fmt: skip
     (tmp_path / "table.csv").write_text("file,label\n" + table, encoding="utf-8")
-    train("data=folder", f"data.root={kinds}", "data.fit=random_crop", "images=8", "hydra.run.dir=windows")
+    write_run(tmp_path / "windows", BATCH_NORM, root=str(kinds), fit="random_crop")
     options = ["--labels", "table.csv", "--no-baselines", "--folds", "3"]
     said = gan_command("recognize", "fit", "windows", str(kinds), *options).stdout
     assert "note" not in said

@@ -180,9 +180,6 @@ def test_own_networks_data_and_configurations(folder: Path) -> None:
     assert "add --code DIR" in gan(folder, "generate", "runs/a", "--out", "out", check=2).stderr
     gan(folder, "generate", "runs/a", "--out", "out", "--seeds", "0", *OWN[:2])
     assert (folder / "out" / "0.png").is_file()
-    words = ["--images", "8", "--extractor", "random_conv"]
-    assert "generated" in gan(folder, "evaluate", "runs/a", *words, *OWN[:2]).stdout
-    gan(folder, "project", "runs/a", "out/0.png", "--starts", "1", "--steps", "10", "--out", "p", *OWN[:2])
 
 
 @pytest.mark.slow

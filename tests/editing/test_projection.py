@@ -169,16 +169,6 @@ def test_a_linear_fit_agrees_with_numpy() -> None:
     assert found.numpy() == pytest.approx(np.linalg.lstsq(matrix, target)[0], rel=0.002)
 
 
-def test_rosenbrocks_function_is_minimized() -> None:
-    """Rosenbrock's function as two residuals."""
-
-    def residuals(x: Tensor) -> Tensor:
-        return torch.stack([1 - x[0], 10 * (x[1] - x[0] ** 2)])
-
-    found = levenberg_marquardt(residuals, torch.tensor([-1.2, 1.0]).double(), torch.zeros(2).double(), 100)
-    assert found.numpy() == pytest.approx([1, 1], abs=1e-4)
-
-
 @pytest.mark.slow
 def test_the_jacobian_agrees_with_autograd(generator: nn.Module) -> None:
     space = Space(generator)

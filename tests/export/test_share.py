@@ -170,19 +170,6 @@ def test_a_delta_has_only_the_weights_that_differ(tmp_path: Path, monkeypatch: p
         share.without_base(whole, "zoo:delta")
 
 
-@pytest.mark.slow
-def test_the_command_shares_a_delta(gan_command: Train, tmp_path: Path) -> None:
-    said = gan_command(
-        "share", "zoo:start64", "delta", "--delta", "zoo:start64", "--license", "gpl-3.0", "--fp16"
-    ).stdout
-    assert said
-    assert "only the weights that differ from those of `zoo:start64`" in (tmp_path / "delta" / CARD).read_text()
-    assert (tmp_path / "delta" / WEIGHTS).stat().st_size < 1000
-    gan_command("generate", "delta", "--seeds", "0", "--out", "out")
-    refused = gan_command("share", "delta", "again", "--delta", "delta", "--license", "gpl-3.0", check=2).stderr
-    assert "must be zoo:NAME" in refused and not (tmp_path / "again").exists()
-
-
 def test_weights_that_float16_has_not_stay() -> None:
     large, small, vector = torch.tensor([[1e5, 1.0]]), torch.tensor([[1.0, 0.1]]), torch.tensor([1.0, 0.1])
     assert shared_files.halved(large).dtype == shared_files.halved(vector).dtype == torch.float32

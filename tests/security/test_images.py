@@ -210,18 +210,10 @@ def test_a_hostile_file_is_not_translated(name: str, translated: tuple[Path, lis
 
 def test_a_file_that_becomes_a_pipe_after_the_scan_is_not_waited_for(tmp_path: Path) -> None:
     (tmp_path / "a.png").write_bytes(saved("PNG"))
-    script = [
-        "import os, sys",
-        "from gan.data.decoding.reader import ImageError",
-        "from gan.data.sources.files import content, find",
-        "(file,) = find([sys.argv[1]])",
-        "os.unlink(file.path)",
-        "os.mkfifo(file.path)",
-        "try:",
-        "    content(file)",
-        "except ImageError as error:",
-        "    print(error)",
-    ]
+    script = ["import os, sys", "from gan.data.decoding.reader import ImageError"]
+    script += ["from gan.data.sources.files import content, find", "(file,) = find([sys.argv[1]])"]
+    script += ["os.unlink(file.path)", "os.mkfifo(file.path)", "try:", "    content(file)"]
+    script += ["except ImageError as error:", "    print(error)"]
     words = [sys.executable, "-c", "\n".join(script), str(tmp_path)]
     result = subprocess.run(words, cwd=ROOT, capture_output=True, text=True, timeout=PATIENCE)
     assert result.stdout == "it is not a regular file\n"

@@ -166,15 +166,8 @@ def test_links_to_folders(tmp_path):
 
 
 def test_odd_names(tmp_path):
-    names = [
-        "a b.png",
-        "quote'\".png",
-        "new\nline.png",
-        "\U0001f0cf/\U0001f47e.png",
-        "back\\slash.png",
-        "a=b,[c].png",
-        "\uffee.png",
-    ]
+    names = ["a b.png", "quote'\".png", "new\nline.png", "\U0001f0cf/\U0001f47e.png", "back\\slash.png"]
+    names += ["a=b,[c].png", "\uffee.png"]
     touch(tmp_path, *names)
     raw = b"\xf5.png"  # sorts after U+FFEE by its bytes, before it as Python's string
     if sys.platform != "darwin":  # which refuses names that are not UTF-8
