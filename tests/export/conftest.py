@@ -12,10 +12,9 @@ import torch
 from gan import api
 from gan.export import share
 from gan.models import shared_files
-from gan.runs import checkpoints, run_folder
-from gan.runs.checkpoint_io import AtomicCheckpointIO
+from gan.runs import run_folder
 from tests.conftest import ROOT
-from tests.security.checkpoints import DCGAN, checkpoint
+from tests.security.checkpoints import DCGAN, checkpoint, write_run
 
 CLASSES = ("poster", "neon sign|*")
 USER = "a-user-name"
@@ -48,11 +47,7 @@ def private_words(folder: Path) -> list[bytes]:
 def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Return a run folder with a checkpoint of a class-conditional DCGAN at 64 images."""
     made = tmp_path_factory.mktemp(USER) / "run"
-    (made / run_folder.CHECKPOINTS).mkdir(parents=True)
-    state = checkpoint(DCGAN, CLASSES)
-    state["config"]["data"] |= {"root": str(made), "num_images": 24}
-    AtomicCheckpointIO().save_checkpoint(state, checkpoints.checkpoint_path(made, 64))
-    (made / run_folder.CONFIG).write_text("model: {_target_: gan.training.module.GAN}\n")
+    write_run(made, DCGAN, CLASSES, root=str(made))
     (made / run_folder.EVALUATION).write_text("".join(json.dumps(line) + "\n" for line in LINES) + "[]\nbroken\n")
     return made
 

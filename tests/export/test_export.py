@@ -14,7 +14,7 @@ from torch import nn
 
 from gan.export import export
 from gan.export.parts import Part, example_images, generator_parts, plain, translator_part
-from gan.images.convert import to_uint8
+from gan.images.convert import to_pil_image, to_uint8
 from gan.models.sampling import latents
 from gan.networks import dcgan, fastgan, lut, resnet_translator, style, stylegan2, unet
 from gan.networks.closed_form import color_map
@@ -22,6 +22,7 @@ from gan.networks.closed_form.inks import SETTINGS
 from gan.utils import code
 from gan.utils.errors import UserError
 from tests.color_maps import give_start
+from tests.commands.test_train import NETS
 from tests.conftest import ROOT, Train
 from tests.pages import blocks
 from tests.security.checkpoints import DCGAN, LUT, STYLEGAN2, checkpoint
@@ -216,33 +217,13 @@ def test_the_examples_of_the_page(tmp_path: Path, gan_command: Train, monkeypatc
     gan_command("export", "made.ckpt", "--to", "onnx", "--out", "exported")
     from PIL import Image
 
-    Image.fromarray(example_uint8(50, 41)).save(tmp_path / "photo.jpg")
+    to_pil_image(to_uint8(example_images(1, 3, (50, 41)))[0]).save(tmp_path / "photo.jpg")
     monkeypatch.chdir(tmp_path)
     for text in blocks(ROOT / "docs" / "export.md", "python"):
         exec(text, {})
     for name, size in (("4.png", (16, 16)), ("translated.png", (41, 50))):
         with Image.open(name) as image:
             assert image.size == size
-
-
-def example_uint8(height: int, width: int) -> Any:
-    return to_uint8(example_images(1, 3, (height, width)))[0].permute(1, 2, 0).numpy()
-
-
-OWN = """
-import torch
-from torch import nn
-
-
-class Net(nn.Module):
-    def __init__(self, size, channels, latent_dim, width=4, **options):
-        super().__init__()
-        self.latent_dim, self.shape = latent_dim, (channels, *size)
-        self.layer = nn.Linear(latent_dim, channels * size[0] * size[1])
-
-    def forward(self, z, label=None):
-        return torch.special.i1(self.layer(z)).unflatten(1, self.shape)
-"""
 
 
 @pytest.mark.slow
@@ -252,7 +233,7 @@ def test_own_networks_and_what_a_format_cannot_hold(
     pytest.importorskip("onnxscript")
     monkeypatch.setattr(code, "_folders", [])
     (tmp_path / "mine").mkdir()
-    (tmp_path / "mine" / "own_export.py").write_text(OWN)
+    (tmp_path / "mine" / "own_export.py").write_text(NETS.replace("torch.tanh", "torch.special.i1"))
     made = checkpoint(DCGAN)
     options = {"size": [16, 16], "channels": 3, "latent_dim": 8}
     state = {name: value for name, value in made["state_dict"].items() if not name.startswith("ema.module.")}

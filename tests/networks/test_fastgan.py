@@ -1,7 +1,5 @@
 """FastGAN: excitations as in the paper, noise in training only, and reconstruction."""
 
-from typing import Any
-
 import pytest
 import torch
 
@@ -59,7 +57,3 @@ def test_reconstruction_loss_is_0_for_equal_images_and_agrees_with_the_formula()
 def test_images_too_small_to_reconstruct_are_refused() -> None:
     with pytest.raises(UserError, match="too small; use at least 16x16"):
         Discriminator((12, 24), width=2)
-
-
-def second_layers(module: Any) -> list[Any]:
-    return [module.generator.to_small_image, module.discriminator.small.to_logits]
