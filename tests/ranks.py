@@ -1,11 +1,10 @@
 """Script of test_ddp.py: train networks without BatchNorm on several ranks, and save the batches of each rank.
 
-python tests/ranks.py FOLDER RANKS N_CRITIC MICRO_BATCH [FIRST LAST]
+python -m tests.ranks FOLDER RANKS N_CRITIC MICRO_BATCH [FIRST LAST]
 
 With FIRST and LAST, it resumes from FOLDER/FIRST.ckpt and writes FOLDER/LAST.ckpt. Both are numbers of batches.
 """
 
-import functools
 import sys
 from pathlib import Path
 from typing import Any
@@ -22,29 +21,9 @@ from gan.contracts import Step
 from gan.data.module import ImageDataModule
 from gan.losses.nonsaturating import Nonsaturating
 from gan.penalties.r1 import R1
-from gan.training.module import GAN
 from gan.training.trainer import DDPPerNetwork  # noqa: F401  (registers DDP)
 from gan.utils.processes import DDP
-
-
-class Generator(nn.Module):
-    latent_dim = 6
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.layers = nn.Sequential(nn.Linear(6, 32), nn.ReLU(), nn.Linear(32, 3 * 16 * 16), nn.Tanh())
-
-    def forward(self, z: Tensor, label: Tensor | None = None) -> Tensor:
-        return self.layers(z).reshape(-1, 3, 16, 16)
-
-
-class Discriminator(nn.Module):
-    def __init__(self) -> None:
-        super().__init__()
-        self.layers = nn.Sequential(nn.Conv2d(3, 8, 4, 2, 1), nn.LeakyReLU(0.2), nn.Flatten(), nn.Linear(512, 1))
-
-    def forward(self, x: Tensor, label: Tensor | None = None) -> Tensor:
-        return self.layers(x).flatten()
+from tests.training.test_module import BATCH, fit, r3gan_model
 
 
 class SquaredLogits(nn.Module):
@@ -71,7 +50,7 @@ class Record(Callback):
         for reducer in getattr(trainer.strategy, "reducers", ()):
             reducer.register_comm_hook(None, self.count)
 
-    def count(self, state: Any, bucket: torch.distributed.GradBucket) -> Any:
+    def count(self, state: Any, bucket: torch.distributed.GradBucket) -> torch.futures.Future[Tensor]:
         """Count the numbers that the ranks reduce."""
         self.reduced[-1] += bucket.buffer().numel()
         return allreduce_hook(None, bucket)
@@ -83,42 +62,20 @@ class Record(Callback):
 
 
 def main(out: Path, ranks: int, n_critic: int, micro_batch: int, first: int = 0, last: int = 6) -> None:
-    torch.manual_seed(1)
-    adam = functools.partial(torch.optim.Adam, lr=1e-3, betas=(0.5, 0.999))
-    module = GAN(
-        Generator(),
-        Discriminator(),
+    augment = APA(Adaptive(DiffAugment(["translation", "cutout"]), target=-1.0, adjustment_images=24, interval=2))
+    module = r3gan_model(
         Nonsaturating(),
-        adam,
-        adam,
-        batch_size=8,
+        0.01,
         n_critic=n_critic,
         micro_batch=micro_batch or None,
-        penalties={"r1": R1(weight=1.0, interval=2), "squared_logits": SquaredLogits()},
-        augment=Adaptive(
-            APA(Adaptive(DiffAugment(["translation", "cutout"]), target=-1.0, adjustment_images=48, interval=2)),
-            target=-1.0,
-            adjustment_images=48,
-            interval=2,
-        ),
+        penalties={"r1": R1(weight=0.1, interval=2), "squared_logits": SquaredLogits()},
+        augment=Adaptive(augment, target=-1.0, adjustment_images=24, interval=2),
     )
     record = Record()
-    trainer = Trainer(
-        accelerator="cpu",
-        devices=ranks,
-        strategy=DDP if ranks > 1 else "auto",
-        max_steps=last,
-        max_epochs=-1,
-        use_distributed_sampler=False,
-        logger=False,
-        callbacks=[record],
-        enable_checkpointing=False,
-        enable_progress_bar=False,
-        enable_model_summary=False,
-    )
-    start = str(out / f"{first}.ckpt") if first else None
-    trainer.fit(module, ImageDataModule(size=16, num_images=20, batch_size=8), ckpt_path=start, weights_only=True)
-    trainer.save_checkpoint(out / f"{last}.ckpt")
+    options: dict[str, Any] = {"devices": ranks, "strategy": DDP} if ranks > 1 else {}
+    options |= {"resume": out / f"{first}.ckpt"} if first else {}
+    data = ImageDataModule(size=16, num_images=20, batch_size=BATCH)
+    trainer = fit(module, last, record, data=data, save=out / f"{last}.ckpt", **options)
     content = {
         "state": module.state_dict(),
         "images": torch.stack(record.images),
