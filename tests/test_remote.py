@@ -11,7 +11,7 @@ import pytest
 import torch
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
-from gan.config.launch import prepare
+from gan.config.launch import words_of_start
 from gan.runs.checkpoints import list_checkpoints
 from gan.runs.lock import release, removed_unless_trained
 from gan.runs.metrics import read_metrics
@@ -76,7 +76,7 @@ def test_another_configuration_changes_nothing(
     before = Store(address).list()
     for words in ([f"remote={address}", "resume=auto"], [f"resume={address}"]):
         with pytest.raises(UserError, match="runs/c has another configuration"), removed_unless_trained():
-            prepare([*TINY, *words, "data.batch_size=8", "hydra.run.dir=runs/c"])
+            words_of_start([*TINY, *words, "data.batch_size=8", "hydra.run.dir=runs/c"])
         assert Store(address).list() == before and not (tmp_path / "runs" / "c").exists()
 
 
@@ -123,7 +123,7 @@ def test_wrong_addresses(
 ) -> None:
     monkeypatch.chdir(tmp_path)
     with pytest.raises(UserError) as error, removed_unless_trained():
-        prepare([*TINY, *words])
+        words_of_start([*TINY, *words])
     assert str(error.value) == message and not list(tmp_path.iterdir())
 
 

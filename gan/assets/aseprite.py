@@ -128,13 +128,13 @@ def is_aseprite(data: bytes) -> bool:
 
 def palette_of(data: bytes) -> np.ndarray:
     """Return the colors of the palette of a file, uint8 (K, 3), without transparent ones. Errors as in `read`."""
-    palette = read(data, (PALETTE,)).palette
+    palette = read_sprite(data, (PALETTE,)).palette
     if not len(palette):
         raise ValueError("it has no palette")
     return palette[palette[:, 3] > 0, :3]
 
 
-def read(data: bytes, kinds: Collection[int] = (PALETTE, LAYER, CEL, TAGS)) -> Sprite:
+def read_sprite(data: bytes, kinds: Collection[int] = (PALETTE, LAYER, CEL, TAGS)) -> Sprite:
     """Return the content of a file.
 
     Args:

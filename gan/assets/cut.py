@@ -38,7 +38,7 @@ BAND = 1 << 20  # pixels to count at a time
 EVERY_NEIGHBOR = np.ones((3, 3), int)  # pixels that touch at a corner belong together
 
 
-class Part(NamedTuple):
+class Piece(NamedTuple):
     """The place of an image in a sheet, in pixels."""
 
     top: int
@@ -107,7 +107,7 @@ def images_of(file: File, how: Cutting) -> Iterator[tuple[str, np.ndarray]]:
     folder, name = posixpath.split(file.name)
     stem, suffix = posixpath.splitext(name)
     if suffix.lower() in (".aseprite", ".ase"):
-        images = frames_of(aseprite.read(content(file)), stem, how)
+        images = frames_of(aseprite.read_sprite(content(file)), stem, how)
     else:
         images = parts_of(np.asarray(first_image(file, MAX_SHEET).convert("RGBA")), file, stem, how)
     return ((posixpath.join(folder, path), pixels) for path, pixels in images if pixels[..., 3].any())
@@ -137,14 +137,14 @@ def frames_of(sprite: aseprite.Sprite, stem: str, how: Cutting) -> Iterator[tupl
 def parts_of(sheet: np.ndarray, file: File, stem: str, how: Cutting) -> Iterator[tuple[str, np.ndarray]]:
     """Return the parts of a sheet uint8 (H, W, 4): its cells, those that its description names, or separated ones."""
     if how.cell is None and (places := description_of(file)):
-        return ((name, turned(part.of(sheet), rotated)) for name, part, rotated in checked(places, sheet))
+        return ((name, turned(part.of(sheet), rotated)) for name, part, rotated in checked_places(places, sheet))
     parts = by_parts(sheet, how.gap) if how.cell is None else by_grid(sheet, how.cell, how.margin, how.spacing)
     return ((f"{stem}-{n:03}", part.of(sheet)) for n, part in enumerate(parts))
 
 
 # ---- descriptions: a JSON or XML file beside the sheet, with the name and place of each image
 
-Place = tuple[str, Part, bool]  # path without a suffix, place in the sheet, whether it is rotated there
+Place = tuple[str, Piece, bool]  # path without a suffix, place in the sheet, whether it is rotated there
 
 
 def description_of(file: File) -> list[Place]:
@@ -197,12 +197,12 @@ def place_of(values: dict[str, Any], width: str, height: str) -> Place:
     except (KeyError, TypeError, ValueError, OverflowError) as error:
         raise ValueError(DAMAGED) from error
     rotated = values.get("rotated") in (True, "true", "True")
-    part = Part(top, left, columns, rows) if rotated else Part(top, left, rows, columns)
+    part = Piece(top, left, columns, rows) if rotated else Piece(top, left, rows, columns)
     name = posixpath.splitext(str(values.get("name")))[0]
     return posixpath.join(*(safe(part) or "_" for part in name.rsplit("/", MAX_DEPTH))), part, rotated
 
 
-def checked(places: list[Place], sheet: np.ndarray) -> list[Place]:
+def checked_places(places: list[Place], sheet: np.ndarray) -> list[Place]:
     """Return places; raise ValueError if one is outside of the sheet, or they are too many."""
     for _, part, _ in places:
         inside = part.top + part.height <= sheet.shape[0] and part.left + part.width <= sheet.shape[1]
@@ -223,7 +223,7 @@ def safe(name: str) -> str:
 # ---- the parts of a sheet
 
 
-def by_grid(sheet: np.ndarray, cell: tuple[int, int], margin: int = 0, spacing: int = 0) -> list[Part]:
+def by_grid(sheet: np.ndarray, cell: tuple[int, int], margin: int = 0, spacing: int = 0) -> list[Piece]:
     """Return the cells of a sheet uint8 (H, W, 4) that are not empty, by rows.
 
     Args:
@@ -246,10 +246,10 @@ def by_grid(sheet: np.ndarray, cell: tuple[int, int], margin: int = 0, spacing: 
         alpha = np.maximum.reduceat(alpha, borders, axis).take(range(0, len(borders), 2), axis)
     check_size(int(np.count_nonzero(alpha)), most=MAX_CELLS)
     tops, lefts = margin + np.argwhere(alpha).T * [[height + spacing], [width + spacing]]
-    return [Part(top, left, height, width) for top, left in zip(tops.tolist(), lefts.tolist(), strict=True)]
+    return [Piece(top, left, height, width) for top, left in zip(tops.tolist(), lefts.tolist(), strict=True)]
 
 
-def by_parts(sheet: np.ndarray, gap: int = 0, smallest: int = 4) -> list[Part]:
+def by_parts(sheet: np.ndarray, gap: int = 0, smallest: int = 4) -> list[Piece]:
     """Return the parts of a sheet uint8 (H, W, 4) that transparent pixels separate, by rows.
 
     Args:
@@ -272,11 +272,11 @@ def by_parts(sheet: np.ndarray, gap: int = 0, smallest: int = 4) -> list[Part]:
     for number, found in enumerate(ndimage.find_objects(labels, count), 1):
         if found is not None and sizes[number] >= smallest:
             rows, columns = found
-            parts.append(Part(rows.start, columns.start, rows.stop - rows.start, columns.stop - columns.start))
+            parts.append(Piece(rows.start, columns.start, rows.stop - rows.start, columns.stop - columns.start))
     return in_rows(merged(parts))
 
 
-def merged(parts: list[Part]) -> list[Part]:
+def merged(parts: list[Piece]) -> list[Piece]:
     """Return parts without those that lie within another one, such as an eye in a ring."""
     ordered = sorted(parts, key=lambda part: -part.height * part.width)
     corners = [(part.top, part.left, -part.top - part.height, -part.left - part.width) for part in ordered]
@@ -284,9 +284,9 @@ def merged(parts: list[Part]) -> list[Part]:
     return [part for n, part in enumerate(ordered) if not (edges[:, :n] <= edges[:, n, None]).all(0).any()]
 
 
-def in_rows(parts: list[Part]) -> list[Part]:
+def in_rows(parts: list[Piece]) -> list[Piece]:
     """Return parts from left to right in rows: a part is in the row of an earlier one whose middle it covers."""
-    rows: list[list[Part]] = []
+    rows: list[list[Piece]] = []
     for part in sorted(parts):
         if rows and part.top <= rows[-1][0].top + rows[-1][0].height / 2:
             rows[-1].append(part)

@@ -51,7 +51,7 @@ def export(source: Path, to: str, out: Path, force: bool) -> list[Path]:
     """
     paths = [out / name for name in ENCODERS[to]]
     refuse_existing(paths, force)
-    images = sorted(map(read, find_images(source)), key=lambda image: image.group)
+    images = sorted(map(read_named, find_images(source)), key=lambda image: image.group)
     first = images[0]
     for image in images:
         if image.pixels.shape != first.pixels.shape:
@@ -63,7 +63,7 @@ def export(source: Path, to: str, out: Path, force: bool) -> list[Path]:
     return paths
 
 
-def read(file: File) -> Named:
+def read_named(file: File) -> Named:
     """Return an image. Its class is the one in its record, or the folder that it is in."""
     try:
         image = first_image(file)

@@ -38,7 +38,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(arguments: argparse.Namespace) -> None:
-    lines = describe() if arguments.file is None else describe_image(arguments.file)
+    lines = environment() if arguments.file is None else describe_image(arguments.file)
     for name, value in lines.items():
         print(f"{name + ':':<13}{anonymous(value)}")
 
@@ -55,7 +55,7 @@ def describe_image(file: Path) -> dict[str, str]:
     return lines | {"command": command_of(record), "record": one_line(to_text(record))}
 
 
-def describe() -> dict[str, str]:
+def environment() -> dict[str, str]:
     import torch
 
     revision = git_revision()

@@ -19,7 +19,7 @@ from gan.utils.files import without_formula
 from gan.utils.output import counting, print_aligned
 
 if TYPE_CHECKING:
-    from gan.recognition.protocol import Score
+    from gan.recognition.protocol import Accuracy
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -96,7 +96,7 @@ def fit(arguments: argparse.Namespace) -> None:
         classifier.write(out, fitted, about | {"scores": {name: score.as_json() for name, score in scores.items()}})
 
 
-def print_scores(scores: dict[str, Score], classes: int, images: int) -> None:
+def print_scores(scores: dict[str, Accuracy], classes: int, images: int) -> None:
     from gan.recognition.protocol import DISCRIMINATOR, mean_and_error
 
     own = scores[DISCRIMINATOR]
@@ -121,7 +121,7 @@ def predict(arguments: argparse.Namespace) -> int:
     files = find_images(arguments.images)
     network, _, config, _ = load_discriminator(arguments.run, arguments.checkpoint)
     network.to(options.prepare_device(arguments))
-    found = classifier.read(outputs.recognition_folder(arguments.run, arguments.recognition), network)
+    found = classifier.read_classifier(outputs.recognition_folder(arguments.run, arguments.recognition), network)
     with redirect_stdout(sys.stderr):
         images, broken = decode_images(files, config["data"])
     text = StringIO()

@@ -36,14 +36,14 @@ def run(arguments: argparse.Namespace) -> None:
     rows, total = [], 0
     for folder in sorted(folders, key=changed):
         size, day = size_of(folder), time.strftime("%Y-%m-%d %H:%M", time.localtime(changed(folder)))
-        *texts, state = describe(folder)
+        *texts, state = row_of(folder)
         rows.append([one_line(text) for text in (str(folder), *texts, f"{size / 1e6:,.0f}", day, state)])
         total += size
     print_aligned(COLUMNS, rows, NUMBERS)
     print(f"{counted(len(rows), 'run')}, {total / 1e6:,.0f} MB")
 
 
-def describe(folder: Path) -> tuple[str, str, str, str, str]:
+def row_of(folder: Path) -> tuple[str, str, str, str, str]:
     """Return model, data, images, best score and status of a run folder, "damaged" if its files are not valid."""
     try:
         config, choices = run_folder.read_config(folder), run_folder.read_choices(folder)

@@ -25,7 +25,7 @@ def run(arguments: argparse.Namespace) -> None:
     if arguments.name:
         folder = address.zoo_folder(arguments.name)
         about = shared_model.read_about(folder)
-        text = card.with_address(card.read(folder)[1], about, f"zoo:{folder.name}")
+        text = card.with_address(card.read_card(folder)[1], about, f"zoo:{folder.name}")
         print(ESCAPED.sub(r"\1", text), end="")
         return
     rows = [cells(name) for name in address.zoo_names()]
@@ -37,7 +37,7 @@ def cells(name: str) -> list[str]:
     """Return the row of a model in the order of COLUMNS."""
     folder = address.zoo_folder(name)
     about = shared_model.read_about(folder)
-    front, _ = card.read(folder)
+    front, _ = card.read_card(folder)
     size = f"{(folder / shared_model.WEIGHTS).stat().st_size / 1e6:.1f}"
     pixels = "any" if about["kind"] == shared_model.TRANSLATOR else card.side_lengths(about)
     classes = len(about["classes"]) or ""

@@ -50,7 +50,7 @@ def launch(task: Callable[[DictConfig], Any], words: list[str]) -> None:
     with nullcontext() if is_child() else processes.termination_as_exit(), lock.removed_unless_trained():
         cfg = None
         if not is_child():
-            words, cfg = prepare(words)
+            words, cfg = words_of_start(words)
         sys.argv[1:] = [*(f"--config-dir={folder}" for folder in paths.own()), *words]  # Hydra reads them
         try:
             if cfg is None:
@@ -72,7 +72,7 @@ def run(task: Callable[[DictConfig], Any], cfg: DictConfig) -> None:
     _ = job.return_value  # raises the error of a job that failed
 
 
-def prepare(argv: list[str]) -> tuple[list[str], DictConfig | None]:
+def words_of_start(argv: list[str]) -> tuple[list[str], DictConfig | None]:
     """Return the arguments for Hydra, including the locked run folder and the checkpoint to resume from.
 
     For a new run, on rank 0 also return the configuration that Hydra composes of them.
@@ -92,12 +92,12 @@ def prepare(argv: list[str]) -> tuple[list[str], DictConfig | None]:
     if is_sweep:
         from gan.config import sweep
 
-        return [*flags, *sweep.prepare(overrides)], None
+        return [*flags, *sweep.words_of_sweep(overrides)], None
     if any(typed_value(overrides, name) is not None for name in ("resume", "remote")):
         from gan.config import resume
 
-        return [*flags, *resume.prepare(overrides)], None
-    overrides, cfg = new_run.prepare(overrides)
+        return [*flags, *resume.words_of_resumed_run(overrides)], None
+    overrides, cfg = new_run.words_of_new_run(overrides)
     # Other ranks take Hydra's slower way, so that rank 0 creates the folder, and removes it after an error.
     return [*flags, *overrides], None if flags or global_rank() else cfg
 

@@ -39,7 +39,7 @@ STARTS = ("freeze.generator", "freeze.discriminator")  # options that need init_
 LOCKS = {run_folder.LOCK, run_folder.DECISION, run_folder.REMOTE}  # files of a run that starts
 
 
-def prepare(typed: list[str]) -> tuple[list[str], DictConfig]:
+def words_of_new_run(typed: list[str]) -> tuple[list[str], DictConfig]:
     """Return the overrides of a new run, with its locked folder, and the configuration that Hydra composes of them."""
     typed, cfg = complete(typed)
     folder = create_folder(folder_of(cfg, "run"), is_named(typed))
@@ -53,18 +53,18 @@ def prepare(typed: list[str]) -> tuple[list[str], DictConfig]:
 def complete(typed: list[str]) -> tuple[list[str], DictConfig]:
     """Return the overrides with the options that follow from them, and the checked configuration of a new run."""
     typed = with_data(typed)
-    cfg = checked(typed)
+    cfg = checked_configuration(typed)
     if cfg.init_from:
         from gan.config.init_from import with_networks
 
         typed = with_networks(typed, cfg)
-        cfg = checked(typed)
+        cfg = checked_configuration(typed)
     if not is_named(typed) and num_external_ranks() > 1:
         raise UserError("under torchrun or SLURM all ranks need one folder: add hydra.run.dir=runs/NAME resume=auto")
     return typed, cfg
 
 
-def checked(overrides: list[str]) -> DictConfig:
+def checked_configuration(overrides: list[str]) -> DictConfig:
     cfg = compose(overrides)
     check_options(cfg)
     check(literals(cfg))

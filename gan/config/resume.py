@@ -55,7 +55,7 @@ MAX_CHANGES = 3  # in a message
 UNSEEN = 60.0  # seconds after which a run folder without a lock is taken for one that rank 0 does not share
 
 
-def prepare(typed: list[str]) -> list[str]:
+def words_of_resumed_run(typed: list[str]) -> list[str]:
     """Return the overrides of a run with resume= or remote=, with its locked folder and its checkpoint."""
     resumes_copy, typed = is_remote(typed_value(typed, "resume")), with_remote(typed)
     resume, address = typed_value(typed, "resume"), typed_value(typed, "remote")

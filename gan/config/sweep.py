@@ -25,7 +25,7 @@ from gan.config import search
 from gan.config.compose import compose
 from gan.config.init_from import with_networks
 from gan.config.mistakes import message_of
-from gan.config.new_run import checked, create_folder, folder_of, with_data, write_yaml
+from gan.config.new_run import checked_configuration, create_folder, folder_of, with_data, write_yaml
 from gan.config.overrides import first_alternative, key_of, stored, value_of, without, words_of
 from gan.runs import comparison, lock, table
 from gan.utils.errors import Diverged, UserError, to_line, writing
@@ -37,7 +37,7 @@ from gan.utils.untrusted import read_yaml
 RESULTS = "results.csv"  # in the folder of a sweep: a row per job
 
 
-def prepare(typed: list[str]) -> list[str]:
+def words_of_sweep(typed: list[str]) -> list[str]:
     """Return the overrides of a sweep, with its folder and `Summary`.
 
     The folder is new, or with resume=auto the newest folder of a sweep with the same overrides that no other process
@@ -51,7 +51,7 @@ def prepare(typed: list[str]) -> list[str]:
     if remote not in (None, "null"):
         raise UserError(f"remote={remote}: a sweep has one folder for each job, but this is one URL; leave it out")
     named = value_of(typed, "hydra.sweep.dir") is not None
-    first = checked([first_alternative(word) for word in typed])
+    first = checked_configuration([first_alternative(word) for word in typed])
     search.Search.direction = "maximize" if scores.sign(first.objective, first) < 0 else "minimize"
     swept = {key_of(word) for word in typed if first_alternative(word) != word}
     if first.init_from and not swept & {"init_from", "experiment", "model"}:
@@ -99,7 +99,7 @@ class Summary(Callback):
     def on_job_end(self, config: DictConfig, job_return: JobReturn, **_: Any) -> None:
         value = job_return._return_value
         failed = job_return.status is JobStatus.FAILED
-        text = describe(value) if failed else f"{config.objective} {value:.4g}"
+        text = describe_failure(value) if failed else f"{config.objective} {value:.4g}"
         line = one_line(f"{self.title(config)}: {text} ({duration(time.monotonic() - self.started)})")
         print_line(line)
         if failed:
@@ -144,7 +144,7 @@ def errors_of(config: DictConfig) -> Path:
     return Path(config.hydra.sweep.dir) / "errors.txt"
 
 
-def describe(error: Any) -> str:
+def describe_failure(error: Any) -> str:
     """Return a line for the error of a job; print the traceback of a bug, or of any error if the user wants it."""
     message = message_of(error)
     if message is None or os.environ.get("GAN_FULL_ERROR") == "1":

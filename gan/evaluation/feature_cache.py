@@ -20,7 +20,7 @@ from gan.utils.files import write_atomically
 def cached_features(extractor: Any, images: Tensor) -> Tensor:
     """Return `features(extractor, images)`, from the cache if possible."""
     path = cache_path(extractor, images)
-    found = read(path)
+    found = read_features(path)
     if found is None or len(found) != len(images):
         found = features(extractor, images)
         write(path, found)
@@ -33,7 +33,7 @@ def cache_path(extractor: Any, images: Tensor) -> Path:
     return folder() / FEATURES / f"{digest.of_tensors([(key, images)])}.npy"
 
 
-def read(path: Path) -> Tensor | None:
+def read_features(path: Path) -> Tensor | None:
     """Return features (n, d) from a file; None if it does not exist or was not written by `write`.
 
     The file is memory-mapped first, so that a forged header cannot allocate more memory than the size of the file.

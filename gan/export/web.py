@@ -58,14 +58,14 @@ def write_page(model: Model | Translator, out: Path, package: bytes) -> list[Exp
     contents |= members(package)
     models = [make(part, "onnx", out / f"{part.name}.onnx", metadata(part, model)) for part in parts]
     contents |= {each.path.name: each.data for each in models}
-    contents[MODEL] = describe(model, parts)
+    contents[MODEL] = describe_parts(model, parts)
     with writing(out):
         for name, data in contents.items():
             write_bytes(out / name, data)
     return models
 
 
-def describe(model: Model | Translator, parts: list[Part]) -> bytes:
+def describe_parts(model: Model | Translator, parts: list[Part]) -> bytes:
     """Return model.json: what a page needs to know about its model."""
     about: dict[str, Any] = {
         "title": "Translated photographs" if isinstance(model, Translator) else "Generated images",

@@ -50,7 +50,7 @@ class Contents(NamedTuple):
     deep: bool = False  # whether the file has 16 bits a channel; images keep the upper eight
 
 
-def read(data: bytes, format: str | None = None, max_pixels: int = MAX_PIXELS) -> Contents:
+def read_contents(data: bytes, format: str | None = None, max_pixels: int = MAX_PIXELS) -> Contents:
     """Return the contents of a file.
 
     Args:
@@ -79,7 +79,7 @@ def read(data: bytes, format: str | None = None, max_pixels: int = MAX_PIXELS) -
 
 
 def read_file(file: File, format: str | None, max_pixels: int) -> Contents:
-    return read(content(file), format, max_pixels)
+    return read_contents(content(file), format, max_pixels)
 
 
 def colors_in(data: bytes, max_colors: int) -> np.ndarray:

@@ -62,7 +62,7 @@ def parameters_of(function: Filter) -> dict[str, Parameter]:
     return found
 
 
-Settings = Mapping[str, float]
+Parameters = Mapping[str, float]
 EXAMPLE = "cell=6"  # for messages
 
 
@@ -74,11 +74,13 @@ def split_word(word: str) -> tuple[str, dict[str, float]]:
     return name, parse_assignments(parts, EXAMPLE, f"{name}:")
 
 
-def to_word(name: str, settings: Settings) -> str:
-    return ":".join([name, *(f"{key}={shown(value)}" for key, value in settings.items())])
+def to_word(name: str, parameters: Parameters) -> str:
+    return ":".join([name, *(f"{key}={shown(value)}" for key, value in parameters.items())])
 
 
-def checked(filters: Mapping[str, Filter], settings: Settings, where: str) -> dict[str, dict[str, float]]:
+def checked_parameters(
+    filters: Mapping[str, Filter], parameters: Parameters, where: str
+) -> dict[str, dict[str, float]]:
     """Return the parameters of each of some filters by name, without those that equal the default.
 
     A parameter that several filters have applies to each of them.
@@ -86,16 +88,16 @@ def checked(filters: Mapping[str, Filter], settings: Settings, where: str) -> di
     Args:
         where: what the user typed the parameters into, for messages.
     """
-    parameters = {name: parameters_of(function) for name, function in filters.items()}
-    known = {name: parameter for own in parameters.values() for name, parameter in own.items()}
-    for name, value in settings.items():
+    of_filters = {name: parameters_of(function) for name, function in filters.items()}
+    known = {name: parameter for own in of_filters.values() for name, parameter in own.items()}
+    for name, value in parameters.items():
         if name not in known:
             hint = f"{did_you_mean(name, known, '', n=1)} the parameters are {', '.join(known) or 'none'}".lstrip()
             raise UserError(f"{where} {name}: there is no such parameter; {hint}")
         known[name].check(value, f"{where} {name}=")
     return {
-        filter: {name: settings[name] for name in settings if name in own and settings[name] != own[name].default}
-        for filter, own in parameters.items()
+        filter: {name: value for name, value in parameters.items() if name in own and value != own[name].default}
+        for filter, own in of_filters.items()
     }
 
 

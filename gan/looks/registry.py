@@ -20,8 +20,8 @@ from gan.looks.color_table import ColorTable, table_of
 from gan.looks.fields import (
     Filter,
     FloatImage,
-    Settings,
-    checked,
+    Parameters,
+    checked_parameters,
     clipped,
     parameters_of,
     shown,
@@ -99,13 +99,13 @@ def make_style(style: str | Sequence[str]) -> Callable[[np.ndarray, int], np.nda
     return apply
 
 
-def filter_names(style: str | Sequence[str], settings: Settings | None = None) -> list[str]:
+def filter_names(style: str | Sequence[str], parameters: Parameters | None = None) -> list[str]:
     """Return the filters of a style in order, each with its own parameters, as in `halftone:cell=6`.
 
     Args:
         style: one of STYLES or FILTERS, one of pilgram's filters, a file with a color table (`.cube`), or a list of
             these, applied in order. Filters may have parameters, as in "film:vignette=0.3".
-        settings: parameters of the filters by name.
+        parameters: of the filters by name.
     """
     # YAML reads 1977 as a number
     words = [str(style)] if isinstance(style, str | int) else [str(word) for word in style]
@@ -114,11 +114,11 @@ def filter_names(style: str | Sequence[str], settings: Settings | None = None) -
         name, own = split_word(word)
         parts = STYLES[name].filters if name in STYLES else (name,)
         functions = {each: filter_of(each) for each in parts}
-        for part, values in checked(functions, own, f"{LOOK}{name}").items():
+        for part, values in checked_parameters(functions, own, f"{LOOK}{name}").items():
             found.append(to_word(part, values))
-    if settings:
+    if parameters:
         names = [split_word(word)[0] for word in found]
-        more = checked({each: filter_of(each) for each in names}, settings, "--set")
+        more = checked_parameters({each: filter_of(each) for each in names}, parameters, "--set")
         found = [to_word(name, {**own, **more[name]}) for name, own in map(split_word, found)]
     return found
 

@@ -14,7 +14,7 @@ ROWS = 1024  # rows of a block, so that no matrix of all pairs is needed
 ROUNDING = 1e-13  # squared distances up to this fraction of both squared norms are 0
 
 
-def checked(what: str, *given: Tensor, least: int = 2) -> list[Tensor]:
+def checked_features(what: str, *given: Tensor, least: int = 2) -> list[Tensor]:
     """Return the sets (N, D), tensors or arrays, in float64. `what` is the name of the metric in errors.
 
     Raises:

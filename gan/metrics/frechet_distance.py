@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from gan.metrics.distances import checked
+from gan.metrics.distances import checked_features
 
 
 def frechet_distance(x: Tensor, y: Tensor) -> float:
@@ -15,7 +15,7 @@ def frechet_distance(x: Tensor, y: Tensor) -> float:
     of images it is biased upward, by an amount that depends on the model, so compare only at equal numbers. It is
     computed in float64 on the CPU.
     """
-    x, y = (features.cpu() for features in checked("Fréchet distance", x, y))
+    x, y = (features.cpu() for features in checked_features("Fréchet distance", x, y))
     difference = x.mean(0) - y.mean(0)  # (D,)
     x, y = x - x.mean(0), y - y.mean(0)
     n, m, d = len(x), len(y), x.shape[1]

@@ -12,7 +12,7 @@ from scipy.special import stdtr
 from torch import Tensor
 from torch.nn.functional import normalize
 
-from gan.metrics.distances import blocks, checked
+from gan.metrics.distances import blocks, checked_features
 
 Files = Sequence[Tensor | None]  # numbers of the files of two sets of images; None: each image is its own file
 KID_SCALE = 1000  # scores contain KID x 1000, as published tables do, and say so in their names
@@ -35,7 +35,7 @@ def squared_mmd(x: Tensor, y: Tensor, matched: bool = False) -> float:
     Raises:
         UserError: fewer than two rows or features that are not finite.
     """
-    x, y = checked("kernel distance", x, y)
+    x, y = checked_features("kernel distance", x, y)
     between = _sums_between(x, y)[0].sum()
     if matched:
         between = (between - _self_kernel(x, y).sum()) * len(x) / (len(x) - 1)
@@ -82,7 +82,7 @@ class KIDEstimate(float):
 
 def estimate_kid(x: Tensor, y: Tensor, files: Files = (None, None)) -> KIDEstimate:
     """Return the KID times 1,000 with its error. Except for the files (N,) and (M,), as for `squared_mmd`."""
-    x, y = checked("kernel distance", x, y)
+    x, y = checked_features("kernel distance", x, y)
     within_x, within_y, (of_x, of_y) = _sums_within(x), _sums_within(y), _sums_between(x, y)
     without_x = _without_each_file(x, files[0], within_x, of_x)
     without_y = _without_each_file(y, files[1], within_y, of_y)
@@ -92,19 +92,19 @@ def estimate_kid(x: Tensor, y: Tensor, files: Files = (None, None)) -> KIDEstima
     return KIDEstimate(KID_SCALE * float(value), (KID_SCALE * less_x.cpu(), KID_SCALE * less_y.cpu()))
 
 
-def is_clearly_lower(kid: KIDEstimate, start: KIDEstimate, look: int, influences: dict[int, Tensor]) -> bool:
+def is_clearly_lower(kid: KIDEstimate, start: KIDEstimate, comparison: int, influences: dict[int, Tensor]) -> bool:
     """Return whether a KID is lower than that of a start by more than chance, in a series of such comparisons.
 
     Args:
-        look: increases from comparison to comparison.
-        influences: of files on the differences, by look. Those of this look are added, unless the images are equal.
+        comparison: its number, which increases from comparison to comparison.
+        influences: of files on the differences, by comparison; those of this one are added if the images differ.
     """
     difference = start.minus(kid)
     now = difference.influences()
     if not (error := float(now.norm())) > 0:
         return False
-    influences[look] = now
-    series = [influences[key] for key in sorted(influences) if key <= look]
+    influences[comparison] = now
+    series = [influences[key] for key in sorted(influences) if key <= comparison]
     of_same_files = [each if each.shape == now.shape else torch.zeros_like(now) for each in series]
     return difference / error > critical_values(torch.stack(of_same_files), difference.degrees_of_freedom())[-1]
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from gan.metrics.distances import blocks, checked, distances, radii
+from gan.metrics.distances import blocks, checked_features, distances, radii
 from gan.utils.errors import at_least
 
 NEIGHBORS = 5  # as in Naeem et al., 2020
@@ -21,7 +21,7 @@ def prdc(x: Tensor, y: Tensor, k: int = NEIGHBORS) -> dict[str, float]:
     - density: mean number of balls of x that contain an image of y, divided by k; can be above 1;
     - coverage: fraction of x whose ball contains an image of y (Naeem et al., 2020, arXiv:2002.09797).
     """
-    x, y = checked("precision and recall", x, y, least=at_least("k", k, 1) + 1)
+    x, y = checked_features("precision and recall", x, y, least=at_least("k", k, 1) + 1)
     of_x, of_y = radii(x, k), radii(y, k)
     balls = torch.zeros(len(y), dtype=torch.int64, device=x.device)  # number of balls of x that contain each image of y
     recalled, covered = torch.zeros(2, dtype=torch.int64, device=x.device)

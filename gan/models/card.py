@@ -34,7 +34,7 @@ SUBJECT = ("generated", "translated")  # rows of `gan evaluate` about the model 
 PROTOCOL = ("extractor", "resize", "images", "real", "generator", "seeds", "reference_sha256", "size", "inputs", "time")
 
 
-class Score(NamedTuple):
+class MeasuredScore(NamedTuple):
     """A number and the settings on which it depends. `reference` says which images were compared with."""
 
     metric: str
@@ -48,7 +48,7 @@ def compose(
     name: str,
     license: str,
     trained_on: str | None,
-    scores: Sequence[Score],
+    scores: Sequence[MeasuredScore],
     samples: str,
     origin: str = "",
     address: str = "DIR",
@@ -62,7 +62,7 @@ def compose(
         address: of the model in commands, such as hf://USER/NAME.
     """
     front = yaml.safe_dump(front_matter(about, name, license, trained_on, scores), sort_keys=False, allow_unicode=True)
-    parts = [f"---\n{front}---", f"# {markdown(name)}", describe(about, trained_on)]
+    parts = [f"---\n{front}---", f"# {markdown(name)}", describe_model(about, trained_on)]
     if base := about.get("base"):
         parts.append(f"The file has only the weights that differ from those of `{base}`, which has the others.")
     if origin:
@@ -74,7 +74,7 @@ def compose(
 
 
 def front_matter(
-    about: Mapping[str, Any], name: str, license: str, trained_on: str | None, scores: Sequence[Score]
+    about: Mapping[str, Any], name: str, license: str, trained_on: str | None, scores: Sequence[MeasuredScore]
 ) -> dict[str, Any]:
     """Return the metadata of the Hub, see https://huggingface.co/docs/hub/model-cards."""
     task = TASKS[about["kind"]]
@@ -104,7 +104,7 @@ def split(text: str) -> tuple[dict[str, Any], str]:
     return yaml.safe_load(front), rest.lstrip("\n")
 
 
-def read(folder: Path) -> tuple[dict[str, Any], str]:
+def read_card(folder: Path) -> tuple[dict[str, Any], str]:
     """Return the metadata and the rest of the text of the card of a shared model."""
     return split((folder / shared_model.CARD).read_text("utf-8"))
 
@@ -152,7 +152,7 @@ def markdown(text: object) -> str:
     return re.sub(r"([\\`*_\[\]<>#|!$&~])", r"\\\1", one_line(text))
 
 
-def describe(about: Mapping[str, Any], trained_on: str | None) -> str:
+def describe_model(about: Mapping[str, Any], trained_on: str | None) -> str:
     """Return a paragraph about the model."""
     network = f"`{target_of(about)}`"
     pixels = f"{side_lengths(about)} pixels ({MODES.get(about['data']['channels'], '')})"
@@ -216,9 +216,9 @@ def with_address(text: str, about: Mapping[str, Any], address: str) -> str:
     return before + usage(about, address) + "\n\n## " + rest.split("\n## ", 1)[1]
 
 
-def table(scores: Sequence[Score]) -> str:
+def table(scores: Sequence[MeasuredScore]) -> str:
     """Return the main scores: a table for each protocol, which is the line above it."""
-    groups: dict[str, list[Score]] = {}
+    groups: dict[str, list[MeasuredScore]] = {}
     for score in scores:
         settings = {name: value for name, value in score.protocol.items() if name not in NOT_READ}
         protocol = "; ".join(f"{name} {value}" for name, value in settings.items() if value not in ("", None))
@@ -241,14 +241,14 @@ def files(about: Mapping[str, Any]) -> str:
     )
 
 
-def read_scores(run: Path, checkpoint: str, images: int) -> list[Score]:
+def read_scores(run: Path, checkpoint: str, images: int) -> list[MeasuredScore]:
     """Return the scores that `gan evaluate` measured for a checkpoint, by its file name and number of images seen."""
     evaluations = evaluated(run / run_folder.EVALUATION, checkpoint, images)
     newest = {(score.metric, score.protocol.get("extractor"), score.reference): score for score in evaluations}
     return list(newest.values())[:MAX_SCORES]
 
 
-def evaluated(path: Path, checkpoint: str, images: int) -> Iterator[Score]:
+def evaluated(path: Path, checkpoint: str, images: int) -> Iterator[MeasuredScore]:
     """Yield the scores of `gan evaluate` for the default EMA of a checkpoint, oldest first."""
     wanted = {"checkpoint": checkpoint, "images_seen": images, "ema": None}  # older records name another EMA
     for line in json_lines(path, MAX_BYTES):
@@ -260,7 +260,7 @@ def evaluated(path: Path, checkpoint: str, images: int) -> Iterator[Score]:
             part = str(line.get("reference")).rpartition(":")[2]
             reference = {"val": "held-out", "train": "training"}.get(part, "other")
             protocol = {name: plain(line[name]) for name in PROTOCOL if name in line}
-            yield Score(one_line(metric[:100]), float(value), reference, protocol)
+            yield MeasuredScore(one_line(metric[:100]), float(value), reference, protocol)
 
 
 def plain(value: Any) -> Any:

@@ -52,7 +52,10 @@ def collect(model: Any, **about: Any) -> dict[str, bytes]:
 
 
 def described(
-    files: Mapping[str, bytes], samples: tuple[Tensor | None, str], scores: Sequence[card.Score] = (), **about: Any
+    files: Mapping[str, bytes],
+    samples: tuple[Tensor | None, str],
+    scores: Sequence[card.MeasuredScore] = (),
+    **about: Any,
 ) -> dict[str, bytes]:
     """Return files with a model card, and a grid of samples if there is one.
 

@@ -193,7 +193,7 @@ def write(folder: Path, classifier: Classifier, about: dict[str, Any]) -> None:
     write_bytes(folder / ABOUT, json.dumps(known | about, indent=1).encode())
 
 
-def read(folder: Path, discriminator: Any) -> Classifier:
+def read_classifier(folder: Path, discriminator: Any) -> Classifier:
     """Read a classifier written by `write`, and set the statistics of its discriminator."""
     if not all((folder / name).is_file() for name in (ABOUT, WEIGHTS)):
         raise UserError(f"{folder}: contains no classifier; fit one with gan recognize fit")
@@ -222,4 +222,4 @@ def load(
 ) -> Classifier:
     """Return the classifier that `gan recognize fit` has written for a run; by default the one in its folder."""
     discriminator, *_ = load_discriminator(run, checkpoint)
-    return read(folder or Path(run) / RECOGNITION, discriminator.to(device))
+    return read_classifier(folder or Path(run) / RECOGNITION, discriminator.to(device))

@@ -81,7 +81,7 @@ class Split(NamedTuple):
     test: Tensor
 
 
-class Score(NamedTuple):
+class Accuracy(NamedTuple):
     """The results of one set of features."""
 
     accuracy: list[float]  # in each split
@@ -129,7 +129,7 @@ def measure(
     classes: int,
     parts: Sequence[Split],
     advance: Callable[[int], None] = lambda done: None,
-) -> Score:
+) -> Accuracy:
     """Return how well a classifier of features predicts the labels (N,) of images uint8 (N, C, H, W), for `splits`."""
     predictions, selected = [], []
     for train, validation, test in parts:
@@ -143,12 +143,12 @@ def measure(
     return score_of(predictions, classes)._replace(C=selected)
 
 
-def majority(labels: Tensor, classes: int, parts: Sequence[Split]) -> Score:
+def majority(labels: Tensor, classes: int, parts: Sequence[Split]) -> Accuracy:
     predicted = (labels[part.train].bincount(minlength=classes).argmax().expand(len(part.test)) for part in parts)
     return score_of(zip(predicted, (labels[part.test] for part in parts), strict=True), classes)
 
 
-def score_of(predictions: Iterable[tuple[Tensor, Tensor]], classes: int) -> Score:
+def score_of(predictions: Iterable[tuple[Tensor, Tensor]], classes: int) -> Accuracy:
     """Return the score of the predicted and the true labels (N,) of each split."""
     names, accuracies, balanced = range(classes), [], []
     total = torch.zeros(classes, classes, dtype=torch.long)
@@ -158,7 +158,7 @@ def score_of(predictions: Iterable[tuple[Tensor, Tensor]], classes: int) -> Scor
         accuracies.append(float(confusion.trace() / confusion.sum()))
         balanced.append(float(recalls.nanmean()))
         total += confusion
-    return Score(accuracies, balanced, total, [])
+    return Accuracy(accuracies, balanced, total, [])
 
 
 def mean_and_error(values: Sequence[float]) -> tuple[float, float]:

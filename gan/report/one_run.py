@@ -14,7 +14,7 @@ from gan.data.decoding.reader import ImageError
 from gan.evaluation.registry import meaning
 from gan.report.charts import Line, Panel, draw, to_svg
 from gan.report.facts import Facts, public, public_word, read_facts
-from gan.report.page import Embedded, Header, Part, Section, embed, evenly, render, render_parts
+from gan.report.page import Block, Embedded, Header, Section, embed, evenly, render, render_parts
 from gan.runs.metrics import FINDINGS, SILENT, symptoms
 from gan.utils.errors import reason
 from gan.utils.option_values import map_strings
@@ -47,7 +47,9 @@ def build(folder: Path) -> bytes:
     sections = [images(facts, grids), curves(facts), scored(facts), memorization(facts), health(facts),
                 configuration(facts)]  # fmt: skip
     if facts.notes:
-        sections.append(Section("notes", "Notes", [Part("list", facts.notes)], "What this report leaves out, and why."))
+        sections.append(
+            Section("notes", "Notes", [Block("list", facts.notes)], "What this report leaves out, and why.")
+        )
     return render(header(facts), sections)
 
 
@@ -91,11 +93,11 @@ def images(facts: Facts, grids: list[tuple[int, Path]]) -> Section:
     files = [(f"at {seen:,} images seen", path) for seen, path in grids]
     film = shots(facts, files, min(MAX_GRID_BYTES, GRIDS_BYTES // max(1, len(files))))
     real = shots(facts, [("training images", facts.grids.reals)] if facts.grids.reals else [], SHEET_BYTES)
-    columns = [[Part("heading", title), Part("film", content)]
+    columns = [[Block("heading", title), Block("film", content)]
                for title, content in (("Generated", film), ("Real", real)) if content]  # fmt: skip
-    parts = [Part("columns", columns) if columns else Part("note", "The run has no grids yet.")]
+    parts = [Block("columns", columns) if columns else Block("note", "The run has no grids yet.")]
     if (more := len(facts.grids.grids) - len(grids)) > 0:
-        parts.append(Part("note", f"{more:,} more grids are in samples/."))
+        parts.append(Block("note", f"{more:,} more grids are in samples/."))
     return Section("images", "Images", parts, f"Each grid shows {kind} later in training. Compare the newest grid with "
                    f"the real images: {question}")  # fmt: skip
 
@@ -104,16 +106,16 @@ def curves(facts: Facts) -> Section:
     panels = panels_of(facts)
     content = chart(panels[:MAX_PANELS])
     if len(panels) > MAX_PANELS:
-        content.append(Part("note", f"{len(panels) - MAX_PANELS} more curves are in metrics.jsonl."))
+        content.append(Block("note", f"{len(panels) - MAX_PANELS} more curves are in metrics.jsonl."))
     return Section("curves", "Curves", content, "Scores should move in the direction of their arrow (↓ lower is "
                    "better, ↑ higher is better). Losses of a GAN do not fall like those of a classifier: they should "
                    "stay in balance.")  # fmt: skip
 
 
-def chart(panels: list[Panel]) -> list[Part]:
+def chart(panels: list[Panel]) -> list[Block]:
     """Return panels as one image; a note if there is nothing to draw."""
     panels = [panel for panel in panels if any(line.points for line in panel.lines)]
-    return [Part("chart", to_svg(draw(panels))) if panels else Part("note", "Nothing was logged yet.")]
+    return [Block("chart", to_svg(draw(panels))) if panels else Block("note", "Nothing was logged yet.")]
 
 
 def panels_of(facts: Facts) -> list[Panel]:
@@ -131,17 +133,17 @@ def panels_of(facts: Facts) -> list[Panel]:
 
 def scored(facts: Facts) -> Section:
     table = training_scores(facts)
-    parts = [Part("note", "No evaluation was logged. gan evaluate scores the run.")]
+    parts = [Block("note", "No evaluation was logged. gan evaluate scores the run.")]
     if table:
-        parts = [Part("table", table), Part("note", protocol_of_training(facts))]
+        parts = [Block("table", table), Block("note", protocol_of_training(facts))]
     for extractor, results, protocol in evaluations(facts):
         parts += [
-            Part("heading", f"gan evaluate, features {extractor}"),
-            Part("table", results),
-            Part("note", protocol),
+            Block("heading", f"gan evaluate, features {extractor}"),
+            Block("table", results),
+            Block("note", protocol),
         ]
     if not facts.records:
-        parts.append(Part("note", "The scores of real images, which are the best possible, are not there yet. "
+        parts.append(Block("note", "The scores of real images, which are the best possible, are not there yet. "
                           "gan evaluate adds them."))  # fmt: skip
     return Section("scores", "Scores", parts, "Read a score between two others: that before training, and that of "
                    "other real images, which is the best possible (the floor).")  # fmt: skip
@@ -150,8 +152,8 @@ def scored(facts: Facts) -> Section:
 def memorization(facts: Facts) -> Section:
     sheet = shots(facts, [("generated and training images", facts.grids.copies)] if facts.grids.copies else [],
                   SHEET_BYTES)  # fmt: skip
-    missing = Part("note", "Not searched yet. gan evaluate finds the generated images nearest to training images.")
-    return Section("copies", "Nearest training images", [Part("images", sheet) if sheet else missing],
+    missing = Block("note", "Not searched yet. gan evaluate finds the generated images nearest to training images.")
+    return Section("copies", "Nearest training images", [Block("images", sheet) if sheet else missing],
                    "Each generated image is on the left of the training image that is nearest to it. Nearly equal "
                    "pairs are copies: the generator memorizes.")  # fmt: skip
 
@@ -162,13 +164,13 @@ def health(facts: Facts) -> Section:
     lead = ("How training goes: accuracy of the discriminator (good between 55 % and 99 %), overfitting (good below "
             "50 %), diversity (good above 30 %), augmentation.")  # fmt: skip
     if not known:
-        return Section("health", "Health", [Part("note", "No health values were logged yet.")], lead)
+        return Section("health", "Health", [Block("note", "No health values were logged yet.")], lead)
     problems = []
     for name, values in findings(facts):
         finding, remedy = FINDINGS[name]
         problems.append(f"{finding.format(**values)}. Try {remedy}.")
     lines = [Line(name, evenly(points, MAX_POINTS), n) for n, (name, points) in enumerate(known.items())]
-    parts = [Part("list", problems or ["Nothing is wrong in the newest values."])]
+    parts = [Block("list", problems or ["Nothing is wrong in the newest values."])]
     return Section("health", "Health", [*parts, *chart([Panel("health values", lines, from_zero=True)])], lead)
 
 
@@ -201,9 +203,9 @@ def configuration(facts: Facts) -> Section:
     typed = [f"{name}={public(str(value))}" for name, value in facts.choices.items()][:MAX_WORDS]
     options = yaml.safe_dump(map_strings(facts.tree, public), sort_keys=False, allow_unicode=True)
     return Section("configuration", "Configuration", [
-        Part("code", commands(facts)[-5:]), Part("code", typed or ["All options have their default."]),
-        Part("heading", "Machine"), Part("pairs", machine),
-        Part("details", ("All options (config.yaml)", options[:MAX_CONFIG].splitlines())),
+        Block("code", commands(facts)[-5:]), Block("code", typed or ["All options have their default."]),
+        Block("heading", "Machine"), Block("pairs", machine),
+        Block("details", ("All options (config.yaml)", options[:MAX_CONFIG].splitlines())),
     ], "The commands that started the run, typed options, the machine and all options. Paths are short.")  # fmt: skip
 
 

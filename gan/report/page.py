@@ -28,7 +28,7 @@ MAX_LOSSLESS = 300_000  # pixels of a grid that is first tried without loss, whi
 ENCODINGS = ({"lossless": True}, {"quality": 88}, {"quality": 60})  # the first that is small enough is used
 
 
-class Part(NamedTuple):
+class Block(NamedTuple):
     """A part of a section. The template lists the kinds, each with its content."""
 
     kind: str
@@ -40,7 +40,7 @@ class Section(NamedTuple):
 
     id: str  # its name in links
     title: str
-    parts: Sequence[Part]
+    parts: Sequence[Block]
     lead: str = ""  # how to read it
 
 

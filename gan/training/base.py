@@ -27,7 +27,7 @@ NETWORKS = ("generator", "discriminator")  # in the order of their optimizers
 
 
 @dataclass(frozen=True, kw_only=True)
-class Settings:
+class TrainingOptions:
     """What a training has besides its parts. conf/gan.yaml has the options of the same names."""
 
     batch_size: int  # over all ranks
@@ -62,7 +62,7 @@ class Base(LightningModule):
     Args:
         generator, discriminator, loss, penalties, augment: see `gan.contracts`.
         generator_optimizer, discriminator_optimizer: called with the parameters, return an Optimizer.
-        settings: see `Settings`.
+        options: see `TrainingOptions`.
     """
 
     generator: Any  # nn.Module would hide the members of the contracts
@@ -86,10 +86,10 @@ class Base(LightningModule):
         *,
         penalties: Mapping[str, nn.Module] | None = None,
         augment: nn.Module | None = None,
-        **settings: Any,
+        **options: Any,
     ) -> None:
         super().__init__()
-        given = Settings(**settings)
+        given = TrainingOptions(**options)
         self.automatic_optimization = False
         if given.seamless and kinds.of_network(generator) is kinds.TRANSLATOR:
             raise UserError("model.seamless: needs a generator; for a translator, use gan translate --seamless")

@@ -120,7 +120,7 @@ def start_from(model: Base, source: Path) -> None:
         network.load_state_dict(copied.state)
         before, now = (config.get(f"model.{role}.classes") for config in (theirs, options))
         mean = f"; from the mean of {before} classes" if before and before != now else ""
-        print_line(f"{role}: {describe(network, copied)}{mean}")
+        print_line(f"{role}: {describe_copied(network, copied)}{mean}")
         if model.frozen.get(role):
             print_line(f"freeze.{role}: {', '.join(model.frozen[role])}")
     averaged = with_mean_class(network_weights(other["state_dict"], EMA, "generator."), model.generator)
@@ -150,7 +150,7 @@ def check_copied(model: Base, role: str, copied: Copied, shown: str) -> None:
             raise UserError(f"freeze.{role}: {layer} is new and must be trained; give a smaller number")
 
 
-def describe(network: nn.Module, copied: Copied) -> str:
+def describe_copied(network: nn.Module, copied: Copied) -> str:
     """Return how many parameters were kept, and which layers were resized or are new."""
     total = sum(parameter.numel() for parameter in network.parameters())
     parts = [f"{copied.numbers:,} of {total:,} parameters kept"]

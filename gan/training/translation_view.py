@@ -103,7 +103,7 @@ class TranslationView(LatentView):
 
     # ---- Stages
 
-    def prepare(self, evaluation: int) -> None:
+    def before_evaluation(self, evaluation: int) -> None:
         """Choose the stage of a generator with stages on rank 0, and set it on all ranks."""
         network: Any = self.model.ema.module
         if not hasattr(network, "set_stage"):
@@ -145,7 +145,7 @@ class TranslationView(LatentView):
     def distance_to(self, targets: Tensor) -> Callable[[Tensor], float]:
         """Return the KID of images uint8 (N, C, H, W) to targets, times 1,000, in features that choose the stage."""
         first = self.stage_extractors[0]
-        wanted = cache(lambda: features(first, targets))  # not needed by all looks
+        wanted = cache(lambda: features(first, targets))  # not needed by all models
 
         def distance(images: Tensor) -> float:
             return KID_SCALE * squared_mmd(wanted(), features(first, images))
@@ -205,18 +205,18 @@ def stage_kids(
     return found
 
 
-def best_stage(kids: Mapping[str, Kids], look: int, influences: dict[str, dict[int, Tensor]]) -> str:
+def best_stage(kids: Mapping[str, Kids], comparison: int, influences: dict[str, dict[int, Tensor]]) -> str:
     """Return the stage with the lowest KID in features of the first extractor.
 
     Return the color map, the first stage, unless another stage passes two tests: this KID is clearly lower than that of
     the color map, and no KID of other extractors is above TOLERANCE times that of the color map by more than chance.
-    `look` is the number of this choice in training, and `influences` has those of `is_clearly_lower` by stage.
+    `comparison` is the number of this choice in training, and `influences` has those of `is_clearly_lower` by stage.
     """
     (start, reference), *later = kids.items()
     first, *others = reference
 
     def improves(stage: str, own: Kids) -> bool:
-        lower = is_clearly_lower(own[first], reference[first], look, influences.setdefault(stage, {}))
+        lower = is_clearly_lower(own[first], reference[first], comparison, influences.setdefault(stage, {}))
         worse = (own[name].minus(reference[name], TOLERANCE).p_value() < LEVEL for name in others)
         return lower and not any(worse)
 

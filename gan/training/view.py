@@ -48,7 +48,7 @@ class LatentView:
         classes = len(self.model.class_counts)
         return n // classes if classes else None
 
-    def prepare(self, evaluation: int) -> None:
+    def before_evaluation(self, evaluation: int) -> None:
         """Prepare the EMA generator for an evaluation, given by its number, from 1."""
 
     def num_fakes(self, n: int) -> int:

@@ -21,7 +21,7 @@ from gan.utils import seamless
 from gan.utils.video_state import Video, from_first_frame
 
 if TYPE_CHECKING:
-    from gan.looks.fields import Settings
+    from gan.looks.fields import Parameters
 
 PLAIN = LOOK  # a look without filters, for pixel art alone
 MAX_NUMBER = 1 << 32  # of an image
@@ -127,7 +127,7 @@ class Look(ImageFunction):
 
     Args:
         style: a look, a filter, or a list of filters, see `gan.looks.registry.filter_names`.
-        settings: parameters of its filters by name.
+        parameters: of its filters by name.
 
     Attributes:
         names: the given names of looks, filters and files.
@@ -140,11 +140,11 @@ class Look(ImageFunction):
 
     bytes_per_pixel = 180  # of the Kuwahara filter and halftone, measured
 
-    def __init__(self, style: str | Sequence[str], settings: Settings | None = None) -> None:
+    def __init__(self, style: str | Sequence[str], parameters: Parameters | None = None) -> None:
         from gan.looks import color_table, registry  # import scipy, which networks do not need
 
         self.names = [style] if isinstance(style, str) else list(style)
-        self.filters = registry.filter_names(style, settings)
+        self.filters = registry.filter_names(style, parameters)
         self.recorded = color_table.recorded(self.filters)
         if all(map(is_table, self.filters)):
             self.bytes_per_pixel = TABLE_BYTES_PER_PIXEL
@@ -154,7 +154,7 @@ class Look(ImageFunction):
         return self.apply(pixels, number)
 
 
-def parse_look(word: str, settings: Settings | None = None) -> Look:
+def parse_look(word: str, parameters: Parameters | None = None) -> Look:
     """Return the look that a word names: look:film, or filters in order, as in look:fade,scan_lines, or FILE.cube.
 
     PLAIN has no filter.
@@ -163,9 +163,9 @@ def parse_look(word: str, settings: Settings | None = None) -> Look:
         UserError: as `Look`.
     """
     if not word.startswith(LOOK):
-        return Look(word, settings)
+        return Look(word, parameters)
     names = word.removeprefix(LOOK).split(",") if word != PLAIN else []
-    return Look(names[0] if len(names) == 1 else names, settings)
+    return Look(names[0] if len(names) == 1 else names, parameters)
 
 
 class LookSheet(ImageFunction):

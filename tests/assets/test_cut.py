@@ -12,7 +12,7 @@ from PIL import Image
 
 from gan.assets import aseprite
 from gan.assets.aseprite import Tag
-from gan.assets.cut import Part, by_grid, by_parts
+from gan.assets.cut import Piece, by_grid, by_parts
 from gan.cli import main
 from tests.assets.test_sheets import BLUE, RED, cel, chunk, file, frame, frames_of, layer
 
@@ -98,26 +98,26 @@ def test_one_description_with_names_that_are_equal_or_empty(tmp_path: Path, cut:
 
 @pytest.mark.parametrize("place", [(-4, 0), (0, -4), (-9, -9), (3, -5), (8, 0), (0, 8)])
 def test_a_cel_outside_of_the_canvas_is_an_empty_image(place: tuple[int, int]) -> None:
-    sprite = aseprite.read(file(frame(layer(b"a"), cel(0, RED * 16, place, 4)), side=8))
+    sprite = aseprite.read_sprite(file(frame(layer(b"a"), cel(0, RED * 16, place, 4)), side=8))
     assert not frames_of(sprite).any()
 
 
 def test_a_cel_over_a_border_and_one_without_pixels() -> None:
-    image = frames_of(aseprite.read(file(frame(layer(b"a"), cel(0, RED * 16, (-3, 6), 4)), side=8)))[0]
+    image = frames_of(aseprite.read_sprite(file(frame(layer(b"a"), cel(0, RED * 16, (-3, 6), 4)), side=8)))[0]
     assert (image[6:, :1] == (255, 0, 0, 255)).all() and np.count_nonzero(image[..., 3]) == 2
-    assert not frames_of(aseprite.read(file(frame(layer(b"a"), cel(0, b"", side=0))))).any()
+    assert not frames_of(aseprite.read_sprite(file(frame(layer(b"a"), cel(0, b"", side=0))))).any()
 
 
 def test_a_large_canvas_costs_no_more_than_its_pixels() -> None:
     layers = [layer(b"a") for _ in range(100)]
     data = file(frame(*layers, *(cel(number, BLUE, (5, 5), 1) for number in range(100))), side=1024)
     tracemalloc.start()
-    (_, image), *_ = aseprite.read(data).frames()
+    (_, image), *_ = aseprite.read_sprite(data).frames()
     peak = tracemalloc.get_traced_memory()[1]
     tracemalloc.stop()
     assert image[5, 5].tolist() == [0, 0, 255, 255] and peak < 3 * image.nbytes
     with pytest.raises(ValueError, match="pixels"):
-        aseprite.read(file(frame(), side=8192))
+        aseprite.read_sprite(file(frame(), side=8192))
 
 
 def test_the_palette_is_read_without_cels() -> None:
@@ -131,22 +131,22 @@ def test_tags_end_at_the_last_frame(tmp_path: Path, cut: Callable[..., list[str]
     (tmp_path / "sheets" / "s.aseprite").write_bytes(data)
     assert cut() == ["a/s-001.png", "a/s-002.png", "b/s-000.png"]
     with pytest.raises(ValueError, match="tags"):
-        aseprite.read(aseprite.encode(DOT[None], tags=[Tag("a", 0, 0)] * 5000))
+        aseprite.read_sprite(aseprite.encode(DOT[None], tags=[Tag("a", 0, 0)] * 5000))
 
 
 def test_frames_do_not_overlap() -> None:
     header = bytearray(frame(layer(b"a")))
     header[0] = 16  # the frame ends before its chunk, which the next frame would read again
     with pytest.raises(ValueError, match="damaged"):
-        aseprite.read(file(bytes(header)))
+        aseprite.read_sprite(file(bytes(header)))
 
 
 def test_cels_and_links_are_limited(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(aseprite, "MAX_CELS", 10)
     link = chunk(0x2005, bytes((0, 0, 0, 0, 0, 0, 255, 1, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0)))
-    assert len(aseprite.read(file(frame(layer(b"a"), cel(0, RED * 4)), frame(link))).durations) == 2
+    assert len(aseprite.read_sprite(file(frame(layer(b"a"), cel(0, RED * 4)), frame(link))).durations) == 2
     with pytest.raises(ValueError, match="too large"):
-        aseprite.read(file(frame(layer(b"a"), cel(0, RED * 4)), frame(link), frame(link)))
+        aseprite.read_sprite(file(frame(layer(b"a"), cel(0, RED * 4)), frame(link), frame(link)))
 
 
 # ---- sheets
@@ -175,7 +175,7 @@ def test_places_of_many_times_the_sheet(refused: Callable[..., str]) -> None:
 def test_many_dots() -> None:
     sheet = np.kron(np.ones((64, 64, 1), np.uint8), np.pad(DOT, ((0, 1), (0, 1), (0, 0))))
     parts = by_parts(sheet)
-    assert parts == [Part(3 * row, 3 * column, 2, 2) for row in range(64) for column in range(64)]
+    assert parts == [Piece(3 * row, 3 * column, 2, 2) for row in range(64) for column in range(64)]
     assert by_grid(sheet, (3, 3)) == [part._replace(height=3, width=3) for part in parts]
     assert len(by_parts(sheet, gap=1_000_000_000)) == 1
 

@@ -14,7 +14,7 @@ from PIL import Image
 
 from gan.assets import aseprite, terrain
 from gan.assets.aseprite import Tag
-from gan.assets.cut import Part, by_grid, by_parts
+from gan.assets.cut import Piece, by_grid, by_parts
 from tests.conftest import Train
 
 COLORS = np.array([[0, 0, 0, 0], [200, 40, 40, 255], [10, 10, 10, 255], [240, 230, 200, 255]], np.uint8)
@@ -75,7 +75,7 @@ def test_a_sheet_has_the_place_of_each_image_and_is_cut_back(folder: Path, gan_c
 def test_a_file_of_aseprite_has_tags_and_a_palette(folder: Path, gan_command: Train, tmp_path: Path) -> None:
     gan_command("export", "tiles", "--to", "aseprite", "--out", "kit")
     data = (tmp_path / "kit" / "images.aseprite").read_bytes()
-    read = aseprite.read(data)
+    read = aseprite.read_sprite(data)
     assert read.tags == [Tag("floor", 0, 1), Tag("wall", 2, 4)]
     assert sorted(read.palette.tolist()) == sorted(COLORS.tolist())
     assert np.array_equal(frames_of(read), np.stack([sprite(number) for number in (3, 4, 0, 1, 2)]))
@@ -122,7 +122,7 @@ def test_a_terrain_of_tiled(folder: Path, gan_command: Train, tmp_path: Path) ->
 def test_many_colors_and_half_transparent_pixels_are_not_indexed() -> None:
     frames = np.random.default_rng(0).integers(0, 256, (2, 20, 20, 4), dtype=np.uint8)
     frames[frames[..., 3] == 0] = 0
-    assert np.array_equal(frames_of(aseprite.read(aseprite.encode(frames))), frames)
+    assert np.array_equal(frames_of(aseprite.read_sprite(aseprite.encode(frames))), frames)
 
 
 # ---- parts
@@ -130,7 +130,7 @@ def test_many_colors_and_half_transparent_pixels_are_not_indexed() -> None:
 
 def test_parts_are_separated_by_transparent_pixels() -> None:
     sheet = np.zeros((20, 30, 4), np.uint8)
-    places = [Part(1, 2, 8, 6), Part(2, 12, 7, 6), Part(11, 1, 6, 9), Part(12, 20, 5, 5)]
+    places = [Piece(1, 2, 8, 6), Piece(2, 12, 7, 6), Piece(11, 1, 6, 9), Piece(12, 20, 5, 5)]
     for part in places:
         part.of(sheet)[:] = 255
     sheet[4, 4] = 0  # a hole
@@ -146,7 +146,7 @@ def test_parts_are_separated_by_transparent_pixels() -> None:
 def test_a_grid_with_a_margin_and_spacing() -> None:
     sheet = np.zeros((2 + 2 * 4 + 1, 2 + 3 * 5 + 2, 4), np.uint8)
     sheet[1:5, 7:12] = sheet[6:10, 1:6] = 255
-    assert by_grid(sheet, (4, 5), margin=1, spacing=1) == [Part(1, 7, 4, 5), Part(6, 1, 4, 5)]
+    assert by_grid(sheet, (4, 5), margin=1, spacing=1) == [Piece(1, 7, 4, 5), Piece(6, 1, 4, 5)]
     with pytest.raises(ValueError, match="19x11 pixels are not a grid of cells of 5x4"):
         by_grid(sheet, (4, 5))
 
@@ -210,7 +210,7 @@ def test_layers_groups_links_and_opacity() -> None:
         cel(0, RED * 4), cel(2, BLUE * 4), cel(3, BLUE, (1, -1), 1), cel(3, BLUE, (1, 1), 1),
     )  # fmt: skip
     link = chunk(0x2005, struct.pack("<HhhBHh5xH", 0, 0, 0, 255, 1, 0, 0))
-    sprite = aseprite.read(file(first, frame(link)))
+    sprite = aseprite.read_sprite(file(first, frame(link)))
     assert [each.name for each in sprite.layers] == ["back", "inside", "front"] and sprite.durations == [100, 100]
     frames = frames_of(sprite)
     assert frames[0, 0, 0].tolist() == [255, 0, 0, 255] and frames[0, 1, 1].tolist() == [127, 0, 128, 255]
@@ -223,9 +223,9 @@ def test_indexed_and_gray_images() -> None:
         0x2019, struct.pack("<3I8x", 3, 0, 2) + b"".join(struct.pack("<H4B", 0, *c) for c in COLORS[1:].tolist())
     )
     packed = zlib.compress(bytes((0, 1, 2, 0)))
-    read = frames_of(aseprite.read(file(frame(palette, layer(b"a"), cel(0, packed, kind=2)), depth=8)))[0]
+    read = frames_of(aseprite.read_sprite(file(frame(palette, layer(b"a"), cel(0, packed, kind=2)), depth=8)))[0]
     assert read.reshape(4, 4).tolist() == [[200, 40, 40, 255], [0, 0, 0, 0], [240, 230, 200, 255], [200, 40, 40, 255]]
-    gray = frames_of(aseprite.read(file(frame(layer(b"a"), cel(0, bytes((9, 255) * 4))), depth=16)))[0]
+    gray = frames_of(aseprite.read_sprite(file(frame(layer(b"a"), cel(0, bytes((9, 255) * 4))), depth=16)))[0]
     assert (gray == (9, 9, 9, 255)).all()
 
 
@@ -247,4 +247,4 @@ def test_indexed_and_gray_images() -> None:
 )  # fmt: skip
 def test_damaged_and_unknown_files(data: bytes, said: str) -> None:
     with pytest.raises(ValueError, match=said):
-        aseprite.read(data)
+        aseprite.read_sprite(data)

@@ -50,7 +50,7 @@ def test_minutes_and_images_are_those_of_the_log_before_a_checkpoint(tmp_path: P
     folder = made(tmp_path / "a", 0)
     (folder / "config.yaml").write_text((folder / "config.yaml").read_text().replace("minutes: null", "minutes: 12"))
     (folder / "metrics.jsonl").write_text('{"images": 40, "seconds": 552.0, "loss/generator": 1.0}\n')
-    assert runs.describe(folder)[2] == "40 of 100 in 9.2 of 12 min"
+    assert runs.row_of(folder)[2] == "40 of 100 in 9.2 of 12 min"
 
 
 def test_a_new_folder_has_no_runs_yet(gan_command: Train) -> None:
@@ -60,7 +60,7 @@ def test_a_new_folder_has_no_runs_yet(gan_command: Train) -> None:
 def test_a_damaged_sidecar_is_said_in_the_row(tmp_path: Path) -> None:
     folder = made(tmp_path / "a", 10)
     next((folder / "checkpoints").glob("*.json")).write_text("[")
-    assert runs.describe(folder)[-1] == "damaged"
+    assert runs.row_of(folder)[-1] == "damaged"
 
 
 def test_info_names_versions_but_no_user(gan_command: Train, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

@@ -309,4 +309,4 @@ def deadly(file: File, kind: str | None, max_pixels: int) -> Contents:
     """Replace `read_file` by a decoder that crashes."""
     if file.name == "deadly.png":
         os.kill(os.getpid(), signal.SIGSEGV)
-    return image_files.read(content(file), kind, max_pixels)
+    return image_files.read_contents(content(file), kind, max_pixels)

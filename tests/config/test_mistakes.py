@@ -6,7 +6,7 @@ import pytest
 from hydra.errors import HydraException
 
 from gan.config.compose import check_options, compose
-from gan.config.launch import prepare
+from gan.config.launch import words_of_start
 from gan.config.mistakes import FLAGS, check_words, describe_foreign, message_of
 from gan.utils.errors import UserError
 
@@ -48,7 +48,7 @@ def test_a_word_is_answered_with_ours(typed: str, ours: str) -> None:
 def test_a_key_that_does_not_exist_is_answered_with_ours(word: str, ours: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("sys.argv", ["train.py", f"{word}=7"])
     with pytest.raises((HydraException, UserError)) as caught:
-        prepare([f"{word}=7"])
+        words_of_start([f"{word}=7"])
     line = message_of(caught.value)
     assert line and line.startswith(f"{word}: ") and ours in line
 

@@ -9,7 +9,7 @@ from hydra.errors import HydraException
 from PIL import Image
 
 from gan.config.compose import compose, literals, to_plain, unresolved
-from gan.config.launch import prepare
+from gan.config.launch import words_of_start
 from gan.config.mistakes import message_of
 from gan.config.new_run import check
 from gan.config.overrides import stored
@@ -53,7 +53,7 @@ def make_folders(folder: Path) -> None:
 
 def said(typed: list[str]) -> str:
     try:
-        prepare(typed)
+        words_of_start(typed)
     except (UserError, HydraException) as error:
         return message_of(error) or ""
     return "no mistake"
@@ -65,7 +65,7 @@ def test_a_new_run_gets_the_configuration_that_hydra_composes_of_its_words(
     make_folders(tmp_path)
     monkeypatch.chdir(tmp_path)
     for typed in (["data.root=pics"], ["model=lsgan", "data.root=pics", "images=8", "hydra.run.dir=mine"]):
-        words, cfg = prepare(typed)
+        words, cfg = words_of_start(typed)
         lock.release()
         found, composed = unresolved(cfg), unresolved(compose(words))
         differing = {name for name in composed if found[name] != composed[name]}
@@ -107,17 +107,17 @@ def test_the_data_group_follows_from_the_paths(
         (["model=pix2pix", "data.a=pics", "data.b=other"], "paired"),
         (["model=pix2pix", "data.root=pics"], "paired"),
     ):
-        words, _ = prepare(typed)
+        words, _ = words_of_start(typed)
         assert f"data={group}" in words and compose(words).hydra.runtime.choices.data == group
         assert f"using data={group}, because data." in capsys.readouterr().out
     for typed in (["data=retro", "data.root=pics"], ["experiment=few_shot", "data.root=pics"], ["seed=1"]):
-        assert not [word for word in prepare(typed)[0] if word.startswith("data=") and word not in typed]
+        assert not [word for word in words_of_start(typed)[0] if word.startswith("data=") and word not in typed]
         assert "using data=" not in capsys.readouterr().out
     with pytest.raises(UserError, match=r"data\.a: is an option of models that translate; add model=style"):
-        prepare(["data.a=pics", "data.b=other"])
-    assert "data=folder" in prepare(["-m", "data.root=pics,other"])[0]
+        words_of_start(["data.a=pics", "data.b=other"])
+    assert "data=folder" in words_of_start(["-m", "data.root=pics,other"])[0]
     capsys.readouterr()
-    assert "data=folder" in prepare(["--cfg", "job", "data.root=pics"])[0] and not capsys.readouterr().out
+    assert "data=folder" in words_of_start(["--cfg", "job", "data.root=pics"])[0] and not capsys.readouterr().out
 
 
 @pytest.mark.slow
@@ -125,7 +125,7 @@ def test_a_run_is_resumed_from_another_folder(tmp_path: Path, monkeypatch: pytes
     make_folders(tmp_path)
     monkeypatch.setenv("HOME", str(tmp_path))
     monkeypatch.chdir(tmp_path)
-    words, _ = prepare(["data.root=pics", "logger=[]", "callback=[]", "images=8", "hydra.run.dir=runs/new"])
+    words, _ = words_of_start(["data.root=pics", "logger=[]", "callback=[]", "images=8", "hydra.run.dir=runs/new"])
     written = [stored(word) for word in words if not word.startswith(("hydra", "resume"))]
     assert "data.root='~/pics'" in written and str(tmp_path) not in str(written)
     config = to_plain(compose(words))
@@ -136,9 +136,9 @@ def test_a_run_is_resumed_from_another_folder(tmp_path: Path, monkeypatch: pytes
     (run / "environment.jsonl").write_text("{}\n")
     save(run, 4)
     monkeypatch.chdir(tmp_path / "empty")
-    again, _ = prepare(["resume=../runs/new"])
+    again, _ = words_of_start(["resume=../runs/new"])
     assert to_plain(compose([word for word in again if not word.startswith("resume")]))["data"]["root"] == "~/pics"
-    same, _ = prepare(
+    same, _ = words_of_start(
         ["data.root=../pics", "logger=[]", "callback=[]", "images=8", "hydra.run.dir=../runs/new", "resume=auto"]
     )
     assert "images-000000004.ckpt" in same[-1]
@@ -146,6 +146,6 @@ def test_a_run_is_resumed_from_another_folder(tmp_path: Path, monkeypatch: pytes
     with pytest.raises(
         UserError, match=r"~?/pics: there is no such folder .* \(if you have moved it, add its new path and"
     ):
-        prepare(["resume=../runs/new"])
-    moved, _ = prepare(["resume=../runs/new", "data.root=../moved", "resume_force=true"])
+        words_of_start(["resume=../runs/new"])
+    moved, _ = words_of_start(["resume=../runs/new", "data.root=../moved", "resume_force=true"])
     assert compose(moved[:-1]).data.root == str(tmp_path / "moved")

@@ -10,7 +10,7 @@ import yaml
 
 from gan.config import resume
 from gan.config.compose import compose, to_plain
-from gan.config.launch import prepare
+from gan.config.launch import words_of_start
 from gan.config.new_run import create_folder
 from gan.config.overrides import stored as as_stored
 from gan.config.resume import differences, is_accepted, read_overrides, with_new_length
@@ -36,7 +36,7 @@ def test_a_folder_of_runs_lists_them(tmp_path: Path) -> None:
         for record in run_folder.RECORD:
             (tmp_path / "runs" / name / record).touch()
     with pytest.raises(UserError, match=r"resume=runs: .*; give one of the runs in it: runs/first, runs/second$"):
-        prepare(["resume=runs"])
+        words_of_start(["resume=runs"])
 
 
 USERS = ("config.yaml", "metrics.jsonl", "events.out.tfevents.1", "notes.txt")
@@ -50,7 +50,7 @@ def test_a_folder_that_is_no_run_stays_as_it_is(names: tuple[str, ...], resume: 
     for name in names:
         Path("mine", name).write_text("mine")
     with pytest.raises(UserError, match="exists and is not empty"):
-        prepare(["images=8", "hydra.run.dir=mine", *resume])
+        words_of_start(["images=8", "hydra.run.dir=mine", *resume])
     assert {path.name: path.read_text() for path in Path("mine").iterdir()} == dict.fromkeys(names, "mine")
 
 
@@ -60,7 +60,7 @@ def test_a_run_that_ended_while_it_was_recorded_starts_again(count: int) -> None
     Path("run").mkdir()
     for name in run_folder.RECORD[:count]:
         Path("run", name).touch()
-    assert prepare(["images=8", "hydra.run.dir=run", "resume=auto"])[0][-1] == "resume=null"
+    assert words_of_start(["images=8", "hydra.run.dir=run", "resume=auto"])[0][-1] == "resume=null"
 
 
 def stored(run: Path, *overrides: str) -> None:
@@ -93,7 +93,7 @@ def test_resume_names_the_newest_whole_checkpoint_and_replays_the_overrides(tmp_
     save(tmp_path / "run", 100)
     torn = save(tmp_path / "run", 200)
     torn.write_bytes(b"torn")
-    cfg = compose(prepare(["resume=run", "images=900"])[0])
+    cfg = compose(words_of_start(["resume=run", "images=900"])[0])
     assert Path(cfg.resume).name == "images-000000100.ckpt"
     assert (cfg.images, cfg.hydra.run.dir) == (900, "run")
     assert cfg.loss._target_.endswith("Hinge")
@@ -109,7 +109,7 @@ def test_a_run_whose_paths_are_null_is_resumed(form: str, tmp_path: Path) -> Non
         yaml.safe_dump(["model=projected", "images=800", *(word.replace("null", form) for word in typed)])
     )
     save(run, 100)
-    cfg = compose(prepare(["resume=run", "images=900"])[0])
+    cfg = compose(words_of_start(["resume=run", "images=900"])[0])
     assert cfg.init_from is cfg.data.root is cfg.data.labels is cfg.model.discriminator.weights is None
 
 
@@ -120,9 +120,9 @@ def test_resume_auto_takes_the_newest_unfinished_run_of_the_same_configuration(t
         save(run, 100 if name == "finished" else 50)
         os.utime(run / run_folder.CONFIG, (number, number))
     typed = ["images=100", "logger=[]", "callback=[]", "resume=auto"]
-    assert compose(prepare(typed)[0]).hydra.run.dir == "runs/newer"
+    assert compose(words_of_start(typed)[0]).hydra.run.dir == "runs/newer"
     lock.release()
-    folder = Path(compose(prepare(["images=50", *typed[1:]])[0]).hydra.run.dir)  # all are finished
+    folder = Path(compose(words_of_start(["images=50", *typed[1:]])[0]).hydra.run.dir)  # all are finished
     assert folder.parent == Path("runs") and not (folder / run_folder.CONFIG).exists()
 
 
@@ -133,7 +133,7 @@ def test_a_run_without_a_whole_checkpoint_is_not_begun_anew_over_it(tmp_path: Pa
     words = ["images=800", "logger=[]", "callback=[]"]
     for target in (["hydra.run.dir=run", "resume=auto"], ["resume=run"]):
         with pytest.raises(UserError, match=r"all its checkpoints are damaged|has no undamaged checkpoint"):
-            prepare([*words, *target])
+            words_of_start([*words, *target])
         lock.release()
     assert sorted(tmp_path.rglob("*")) == before
 
@@ -142,7 +142,7 @@ def test_another_configuration_is_refused_and_shown(tmp_path: Path) -> None:
     stored(tmp_path / "run", "images=800", "model.generator_optimizer.lr=8e-4")
     save(tmp_path / "run", 100)
     with pytest.raises(UserError, match=r"model\.generator_optimizer\.lr: 0\.0008 -> 0\.001"):
-        prepare(["resume=run", "images=900", "model.generator_optimizer.lr=1e-3"])
+        words_of_start(["resume=run", "images=900", "model.generator_optimizer.lr=1e-3"])
 
 
 def test_a_folder_in_which_another_process_trains_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -152,13 +152,13 @@ def test_a_folder_in_which_another_process_trains_is_refused(tmp_path: Path, mon
     monkeypatch.setattr(lock, "_held", {})  # as in another process
     for target in (["resume=run"], ["hydra.run.dir=run", "resume=auto", "logger=[]", "callback=[]"]):
         with pytest.raises(UserError, match=f"process {os.getpid()} on"):
-            prepare(["images=800", *target])
+            words_of_start(["images=800", *target])
 
 
 def test_a_length_that_is_reached_is_named(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     stored(tmp_path / "run", "images=800")
     save(tmp_path / "run", 800)
-    prepare(["resume=run"])
+    words_of_start(["resume=run"])
     assert "run has already seen 800 images, the length that is set; to continue" in capsys.readouterr().out
 
 
@@ -169,7 +169,7 @@ def test_a_length_that_was_passed_is_refused(length: str, tmp_path: Path) -> Non
     path.write_text(json.dumps(json.loads(path.read_text()) | {"seconds": 90.0}))
     before = (tmp_path / "run" / run_folder.OVERRIDES).read_text()
     with pytest.raises(UserError, match=r"more than the length that is set; .*minutes=\+N"):
-        prepare(["resume=run", length])
+        words_of_start(["resume=run", length])
     assert (tmp_path / "run" / run_folder.OVERRIDES).read_text() == before
 
 
@@ -194,9 +194,9 @@ def test_a_length_with_plus_is_added_to_that_of_the_run(tmp_path: Path) -> None:
     stored(tmp_path / "run", "images=800")
     path = checkpoints.sidecar(save(tmp_path / "run", 800))
     path.write_text(json.dumps(json.loads(path.read_text()) | {"seconds": 90.0}))
-    longer = compose(prepare(["resume=run", "images=+200"])[0])
+    longer = compose(words_of_start(["resume=run", "images=+200"])[0])
     assert (longer.images, longer.minutes) == (1000, None)
-    assert compose(prepare(["resume=run", "minutes=+10"])[0]).minutes == 11.5
+    assert compose(words_of_start(["resume=run", "minutes=+10"])[0]).minutes == 11.5
 
 
 def test_options_of_the_resumed_model_alone_may_be_typed_again(tmp_path: Path) -> None:
@@ -204,11 +204,11 @@ def test_options_of_the_resumed_model_alone_may_be_typed_again(tmp_path: Path) -
     stored(tmp_path / "run", "model=lut", form)
     save(tmp_path / "run", 100)
     with pytest.raises(UserError, match="is refused"):
-        prepare(["resume=run", "images=200"])
-    cfg = compose(prepare(["resume=run", "images=200", form])[0])
+        words_of_start(["resume=run", "images=200"])
+    cfg = compose(words_of_start(["resume=run", "images=200", form])[0])
     assert cfg.model.generator_optimizer._target_ == "torch.optim.SGD"
     with pytest.raises(UserError, match="minutes=-1"):
-        prepare(["resume=run", "minutes=-1", form])
+        words_of_start(["resume=run", "minutes=-1", form])
 
 
 def test_resuming_from_an_earlier_checkpoint_moves_later_ones_aside(tmp_path: Path) -> None:
@@ -226,22 +226,22 @@ def test_a_run_that_lost_its_checkpoints_keeps_its_logs(tmp_path: Path, capsys: 
     for name, text in logs.items():
         (run / name).write_text(text)
     with pytest.raises(UserError, match="run has another configuration: loss"):
-        prepare(["loss=nonsaturating", "images=800", "hydra.run.dir=run", "resume=auto"])
+        words_of_start(["loss=nonsaturating", "images=800", "hydra.run.dir=run", "resume=auto"])
     assert {name: (run / name).read_text() for name in logs} == logs
     again = ["loss=hinge", "images=800", "hydra.run.dir=run", "resume=auto"]
-    assert prepare(again)[0][-1] == "resume=null"
+    assert words_of_start(again)[0][-1] == "resume=null"
     (aside,) = (run / "checkpoints").glob("set-aside-*")
     assert {path.name: path.read_text() for path in aside.iterdir()} == logs
     assert f"run has no checkpoint and starts again; its logs were moved to run/checkpoints/{aside.name}" in (
         capsys.readouterr().out
     )
-    assert prepare(again)[0][-1] == "resume=null" and len(list((run / "checkpoints").iterdir())) == 1
+    assert words_of_start(again)[0][-1] == "resume=null" and len(list((run / "checkpoints").iterdir())) == 1
 
 
 def test_external_ranks_need_one_folder(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("WORLD_SIZE", "2")
     with pytest.raises(UserError, match=r"hydra\.run\.dir"):
-        prepare(["images=8"])
+        words_of_start(["images=8"])
 
 
 def test_ranks_resume_from_the_checkpoint_of_rank_0(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -8,7 +8,7 @@ from hydra.core.override_parser.overrides_parser import OverridesParser
 
 from gan.config import search
 from gan.config.search import Search, distribution, is_pruned
-from gan.config.sweep import prepare
+from gan.config.sweep import words_of_sweep
 from gan.training.callbacks.stop import StopWhenPruned
 from gan.utils.errors import UserError
 from tests.conftest import Train
@@ -61,10 +61,10 @@ def test_a_job_is_pruned_by_the_scores_of_earlier_trials(monkeypatch: pytest.Mon
 def test_a_score_that_is_better_when_higher_is_maximized(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(Search, "direction", "minimize")
-    prepare(["search=optuna", "objective=eval/density_lite0"])
+    words_of_sweep(["search=optuna", "objective=eval/density_lite0"])
     assert Search.direction == "maximize"
     assert started(tmp_path, Launcher()).study().direction == optuna.study.StudyDirection.MAXIMIZE
-    prepare(["search=optuna", "hydra.sweep.dir=other"])
+    words_of_sweep(["search=optuna", "hydra.sweep.dir=other"])
     assert Search.direction == "minimize"
 
 

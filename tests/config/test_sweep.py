@@ -8,7 +8,7 @@ import pytest
 from hydra.core.utils import JobReturn, JobStatus
 from omegaconf import OmegaConf
 
-from gan.config.sweep import Summary, prepare
+from gan.config.sweep import Summary, words_of_sweep
 from gan.runs import lock
 from gan.utils.errors import Diverged, UserError
 from tests.conftest import Train
@@ -60,14 +60,14 @@ def test_a_second_process_does_not_resume_a_sweep_that_is_running(
     words = ["seed=0,1", "resume=auto", f"hydra.sweep.dir={tmp_path / 'mine'}"]
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(lock, "_held", {})
-    prepare(words)
+    words_of_sweep(words)
     first = lock._held
     monkeypatch.setattr(lock, "_held", {})  # as in another process
     with pytest.raises(UserError, match=rf"process {os.getpid()} .*hydra\.sweep\.dir="):
-        prepare(words)
+        words_of_sweep(words)
     for lease in first.values():
         lease.release()
-    prepare(words)
+    words_of_sweep(words)
     lock.release()
 
 

@@ -9,7 +9,7 @@ import pytest
 from PIL import Image
 
 from gan.data.decoding.reader import ImageError
-from gan.images.files import read, write
+from gan.images.files import read_contents, write
 
 ARTIST = 0x013B
 
@@ -27,7 +27,7 @@ def saved(pictures: list[Image.Image], kind: str, **options: Any) -> bytes:
 
 
 def convert(data: bytes, path: Path, change: Any, format: str | None = None) -> Image.Image:
-    contents = read(data, format)
+    contents = read_contents(data, format)
     write(contents, path, change, format)
     return Image.fromarray(contents.images[0])
 

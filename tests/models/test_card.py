@@ -12,14 +12,14 @@ import pytest
 
 from gan.demo import space
 from gan.models import card
-from gan.models.card import Score
+from gan.models.card import MeasuredScore
 from gan.models.shared_model import CARD, GENERATOR, TRANSLATOR
 from gan.settings import LICENSES
 
 hub = pytest.importorskip("huggingface_hub")
 IDENTIFIER = re.compile(r"(?:[\w-]+/)?[\w.-]+", re.ASCII)  # of datasets and models
 TASKS = ("unconditional-image-generation", "image-to-image")
-SCORES = [Score("kid_x1000", 4.5, "held-out", {"extractor": "lite0", "seeds": [0, 49]})]
+SCORES = [MeasuredScore("kid_x1000", 4.5, "held-out", {"extractor": "lite0", "seeds": [0, 49]})]
 NAMES = ("no: name", "'\"", "---", "- x", "{", "x\\")
 TRAINED_ON = (None, "Posters of the 1920s", "me/posters", "m.e/posters", "Плакаты: 1920", "a --- b")
 

@@ -25,7 +25,7 @@ def test_each_model_is_small_and_described(name: str) -> None:
     files = {path.name: path.stat().st_size for path in folder.iterdir()}
     assert set(files) == {shared_model.WEIGHTS, shared_model.CONFIG, shared_model.CARD, shared_model.SAMPLES}
     assert sum(files.values()) <= 6 * MB
-    front, text = card.read(folder)
+    front, text = card.read_card(folder)
     assert front["license"] in FREE and card.trained_on_of(front)
     assert f"`{name}`" in (address.ZOO_FOLDER / "LICENSES.md").read_text()
     for heading in ("## Data", "## Training", "## Scores"):

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
-from gan.config.resume import prepare
+from gan.config.resume import words_of_resumed_run
 from gan.data.decoding import cache
 from gan.data.decoding.decode import Decoder
 from gan.data.sources.files import ImageFiles
@@ -84,7 +84,7 @@ def resumed(cage: Cage, plant: Callable[[Path], None]) -> str:
     write_run(cage.folder / "run")
     plant(cage.folder / "run" / run_folder.OVERRIDES)
     with pytest.raises(UserError) as caught:
-        prepare([f"resume={cage.folder / 'run'}"])
+        words_of_resumed_run([f"resume={cage.folder / 'run'}"])
     return str(caught.value)
 
 

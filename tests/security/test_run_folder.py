@@ -15,7 +15,7 @@ import torch
 import yaml
 from PIL import Image
 
-from gan.config.launch import prepare
+from gan.config.launch import words_of_start
 from gan.runs import checkpoints, run_folder
 from gan.utils.errors import UserError
 from gan.utils.files import write_json
@@ -86,7 +86,7 @@ def test_an_override_of_a_stranger_is_refused_and_nothing_happens(override: str,
     save(cage.folder / "other", 100)
     before = cage.files()
     with pytest.raises(UserError) as caught:
-        prepare(["resume=run", "images=200"])
+        words_of_start(["resume=run", "images=200"])
     assert len(str(caught.value)) < 600 and "\n" not in str(caught.value)
     assert SECRET not in str(caught.value)
     assert cage.files() == before
@@ -153,7 +153,7 @@ def test_training_writes_through_no_link_that_leads_out(name: str, run: Path, ca
     (run / name).symlink_to(other / name)
     before = cage.files()
     with pytest.raises(UserError, match="is not a regular file or folder"):
-        prepare(["resume=run", "images=200"])
+        words_of_start(["resume=run", "images=200"])
     assert cage.files() == before
 
 
@@ -171,6 +171,6 @@ def test_named_pipes_are_refused(name: str, run: Path) -> None:
     signal.alarm(60)
     try:
         with pytest.raises(UserError, match=f"{re.escape(Path(name).name)}: (is not a|cannot be read)"):
-            prepare(["resume=run", "images=200"])
+            words_of_start(["resume=run", "images=200"])
     finally:
         signal.alarm(0)

@@ -47,7 +47,7 @@ class Checkpoint(Periodic, LightningCheckpoint):
         self.best_score: float | None = None
         self.best: str | None = None  # file name
         self.start: KIDEstimate | None = None  # score of the start, with its error, while the start is the best
-        self.influences: dict[int, Tensor] = {}  # of files on differences to the start, by look
+        self.influences: dict[int, Tensor] = {}  # of files on differences to the start, by comparison
 
     def on_train_start(self, trainer: Trainer, pl_module: GAN) -> None:  # type: ignore[override]
         self.sign = scores.sign(str(self.monitor), pl_module.config)
@@ -70,7 +70,7 @@ class Checkpoint(Periodic, LightningCheckpoint):
             return False
         score, kid = evaluation.scores.get(str(self.monitor), math.nan), evaluation.kids.get(str(self.monitor))
         if self.start is not None and kid is not None:
-            return is_clearly_lower(kid, self.start, evaluation.looks, self.influences)
+            return is_clearly_lower(kid, self.start, evaluation.number, self.influences)
         return math.isfinite(score) and (self.best_score is None or self.sign * score < self.sign * self.best_score)
 
     def save(self, trainer: Trainer, pl_module: GAN) -> None:

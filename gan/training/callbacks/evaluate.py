@@ -68,7 +68,7 @@ class Evaluate(Periodic):
         self.scored_at = -1  # images seen at the last evaluation
         self.scores: dict[str, float] = {}
         self.kids: dict[str, KIDEstimate] = {}  # KIDs among the scores, with their errors
-        self.looks = 0  # number of evaluations so far
+        self.number = 0  # of evaluations so far
         self.files: tuple[Tensor | None, Tensor | None] = (None, None)
 
     def on_train_start(self, trainer: Trainer, pl_module: GAN) -> None:  # type: ignore[override]
@@ -77,7 +77,7 @@ class Evaluate(Periodic):
             with paused(trainer, "evaluation"):
                 self.score(trainer, pl_module)
 
-    def prepare(self, trainer: Trainer, pl_module: GAN) -> None:
+    def load_reals(self, trainer: Trainer, pl_module: GAN) -> None:
         """Load what rank 0 compares generated images with, and tell all ranks whether there is anything."""
         self.num_images = pl_module.view.num_fakes(self.num_images)
         if trainer.is_global_zero:
@@ -124,12 +124,12 @@ class Evaluate(Periodic):
     def score(self, trainer: Trainer, pl_module: GAN) -> None:
         """Compute and log all scores. All ranks generate images, and rank 0 measures them."""
         if self.ready is None:
-            self.prepare(trainer, pl_module)
+            self.load_reals(trainer, pl_module)
         if not self.ready:
             return
         started = time.monotonic()
-        self.looks += 1
-        pl_module.view.prepare(self.looks)
+        self.number += 1
+        pl_module.view.before_evaluation(self.number)
         share = pl_module.view.fakes(self.num_images, trainer.global_rank, trainer.world_size)
         fakes = gathered(share, self.num_images, trainer, pl_module)
         # All ranks need the scores, because each decides whether to save a checkpoint.
@@ -155,12 +155,12 @@ class Evaluate(Periodic):
         return values
 
     def state_dict(self) -> dict[str, Any]:
-        return {"scored_at": self.scored_at, "scores": self.scores, "looks": self.looks}
+        return {"scored_at": self.scored_at, "scores": self.scores, "looks": self.number}
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         self.scored_at = int(state_dict["scored_at"])
         self.scores = {str(name): float(score) for name, score in state_dict["scores"].items()}
-        self.looks = int(state_dict["looks"])
+        self.number = int(state_dict["looks"])
 
 
 def gathered(share: Tensor, n: int, trainer: Trainer, pl_module: GAN) -> Tensor:

@@ -38,8 +38,8 @@ class Scores(Evaluate):
     def note_score(self, monitor: str, pl_module: GAN) -> None:
         """Set the next score. It is of 20 files; the difference of two KIDs has the error 1."""
         score = next(self.script)
-        self.scored_at, self.scores, self.looks = pl_module.images_seen, {monitor: score}, self.looks + 1
-        spread = torch.tensor([1.0, -1.0]).repeat(10) / 19**0.5 * (self.looks > 1)
+        self.scored_at, self.scores, self.number = pl_module.images_seen, {monitor: score}, self.number + 1
+        spread = torch.tensor([1.0, -1.0]).repeat(10) / 19**0.5 * (self.number > 1)
         self.kids = {monitor: KIDEstimate(score, [spread, 0 * spread])} if "kid_x1000" in monitor else {}
 
 
@@ -145,7 +145,7 @@ def test_the_error_of_the_start_survives_a_resume(tmp_path: Path, monkeypatch: p
     callback = Checkpoint(str(tmp_path), interval=8, monitor=name)
     callback.load_state_dict(state)
     scores = Scores([], interval=8)
-    scores.looks = 2
+    scores.number = 2
     for value, error, better in ((28.0, 1.0, False), (28.0, 0.1, True), (25.0, 1.0, True), (31.0, 0.1, False)):
         spread = error * torch.tensor([1.0, -1.0]).repeat(10) / 19**0.5
         scores.scores, scores.kids = {name: value}, {name: KIDEstimate(value, [spread, 0 * spread])}
@@ -165,7 +165,7 @@ def test_the_comparisons_with_the_start_survive_a_resume(tmp_path: Path) -> None
     scores = Scores([], interval=8)
 
     def is_better(callback: Checkpoint, look: int, score: float, error: Tensor) -> bool:
-        scores.looks, scores.scores = look, {name: score}
+        scores.number, scores.scores = look, {name: score}
         scores.kids = {name: KIDEstimate(score, [error, 0 * error])}
         return callback.is_better(scores)
 
