@@ -109,25 +109,7 @@ def digest_of_set(images: Tensor) -> str:
 def from_generator(request: Request, checkpoint: Path, model: Model) -> tuple[Sets, dict[str, Any]]:
     """Generate images and load real ones."""
     model.to(request.device)
-    source, reference, n = request.source, request.reference, request.images
-    run, part = run_folder.run_of(reference) if reference else (source, "")
-    if run:
-        data = data_of(run, model.config, checkpoint) if run == source else data_of(run)
-        part = part or default_part(data)
-        sets = real_sets(data, part, request)
-        shapes = [f"{c} x {h} x {w}" for c, h, w in (sets.reference.shape[1:], model.shape)]
-        if shapes[0] != shapes[1]:
-            raise UserError(f"--reference {reference}: has images of {shapes[0]}, and {source} generates {shapes[1]}")
-        if not reference and part == "val" and len(sets.reference) < MIN_HELD_OUT:
-            print_line(f"note: there are only {len(sets.reference)} held-out images; scores during training are those "
-                       f"of --reference {source}:train")  # fmt: skip
-        scored = "val" if len(data.reals(MIN_HELD_OUT, held_out=True)) == MIN_HELD_OUT else "train"  # in training
-        seen = run == source and part == scored and (part == "train" or not use_report_half(data))
-        reference = f"{run}:{part}"
-    else:
-        data, seen = loading.load_folder(checked_folder(str(reference)), model.config["data"]), False
-        train = training_images(model, checkpoint, request.memorization)
-        sets = real_sets(data, "train", request)._replace(train=train)
+    n, (sets, reference, scored) = request.images, real_images(request, checkpoint, model)
     with counting("generating", n) as advance:
         generated = []
         for first in range(0, n, BATCH):
@@ -138,8 +120,34 @@ def from_generator(request: Request, checkpoint: Path, model: Model) -> tuple[Se
         "generator": "EMA, BatchNorm statistics re-estimated",
         "seeds": [FAKES_SEED, FAKES_SEED + n - 1],
         "reference": reference,
-        "selected_on_these_images": seen and selected_on_these(request, checkpoint, "images and latents"),
+        "selected_on_these_images": scored and selected_on_these(request, checkpoint, "images and latents"),
     }
+
+
+def real_images(request: Request, checkpoint: Path, model: Model) -> tuple[Sets, str, bool]:
+    """Return the real images, the reference as text, and whether training computed scores on the reference images.
+
+    The reference is a folder, or a part of a run: by default of the run that is evaluated.
+    """
+    evaluated, reference = request.source, request.reference
+    run, part = run_folder.run_of(reference) if reference else (evaluated, "")
+    if run is None:
+        folder = checked_folder(str(reference))
+        data = loading.load_folder(folder, model.config["data"])
+        train = training_images(model, checkpoint, request.memorization)
+        return real_sets(data, "train", request)._replace(train=train), folder, False
+    data = data_of(run, model.config, checkpoint) if run == evaluated else data_of(run)
+    part = part or default_part(data)
+    sets = real_sets(data, part, request)
+    shapes = [f"{c} x {h} x {w}" for c, h, w in (sets.reference.shape[1:], model.shape)]
+    if shapes[0] != shapes[1]:
+        raise UserError(f"--reference {reference}: has images of {shapes[0]}, and {evaluated} generates {shapes[1]}")
+    if not reference and part == "val" and len(sets.reference) < MIN_HELD_OUT:
+        print_line(f"note: there are only {len(sets.reference)} held-out images; scores during training are those "
+                   f"of --reference {evaluated}:train")  # fmt: skip
+    scored_part = "val" if len(data.reals(MIN_HELD_OUT, held_out=True)) == MIN_HELD_OUT else "train"
+    scored = run == evaluated and part == scored_part and (part == "train" or not use_report_half(data))
+    return sets, f"{run}:{part}", scored
 
 
 def from_translator(
