@@ -70,14 +70,6 @@ def newest(checkpoints: Path) -> int:
     return max((int(re.findall(r"\d+", path.stem)[0]) for path in checkpoints.glob("*.ckpt")), default=0)
 
 
-def resume(folder: Path) -> str:
-    saved = newest(folder.parent / "run" / "checkpoints")
-    words = [str(ROOT / "train.py"), f"resume={folder.parent / 'run'}", f"images={saved + 48}"]
-    process = Forked(words, folder.parent, folder.parent / "said after that")
-    assert process.wait() == 0, process.communicate()
-    return process.communicate()[0]
-
-
 def alive(pid: int) -> bool:
     try:
         return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
@@ -91,7 +83,6 @@ def test_a_worker_that_dies(folder: Path) -> None:
         os.kill(gatherers(process)[0], signal.SIGKILL)
         assert "a worker process of the data loader died" in ending(process)
         wait_for(lambda: not any(map(alive, workers)))  # some end after the one that started them
-    resume(folder)
 
 
 def test_a_folder_that_is_deleted_while_the_cache_has_its_pixels(folder: Path) -> None:
@@ -128,8 +119,6 @@ def test_a_second_ctrl_c_does_not_wait_for_pixels(folder: Path, tmp_path: Path, 
         said = process.communicate(timeout=PATIENCE)[0]
     assert process.returncode == 130, said
     assert "Traceback" not in said and "stopped at once, without saving" in said.strip().splitlines()[-1]
-    gone.unlink()
-    resume(folder)
 
 
 def test_a_killed_rank_ends_the_other(folder: Path) -> None:
@@ -139,7 +128,8 @@ def test_a_killed_rank_ends_the_other(folder: Path) -> None:
         assert ending(process).startswith(
             "error: another process of this run has died or does not answer; continue with"
         )
-    resume(folder)
+    saved = newest(folder.parent / "run" / "checkpoints")
+    command([str(ROOT / "train.py"), f"resume={folder.parent / 'run'}", f"images={saved + 48}"], folder.parent)
 
 
 def test_torchrun_goes_on_after_each_rank_was_killed(tmp_path: Path) -> None:
@@ -181,7 +171,6 @@ def test_a_stopped_rank_does_not_keep_a_signal_waiting(folder: Path) -> None:
         said = process.communicate(timeout=PATIENCE)[0]
         assert process.returncode == 130, said
         assert "Traceback" not in said and "continue with: python train.py resume=" in said.strip().splitlines()[-1]
-    resume(folder)
 
 
 BEFORE_THE_GROUP = """
