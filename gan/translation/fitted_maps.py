@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from gan.data.decoding.decode import Decoder
-from gan.data.decoding.reader import unpremultiply
+from gan.data.decoding.reader import ImageError, unpremultiply
 from gan.data.module import ImageDataModule
 from gan.data.sources.files import SUFFIXES
 from gan.data.translation import FITTED_IMAGES, WHOLE_SIDE
@@ -68,7 +68,10 @@ def small_images(path: str, resample: str = "auto") -> Tensor:
     options: dict[str, Any] = {"channels": 4, "fit": "stretch", "resample": resample}
     if os.path.splitext(path)[1].lower() in SUFFIXES and os.path.isfile(path):
         decoder = Decoder((WHOLE_SIDE, WHOLE_SIDE), **options)
-        return torch.stack([torch.from_numpy(pixels) for pixels in decoder(path)])
+        try:
+            return torch.stack([torch.from_numpy(pixels) for pixels in decoder(path)])
+        except ImageError as error:
+            raise UserError(f"{path}: {error}") from error
     data = ImageDataModule(path, size=WHOLE_SIDE, max_images=FITTED_IMAGES, **options)
     data.setup("fit")
     return data.reals(FITTED_IMAGES)

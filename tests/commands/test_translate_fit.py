@@ -72,6 +72,7 @@ def test_one_image_in_place_of_a_folder(gan_command: Train, tmp_path: Path) -> N
         (["--fit", "a", "a", "a", "b", "c"], "give INPUT and OUTPUT, and no TRANSLATOR"),
         (["--fit", "a", "missing", "a", "b"], "no folder 'missing'"),
         (["--fit", "a", "clear.png", "a", "b"], "--fit clear.png: has no image with visible pixels"),
+        (["--fit", "a", "damaged.png", "a", "b"], "error: damaged.png: "),
         (["--fit", "a", "a", "a", "b", "--set", "x=1"], "--set: needs a look"),
         (["look:film", "a", "b", "--map", "linear"], "--map: needs --fit"),
         (["a"], "give TRANSLATOR and INPUT"),
@@ -84,6 +85,7 @@ def test_errors_are_one_line(
     (tmp_path / "a").mkdir()
     Image.new("RGB", (60, 60), "red").save(tmp_path / "a" / "1.png")
     Image.new("RGBA", (60, 60)).save(tmp_path / "clear.png")
+    (tmp_path / "damaged.png").write_bytes((tmp_path / "clear.png").read_bytes()[:40])
     assert main(["translate", *words]) == 2
     error = capsys.readouterr().err
     assert message in error and error.count("\n") == 1
