@@ -127,7 +127,7 @@ def run(request: Request) -> None:
     except MemoryError as error:
         hint = "; give a smaller --size" if request.size else ""
         raise UserError(f"images do not fit into memory{hint}") from error
-    if not (settings or request.mix or request.size or request.latents):
+    if not (settings or request.mix or request.size or request.latents or request.seamless):
         print("note: nothing was changed; give --set NAME=VALUE, --mix or --size", file=sys.stderr)
 
 

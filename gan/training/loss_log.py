@@ -17,7 +17,7 @@ from gan.utils.errors import Diverged
 
 SKIPPED = "health/skipped_"  # + network: fraction of its updates that were skipped
 RECENT = 100  # updates whose mean loss the terminal shows
-IN_A_ROW = 10  # skipped updates, after which a network has diverged: its weights stay as they are, so more will follow
+IN_A_ROW = 10  # skipped updates of a network that has diverged; 1 if it had no other update in this run
 
 
 class LossLog:

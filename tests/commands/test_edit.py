@@ -54,6 +54,12 @@ def test_a_grid_shows_all_edited_images(runs: Path, gan_command: Train, tmp_path
     )
 
 
+def test_a_note_says_that_no_option_changes_the_images(runs: Path, gan_command: Train) -> None:
+    run = str(runs / "dcgan")
+    assert "nothing was changed" in gan_command("edit", run, "--out", "plain", "--seeds", "0").stderr
+    assert "nothing was" not in gan_command("edit", run, "--out", "wrapped", "--seeds", "0", "--seamless", "x").stderr
+
+
 @pytest.mark.slow
 def test_the_printed_command_edits_with_the_directions(runs: Path, gan_command: Train, tmp_path: Path) -> None:
     said = gan_command("directions", str(runs / "dcgan"), "--sefa", "1", "--pca", "0", "--out", "found 1").stdout
