@@ -181,4 +181,5 @@ def unknown_option(message: str) -> str | None:
         return foreign
     chosen = (re.fullmatch(r"(\w+)=(\w+|\[[\w,]*\])", word) for word in sys.argv[1:])
     known = options([word[0] for word in chosen if word and is_group(word[1])])
-    return f"{key}: no such option; {did_you_mean(key, [key for key in known if not key.startswith('hydra.')])}"
+    others = [each for each in known if not each.startswith("hydra.") and each != key]  # which another group may have
+    return f"{key}: no such option; {did_you_mean(key, others)}"

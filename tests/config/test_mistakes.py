@@ -124,6 +124,11 @@ def test_options_are_those_of_the_chosen_recipe(monkeypatch: pytest.MonkeyPatch)
     assert "or model.generator.full_size_channels" not in line
 
 
+def test_an_option_of_another_group_is_not_its_own_suggestion() -> None:
+    line = message("data.root=tests", "data=folder", "data.num_images=9")
+    assert line is not None and line.startswith("data.num_images: no such option; did you mean data.max_images")
+
+
 def test_faults_of_the_program_are_not_hidden() -> None:
     assert message_of(ValueError("a bug")) is None
     for lost in (ConnectionResetError(104, "Connection reset by peer"), EOFError()):
