@@ -25,6 +25,7 @@ Result = TypeVar("Result")
 CHUNK_SECONDS = 0.05  # seconds of work to send to a process at a time
 MAX_CHUNK = 8  # maximum number of tasks in a chunk
 CHUNKS_AHEAD = 8  # chunks to send to each process before collecting the first results
+SUSPECTS = 2  # chunks of each process that may have crashed: the one that it computes and the next one in its queue
 IN_PROCESS_SECONDS = 0.5  # seconds of trusted work to do in this process before starting others
 MAX_SECONDS = 60  # CPU time limit of a task, so that a hostile file cannot occupy a process for hours
 MIN_MEMORY = 1 << 30  # bytes that a process may always allocate
@@ -51,31 +52,43 @@ def parallel_map(
     while trusted and left and (processes == 1 or time.monotonic() - started < IN_PROCESS_SECONDS):
         yield [function(left.popleft())]
     while left:
-        waiting: deque[list[Task]] = deque()
-        futures: deque[Future[list[Result]]] = deque()
-        pool = _executor(min(processes, len(left)), function)
-        started, done, size = time.monotonic(), 0, 1
-        try:
-            while left or waiting:
-                while left and len(waiting) < CHUNKS_AHEAD * processes:
-                    count = min(size, 1 + len(left) // (2 * processes))
-                    waiting.append([left.popleft() for _ in range(count)])
-                    futures.append(_submit(pool, waiting[-1]))
-                yield futures.popleft().result()
-                done += len(waiting.popleft())
-                rate = processes * done / (time.monotonic() - started)  # tasks a second
-                size = max(1, min(MAX_CHUNK, round(CHUNK_SECONDS * rate)))
-        except BrokenProcessPool:
-            while len(waiting) > 2 * processes:  # one of the first chunks has crashed; requeue the others
-                left.extendleft(reversed(waiting.pop()))
-        finally:
-            pool.shutdown(cancel_futures=True)
+        sent: deque[list[Task]] = deque()
+        with suppress(BrokenProcessPool):
+            yield from _pool_results(function, left, sent, processes)
+        # The chunk that crashed is nearly always among the first. If it is not, the next pool crashes, too; the chunks
+        # before it are done by then, so that it becomes one of the first.
+        while len(sent) > SUSPECTS * processes:
+            left.extendleft(reversed(sent.pop()))
         with IsolatedProcess() as isolated:
-            for task in itertools.chain.from_iterable(waiting):
+            for task in itertools.chain.from_iterable(sent):
                 try:
                     yield [isolated(function, task)]
                 except CrashError:
                     yield [on_crash(task)]
+
+
+def _pool_results(
+    function: Callable[[Task], Result], left: deque[Task], sent: deque[list[Task]], processes: int
+) -> Iterator[list[Result]]:
+    """Yield the results of the tasks `left` in chunks, from a new pool; raise BrokenProcessPool if a process dies.
+
+    Chunks move to `sent` before a process gets them, and leave it when their results were yielded.
+    """
+    futures: deque[Future[list[Result]]] = deque()
+    pool = _executor(min(processes, len(left)), function)
+    started, done, size = time.monotonic(), 0, 1
+    try:
+        while left or sent:
+            while left and len(sent) < CHUNKS_AHEAD * processes:
+                count = min(size, 1 + len(left) // (2 * processes))  # small at the end, so that all processes work
+                sent.append([left.popleft() for _ in range(count)])
+                futures.append(_submit(pool, sent[-1]))
+            yield futures.popleft().result()
+            done += len(sent.popleft())
+            rate = processes * done / (time.monotonic() - started)  # tasks a second
+            size = max(1, min(MAX_CHUNK, round(CHUNK_SECONDS * rate)))
+    finally:
+        pool.shutdown(cancel_futures=True)
 
 
 class CrashError(ImageError):
