@@ -31,7 +31,10 @@ FIRST = 0.5  # fraction of the darkness above "crossed" that the first set of li
 ROUGH_SIGMA = 0.5  # of the blur of noise that varies the width of lines, in distances of lines
 CUT = 4.0  # how fast lines vanish in tones lighter than "blank": darkness lost per darkness below
 SOFTNESS = 0.02  # an ink whose squared distance is larger by this has a fraction smaller by a factor of e
-SLOPE = 4.0  # of the logit of an ink, per pixel from its edge
+SLOPE = 4.0  # of the logit of a line, per pixel from its edge: 2 % ink a pixel outside, 98 % a pixel inside
+# Of the logits of blurred areas, per standard deviation of the blur. At an edge, fractions change by 0.4 per standard
+# deviation, so logits change by 6.4 per pixel for any blur: outlines get smooth and remain sharp.
+OUTLINE_SLOPE = 16.0
 WIDE = 2.0  # ratio of the wide blur of unsharp masking to the narrow one
 CONTOUR = (0.6, 2.0)  # standard deviations of the blurs for contours in the darkest ink
 NARROW = 0.7  # least narrow blur of unsharp masking in pixels
@@ -112,19 +115,19 @@ class Inks(ReadsBuffers):
         return WIDE * max(NARROW, self.settings["blur"])
 
     def lines(self, x: Tensor, waves: Tensor, noise: Tensor, cycles: float) -> Tensor:
-        dark = self.darkness(x)
+        """Return the logits of ink and paper, (N, 2, h, w). The width of lines is such that they cover `darkness`."""
+        coverage = self.darkness(x)
         if self.settings["roughness"]:
             sigma = ROUGH_SIGMA / cycles
             even = 2 * math.sqrt(math.pi) * sigma  # the inverse of the standard deviation of blurred white noise
-            dark = dark + self.settings["roughness"] * even * blur(noise, sigma)
+            coverage = coverage + self.settings["roughness"] * even * blur(noise, sigma)
         away = waves.clamp(-1, 1).arccos() / math.pi  # from the middle of a line: 0, to halfway between two lines: 1
+        inside = coverage - away[:, :1]  # positive on a line, whose half width is `coverage`
         if self.settings["hatching"]:
-            first = dark - (1 - FIRST) * (dark - self.settings["crossed"]).clamp(min=0)
-            second = ((dark - first) / (1 - first).clamp(min=1e-3)).clamp(0, 1)  # of what the first leaves blank
+            first = coverage - (1 - FIRST) * (coverage - self.settings["crossed"]).clamp(min=0)
+            second = ((coverage - first) / (1 - first).clamp(min=1e-3)).clamp(0, 1)  # of what the first leaves blank
             inside = torch.maximum(first - away[:, :1], torch.where(second > 0, second - away[:, 1:], -1))
-        else:
-            inside = dark - away[:, :1]
-        pixels = inside / (2 * cycles)  # from the edge of the nearest line
+        pixels = inside / (2 * cycles)  # from the edge; it is 1 / (2 cycles) pixels from a line to halfway to the next
         return torch.cat([SLOPE * pixels, torch.zeros_like(pixels)], 1)
 
     def darkness(self, x: Tensor) -> Tensor:
@@ -141,16 +144,18 @@ class Inks(ReadsBuffers):
         return dark * self.palette[0, :, None, None] + (1 - dark) * self.palette[1, :, None, None]
 
     def areas(self, x: Tensor) -> Tensor:
+        """Return the logits (N, K, h, w) of flat areas of the nearest inks, and of contours in the darkest ink."""
+        outline, contour = self.settings["outline"], self.settings["contour"]
         squared = self.squared_distances(self.sharpened(x, self.settings["sharpness"]))
         logits = -squared / SOFTNESS
-        if self.settings["outline"]:
-            logits = SLOPE * self.settings["outline"] * 4 * blur(logits.softmax(1), self.settings["outline"])
-        if self.settings["contour"]:
+        if outline:
+            logits = OUTLINE_SLOPE * outline * blur(logits.softmax(1), outline)
+        if contour:
             narrow, wide = (blur(x, sigma) for sigma in CONTOUR)
-            sharp = narrow + self.settings["contour"] * (narrow - wide)
-            dark = self.squared_distances(sharp.clamp(-1, 1))[:, :1]
-            nearer = ((squared.amin(1, keepdim=True) - dark) / SOFTNESS).clamp(max=SLOPE)
-            darkest = torch.maximum(logits[:, :1], logits.amax(1, keepdim=True) + nearer)
+            dark = self.squared_distances((narrow + contour * (narrow - wide)).clamp(-1, 1))[:, :1]
+            # Positive where more unsharp masking brings the image nearer to the darkest ink than it was to any
+            lead = ((squared.amin(1, keepdim=True) - dark) / SOFTNESS).clamp(max=SLOPE)
+            darkest = torch.maximum(logits[:, :1], logits.amax(1, keepdim=True) + lead)
             logits = torch.cat([darkest, logits[:, 1:]], 1)
         return logits
 
