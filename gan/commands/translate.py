@@ -36,7 +36,6 @@ MAX_SCALE = 4  # print a note if images are larger than the training size by mor
 OUT = "translated"  # in the run folder
 FORMATS = ("png", "webp", "jpg", "tif", "gif")  # of --format
 ALL = f"{LOOK}all"  # stands for all looks, on one sheet
-FITTED = "fit:"  # stands for TRANSLATOR with --fit
 FOR_RUNS = ("direction", "tile", "checkpoint", "device", "threads")  # options for trained translators
 
 
@@ -127,18 +126,21 @@ class ListLooks(argparse.Action):
 
 
 def prepare(arguments: argparse.Namespace) -> None:
-    """Check the paths of the arguments. With --fit there is no TRANSLATOR, so that INPUT is the first argument."""
+    """Check the paths of the arguments. Without TRANSLATOR, the two words are INPUT and OUTPUT; `run` is then no path.
+
+    TRANSLATOR is left out with --fit, and with --palette or --cell if the first word is a path of images.
+    """
     options.check_fit(arguments)
-    if arguments.fit:
-        if arguments.run is None or arguments.output is not None:
-            raise UserError("gan translate --fit PHOTOGRAPHS RETRO: give INPUT and OUTPUT, and no TRANSLATOR")
-        arguments.run, arguments.input, arguments.output = FITTED, arguments.run, arguments.input
-    elif arguments.run is None:
+    first, second, third = arguments.run, arguments.input, arguments.output
+    if arguments.fit and (first is None or third is not None):
+        raise UserError("gan translate --fit PHOTOGRAPHS RETRO: give INPUT and OUTPUT, and no TRANSLATOR")
+    if first is None:
         raise UserError("gan translate: give TRANSLATOR and INPUT; gan translate --help shows the arguments")
-    elif (arguments.palette or arguments.cell != 1) and arguments.output is None and holds_images(arguments.run):
-        arguments.run, arguments.input, arguments.output = PLAIN, arguments.run, arguments.input
-    elif arguments.run != ALL:
-        options.existing_run_or_look(arguments.run)
+    pixel_art_alone = (arguments.palette or arguments.cell != 1) and third is None and holds_images(first)
+    if arguments.fit or pixel_art_alone:
+        arguments.run, arguments.input, arguments.output = "" if arguments.fit else PLAIN, first, second
+    elif first != ALL:
+        options.existing_run_or_look(first)
     if names_look(arguments.input):
         raise UserError(f"{arguments.input}: give it first, as in gan translate look:film photo.jpg out")
     arguments.input = options.existing_path(arguments.input)
