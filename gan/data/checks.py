@@ -47,6 +47,8 @@ MIN_CORRELATION = 0.95  # of the thumbnails of near-duplicates; flat drawings ha
 DEFAULTS = {"channels": 3, "fit": "crop", "resample": "auto", "split": None, "labels": False}
 PIXEL_ART = DEFAULTS | {"size": [32, 32], "channels": 4}
 
+Groups = list[list[int]]  # of indices of files that are alike
+
 
 class FileInfo(NamedTuple):
     """Properties of one file. Sizes are those of the upright first frame."""
@@ -122,19 +124,17 @@ def inspect_files(files: Sequence[File], advance: Callable[[int], None]) -> list
 def summarize(files: Sequence[File], facts: Sequence[FileInfo], size: tuple[int, int] | None) -> dict[str, Any]:
     """Return the report as JSON. `size` is the training size; None suggests one."""
     several = len({file.root for file in files}) > 1
-    names = [file.path if several else file.name for file in files]
-    good = [(name, file, fact) for name, file, fact in zip(names, files, facts, strict=True) if not fact.error]
-    report: dict[str, Any] = {
-        "files": len(files),
-        "readable": len(good),
-        "unreadable": {name: fact.error for name, fact in zip(names, facts, strict=True) if fact.error},
-    }
-    if not good:
+    shown = [file.path if several else file.name for file in files]
+    unreadable = {path: fact.error for path, fact in zip(shown, facts, strict=True) if fact.error}
+    rows = zip(shown, files, facts, strict=True)
+    readable = [(path, file, fact) for path, file, fact in rows if not fact.error]
+    report: dict[str, Any] = {"files": len(files), "readable": len(readable), "unreadable": unreadable}
+    if not readable:
         return report
-    paths = [name for name, _, _ in good]
-    known = [fact for _, _, fact in good]
+    paths, _, known = zip(*readable, strict=True)
+    names = [file.name for _, file, _ in readable]
     exact, near = duplicates(known)
-    suggestion = suggest([file.name for _, file, _ in good], known, exact, near, size)
+    suggestion = suggest(names, known, exact, near, size)
     height, width = suggestion["size"]
 
     def where(condition: Callable[[FileInfo], bool]) -> list[str]:
@@ -153,7 +153,7 @@ def summarize(files: Sequence[File], facts: Sequence[FileInfo], size: tuple[int,
             "images": sum(bool(fact.enlarged) for fact in known),
             "sizes": count_values(fact.enlarged for fact in known if fact.enlarged),
         },
-        "classes": count_values(file.name.partition("/")[0] for _, file, _ in good if "/" in file.name),
+        "classes": count_values(name.partition("/")[0] for name in names if "/" in name),
         "blank": where(lambda fact: fact.blank),
         "duplicates": {
             kind: [[paths[place] for place in group] for group in groups]
@@ -168,7 +168,7 @@ def count_values(things: Any) -> dict[str, int]:
     return dict(sorted(Counter(things).items(), key=lambda pair: (-pair[1], pair[0])))
 
 
-def duplicates(facts: Sequence[FileInfo]) -> tuple[list[list[int]], list[list[int]]]:
+def duplicates(facts: Sequence[FileInfo]) -> tuple[Groups, Groups]:
     """Return groups of indices of files with equal pixels, and groups of similar files, with one of equal ones.
 
     Blank images are omitted. Similar files have similar hashes and correlated thumbnails.
@@ -185,7 +185,7 @@ def duplicates(facts: Sequence[FileInfo]) -> tuple[list[list[int]], list[list[in
     return [group for group in equal.values() if len(group) > 1], near
 
 
-def find_groups(hashes: np.ndarray, thumbnails: np.ndarray, distance: int) -> list[list[int]]:
+def find_groups(hashes: np.ndarray, thumbnails: np.ndarray, distance: int) -> Groups:
     """Return groups of indices of similar images: hashes, uint64 (N,), differ in at most `distance` bits, and
     thumbnails, uint8 (N, D), have a correlation of at least MIN_CORRELATION.
 
@@ -223,11 +223,7 @@ def standardized(rows: np.ndarray) -> np.ndarray:
 
 
 def suggest(
-    names: Sequence[str],
-    facts: Sequence[FileInfo],
-    exact: list[list[int]],
-    near: list[list[int]],
-    size: tuple[int, int] | None,
+    names: Sequence[str], facts: Sequence[FileInfo], exact: Groups, near: Groups, size: tuple[int, int] | None
 ) -> dict[str, Any]:
     """Return suggested options for training, and the reason for each.
 
@@ -280,9 +276,7 @@ def suggest_start(pixel_art: bool, size: tuple[int, int], images: int) -> str | 
     return START if images > FEW and min(size) == 64 else None  # for other sides its layers have another scale
 
 
-def suggest_split(
-    names: Sequence[str], exact: list[list[int]], near: list[list[int]], labels: bool
-) -> tuple[str | None, str]:
+def suggest_split(names: Sequence[str], exact: Groups, near: Groups, labels: bool) -> tuple[str | None, str]:
     """Return data.split and the reason.
 
     It is the finest grouping that keeps nearly all images that are alike on one side and has enough groups: the prefix,
