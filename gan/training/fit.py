@@ -10,7 +10,7 @@ import threading
 import warnings
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 import torch
 import torch.distributed as dist
@@ -78,22 +78,10 @@ def fit(cfg: DictConfig, model: GAN, data: ImageDataModule, make_trainer: Callab
     try:
         trainer.fit(model, data, ckpt_path=cfg.resume)
     except Diverged:
-        if child:  # Lightning kills the parent of a child that exits with another code than 0
-            return math.inf
-        raise
+        if not child:  # Lightning kills the parent of a child that exits with another code than 0
+            raise
     except (Exception, SystemExit) as error:
-        if interrupt.at_once:
-            print_line(f"stopped at once, without saving; {checkpoints.how_to_continue(run)}", all_ranks=True)
-            sys.exit(128 + interrupt.received)
-        if isinstance(error.__context__, KeyboardInterrupt):  # before the first batch; Lightning exits with 1
-            sys.exit(130)
-        if isinstance(error, Exception) and ranks.is_rank_lost(error):
-            if child or not in_sweep():
-                ranks.end_processes(trainer, 2)
-            raise ranks.rank_lost(run) from error
-        if isinstance(error, torch.OutOfMemoryError):
-            raise memory.out_of_memory(model.batch_size // trainer.world_size, model.micro_batch) from error
-        raise
+        end_after(error, child, interrupt, trainer, model, run)
     finally:
         if interrupt.watchdog:
             interrupt.watchdog.close()
@@ -204,6 +192,24 @@ def describe_resumed(sidecar: dict[str, Any], images: int | None, minutes: float
 
 
 # ---- After the fit
+
+
+def end_after(
+    error: BaseException, child: bool, interrupt: Interrupt, trainer: Trainer, model: GAN, run: Path
+) -> NoReturn:
+    """Exit as after a signal, or raise what has ended the fit: too little memory, a lost rank, or the error itself."""
+    if interrupt.at_once:
+        print_line(f"stopped at once, without saving; {checkpoints.how_to_continue(run)}", all_ranks=True)
+        sys.exit(128 + interrupt.received)
+    if isinstance(error.__context__, KeyboardInterrupt):  # before the first batch; Lightning exits with 1
+        sys.exit(130)
+    if isinstance(error, Exception) and ranks.is_rank_lost(error):
+        if child or not in_sweep():
+            ranks.end_processes(trainer, 2)
+        raise ranks.rank_lost(run) from error
+    if isinstance(error, torch.OutOfMemoryError):
+        raise memory.out_of_memory(model.batch_size // trainer.world_size, model.micro_batch) from error
+    raise error
 
 
 def exit_after_signal(number: int, cfg: DictConfig, model: GAN, trainer: Trainer, run: Path) -> None:
