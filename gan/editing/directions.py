@@ -91,9 +91,8 @@ def activations(space: Space, z: Tensor, label: Tensor | None) -> Tensor:
         name = network_name(space.generator)
         raise UserError(f"{name} has no convolution in its second synthesis layer, which GANSpace needs{leave_out}")
     inputs: list[Tensor] = []
-    handle = convolution.register_forward_pre_hook(lambda module, given: inputs.append(given[0].flatten(1).cpu()))
-    space.render_uint8(z, label)
-    handle.remove()
+    with convolution.register_forward_pre_hook(lambda module, given: inputs.append(given[0].flatten(1).cpu())):
+        space.render_uint8(z, label)
     return torch.cat(inputs)[: len(z)]
 
 

@@ -250,12 +250,9 @@ def first_layer(generator: Any) -> nn.Module:
 def grid_of(generator: Any) -> tuple[tuple[int, int], int]:
     """Return (rows, columns) of the first synthesis layer's input, and the side of one cell in output pixels."""
     inputs: list[Any] = []
-    handle = first_layer(generator).register_forward_pre_hook(lambda module, given: inputs.append(given[0]))
     z = fixed_latents(1, generator.latent_dim).to(next(generator.parameters()).device)
-    try:
+    with first_layer(generator).register_forward_pre_hook(lambda module, given: inputs.append(given[0])):
         image = generator(z, torch.zeros(1, dtype=torch.long, device=z.device))
-    finally:
-        handle.remove()
     if not inputs or inputs[0].ndim != 4:
         raise UserError(f"{network_name(generator)}: its first synthesis layer has no grid, which --size needs")
     rows, columns = inputs[0].shape[2:]

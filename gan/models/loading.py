@@ -313,13 +313,8 @@ def at_most(numbers: int) -> Iterator[None]:
         if left < 0:
             raise UserError(TOO_LARGE)
 
-    hooks = [register_module_parameter_registration_hook(count), register_module_buffer_registration_hook(count)]
-    try:
-        with Limited():
-            yield
-    finally:
-        for hook in hooks:
-            hook.remove()
+    with register_module_parameter_registration_hook(count), register_module_buffer_registration_hook(count), Limited():
+        yield
 
 
 def construct(

@@ -317,11 +317,7 @@ class TextureNetwork(ReadsBuffers):
         return self.inks.mixed(logits, field)
 
     def residual(self, *planes: Tensor) -> Tensor:
-        """Return what the network adds to colors or logits of inks, (N, INKS, h, w), from all that it sees.
-
-        Args:
-            planes: image, source, noise, carriers and waves, each (N or 1, K, h + 2 n_layers, w + 2 n_layers).
-        """
+        """Return what the network adds to colors or logits of inks, (N, INKS, h, w); the planes have the margin."""
         n = planes[0].shape[0]
         y = torch.cat([plane.expand(n, -1, -1, -1) for plane in planes], 1)
         first: Any = self.convolutions[0]

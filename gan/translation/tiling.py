@@ -188,7 +188,7 @@ def fix_statistics(network: nn.Module, tiles: list[Tile], input_of: Callable[[Ti
         if isinstance(norm, Norm):
             mean, variance = map(mean_over_frames, statistics(network, norm, tiles, input_of))
             hook = norm.register_forward_hook(lambda norm, x, y, m=mean, v=variance: normalized(norm, x[0], m, v))
-            hooks.callback(hook.remove)
+            hooks.enter_context(hook)
 
 
 def average_statistics(network: nn.Module, hooks: ExitStack) -> None:
@@ -200,7 +200,7 @@ def average_statistics(network: nn.Module, hooks: ExitStack) -> None:
 
     for norm in network.modules():
         if isinstance(norm, Norm):
-            hooks.callback(norm.register_forward_hook(normalize).remove)
+            hooks.enter_context(norm.register_forward_hook(normalize))
 
 
 def normalized(norm: Norm, x: Tensor, mean: Tensor, variance: Tensor) -> Tensor:
@@ -216,22 +216,26 @@ def statistics(
     network: nn.Module, norm: Norm, tiles: list[Tile], input_of: Callable[[Tile], Tensor]
 ) -> tuple[Tensor, Tensor]:
     """Return the mean and the variance (1, C) of a layer's input over the cores of all tiles."""
-    sums: list[Tensor] = []
-
-    def measure(_: nn.Module, x: tuple[Tensor, ...]) -> None:
-        core = tile.core(x[0], scale=(tile.input_rows.stop - tile.input_rows.start) // x[0].shape[2])
+    sums = []
+    for tile in tiles:
+        x = layer_input(network, norm, input_of(tile))
+        core = tile.core(x, scale=(tile.input_rows.stop - tile.input_rows.start) // x.shape[2])
         core = core.cpu().double()  # MPS has no float64
         count = core.new_full(core.shape[:2], core.shape[2] * core.shape[3])
         sums.append(torch.stack([count, core.sum((2, 3)), core.square().sum((2, 3))]))
-        raise LayerReached
-
-    hook = norm.register_forward_pre_hook(measure)
-    try:
-        for tile in tiles:
-            with suppress(LayerReached):
-                network(input_of(tile))
-    finally:
-        hook.remove()
     count, total, squares = torch.stack(sums).sum(0)
     mean = total / count
     return mean, squares / count - mean.square()
+
+
+def layer_input(network: nn.Module, layer: nn.Module, x: Tensor) -> Tensor:
+    """Return what a layer of a network gets for an input x. The forward pass stops there."""
+    inputs: list[Tensor] = []
+
+    def stop(_: nn.Module, arguments: tuple[Tensor, ...]) -> None:
+        inputs.append(arguments[0])
+        raise LayerReached
+
+    with layer.register_forward_pre_hook(stop), suppress(LayerReached):
+        network(x)
+    return inputs[0]
