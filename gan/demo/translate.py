@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from types import SimpleNamespace
 from typing import Any
 
@@ -14,7 +15,7 @@ from gan import settings
 from gan.demo import calls
 from gan.demo.calls import FAST, LONG, PRIVATE, PROGRESS, Context, Controls, answer, image_upload, start_buttons
 from gan.demo.models import PageModel
-from gan.demo.uploads import Results, find_files, small_image, translated
+from gan.demo.uploads import Results, find_files, small_image
 from gan.images.files import encode
 from gan.looks import LOOK
 from gan.looks.fields import Parameter, parameters_of
@@ -71,11 +72,9 @@ def strength_slider(controls: Controls, full: str) -> Any:
 # ---- the tabs
 
 
-def connect(
-    context: Context, controls: Controls, results: Results, strength: Any, start: Any, api_name: str,
-    function_of: Callable[[SimpleNamespace], tuple[ImageFunction, dict[str, Any]]],
-) -> None:  # fmt: skip
-    """Change the uploads after a click on `start`, and let the slider `strength` act on the results.
+@dataclass
+class Tab:
+    """Changes the uploads of a tab, and lets a slider `strength` act on the results.
 
     While the slider is dragged, a small copy of the shown image follows it. After its release, all uploads are changed
     again, because the files to download have the same strength.
@@ -83,53 +82,64 @@ def connect(
     Args:
         function_of: returns the function of images that the values of the tab select, and its fields in the records.
     """
-    copies = gr.State(None)  # small copies of the shown image without and with the full change, and what they depend on
 
-    def prepare(given: SimpleNamespace) -> tuple[ImageTranslator, Records]:
-        function, made_by = function_of(given)
+    controls: Controls
+    results: Results
+    function_of: Callable[[SimpleNamespace], tuple[ImageFunction, dict[str, Any]]]
+
+    def connect(self, strength: Any, start: Any, api_name: str) -> None:
+        shown, inputs, outputs = self.results.shown, self.controls.inputs, self.results.outputs
+        copies = gr.State(None)  # what `small_copies` returned, after the values on which it depends
+        newest: dict[str, Any] = {"trigger_mode": "always_last", "api_visibility": "private"}
+        start.click(self.change, inputs, outputs, api_name=api_name, **LONG)
+        strength.release(self.change_again, [shown, *inputs], outputs, **newest, **LONG)
+        moved = [self.results.slider, copies]
+        strength.input(self.follow, [shown, copies, *inputs], moved, show_progress="hidden", **newest, **FAST)
+
+    def translator(self, given: SimpleNamespace) -> tuple[ImageTranslator, Records]:
+        function, made_by = self.function_of(given)
         palette, seed = palette_of(given), getattr(given, "seed", 0)
         art = given.cell, palette, given.dither, given.autocontrast
         pixel_art = None if given.cell == 1 and palette is None else PixelArt(*art)
-        translator = ImageTranslator(function, given.strength, pixel_art, palette is not None, seed)
         said = {name: getattr(given, name) for name in ("strength", "cell", "dither", "autocontrast")}
+        translator = ImageTranslator(function, given.strength, pixel_art, palette is not None, seed)
         return translator, Records(palette, **made_by, **said)
 
     @answer
-    def change(request: gr.Request, progress: Any = PROGRESS, *values: Any) -> Any:
-        given = controls.read(values)
+    def change(self, request: gr.Request, progress: Any = PROGRESS, *values: Any) -> Any:
+        given = self.controls.read(values)
         if not given.paths:
-            return results.say(NO_IMAGE)
-        translator, records = prepare(given)
-        return translated(context, results, given.paths, translator, records.translation, (request, progress))
+            return self.results.say(NO_IMAGE)
+        translator, records = self.translator(given)
+        return self.results.change(given.paths, translator, records.translation, (request, progress))
 
-    def change_again(request: gr.Request, progress: Any = PROGRESS, shown: Any = None, *values: Any) -> Any:
-        return change(request, progress, *values) if shown else [gr.skip() for _ in results.outputs]
+    def change_again(self, request: gr.Request, progress: Any = PROGRESS, shown: Any = None, *values: Any) -> Any:
+        return self.change(request, progress, *values) if shown else [gr.skip() for _ in self.results.outputs]
 
     @answer
-    def follow(shown: Any, copies: Any, *values: Any) -> Any:
+    def follow(self, shown: Any, copies: Any, *values: Any) -> Any:
+        """Return small copies of the shown image before and after, and the copies to keep for the next strength."""
         if not shown:
             return gr.skip(), gr.skip()
-        (pairs, index, applied), given = shown, controls.read(values)
+        (pairs, index, applied), given = shown, self.controls.read(values)
         strength, given.strength = given.strength, 1.0
         if strength == applied:  # also if the call after the release was faster
             return pairs[index], copies
         key: Any = pairs[index], vars(given)
         if copies is None or copies[0] != key:
-            translator, _ = prepare(given)
-            side = SMALL_SIDE // translator.function.enlargement
-            with Image.open(pairs[index][0]) as image:  # the page has written it
-                image.thumbnail((side, side))
-                after = translator(image)
-                copies = key, image.resize(after.size), after
+            copies = key, *self.small_copies(pairs[index][0], given)
         _, before, after = copies
         pair = [encode(image, "PNG", {"compress_level": 1}) for image in (before, Image.blend(before, after, strength))]
-        return tuple(context.keep(data, "small.png") for data in pair), copies
+        return tuple(self.results.context.keep(data, "small.png") for data in pair), copies
 
-    newest: dict[str, Any] = {"trigger_mode": "always_last", "api_visibility": "private"}
-    start.click(change, controls.inputs, results.outputs, api_name=api_name, **LONG)
-    strength.release(change_again, [results.shown, *controls.inputs], results.outputs, **newest, **LONG)
-    inputs = [results.shown, copies, *controls.inputs]
-    strength.input(follow, inputs, [results.slider, copies], show_progress="hidden", **newest, **FAST)
+    def small_copies(self, path: str, given: SimpleNamespace) -> tuple[Image.Image, Image.Image]:
+        """Return small copies of an image that the page has written, without and with the full change."""
+        translator, _ = self.translator(given)
+        side = SMALL_SIDE // translator.function.enlargement
+        with Image.open(path) as image:
+            image.thumbnail((side, side))
+            after = translator(image)
+            return image.resize(after.size), after
 
 
 def translate_tab(shown: PageModel, context: Context) -> None:
@@ -144,7 +154,7 @@ def translate_tab(shown: PageModel, context: Context) -> None:
                 add_pixel_art(controls)
             start = start_buttons("Translate", context)
         with gr.Column(scale=3):
-            results = Results()
+            results = Results(context)
 
     def function_of(given: SimpleNamespace) -> tuple[ImageFunction, dict[str, Any]]:
         model, way = shown.model, "a2b" if given.direction == FORWARD else "b2a"
@@ -152,7 +162,7 @@ def translate_tab(shown: PageModel, context: Context) -> None:
         function = NetworkFunction(network, model.config["data"]["channels"], tile_for_memory(network))
         return function, fields_of(network, model.images) | {"direction": way}
 
-    connect(context, controls, results, strength, start, f"translate{shown.calls}", function_of)
+    Tab(controls, results, function_of).connect(strength, start, f"translate{shown.calls}")
 
 
 def parameters(look: str) -> dict[str, Parameter]:
@@ -191,7 +201,7 @@ def looks_tab(context: Context) -> None:
                 add_pixel_art(controls)
             start = start_buttons("Apply", context)
         with gr.Column(scale=3):
-            results = Results()
+            results = Results(context)
             samples = gr.Gallery(label="All looks (click one to choose it)", columns=5, height=560, visible=False,
                                  object_fit="contain", interactive=False, allow_preview=False)  # fmt: skip
 
@@ -216,7 +226,7 @@ def looks_tab(context: Context) -> None:
     def choose_look(event: gr.SelectData) -> Any:
         return [*STYLES][event.index]
 
-    connect(context, controls, results, strength, start, "look", function_of)
+    Tab(controls, results, function_of).connect(strength, start, "look")
     every.click(show_all, upload, samples, api_name="all_looks", **FAST)
     samples.select(answer(choose_look), None, look, **PRIVATE)
     look.change(answer(configure), look, [look, *sliders], **PRIVATE)

@@ -76,7 +76,8 @@ def small_image(file: File | str, side: int, context: Context) -> Image.Image:
 class Results:
     """Adds the components to the page, with a button to download all results."""
 
-    def __init__(self) -> None:
+    def __init__(self, context: Context) -> None:
+        self.context = context
         note = gr.Markdown()
         self.slider = gr.ImageSlider(label="Before and after", type="filepath", height=460, interactive=False,
                                      buttons=["fullscreen"])  # fmt: skip
@@ -90,9 +91,20 @@ class Results:
         """Return the values of `outputs` for a note instead of results."""
         return None, [], None, gr.DownloadButton("Download", interactive=False), note
 
-    def show(
-        self, context: Context, files: list[File], todo: Todo, failed: list[str], note: str, strength: float
-    ) -> Any:
+    def change(self, paths: Any, translator: ImageTranslator, describe: Describe, job: tuple[gr.Request, Any]) -> Any:
+        """Return the values of `outputs` for the translations of uploads. `job` is for `Context.job`."""
+        exact = translator.to_pixel_art is not None  # cells and colors that JPEG would change
+        limit = min(calls.MAX_PIXELS, max_pixels(available_memory(), exact, translator.function.bytes_per_pixel))
+        files = find_files(paths, self.context)
+        with tempfile.TemporaryDirectory(dir=self.context.folder) as folder:
+            taken: set[str] = set()
+            todo = [(file, Path(folder, target_of(file, taken))) for file in files]
+            with self.context.job(*job, len(todo), "changing images") as advance, self.context.isolated() as process:
+                failed = translate_files(todo, translator, False, limit, advance, process, describe)[0]
+            lossy = exact and any(format_of(target) == "JPEG" for _, target in todo)
+            return self.show(files, todo, failed, JPEG_NOTE if lossy else "", translator.strength)
+
+    def show(self, files: list[File], todo: Todo, failed: list[str], note: str, strength: float) -> Any:
         """Return the values of `outputs`; raise UserError if there is no result."""
 
         def public(line: str) -> str:
@@ -105,23 +117,23 @@ class Results:
         if not done:
             raise UserError(f"no image could be changed: {public(failed[0])}")
         results = {target.name: target.read_bytes() for _, target in done}
-        shots = [self.shot(context, file, target, results[target.name]) for file, target in done]
+        shots = [self.shot(file, target, results[target.name]) for file, target in done]
         name, data = next(iter(results.items()))
         if len(results) > 1:
             name, data = "translations.zip", zipped(results)
-        ready = gr.DownloadButton(f"Download {name}", value=context.keep(data, name), interactive=True)
+        ready = gr.DownloadButton(f"Download {name}", value=self.context.keep(data, name), interactive=True)
         lines = [f"{len(failed)} of {len(todo)} files could not be changed:"] if failed else []
         lines += [f"- {public(line)}" for line in failed[:20]]
         named = [(after, target.name) for (_, after), (_, target) in zip(shots, done, strict=True)]
         return shots[0], named, (shots, 0, strength), ready, "\n".join([*lines, note])
 
-    def shot(self, context: Context, file: File, target: Path, data: bytes) -> tuple[str, str]:
-        before = small_image(file, MAX_PREVIEW, context)
-        first = context.keep(encode(before, "PNG", {}), "before.png")
+    def shot(self, file: File, target: Path, data: bytes) -> tuple[str, str]:
+        before = small_image(file, MAX_PREVIEW, self.context)
+        first = self.context.keep(encode(before, "PNG", {}), "before.png")
         if format_of(target) in SHOWN:
-            return first, context.keep(data, target.name)
-        after = small_image(str(target), MAX_PREVIEW, context)
-        return first, context.keep(encode(after, "PNG", {}), "after.png")
+            return first, self.context.keep(data, target.name)
+        after = small_image(str(target), MAX_PREVIEW, self.context)
+        return first, self.context.keep(encode(after, "PNG", {}), "after.png")
 
 
 @answer
@@ -129,27 +141,6 @@ def select(shown: Any, event: gr.SelectData) -> Any:
     pairs, _, strength = shown
     index = Setting("image", default=0, low=0, high=len(pairs) - 1, whole=True).check(event.index)
     return pairs[index], (pairs, index, strength)
-
-
-def translated(
-    context: Context,
-    results: Results,
-    paths: Any,
-    translator: ImageTranslator,
-    describe: Describe,
-    job: tuple[gr.Request, Any],
-) -> Any:
-    """Return the values of `results.outputs` for the translations of uploads. `job` is for `Context.job`."""
-    exact = translator.to_pixel_art is not None  # cells and colors that JPEG would change
-    limit = min(calls.MAX_PIXELS, max_pixels(available_memory(), exact, translator.function.bytes_per_pixel))
-    files = find_files(paths, context)
-    with tempfile.TemporaryDirectory(dir=context.folder) as folder:
-        taken: set[str] = set()
-        todo = [(file, Path(folder, target_of(file, taken))) for file in files]
-        with context.job(*job, len(todo), "changing images") as advance, context.isolated() as process:
-            failed = translate_files(todo, translator, False, limit, advance, process, describe)[0]
-        lossy = exact and any(format_of(target) == "JPEG" for _, target in todo)
-        return results.show(context, files, todo, failed, JPEG_NOTE if lossy else "", translator.strength)
 
 
 def target_of(file: File, taken: set[str]) -> str:
