@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 from collections import Counter, defaultdict
 from collections.abc import Callable, Collection, Sequence
+from contextlib import suppress
 from io import BytesIO
 from itertools import pairwise
 from typing import Any, NamedTuple
@@ -20,8 +21,9 @@ from gan.data.decoding.reader import ImageError, composite, header, read_frames
 from gan.data.pixel_grid import find_grid
 from gan.data.sources.files import File, content
 from gan.data.split import group_keys, select
+from gan.networks.grid import base_grid
 from gan.utils import digest
-from gan.utils.errors import train_command
+from gan.utils.errors import UserError, train_command
 from gan.utils.option_values import quote
 
 SIDES = (16, 32, 64)  # sides to suggest in pixels; 64 trains in minutes
@@ -32,6 +34,7 @@ FEW = 200  # number of images below which experiment=few_shot is suggested
 TOO_FEW = 50  # number of images below which a run mostly copies them
 # Models from which a run on a CPU reaches a lower KID-Lite0 than from scratch (docs/benchmarks_details.md)
 START, PIXEL_ART_START = "zoo:start64", "zoo:tiles32"
+START_DOUBLINGS = 4  # of START, from its smallest grid to the image
 MIN_CLASS = 10  # minimum number of images of a sub-folder that looks like a class
 MAX_CLASSES = 200
 MIN_GROUPS = 10  # minimum number of groups for suggesting a grouping of the validation split
@@ -273,7 +276,10 @@ def suggest_start(pixel_art: bool, size: tuple[int, int], images: int) -> str | 
     """Return init_from; None to start from scratch, or if experiment=few_shot has a start."""
     if pixel_art:
         return PIXEL_ART_START if size == (32, 32) else None
-    return START if images > FEW and min(size) == 64 else None  # for other sides its layers have another scale
+    with suppress(UserError):  # no network has this size
+        if images > FEW and abs(base_grid(size)[2] - START_DOUBLINGS) <= 1:  # most layers of START have the same scale
+            return START
+    return None
 
 
 def suggest_split(names: Sequence[str], exact: Groups, near: Groups, labels: bool) -> tuple[str | None, str]:

@@ -1,8 +1,8 @@
 """Start a new model from the weights of another one. One rule: weights of equal names keep what their shapes share.
 
 Size, channels and width may differ. What the other model does not have stays as initialized. At another size, the
-layers of both networks are counted from the smallest grid. With other classes, or none, both networks start from the
-mean of the classes.
+layers of both networks are counted from the smallest grid, and weights of another grid are interpolated. With other
+classes, or none, both networks start from the mean of the classes.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from torch import Tensor, nn
+from torch.nn.functional import interpolate
 
 from gan import kinds, settings
 from gan.config.init_from import LEFT
@@ -51,14 +52,23 @@ def copy_weights(network: nn.Module, weights: Mapping[str, Tensor]) -> Copied:
         other = weights.get(name)
         shared = other is not None and other.ndim == value.ndim
         if other is not None and shared:
-            common = tuple(slice(min(a, b)) for a, b in zip(other.shape, value.shape, strict=True))
+            resampled = on_grid(other, value)
+            common = tuple(slice(min(a, b)) for a, b in zip(resampled.shape, value.shape, strict=True))
             copied.state[name] = value.clone()
-            copied.state[name][common] = other[common].to(value)
+            copied.state[name][common] = resampled[common].to(value)
         if name in parameters:  # buffers are not counted
             if other is None or other.shape != value.shape:
                 (copied.resized if shared else copied.new).append(name)
             copied.numbers += value[common].numel() if shared else 0
     return copied
+
+
+def on_grid(weight: Tensor, like: Tensor) -> Tensor:
+    """Return a weight (..., h, w), which is one of the smallest grid if h and w differ, on the grid of another one."""
+    if weight.ndim < 3 or weight.shape[-2:] == like.shape[-2:]:
+        return weight
+    planes = weight.flatten(0, -3)[None].float()
+    return interpolate(planes, like.shape[-2:], mode="bilinear")[0].unflatten(0, weight.shape[:-2])
 
 
 def counted_from_the_last(weights: Mapping[str, Tensor], discriminator: nn.Module) -> dict[str, Tensor]:

@@ -225,15 +225,20 @@ def test_the_suggested_command_names_the_folder_to_the_letter(tmp_path: Path, mo
 
 
 def test_a_start_is_suggested() -> None:
-    def of(number: int, side: int = 64, **properties: bool) -> str:
-        facts = [FileInfo(height=side, width=side, **properties)] * number
-        return command(["pictures"], suggest(["a"] * number, facts, [], [], (side, side)))
+    def of(number: int, side: int = 64, width: int | None = None, **properties: bool) -> str:
+        size = side, width or side
+        facts = [FileInfo(height=size[0], width=size[1], **properties)] * number
+        return command(["pictures"], suggest(["a"] * number, facts, [], [], size))
 
     assert {START, PIXEL_ART_START} <= {f"zoo:{name}" for name in zoo_names()}
     assert of(FEW + 1).startswith("gan train init_from=zoo:start64 freeze.discriminator=2 data.root=")
     assert of(FEW + 1, transparent=True).startswith("gan train init_from=zoo:start64 data.root=")
     assert of(FEW).startswith("gan train experiment=few_shot data.root=")
     assert of(FEW, 32, sprite=True).startswith("gan train experiment=pixel_art init_from=zoo:tiles32 data.root=")
+    for size in ((48, 64), (96, 64), (64, 80), (128, 128)):
+        assert of(FEW + 1, *size).startswith("gan train init_from=zoo:start64")
+    for size in ((16, 16), (256, 256), (50, 50)):
+        assert of(FEW + 1, *size).startswith("gan train data.root=")
     assert of(FEW, 64, sprite=True).startswith("gan train experiment=pixel_art data.root=")
 
 

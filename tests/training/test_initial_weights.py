@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 import torch
+from torch import nn
 
 from gan.networks import dcgan, fastgan, r3gan, resnet, stylegan2, tutorial
 from gan.networks.layers import with_mean_class
@@ -52,6 +53,15 @@ def test_weights_of_equal_names_keep_the_common_slice(tmp_path: Path, capsys: py
     said = capsys.readouterr().out
     assert "; cut or extended: from_image" in said and "freeze.discriminator: from_image\n" in said
     assert not copy_weights(module.generator, module.generator.state_dict()).resized
+
+
+def test_weights_of_another_smallest_grid_are_interpolated() -> None:
+    ramp = torch.arange(4.0)[:, None].expand(2, 8, 4, 4)
+    grid = nn.ConvTranspose2d(2, 8, (6, 4), bias=False)
+    copied = copy_weights(grid, {"weight": ramp})
+    rows = copied.state["weight"][0, 0, :, 0]
+    assert copied.resized == ["weight"] and rows[0] == 0 and rows[-1] == 3 and bool((rows.diff() > 0).all())
+    assert torch.allclose(copied.state["weight"], rows[:, None].expand(2, 8, 6, 4))
 
 
 def test_a_generator_alone_starts_with_an_untrained_discriminator(
