@@ -11,7 +11,7 @@ from gan.models.address import with_addresses
 from gan.runs.run_folder import DIRECTIONS, DIRECTIONS_FILE
 from gan.utils.errors import UserError, writing
 from gan.utils.files import file_name, refuse_existing
-from gan.utils.output import counting, print_aligned
+from gan.utils.output import counting, print_aligned, print_line
 
 STEPS = (-3, -2, -1, 0, 1, 2, 3)  # columns of a sheet, in standard deviations
 
@@ -60,4 +60,4 @@ def run(arguments: argparse.Namespace) -> None:
         print_aligned(("direction", "changes most"), [*changed.items()])
     words = ["gan", "edit", with_addresses(arguments.run), "--set", f"{next(iter(vectors))}=2", "--grid"]
     words += ["--directions", str(out / DIRECTIONS_FILE)] if arguments.out else []
-    print(f"try {shlex.join(words)}")
+    print_line(f"try {shlex.join(words)}")

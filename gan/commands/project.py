@@ -16,7 +16,7 @@ from gan.models.address import with_addresses
 from gan.runs.run_folder import LATENTS_FILE, PROJECTED
 from gan.utils import digest
 from gan.utils.errors import writing
-from gan.utils.output import counted, counting
+from gan.utils.output import counted, counting, print_line
 
 GROUP = 16  # images that are projected and saved together
 
@@ -73,5 +73,5 @@ def run(request: Request) -> int:
             folder.score(images)
             run, latents = with_addresses(request.run), str(out / LATENTS_FILE)
             words = ["gan", "edit", run, "--latents", latents, "--set", "brightness=1", "--out", "edited"]
-            print(f"edit them with {shlex.join(words)}")
+            print_line(f"edit them with {shlex.join(words)}")
     return outputs.report_failed(broken, len(files), "read")

@@ -52,6 +52,7 @@ def name_of_a_run(cage: Cage) -> str:
     write_run(cage.folder / EVIL.replace("/", ""))
     said = cage.run("compare", EVIL, check=0) + cage.run("generate", EVIL, *OUT, check=0)
     words = ("--frames", "2", "--out", f"out/{EVIL}.gif".replace("[2J\x1b]0;", ""))
+    said += cage.run("directions", EVIL, "--out", "out/directions", check=0)
     return said + cage.run("interpolate", EVIL, *words, check=0)
 
 
