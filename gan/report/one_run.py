@@ -15,7 +15,7 @@ from gan.evaluation.registry import meaning
 from gan.report.charts import Line, Panel, draw, to_svg
 from gan.report.facts import Facts, public, public_word, read_facts
 from gan.report.page import Block, Embedded, Header, Section, embed, evenly, render, render_parts
-from gan.runs.metrics import FINDINGS, SILENT, symptoms
+from gan.runs import health as rules
 from gan.utils.errors import reason
 from gan.utils.option_values import map_strings
 from gan.utils.output import duration, first_few, shortened
@@ -28,7 +28,6 @@ MAX_PANELS = 24
 MAX_POINTS = 300  # of a curve
 MAX_CONFIG = 60_000  # characters
 MAX_WORDS = 200  # of a command
-RELATIVE = ("wasserstein", "relativistic")  # losses whose logits have no meaning alone; see `signed_logits`
 PROGRAMS = {"__main__.py": "gan", "train.py": "python train.py"}
 HEALTH = ("accuracy", "overfitting", "diversity", "augment")
 ARROWS = {"lower": " ↓", "higher": " ↑", "": ""}
@@ -161,35 +160,17 @@ def memorization(facts: Facts) -> Section:
 def health(facts: Facts) -> Section:
     """Return what the health values say, and their curves."""
     known = {name: points for name in HEALTH if (points := facts.log.curves.get(f"health/{name}"))}
-    lead = ("How training goes: accuracy of the discriminator (good between 55 % and 99 %), overfitting (good below "
-            "50 %), diversity (good above 30 %), augmentation.")  # fmt: skip
+    lead = (f"How training goes: accuracy of the discriminator (good between {rules.MIN_ACCURACY:.0%} and "
+            f"{rules.MAX_ACCURACY:.0%}), overfitting (good below {rules.MAX_OVERFITTING:.0%}), diversity (good above "
+            f"{rules.MIN_DIVERSITY:.0%}), augmentation.")  # fmt: skip
     if not known:
         return Section("health", "Health", [Block("note", "No health values were logged yet.")], lead)
-    problems = []
-    for name, values in findings(facts):
-        finding, remedy = FINDINGS[name]
-        problems.append(f"{finding.format(**values)}. Try {remedy}.")
+    silent = facts.log.seconds < rules.SILENT
+    found = [] if silent else rules.findings(rules.newest_values(facts.log, facts.config))
+    problems = [f"{finding.seen}. Try {finding.remedy}." for finding in found]
     lines = [Line(name, evenly(points, MAX_POINTS), n) for n, (name, points) in enumerate(known.items())]
     parts = [Block("list", problems or ["Nothing is wrong in the newest values."])]
     return Section("health", "Health", [*parts, *chart([Panel("health values", lines, from_zero=True)])], lead)
-
-
-def findings(facts: Facts) -> list[tuple[str, dict[str, float]]]:
-    """Return the problems that the newest health values show, with the values. None in the first minute."""
-    if facts.log.seconds < SILENT:
-        return []
-    newest = {name.removeprefix("health/"): points[-1].value for name, points in facts.log.curves.items()
-              if name.startswith("health/") and points}  # fmt: skip
-    values = {name: newest[name] for name in HEALTH if name in newest}
-    values["skipped"] = max((value for name, value in newest.items() if name.startswith("skipped_")), default=0.0)
-    if any(name in str(facts.config.get("loss._target_")) for name in RELATIVE):
-        values.pop("accuracy", None)
-    recent = [point.value for point in facts.log.curves.get("health/overfitting", [])[-2:]]
-    values["overfitting_bound"] = min(recent, default=0.0)  # one check alone is uncertain
-    limit = facts.config.get("model.augment.max_probability", 1.0)
-    values["max_probability"] = limit if isinstance(limit, int | float) else 1.0
-    values.setdefault("diversity", 1.0)
-    return [(name, values) for name in symptoms(values)]
 
 
 def configuration(facts: Facts) -> Section:

@@ -1,4 +1,4 @@
-"""The log of a run, metrics.jsonl, and what it says about the health of the run. No torch."""
+"""The log of a run, metrics.jsonl. No torch."""
 
 from __future__ import annotations
 
@@ -143,61 +143,3 @@ class Log:
                 self.best = last if is_best and not selects else self.best
             if selected in line and images == last.get("images"):
                 self.best, selects = last, True
-
-
-# ---- health
-
-# Limits of the health values of a run.
-SILENT = 60.0  # seconds of training before the first finding, because every network is unbalanced then
-MAX_SKIPPED = 0.01  # fraction of a network's updates
-MAX_ACCURACY = 0.99  # fraction of pairs above which G receives hardly any gradient
-MIN_ACCURACY = 0.55  # fraction of pairs below which D hardly separates real from generated images
-MAX_OVERFITTING = 0.5  # r_v; the ADA paper keeps it near or below 0.5 (its figure 3)
-ROUNDING = 1e-3  # rounding error of a mean of probabilities in fp32
-MIN_DIVERSITY = 0.3  # mean distance between samples, divided by that between real images
-
-FINDINGS = {  # message, and what to try
-    "skipped": (
-        "{skipped:.1%} of the updates were skipped, because their gradients were not finite",
-        "lower learning rates, trainer.precision=32-true",
-    ),
-    "too strong": (
-        "the discriminator classifies {accuracy:.0%} of pairs correctly, so the generator may stop learning",
-        "stronger augmentation, such as augment=ada, or a lower model.discriminator_optimizer.lr, if grids and scores "
-        "no longer improve",
-    ),
-    "too weak": (
-        "the discriminator is too weak: it classifies only {accuracy:.0%} of pairs correctly",
-        "a higher model.discriminator_optimizer.lr, a larger network, or model.n_critic=2, unless samples are good",
-    ),
-    "overfitting": (
-        "the discriminator overfits: the gap between its logits of training and of held-out images is "
-        "{overfitting:.0%} of the gap between training and generated images",
-        "stronger augmentation, such as augment=ada, more images, or smaller networks",
-    ),
-    "at maximal probability": (
-        "augmentation is at its maximal probability {augment:.0%}, and the discriminator still overfits",
-        "more images, smaller networks, or larger weights of the penalties on D",
-    ),
-    "mode collapse": (
-        "mode collapse: the mean distance between samples is {diversity:.0%} of that between real images",
-        "init_from=RUN (loads its best checkpoint), lower learning rates, augment=ada, or another seed",
-    ),
-}
-
-
-def symptoms(values: Mapping[str, float]) -> Iterator[str]:
-    """Yield the names of the FINDINGS that apply to the values."""
-    if values.get("skipped", 0.0) >= MAX_SKIPPED:
-        yield "skipped"
-    accuracy = values.get("accuracy", 0.75)
-    if accuracy >= MAX_ACCURACY:
-        yield "too strong"
-    if accuracy <= MIN_ACCURACY:
-        yield "too weak"
-    if values.get("overfitting_bound", 0.0) >= MAX_OVERFITTING:
-        yield "overfitting"
-    if values.get("augment", 0.0) >= values.get("max_probability", 1.0) - ROUNDING:
-        yield "at maximal probability"
-    if values["diversity"] <= MIN_DIVERSITY:
-        yield "mode collapse"

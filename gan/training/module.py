@@ -233,7 +233,8 @@ class GAN(Base):
         """Log the fraction of pairs whose real image has the higher logit, and pass the logits to the augmentation."""
         real, fake = ([per_image(getattr(part, name)) for part in parts] for name in ("real_logits", "fake_logits"))
         step.real_logits, step.fake_logits = torch.cat(real), torch.cat(fake)
-        self.loss_log.add({"health/accuracy": (step.real_logits > step.fake_logits).float().mean()})
+        if getattr(self.loss, "signed_logits", True):
+            self.loss_log.add({"health/accuracy": (step.real_logits > step.fake_logits).float().mean()})
         if hasattr(self.augment, "feedback"):
             self.loss_log.add({"health/augment": self.augment.feedback(step)})
 

@@ -12,7 +12,7 @@ from torch import Tensor
 from gan.images.convert import to_float
 from gan.losses.heads import per_image
 from gan.metrics.pixels import thumbnails
-from gan.runs.metrics import FINDINGS, SILENT, symptoms
+from gan.runs.health import SILENT, findings
 from gan.training.callbacks.loop import Periodic, clock_of
 from gan.training.loss_log import SKIPPED
 from gan.training.module import GAN
@@ -26,7 +26,8 @@ class Health(Periodic):
     """Logs health/accuracy, health/overfitting and health/diversity regularly, and warns once when a value becomes bad.
 
     skipped      fraction of a network's updates that were skipped because of gradients that are not finite
-    accuracy     fraction of pairs in which D gives the real image the higher logit
+    accuracy     fraction of pairs in which D gives the real image the higher logit, for losses with `signed_logits`: a
+                 critic has large gradients even if it classifies all pairs correctly
     augment      probability of an adaptive augmentation
     overfitting  r_v = (E D(train) - E D(held out)) / (E D(train) - E D(generated)), if images are held out;
                  Karras et al., "Training Generative Adversarial Networks with Limited Data", 2020, arXiv:2006.06676,
@@ -68,8 +69,6 @@ class Health(Periodic):
         means = pl_module.loss_log.means
         values |= {name: means[f"health/{name}"] for name in ("accuracy", "augment") if f"health/{name}" in means}
         values["skipped"] = max((value for name, value in means.items() if name.startswith(SKIPPED)), default=0.0)
-        if not getattr(pl_module.loss, "signed_logits", True):
-            values.pop("accuracy", None)  # a critic has large gradients even if it classifies all pairs correctly
         values["overfitting_bound"] = values.get("overfitting", 0.0) - ERRORS * error
         values["max_probability"] = getattr(pl_module.augment, "max_probability", 1.0)
         self.report(trainer, pl_module, values)
@@ -80,13 +79,12 @@ class Health(Periodic):
             return
         before, self.bad = self.bad, {}
         starts = bool(pl_module.config.get("init_from"))
-        for name in symptoms(values):
+        for name, seen, remedy in findings(values):
             if name == "too strong" and starts:  # normal after a start from another model
                 continue
-            finding, remedy = FINDINGS[name]
-            self.bad[name] = finding = finding.format(**values)
+            self.bad[name] = seen
             if name not in before:
-                print_line(f"health: at {pl_module.images_seen:,} images: {finding}. Try {remedy}")
+                print_line(f"health: at {pl_module.images_seen:,} images: {seen}. Try {remedy}")
                 self.printed = pl_module.images_seen
 
     def on_train_end(self, trainer: Trainer, pl_module: GAN) -> None:  # type: ignore[override]

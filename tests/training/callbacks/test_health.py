@@ -7,7 +7,7 @@ import torch
 from torch import Tensor, nn
 
 from gan.data.module import ImageDataModule
-from gan.runs.metrics import symptoms
+from gan.runs.health import findings
 from gan.training.callbacks.health import Health, diversity, overfitting
 from gan.training.callbacks.loop import TrainingTime
 
@@ -47,8 +47,8 @@ def test_diversity_is_0_for_equal_images() -> None:
         ),
     ],
 )
-def test_symptoms(values: dict[str, float], expected: list[str]) -> None:
-    assert list(symptoms(values)) == expected
+def test_findings(values: dict[str, float], expected: list[str]) -> None:
+    assert [finding.name for finding in findings(values)] == expected
 
 
 class Constant(nn.Module):
