@@ -178,19 +178,16 @@ def convert(key: str, text: str, sweep: bool) -> str:
     try:
         parsed = parse(f"{key}={text}")
     except HydraException:  # such as letters outside of ASCII, or a path with parentheses that does not exist
-        if text[0] + text[-1] == "[]":
-            return list_of([part.strip() for part in text[1:-1].split(",")], key)
-        return ",".join(element(part, key) for part in (text.split(",") if sweep else [text]))
-    if parsed.is_choice_sweep():  # without -m, Hydra's error says how to write a list
-        return ",".join(convert(key, part, False) for part in parsed.sweep_string_iterator()) if sweep else text
-    value = parsed.value()
+        if text[0] + text[-1] != "[]":
+            return ",".join(element(part, key) for part in (text.split(",") if sweep else [text]))
+        value: Any = [part.strip() for part in text[1:-1].split(",")]
+    else:
+        if parsed.is_choice_sweep():  # without -m, Hydra's error says how to write a list
+            return ",".join(convert(key, part, False) for part in parsed.sweep_string_iterator()) if sweep else text
+        value = parsed.value()
     if isinstance(value, list):
-        return list_of(value, key)
+        return "[" + ",".join(element(part, key) for part in value) + "]"
     return (isinstance(value, str) and existing(value, key)) or text  # a path in quotes, or what is no path
-
-
-def list_of(values: Sequence[Any], key: str) -> str:
-    return "[" + ",".join(element(value, key) for value in values) + "]"
 
 
 def element(value: Any, key: str) -> str:
