@@ -66,25 +66,23 @@ def differing(theirs: dict[str, Any], ours: dict[str, Any], chosen: set[str]) ->
         theirs, ours: options of the other model and of this one; those of this one may be interpolations.
         chosen: names of options that are not taken.
     """
-    before, now = sides(theirs.get("model.generator.size")), sides(ours.get("data.size"))
-    if before and before != now and "data.size" not in chosen:
-        now = before
-        yield "data.size", before[0] if before[0] == before[1] else f"[{before[0]},{before[1]}]"
+    their_size, our_size = sides(theirs.get("model.generator.size")), sides(ours.get("data.size"))
+    if their_size and their_size != our_size and "data.size" not in chosen:
+        our_size, (height, width) = their_size, their_size
+        yield "data.size", height if height == width else f"[{height},{width}]"
     channels = theirs.get("model.generator.channels")
     if type(channels) is int and channels != ours.get("data.channels", channels) and "data.channels" not in chosen:
         yield "data.channels", channels
     for role in ("generator", "discriminator"):
         if theirs.get(f"model.{role}._target_") != ours.get(f"model.{role}._target_"):
             continue
-        for name, value in ours.items():
-            follows_data = str(value).startswith("${") and not str(value).startswith(DEVICE_RULES)
-            follows_size = SIZE_RULE in str(value) and before != now
-            if not name.startswith(f"model.{role}.") or name in chosen or follows_data or follows_size:
-                continue
-            other = theirs.get(name)
-            shapes_weights = type(other) is int or (isinstance(other, str) and NAME.fullmatch(other))
-            if shapes_weights and other != value and not name.endswith(LEFT):
-                yield name, other
+        for name in (name for name in ours if name.startswith(f"model.{role}.") and name not in chosen):
+            rule, value = str(ours[name]), theirs.get(name)
+            follows_data = rule.startswith("${") and not rule.startswith(DEVICE_RULES)
+            follows_size = SIZE_RULE in rule and their_size != our_size
+            shapes_weights = type(value) is int or (isinstance(value, str) and NAME.fullmatch(value))
+            if shapes_weights and value != ours[name] and not (follows_data or follows_size or name.endswith(LEFT)):
+                yield name, value
 
 
 def sides(size: Any) -> tuple[int, int] | None:

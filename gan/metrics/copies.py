@@ -90,16 +90,16 @@ class CopySearch:
 
         Numbers of views are len(PLACES) * index + place.
         """
-        parts = images.split(CHUNK)
-        patches = torch.cat([torch.cat([_patches(x, SIDES[0]) for x in (part, part.flip(3))], 1) for part in parts])
-        n = len(images)
+        n, parts = len(images), images.split(CHUNK)
+        pairs = ((part, part.flip(3)) for part in parts)  # as they are, and mirrored
+        x = torch.cat([torch.cat([_patches(images, SIDES[0]) for images in pair], 1) for pair in pairs])  # (N, 2, D)
         similarity, views = torch.empty(n, 0), torch.empty(n, 0, dtype=torch.long)
         for block in torch.arange(len(self.train)).split(max(1, PAIRS // n)):
             y = torch.cat([_patches(self.train[block], side, SHIFTS.stop - 1) for side in SIDES], 1)  # (B, V, D)
-            products = (patches.flatten(0, 1) @ y.flatten(0, 1).T).view(n, 2, len(block), -1)
-            best, place = products.transpose(1, 2).flatten(2).max(2)
+            products = (x.flatten(0, 1) @ y.flatten(0, 1).T).view(n, 2, len(block), -1)  # (N, 2, B, V)
+            best, place = products.transpose(1, 2).flatten(2).max(2)  # (N, B), over PLACES
             if alone:
-                best[torch.arange(n)[:, None] == block] = -torch.inf
+                best[torch.arange(n)[:, None] == block] = -torch.inf  # an image is no copy of itself
             similarity, views = torch.cat([similarity, best], 1), torch.cat([views, len(PLACES) * block + place], 1)
             similarity, kept = similarity.topk(min(CANDIDATES, similarity.shape[1]))
             views = views.gather(1, kept)
