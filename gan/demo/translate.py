@@ -40,18 +40,23 @@ SMALL_SIDE = 512  # pixels of the image that follows the slider of the strength
 NO_IMAGE = "Upload images or a zip archive first."
 
 
-# ---- options for pixel art
+# ---- what both tabs have
 
 
-def add_pixel_art(controls: Controls) -> None:
-    controls.number(calls.CELL, gr.Slider(1, 64, 1, step=1, label="Cell size (pixels)",
-                                           info="each cell has one color"))  # fmt: skip
-    controls.choice("palette", gr.Dropdown([NO_PALETTE, *COLORS], value=NO_PALETTE, label="Palette"))
-    controls.choice("dither", gr.Dropdown(list(DITHER.words), value=DITHER.default, label="Dithering",
-                                                   info="mixes the colors of a palette"))  # fmt: skip
-    controls.choice("autocontrast", gr.Dropdown(list(AUTOCONTRAST.words), value=AUTOCONTRAST.default,
-                                                label="Autocontrast", info="before the colors become those of a "
-                                                "palette; auto: if it has one hue"))  # fmt: skip
+def last_controls(controls: Controls, full: str, verb: str, context: Context) -> tuple[Any, Any]:
+    """Add the strength, the options for pixel art and the button to start; return the slider and the button."""
+    slider = gr.Slider(0, 2, 1, step=0.05, label="Strength", info=f"0 is the input, 1 {full}")
+    strength = controls.number(settings.STRENGTH, slider)
+    with gr.Accordion("Pixel art", open=False):
+        controls.number(calls.CELL, gr.Slider(1, 64, 1, step=1, label="Cell size (pixels)",
+                                               info="each cell has one color"))  # fmt: skip
+        controls.choice("palette", gr.Dropdown([NO_PALETTE, *COLORS], value=NO_PALETTE, label="Palette"))
+        controls.choice("dither", gr.Dropdown(list(DITHER.words), value=DITHER.default, label="Dithering",
+                                              info="mixes the colors of a palette"))  # fmt: skip
+        controls.choice("autocontrast", gr.Dropdown(list(AUTOCONTRAST.words), value=AUTOCONTRAST.default,
+                                                    label="Autocontrast", info="before the colors become those of a "
+                                                    "palette; auto: if it has one hue"))  # fmt: skip
+    return strength, start_buttons(verb, context)
 
 
 def palette_of(given: SimpleNamespace) -> np.ndarray | None:
@@ -62,14 +67,6 @@ def palette_of(given: SimpleNamespace) -> np.ndarray | None:
     if palette is not None and given.strength != 1:
         raise UserError(f"a palette needs Strength 1; set Strength to 1, or Palette to {NO_PALETTE!r}")
     return palette
-
-
-def strength_slider(controls: Controls, full: str) -> Any:
-    slider = gr.Slider(0, 2, 1, step=0.05, label="Strength", info=f"0 is the input, 1 {full}")
-    return controls.number(settings.STRENGTH, slider)
-
-
-# ---- the tabs
 
 
 @dataclass
@@ -149,10 +146,7 @@ def translate_tab(shown: PageModel, context: Context) -> None:
             controls.add("paths", image_upload())
             controls.choice("direction", gr.Radio([FORWARD, BACK], value=FORWARD, label="Direction",
                                                   visible=hasattr(shown.model.network, "b2a")))  # fmt: skip
-            strength = strength_slider(controls, "the translation")
-            with gr.Accordion("Pixel art", open=False):
-                add_pixel_art(controls)
-            start = start_buttons("Translate", context)
+            strength, start = last_controls(controls, "the translation", "Translate", context)
         with gr.Column(scale=3):
             results = Results(context)
 
@@ -196,10 +190,7 @@ def looks_tab(context: Context) -> None:
                        for n, options in enumerate(slider_options(FIRST))]  # fmt: skip
             controls.number(SEED.within(high=(1 << 32) - 1), gr.Number(0, label="Seed", precision=0,
                                                                        info="of grain and noise"))  # fmt: skip
-            strength = strength_slider(controls, "the look")
-            with gr.Accordion("Pixel art", open=False):
-                add_pixel_art(controls)
-            start = start_buttons("Apply", context)
+            strength, start = last_controls(controls, "the look", "Apply", context)
         with gr.Column(scale=3):
             results = Results(context)
             samples = gr.Gallery(label="All looks (click one to choose it)", columns=5, height=560, visible=False,
