@@ -168,12 +168,11 @@ def run(request: Request) -> int:
 
     # A look is checked before the input is searched; a network is loaded after that, because it takes longer.
     chosen = choose_look(request) if request.is_look else None
-    if request.is_look and request.output is None:
+    if chosen and request.output is None:
         raise UserError(f"{request.run}: give OUTPUT, a folder or a file, because there is no run folder to write into")
     output = request.output or str(outputs.out_in_run(request.run, None, OUT))
     suffix = f".{request.format}" if request.format else None
-    planned = files.plan(request.input, output, suffix)
-    todo = outputs.to_write(planned, request.force)
+    todo = outputs.to_write(files.plan(request.input, output, suffix), request.force)
     if not todo:
         return 0
     chosen = chosen or (fit_color_map(request, request.fit) if request.fit else choose_network(request))
