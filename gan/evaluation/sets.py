@@ -109,16 +109,16 @@ def digest_of_set(images: Tensor) -> str:
 def from_generator(request: Request, checkpoint: Path, model: Model) -> tuple[Sets, dict[str, Any]]:
     """Generate images and load real ones."""
     model.to(request.device)
-    n, (sets, reference, scored) = request.images, real_images(request, checkpoint, model)
-    with counting("generating", n) as advance:
+    sets, reference, scored = real_images(request, checkpoint, model)
+    seeds = list(range(FAKES_SEED, FAKES_SEED + request.images))
+    with counting("generating", len(seeds)) as advance:
         generated = []
-        for first in range(0, n, BATCH):
-            seeds = list(range(FAKES_SEED + first, FAKES_SEED + min(first + BATCH, n)))
-            generated.append(model.generate(seeds).pixels)
+        for first in range(0, len(seeds), BATCH):
+            generated.append(model.generate(seeds[first : first + BATCH]).pixels)
             advance(len(generated[-1]))
     return sets._replace(generated=torch.cat(generated)), {
         "generator": "EMA, BatchNorm statistics re-estimated",
-        "seeds": [FAKES_SEED, FAKES_SEED + n - 1],
+        "seeds": [seeds[0], seeds[-1]],
         "reference": reference,
         "selected_on_these_images": scored and selected_on_these(request, checkpoint, "images and latents"),
     }
