@@ -24,6 +24,7 @@ from gan.data.sources.files import SUFFIXES
 from gan.settings import Setting, parse_seeds
 from gan.utils import digest
 from gan.utils.errors import UserError, describe_os_error, to_line
+from gan.utils.files import write_bytes
 
 Function = TypeVar("Function", bound=Callable[..., Any])
 PROGRESS = gr.Progress()  # as a default of an argument, it tells Gradio to pass the progress
@@ -67,7 +68,7 @@ class Context:
         self.make_room(len(data))
         path = self.folder / digest.of_bytes(data) / name
         path.parent.mkdir(exist_ok=True)
-        path.write_bytes(data)
+        write_bytes(path, data)  # at once: a browser may be reading the same file
         return str(path)
 
     def make_room(self, size: int) -> None:
