@@ -177,7 +177,7 @@ def test_the_position_of_the_color_map_can_be_given(
     module.initialize_from(data)
     found = capsys.readouterr().out
     assert said in found and ("color_position=none" in found) == (position != "none")
-    with pytest.raises(InstantiationException, match=r"model\.color_position=middle: unknown; use radial, none"):
+    with pytest.raises(InstantiationException, match=r"model\.color_position=middle: unknown"):
         build("cut", "model.color_position=middle")
 
 
