@@ -172,7 +172,8 @@ def run(request: Request) -> int:
         raise UserError(f"{request.run}: give OUTPUT, a folder or a file, because there is no run folder to write into")
     output = request.output or str(outputs.out_in_run(request.run, None, OUT))
     suffix = f".{request.format}" if request.format else None
-    todo = outputs.to_write(files.plan(request.input, output, suffix), request.force)
+    planned = files.plan(request.input, output, suffix)
+    todo = outputs.to_write(planned, request.force)
     if not todo:
         return 0
     chosen = chosen or (fit_color_map(request, request.fit) if request.fit else choose_network(request))
