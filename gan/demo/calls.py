@@ -6,6 +6,7 @@ import functools
 import html
 import os
 import sys
+import tempfile
 import threading
 import zipfile
 from collections.abc import Callable, Iterator, Sequence
@@ -24,7 +25,7 @@ from gan.data.sources.files import SUFFIXES
 from gan.settings import Setting, parse_seeds
 from gan.utils import digest
 from gan.utils.errors import UserError, describe_os_error, to_line
-from gan.utils.files import write_bytes
+from gan.utils.files import replace
 
 Function = TypeVar("Function", bound=Callable[..., Any])
 PROGRESS = gr.Progress()  # as a default of an argument, it tells Gradio to pass the progress
@@ -68,7 +69,9 @@ class Context:
         self.make_room(len(data))
         path = self.folder / digest.of_bytes(data) / name
         path.parent.mkdir(exist_ok=True)
-        write_bytes(path, data)  # at once: a browser may be reading the same file
+        with tempfile.NamedTemporaryFile(dir=path.parent, delete=False) as file:
+            file.write(data)
+        replace(Path(file.name), path)  # at once: a browser may be reading the same file
         return str(path)
 
     def make_room(self, size: int) -> None:

@@ -120,6 +120,11 @@ def clipped(image: np.ndarray) -> FloatImage:
     return np.asarray(image.clip(0, 1), np.float32)
 
 
+def toned(luminance: np.ndarray, tones: np.ndarray) -> np.ndarray:
+    """Map luminance (H, W) in 0..1 to (H, W, 3), interpolated between colors of shadows, midtones and highlights."""
+    return np.stack([np.interp(luminance, (0, 0.5, 1), tone) for tone in np.transpose(tones)], axis=-1)
+
+
 def mixed(before: FloatImage, after: FloatImage, amount: float) -> FloatImage:
     """Interpolate: 0 is `before`, 1 is `after`, bit for bit."""
     return after if amount == 1 else before + np.float32(amount) * (after - before)

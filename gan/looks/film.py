@@ -30,6 +30,7 @@ from gan.looks.fields import (
     resample_up,
     shorter_side,
     smooth,
+    toned,
 )
 from gan.utils.colors import YCC
 
@@ -37,8 +38,7 @@ from gan.utils.colors import YCC
 def sepia(image: FloatImage, sepia: Annotated[float, Range(0, 1, "amount of toning")] = 1) -> FloatImage:
     """Sepia toning: luminance mapped from dark brown to warm white."""
     tones = np.array([(0.13, 0.08, 0.05), (0.58, 0.45, 0.32), (0.98, 0.93, 0.82)])
-    toned = np.stack([np.interp(luminance(image), (0, 0.5, 1), tone) for tone in tones.T], axis=-1)
-    return mixed(image, toned.astype(np.float32), sepia)
+    return mixed(image, toned(luminance(image), tones).astype(np.float32), sepia)
 
 
 def fade(image: FloatImage, fade: Annotated[float, Range(0, 1, "amount of fading")] = 1) -> FloatImage:

@@ -92,7 +92,7 @@ class CopySearch:
         """
         n, parts = len(images), images.split(CHUNK)
         pairs = ((part, part.flip(3)) for part in parts)  # as they are, and mirrored
-        x = torch.cat([torch.cat([_patches(images, SIDES[0]) for images in pair], 1) for pair in pairs])  # (N, 2, D)
+        x = torch.cat([torch.cat([_patches(views, SIDES[0]) for views in pair], 1) for pair in pairs])  # (N, 2, D)
         similarity, views = torch.empty(n, 0), torch.empty(n, 0, dtype=torch.long)
         for block in torch.arange(len(self.train)).split(max(1, PAIRS // n)):
             y = torch.cat([_patches(self.train[block], side, SHIFTS.stop - 1) for side in SIDES], 1)  # (B, V, D)

@@ -143,7 +143,7 @@ def scored(facts: Facts) -> Section:
         ]
     if not facts.records:
         parts.append(Block("note", "The scores of real images, which are the best possible, are not there yet. "
-                          "gan evaluate adds them."))  # fmt: skip
+                           "gan evaluate adds them."))  # fmt: skip
     return Section("scores", "Scores", parts, "Read a score between two others: that before training, and that of "
                    "other real images, which is the best possible (the floor).")  # fmt: skip
 

@@ -69,7 +69,7 @@ RULES = {
         "stronger augmentation, such as augment=ada, more images, or smaller networks",
     ),
     "at maximal probability": Rule(
-        lambda values: values.get("augment", 0) >= values.get("max_probability", 1) - ROUNDING,
+        lambda values: "augment" in values and values["augment"] >= values.get("max_probability", 1) - ROUNDING,
         "augmentation is at its maximal probability {augment:.0%}, and the discriminator still overfits",
         "more images, smaller networks, or larger weights of the penalties on D",
     ),

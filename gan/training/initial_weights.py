@@ -150,9 +150,8 @@ def check_layers(
 
 def check_copied(model: Base, role: str, copied: Copied, shown: str) -> None:
     """Raise UserError if a network cannot start from the weights that were copied."""
-    if kinds.of_network(model.generator) is kinds.TRANSLATOR and (
-        copied.resized or copied.new
-    ):  # a translation has no new parts
+    is_translator = kinds.of_network(model.generator) is kinds.TRANSLATOR
+    if is_translator and (copied.resized or copied.new):  # a translation has no new parts
         name = (copied.resized + copied.new)[0]
         raise UserError(f"{shown}: belongs to another model; {role}.{name} does not fit")
     for layer in model.frozen.get(role, ()):

@@ -153,7 +153,7 @@ class TranslationView(LatentView):
         return distance
 
     def state_dict(self) -> dict[str, Any]:
-        return {"stage_influences": {stage: dict(looks) for stage, looks in self.influences.items()}}
+        return {"stage_influences": {stage: dict(series) for stage, series in self.influences.items()}}
 
     def load_state_dict(self, checkpoint: Mapping[str, Any]) -> None:
         self.influences = checkpoint.get("stage_influences", {})  # older runs have none

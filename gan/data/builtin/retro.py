@@ -35,6 +35,7 @@ from gan.data.builtin.shapes import (
     vary,
 )
 from gan.data.decoding.decode import Decoder
+from gan.looks.fields import toned
 from gan.utils.colors import inks
 from gan.utils.errors import UserError
 
@@ -285,8 +286,7 @@ def photograph(rng: Rng, height: int, width: int) -> np.ndarray:
         colored = (51, 36, 33) + light * (195, 183, 135)
         colored += leak * np.clip(1.2 - np.hypot(x - side, y), 0, 1) * (90, 36, 0)
     else:
-        gray = light @ (0.3, 0.59, 0.11)
-        colored = np.stack([np.interp(gray, (0, 0.5, 1), levels) for levels in np.transpose(inks(tone))], axis=-1)
+        colored = toned(light @ (0.3, 0.59, 0.11), np.array(inks(tone)))
     if edge:
         border, bottom = max(1, round(edge)), max(1, round(edge * foot))
         colored[:border] = colored[-bottom:] = colored[:, :border] = colored[:, -border:] = paper

@@ -45,6 +45,8 @@ from gan.data.builtin import retro, shapes
 from gan.data.decoding import decode, reader
 from gan.data.decoding.decode import Decoder, decode_items
 from gan.data.decoding.pool import CRASHED, check_main_guard
+from gan.looks import fields
+from gan.utils import colors
 from gan.utils.errors import UserError, reason
 from gan.utils.files import write_bytes
 from gan.utils.output import counting
@@ -93,7 +95,7 @@ class CachedImages(NamedTuple):
 def load_images(source: Any, decoder: Decoder, items: Sequence[int] | None = None) -> CachedImages:
     """Return the images of items of a source (all by default) from the cache. New images are decoded on all cores."""
     numbers = range(len(source.keys)) if items is None else items
-    key = [source.identity, asdict(decoder), source_hash(reader, decode, retro, shapes)]
+    key = [source.identity, asdict(decoder), source_hash(reader, decode, retro, shapes, fields, colors)]
     shape = (*decoder.size, decoder.channels * getattr(source, "stacked", 1))  # (H, W, C) of an image
     entry = folder() / IMAGES / hashlib.sha256(json.dumps(key, sort_keys=True).encode()).hexdigest()[:24]
     try:

@@ -35,6 +35,7 @@ def test_diversity_is_0_for_equal_images() -> None:
         ({"diversity": 0.9, "accuracy": 0.5}, ["too weak"]),
         ({"diversity": 0.9, "augment": 0.8, "max_probability": 0.8}, ["at maximal probability"]),
         ({"diversity": 0.9, "augment": 0.7, "max_probability": 0.8}, []),
+        ({"diversity": 0.9, "max_probability": 0.0}, []),  # no probability was logged yet
         (
             {"diversity": 0.9, "augment": float(torch.full((156,), 0.8).mean()), "max_probability": 0.8},
             ["at maximal probability"],
