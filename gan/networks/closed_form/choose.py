@@ -47,6 +47,8 @@ EDGE = 16  # levels per pixel: a steeper gradient is an edge, which belongs to t
 MOST = 2 / 3  # of the pairs of an input and a target: the target has the stronger vignette
 EVENNESS = 0.62  # minimum of `evenness` of a chosen map; looks have 0.66 to 1, sets that show other things 0.5 to 0.6
 MIN_CONTRAST = 4.0  # levels; images with less have no contrast to lose
+BLEACHED = 0.1  # maximum of `bleached` of a chosen map; looks have 0 to 0.05, sets that show other things 0.2 to 0.3
+EXTREME = 5.0  # levels from black or white
 WEIGHTS = (1, 0.6, 0.4, 0.2)  # of a map, against the identity: the first with which it is even
 IDENTITY: Change = lambda levels: levels  # noqa: E731
 
@@ -79,8 +81,8 @@ class Choice(NamedTuple):
         if self.weight == 1:
             return text
         return (
-            f"{text} with weight 1\n  weight {self.weight:g}, because with 1 some images lose most of the contrast "
-            f"that others keep: the two sides differ in more than a look (--map {self.kind} has weight 1)"
+            f"{text} with weight 1\n  weight {self.weight:g}, because with 1 some images lose most of their contrast, "
+            f"or become black or white: the two sides differ in more than a look (--map {self.kind} has weight 1)"
         )
 
 
@@ -122,15 +124,17 @@ def choose(
 
 
 def moderated(choice: Choice, images: Tensor) -> Choice:
-    """Return a choice whose map has the largest of WEIGHTS with which it is even on images, uint8 (N, C, H, W).
+    """Return a choice whose map has the largest of WEIGHTS with which it keeps images, uint8 (N, C, H, W).
 
-    The distance of pooled colors cannot see that a map suits no image: if the targets are dark textures, photographs of
-    other things get their dark colors, and those without light areas become black.
+    It keeps them if it is even, and bleaches few pixels. The distance of pooled colors cannot see that a map suits no
+    image: if the targets are dark textures, photographs of other things get their dark colors, and those without light
+    areas become black; if they are pages of books, the sky of photographs becomes paper.
     """
     colors = opaque_colors(images)
     for weight in WEIGHTS:
         color_map = choice.color_map.mixed(weight)
-        if evenness(colors, mapped(color_map, colors)) >= EVENNESS:
+        after = mapped(color_map, colors)
+        if evenness(colors, after) >= EVENNESS and bleached(colors, after) <= BLEACHED:
             break
     return choice if weight == 1 else choice._replace(color_map=color_map, weight=weight)
 
@@ -141,10 +145,23 @@ def evenness(before: Tensor, after: Tensor) -> float:
     It is the factor that 19 of 20 images exceed, relative to the median factor. A look may reduce contrast, but it does
     so in all images.
     """
-    luma = torch.tensor(LUMA)[:, None, None]
-    contrasts = [(luma * colors).sum(1).flatten(1).std(1) for colors in (before, after)]
+    contrasts = [luma(colors).std(1) for colors in (before, after)]
     factors = contrasts[1] / contrasts[0].clamp(min=MIN_CONTRAST)
     return float(factors.quantile(0.05) / factors.median().clamp(min=RIDGE))
+
+
+def bleached(before: Tensor, after: Tensor) -> float:
+    """Return how much larger a map makes the share of black and white pixels of images (N, 3, H, W), in levels: -1..1.
+
+    Unlike `evenness`, it needs few images.
+    """
+    shares = [((luma(colors) - 127.5).abs() > 127.5 - EXTREME).float().mean() for colors in (before, after)]
+    return float(shares[1] - shares[0])
+
+
+def luma(colors: Tensor) -> Tensor:
+    """Return the luma of the pixels of images (N, 3, H, W): (N, H * W)."""
+    return (torch.tensor(LUMA)[:, None, None] * colors).sum(1).flatten(1)
 
 
 def shrinkage(a: Tensor, b: Tensor) -> float:

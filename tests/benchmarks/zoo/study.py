@@ -2,10 +2,10 @@
 
 python tests/benchmarks/zoo/study.py DATA RUNS [SETTING ...]
 
-The settings (by default all) are trained in turns: each to 250,000 images, then each to 1,000,000, 3,000,000 and
-10,000,000, with constant learning rates. At the end of each turn, a copy is trained for a fifth as many images with
-rates that fall to 0. RUNS gets a folder per run, curves.csv with the scores on held-out images, and curves.png. A run
-that was killed goes on at its last checkpoint; RUNS can be copied to another machine.
+The settings (by default all) are trained in turns: each to 250,000 images, then each to 1,000,000, 3,000,000,
+10,000,000 and 20,000,000, with constant learning rates. At the end of each turn, a copy is trained for a fifth as many
+images with rates that fall to 0. RUNS gets a folder per run, curves.csv with the scores on held-out images, and
+curves.png. A run that was killed goes on at its last checkpoint; RUNS can be copied to another machine.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-STAGES = (250_000, 1_000_000, 3_000_000, 10_000_000)
+STAGES = (250_000, 1_000_000, 3_000_000, 10_000_000, 20_000_000)
 BASE = """
 data=folder data.size=64 data.labels=true data.split=prefix data.validation=0.06 data.report_half=true
 callback.evaluate.num_images=1000 callback.checkpoint.interval=50000 model.generator.upsampling=nearest

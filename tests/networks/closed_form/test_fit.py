@@ -101,6 +101,17 @@ def test_a_map_that_makes_some_images_black_gets_less_weight() -> None:
     assert choose.moderated(soft, images) is soft  # less contrast in all images is a look
 
 
+def test_a_map_that_makes_much_of_all_images_white_gets_less_weight() -> None:
+    gradient = torch.linspace(0, 255, 32).round().to(torch.uint8).expand(12, 3, 32, 32)
+    bleaching = ColorMap(fit.table_of(lambda levels: 1.4 * levels))  # 2 of 7 pixels become white
+    choice = choose.Choice("transport", None, bleaching, dict.fromkeys((*COLOR_MAPS, "unchanged"), 0.1))
+    colors = gradient.float()
+    assert choose.evenness(colors, choose.mapped(bleaching, colors)) == pytest.approx(1)
+    assert choose.bleached(colors, choose.mapped(bleaching, colors)) > 0.2
+    moderated = choose.moderated(choice, gradient)
+    assert choose.bleached(colors, choose.mapped(moderated.color_map, colors)) <= choose.BLEACHED
+
+
 def status_bar(images: Tensor) -> Tensor:
     barred = images.clone()
     barred[..., -12:, :] = 20
