@@ -16,7 +16,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from gan.networks.closed_form.color_map import ColorMap
+from gan.networks.closed_form.color_map import ColorMap, luminance
 from gan.networks.closed_form.fit import (
     SAMPLES,
     VISIBLE,
@@ -29,7 +29,6 @@ from gan.networks.closed_form.fit import (
     with_position,
 )
 from gan.settings import COLOR_MAPS
-from gan.utils.colors import LUMA
 
 DIRECTIONS = 64  # of the sliced distance
 LEVELS = np.linspace(0.005, 0.995, 200)
@@ -49,7 +48,7 @@ EVENNESS = 0.62  # minimum of `evenness` of a chosen map; looks have 0.66 to 1, 
 MIN_CONTRAST = 4.0  # levels; images with less have no contrast to lose
 BLEACHED = 0.1  # maximum of `bleached` of a chosen map; looks have 0 to 0.05, sets that show other things 0.2 to 0.3
 EXTREME = 5.0  # levels from black or white
-WEIGHTS = (1, 0.6, 0.4, 0.2)  # of a map, against the identity: the first with which it is even
+WEIGHTS = (1, 0.6, 0.4, 0.2)  # of a map, against the identity: the first with which `moderated` keeps images
 IDENTITY: Change = lambda levels: levels  # noqa: E731
 
 
@@ -145,7 +144,7 @@ def evenness(before: Tensor, after: Tensor) -> float:
     It is the factor that 19 of 20 images exceed, relative to the median factor. A look may reduce contrast, but it does
     so in all images.
     """
-    contrasts = [luma(colors).std(1) for colors in (before, after)]
+    contrasts = [luminance(colors).flatten(1).std(1) for colors in (before, after)]
     factors = contrasts[1] / contrasts[0].clamp(min=MIN_CONTRAST)
     return float(factors.quantile(0.05) / factors.median().clamp(min=RIDGE))
 
@@ -155,13 +154,8 @@ def bleached(before: Tensor, after: Tensor) -> float:
 
     Unlike `evenness`, it needs few images.
     """
-    shares = [((luma(colors) - 127.5).abs() > 127.5 - EXTREME).float().mean() for colors in (before, after)]
+    shares = [((luminance(colors) - 127.5).abs() > 127.5 - EXTREME).float().mean() for colors in (before, after)]
     return float(shares[1] - shares[0])
-
-
-def luma(colors: Tensor) -> Tensor:
-    """Return the luma of the pixels of images (N, 3, H, W): (N, H * W)."""
-    return (torch.tensor(LUMA)[:, None, None] * colors).sum(1).flatten(1)
 
 
 def shrinkage(a: Tensor, b: Tensor) -> float:
