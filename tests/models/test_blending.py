@@ -106,7 +106,7 @@ def test_each_layer_has_the_height_of_its_grid() -> None:
 def test_the_command(gan_command: Train, tmp_path: Path) -> None:
     gan_command("blend", "zoo:start64", "zoo:start64", "--layers", "16", "--soft", "1", "--out", "blend")
     front, text = card.read_card(tmp_path / "blend")
-    assert front["license"] == "gpl-3.0"
+    assert front["license"] == card.license_of(zoo_folder("zoo:start64"))
     assert "`gan blend zoo:start64 zoo:start64 --layers 16 --soft 1.0 --weight 1`" in text
     about, start = (
         json.loads((folder / CONFIG).read_text()) for folder in (tmp_path / "blend", zoo_folder("zoo:start64"))
