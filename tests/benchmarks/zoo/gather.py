@@ -1,4 +1,6 @@
-"""Gather the images of sources64.csv: no set of it is under the GPL, and none asks to share alike.
+"""Gather the images of sources64.csv: no set of it is under the GPL, share-alike or for non-commercial use only.
+
+Read the licenses of the folders before you add a set: they may differ from that of the repository.
 
 python tests/benchmarks/zoo/gather.py REPOSITORIES OUT
 
