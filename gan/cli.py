@@ -153,16 +153,17 @@ def run(parser: Parser, words: Sequence[str]) -> int | None:
         arguments, unknown = parser.parse_known_args(words)
     else:  # options may stand between positional arguments; the help page would miss those
         arguments, unknown = chosen.parse_known_intermixed_args(words[1:], argparse.Namespace(command=words[0]))
-    vars(arguments).pop("parser").refuse_unknown(unknown)
+    values = vars(arguments)
+    values.pop("parser").refuse_unknown(unknown)
     command = importlib.import_module(f"gan.commands.{arguments.command}")
     if hasattr(command, "prepare"):
         command.prepare(arguments)
-    for folder in getattr(arguments, "code", ()):
+    for folder in values.get("code", ()):
         add_code(folder)
-    if hasattr(arguments, "checkpoint"):
+    if "checkpoint" in values:
         locate(arguments)
     if hasattr(command, "Request"):
-        arguments = command.Request(**{each.name: getattr(arguments, each.name) for each in fields(command.Request)})
+        arguments = command.Request(**{field.name: values[field.name] for field in fields(command.Request)})
     return command.run(arguments)
 
 

@@ -1,15 +1,16 @@
 """The interfaces of all parts, and the steps that are passed to losses, penalties and augmentations.
 
 A part is any `nn.Module` with the members of its Protocol; it needs no base class and no registration. If a part lacks
-members, `check` names them. Images are (N, C, H, W) in [-1, 1], labels are (N,) class indices.
+members, `check` names them. Members with a value here are optional, and `check` gives a part without them this value.
+Images are (N, C, H, W) in [-1, 1], labels are (N,) class indices.
 """
 
 from __future__ import annotations
 
 import weakref
 from collections.abc import Callable
-from dataclasses import dataclass, field, fields, replace
-from typing import Any, Literal, Protocol, Self, get_type_hints, runtime_checkable
+from dataclasses import dataclass, field, replace
+from typing import Any, Literal, Protocol, Self, get_type_hints
 
 import torch
 from torch import Tensor
@@ -20,76 +21,71 @@ from gan.utils.errors import UserError
 PSEUDO_REAL = "pseudo_real"  # in the draws of an augmentation: whether D sees a generated image in place of a real one
 
 
-@runtime_checkable
 class Generator(Protocol):
     """Maps latents to images.
 
-    Optional members, which some commands and penalties need:
+    Further optional members, which some commands and penalties need:
 
-    classes: int                 number of classes; 0 or missing for an unconditional generator
     latent_weights()             list of weights (outputs, latent_dim) that are applied to the latent (for SeFa)
     synthesis_layers             modules from the smallest grid to the image (for --size and GANSpace)
-    small_output: bool           generator(z, label, small=True) also returns smaller images, a second output; a
-                                 discriminator with `small_input` takes them
     mapping(z, label)            w (N, latent_dim), an intermediate latent, such as StyleGAN's
     synthesis(w)                 images for w (N, latent_dim), or (layers, N, latent_dim), a w for each layer
     """
 
     latent_dim: int
+    classes: int = 0  # 0 for an unconditional generator
+    small_output: bool = False  # whether generator(z, label, small=True) also returns smaller images, a second output
 
     def __call__(self, z: Tensor, label: Tensor | None = None) -> Tensor:
         """Return images for z (N, latent_dim)."""
         ...
 
 
-@runtime_checkable
 class Translator(Protocol):
     """Maps images to images.
 
-    Optional members:
+    Further optional members:
 
     encoder                          list of its layers before the upsampling, for penalty=patch_nce
-    start: ColorMap | None           color map of the input, to which a new network adds nothing; fitted before training
     fit(inputs, targets)             fits other parts before training, to images uint8 (N, C, H, W)
     forward_tile(x, position, ...)   translations of tiles at a position of the image, see `gan.translation.tiling`
     """
 
     multiple: int  # both sides of the input must be multiples of this number
+    enlargement: int = 1  # factor by which an image is enlarged before it is given to the network
+    start: Any = None  # the ColorMap of the input, to which a new network adds nothing; fitted before training
+    noise_numbers: range = range(0)  # numbers of the planes of noise that an image needs
+    noise_margin: int = 0  # pixels around a tile for which it needs noise
 
     def __call__(self, x: Tensor, label: Tensor | None = None) -> Tensor:
         """Return the translations of images, with the same size."""
         ...
 
 
-@runtime_checkable
 class Discriminator(Protocol):
     """Maps images to logits. Real and generated images are passed in separate calls.
 
-    Optional members, which some losses, penalties and commands need:
+    Further optional members, which some losses, penalties and commands need:
 
     features(x)                                list of the activations of its layers
     auxiliary(real)                            {name: scalar}, additional losses of augmented real images
     load_pretrained()                          loads the weights of `backbone`, a frozen part, before a new run
-    small_input: bool                          discriminator(x, label, small) also takes a generator's smaller images
     images_together: int                       number of images that a layer combines; micro-batches are multiples of
                                                it; 1 if missing; not needed for BatchNorm
     """
+
+    small_input: bool = False  # whether discriminator(x, label, small) also takes a generator's smaller images
 
     def __call__(self, x: Tensor, label: Tensor | None = None) -> Logits:
         """Return the logits of images."""
         ...
 
 
-@runtime_checkable
 class Loss(Protocol):
-    """The adversarial losses of both networks.
-
-    Optional member:
-
-    signed_logits: bool = True    D(x) > 0 means "real"; False if only differences of logits have a meaning
-    """
+    """The adversarial losses of both networks."""
 
     needs_real_logits: bool  # whether the generator's loss needs the logits of real images
+    signed_logits: bool = True  # D(x) > 0 means "real"; False if only differences of logits have a meaning
 
     def discriminator(self, real_logits: Logits, fake_logits: Logits) -> Tensor:
         """Return the scalar that the discriminator minimizes."""
@@ -100,27 +96,21 @@ class Loss(Protocol):
         ...
 
 
-@runtime_checkable
 class Penalty(Protocol):
-    """An additional term of one network's loss. If it has parameters, they are trained with that network.
-
-    Optional members:
-
-    needs_pairs: bool                   whether it compares a translation with its ground truth
-    differentiates: "real" | "fake"     it needs the gradient of D with respect to these images. The discriminator's
-                                        loss then leaves its forward pass of them in `Step.passes`. Example: R1 has
-                                        "real", and finds the images and their logits in `step.passes["real"]`.
-    """
+    """An additional term of one network's loss. If it has parameters, they are trained with that network."""
 
     network: Literal["generator", "discriminator"]
     interval: int  # compute the term every this many updates of the network; the term is multiplied by this number
+    needs_pairs: bool = False  # whether it compares a translation with its ground truth
+    # It needs the gradient of D with respect to these images. The discriminator's loss then leaves its forward pass of
+    # them in `Step.passes`. Example: R1 has "real", and finds the images and their logits in `step.passes["real"]`.
+    differentiates: Literal["real", "fake"] | None = None
 
     def __call__(self, step: Step) -> Tensor:
         """Return the scalar of a step. A penalty may name the subclass of `Step` that its models make."""
         ...
 
 
-@runtime_checkable
 class Augment(Protocol):
     """Changes real and generated images in the same way before the discriminator sees them.
 
@@ -138,7 +128,6 @@ class Augment(Protocol):
         ...
 
 
-@runtime_checkable
 class Metric(Protocol):
     """A score of generated images, computed during training from the features of an extractor."""
 
@@ -152,7 +141,6 @@ class Metric(Protocol):
         ...
 
 
-@runtime_checkable
 class Logger(Protocol):
     """A logger of Lightning. Steps are images seen. Calls come from one thread, in order, on rank 0."""
 
@@ -169,15 +157,18 @@ class Logger(Protocol):
         ...
 
 
-@runtime_checkable
 class DataModule(Protocol):
     """A LightningDataModule of batches {"image": uint8 (N, C, H, W), "label": int64 (N,)}; translators take {"a", "b"}.
 
-    Optional members: `classes` and `class_counts()` if there are labels; `files(n)`, the numbers of the files of
-    `reals(n)`, if a file has several images; for translators `inputs(n)`, `ground_truth(n)` and `files(n, side="a")`.
+    Further optional members: `classes` and `class_counts()` if there are labels; `files(n)`, the numbers of the files
+    of `reals(n)`, if a file has several images; for translators `inputs(n)`, `ground_truth(n)` and
+    `files(n, side="a")`.
     """
 
     batch_size: int  # over all ranks
+    aligned: bool = False  # whether a and b of a batch are pairs
+    factor: int = 1  # by which b is larger than a was before it was enlarged
+    shows_patches: bool = False  # whether images are patches of files, at unknown positions
 
     def reals(self, n: int, held_out: bool = False) -> Tensor:
         """Return n real images, uint8 (n, C, H, W), or all if there are fewer."""
@@ -185,15 +176,18 @@ class DataModule(Protocol):
 
 
 def check(part: Any, contract: type, what: str) -> None:
-    """Raise UserError if a part lacks members of a Protocol.
+    """Raise UserError if a part lacks members of a Protocol. Give it those that have a value there.
 
     Args:
         what: name of the part in the message, such as "loss" or "model.generator".
     """
-    names = [name for name in _members(contract) if not hasattr(part, name)]
-    if names:
+    missing = [name for name in _members(contract) if not hasattr(part, name)]
+    values = {name: value for name, value in vars(contract).items() if not callable(value)}
+    if names := [name for name in missing if name not in values]:
         lacks = " and no ".join(names)
         raise UserError(f"{what}: {type(part).__name__} has no {lacks}; see {contract.__name__} in gan/contracts.py")
+    for name in missing:
+        setattr(part, name, values[name])
 
 
 def check_step(penalty: Any, step: type[Step], name: str) -> None:
@@ -277,10 +271,10 @@ class Step:
         if size is None or n <= size:
             return [self]
         assert isinstance(self.augmented, Augmented)
-        batched = [each.name for each in fields(self) if isinstance(getattr(self, each.name), Tensor)]
+        batched: dict[str, Any] = {name: value for name, value in vars(self).items() if isinstance(value, Tensor)}
         parts = []
         for rows in (slice(first, first + size) for first in range(0, n, size)):
-            values = {name: getattr(self, name)[rows] for name in batched}
+            values = {name: value[rows] for name, value in batched.items()}
             parts.append(replace(self, **values, augmented=self.augmented.rows(rows)))
         return parts
 
@@ -295,7 +289,7 @@ class LatentStep(Step):
     fake_small: Tensor | None = None  # the generator's smaller images, if both networks support them
 
     def generate(self) -> None:
-        if getattr(self.generator, "small_output", False) and getattr(self.discriminator, "small_input", False):
+        if self.generator.small_output and self.discriminator.small_input:
             self.fake, self.fake_small = self.generator(self.z, self.label, small=True)
         else:
             self.fake = self.generator(self.z, self.label)

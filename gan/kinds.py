@@ -58,6 +58,11 @@ def of_network(network: object) -> Kind:
     return GENERATOR if hasattr(network, "latent_dim") else TRANSLATOR
 
 
+def directions(network: Any) -> list[Any]:
+    """Return the networks of both directions, a to b first, of a network that has them; otherwise it alone."""
+    return [network.a2b, network.b2a] if hasattr(network, "b2a") else [network]
+
+
 def of_data(data: object) -> Kind:
     """Return the kind of model that a DataModule is for."""
     return TRANSLATOR if hasattr(data, "inputs") else GENERATOR

@@ -7,10 +7,11 @@ import pytest
 import torch
 from hydra.errors import InstantiationException
 from hydra.utils import instantiate
+from lightning import LightningDataModule
 from omegaconf import OmegaConf
 from torch import Tensor, nn
 
-from gan.contracts import CycleStep, LatentStep, PairStep, Step, TranslationStep, check_step
+from gan.contracts import CycleStep, DataModule, LatentStep, PairStep, Step, TranslationStep, check, check_step
 from gan.evaluation import registry
 from gan.losses.hinge import Hinge
 from gan.networks.dcgan import Discriminator, Generator
@@ -99,6 +100,19 @@ def gan(kind: type[GAN] = GAN, generator: nn.Module | None = None, **options: An
 def test_a_generator_without_latent_dim_is_refused() -> None:
     with pytest.raises(UserError, match=r"model.generator: WithoutLatentDim has no latent_dim; see Generator in gan/"):
         gan(generator=WithoutLatentDim())
+
+
+def test_parts_get_the_optional_members_that_they_lack() -> None:
+    generator = WithoutLatentDim()
+    generator.latent_dim = 6
+    model = gan(generator=generator, penalties={"mine": NeedsLatents()})
+    assert model.generator.classes == 0 and model.ema.module.small_output is False
+    assert model.loss.signed_logits is True and model.penalties["mine"].needs_pairs is False
+
+
+def test_a_data_module_without_reals_is_refused() -> None:
+    with pytest.raises(UserError, match=r"data: LightningDataModule has no batch_size and no reals; see DataModule"):
+        check(LightningDataModule(), DataModule, "data")
 
 
 def test_a_metric_without_compute_is_refused() -> None:

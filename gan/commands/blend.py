@@ -46,7 +46,7 @@ def run(arguments: argparse.Namespace) -> None:
     starts = licenses_of(a.config) | licenses_of(b.config)
     license = shared_files.checked_license(starts, arguments.license, arguments.relicense)
     names = [each if address.is_address(each) else Path(each).resolve().name for each in given]
-    values = {name: getattr(arguments, name) for name in ("layers", "soft", "weight")}
+    values = {name: vars(arguments)[name] for name in ("layers", "soft", "weight")}
     chosen = [f"--{name} {value}" for name, value in values.items() if value is not None]
     origin = f"It is a blend of two models: `gan blend {' '.join([*names, *chosen])}`. {card.credit(starts)}".rstrip()
     about = {"name": out.resolve().name or "model", "license": license, "trained_on": None, "origin": origin}

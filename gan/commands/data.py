@@ -181,7 +181,7 @@ def cut(arguments: argparse.Namespace) -> None:
     from gan.assets.cut import Cutting, cut_all
 
     for name in ("margin", "spacing", "gap"):
-        at_least(f"--{name}", getattr(arguments, name), 0)
+        at_least(f"--{name}", vars(arguments)[name], 0)
     out = arguments.output
     if not arguments.force and out.exists() and (not out.is_dir() or any(out.iterdir())):
         raise UserError(
@@ -195,7 +195,7 @@ def cut(arguments: argparse.Namespace) -> None:
 
 def pack(arguments: argparse.Namespace) -> None:
     height, width = arguments.size
-    decoding = {name: getattr(arguments, name) for name in ("channels", "fit", "resample", "frames")}
+    decoding = {name: vars(arguments)[name] for name in ("channels", "fit", "resample", "frames")}
     decoder = Decoder(arguments.size, **decoding)
     written = pack_shards(arguments.roots, arguments.out, decoder, arguments.labels)
     words = ["data=stream", f"data.root={arguments.out}", f"data.size=[{height},{width}]"]

@@ -162,8 +162,8 @@ def run(request: Request) -> None:
     palette = options.palette_of(request.palette, lambda: model.generate(seeds[:BATCH], label=request.label).pixels)
     described = None
     if not request.no_metadata:
-        fields = {name: getattr(request, name) for name in ("truncation", "tiled", "dither", "autocontrast")}
-        fields["palette"] = palette
+        fields: dict[str, object] = {"truncation": request.truncation, "tiled": request.tiled, "palette": palette}
+        fields |= {"dither": request.dither, "autocontrast": request.autocontrast}
         if request.size:
             fields["size"] = list(request.size)
         if enlarger:

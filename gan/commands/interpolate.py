@@ -54,7 +54,7 @@ def run(arguments: argparse.Namespace) -> None:
     model = options.load_model(arguments)
     length = arguments.frames, arguments.loop
     names = ("truncation", "frames", "loop", "fps", "scale", "dither", "autocontrast")
-    about = {name: getattr(arguments, name) for name in names}
+    about = {name: vars(arguments)[name] for name in names}
     about |= {"kind": "interpolation", "class": arguments.label}
     if arguments.space != Space(model.generator).name:
         about["space"] = arguments.space

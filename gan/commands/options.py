@@ -133,8 +133,7 @@ def add_palette(parser: argparse.ArgumentParser, source: str) -> None:
 
 def check_palette(request: Any) -> None:
     """Raise UserError if an option of `add_palette` needs a palette."""
-    for setting in (DITHER, AUTOCONTRAST):
-        value = getattr(request, setting.name)
+    for setting, value in ((DITHER, request.dither), (AUTOCONTRAST, request.autocontrast)):
         if value != setting.default and not request.palette:
             raise UserError(f"--{setting.name} {value}: needs a palette; add --palette, as in --palette gameboy")
 
@@ -239,10 +238,11 @@ def existing_source(text: str) -> str:
 
 def locate(arguments: argparse.Namespace) -> None:
     """Replace the address of a model by its folder; raise UserError if there is no checkpoint."""
+    values = vars(arguments)
     for name in ("run", "source"):
-        if model := getattr(arguments, name, None):
-            setattr(arguments, name, str(address.locate(model)))
-    run = getattr(arguments, "run", None)
+        if model := values.get(name):
+            values[name] = str(address.locate(model))
+    run = values.get("run")
     if arguments.checkpoint not in checkpoints.SELECTED:
         checkpoints.existing(arguments.checkpoint)
     elif run and os.path.isdir(run):

@@ -72,7 +72,7 @@ class Request(options.Weights, options.Fit):
         if self.fit or self.is_look:
             kind = "--fit trains nothing" if self.fit else f"{self.run} is a look"
             for field in fields(self):
-                if field.name in FOR_RUNS and getattr(self, field.name) != field.default:
+                if field.name in FOR_RUNS and vars(self)[field.name] != field.default:
                     raise UserError(f"--{field.name}: needs a trained translator; {kind}")
         if not self.is_look and (self.settings or self.seed is not None):
             kind = "--fit has no parameters" if self.fit else f"{self.run} is a trained translator"

@@ -11,7 +11,7 @@ import gradio as gr
 import numpy as np
 from PIL import Image
 
-from gan import settings
+from gan import kinds, settings
 from gan.demo import calls
 from gan.demo.calls import FAST, LONG, PRIVATE, PROGRESS, Context, Controls, answer, image_upload, start_buttons
 from gan.demo.models import PageModel
@@ -95,10 +95,10 @@ class Tab:
 
     def translator(self, given: SimpleNamespace) -> tuple[ImageTranslator, Records]:
         function, made_by = self.function_of(given)
-        palette, seed = palette_of(given), getattr(given, "seed", 0)
+        palette, seed = palette_of(given), vars(given).get("seed", 0)
         art = given.cell, palette, given.dither, given.autocontrast
         pixel_art = None if given.cell == 1 and palette is None else PixelArt(*art)
-        said = {name: getattr(given, name) for name in ("strength", "cell", "dither", "autocontrast")}
+        said = {name: vars(given)[name] for name in ("strength", "cell", "dither", "autocontrast")}
         translator = ImageTranslator(function, given.strength, pixel_art, palette is not None, seed)
         return translator, Records(palette, **made_by, **said)
 
@@ -145,7 +145,7 @@ def translate_tab(shown: PageModel, context: Context) -> None:
         with gr.Column(scale=1, min_width=260):
             controls.add("paths", image_upload())
             controls.choice("direction", gr.Radio([FORWARD, BACK], value=FORWARD, label="Direction",
-                                                  visible=hasattr(shown.model.network, "b2a")))  # fmt: skip
+                                                  visible=len(kinds.directions(shown.model.network)) > 1))  # fmt: skip
             strength, start = last_controls(controls, "the translation", "Translate", context)
         with gr.Column(scale=3):
             results = Results(context)
@@ -227,7 +227,7 @@ def look_of(given: SimpleNamespace) -> Any:
     """Return a look with the values of the sliders; raise UserError if a value is out of its range."""
     values = {}
     for n, (name, about) in enumerate(parameters(given.look).items()):
-        value = getattr(given, f"parameter{n}")
+        value = vars(given)[f"parameter{n}"]
         setting = Setting(name, default=about.default, low=about.low, high=about.high)
         values[name] = about.default if value is None else setting.check(value, f"{name} ")
     return parse_look(LOOK + given.look, values)

@@ -66,7 +66,7 @@ class Space:
         self.generator = generator
         self.size: int = generator.latent_dim
         self.layers: int = require(generator, "num_ws", "the space w") if self.name == "w" else 1
-        self.classes: int = getattr(generator, "classes", 0)
+        self.classes: int = generator.classes
 
     @property
     def device(self) -> torch.device:

@@ -7,8 +7,8 @@ reports and model cards take titles and directions from it (`gan.scores`).
 from __future__ import annotations
 
 import functools
-import importlib
 import inspect
+import pkgutil
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
@@ -60,7 +60,7 @@ def _created(name: str, config: Mapping[str, Any]) -> Any:
     module, _, kind = str(config["_target_"]).rpartition(".")
     options = {option: value for option, value in config.items() if not option.startswith("_")}
     try:
-        return getattr(importlib.import_module(module), kind)(**options)
+        return pkgutil.resolve_name(f"{module}:{kind}")(**options)
     except (ImportError, AttributeError, TypeError) as error:
         raise UserError(f"metric={name}: {config['_target_']} cannot be created ({error})") from error
 

@@ -110,7 +110,7 @@ def translate_all(network: Any, data: Any, n: int) -> Translations:
         target if truths is None else truths,
         *images_for_color_maps(data),
         by_stage(network, inputs, outputs),
-        getattr(data, "shows_patches", False),
+        data.shows_patches,
     )
 
 

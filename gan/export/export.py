@@ -22,6 +22,7 @@ import torch
 from torch import Tensor
 from torch.export import Dim, ExportedProgram
 
+from gan import kinds
 from gan.export.parts import (
     BATCHES,
     EXAMPLE_BATCH,
@@ -36,7 +37,6 @@ from gan.export.parts import (
 from gan.images.convert import to_uint8
 from gan.model import Model
 from gan.records.provenance import model_hash
-from gan.translation.tiling import translators
 from gan.translation.translator import Translator
 from gan.utils.errors import UserError, causes, install, writing
 from gan.utils.files import refuse_existing, write_bytes
@@ -94,7 +94,7 @@ def parts_of(model: Model | Translator) -> list[Part]:
     size = pair(model.config["data"]["size"])
     if not isinstance(model, Translator):
         return generator_parts(model.generator, size)
-    networks = list(translators(model.network))
+    networks = kinds.directions(model.network)
     names = ("a2b", "b2a") if len(networks) > 1 else ("translator",)
     channels = model.config["data"]["channels"]
     return [translator_part(name, network, channels, size) for name, network in zip(names, networks, strict=True)]

@@ -67,7 +67,7 @@ def rounded_up(side: int, multiple: int) -> int:
 
 def generator_parts(generator: Any, size: tuple[int, int]) -> list[Part]:
     """Return the parts of a generator: the whole, and its mapping and synthesis networks if it has these."""
-    classes = getattr(generator, "classes", 0)
+    classes = generator.classes
     given = ("z", "label") if classes else ("z",)
 
     def latents_of(n: int, _: tuple[int, int]) -> tuple[Tensor, ...]:
@@ -94,7 +94,7 @@ def generator_parts(generator: Any, size: tuple[int, int]) -> list[Part]:
 
 def translator_part(name: str, translator: Any, channels: int, size: tuple[int, int]) -> Part:
     """Return the part of a translator for one direction. `size` is that of the training images."""
-    numbers, margin = noise_of(translator)
+    numbers, margin = translator.noise_numbers, translator.noise_margin
 
     def images_of(n: int, sides: tuple[int, int]) -> tuple[Tensor, ...]:
         image = example_images(n, channels, sides)
@@ -116,11 +116,6 @@ def translator_part(name: str, translator: Any, channels: int, size: tuple[int, 
         name, translator, run, exported, inputs, "translation", images_of, size, free_size=True,
         multiple=translator.multiple, noise_margin=margin, about=about,
     )  # fmt: skip
-
-
-def noise_of(translator: Any) -> tuple[range, int]:
-    """Return the numbers of the planes of noise that images need, and the margin of the planes in pixels."""
-    return getattr(translator, "noise_numbers", range(0)), getattr(translator, "noise_margin", 0)
 
 
 class Call(nn.Module):

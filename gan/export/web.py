@@ -22,7 +22,7 @@ from gan.data.decoding import cache
 from gan.editing.directions import NUM_MEASURED, effects
 from gan.editing.space import Space
 from gan.export.export import Exported, make, metadata, parts_of
-from gan.export.parts import Call, Part, noise_of, plain
+from gan.export.parts import Call, Part, plain
 from gan.images.convert import to_float, to_uint8
 from gan.model import Model
 from gan.networks.tile_position import TilePosition
@@ -74,12 +74,11 @@ def describe_parts(model: Model | Translator, parts: list[Part]) -> bytes:
     }
     if isinstance(model, Translator):
         network: Any = parts[0].original
-        numbers, margin = noise_of(network)
         about |= {
             "kind": "translator",
             "multiple": network.multiple,
             "max_pixels": MAX_BYTES // network.bytes_per_pixel,
-            "noise": {"numbers": [*numbers], "margin": margin},
+            "noise": {"numbers": [*network.noise_numbers], "margin": network.noise_margin},
             "thumbnail_size": getattr(network, "thumbnail_size", None),
         }
     else:
@@ -134,11 +133,10 @@ def for_page(usual: Part) -> Part:
     and width before padding.
     """
     translator: Any = usual.original
-    start = getattr(translator, "start", None)
     function: Callable[..., Tensor]
     if hasattr(translator, "thumbnail_context"):
         function, added = with_thumbnail, "thumbnail"
-    elif start is not None and start.varies and translator.multiple > 1:
+    elif translator.start is not None and translator.start.varies and translator.multiple > 1:
         function, added = with_sides, "sides"
     else:
         return usual

@@ -14,9 +14,9 @@ A custom extractor needs only the name.
 from __future__ import annotations
 
 import hashlib
-import importlib
 import inspect
 import os
+import pkgutil
 import re
 import sys
 from collections.abc import Iterator, Mapping
@@ -68,7 +68,7 @@ def extractor_class(name: str) -> Any:
     if os.getcwd() not in sys.path:
         sys.path.append(os.getcwd())
     try:
-        return getattr(importlib.import_module(module), attribute)
+        return pkgutil.resolve_name(f"{module}:{attribute}")
     except (Exception, SystemExit) as error:  # a custom module can raise any error, or exit
         raise UserError(f"extractor {name}: cannot be loaded ({reason(error)})") from error
 

@@ -23,6 +23,7 @@ from torch.nn.modules.module import (
 from torch.overrides import TorchFunctionMode
 
 from gan import kinds, networks
+from gan.contracts import DataModule, Discriminator, Generator, Translator, check
 from gan.data import sources
 from gan.looks import is_table
 from gan.models import card, shared_model
@@ -31,7 +32,7 @@ from gan.models.sampling import NO_CLASSES
 from gan.networks.torus import make_seamless
 from gan.runs import checkpoint_file
 from gan.runs.checkpoint_file import LICENSES
-from gan.settings import DATA_PATHS
+from gan.settings import DATA_PATHS, DIRECTION
 from gan.utils import code
 from gan.utils.errors import UserError
 from gan.utils.option_values import pair, with_home
@@ -46,11 +47,10 @@ def select_direction(path: Path | str, network: Any, direction: str = "a2b") -> 
     """Return the translator for one direction, in eval mode, from a network loaded by `load_generator`."""
     if kinds.of_network(network) is kinds.GENERATOR:
         raise UserError(f"{path}: is not a translator; use gan generate")
-    if hasattr(network, "b2a"):
-        network = network.a2b if direction == "a2b" else network.b2a
-    elif direction != "a2b":
+    networks = dict(zip(DIRECTION.words, kinds.directions(network), strict=False))
+    if direction not in networks:
         raise UserError(f"--direction {direction}: this translator has only a2b; model=cyclegan has both directions")
-    return network.eval()
+    return networks[direction].eval()
 
 
 def load_discriminator(run: str | os.PathLike[str], checkpoint: str = "best") -> tuple[Any, Any, dict[str, Any], Path]:
@@ -97,10 +97,18 @@ def load_network(state: dict[str, Any], role: str, prefix: str, path: Path) -> A
     for name, value in network.state_dict().items():
         if not bool(value.isfinite().all()):
             raise UserError(f"{path}: its weights are not finite ({name}); use an earlier checkpoint")
+    for one in kinds.directions(network):
+        check(one, contract_of(one, role), f"{path}: its {role}")
     axes = section(state["config"], ("model",), path).get("seamless")
     if axes is not None:
         make_seamless(network, axes)
     return network.to(memory_format=torch.channels_last)  # on a CPU up to 1.4 times as fast
+
+
+def contract_of(network: Any, role: str) -> type:
+    if role == "discriminator":
+        return Discriminator
+    return Generator if kinds.of_network(network) is kinds.GENERATOR else Translator
 
 
 def network_weights(state: Mapping[str, Tensor], *prefixes: str) -> dict[str, Tensor]:
@@ -203,7 +211,7 @@ def check_data(config: Any, path: Path) -> None:
 
 def checked_counts(state: dict[str, Any], generator: Any, path: Path) -> Tensor:
     """Return the number of training images per class (classes,) of a checkpoint; raise UserError if they do not fit."""
-    counts, classes = state["state_dict"].get(COUNTS, NO_CLASSES), getattr(generator, "classes", 0)
+    counts, classes = state["state_dict"].get(COUNTS, NO_CLASSES), generator.classes
     fits = isinstance(counts, Tensor) and tuple(counts.shape) == (classes,) and len(state.get("classes", [])) == classes
     if not fits or not bool(((counts >= 0) & counts.isfinite()).all()):
         raise UserError(f"{path}: its generator has {classes} classes, but the names or counts of classes do not match")
@@ -229,6 +237,7 @@ def load_data(config: Any, path: Path) -> Any:
     if read := [f"data.{name}={node[name]}" for name in DATA_PATHS if reads_path(name, node.get(name))]:
         print(one_line(f"reading {', '.join(read)}, as {path} says"))  # an untrusted file may name any folder
     module = construct(node, data_class, "data", path, largest=2**63 - 1)
+    check(module, DataModule, f"{path}: its data")
     try:
         module.setup("fit")
     except (TypeError, ValueError, AttributeError, OverflowError) as error:  # options of an unexpected type
@@ -372,7 +381,7 @@ def data_class(target: str) -> Any:
         return own
     module, _, name = target.rpartition(".")
     if target in DATA:
-        return getattr(importlib.import_module(module), name)
+        return pkgutil.resolve_name(f"{module}:{name}")
     found = class_in(sources, module, name)
     return found if getattr(found, "trusted", False) is True else None
 

@@ -99,6 +99,8 @@ class Generator(nn.Module):
         tanh: whether tanh follows the last layer, as in FastGAN. Without it the layer has a bias, as in Projected GAN.
     """
 
+    classes = 0  # unconditional
+
     def __init__(
         self,
         size: tuple[int, int],

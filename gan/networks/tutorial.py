@@ -22,6 +22,8 @@ MAX_MULTIPLE = 4  # factor of the width at the smallest grid
 class Generator(nn.Module):
     """Latents (N, latent_dim) -> images (N, C, H, W) in [-1, 1]."""
 
+    classes = 0  # unconditional
+
     def __init__(self, size: tuple[int, int], channels: int = 3, width: int = 64, latent_dim: int = 100) -> None:
         super().__init__()
         rows, columns, doublings = base_grid((size[0], size[1]))

@@ -100,7 +100,8 @@ class Base(LightningModule):
         self.loss = loss
         self.penalties = nn.ModuleDict(dict(penalties or {}))
         self.augment = augment
-        check(getattr(generator, "a2b", generator), self.generator_contract, "model.generator")
+        for network in kinds.directions(generator):
+            check(network, self.generator_contract, "model.generator")
         check_parts(discriminator, loss, self.penalties, augment, self.step_type)
         # Names of the layers that keep their weights, for each network
         self.frozen = {role: freeze(getattr(self, role), role, number) for role, number in (given.freeze or {}).items()}
@@ -146,8 +147,8 @@ class Base(LightningModule):
 
     def check_pairs(self, data: Any) -> None:
         """Raise UserError where the model or a penalty needs pairs, and the data has none."""
-        needs_pairs = self.needs_pairs or any(getattr(part, "needs_pairs", False) for part in self.penalties.values())
-        if needs_pairs and not getattr(data, "aligned", False):
+        needs_pairs = self.needs_pairs or any(part.needs_pairs for part in self.penalties.values())
+        if needs_pairs and not data.aligned:
             pairs = "data=paired or data=retro_filter data.pairing=paired"
             raise UserError(f"pix2pix and penalty=reconstruction need pairs: use {pairs}")
 
@@ -249,14 +250,15 @@ def check_parts(
     discriminator: Any, loss: Any, penalties: Mapping[str, Any], augment: Any, step_type: type[Step]
 ) -> None:
     """Raise UserError if a part lacks a member of its contract, or if two parts are incompatible."""
-    check(discriminator, Discriminator, "model.discriminator")
+    for network in kinds.directions(discriminator):
+        check(network, Discriminator, "model.discriminator")
     check(loss, Loss, "loss")
     for name, penalty in penalties.items():
         check(penalty, Penalty, f"penalty.{name}")
         check_step(penalty, step_type, name)
     if augment is not None:
         check(augment, Augment, "augment")
-    if hasattr(augment, "feedback") and not getattr(loss, "signed_logits", True):
+    if hasattr(augment, "feedback") and not loss.signed_logits:
         why = f"augment=ada and apa adapt to the sign of D(real), which has no meaning with loss {type(loss).__name__}"
         raise UserError(f"{why}; use augment=r3gan or augment=diffaugment")
 

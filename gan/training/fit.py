@@ -22,6 +22,7 @@ from omegaconf import DictConfig
 from gan import kinds
 from gan.config.compose import resumed_at, to_plain
 from gan.config.launch import in_sweep
+from gan.contracts import DataModule, check
 from gan.data.module import ImageDataModule
 from gan.data.order import per_rank_batch_size
 from gan.runs import checkpoints, ranks, run_folder
@@ -57,6 +58,7 @@ def fit(cfg: DictConfig, model: GAN, data: ImageDataModule, make_trainer: Callab
     child = is_child()  # before Lightning gives the parent the environment of a child
 
     # Parts
+    check(data, DataModule, "data")
     model.check_data(data)
     model.config = to_plain(cfg)
     upload = None

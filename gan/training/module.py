@@ -175,7 +175,7 @@ class GAN(Base):
     def judge(self, step: Step, name: str, images: Tensor) -> Logits:
         """Return D's logits of the images. If a penalty due now needs the gradient, store this pass for it."""
         critic = step.critic_of_fakes if name == "fake" else step.critic
-        penalties = [part for part in self.penalties.values() if getattr(part, "differentiates", None) == name]
+        penalties = [part for part in self.penalties.values() if part.differentiates == name]
         if any(self.is_due(part, step) for part in penalties):
             step.passes[name] = differentiable_pass(step, images, critic)
             if autocast_dtype(images) != torch.float16:  # there the penalty's pass is in fp32
@@ -233,7 +233,7 @@ class GAN(Base):
         """Log the fraction of pairs whose real image has the higher logit, and pass the logits to the augmentation."""
         real, fake = ([per_image(getattr(part, name)) for part in parts] for name in ("real_logits", "fake_logits"))
         step.real_logits, step.fake_logits = torch.cat(real), torch.cat(fake)
-        if getattr(self.loss, "signed_logits", True):
+        if self.loss.signed_logits:
             self.loss_log.add({"health/accuracy": (step.real_logits > step.fake_logits).float().mean()})
         if hasattr(self.augment, "feedback"):
             self.loss_log.add({"health/augment": self.augment.feedback(step)})

@@ -21,7 +21,7 @@ from gan.networks.closed_form.fit import visible
 from gan.settings import POSITIONS
 from gan.training.module import GAN, Terms, rows
 from gan.training.translation_view import CycleView, TranslationView
-from gan.translation.tiling import set_shows_patches, translators
+from gan.translation.tiling import set_shows_patches
 from gan.utils.digest import seed_of
 from gan.utils.errors import UserError, at_least, choice, switch
 from gan.utils.output import print_line
@@ -56,9 +56,8 @@ class Translator(GAN):
     def check_data(self, data: Any) -> None:
         if kinds.of_data(data) is kinds.GENERATOR:
             raise UserError("model: a translator needs data=unpaired, data=paired, data=retro_filter or data=reduced")
-        generator: Any = getattr(self.generator, "a2b", self.generator)
-        discriminator: Any = getattr(self.discriminator, "a2b", self.discriminator)
-        if (factor := getattr(generator, "enlargement", 1)) != getattr(data, "factor", 1):
+        generator, discriminator = (kinds.directions(network)[0] for network in (self.generator, self.discriminator))
+        if (factor := generator.enlargement) != data.factor:
             raise UserError(f"model.generator.factor={factor}: needs data=reduced data.factor={factor}")
         size = f"data.size={data.size[0]}x{data.size[1]}"
         if any(side % generator.multiple for side in data.size):
@@ -84,7 +83,7 @@ class Translator(GAN):
 
     def fit_starts(self, data: Any) -> None:
         """Fit the color map of each direction, to whole images where the data has them."""
-        starts = [getattr(network, "start", None) for network in translators(self.generator)]
+        starts = [network.start for network in kinds.directions(self.generator)]
         if not any(starts):
             return
         a, b = map(visible, images_for_color_maps(data))

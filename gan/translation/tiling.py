@@ -18,7 +18,6 @@ from torch.nn.functional import interpolate
 
 from gan.images.convert import to_float, to_uint8
 from gan.networks.tile_position import TilePosition
-from gan.utils.errors import UserError
 from gan.utils.processes import available_memory
 from gan.utils.video_state import from_first_frame, in_video, mean_over_frames
 
@@ -96,13 +95,6 @@ def memory_errors() -> Iterator[None]:
         if isinstance(error, torch.OutOfMemoryError) or "can't allocate memory" in str(error):
             raise MemoryError(str(error)) from error
         raise
-
-
-def translators(network: Any) -> Iterator[Any]:
-    for one in (network.a2b, network.b2a) if hasattr(network, "b2a") else (network,):
-        if hasattr(one, "latent_dim") or not hasattr(one, "multiple"):
-            raise UserError(f"{type(one).__module__}.{type(one).__name__} does not translate images")
-        yield one
 
 
 def set_shows_patches(networks: Iterable[Any], data: Any) -> None:

@@ -10,7 +10,7 @@ import torch
 from PIL import Image
 from torch import Tensor
 
-from gan import settings
+from gan import contracts, kinds, settings
 from gan.data.decoding.reader import unpremultiply
 from gan.images.collection import Given, is_single, to_pil_images
 from gan.images.convert import to_pil_image
@@ -34,10 +34,11 @@ class NetworkFunction(ImageFunction):
     takes_alpha = True
 
     def __init__(self, network: Any, channels: int, tile: int | None) -> None:
+        contracts.check(network, contracts.Translator, "network")
         self.network = network
         self.channels = channels
         self.tile = tile
-        self.enlargement = getattr(network, "enlargement", 1)
+        self.enlargement = network.enlargement
         self.bytes_per_pixel = BYTES_PER_PIXEL * self.enlargement**2
 
     def __call__(self, pixels: np.ndarray, number: int) -> np.ndarray:
@@ -90,9 +91,10 @@ class Translator:
         return self
 
     def __repr__(self) -> str:
-        name = type(getattr(self.network, "a2b", self.network)).__module__.rpartition(".")[2]
+        network, *others = kinds.directions(self.network)
+        name = type(network).__module__.rpartition(".")[2]
         height, width = pair(self.config["data"]["size"])
-        both = ", both directions" if hasattr(self.network, "b2a") else ""
+        both = ", both directions" if others else ""
         return f"<gan.Translator {name}: trained at {width}x{height} pixels{both}, {self.images:,} images seen>"
 
     def translate(

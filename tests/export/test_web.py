@@ -18,7 +18,7 @@ import torch
 from PIL import Image
 
 from gan.export import web
-from gan.export.parts import Part, noise_of
+from gan.export.parts import Part
 from gan.export.web import MODEL, class_edges, page_parts, thumbnail
 from gan.images.convert import to_float, to_pil_image, to_uint8
 from gan.models.sampling import classes_of, latents
@@ -211,7 +211,7 @@ def inputs_of(part: Part, planes: torch.Tensor) -> list[torch.Tensor]:
     if "noise" in part.inputs:
         height, width = x.shape[2:]
         place = TilePosition(0, 0, height, width, crc32(planes.contiguous().numpy().tobytes()))
-        inputs["noise"] = noise_planes(place, height, width, *noise_of(network))
+        inputs["noise"] = noise_planes(place, height, width, network.noise_numbers, network.noise_margin)
     if "thumbnail" in part.inputs:
         inputs["thumbnail"] = to_float(thumbnail(planes[None], network.thumbnail_size)).contiguous()
     return [inputs[name] for name in part.inputs]

@@ -25,6 +25,8 @@ SIZE = (16, 16)
 class OutOfMemory(Nonsaturating):
     """A loss that raises the error of a GPU without free memory for more than some images."""
 
+    signed_logits = True
+
     def __init__(self, most: int = 0) -> None:
         super().__init__()
         self.most = most

@@ -62,8 +62,9 @@ class Decoder:
     def __post_init__(self) -> None:
         if self.channels not in CHANNELS:
             raise UserError(f"channels={self.channels}: use 1, 3 or 4")
-        for name, allowed in (("fit", FITS), ("resample", RESAMPLES), ("frames", FRAMES)):
-            choice(name, getattr(self, name), allowed)
+        choice("fit", self.fit, FITS)
+        choice("resample", self.resample, RESAMPLES)
+        choice("frames", self.frames, FRAMES)
         if math.prod(self.size) > MAX_PIXELS:
             raise UserError(f"size {self.size[0]}x{self.size[1]}: is more than the limit of {MAX_PIXELS:,} pixels")
         at_least("max_pixels", self.max_pixels, 1)

@@ -56,6 +56,7 @@ class Constant(nn.Module):
     """A collapsed generator: the same image for every latent."""
 
     latent_dim = 6
+    small_output = False
 
     def __init__(self) -> None:
         super().__init__()
