@@ -31,7 +31,7 @@ OTHERS = {  # scores that no metric of conf/metric computes: the rate of copies,
 }
 
 
-def described(metrics: Any) -> dict[str, Score]:
+def described(metrics: object) -> dict[str, Score]:
     """Return the meaning of all scores by name, from the configurations of metrics, which may be a stranger's."""
     scores: dict[str, Score] = {}
     for name, config in metrics.items() if isinstance(metrics, Mapping) else ():

@@ -73,7 +73,7 @@ class Setting:
             return False
         return isinstance(value, Integral if self.whole else Real) and self.low <= value <= self.high  # type: ignore[operator]
 
-    def check(self, value: Any, where: str | None = None) -> Any:
+    def check(self, value: object, where: str | None = None) -> Any:
         """Return a value, with an integer instead of 3.0 if the setting is an integer.
 
         Args:

@@ -177,7 +177,7 @@ def places_in_xml(data: bytes) -> list[Place]:
     return places
 
 
-def places_in_json(described: Any) -> list[Place]:
+def places_in_json(described: object) -> list[Place]:
     frames = described.get("frames") if isinstance(described, dict) else None
     if isinstance(frames, dict):
         frames = [{"filename": name, **frame} for name, frame in frames.items() if isinstance(frame, dict)]

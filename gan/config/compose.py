@@ -171,14 +171,14 @@ def at_most(limit: int, value: Any) -> int:
     return limit if value is None else min(limit, value)
 
 
-def sides(size: Any) -> ListConfig:
+def sides(size: object) -> ListConfig:
     return OmegaConf.create(list(pair(OmegaConf.to_container(size) if OmegaConf.is_config(size) else size)))
 
 
 # ---- ${derived:NAME}
 
 
-def derived(name: str, *values: Any, _root_: DictConfig) -> Any:
+def derived(name: str, *values: object, _root_: DictConfig) -> Any:
     return DERIVED[name](_root_, *values)
 
 

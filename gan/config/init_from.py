@@ -85,7 +85,7 @@ def differing(theirs: dict[str, Any], ours: dict[str, Any], chosen: set[str]) ->
                 yield name, value
 
 
-def sides(size: Any) -> tuple[int, int] | None:
+def sides(size: object) -> tuple[int, int] | None:
     """Return (height, width); None if it is not given, or depends on the device."""
     try:
         return pair(size)

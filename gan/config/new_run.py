@@ -119,7 +119,7 @@ def paths(values: Mapping[str, Any]) -> Iterator[tuple[str, str, str]]:
         yield "data.labels", with_home(labels), "table of labels"
 
 
-def listed(value: Any) -> list[str]:
+def listed(value: object) -> list[str]:
     """Return the texts of an option that is a list, one value, or not set."""
     return list(map(str, value if isinstance(value, list) else [] if value is None else [value]))
 
@@ -206,5 +206,5 @@ def with_folder(overrides: list[str], run: Path, checkpoint: Path | None) -> lis
     return [*kept, f"hydra.run.dir={quote(run)}", f"resume={quote(checkpoint) if checkpoint else 'null'}"]
 
 
-def write_yaml(path: Path, value: Any) -> None:
+def write_yaml(path: Path, value: object) -> None:
     write_bytes(path, yaml.safe_dump(value, sort_keys=False, allow_unicode=True).encode())

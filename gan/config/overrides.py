@@ -86,12 +86,12 @@ def first_alternative(override: str) -> str:
     return f"{override.partition('=')[0]}={next(iter(parsed.sweep_string_iterator()))}"
 
 
-def reads_data(key: str, value: Any) -> bool:
+def reads_data(key: str, value: object) -> bool:
     """Return whether the value of an option is a path, or a list with one, that training reads."""
     return key in DATA_PATHS and value is not None and (key != STYLE or any(map(is_table, map(str, as_list(value)))))
 
 
-def as_list(value: Any) -> list[Any]:
+def as_list(value: object) -> list[Any]:
     return value if isinstance(value, list) else [value]
 
 
@@ -190,7 +190,7 @@ def convert(key: str, text: str, sweep: bool) -> str:
     return (isinstance(value, str) and existing(value, key)) or text  # a path in quotes, or what is no path
 
 
-def element(value: Any, key: str) -> str:
+def element(value: object, key: str) -> str:
     """Return an element of a list, or an alternative of a sweep, in Hydra's grammar. Every text is taken as a path."""
     text = str(value)
     return existing(text, key) or (quote(with_home(text)) if isinstance(value, str) else json.dumps(value))

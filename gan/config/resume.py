@@ -287,7 +287,7 @@ def refusal(path: Path, word: str, fault: str, advice: str = REPEAT) -> UserErro
     return UserError(f"{path}: {word[:200]!r} is refused: {fault}; {advice}")
 
 
-def reason_to_refuse(key: str, value: Any, known: dict[str, Any]) -> str | None:
+def reason_to_refuse(key: str, value: object, known: dict[str, Any]) -> str | None:
     """Return why an option is not accepted from a file, or None; `known` are the options of the configuration."""
     if is_group(key):
         return " or ".join(f"there is no such file in {folder.name}/{key}" for folder in folders())
@@ -302,7 +302,7 @@ def reason_to_refuse(key: str, value: Any, known: dict[str, Any]) -> str | None:
     return None
 
 
-def selects_files(key: str, value: Any) -> bool:
+def selects_files(key: str, value: object) -> bool:
     """Return whether an override chooses files of a group, which all exist in conf/ or the folder of --config-dir."""
     return is_group(key) and set(as_list(value)) <= set(group_names(key))
 

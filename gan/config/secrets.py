@@ -21,7 +21,7 @@ PARAMETER = re.compile(rf"([?&;][\w.-]*(?:{WORDS})=)(?!\*\*\*)[^&;#\s'\"]+", re.
 _read: set[str] = set()  # environment variables that interpolations have read
 
 
-def env(name: str, *default: Any) -> Any:
+def env(name: str, *default: object) -> Any:
     """OmegaConf's resolver oc.env, which notes what it reads."""
     _read.add(name)
     return oc.env(name, *default)
@@ -35,7 +35,7 @@ def to_plain(node: DictConfig) -> dict[str, Any]:
     return dict(hide(OmegaConf.to_container(node, resolve=True)))
 
 
-def hide(value: Any, option: str = "") -> Any:
+def hide(value: object, option: str = "") -> Any:
     """Return plain containers and text without secrets.
 
     The value of an environment variable that is secret by its name, or was read by an interpolation, becomes

@@ -87,16 +87,16 @@ class Summary(Callback):
         self.typed: list[str] = []  # overrides of the sweep; others that a job has are its options
         self.started = 0.0
 
-    def on_multirun_start(self, config: DictConfig, **_: Any) -> None:
+    def on_multirun_start(self, config: DictConfig, **_: object) -> None:
         self.typed = words_of(config.hydra.overrides.task)
         errors_of(config).unlink(missing_ok=True)  # of an earlier start
         print_line(f"sweep in {config.hydra.sweep.dir}")
 
-    def on_job_start(self, config: DictConfig, **_: Any) -> None:
+    def on_job_start(self, config: DictConfig, **_: object) -> None:
         self.started = time.monotonic()
         print_line(self.title(config))
 
-    def on_job_end(self, config: DictConfig, job_return: JobReturn, **_: Any) -> None:
+    def on_job_end(self, config: DictConfig, job_return: JobReturn, **_: object) -> None:
         value = job_return._return_value
         failed = job_return.status is JobStatus.FAILED
         text = describe_failure(value) if failed else f"{config.objective} {value:.4g}"
@@ -111,7 +111,7 @@ class Summary(Callback):
             with open(errors_of(config), "a", encoding="utf-8", errors="backslashreplace") as file:
                 file.write(f"{line}\n")
 
-    def on_multirun_end(self, config: DictConfig, **_: Any) -> None:
+    def on_multirun_end(self, config: DictConfig, **_: object) -> None:
         folder = Path(config.hydra.sweep.dir)
         with suppress(UserError):  # no job has a valid record
             if global_rank() == 0:

@@ -93,7 +93,7 @@ def folder_of(run: str | os.PathLike[str] | None, settings: Mapping[str, Any]) -
     return next(path for path in tries if not path.exists())
 
 
-def in_grammar(value: Any) -> str:
+def in_grammar(value: object) -> str:
     """Return a value in the grammar of Hydra's command line; raise UserError for a type that no option has."""
     if value is None or isinstance(value, bool):
         return {None: "null", True: "true", False: "false"}[value]

@@ -349,7 +349,7 @@ def command(roots: Sequence[str], suggestion: dict[str, Any]) -> str:
     return train_command(*words)
 
 
-def as_option(value: Any) -> str:
+def as_option(value: object) -> str:
     """Return a value as it is typed: true, false, a number, or one number for a square."""
     if isinstance(value, list):
         return str(value[0]) if value[0] == value[1] else f"[{value[0]},{value[1]}]"

@@ -17,6 +17,7 @@ from types import SimpleNamespace
 from typing import Any, TypeVar
 
 import gradio as gr
+from gradio.components import Component
 
 from gan import settings
 from gan.data.decoding.pool import IsolatedProcess
@@ -173,12 +174,12 @@ class Controls:
         self.inputs: list[Any] = []
         self.checks: dict[str, Callable[[Any], Any]] = {}
 
-    def add(self, name: str, component: Any, check: Callable[[Any], Any] = lambda value: value) -> Any:
+    def add(self, name: str, component: Component, check: Callable[[Any], Any] = lambda value: value) -> Any:
         self.inputs.append(component)
         self.checks[name] = check
         return component
 
-    def number(self, setting: Setting, component: Any, name: str = "") -> Any:
+    def number(self, setting: Setting, component: Component, name: str = "") -> Any:
         """Add a slider or a field for the value of a setting, which may have wider limits than the slider."""
 
         def check(value: Any) -> Any:
@@ -187,7 +188,7 @@ class Controls:
 
         return self.add(name or setting.name, component, check)
 
-    def choice(self, name: str, component: Any) -> Any:
+    def choice(self, name: str, component: Component) -> Any:
         words = tuple(word for _, word in component.choices)
         setting = Setting(name, default=words[0], words=words)
         return self.add(name, component, lambda value: setting.check(value, f"{component.label} "))

@@ -99,7 +99,7 @@ class Editor:
             settings.setdefault(attribute.check(name, "Keep constant "), 0.0)
         return base, settings
 
-    def edit(self, *values: Any) -> str:
+    def edit(self, *values: object) -> str:
         """Return the path of the edited image."""
         base, settings = self.read(values)
         model = self.shown.model
@@ -113,7 +113,7 @@ class Editor:
         return self.context.keep(to_png(pixels, described.image(pixels, 0)), f"{name}.png")
 
 
-def edit_tab(shown: PageModel, context: Context, opened: Any) -> None:
+def edit_tab(shown: PageModel, context: Context, opened: object) -> None:
     """Add the tab's content: a seed and sliders. `opened` is what shows it."""
     controls = Controls()
     with gr.Row():
@@ -159,7 +159,7 @@ def project_tab(shown: PageModel, context: Context) -> None:
         editor = Editor(shown, context, sources, base, image, "edit_projected")
 
     @answer
-    def project(request: gr.Request, progress: Any = PROGRESS, *values: Any) -> Any:
+    def project(request: gr.Request, progress: gr.Progress = PROGRESS, *values: object) -> Any:
         given, model = controls.read(values), shown.model
         decoded = decode_one(find_files(given.path and [given.path], context)[0], model.config["data"], context)
         pixels = torch.from_numpy(decoded.pixels)

@@ -30,7 +30,7 @@ def truncation_slider(controls: Controls, visible: bool = True, **options: Any) 
     controls.number(calls.TRUNCATION, slider)
 
 
-def generate_tab(shown: PageModel, context: Context, opened: Any) -> None:
+def generate_tab(shown: PageModel, context: Context, opened: object) -> None:
     """Add the tab's content. `opened` is the event that shows it first."""
     controls = Controls()
     with gr.Row():
@@ -48,13 +48,13 @@ def generate_tab(shown: PageModel, context: Context, opened: Any) -> None:
                                  elem_classes="pixels", interactive=False)  # fmt: skip
 
     @answer
-    def generate(*values: Any) -> Any:
+    def generate(*values: object) -> Any:
         files = images_of(shown, controls.read(values))
         paths = [(context.keep(data, name), name.removesuffix(".png")) for name, data in files.items()]
         return paths, gr.DownloadButton(value=context.keep(zipped(files), "images.zip"), interactive=True)
 
     @answer
-    def next_seeds(text: Any) -> str:
+    def next_seeds(text: object) -> str:
         last = max(controls.checks["seeds"](text))
         return f"{last + 1}-{last + 16}"
 
@@ -94,7 +94,7 @@ def interpolate_tab(shown: PageModel, context: Context) -> None:
                              elem_classes="pixels", buttons=["download", "fullscreen"])  # fmt: skip
 
     @answer
-    def interpolate(request: gr.Request, progress: Any = PROGRESS, *values: Any) -> str:
+    def interpolate(request: gr.Request, progress: gr.Progress = PROGRESS, *values: object) -> str:
         given, model = controls.read(values), shown.model
         loop = bool(given.loop)
         total = given.frames * (len(given.seeds) if loop else len(given.seeds) - 1) + (not loop)

@@ -53,7 +53,7 @@ class PageModel:
         except UserError as error:
             self.notes.append(str(error))
 
-    def label(self, name: Any) -> str | None:
+    def label(self, name: object) -> str | None:
         """Return the name of a class; None for any class."""
         if name in (None, "", ANY):
             return None

@@ -125,7 +125,7 @@ def training_tab(shown: PageModel, opened: Sequence[Any]) -> None:
     timer = gr.Timer(INTERVAL)
 
     @answer
-    def refresh(before: Any) -> Any:
+    def refresh(before: object) -> Any:
         try:
             now = stamp_of(run)
             return (gr.skip(), gr.skip()) if now == before else (watch(run), now)

@@ -13,7 +13,7 @@ import re
 import socket
 import sys
 import tempfile
-from collections.abc import Awaitable, Callable, Iterator, MutableMapping
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
@@ -22,6 +22,7 @@ import h11
 import uvicorn
 from fastapi import FastAPI, Request
 from fastapi.responses import JSONResponse
+from starlette.types import Message, Receive, Scope, Send
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
 from gan.utils.errors import UserError, reason
@@ -33,10 +34,6 @@ LOOPBACK = ("127.0.0.1", "localhost", "::1")
 # Gradio reads these; the first must be set before its import.
 ENVIRONMENT = {"GRADIO_ANALYTICS_ENABLED": "False", "HF_HUB_DISABLE_TELEMETRY": "1", "GRADIO_SSR_MODE": "False",
                "GRADIO_MCP_SERVER": "False", "GRADIO_SHARE": "False", "GRADIO_NUM_PORTS": "1"}  # fmt: skip
-
-Message = MutableMapping[str, Any]
-Receive = Callable[[], Awaitable[Message]]
-Send = Callable[[Message], Awaitable[None]]
 
 MAX_UPLOAD = 64 << 20  # bytes of one upload
 MAX_UPLOADS = 8  # at the same time
@@ -99,7 +96,7 @@ class Gate:
         self.app, self.folder, self.any_host = app, os.path.realpath(folder), any_host
         self.make_room, self.uploads = make_room, 0
 
-    async def __call__(self, scope: Any, receive: Receive, send: Send) -> None:
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "lifespan":
             await self.app(scope, receive, send)
         if scope["type"] != "http":
@@ -116,7 +113,7 @@ class Gate:
             status, reason = refused.args
             await JSONResponse({"detail": reason}, status)(scope, receive, answer)
 
-    async def forward(self, request: Request, scope: Any, receive: Receive, send: Send) -> None:
+    async def forward(self, request: Request, scope: Scope, receive: Receive, send: Send) -> None:
         path, headers = scope["path"], request.headers
         if not self.any_host and not LOCAL.fullmatch(headers.get("host", "")):
             raise Refused(403, "open the URL that gan demo printed; for access by another name, start it with "
@@ -146,7 +143,7 @@ class Gate:
         self.check_call(body)
         await self.app(scope, again(body, receive), send)
 
-    async def upload(self, scope: Any, receive: Receive, send: Send) -> None:
+    async def upload(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Forward an upload after making room for it and for those that are running."""
         if self.uploads >= MAX_UPLOADS:
             raise Refused(503, "busy: others are uploading; try again in a minute")

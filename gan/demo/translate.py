@@ -103,18 +103,20 @@ class Tab:
         return translator, Records(palette, **made_by, **said)
 
     @answer
-    def change(self, request: gr.Request, progress: Any = PROGRESS, *values: Any) -> Any:
+    def change(self, request: gr.Request, progress: gr.Progress = PROGRESS, *values: object) -> Any:
         given = self.controls.read(values)
         if not given.paths:
             return self.results.say(NO_IMAGE)
         translator, records = self.translator(given)
         return self.results.change(given.paths, translator, records.translation, (request, progress))
 
-    def change_again(self, request: gr.Request, progress: Any = PROGRESS, shown: Any = None, *values: Any) -> Any:
+    def change_again(
+        self, request: gr.Request, progress: gr.Progress = PROGRESS, shown: Any = None, *values: object
+    ) -> Any:
         return self.change(request, progress, *values) if shown else [gr.skip() for _ in self.results.outputs]
 
     @answer
-    def follow(self, shown: Any, copies: Any, *values: Any) -> Any:
+    def follow(self, shown: Any, copies: Any, *values: object) -> Any:
         """Return small copies of the shown image before and after, and the copies to keep for the next strength."""
         if not shown:
             return gr.skip(), gr.skip()
@@ -201,7 +203,7 @@ def looks_tab(context: Context) -> None:
         return chosen, {"look": chosen.recorded, "seed": given.seed or None}
 
     @answer
-    def show_all(request: gr.Request, progress: Any = PROGRESS, paths: Any = None) -> Any:
+    def show_all(request: gr.Request, progress: gr.Progress = PROGRESS, paths: Any = None) -> Any:
         small = small_image(find_files(paths, context)[0], SAMPLE_SIDE, context)
         shown = []
         with context.job(request, progress, len(STYLES), "applying all looks") as advance:

@@ -197,18 +197,18 @@ def mix_styles(space: Space, latents: Tensor, other: Tensor, first: int, last: i
 # ---- parts of the network
 
 
-def network_name(network: Any) -> str:
+def network_name(network: nn.Module) -> str:
     return f"{type(network).__module__}.{type(network).__name__}"
 
 
-def require(network: Any, attribute: str, purpose: str, instead: str = "") -> Any:
+def require(network: nn.Module, attribute: str, purpose: str, instead: str = "") -> Any:
     """Return an optional attribute of a network; raise UserError if it lacks what `purpose` needs."""
     if not hasattr(network, attribute):
         raise UserError(f"{network_name(network)} has no {attribute}, which {purpose} needs{instead}")
     return getattr(network, attribute)
 
 
-def resized(generator: Any, size: tuple[int, int]) -> Any:
+def resized(generator: nn.Module, size: tuple[int, int]) -> Any:
     """Return a copy of a generator in eval mode that generates images of (height, width) from the same latents.
 
     Convolutions accept any grid. The input of the first synthesis layer, which is learned or computed from the latent,
@@ -236,7 +236,7 @@ def rescaled(x: Tensor, factors: tuple[float, float]) -> Tensor:
     return functional.interpolate(x, size, mode="bilinear", align_corners=False)
 
 
-def first_layer(generator: Any) -> nn.Module:
+def first_layer(generator: nn.Module) -> nn.Module:
     """Return the module whose input is the smallest grid.
 
     If the first synthesis layer is an nn.Sequential, this is its first module: conditional generators call the modules

@@ -79,7 +79,7 @@ def generator_parts(generator: Any, size: tuple[int, int]) -> list[Part]:
             return (generator.mapping(*latents_of(n, size)),)
 
     def part(method: str, inputs: tuple[str, ...], output: str, example: Any, **options: Any) -> Part:
-        def run(network: Any, *given: Tensor) -> Tensor:
+        def run(network: nn.Module, *given: Tensor) -> Tensor:
             return getattr(network, method)(*given)
 
         name = "generator" if method == "forward" else method
@@ -103,7 +103,7 @@ def translator_part(name: str, translator: Any, channels: int, size: tuple[int, 
         noise = noise_planes(TilePosition(0, 0, *sides), *sides, numbers, margin)
         return image, noise.expand(n, -1, -1, -1).contiguous()
 
-    def run(network: Any, images: Tensor, *_: Tensor) -> Tensor:
+    def run(network: nn.Module, images: Tensor, *_: Tensor) -> Tensor:
         return torch.cat([network(image[None]) for image in images])  # one at a time, as gan translate
 
     exported: nn.Module = plain(translator)

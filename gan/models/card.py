@@ -263,7 +263,7 @@ def evaluated(path: Path, checkpoint: str, images: int) -> Iterator[MeasuredScor
             yield MeasuredScore(one_line(metric[:100]), float(value), reference, protocol)
 
 
-def plain(value: Any) -> Any:
+def plain(value: object) -> Any:
     """Return a number, or a list of numbers, or else the value as a short line of text."""
     if is_number(value) or (isinstance(value, list) and all(map(is_number, value))):
         return value

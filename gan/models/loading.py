@@ -43,7 +43,7 @@ EMA = "ema.module."  # prefix of the generator in checkpoints
 COUNTS = "class_counts"
 
 
-def select_direction(path: Path | str, network: Any, direction: str = "a2b") -> Any:
+def select_direction(path: Path | str, network: nn.Module, direction: str = "a2b") -> Any:
     """Return the translator for one direction, in eval mode, from a network loaded by `load_generator`."""
     if kinds.of_network(network) is kinds.GENERATOR:
         raise UserError(f"{path}: is not a translator; use gan generate")
@@ -105,7 +105,7 @@ def load_network(state: dict[str, Any], role: str, prefix: str, path: Path) -> A
     return network.to(memory_format=torch.channels_last)  # on a CPU up to 1.4 times as fast
 
 
-def contract_of(network: Any, role: str) -> type:
+def contract_of(network: nn.Module, role: str) -> type:
     if role == "discriminator":
         return Discriminator
     return Generator if kinds.of_network(network) is kinds.GENERATOR else Translator
@@ -245,7 +245,7 @@ def load_data(config: Any, path: Path) -> Any:
     return module
 
 
-def reads_path(name: str, value: Any) -> bool:
+def reads_path(name: str, value: object) -> bool:
     words = value if isinstance(value, list) else [value]
     return isinstance(value, str | list) and (name != "style" or any(is_table(str(word)) for word in words))
 
@@ -300,7 +300,7 @@ FACTORIES = (torch.empty, torch.randn, torch.zeros, torch.ones, torch.full)
 class Limited(TorchFunctionMode):
     """A context that refuses a tensor of more than MAX_NUMBERS numbers before it has memory."""
 
-    def __torch_function__(self, function: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+    def __torch_function__(self, function: Any, types: object, args: Any = (), kwargs: Any = None) -> Any:
         size = args[0] if args and isinstance(args[0], tuple | list) else args
         if function in FACTORIES and math.prod(size) > MAX_NUMBERS:
             raise UserError(TOO_LARGE)

@@ -164,7 +164,7 @@ def halved(value: Tensor) -> Tensor:
     return half if half.isfinite().all() else value
 
 
-def refuse_paths(name: str, value: Any) -> None:
+def refuse_paths(name: str, value: object) -> None:
     """Raise UserError if a text in nested options is a path, which would tell about the author's computer."""
     if isinstance(value, Mapping):
         for key, option in value.items():

@@ -20,6 +20,7 @@ from gan.utils.errors import UserError, choice
 AXES = {"x": (3,), "y": (2,), "both": (2, 3)}  # dimensions of (N, C, H, W) along which images wrap around
 WHOLE = -1  # a margin as large as the image
 Network = TypeVar("Network", bound=nn.Module)
+Sides = int | tuple[int, ...]  # an option of a convolution, for both sides or for each
 SIDES = (2, 3)  # the dimensions h and w
 LOCAL: dict[Any, Callable[..., Tensor]] = {}  # the functions that `local` has marked, without the mark
 MARGINS: dict[Any, int] = {}  # their margins
@@ -64,7 +65,7 @@ class Torus(TorchFunctionMode):
         self.dimensions = dimensions
 
     def __torch_function__(
-        self, function: Any, types: Any, args: tuple[Any, ...] = (), kwargs: dict[str, Any] | None = None
+        self, function: Any, types: object, args: tuple[Any, ...] = (), kwargs: dict[str, Any] | None = None
     ) -> Any:
         options = kwargs or {}
         if function in LAYERS:
@@ -163,8 +164,8 @@ def convolution(
     wrapped: Sequence[int],
     x: Tensor,
     weight: Tensor,
-    bias: Any = None,
-    stride: Any = 1,
+    bias: Tensor | None = None,
+    stride: Sides = 1,
     padding: Any = 0,
     *more: Any,
     **options: Any,
@@ -184,9 +185,9 @@ def transposed_convolution(
     wrapped: Sequence[int],
     x: Tensor,
     weight: Tensor,
-    bias: Any = None,
-    stride: Any = 1,
-    padding: Any = 0,
+    bias: Tensor | None = None,
+    stride: Sides = 1,
+    padding: Sides = 0,
     *more: Any,
     **options: Any,
 ) -> Tensor:

@@ -21,7 +21,7 @@ from torch.overrides import TorchFunctionMode
 from gan.contracts import Step
 from gan.losses.heads import Logits, at_least_fp32, per_image
 from gan.networks.layers import autocast_dtype, full_precision
-from gan.networks.torus import LOCAL, pair
+from gan.networks.torus import LOCAL, Sides, pair
 from gan.utils.errors import UserError
 
 Options = tuple[Any, ...]  # of aten.convolution: stride, padding, dilation, transposed, output padding, groups
@@ -137,9 +137,9 @@ def conv2d(
     input: Tensor,
     weight: Tensor,
     bias: Tensor | None = None,
-    stride: Any = 1,
-    padding: Any = 0,
-    dilation: Any = 1,
+    stride: Sides = 1,
+    padding: Sides | str = 0,
+    dilation: Sides = 1,
     groups: int = 1,
 ) -> Tensor:
     """Replace torch.nn.functional.conv2d, except for padding="same" or "valid" and for a single image."""
@@ -153,11 +153,11 @@ def conv_transpose2d(
     input: Tensor,
     weight: Tensor,
     bias: Tensor | None = None,
-    stride: Any = 1,
-    padding: Any = 0,
-    output_padding: Any = 0,
+    stride: Sides = 1,
+    padding: Sides = 0,
+    output_padding: Sides = 0,
     groups: int = 1,
-    dilation: Any = 1,
+    dilation: Sides = 1,
 ) -> Tensor:
     """Replace torch.nn.functional.conv_transpose2d, except for a single image."""
     if input.ndim != 4:
@@ -181,7 +181,7 @@ REPLACED: dict[Any, Callable[..., Tensor]] = {torch.conv2d: conv2d, torch.conv_t
 class SecondDerivatives(TorchFunctionMode):
     """A context that replaces the convolutions of any network, for a forward pass that will be differentiated twice."""
 
-    def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+    def __torch_function__(self, func: Callable[..., Any], types: object, args: Any = (), kwargs: Any = None) -> Any:
         if func in LOCAL:  # its layers are replaced, too
             with self:
                 return LOCAL[func](*args, **(kwargs or {}))

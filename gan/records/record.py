@@ -215,13 +215,13 @@ def range_of(numbers: int | list[int]) -> str:
     return "-".join(map(str, numbers)) if isinstance(numbers, list) else str(numbers)
 
 
-def option(name: str, *values: Any) -> list[str]:
+def option(name: str, *values: object) -> list[str]:
     """Return an option with its values; nothing if there is no value."""
     words = [typed(value) for value in values if value not in (None, "")]
     return [f"--{name}", *words] if words else []
 
 
-def typed(value: Any) -> str:
+def typed(value: object) -> str:
     """Return a value from a file as it is typed in a shell, without control characters."""
     text = str(value)
     if text.startswith("--"):

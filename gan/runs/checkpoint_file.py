@@ -82,7 +82,7 @@ def check_values(path: Path, members: list[zipfile.ZipInfo]) -> None:
                 raise UserError(f"{path}: refused; not a checkpoint of this program ({reason(error)})") from error
 
 
-def check_tensors(checkpoint: Any, path: Path) -> None:
+def check_tensors(checkpoint: object, path: Path) -> None:
     """Raise UserError if a tensor is not dense, has no values, or has more values than the file has bytes for.
 
     Call it before any value is read. A few bytes can describe a tensor of any size: with strides of 0, or sparse.
@@ -96,7 +96,7 @@ def check_tensors(checkpoint: Any, path: Path) -> None:
         raise UserError(f"{path}: its weights need more memory than the file has bytes; it is damaged or forged")
 
 
-def tensors_in(value: Any) -> Iterator[Tensor]:
+def tensors_in(value: object) -> Iterator[Tensor]:
     """Yield each tensor in nested dicts, lists and tuples once."""
     left, seen = [value], set()
     while left:

@@ -44,7 +44,7 @@ class AtomicCheckpointIO(CheckpointIO):
         self.thread = ThreadPoolExecutor(1, "checkpoints") if background else None
         self.writing: Future[None] | None = None
 
-    def save_checkpoint(self, checkpoint: dict[str, Any], path: Any, storage_options: Any | None = None) -> None:
+    def save_checkpoint(self, checkpoint: dict[str, Any], path: str | Path, storage_options: Any = None) -> None:
         """Save a checkpoint, then call `storage_options` if it is a function, also if the disk was full."""
         arguments = Path(path), *serialize(checkpoint), storage_options or nothing
         self.wait()
@@ -94,7 +94,7 @@ class AtomicCheckpointIO(CheckpointIO):
     def load_checkpoint(self, path: Any, map_location: Any = None, weights_only: bool | None = None) -> dict[str, Any]:
         return check_resumable(load(Path(path), map_location or "cpu"), Path(path))
 
-    def remove_checkpoint(self, path: Any) -> None:
+    def remove_checkpoint(self, path: str | Path) -> None:
         checkpoints.remove(Path(path))
 
 

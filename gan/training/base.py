@@ -247,7 +247,7 @@ def options_of(group: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def check_parts(
-    discriminator: Any, loss: Any, penalties: Mapping[str, Any], augment: Any, step_type: type[Step]
+    discriminator: nn.Module, loss: Any, penalties: Mapping[str, Any], augment: Any, step_type: type[Step]
 ) -> None:
     """Raise UserError if a part lacks a member of its contract, or if two parts are incompatible."""
     for network in kinds.directions(discriminator):

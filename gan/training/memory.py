@@ -165,12 +165,12 @@ class OneDevice(SimpleNamespace):
         )
         self._lightning_optimizers = [make(optimizer, self) for optimizer in optimizers]
 
-    def backward(self, loss: Tensor, *_: Any) -> None:
+    def backward(self, loss: Tensor, *_: object) -> None:
         loss.backward()
 
     def optimizer_step(self, optimizer: Optimizer, closure: Any, **_: Any) -> None:
         closure()
         optimizer.step()
 
-    def all_gather(self, tensor: Tensor, **_: Any) -> Tensor:
+    def all_gather(self, tensor: Tensor, **_: object) -> Tensor:
         return tensor

@@ -248,7 +248,7 @@ def crosses(before: int, after: int, interval: int) -> bool:
 # its rows. So two ranks together use the same numbers as one rank, and a resumed run the same as an uninterrupted one.
 
 
-def augmentation(model: Any, number: int, size: tuple[int, int]) -> dict[str, Tensor]:
+def augmentation(model: GAN, number: int, size: tuple[int, int]) -> dict[str, Tensor]:
     """Return the augmentation's random numbers (rows of this rank, ...) for batch `number`; {} without augmentation."""
     if model.augment is None:
         return {}
@@ -256,12 +256,12 @@ def augmentation(model: Any, number: int, size: tuple[int, int]) -> dict[str, Te
     return {name: rows(model, draw) for name, draw in draws.items()}
 
 
-def rows(model: Any, x: Tensor) -> Tensor:
+def rows(model: GAN, x: Tensor) -> Tensor:
     n = len(x) // model.trainer.world_size
     return x[model.global_rank * n :][:n]
 
 
-def random(model: Any, stream: str, number: int) -> torch.Generator:
+def random(model: GAN, stream: str, number: int) -> torch.Generator:
     return torch.Generator(model.device).manual_seed(seed_of(model.seed, stream, number))
 
 

@@ -104,7 +104,7 @@ def set_shows_patches(networks: Iterable[Any], data: Any) -> None:
             module.shows_patches = getattr(data, "shows_patches", False)
 
 
-def translate_each(network: Any, images: Tensor) -> Tensor:
+def translate_each(network: nn.Module, images: Tensor) -> Tensor:
     """Return translations uint8 (N, C, H, W) of images uint8 (N, C, H, W). Each is independent of the other images."""
     return torch.stack([translate(network, image) for image in images])
 

@@ -80,11 +80,11 @@ def write_bytes(path: Path, data: bytes | memoryview) -> None:
     write_atomically(path, lambda file: file.write(data))
 
 
-def write_json(path: Path, value: Any) -> None:
+def write_json(path: Path, value: object) -> None:
     write_bytes(path, json.dumps(value, indent=1).encode() + b"\n")
 
 
-def without_formula(cell: Any) -> Any:
+def without_formula(cell: object) -> Any:
     """Return a cell of a CSV file that a spreadsheet does not read as a formula: such text gets a '. Numbers stay."""
     if not isinstance(cell, str) or not cell.lstrip().startswith(("=", "+", "-", "@")):
         return cell

@@ -78,7 +78,7 @@ def quote(path: Path | str) -> str:
 # ---- nested containers
 
 
-def flatten(tree: Any, prefix: str = "") -> dict[str, Any]:
+def flatten(tree: object, prefix: str = "") -> dict[str, Any]:
     """Return nested dicts as one dict with dotted keys, {"data.size": 64, ...}. An empty dict is a leaf."""
     if not isinstance(tree, dict) or not tree:
         return {prefix: tree}
@@ -96,12 +96,12 @@ def short_name(name: str, names: Sequence[str]) -> str:
     return ".".join(parts)
 
 
-def without_home(value: Any) -> Any:
+def without_home(value: object) -> Any:
     """Return nested containers, in which paths below the home folder begin with ~."""
     return map_strings(value, _shorten)
 
 
-def with_home(value: Any) -> Any:
+def with_home(value: object) -> Any:
     """Return a path, or nested containers of paths, with ~ expanded as a shell does."""
     return map_strings(value, os.path.expanduser)
 
@@ -113,7 +113,7 @@ def _shorten(path: str) -> str:
     return path
 
 
-def map_strings(value: Any, change: Callable[[str], str]) -> Any:
+def map_strings(value: object, change: Callable[[str], str]) -> Any:
     """Return nested containers with a function applied to every string in them; keys stay as they are."""
     if isinstance(value, dict):
         return {key: map_strings(each, change) for key, each in value.items()}

@@ -156,7 +156,7 @@ def load(
     return stack.pop()
 
 
-def key(value: Any) -> Any:
+def key(value: object) -> Any:
     """Return a string or a number that cannot make a dict slow; raise ValueError for another value."""
     if isinstance(value, str) or (isinstance(value, int) and -MAX_KEY < value < MAX_KEY):
         return value

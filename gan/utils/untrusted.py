@@ -64,7 +64,7 @@ def check_events(text: str) -> None:
             raise ValueError("it is too deep or too large")
 
 
-def find_fault(tree: Any) -> str | None:
+def find_fault(tree: object) -> str | None:
     """Return why containers are invalid: too large, or not plain values as this program writes them. None if valid.
 
     The function uses no recursion, because the containers may be nested deeper than the recursion limit. They may also
@@ -144,7 +144,7 @@ def read_tensors(path: Path) -> tuple[dict[str, Any], dict[str, str]]:
         raise UserError(f"{path}: cannot be read as safetensors ({reason(error)})") from error
 
 
-def is_plain(value: Any) -> bool:
+def is_plain(value: object) -> bool:
     if isinstance(value, list):
         return all(not isinstance(item, list) and is_plain(item) for item in value)
     if isinstance(value, str):

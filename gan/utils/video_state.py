@@ -50,7 +50,7 @@ class Video:
         finally:
             _VIDEO.reset(token)
 
-    def first(self, value: Any) -> Any:
+    def first(self, value: object) -> Any:
         index, self.calls[0] = self.calls[0], self.calls[0] + 1
         self.firsts[index:] = self.firsts[index:] or [value]
         return self.firsts[index]

@@ -76,7 +76,7 @@ def load_old(view: memoryview, max_opcodes: int = MAX_OPCODES) -> Any:
 # ---- tensors and modules
 
 
-def tensor(value: Any) -> Tensor:
+def tensor(value: object) -> Tensor:
     """Return the tensor that a record of a tensor, a parameter, or a float32 array or number describes.
 
     Raises:
@@ -138,7 +138,7 @@ def check_sizes(tensors: dict[str, Tensor]) -> None:
         raise ValueError("its tensors are larger than their storages")
 
 
-def state_of(value: Any) -> dict[str, Any]:
+def state_of(value: object) -> dict[str, Any]:
     """Return the attributes of a pickled object. NVIDIA's networks have them next to their source code."""
     match value:
         case Record("torch_utils.persistence._reconstruct_persistent_obj", ({"state": dict(state)},)):

@@ -82,7 +82,7 @@ class Adapter(Logger):
             self.hyperparameters = None  # later values of the score follow by its name
             self.send(lambda: self.logger.log_hyperparams(options, score, step), step)
 
-    def log_hyperparams(self, *_: Any, **__: Any) -> None:
+    def log_hyperparams(self, *_: object, **__: object) -> None:
         """Do nothing: `log_config` logs the configuration."""
 
     def log_config(self, config: dict[str, Any], choices: dict[str, Any]) -> None:
