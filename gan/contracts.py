@@ -15,6 +15,7 @@ from typing import Any, Literal, Protocol, Self, get_type_hints
 import torch
 from torch import Tensor
 
+from gan.kinds import directions
 from gan.losses.heads import Logits
 from gan.utils.errors import UserError
 
@@ -181,13 +182,13 @@ def check(part: Any, contract: type, what: str) -> None:
     Args:
         what: name of the part in the message, such as "loss" or "model.generator".
     """
-    missing = [name for name in _members(contract) if not hasattr(part, name)]
     values = {name: value for name, value in vars(contract).items() if not callable(value)}
-    if names := [name for name in missing if name not in values]:
-        lacks = " and no ".join(names)
-        raise UserError(f"{what}: {type(part).__name__} has no {lacks}; see {contract.__name__} in gan/contracts.py")
-    for name in missing:
-        setattr(part, name, values[name])
+    for one in directions(part):
+        missing = [name for name in _members(contract) if not hasattr(one, name)]
+        if lacks := " and no ".join(name for name in missing if name not in values):
+            raise UserError(f"{what}: {type(one).__name__} has no {lacks}; see {contract.__name__} in gan/contracts.py")
+        for name in missing:
+            setattr(one, name, values[name])
 
 
 def check_step(penalty: Any, step: type[Step], name: str) -> None:

@@ -100,8 +100,7 @@ class Base(LightningModule):
         self.loss = loss
         self.penalties = nn.ModuleDict(dict(penalties or {}))
         self.augment = augment
-        for network in kinds.directions(generator):
-            check(network, self.generator_contract, "model.generator")
+        check(generator, self.generator_contract, "model.generator")
         check_parts(discriminator, loss, self.penalties, augment, self.step_type)
         # Names of the layers that keep their weights, for each network
         self.frozen = {role: freeze(getattr(self, role), role, number) for role, number in (given.freeze or {}).items()}
@@ -250,8 +249,7 @@ def check_parts(
     discriminator: nn.Module, loss: Any, penalties: Mapping[str, Any], augment: Any, step_type: type[Step]
 ) -> None:
     """Raise UserError if a part lacks a member of its contract, or if two parts are incompatible."""
-    for network in kinds.directions(discriminator):
-        check(network, Discriminator, "model.discriminator")
+    check(discriminator, Discriminator, "model.discriminator")
     check(loss, Loss, "loss")
     for name, penalty in penalties.items():
         check(penalty, Penalty, f"penalty.{name}")
