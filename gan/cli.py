@@ -42,6 +42,7 @@ COMMANDS = {
     "evaluate": "evaluate the quality and memorization of the images of a run or a folder",
     "export": "export a model to ONNX, torch.export, a web page or a color table",
     "compare": "compare runs: a table of options and scores, curves of metrics",
+    "doctor": "say what is wrong with a run, why, and which option to change",
     "report": "write a report of runs as one HTML file",
     "runs": "list runs with their scores, sizes and status",
     "share": "write a folder with a trained model to share, for a friend or the Hugging Face Hub",

@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 import importlib.util
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from contextvars import ContextVar
 from pathlib import Path
@@ -14,6 +14,7 @@ from typing import Any
 import hydra
 from hydra.core.global_hydra import GlobalHydra
 from omegaconf import DictConfig, ListConfig, OmegaConf, open_dict
+from omegaconf.errors import InterpolationResolutionError
 
 from gan import kinds
 from gan.config import secrets
@@ -110,6 +111,26 @@ def check_packages(loggers: DictConfig) -> None:
         module, _, package = str(loggers[name].get("_target_", "")).rpartition(".")
         if module == "gan.training.loggers.services" and importlib.util.find_spec(package) is None:
             raise UserError(f"logger={name}: {package} is not installed; {install(package)}")
+
+
+def recipe_rates(choices: Mapping[str, Any], device: object) -> dict[str, float]:
+    """Return the learning rates of the recipe of a run by dotted names.
+
+    Args:
+        choices: what was typed, by option.
+        device: "cpu", "cuda" or "mps", on which recipes have other rates.
+
+    Nothing is returned if this program does not have the recipe, or this machine not the device.
+    """
+    chosen = {group: str(choices[group]) for group in ("model", "experiment") if group in choices}
+    if device not in ("cpu", "cuda", "mps") or any(name not in group_names(group) for group, name in chosen.items()):
+        return {}
+    model = compose([*(f"{group}={name}" for group, name in chosen.items()), f"trainer.accelerator={device}"]).model
+    names = (f"{network}_optimizer" for network in ("generator", "discriminator"))
+    try:
+        return {f"model.{name}.lr": model[name].lr for name in names}
+    except InterpolationResolutionError:
+        return {}
 
 
 # ---- the device

@@ -24,7 +24,7 @@ from hydra.types import HydraContext, RunMode
 from omegaconf import DictConfig, open_dict, read_write
 
 from gan.config import new_run, paths
-from gan.config.compose import check_options, to_plain
+from gan.config.compose import check_options, device, to_plain
 from gan.config.mistakes import INFORMATION, check_words, message_of
 from gan.config.overrides import as_typed, conceal, derived, stored, typed_value, without, words_of
 from gan.runs import lock, run_folder
@@ -195,6 +195,7 @@ def write_record(cfg: DictConfig, run: Path, overrides: list[str]) -> None:
         "python": platform.python_version(),
         "packages": {name: run_folder.version_of(name) for name in PACKAGES},
         "machine": platform.platform(),
+        "device": device(cfg),
         "cores": os.cpu_count(),
     }
     with open(run / run_folder.ENVIRONMENT, "a") as file:

@@ -41,3 +41,8 @@ def thumbnails(images: Tensor) -> Tensor:
     for channels, side in ((x[:, :1], LUMA_SIDE), (x[:, 1:], CHROMA_SIDE)):
         small.append(interpolate(channels, (side, side), mode="bilinear", antialias=True).flatten(1) / side)
     return torch.cat(small, 1)
+
+
+def diversity(images: Tensor) -> float:
+    """Return the mean distance between the thumbnails of two images uint8 (N, C, H, W)."""
+    return float(torch.pdist(thumbnails(images)).mean())

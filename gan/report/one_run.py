@@ -167,7 +167,7 @@ def health(facts: Facts) -> Section:
         return Section("health", "Health", [Block("note", "No health values were logged yet.")], lead)
     silent = facts.log.seconds < rules.SILENT
     found = [] if silent else rules.findings(rules.newest_values(facts.log, facts.config))
-    problems = [f"{finding.seen}. Try {finding.remedy}." for finding in found]
+    problems = [f"{finding.seen}. Try {finding.rule.remedy}." for finding in found]
     lines = [Line(name, evenly(points, MAX_POINTS), n) for n, (name, points) in enumerate(known.items())]
     parts = [Block("list", problems or ["Nothing is wrong in the newest values."])]
     return Section("health", "Health", [*parts, *chart([Panel("health values", lines, from_zero=True)])], lead)

@@ -11,8 +11,8 @@ from torch import Tensor
 
 from gan.images.convert import to_float
 from gan.losses.heads import per_image
-from gan.metrics.pixels import thumbnails
-from gan.runs.health import SILENT, findings
+from gan.metrics.pixels import diversity
+from gan.runs.health import SILENT, findings, page_of
 from gan.training.callbacks.loop import Periodic, clock_of
 from gan.training.loss_log import SKIPPED
 from gan.training.module import GAN
@@ -58,7 +58,7 @@ class Health(Periodic):
         """Log the values and report problems."""
         n, data = self.num_images, pl_module.data
         train, held_out = data.reals(n), data.reals(n, held_out=True)
-        values, error = {"diversity": diversity(fakes) / max(diversity(train), 1e-9)}, 0.0
+        values, error = {"diversity": diversity(fakes.cpu()) / max(diversity(train.cpu()), 1e-9)}, 0.0
         if len(held_out) == n and pl_module.judges_alone:
             labels: list[Any] = [None] * 3
             if len(pl_module.class_counts):
@@ -71,6 +71,7 @@ class Health(Periodic):
         values["skipped"] = max((value for name, value in means.items() if name.startswith(SKIPPED)), default=0.0)
         values["overfitting_bound"] = values.get("overfitting", 0.0) - ERRORS * error
         values["max_probability"] = getattr(pl_module.augment, "max_probability", 1.0)
+        values["start"] = float(bool(pl_module.config.get("init_from")))
         self.report(trainer, pl_module, values)
 
     def report(self, trainer: Trainer, pl_module: GAN, values: dict[str, float]) -> None:
@@ -78,13 +79,11 @@ class Health(Periodic):
         if clock_of(trainer).seconds < self.silent:
             return
         before, self.bad = self.bad, {}
-        starts = bool(pl_module.config.get("init_from"))
-        for name, seen, remedy in findings(values):
-            if name == "too strong" and starts:  # normal after a start from another model
-                continue
+        for name, seen, rule in findings(values):
             self.bad[name] = seen
             if name not in before:
-                print_line(f"health: at {pl_module.images_seen:,} images: {seen}. Try {remedy}")
+                print_line(f"health: at {pl_module.images_seen:,} images: {seen}. Try {rule.remedy}; "
+                           f"see {page_of(name)}")  # fmt: skip
                 self.printed = pl_module.images_seen
 
     def on_train_end(self, trainer: Trainer, pl_module: GAN) -> None:  # type: ignore[override]
@@ -111,7 +110,3 @@ def overfitting(train: Tensor, held_out: Tensor, fakes: Tensor) -> tuple[float, 
         return 0.0, 0.0
     error = float((train.var() / len(train) + held_out.var() / len(held_out)).sqrt())
     return float(train.mean() - held_out.mean()) / gap, error / gap
-
-
-def diversity(images: Tensor) -> float:
-    return float(torch.pdist(thumbnails(images.cpu()).float()).mean())

@@ -7,8 +7,9 @@ import torch
 from torch import Tensor, nn
 
 from gan.data.module import ImageDataModule
+from gan.metrics.pixels import diversity
 from gan.runs.health import findings
-from gan.training.callbacks.health import Health, diversity, overfitting
+from gan.training.callbacks.health import Health, overfitting
 from gan.training.callbacks.loop import TrainingTime
 
 from ..test_module import fit, model
@@ -33,18 +34,18 @@ def test_diversity_is_0_for_equal_images() -> None:
         ({"diversity": 0.9, "accuracy": 0.8, "overfitting": 0.1}, []),
         ({"diversity": 0.9, "accuracy": 0.995}, ["too strong"]),
         ({"diversity": 0.9, "accuracy": 0.5}, ["too weak"]),
-        ({"diversity": 0.9, "augment": 0.8, "max_probability": 0.8}, ["at maximal probability"]),
+        ({"diversity": 0.9, "augment": 0.8, "max_probability": 0.8}, ["maximal augmentation"]),
         ({"diversity": 0.9, "augment": 0.7, "max_probability": 0.8}, []),
         ({"diversity": 0.9, "max_probability": 0.0}, []),  # no probability was logged yet
         (
             {"diversity": 0.9, "augment": float(torch.full((156,), 0.8).mean()), "max_probability": 0.8},
-            ["at maximal probability"],
+            ["maximal augmentation"],
         ),
         ({"diversity": 0.9, "overfitting": 0.7, "overfitting_bound": 0.3}, []),
-        ({"diversity": 0.9, "skipped": 0.02}, ["skipped"]),
+        ({"diversity": 0.9, "skipped": 0.02}, ["skipped updates"]),
         (
             {"diversity": 0.1, "accuracy": 1.0, "overfitting": 0.7, "overfitting_bound": 0.6},
-            ["too strong", "overfitting", "mode collapse"],
+            ["mode collapse", "too strong", "overfitting"],
         ),
     ],
 )
