@@ -73,11 +73,10 @@ def examine(folder: Path, checkpoint: str = "best", device: str = "cpu") -> Diag
     from gan.evaluation import symptoms
 
     facts = read_facts(folder)
-    values: dict[str, Any] = {} if facts.log.seconds < health.SILENT else health.newest_values(facts.log, facts.config)
+    values: dict[str, Any] = health.newest_values(facts.log, facts.config)
     values |= health.values_of_curve(facts.log, Objective.of(facts.tree))
     device_of_run = facts.starts[-1].get("device") if facts.starts else None
     values |= symptoms.of_options(facts.config, recipe_rates(facts.choices, device_of_run))
-    values["start"] = float(bool(facts.config.get("init_from")))
     roots = [root for name in ("root", "b") for root in as_list(facts.config.get(f"data.{name}")) if root]
     notes = list(facts.notes)
     for what, measure in (

@@ -134,7 +134,7 @@ def of_files(roots: Sequence[str], config: Mapping[str, Any]) -> dict[str, Any]:
     files = find(roots)
     chosen = files[:: -(-len(files) // MAX_FILES)]
     report = checks.summarize(chosen, checks.inspect_files(chosen, lambda n: None), None)
-    values: dict[str, Any] = {"files": len(files)}
+    values: dict[str, Any] = {"files": min(len(files), config.get("data.max_images") or len(files))}
     if not report["readable"]:
         return values
     classes, searched = report["classes"], report["enlarged"]["searched"]

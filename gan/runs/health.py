@@ -92,6 +92,14 @@ RULES = {
         "model.generator_optimizer.lr={recipe_lr_generator:.2g} "
         "model.discriminator_optimizer.lr={recipe_lr_discriminator:.2g}",
     ),
+    "too short": Rule(
+        lambda values: values.get("images", math.inf) < ENOUGH and not values.get("start"),
+        "the run is short: the networks have seen {images:,.0f} images",
+        "the first recognizable images need about 50,000",
+        "longer training",
+        "resume={run} images={more_images:.0f} minutes=null",
+        resumes=True,
+    ),
     "mode collapse": Rule(
         lambda values: values.get("diversity", 1) <= MIN_DIVERSITY,
         "mode collapse: the mean distance between samples is {diversity:.0%} of that between real images",
@@ -223,7 +231,7 @@ RULES = {
         "model.generator.upsampling=nearest",
     ),
     "noise": Rule(
-        lambda values: values.get("noise", 0) >= 16,
+        lambda values: values.get("noise", 0) >= 32,
         "the generated images have noise where real images are flat: {noise:.0f} of 255 levels",
         "the generator has not learnt flat areas yet",
         "longer training, or a lower model.generator_optimizer.lr",
@@ -235,14 +243,6 @@ RULES = {
         "the networks overfit or lost their balance since",
         "stop=flat, which ends such a run; other commands use the best checkpoint, so nothing is lost",
         "stop=flat",
-    ),
-    "too short": Rule(
-        lambda values: values.get("images", math.inf) < ENOUGH and not values.get("start"),
-        "the run is short: the networks have seen {images:,.0f} images",
-        "the first recognizable images need about 50,000",
-        "longer training",
-        "resume={run} images={more_images:.0f} minutes=null",
-        resumes=True,
     ),
 }
 

@@ -51,7 +51,7 @@ def enlarged(image: Image.Image) -> Image.Image:
     return small.resize((160, 160), Image.Resampling.NEAREST)
 
 
-COLLAPSE = "loss=minimax penalty=[] model.discriminator.mbstd_group_size=1 model.n_critic=1 data.batch_size=8"
+COLLAPSE = "loss=wasserstein penalty=[] model.discriminator.mbstd_group_size=1"
 LEAK = "augment=ada model.augment.target=-1 model.augment.adjustment_images=500 model.augment.max_probability=1"
 # Failure: the names of findings that are right, options, and how images are drawn
 FAILURES: dict[str, tuple[tuple[str, ...], str, Callable[[Image.Image], Image.Image]]] = {
@@ -60,7 +60,8 @@ FAILURES: dict[str, tuple[tuple[str, ...], str, Callable[[Image.Image], Image.Im
     "healthy ada": ((), "augment=ada", plain),
     "healthy start": ((), "init_from=zoo:start64", plain),
     "collapsed": (("mode collapse", "diverged"), COLLAPSE, plain),
-    "strong discriminator": (("too strong", "overfitting"), "penalty=[] model.n_critic=4", plain),
+    "strong discriminator": (("too strong", "overfitting"), "penalty=[] model.n_critic=5 model.generator.width=4",
+                             plain),
     "strong generator": (("too weak",), "model.discriminator.width=4 model.n_critic=1", plain),
     "memorized": (("few images", "copies"), "data.max_images=20 data.split=null", plain),
     "checkered": (("checkered texture",), "model.generator.upsampling=transposed images=20000", plain),

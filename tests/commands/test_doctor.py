@@ -15,12 +15,12 @@ def test_a_run_without_its_images(tmp_path: Path, gan_command: Train) -> None:
     """Its checkpoint is damaged and its images were moved, but the log and the options still tell something."""
     made(tmp_path / "a")
     output = gan_command("doctor", "a").stdout
-    assert "1. mode collapse" in output and "docs/problems.md#mode-collapse" in output
+    assert "2. mode collapse" in output and "docs/problems.md#mode-collapse" in output
     assert "the run is short" in output and "gan train resume=a images=12000" in output
     assert "the images of the run were not examined" in output
     found = json.loads(gan_command("doctor", "a", "--json").stdout)
-    assert [finding["name"] for finding in found["findings"]] == ["mode collapse", "too short"]
-    assert found["findings"][0]["command"] == "gan train loss=hinge data.root=/home/jane/scans augment=ada seed=1"
+    assert [finding["name"] for finding in found["findings"]] == ["too short", "mode collapse"]
+    assert found["findings"][1]["command"] == "gan train loss=hinge data.root=/home/jane/scans augment=ada seed=1"
     assert found["values"]["diversity"] == 0.1
 
 
