@@ -78,7 +78,7 @@ def examine(folder: Path, checkpoint: str = "best", device: str = "cpu") -> Diag
     device_of_run = facts.starts[-1].get("device") if facts.starts else None
     values |= symptoms.of_options(facts.config, recipe_rates(facts.choices, device_of_run))
     roots = [root for name in ("root", "b") for root in as_list(facts.config.get(f"data.{name}")) if root]
-    notes = list(facts.notes)
+    notes, newest = list(facts.notes), values.get("diversity", 1.0)
     for what, measure in (
         ("the images of the run", lambda: symptoms.of_model(folder, checkpoint, device)),
         ("the training images", lambda: symptoms.of_files(roots, facts.config) if roots else {}),
@@ -87,6 +87,8 @@ def examine(folder: Path, checkpoint: str = "best", device: str = "cpu") -> Diag
             values |= measure()
         except run_folder.DAMAGED as error:
             notes.append(f"{what} were not examined: {reason(error)}")
+    if "diversity" in values:  # the best checkpoint may be older than a collapse
+        values["diversity"] = min(newest, values["diversity"])
     if facts.translates:
         values = {name: value for name, value in values.items() if name not in OF_GENERATORS}
     return Diagnosis(folder, facts, values, notes)

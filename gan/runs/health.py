@@ -41,7 +41,7 @@ MAX_ACCURACY = 0.99  # above it, G receives hardly any gradient
 MIN_ACCURACY = 0.55  # below it, D hardly separates real from generated images
 MAX_OVERFITTING = 0.5  # the ADA paper keeps r_v near or below 0.5 (its figure 3)
 ROUNDING = 1e-3  # rounding error of a mean of probabilities in fp32
-MIN_DIVERSITY = 0.3
+MIN_DIVERSITY = 0.5
 # The limits below were chosen with the runs of tests/benchmarks/doctor.py
 ENOUGH = 20_000  # images seen, before which no generator draws recognizable images
 FEW = 200  # training images, below which a network copies them or needs a start
@@ -224,7 +224,7 @@ RULES = {
         "data.batch_size={group:.0f}",
     ),
     "checkered texture": Rule(
-        lambda values: values.get("checkered", 0) >= 10,
+        lambda values: values.get("checkered", 0) >= 8,
         "the generated images have a checkered texture: {checkered:.0f} dB above real images at its frequency",
         "transposed convolutions draw it, and longer training removes it",
         "model.generator.upsampling=nearest (dcgan), or longer training",
