@@ -239,6 +239,7 @@ def print_end(trainer: Trainer, model: GAN, data: ImageDataModule, run: Path) ->
         again = " --force" if (run / run_folder.GENERATED).exists() else ""
         generate = f"gan generate {run} --grid{again}"
         print_line(f"gan translate {run} PATH translated" if kinds.of_data(data) is kinds.TRANSLATOR else generate)
+    print_line(f"gan doctor {run}")
     print_line(f"gan compare {run} --out {run / 'curves.png'}")
 
 
