@@ -100,12 +100,12 @@ def command(rule: health.Rule, diagnosis: Diagnosis) -> str:
     more = {"run": folder, "more_images": LONGER * diagnosis.values.get("images", 0)}
     try:
         words = [word.format(**diagnosis.values, **more) for word in rule.options.split()]
-    except KeyError:  # the run has no such option
+        typed = [QUOTED.sub(r"\1", word) for word in run_folder.read_overrides(folder)]
+    except run_folder.DAMAGED:  # the run has no such option, or its overrides cannot be read
         return ""
     words = [word for word in words if not key_of(word).startswith("model.") or key_of(word) in config]
     if not words or rule.resumes:
         return train_command(*words) if words else ""
-    typed = [QUOTED.sub(r"\1", word) for word in run_folder.read_overrides(folder)]
     if words[0].startswith("experiment="):  # which has a model of its own
         typed = [word for word in typed if not key_of(word).startswith("model")]
     return train_command(*without(typed, "hydra.run.dir", "resume", *map(key_of, words)), *words)

@@ -45,6 +45,7 @@ MIN_DIVERSITY = 0.5
 # The limits below were chosen with the runs of tests/benchmarks/doctor.py
 ENOUGH = 20_000  # images seen, before which no generator draws recognizable images
 FEW = 200  # training images, below which a network copies them or needs a start
+STEEPEST = 4.0  # power of the images that a score follows; a damaged log can have any
 RATE = 5.0  # factor between the learning rate of a run and that of its recipe
 
 
@@ -287,7 +288,8 @@ def values_of_curve(log: Log, objective: Objective) -> dict[str, float]:
     if before := log.untrained.get(objective.name):
         values["untrained"] = scores[-1] / before
     late = [point for point in points if point.images >= points[-1].images / 4 and point.images]
-    if len(late) > 1:
+    if len({point.images for point in late}) > 1:
         logs = [(math.log(point.images), math.log(point.value)) for point in late]
-        values["doubled"] = 2 ** linear_regression(*zip(*logs, strict=True)).slope
+        slope = linear_regression(*zip(*logs, strict=True)).slope
+        values["doubled"] = 2 ** max(-STEEPEST, min(STEEPEST, slope))
     return values

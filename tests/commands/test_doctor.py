@@ -26,6 +26,9 @@ def test_a_run_without_its_images(tmp_path: Path, gan_command: Train) -> None:
 
 def test_bad_input(tmp_path: Path, gan_command: Train) -> None:
     assert "neither a run folder" in gan_command("doctor", ".", check=2).stderr
+    (made(tmp_path / "damaged") / "overrides.yaml").write_text("3")
+    output = gan_command("doctor", "damaged").stdout
+    assert "mode collapse" in output and "gan train" not in output and "overrides.yaml cannot be read" in output
     made(tmp_path / "b" / "1"), made(tmp_path / "b" / "2")
     assert "has several runs" in gan_command("doctor", "b", check=2).stderr
     made(tmp_path / "c", lines=[])

@@ -73,3 +73,5 @@ def test_scores_that_no_power_describes_tell_only_the_images() -> None:
     ):
         assert values_of_curve(curve, objective) == {"images": 20_000}
     assert values_of_curve(log(), Objective(KID)) == {}
+    assert "doubled" not in values_of_curve(log((10_000, 5), (10_000, 4)), Objective(KID))  # evaluated twice
+    assert values_of_curve(log((10_000, 1e-9), (10_001, 1e9)), Objective(KID))["doubled"] == 16
