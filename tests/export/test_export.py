@@ -12,6 +12,7 @@ import pytest
 import torch
 from torch import nn
 
+from gan.contracts import Translator, check
 from gan.export import export
 from gan.export.parts import Part, example_images, generator_parts, plain, translator_part
 from gan.images.convert import to_pil_image, to_uint8
@@ -46,7 +47,12 @@ def generator(build: Callable[..., Any], **options: Any) -> Callable[[], list[Pa
 
 
 def translator(build: Callable[..., Any], channels: int = 3, **options: Any) -> Callable[[], list[Part]]:
-    return lambda: [translator_part("translator", random(build(channels, **options)), channels, (32, 32))]
+    return lambda: [part_of(random(build(channels, **options)), channels)]
+
+
+def part_of(network: Any, channels: int) -> Part:
+    check(network, Translator, "network")
+    return translator_part("translator", network, channels, (32, 32))
 
 
 def new(channels: int, **options: Any) -> Callable[[], list[Part]]:
@@ -54,7 +60,7 @@ def new(channels: int, **options: Any) -> Callable[[], list[Part]]:
 
     def parts() -> list[Part]:
         network = resnet_part(channels, width=4, n_blocks=1, norm="none", residual=True, **options)
-        return [translator_part("translator", give_start(network).eval(), channels, (32, 32))]
+        return [part_of(give_start(network).eval(), channels)]
 
     return parts
 
@@ -82,7 +88,7 @@ def drawing_network() -> Any:
 
 
 def style_part(network: Callable[[], Any]) -> Callable[[], list[Part]]:
-    return lambda: [translator_part("translator", network(), 4, (32, 32))]
+    return lambda: [part_of(network(), 4)]
 
 
 PARTS = {
