@@ -8,7 +8,7 @@ Images are (N, C, H, W) in [-1, 1], labels are (N,) class indices.
 from __future__ import annotations
 
 import weakref
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, Literal, Protocol, Self, get_type_hints
 
@@ -69,13 +69,13 @@ class Discriminator(Protocol):
     Further optional members, which some losses, penalties and commands need:
 
     features(x)                                list of the activations of its layers
-    auxiliary(real)                            {name: scalar}, additional losses of augmented real images
     load_pretrained()                          loads the weights of `backbone`, a frozen part, before a new run
     images_together: int                       number of images that a layer combines; micro-batches are multiples of
                                                it; 1 if missing; not needed for BatchNorm
     """
 
     small_input: bool = False  # whether discriminator(x, label, small) also takes a generator's smaller images
+    auxiliary: Callable[[Tensor], dict[str, Tensor]] | None = None  # additional losses of augmented real images
 
     def __call__(self, x: Tensor, label: Tensor | None = None) -> Logits:
         """Return the logits of images."""
@@ -113,12 +113,10 @@ class Penalty(Protocol):
 
 
 class Augment(Protocol):
-    """Changes real and generated images in the same way before the discriminator sees them.
+    """Changes real and generated images in the same way before the discriminator sees them."""
 
-    Optional member:
-
-    feedback(step: Step) -> Tensor    adapts the probability of augmentation to the logits of a step, and returns it
-    """
+    feedback: Callable[[Step], Tensor] | None = None  # adapts its probability to the logits of a step, and returns it
+    max_probability: float = 1.0  # limit of `feedback`
 
     def draw(self, n: int, size: tuple[int, int], generator: torch.Generator) -> dict[str, Tensor]:
         """Return random numbers (n, ...) for n images."""
@@ -129,8 +127,22 @@ class Augment(Protocol):
         ...
 
 
+class Extractor(Protocol):
+    """Returns features (N, dimension) of images uint8 (N, C, H, W)."""
+
+    name: str  # part of the names of metrics: eval/kid_x1000_lite0
+    dimension: int = 0  # features per image
+    resize: str = ""  # description of how images are resized
+    weights: str = ""  # SHA-256 of the file of weights; empty if there is none
+    backbones: Sequence[str] = ()  # names of this network in model.discriminator.backbone
+
+    def __call__(self, images: Tensor) -> Tensor: ...
+
+
 class Metric(Protocol):
     """A score of generated images, computed during training from the features of an extractor."""
+
+    min_images: int = 2  # real and generated images that it needs
 
     def compute(self, real_features: Tensor, fake_features: Tensor) -> dict[str, float]:
         """Return values by name, which are logged as eval/NAME_EXTRACTOR.
@@ -170,6 +182,7 @@ class DataModule(Protocol):
     aligned: bool = False  # whether a and b of a batch are pairs
     factor: int = 1  # by which b is larger than a was before it was enlarged
     shows_patches: bool = False  # whether images are patches of files, at unknown positions
+    use_report_half: Callable[[], bool] | None = None  # makes the held-out images those that selected no checkpoint
 
     def reals(self, n: int, held_out: bool = False) -> Tensor:
         """Return n real images, uint8 (n, C, H, W), or all if there are fewer."""

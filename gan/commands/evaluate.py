@@ -82,7 +82,7 @@ def run(arguments: argparse.Namespace) -> None:
         print_line(with_addresses(subject.title))
         for result in results:
             print_table(result.extractor, result.rows)
-            notes = tables.warnings(result.rows[0], getattr(result.extractor, "dimension", 0))
+            notes = tables.warnings(result.rows[0], result.extractor.dimension)
             for line in notes + bias_notes(result.extractor, subject.config):
                 print(f"note: {line}")
     if subject.folder:  # last, because its disk may be full or read-only
@@ -99,7 +99,7 @@ def run(arguments: argparse.Namespace) -> None:
 
 
 def print_table(extractor: Any, rows: list[Row]) -> None:
-    print(f"\n{extractor.name} ({getattr(extractor, 'resize', 'its own resize')})")
+    print(f"\n{extractor.name} ({extractor.resize or 'its own resize'})")
     names = list(dict.fromkeys(name for row in rows for name in row.values))
     columns = [meaning(name) for name in names]
     headings = ["", "images", "real", *(column.title for column in columns)]

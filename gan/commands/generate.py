@@ -63,10 +63,10 @@ class Request(options.Weights):
 
 
 def load_enlarger(run: str) -> Translator:
-    from gan import api
+    from gan import Translator, load
 
-    enlarger = api.load(run)
-    if getattr(getattr(enlarger, "network", None), "enlargement", 1) == 1:
+    enlarger = load(run)
+    if not isinstance(enlarger, Translator) or enlarger.network.enlargement == 1:
         raise UserError(f"--enlarge {run}: does not enlarge images; give a run of model=enlarge")
     return enlarger
 

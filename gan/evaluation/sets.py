@@ -204,7 +204,7 @@ def data_of(run: Path, config: dict[str, Any] | None = None, checkpoint: Path | 
 
 def use_report_half(data: Any) -> bool:
     """Evaluate a DataModule on the held-out images that selected no checkpoint, and return True, if it has any."""
-    return hasattr(data, "use_report_half") and data.use_report_half()
+    return data.use_report_half is not None and data.use_report_half()
 
 
 def from_folder(request: Request) -> tuple[Sets, dict[str, Any]]:

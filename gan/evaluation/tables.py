@@ -101,7 +101,7 @@ def measure(metrics: Sequence[Any], real: Tensor, generated: Tensor) -> dict[str
     """Return the values of two feature matrices, without those of metrics that need more images."""
     values: dict[str, float] = {}
     for metric in metrics:
-        if min(len(real), len(generated)) >= getattr(metric, "min_images", 2):
+        if min(len(real), len(generated)) >= metric.min_images:
             values |= registry.compute(metric, real, generated)
     return values
 
@@ -139,8 +139,8 @@ def records(rows: list[Row], extractor: Any, protocol: Mapping[str, Any]) -> lis
     """Return a JSON object for each number, with all settings on which it depends."""
     settings = {
         "extractor": extractor.name,
-        "weights_sha256": getattr(extractor, "weights", ""),
-        "resize": getattr(extractor, "resize", ""),
+        "weights_sha256": extractor.weights,
+        "resize": extractor.resize,
         "k": NEIGHBORS,
         **protocol,
     }

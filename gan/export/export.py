@@ -21,6 +21,7 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor
 from torch.export import Dim, ExportedProgram
+from torch.fx import GraphModule
 
 from gan import kinds
 from gan.export.parts import (
@@ -250,7 +251,7 @@ def trace(part: Part) -> ExportedProgram:
             reason = "it branches on the values of a tensor" if branches else first_line(error)
             raise UserError(f"{part.name}: its network cannot be exported ({reason})") from error
     for module in program.graph_module.modules():
-        for node in getattr(getattr(module, "graph", None), "nodes", ()):
+        for node in module.graph.nodes if isinstance(module, GraphModule) else ():
             for key in node.meta.keys() - set(KEPT):
                 del node.meta[key]
     program.graph_module.meta.clear()

@@ -1,15 +1,4 @@
-"""Feature extractors: their contract, the built-in ones, and how to run them.
-
-An extractor is called with uint8 (N, C, H, W) and returns (N, dimension). Its attributes:
-
-name        part of the names of metrics: eval/kid_x1000_lite0
-dimension   features per image
-resize      description of how images are resized
-weights     SHA-256 of the file of weights; empty if there is none
-backbones   names of this network in model.discriminator.backbone; missing if there are none
-
-A custom extractor needs only the name.
-"""
+"""Feature extractors: the built-in ones, and how to load and run them. `gan.contracts` has their interface."""
 
 from __future__ import annotations
 
@@ -30,6 +19,7 @@ from torch import Tensor, nn
 from torch.nn.functional import adaptive_avg_pool2d, interpolate, relu_
 from torchvision.transforms.functional import normalize
 
+from gan.contracts import Extractor, check
 from gan.metrics import pretrained
 from gan.metrics.pixels import as_rgb, resized, rgb
 from gan.networks import lite0
@@ -53,8 +43,7 @@ def extractor(name: str, **options: Any) -> Any:
         raise
     except (Exception, SystemExit) as error:  # raised by a custom class
         raise UserError(f"extractor {name}: cannot be created ({reason(error)})") from error
-    if not callable(made) or not isinstance(getattr(made, "name", None), str):
-        raise UserError(f"extractor {name}: must be callable and have a `name`")
+    check(made, Extractor, f"extractor {name}")
     return made
 
 
@@ -82,7 +71,7 @@ def features(extractor: Any, images: Tensor) -> Tensor:
         for part in images.split(CHUNK) if len(images) else ():
             padded = torch.cat([part, part[-1:].expand(CHUNK - len(part), -1, -1, -1)])
             rows.append(output_of(extractor, padded.to(device))[: len(part)].float().cpu())
-    return torch.cat(rows) if rows else torch.empty(0, getattr(extractor, "dimension", 0))
+    return torch.cat(rows) if rows else torch.empty(0, extractor.dimension)
 
 
 @contextmanager
@@ -104,14 +93,14 @@ def fingerprint(extractor: Any) -> tuple[str, ...]:
         code = hashlib.sha256(Path(inspect.getfile(kind)).read_bytes()).hexdigest()
     except (TypeError, OSError):  # a class defined in a notebook has no source file
         code = f"{kind.__module__}.{kind.__qualname__}"
-    return getattr(extractor, "weights", ""), getattr(extractor, "resize", ""), code, device_of(extractor).type
+    return extractor.weights, extractor.resize, code, device_of(extractor).type
 
 
 def bias_notes(extractor: Any, config: Mapping[str, Any]) -> list[str]:
     """Return a note if a discriminator has an extractor's network: Kynkäänniemi et al., 2023, arXiv:2203.06026."""
     options = config.get("model", {}).get("discriminator", {})  # a shared model may have none
     backbone = str(options.get("backbone", "lite0")).partition(".")[0]  # without timm's tag of the weights
-    known = getattr(extractor, "backbones", ()) if "gan.networks.projected" in str(options.get("_target_")) else ()
+    known = extractor.backbones if "gan.networks.projected" in str(options.get("_target_")) else ()
     note = f"{extractor.name} scores favor this model, whose discriminator uses the same network; add random_conv"
     return [note] if backbone in known else []
 

@@ -42,7 +42,7 @@ def watch_children(trainer: Trainer) -> None:
     list `procs` and ends when that list is empty.
     """
     launcher = trainer.strategy.launcher
-    children: list[subprocess.Popen[bytes]] = list(getattr(launcher, "procs", ()))
+    children = children_of(trainer)
     if children:
         observed = launcher.procs  # type: ignore[union-attr]
         launcher.procs = children  # type: ignore[union-attr]
@@ -60,8 +60,12 @@ def _watch(trainer: Trainer, children: list[subprocess.Popen[bytes]]) -> None:
 
 def kill_children(trainer: Trainer) -> None:
     """Kill the ranks that this process has started; those that wait in a collective or are stopped, too."""
-    for process in getattr(trainer.strategy.launcher, "procs", ()):
+    for process in children_of(trainer):
         process.kill()
+
+
+def children_of(trainer: Trainer) -> list[subprocess.Popen[bytes]]:
+    return list(getattr(trainer.strategy.launcher, "procs", ()))
 
 
 def end_processes(trainer: Trainer, code: int) -> None:

@@ -256,7 +256,7 @@ def check_parts(
         check_step(penalty, step_type, name)
     if augment is not None:
         check(augment, Augment, "augment")
-    if hasattr(augment, "feedback") and not loss.signed_logits:
+    if augment is not None and augment.feedback and not loss.signed_logits:
         why = f"augment=ada and apa adapt to the sign of D(real), which has no meaning with loss {type(loss).__name__}"
         raise UserError(f"{why}; use augment=r3gan or augment=diffaugment")
 

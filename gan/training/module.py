@@ -193,7 +193,7 @@ class GAN(Base):
 
     def auxiliary(self, step: Step) -> Terms:
         """Return the discriminator's auxiliary losses, such as the reconstruction of its input."""
-        if not hasattr(step.discriminator, "auxiliary"):
+        if step.discriminator.auxiliary is None:
             return {}
         terms = step.discriminator.auxiliary(step.augmented(step.real))
         return {f"loss/{name}": term for name, term in terms.items()}
@@ -235,7 +235,7 @@ class GAN(Base):
         step.real_logits, step.fake_logits = torch.cat(real), torch.cat(fake)
         if self.loss.signed_logits:
             self.loss_log.add({"health/accuracy": (step.real_logits > step.fake_logits).float().mean()})
-        if hasattr(self.augment, "feedback"):
+        if self.augment is not None and self.augment.feedback:
             self.loss_log.add({"health/augment": self.augment.feedback(step)})
 
 

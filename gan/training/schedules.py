@@ -60,7 +60,7 @@ def flattened(schedules: Mapping[str, Any] | None) -> dict[str, Callable[[int], 
 def apply_schedules(model: Any, generator_optimizer: Any, discriminator_optimizer: Any, seen: int) -> None:
     """Set the scheduled values of a model after `seen` images."""
     optimizers = {"generator_optimizer": generator_optimizer, "discriminator_optimizer": discriminator_optimizer}
-    adaptive = model.augment is None or hasattr(model.augment, "feedback")
+    adaptive = model.augment is None or model.augment.feedback
     for path, schedule in model.schedules.items():
         where, _, name = path.rpartition(".")
         group, _, part = where.partition(".")

@@ -2,6 +2,7 @@
 
 import hashlib
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -53,7 +54,7 @@ def test_a_custom_extractor(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> 
     made = extractor("my_features.Means")
     torch.testing.assert_close(features(made, IMAGES), IMAGES.float().mean((2, 3)))
     for name, message in (
-        ("my_features.Nameless", "must be callable and have a `name`"),
+        ("my_features.Nameless", "Nameless has no name"),
         ("my_features.Nothing", "cannot be loaded"),
         ("no_such_module.Thing", "cannot be loaded"),
         ("lite1", "not known; use lite0, random_conv, inception, dinov2"),
@@ -194,6 +195,7 @@ def test_scores_in_the_backbone_of_the_discriminator_are_noted(
     kind: Any, network: str, options: dict[str, str], biased: bool
 ) -> None:
     discriminator = {"_target_": f"gan.networks.{network}.Discriminator", **options}
+    kind = SimpleNamespace(name=kind.name, backbones=vars(kind).get("backbones", ()))
     notes = bias_notes(kind, {"model": {"discriminator": discriminator}})
     note = f"{kind.name} scores favor this model, whose discriminator uses the same network; add random_conv"
     assert notes == [note] * biased

@@ -12,6 +12,7 @@ from lightning import Trainer
 from torch import Tensor
 
 from gan import kinds
+from gan.contracts import Extractor, check
 from gan.evaluation import registry
 from gan.evaluation.feature_cache import cached_features
 from gan.metrics.copies import MIN_HELD_OUT, CopySearch
@@ -103,6 +104,7 @@ class Evaluate(Periodic):
             except MissingWeights as error:
                 print_line(f"evaluate: {error}; training continues without these scores")
                 continue
+            check(network, Extractor, "callback.evaluate.extractors")
             if isinstance(network, torch.nn.Module):
                 network.to(pl_module.device)
             for note in bias_notes(network, pl_module.config):

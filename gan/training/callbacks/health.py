@@ -70,7 +70,8 @@ class Health(Periodic):
         values |= {name: means[f"health/{name}"] for name in ("accuracy", "augment") if f"health/{name}" in means}
         values["skipped"] = max((value for name, value in means.items() if name.startswith(SKIPPED)), default=0.0)
         values["overfitting_bound"] = values.get("overfitting", 0.0) - ERRORS * error
-        values["max_probability"] = getattr(pl_module.augment, "max_probability", 1.0)
+        if pl_module.augment is not None:
+            values["max_probability"] = pl_module.augment.max_probability
         values["start"] = float(bool(pl_module.config.get("init_from")))
         self.report(trainer, pl_module, values)
 
