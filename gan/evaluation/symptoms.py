@@ -56,7 +56,7 @@ def of_images(generated: Tensor, real: Tensor) -> dict[str, float]:
     """Return what generated images lack that real ones have. Both are uint8 (N, C, H, W) with N of at least 2."""
     values = {
         "diversity": diversity(generated) / max(diversity(real), 1e-9),
-        "checkered": checkered(generated) - checkered(real),
+        "checkered": checkered(generated, real),
         "inverted": inverted(generated, real) - inverted(real[::2], real[1::2]),
         "colors": min(faded(measure, generated, real) for measure in (contrast, saturation)),
         "noise": flat_range(generated) - flat_range(real),
@@ -66,24 +66,32 @@ def of_images(generated: Tensor, real: Tensor) -> dict[str, float]:
     return values
 
 
-def checkered(images: Tensor) -> float:
-    """Return the highest peak of the power spectrum at a frequency of upsampling, in decibels above its neighbors.
+def checkered(generated: Tensor, real: Tensor) -> float:
+    """Return the power of generated images above that of real ones at a frequency of upsampling, in decibels.
 
     A layer that doubles the size to s pixels draws a pattern with a period of two of its pixels, which is s / 2 cycles
-    per side, along both axes and the diagonal. uint8 (N, C, H, W).
+    per side, along both axes and the diagonal. The pattern is a peak: blurred or noisy images, which differ from real
+    ones at the neighboring frequencies, too, have none. Both sets are uint8 (N, C, H, W).
     """
-    height, width = images.shape[2:]
-    window = torch.outer(torch.hann_window(height), torch.hann_window(width))
-    y = luminance(rgb(images))[:, 0]
-    power = torch.fft.fft2((y - y.mean((1, 2), keepdim=True)) * window).abs().square().mean(0) + 1e-3  # (H, W)
+    height, width = real.shape[2:]
+    excess = power_spectrum(generated) - power_spectrum(real)  # (H, W)
     peaks = []
     for doubling in range(min(2, base_grid((height, width))[2])):  # coarser patterns look like contents
         down, across = height >> (1 + doubling), width >> (1 + doubling)
         for row, column in ((down, 0), (0, across), (down, across)):
-            near = [power[(row + 4 * i) % height, (column + 4 * j) % width] for i in (-1, 0, 1) for j in (-1, 0, 1)]
-            others = torch.stack(near[:4] + near[5:]).log10().mean()
-            peaks.append(float(10 * (power[row, column].log10() - others)))
+            near = [excess[(row + 4 * i) % height, (column + 4 * j) % width] for i in (-1, 0, 1) for j in (-1, 0, 1)]
+            peak = excess[row, column]
+            peaks.append(float(min(peak, peak - torch.stack(near[:4] + near[5:]).mean())))
     return max(peaks)
+
+
+def power_spectrum(images: Tensor) -> Tensor:
+    """Return the mean power of the luminance of images uint8 (N, C, H, W) in decibels, (H, W)."""
+    height, width = images.shape[2:]
+    window = torch.outer(torch.hann_window(height), torch.hann_window(width))
+    y = luminance(rgb(images))[:, 0]
+    power = torch.fft.fft2((y - y.mean((1, 2), keepdim=True)) * window).abs().square().mean(0)
+    return 10 * (power + 1).log10()
 
 
 def inverted(images: Tensor, real: Tensor) -> float:

@@ -41,8 +41,17 @@ def test_each_symptom_is_seen() -> None:
 def test_the_checkered_texture_of_upsampling(period: int) -> None:
     x = torch.arange(32) % period < period // 2
     pattern = (x[:, None] ^ x[None]).int() * 16
-    assert checkered((smooth(64, 0).int() + pattern).clamp_max(255).to(torch.uint8)) > 15
-    assert checkered(smooth(64, 0)) < 6
+    fake, real = smooth(64, 0), smooth(64, 1)
+    with_pattern = (fake.int() + pattern).clamp_max(255).to(torch.uint8)
+    assert checkered(with_pattern, real) > 15
+    assert checkered(fake, real) < 4
+    assert checkered(with_pattern, with_pattern) < 1  # a texture of the real images is none of upsampling
+
+
+def test_noise_is_no_checkered_texture() -> None:
+    fake, real = smooth(64, 0), smooth(64, 1)
+    noise = torch.randint(0, 40, fake.shape, generator=torch.Generator().manual_seed(2))
+    assert checkered((fake.int() + noise).clamp_max(255).to(torch.uint8), real) < 4
 
 
 def test_files(tmp_path: Path) -> None:
