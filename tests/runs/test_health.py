@@ -34,7 +34,7 @@ SEEN = {
     "overfitting": {"overfitting": 0.8, "overfitting_bound": 0.6},
     "maximal augmentation": {"augment": 0.8, "max_probability": 0.8},
     "checkered texture": {"checkered": 20.0},
-    "noise": {"noise": 40.0},
+    "noise": {"noise": 60.0},
     "best long ago": {"best_at": 0.3, "worse": 1.5},
     "too short": {"images": 6000},
 }
