@@ -127,7 +127,7 @@ RULES = {
     "copies": Rule(
         lambda values: values.get("copies", 0) >= 0.15,
         "{copies:.0%} of the generated images are copies of training images",
-        "the discriminator knows the training images by heart",
+        "the discriminator has memorized the training images",
         "more images, augment=ada, or an earlier checkpoint (--checkpoint)",
         "augment=ada",
     ),
